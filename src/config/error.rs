@@ -1,0 +1,212 @@
+//! What is wrong with a configuration, where, and what to write instead.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::string::FromUtf8Error;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+
+/// Bytes of the configuration's text.
+pub(super) type Span = Range<usize>;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in bytes: the same figure that the rendered report shows.
+    pub column: usize,
+}
+
+impl Location {
+    fn of(offset: usize, text: &str) -> Self {
+        let before = &text.as_bytes()[..offset.min(text.len())];
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        Self { line: before.iter().filter(|byte| **byte == b'\n').count() + 1, column: before.len() - line_start + 1 }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    message: String,
+    advice: String,
+    labels: Vec<LabeledSpan>,
+    location: Option<Location>,
+}
+
+impl Problem {
+    pub(super) fn new(message: impl Into<String>, advice: impl Into<String>) -> Self {
+        // Both quote the file, and a control character in it must not reach the terminal.
+        let shown = |text: String| text.replace(char::is_control, "\u{fffd}");
+        Self { message: shown(message.into()), advice: shown(advice.into()), labels: Vec::new(), location: None }
+    }
+
+    /// Points the problem at its place.
+    pub(super) fn at(mut self, span: Span) -> Self {
+        self.labels.insert(0, LabeledSpan::new_primary_with_span(None, span));
+        self
+    }
+
+    /// Points at a second place that has to do with it.
+    pub(super) fn also_at(mut self, span: Span, label: &str) -> Self {
+        self.labels.push(LabeledSpan::new_with_span(Some(label.to_owned()), span));
+        self
+    }
+
+    /// Adds a sentence to what to write instead.
+    pub(super) fn noting(mut self, sentence: &str) -> Self {
+        self.advice = format!("{} {sentence}", self.advice);
+        self
+    }
+
+    /// What is wrong, and why that cannot work.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// Where it stands in the file; `None` for what does not come from the file's text.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        self.location
+    }
+
+    fn offset(&self) -> Option<usize> {
+        self.labels.first().map(LabeledSpan::offset)
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl Error for Problem {}
+
+impl Diagnostic for Problem {
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(&self.advice))
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if self.labels.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+}
+
+/// Why a configuration is refused: all its problems at once, in the order of the file.
+#[derive(Debug)]
+pub struct ConfigError {
+    source: NamedSource<String>,
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(super) fn new(source_name: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+        for problem in &mut problems {
+            problem.location = problem.offset().map(|offset| Location::of(offset, text));
+        }
+        problems.sort_by_key(Problem::offset);
+        // The report quotes lines of the text: blanks for control characters keep the terminal safe and the columns true.
+        let is_unprintable = |letter: char| letter.is_ascii_control() && letter != '\n' && letter != '\t';
+        Self { source: NamedSource::new(source_name, text.replace(is_unprintable, " ")), problems }
+    }
+
+    pub(super) fn unreadable(source_name: &str, error: &io::Error) -> Self {
+        let (message, advice) = match error.kind() {
+            ErrorKind::NotFound => (
+                format!("there is no configuration file `{source_name}`"),
+                "Write one with `drctl init`, correct the path given with --config, or leave --config out to use \
+                 drctl.toml of the working folder.",
+            ),
+            ErrorKind::IsADirectory => (
+                format!("`{source_name}` is a folder, not a configuration file"),
+                "Name the file itself, for example `--config settings/drctl.toml`.",
+            ),
+            ErrorKind::PermissionDenied => (
+                format!("the configuration file `{source_name}` may not be read by this user"),
+                "Allow it with `chmod u+r`, or run drctl as the user who owns the file.",
+            ),
+            _ => (
+                format!("the configuration file `{source_name}` cannot be read: {error}"),
+                "Check the disk or the mount that the file is on, or name another file with --config.",
+            ),
+        };
+        Self::new(source_name, "", vec![Problem::new(message, advice)])
+    }
+
+    pub(super) fn not_text(source_name: &str, error: &FromUtf8Error) -> Self {
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let problem = Problem::new(
+            format!("`{source_name}` is not UTF-8 text, as TOML must be"),
+            "Save the file with the encoding UTF-8 (not UTF-16, not Latin-1).",
+        );
+        Self::new(source_name, &text, vec![problem.at(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8())])
+    }
+
+    /// What is wrong, in the order of the file. Never empty.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What the configuration was read from, as a rule its path.
+    #[must_use]
+    pub fn source_name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// The one problem of a file that has a single one: it is then shown without a headline above it.
+    fn only(&self) -> Option<&Problem> {
+        match self.problems.as_slice() {
+            [problem] => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+impl Display for ConfigError {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self.only() {
+            Some(problem) => problem.fmt(formatter),
+            None => write!(formatter, "{} has {} problems", self.source_name(), self.problems.len()),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+impl Diagnostic for ConfigError {
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        self.only().and_then(Diagnostic::help)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.only().and_then(Diagnostic::labels)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        if self.only().is_some() {
+            return None;
+        }
+        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)))
+    }
+}

@@ -1,0 +1,152 @@
+//! `drctl.toml` → typed [`Config`].
+//!
+//! Every value has a default, so an empty file and a missing one are valid. What is refused is refused before the first
+//! call to AWS, all of it at once, each with its line, its column and what to write instead ([`ConfigError`]).
+//!
+//! A file is read section by section: `document` parses the TOML and reports unknown names, `section` takes typed values
+//! and remembers where they stood, and each type below reads and checks its own section. Only what concerns several
+//! sections is checked apart (`naming`: the names AWS will see).
+
+mod alerts;
+mod application;
+mod database;
+mod dns;
+mod document;
+mod error;
+mod function;
+mod naming;
+mod network;
+mod protection;
+mod regions;
+mod section;
+mod stack;
+mod suggest;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Serialize;
+
+pub use alerts::Alerts;
+pub use application::{Api, Sessions, Storage};
+pub use database::{Database, EngineVersion, InstanceClass};
+pub use dns::Dns;
+pub use error::{ConfigError, Location, Problem};
+pub use function::{Lambda, Ledger, Package};
+pub use network::{Nat, Network};
+pub use protection::Protection;
+pub use regions::{RegionName, Regions};
+pub use stack::Stack;
+pub use window::{DailyWindow, WeeklyWindow};
+
+use document::Document;
+use stack::Identity;
+
+/// The file that is read from the working folder when `--config` names no other.
+pub const DEFAULT_FILE: &str = "drctl.toml";
+
+/// What `drctl init` writes: every key, commented out, with its default and a word on why one would change it.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// A validated configuration: everything an operator can decide about a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// `[stack]`: what the stack is called.
+    pub stack: Stack,
+    /// `[regions]`: where it runs.
+    pub regions: Regions,
+    /// `[network]`: the two VPCs.
+    pub network: Network,
+    /// `[database]`: the Aurora global database.
+    pub database: Database,
+    /// `[sessions]`: the global table.
+    pub sessions: Sessions,
+    /// `[storage]`: the two buckets.
+    pub storage: Storage,
+    /// `[lambda]`: the function behind the API.
+    pub lambda: Lambda,
+    /// `[api]`: the HTTP API's throttling.
+    pub api: Api,
+    /// `[dns]`: the public name.
+    pub dns: Dns,
+    /// `[alerts]`: who is told, when, and how long logs are kept.
+    pub alerts: Alerts,
+    /// `[protection]`: what stands in the way of deleting the stack.
+    pub protection: Protection,
+}
+
+impl Config {
+    /// Reads the configuration in `text`. `source_name` is what errors call it, as a rule its path. `environment` is
+    /// the value of `--environment` or `ENVIRONMENT_SUFFIX`, which goes before the file's.
+    ///
+    /// # Errors
+    /// All problems of the text, each with its place, when there is at least one.
+    pub fn parse(source_name: &str, text: &str, environment: Option<&str>) -> Result<Self, ConfigError> {
+        let mut document = Document::parse(text).map_err(|problems| ConfigError::new(source_name, text, problems))?;
+
+        let identity = document.section("stack", |section| Identity::read(section, environment));
+        let regions = document.section("regions", Regions::read);
+        let network = document.section("network", Network::read);
+        let database = document.section("database", Database::read);
+        let sessions = document.section("sessions", Sessions::read);
+        let storage = document.section("storage", Storage::read);
+        let lambda = document.section("lambda", Lambda::read);
+        let api = document.section("api", Api::read);
+        let dns = document.section("dns", |section| Dns::read(section, &identity.name()));
+        let alerts = document.section("alerts", Alerts::read);
+        let protection = document.section("protection", Protection::read);
+        document.refuse(naming::check(&identity, &regions));
+
+        let problems = document.finish();
+        if !problems.is_empty() {
+            return Err(ConfigError::new(source_name, text, problems));
+        }
+        Ok(Self {
+            stack: identity.into(),
+            regions,
+            network,
+            database,
+            sessions,
+            storage,
+            lambda,
+            api,
+            dns,
+            alerts,
+            protection,
+        })
+    }
+
+    /// Reads the configuration at `path`; without one, `drctl.toml` in the working folder, and where there is none the
+    /// defaults. `environment` is as for [`Config::parse`].
+    ///
+    /// # Errors
+    /// As for [`Config::parse`]; also when the file cannot be read, is not UTF-8, or was named and does not exist.
+    pub fn load(path: Option<&Path>, environment: Option<&str>) -> Result<Self, ConfigError> {
+        Self::load_file(path.unwrap_or(Path::new(DEFAULT_FILE)), path.is_some(), environment)
+    }
+
+    fn load_file(file: &Path, required: bool, environment: Option<&str>) -> Result<Self, ConfigError> {
+        let name = file.display().to_string();
+        let bytes = match fs::read(file) {
+            Ok(bytes) => bytes,
+            // A link that leads nowhere was put there by someone who wanted its settings: the defaults are no answer.
+            Err(error) if error.kind() == ErrorKind::NotFound && !required && !file.is_symlink() => Vec::new(),
+            Err(error) => return Err(ConfigError::unreadable(&name, &error)),
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&name, &text, environment),
+            Err(error) => Err(ConfigError::not_text(&name, &error)),
+        }
+    }
+
+    /// What every name in AWS begins with: `{stack}-{environment}`, for example `payment-dr-prod`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        stack::joined(&self.stack.name, &self.stack.environment)
+    }
+}

@@ -1,0 +1,156 @@
+//! `[regions]`: where the stack runs.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Serialize, Serializer};
+
+use super::error::Problem;
+use super::section::Section;
+use super::suggest::nearest;
+
+/// The two regions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Regions {
+    /// The region that serves when all is well. Default `us-east-1`.
+    pub primary: RegionName,
+    /// The warm standby. Default `us-east-2`.
+    pub secondary: RegionName,
+}
+
+/// The code of a region of the partition `aws`, such as `eu-central-1`. It has the form of one; whether the account may
+/// use it is found out before the first change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegionName(String);
+
+impl RegionName {
+    /// The code as AWS writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for RegionName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for RegionName {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for RegionName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Regions {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let primary =
+            section.text("primary", RegionName("us-east-1".to_owned()), "us-east-1", |text| region("primary", text));
+        let secondary = section
+            .text("secondary", RegionName("us-east-2".to_owned()), "us-east-2", |text| region("secondary", text));
+        if primary.is_sound() && secondary.is_sound() && primary.value == secondary.value {
+            let default = if secondary.is_default() {
+                " (the default of `secondary`)"
+            } else if primary.is_default() {
+                " (the default of `primary`)"
+            } else {
+                ""
+            };
+            let other = if primary.value.as_str() == "us-east-2" { "us-west-2" } else { "us-east-2" };
+            let problem = Problem::new(
+                format!(
+                    "primary and secondary are the same region, {}{default}: a standby there would fail together with \
+                     what it stands in for",
+                    primary.value
+                ),
+                format!("Write two different regions in [regions], for example `secondary = \"{other}\"`."),
+            );
+            section.refuse(secondary.blame(problem, &primary, "primary is the same"));
+        }
+        Self { primary: primary.value, secondary: secondary.value }
+    }
+}
+
+/// The first parts of region codes in the partition `aws`; source: the `regionRegex` of the SDKs' partitions file.
+const AREAS: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
+
+/// The middle parts that AWS uses. A misspelt one would otherwise only show as a host name that does not resolve.
+const DIRECTIONS: [&str; 9] =
+    ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+
+/// Beginnings of region codes outside the partition `aws`, and the partition each one belongs to.
+const FOREIGN: [(&str, &str); 5] =
+    [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso", "aws-iso"), ("eu-iso", "aws-iso"), ("eusc-", "aws-eusc")];
+
+fn region(key: &str, text: &str) -> Result<RegionName, Problem> {
+    if let Some((_, partition)) = FOREIGN.iter().find(|(beginning, _)| text.starts_with(beginning)) {
+        return Err(Problem::new(
+            format!(
+                "{text} is in the partition {partition}, and drctl builds in the partition aws only: names, endpoints \
+                 and what is offered differ elsewhere"
+            ),
+            format!("Write a region of the partition aws, for example `{key} = \"us-east-1\"`."),
+        ));
+    }
+    if is_region(text) {
+        return Ok(RegionName(text.to_owned()));
+    }
+    let better = corrected(text).unwrap_or_else(|| "us-east-1".to_owned());
+    Err(Problem::new(
+        format!("`{text}` is not the code of a region"),
+        format!("Write `{key} = \"{better}\"`, or another code of this form (area, direction, number)."),
+    ))
+}
+
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [area, direction, number] = parts.as_slice() else { return false };
+    AREAS.contains(area)
+        && DIRECTIONS.contains(direction)
+        && matches!(number.as_bytes(), [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'])
+}
+
+/// The usual slips put right: capitals, underscores, a zone (`us-east-1a`) for its region, a misspelt direction.
+fn corrected(text: &str) -> Option<String> {
+    let code = text.trim().to_ascii_lowercase().replace('_', "-");
+    let code = code.trim_end_matches(|last: char| last.is_ascii_lowercase());
+    let parts: Vec<&str> = code.split('-').collect();
+    let [area, direction, number] = parts.as_slice() else { return None };
+    let code = format!("{area}-{}-{number}", nearest(direction, DIRECTIONS)?);
+    is_region(&code).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{corrected, is_region};
+
+    #[test]
+    fn knows_regions_by_their_form() {
+        for code in ["us-east-1", "ap-southeast-5", "il-central-1", "mx-central-1", "af-south-1", "eu-west-12"] {
+            assert!(is_region(code), "{code}");
+        }
+        for code in ["", "us-east", "us-east-", "us-east-0", "us-east-1a", "US-EAST-1", "us-esat-1", "us-east-1-1"] {
+            assert!(!is_region(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn corrects_usual_slips() {
+        for (slip, code) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("US_EAST_2", Some("us-east-2")),
+            ("us-esat-1", Some("us-east-1")),
+            (" eu-central-1 ", Some("eu-central-1")),
+            ("frankfurt", None),
+            ("eu-moon-1", None),
+        ] {
+            assert_eq!(corrected(slip).as_deref(), code, "{slip}");
+        }
+    }
+}

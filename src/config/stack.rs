@@ -1,0 +1,123 @@
+//! `[stack]`: what the stack is called. All names in AWS are made of it.
+
+use serde::Serialize;
+
+use super::error::Problem;
+use super::section::{Given, Origin, Section};
+
+/// The stack's name and the environment it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stack {
+    /// What the stack is for: lower-case letters, digits and single hyphens, a letter first. Default `payment-dr`.
+    pub name: String,
+    /// Which of its copies this is: `dev`, `prod`. Lower-case letters, digits and single hyphens. `--environment` and
+    /// `ENVIRONMENT_SUFFIX` go before the file. Default `dev`: a command given in the wrong folder, where there is no
+    /// file, must not meet production.
+    pub environment: String,
+}
+
+/// Name and environment with the places they came from.
+pub(super) struct Identity {
+    pub(super) stack: Given<String>,
+    pub(super) environment: Given<String>,
+}
+
+impl Identity {
+    pub(super) fn read(section: &mut Section<'_, '_>, environment: Option<&str>) -> Self {
+        let stack = section.text("name", "payment-dr".to_owned(), "payment-dr", |text| {
+            word(text, true)
+                .map_err(|fix| refused("name", text, "stack name, which also begins with a letter", &fix, "payment-dr"))
+        });
+        let in_file = section.text("environment", "dev".to_owned(), "dev", |text| {
+            word(text, false).map_err(|fix| refused("environment", text, "environment", &fix, "dev"))
+        });
+        let environment = match environment {
+            None => in_file,
+            Some(text) => match word(text, false) {
+                Ok(value) => Given { value, origin: Origin::CommandLine },
+                Err(fix) => {
+                    section.refuse(refused_override(text, &fix));
+                    Given { value: in_file.value, origin: Origin::Refused }
+                }
+            },
+        };
+        Self { stack, environment }
+    }
+
+    pub(super) fn name(&self) -> String {
+        joined(&self.stack.value, &self.environment.value)
+    }
+}
+
+impl From<Identity> for Stack {
+    fn from(identity: Identity) -> Self {
+        Self { name: identity.stack.value, environment: identity.environment.value }
+    }
+}
+
+/// The beginning of every name in AWS.
+pub(super) fn joined(stack: &str, environment: &str) -> String {
+    format!("{stack}-{environment}")
+}
+
+/// `text` if it is a word of names; otherwise what comes nearest to it and is one, empty if nothing does.
+///
+/// The alphabet is the common ground of what AWS allows: S3 buckets take no capitals and no underscores, Aurora
+/// identifiers no two hyphens in a row, none at the end, and a letter at the start.
+fn word(text: &str, letter_first: bool) -> Result<String, String> {
+    let fix = text
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
+        .to_ascii_lowercase();
+    let fix =
+        if letter_first { fix.trim_start_matches(|first: char| !first.is_ascii_lowercase()) } else { fix.as_str() };
+    if fix == text && !text.is_empty() { Ok(text.to_owned()) } else { Err(fix.to_owned()) }
+}
+
+const ALPHABET: &str = "it becomes part of bucket, database and role names, which may only have lower-case letters, \
+                        digits and single hyphens between them";
+
+fn refused(key: &str, text: &str, what: &str, fix: &str, example: &str) -> Problem {
+    let better = if fix.is_empty() { example } else { fix };
+    Problem::new(format!("`{text}` cannot be the {what}: {ALPHABET}"), format!("Write `{key} = \"{better}\"`."))
+}
+
+fn refused_override(text: &str, fix: &str) -> Problem {
+    let advice = if fix.is_empty() {
+        "Give a name such as `--environment prod`, or unset ENVIRONMENT_SUFFIX to use the environment of the file."
+            .to_owned()
+    } else {
+        format!("Give `--environment {fix}`, or set ENVIRONMENT_SUFFIX={fix}.")
+    };
+    let message = if text.is_empty() {
+        "the environment given by --environment or ENVIRONMENT_SUFFIX is empty".to_owned()
+    } else {
+        format!("the environment `{text}`, given by --environment or ENVIRONMENT_SUFFIX, cannot be used: {ALPHABET}")
+    };
+    Problem::new(message, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn offers_the_nearest_word() {
+        for (text, letter_first, wanted) in [
+            ("payment-dr", true, Ok("payment-dr")),
+            ("pr123", false, Ok("pr123")),
+            ("2024", false, Ok("2024")),
+            ("2024", true, Err("")),
+            ("9lives", true, Err("lives")),
+            ("Payment_DR", true, Err("payment-dr")),
+            ("a--b", true, Err("a-b")),
+            ("-a-", true, Err("a")),
+            ("", false, Err("")),
+            ("é", false, Err("")),
+        ] {
+            assert_eq!(word(text, letter_first), wanted.map(str::to_owned).map_err(str::to_owned), "{text}");
+        }
+    }
+}

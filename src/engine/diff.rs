@@ -1,0 +1,107 @@
+//! Differences between what is desired and what is.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::driver::{Change, Traits};
+use super::reference::{AFTER, Properties};
+
+/// The property that holds tags: others may add theirs.
+pub const TAGS: &str = "tags";
+
+/// The differences that `desired` asks for, in the order of its properties.
+///
+/// A property that `live` does not hold cannot be read and is not compared. Tags are compared key by key, for the keys
+/// that are desired: what others have added stays theirs.
+#[must_use]
+pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, new) in desired {
+        if name == AFTER {
+            continue;
+        }
+        let Some(old) = live.get(name) else { continue };
+        let forces_replacement = traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why);
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) if name == TAGS => {
+                for (key, new) in new {
+                    let old = old.get(key).unwrap_or(&Value::Null);
+                    if old != new {
+                        changes.push(Change {
+                            property: format!("{name}.{key}"),
+                            old: old.clone(),
+                            new: new.clone(),
+                            forces_replacement,
+                        });
+                    }
+                }
+            }
+            _ if same(old, new) => {}
+            _ => changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement }),
+        }
+    }
+    changes
+}
+
+/// Lists are sets: AWS returns them in no order that means anything.
+fn same(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().all(|item| new.iter().any(|other| same(item, other)))
+        }
+        _ => old == new,
+    }
+}
+
+/// SHA-256 over desired properties, in hexadecimal.
+#[must_use]
+pub fn digest(desired: &Properties) -> String {
+    // Serialising a JSON value cannot fail.
+    let bytes = serde_json::to_vec(desired).unwrap_or_default();
+    hex::encode(Sha256::digest(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const TRAITS: Traits = Traits {
+        kind: "t",
+        immutable: &[("cidr", "it cannot be changed")],
+        create: Duration::ZERO,
+        delete: Duration::ZERO,
+        idempotent_create: false,
+        patience: Duration::ZERO,
+        removable: true,
+    };
+
+    fn properties(value: Value) -> Properties {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("an object, not {other}"),
+        }
+    }
+
+    #[test]
+    fn only_what_is_desired_and_readable_is_compared() {
+        let desired = properties(json!({"a": 1, "unreadable": 2, "list": ["x", "y"], "cidr": "10.0.0.0/16", "after": ["z"],
+            "tags": {"Name": "n", "ours": "o"}}));
+        let live = properties(json!({"a": 1, "list": ["y", "x"], "cidr": "10.9.0.0/16", "extra": true,
+            "tags": {"Name": "n", "theirs": "t"}}));
+        let changes = changes(&TRAITS, &desired, &live);
+        let seen: Vec<_> = changes.iter().map(|change| (change.property.as_str(), change.forces_replacement)).collect();
+        assert_eq!(seen, [("cidr", Some("it cannot be changed")), ("tags.ours", None)]);
+        assert_eq!((&changes[1].old, &changes[1].new), (&Value::Null, &json!("o")));
+    }
+
+    #[test]
+    fn the_digest_follows_the_properties() {
+        let one = digest(&properties(json!({"a": 1})));
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, digest(&properties(json!({"a": 2}))));
+    }
+}

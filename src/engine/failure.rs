@@ -1,0 +1,99 @@
+//! Why a step did not succeed, as far as the engine needs to know.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a failure means for the step, and for the intent behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Refused, and it will be refused again. Closes the intent.
+    Refused,
+    /// Refused because of the rate of calls. The same call may pass later.
+    Throttled,
+    /// Refused for a reason that passes by itself: a busy resource, a change not yet visible everywhere.
+    Transient,
+    /// Refused because something it refers to exists but is not available yet.
+    NotYet,
+    /// It is not known whether the call was carried out. Leaves the intent open.
+    Ambiguous,
+    /// Refused because something of that name is there.
+    Exists,
+    /// What the call is about is not there.
+    NotFound,
+    /// Credentials or permissions.
+    Denied,
+    /// Nothing answers.
+    Unreachable,
+    /// A custom endpoint does not know the operation.
+    Unsupported,
+    /// The resource is somebody else's.
+    Foreign,
+    /// It did not become what was waited for in time.
+    TimedOut,
+    /// Given up because the run was interrupted.
+    Interrupted,
+    /// A defect of drctl, or a disk that refuses.
+    Internal,
+}
+
+/// Why a step did not succeed. Carries no secrets: messages come from AWS's refusals and from drctl.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What it means for the step.
+    pub class: Class,
+    /// What happened, in a sentence without a full stop.
+    pub message: String,
+    /// The call that failed, e.g. `ec2:CreateVpc in us-east-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// The error code of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The id under which the service's support finds the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure that no call caused.
+    #[must_use]
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), operation: None, code: None, request_id: None, help: None }
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The step was given up because of a signal.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::new(Class::Interrupted, "interrupted")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = &self.operation {
+            write!(f, "{operation}: ")?;
+        }
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

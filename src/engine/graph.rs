@@ -1,0 +1,119 @@
+//! The graph of resources: nodes are added with references to earlier ones, and those make the edges.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
+
+use super::driver::{Driver, Region};
+use super::reference::{self, Need, Properties};
+use crate::state::Address;
+
+/// One resource to be.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its address.
+    pub address: Address,
+    /// The Region its calls go to.
+    pub region: Region,
+    /// Its type.
+    pub driver: Arc<dyn Driver>,
+    /// Its desired properties, with references.
+    pub desired: Properties,
+}
+
+/// A graph that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// An address was given twice.
+    #[error("{0} is in the graph twice")]
+    Twice(Address),
+    /// A reference to something that was not added before.
+    #[error("{from} refers to {to}, which is not in the graph before it")]
+    Unknown {
+        /// Who refers.
+        from: Address,
+        /// To what.
+        to: Address,
+    },
+}
+
+/// Resources and what they need of each other. An edge goes from what is needed to who needs it.
+///
+/// A node can only refer to nodes that were added before it: a cycle cannot be written.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: DiGraph<Arc<Node>, Need>,
+    index: HashMap<Address, NodeIndex>,
+}
+
+impl Graph {
+    /// An empty graph.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a node with the edges that its references make.
+    ///
+    /// # Errors
+    /// When the address is taken, or a reference leads nowhere.
+    pub fn add(&mut self, node: Node) -> Result<(), GraphError> {
+        if self.index.contains_key(&node.address) {
+            return Err(GraphError::Twice(node.address));
+        }
+        let mut needs: HashMap<NodeIndex, Need> = HashMap::new();
+        for found in reference::references(&node.desired) {
+            let Some(target) = self.index.get(&found.of) else {
+                return Err(GraphError::Unknown { from: node.address, to: found.of });
+            };
+            let need = needs.entry(*target).or_insert(found.need);
+            *need = (*need).max(found.need);
+        }
+        let address = node.address.clone();
+        let at = self.nodes.add_node(Arc::new(node));
+        for (target, need) in needs {
+            self.nodes.add_edge(target, at, need);
+        }
+        self.index.insert(address, at);
+        Ok(())
+    }
+
+    /// A node by its address.
+    #[must_use]
+    pub fn get(&self, address: &Address) -> Option<&Arc<Node>> {
+        self.index.get(address).map(|at| &self.nodes[*at])
+    }
+
+    /// All nodes, each after everything it refers to.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Arc<Node>> {
+        self.nodes.node_weights().collect::<Vec<_>>().into_iter()
+    }
+
+    /// What a node refers to, sorted, with what it needs of it.
+    #[must_use]
+    pub fn needs(&self, address: &Address) -> Vec<(Address, Need)> {
+        let Some(at) = self.index.get(address) else { return Vec::new() };
+        let mut needs: Vec<_> = self
+            .nodes
+            .edges_directed(*at, Direction::Incoming)
+            .map(|edge| (self.nodes[edge.source()].address.clone(), *edge.weight()))
+            .collect();
+        needs.sort();
+        needs
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+}

@@ -1,0 +1,32 @@
+//! The engine: walks a graph of resources concurrently, each reconciled idempotently. Knows no AWS and prints nothing.
+//!
+//! ```text
+//!   Graph ──▶ Observer ──▶ Decision ──▶ Plan ──▶ Run (coordinator: Schedule + Store)
+//!  (edges from   (lists,     (pure)               │  ▲
+//!   references)   reads)                     start│  │record, wait, done
+//!                                                 ▼  │
+//!                                               Worker ──▶ Driver (create, sync, delete, read)
+//! ```
+
+pub mod cancel;
+mod diff;
+mod driver;
+mod events;
+mod failure;
+mod graph;
+mod observe;
+mod plan;
+mod reconcile;
+mod reference;
+mod run;
+mod schedule;
+
+pub use diff::{TAGS, changes, digest};
+pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, Synced, Traits};
+pub use events::{Event, Events};
+pub use failure::{Class, Failure};
+pub use graph::{Graph, GraphError, Node};
+pub use observe::{Observations, Observed, Observer, ownership};
+pub use plan::{Action, Counts, Decision, Item, Plan};
+pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
+pub use run::{Options, Outcome, Report, Run, Timing};

@@ -1,0 +1,449 @@
+//! One resource's way: observe, create if absent, sync, wait; or delete and wait. Runs in a task of its own and reaches the
+//! state only through its [`Desk`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::cancel::{Shutdown, Stage};
+use super::diff;
+use super::driver::{Attempt, Driver, Live, Owner, Phase, Region, Traits};
+use super::events::Event;
+use super::failure::{Class, Failure};
+use super::observe::ownership;
+use super::reference::Properties;
+use super::run::{Desk, Timing};
+use crate::state::{Address, Entry, Status};
+
+/// How often a lost answer is taken as a reason to try again before an operator has to look.
+const LOST_ANSWERS: usize = 5;
+
+/// Everything a step needs to know.
+pub(super) struct Job {
+    pub address: Address,
+    pub region: Region,
+    pub driver: Arc<dyn Driver>,
+    /// Resolved; empty for a removal.
+    pub desired: Properties,
+    pub depends_on: Vec<Address>,
+    pub entry: Option<Entry>,
+    /// As the plan saw it.
+    pub live: Option<Box<Live>>,
+    pub unsupported: BTreeMap<String, String>,
+    pub timing: Timing,
+    pub adopt: bool,
+}
+
+/// A step in progress.
+pub(super) struct Worker {
+    job: Job,
+    desk: Desk,
+    shutdown: Shutdown,
+    entry: Option<Entry>,
+}
+
+impl Worker {
+    pub(super) fn new(job: Job, desk: Desk, shutdown: Shutdown) -> Self {
+        Self { entry: job.entry.clone(), job, desk, shutdown }
+    }
+
+    fn traits(&self) -> &Traits {
+        self.job.driver.traits()
+    }
+
+    /// Makes it as desired. Returns its id.
+    pub(super) async fn ensure(mut self) -> Result<String, Failure> {
+        let mut live = match self.job.live.take() {
+            Some(live) => *live,
+            None => self.create().await?,
+        };
+        let mut rounds = 0;
+        let mut failed_once = false;
+        let began = Instant::now();
+        let mut delays = self.job.timing.polls();
+        loop {
+            self.check_owner(&live)?;
+            let traits = *self.traits();
+            let mut changes = diff::changes(&traits, &self.job.desired, &live.properties);
+            changes.retain(|change| !self.job.unsupported.contains_key(&change.property));
+            let mut waits_for = None;
+            match &live.phase {
+                Phase::Failed(why) if !failed_once && self.just_made(&live) => {
+                    // A create call that was accepted and then failed: the remains are cleared away and it is tried once more.
+                    failed_once = true;
+                    self.note(format!("it came to state {why}; it is deleted and made once more"));
+                    self.remove_live(&live).await?;
+                    live = self.create().await?;
+                    continue;
+                }
+                Phase::Failed(why) => {
+                    return Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id))
+                        .help("Put its cause right, then run `drctl up` again: it will be replaced."));
+                }
+                Phase::Deleting(state) => {
+                    return Err(Failure::new(Class::Transient, format!("{} is {state}", live.id))
+                        .help("Something else is deleting it. Run `drctl up` again when it is gone."));
+                }
+                Phase::Pending(state) => waits_for = Some(state.clone()),
+                Phase::Ready => {}
+            }
+            if let Some(change) = changes.iter().find(|change| change.forces_replacement.is_some()) {
+                return Err(Failure::new(Class::Refused, format!("{} differs since the plan was made, and cannot be changed in place", change.property))
+                    .help("Run `drctl plan` to see what replacing it means, then `drctl up`."));
+            }
+            if changes.is_empty() && waits_for.is_none() {
+                let id = live.id.clone();
+                self.ready(live).await?;
+                return Ok(id);
+            }
+            if !changes.is_empty() {
+                rounds += 1;
+                if rounds > 1 && waits_for.is_none() && began.elapsed() > traits.patience.max(self.job.timing.visible) {
+                    let names: Vec<&str> = changes.iter().map(|change| change.property.as_str()).collect();
+                    return Err(Failure::new(Class::TimedOut, format!("{} was set and still reads otherwise", names.join(", ")))
+                        .help("Something else may be changing it at the same time. Run `drctl plan` to see what differs."));
+                }
+                self.intend_update(&live).await?;
+                let synced = self.repeat(true, || self.job.driver.sync(&self.job.region, &live, &self.job.desired, &changes)).await;
+                match synced {
+                    Ok(synced) => {
+                        for (property, answer) in synced.unsupported {
+                            self.note(format!("{property} is unsupported here: {answer}"));
+                            self.job.unsupported.insert(property, answer);
+                        }
+                        if synced.later.is_some() {
+                            waits_for = synced.later;
+                        }
+                    }
+                    Err(failure) if failure.class == Class::NotYet => waits_for = Some(failure.message),
+                    Err(failure) => return Err(failure),
+                }
+            }
+            if let Some(state) = waits_for {
+                let limit = traits.create * 6 + Duration::from_secs(300);
+                if began.elapsed() > limit {
+                    return Err(Failure::new(Class::TimedOut, format!("{} was still {state} after {} s", live.id, began.elapsed().as_secs()))
+                        .help("It is on record. Look at it in the console; `drctl up` takes up the wait where it was left."));
+                }
+                self.wait(&state, delays.next().unwrap_or_default()).await?;
+            } else if rounds > 1 {
+                self.wait("the change to be visible", delays.next().unwrap_or_default()).await?;
+            }
+            live = self.read_back(&live.id).await?;
+        }
+    }
+
+    /// Deletes it and waits until it is gone.
+    pub(super) async fn remove(mut self) -> Result<(), Failure> {
+        let live = match self.job.live.take() {
+            Some(live) => Some(*live),
+            None => self.find_recorded().await?,
+        };
+        if let Some(live) = live {
+            self.check_owner(&live)?;
+            self.remove_live(&live).await?;
+        } else if self.entry.is_some() {
+            self.record(None).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_recorded(&self) -> Result<Option<Live>, Failure> {
+        let Some(entry) = self.entry.clone() else { return Ok(None) };
+        match (&entry.id, &entry.status) {
+            (Some(id), _) => self.droppable(self.job.driver.read(&self.job.region, id)).await,
+            (None, Status::Creating { attempt, since }) => self.resolve(&Attempt { token: attempt.clone() }, *since).await,
+            (None, _) => Ok(None),
+        }
+    }
+
+    async fn remove_live(&mut self, live: &Live) -> Result<(), Failure> {
+        let traits = *self.traits();
+        if !traits.removable {
+            return self.record(None).await;
+        }
+        let entry = self.entry_of(live, Status::Deleting { since: Timestamp::now() });
+        if !matches!(self.entry.as_ref().map(|e| &e.status), Some(Status::Deleting { .. })) {
+            if self.entry.is_none() {
+                self.record(Some(Entry { status: Status::Created, ..entry.clone() })).await?;
+            }
+            self.record(Some(entry)).await?;
+        }
+        let mut deleted = matches!(live.phase, Phase::Deleting(_));
+        let mut delays = self.job.timing.polls();
+        let began = Instant::now();
+        loop {
+            if !deleted {
+                match self.repeat(true, || self.job.driver.delete(&self.job.region, live)).await {
+                    Ok(()) => deleted = true,
+                    Err(failure) if failure.class == Class::NotFound => deleted = true,
+                    Err(failure) => return Err(failure),
+                }
+            }
+            let now = self.droppable(self.job.driver.read(&self.job.region, &live.id)).await?;
+            let Some(now) = now else { return self.record(None).await };
+            let state = match now.phase {
+                Phase::Deleting(state) => state,
+                Phase::Failed(_) | Phase::Pending(_) | Phase::Ready => "still listed after its deletion".to_owned(),
+            };
+            if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_secs(300) {
+                return Err(Failure::new(Class::TimedOut, format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()))
+                    .help("It is on record. `drctl down` takes up the wait where it was left."));
+            }
+            self.wait(&state, delays.next().unwrap_or_default()).await?;
+        }
+    }
+
+    /// Creates it, under an intent that is durable before the call leaves.
+    async fn create(&mut self) -> Result<Live, Failure> {
+        let mut attempt = Attempt { token: uuid::Uuid::new_v4().simple().to_string() };
+        if let Some(Status::Creating { attempt: open, since }) = self.entry.as_ref().map(|entry| entry.status.clone()) {
+            attempt.token = open;
+            if let Some(live) = self.resolve(&attempt, since).await? {
+                return self.created(live, &attempt).await;
+            }
+        } else {
+            self.intend_create(&attempt).await?;
+        }
+        let mut lost = 0;
+        loop {
+            let answer = self.repeat(false, || self.job.driver.create(&self.job.region, &self.job.desired, &attempt)).await;
+            let failure = match answer {
+                Ok(id) => {
+                    self.record_created(&id, &attempt).await?;
+                    let live = self.read_back(&id).await?;
+                    return Ok(live);
+                }
+                Err(failure) => failure,
+            };
+            match failure.class {
+                Class::Ambiguous | Class::Unreachable | Class::TimedOut if lost < LOST_ANSWERS => {
+                    lost += 1;
+                    let delay = self.job.timing.retry(lost);
+                    self.desk.event(Event::Retrying { address: self.job.address.clone(), failure: failure.clone(), delay });
+                    self.pause(delay).await?;
+                    if let Some(live) = self.resolve(&attempt, Timestamp::now()).await? {
+                        return self.created(live, &attempt).await;
+                    }
+                }
+                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Denied if lost > 0 => return Err(failure),
+                Class::Exists => {
+                    if let Some(live) = self.holder_of_name().await? {
+                        self.check_owner(&live)?;
+                        return self.created(live, &attempt).await;
+                    }
+                    self.record(None).await?;
+                    return Err(failure);
+                }
+                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Internal => return Err(failure),
+                _ => {
+                    // AWS has modelled the refusal: nothing was made.
+                    self.record(None).await?;
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    async fn holder_of_name(&self) -> Result<Option<Live>, Failure> {
+        match self.job.driver.natural_id(&self.job.desired) {
+            Some(id) => self.droppable(self.job.driver.read(&self.job.region, &id)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn intend_create(&mut self, attempt: &Attempt) -> Result<(), Failure> {
+        let now = Timestamp::now();
+        let entry = Entry {
+            status: Status::Creating { attempt: attempt.token.clone(), since: now },
+            region: self.job.region.to_string(),
+            id: None,
+            arn: None,
+            outputs: BTreeMap::new(),
+            attempt: Some(attempt.token.clone()),
+            digest: diff::digest(&self.job.desired),
+            depends_on: self.job.depends_on.clone(),
+            unsupported: BTreeMap::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.record(Some(entry)).await
+    }
+
+    async fn record_created(&mut self, id: &str, attempt: &Attempt) -> Result<(), Failure> {
+        let now = Timestamp::now();
+        let Some(mut entry) = self.entry.clone() else {
+            return Err(Failure::new(Class::Internal, format!("{id} was made without an intent")));
+        };
+        entry.status = Status::Created;
+        entry.id = Some(id.to_owned());
+        entry.attempt = Some(attempt.token.clone());
+        entry.updated_at = now;
+        self.record(Some(entry)).await
+    }
+
+    async fn created(&mut self, live: Live, attempt: &Attempt) -> Result<Live, Failure> {
+        self.check_owner(&live)?;
+        self.record_created(&live.id, attempt).await?;
+        Ok(live)
+    }
+
+    /// Finds out what became of an attempt. Only after the grace period does "not found" mean "not made".
+    async fn resolve(&self, attempt: &Attempt, since: Timestamp) -> Result<Option<Live>, Failure> {
+        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+        // A clock that was set back must not make the wait longer than the grace period itself.
+        let until = Instant::now() + self.job.timing.grace.saturating_sub(age);
+        let mut delays = self.job.timing.polls();
+        loop {
+            let found = match self.holder_of_name().await? {
+                Some(live) => Some(live),
+                None => self.droppable(self.job.driver.search(&self.job.region, attempt)).await?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+            // The same token again makes no second one: there is nothing to wait for.
+            if self.traits().idempotent_create || Instant::now() >= until {
+                return Ok(None);
+            }
+            self.wait("an earlier attempt to show itself", delays.next().unwrap_or_default()).await?;
+        }
+    }
+
+    async fn intend_update(&mut self, live: &Live) -> Result<(), Failure> {
+        let status = match self.entry.as_ref().map(|entry| &entry.status) {
+            Some(Status::Created | Status::Updating { .. }) => return Ok(()),
+            Some(Status::Creating { .. }) | None => Status::Created,
+            Some(Status::Ready | Status::Deleting { .. }) => Status::Updating { since: Timestamp::now() },
+        };
+        let entry = self.entry_of(live, status);
+        self.record(Some(entry)).await
+    }
+
+    async fn ready(&mut self, live: Live) -> Result<(), Failure> {
+        let entry = self.entry_of(&live, Status::Ready);
+        self.record(Some(entry)).await
+    }
+
+    fn entry_of(&self, live: &Live, status: Status) -> Entry {
+        let now = Timestamp::now();
+        let before = self.entry.as_ref();
+        let attempt = match &live.owner {
+            Owner::Ours { attempt: Some(attempt), .. } => Some(attempt.clone()),
+            _ => before.and_then(|entry| entry.attempt.clone()),
+        };
+        let removal = self.job.desired.is_empty();
+        Entry {
+            status,
+            region: self.job.region.to_string(),
+            id: Some(live.id.clone()),
+            arn: live.arn.clone(),
+            outputs: live.outputs.clone(),
+            attempt,
+            digest: if removal { before.map(|e| e.digest.clone()).unwrap_or_default() } else { diff::digest(&self.job.desired) },
+            depends_on: self.job.depends_on.clone(),
+            unsupported: self.job.unsupported.clone(),
+            created_at: before.map_or(now, |entry| entry.created_at),
+            updated_at: now,
+        }
+    }
+
+    fn just_made(&self, live: &Live) -> bool {
+        self.entry.as_ref().is_some_and(|entry| matches!(entry.status, Status::Created) && entry.id.as_deref() == Some(&live.id))
+    }
+
+    fn check_owner(&self, live: &Live) -> Result<(), Failure> {
+        if self.job.adopt {
+            return Ok(());
+        }
+        ownership(&self.job.address, live, self.entry.as_ref().and_then(|entry| entry.id.as_deref()))
+    }
+
+    /// Reads what is known to exist; a new resource may not be visible everywhere at once.
+    async fn read_back(&self, id: &str) -> Result<Live, Failure> {
+        let began = Instant::now();
+        let mut delays = self.job.timing.polls();
+        loop {
+            if let Some(live) = self.droppable(self.job.driver.read(&self.job.region, id)).await? {
+                return Ok(live);
+            }
+            if began.elapsed() > self.job.timing.visible {
+                return Err(Failure::new(Class::TimedOut, format!("{id} was made, and AWS does not show it after {} s", began.elapsed().as_secs()))
+                    .help("It is on record. Run the same command again; if it was deleted by hand, it will be made anew."));
+            }
+            self.wait("it to be visible", delays.next().unwrap_or_default()).await?;
+        }
+    }
+
+    async fn record(&mut self, entry: Option<Entry>) -> Result<(), Failure> {
+        self.desk.record(self.job.address.clone(), entry.clone()).await?;
+        self.entry = entry;
+        Ok(())
+    }
+
+    fn note(&self, message: String) {
+        self.desk.event(Event::Note { address: self.job.address.clone(), message });
+    }
+
+    /// Waits for AWS: holds no place under the cap, and is dropped by the first signal.
+    async fn wait(&self, on: &str, delay: Duration) -> Result<(), Failure> {
+        self.desk.waiting(self.job.address.clone(), on);
+        self.pause(delay).await
+    }
+
+    async fn pause(&self, delay: Duration) -> Result<(), Failure> {
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = shutdown.reached(Stage::Drain) => Err(Failure::interrupted()),
+            () = sleep(delay) => Ok(()),
+        }
+    }
+
+    /// A read: the first signal drops it.
+    async fn droppable<T>(&self, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            () = shutdown.reached(Stage::Drain) => Err(Failure::interrupted()),
+            answer = call => answer,
+        }
+    }
+
+    /// Repeats a mutation while its refusal says that the same call may pass later; a call in flight is never dropped.
+    /// After a lost answer only what may be carried out twice is repeated here: setting a property, deleting.
+    async fn repeat<T, F>(&self, after_lost_answers: bool, call: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let began = Instant::now();
+        let patience = self.traits().patience;
+        let mut attempts = 0;
+        loop {
+            if self.shutdown.stage() >= Stage::Drain {
+                return Err(Failure::interrupted());
+            }
+            let failure = match call().await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            let again = match failure.class {
+                Class::Throttled => began.elapsed() < patience.max(Duration::from_secs(300)),
+                Class::Transient => began.elapsed() < patience,
+                Class::Ambiguous | Class::Unreachable => after_lost_answers && attempts < LOST_ANSWERS,
+                _ => false,
+            };
+            if !again {
+                return Err(failure);
+            }
+            let delay = self.job.timing.retry(attempts);
+            self.desk.event(Event::Retrying { address: self.job.address.clone(), failure, delay });
+            self.desk.rest();
+            self.pause(delay).await?;
+        }
+    }
+}

@@ -1,0 +1,593 @@
+//! The coordinator: one task owns the schedule and the state; the tasks of the steps send events and wait for
+//! acknowledgement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::cancel::{Shutdown, Stage};
+use super::driver::{Drivers, Region};
+use super::events::{Event, Events};
+use super::failure::{Class, Failure};
+use super::graph::Graph;
+use super::plan::{Action, Item, Plan};
+use super::reconcile::{Job, Worker};
+use super::reference::{self, Need};
+use super::schedule::{Half, Schedule, StepId};
+use crate::state::{Address, Entry, StateError, Status, Store, Transition, check_transition, journal::Journal};
+
+/// How patiently a run waits. All of it is about AWS; a custom endpoint may be told to be quicker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The first delay between two looks at a resource that is on its way; grows up to `poll_max`.
+    pub poll_first: Duration,
+    /// The longest such delay.
+    pub poll_max: Duration,
+    /// The first delay before a refused call is repeated; doubles up to 20 s.
+    pub retry_first: Duration,
+    /// How long after its intent an attempt may have made something that listings do not show yet.
+    pub grace: Duration,
+    /// How long something made may stay invisible to reads by id.
+    pub visible: Duration,
+}
+
+impl Default for Timing {
+    /// For AWS itself.
+    fn default() -> Self {
+        Self {
+            poll_first: Duration::from_millis(500),
+            poll_max: Duration::from_secs(5),
+            retry_first: Duration::from_millis(500),
+            // EC2's eventual consistency is documented without a bound; "a few minutes" is the worst on record, seconds the rule.
+            // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+            grace: Duration::from_secs(30),
+            visible: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Timing {
+    /// The delays between looks.
+    pub(super) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+        let max = self.poll_max;
+        std::iter::successors(Some(self.poll_first.min(max)), move |delay| Some(delay.mul_f64(1.5).min(max)))
+    }
+
+    /// The delay after the `attempt`-th refusal, from 1. Spread, so that what was refused together does not come back together.
+    pub(super) fn retry(&self, attempt: usize) -> Duration {
+        let doubled = self.retry_first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
+        let [spread, ..] = *uuid::Uuid::new_v4().as_bytes();
+        doubled.min(Duration::from_secs(20)).mul_f64(0.5 + f64::from(spread) / 512.0)
+    }
+}
+
+/// How a run is carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many steps may be at work in one Region at the same time; who waits does not count.
+    pub cap: usize,
+    /// How patiently it waits.
+    pub timing: Timing,
+    /// Whether resources of others may be taken over: `--adopt`.
+    pub adopt: bool,
+}
+
+/// How one resource came out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// As planned.
+    Done,
+    /// It failed.
+    Failed(Failure),
+    /// Not tried, because of the failure of another one.
+    Skipped(Address),
+    /// Not tried, or given up in the middle, because the run was interrupted.
+    Interrupted,
+}
+
+/// How a run came out. There is no `?` on it: whatever happened, the state is written before it exists.
+#[derive(Debug)]
+#[must_use = "a run's report says what failed"]
+pub struct Report {
+    /// Every resource that had something to be done, in the plan's order.
+    pub outcomes: Vec<(Address, Action, Outcome)>,
+    /// Whether a signal ended it early.
+    pub interrupted: bool,
+    /// What kept the state from being written, if anything.
+    pub state: Option<StateError>,
+    /// How long it took.
+    pub took: Duration,
+    /// How long each step took, for those that were done.
+    pub durations: BTreeMap<Address, Duration>,
+}
+
+impl Report {
+    /// The failures that no other failure caused.
+    pub fn failures(&self) -> impl Iterator<Item = (&Address, Action, &Failure)> {
+        self.outcomes.iter().filter_map(|(address, action, outcome)| match outcome {
+            Outcome::Failed(failure) => Some((address, *action, failure)),
+            _ => None,
+        })
+    }
+
+    /// Whether everything that was planned was done.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        !self.interrupted && self.state.is_none() && self.outcomes.iter().all(|(_, _, outcome)| *outcome == Outcome::Done)
+    }
+}
+
+enum Message {
+    Record { step: StepId, transition: Box<Transition>, ack: oneshot::Sender<Result<(), Failure>> },
+    Rest { step: StepId },
+    Event(Event),
+}
+
+/// A step's way to the coordinator.
+#[derive(Clone)]
+pub(super) struct Desk {
+    step: StepId,
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl Desk {
+    /// Makes a transition durable; returns when it is.
+    pub(super) async fn record(&self, address: Address, entry: Option<Entry>) -> Result<(), Failure> {
+        let (ack, answer) = oneshot::channel();
+        let transition = Box::new(Transition { at: Timestamp::now(), address, entry });
+        let gone = || Failure::new(Class::Internal, "the run has ended");
+        self.messages.send(Message::Record { step: self.step, transition, ack }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    pub(super) fn rest(&self) {
+        // When the coordinator is gone, this task is about to be, too.
+        drop(self.messages.send(Message::Rest { step: self.step }));
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        drop(self.messages.send(Message::Event(event)));
+    }
+
+    pub(super) fn waiting(&self, address: Address, on: &str) {
+        self.rest();
+        self.event(Event::Waiting { address, on: on.to_owned() });
+    }
+}
+
+struct Pending {
+    step: StepId,
+    transition: Transition,
+    ack: oneshot::Sender<Result<(), Failure>>,
+}
+
+type Written = (Journal, Vec<Pending>, Result<(), StateError>);
+
+struct Finished {
+    step: StepId,
+    result: Result<Option<String>, Failure>,
+}
+
+/// Carries out a plan.
+pub struct Run<'a> {
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// What shall be.
+    pub graph: &'a Graph,
+    /// Finds the types of what is only in the state.
+    pub drivers: &'a dyn Drivers,
+    /// How.
+    pub options: Options,
+    /// Who is told.
+    pub events: &'a dyn Events,
+}
+
+impl Run<'_> {
+    /// Walks the plan. Keeps going after failures; ends early when told to.
+    pub async fn apply(&self, store: &mut Store, shutdown: Shutdown) -> Report {
+        let began = Instant::now();
+        let mut coordinator = Coordinator::new(self, store, shutdown);
+        let defect = coordinator.lay_out().err();
+        if defect.is_none() {
+            coordinator.walk().await;
+        }
+        let mut report = coordinator.report(began);
+        if let Some(address) = defect {
+            let failure = Failure::new(Class::Internal, "its removal and its dependents wait for each other");
+            report.outcomes.push((address, Action::Unknown, Outcome::Failed(failure)));
+        }
+        if let Err(error) = store.fold() {
+            report.state.get_or_insert(error);
+        }
+        report
+    }
+}
+
+struct Coordinator<'a> {
+    run: &'a Run<'a>,
+    store: &'a mut Store,
+    shutdown: Shutdown,
+    schedule: Schedule,
+    items: HashMap<&'a Address, &'a Item>,
+    ensures: HashMap<&'a Address, StepId>,
+    removes: HashMap<&'a Address, StepId>,
+    started: HashMap<StepId, Instant>,
+    parked_since: HashMap<StepId, Instant>,
+    tasks: JoinSet<Finished>,
+    task_steps: HashMap<tokio::task::Id, StepId>,
+    send: mpsc::UnboundedSender<Message>,
+    receive: mpsc::UnboundedReceiver<Message>,
+    pending: Vec<Pending>,
+    disk: Option<JoinHandle<Written>>,
+    outcomes: HashMap<StepId, Outcome>,
+    durations: BTreeMap<Address, Duration>,
+    state_error: Option<StateError>,
+    interrupted: bool,
+}
+
+impl<'a> Coordinator<'a> {
+    fn new(run: &'a Run<'a>, store: &'a mut Store, shutdown: Shutdown) -> Self {
+        let (send, receive) = mpsc::unbounded_channel();
+        Self {
+            run,
+            store,
+            shutdown,
+            schedule: Schedule::new(run.options.cap),
+            items: run.plan.items.iter().map(|item| (&item.address, item)).collect(),
+            ensures: HashMap::new(),
+            removes: HashMap::new(),
+            started: HashMap::new(),
+            parked_since: HashMap::new(),
+            tasks: JoinSet::new(),
+            task_steps: HashMap::new(),
+            send,
+            receive,
+            pending: Vec::new(),
+            disk: None,
+            outcomes: HashMap::new(),
+            durations: BTreeMap::new(),
+            state_error: None,
+            interrupted: false,
+        }
+    }
+
+    /// Turns the plan into steps. What is not planned to change needs no step, and nobody waits for it.
+    fn lay_out(&mut self) -> Result<(), Address> {
+        for item in &self.run.plan.items {
+            let region = Region::from(item.region.as_str());
+            let driver = self.run.graph.get(&item.address).map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(item.address.kind()));
+            let delete = driver.map_or(Duration::ZERO, |driver| driver.traits().delete);
+            if matches!(item.action, Action::Delete | Action::Replace) {
+                let step = self.schedule.add(item.address.clone(), Half::Remove, &region, delete);
+                self.removes.insert(&item.address, step);
+            }
+            if matches!(item.action, Action::Create | Action::Update | Action::Replace | Action::Record | Action::Unknown) {
+                let step = self.schedule.add(item.address.clone(), Half::Ensure, &region, item.expected);
+                self.ensures.insert(&item.address, step);
+            }
+        }
+        for item in &self.run.plan.items {
+            let ensure = self.ensures.get(&item.address).copied();
+            let remove = self.removes.get(&item.address).copied();
+            if let (Some(ensure), Some(remove)) = (ensure, remove) {
+                self.schedule.wait_for(ensure, remove, Need::Ready);
+            }
+            if let Some(ensure) = ensure {
+                for (on, need) in self.run.graph.needs(&item.address) {
+                    if let Some(on) = self.ensures.get(&on) {
+                        self.schedule.wait_for(ensure, *on, need);
+                    }
+                }
+            }
+            // Who was made with a reference to something that goes has to go, or let go of it, first.
+            let recorded = self.store.resources().get(&item.address);
+            for on in recorded.map_or(&item.depends_on, |entry| &entry.depends_on) {
+                let Some(target) = self.removes.get(on).copied() else { continue };
+                if let Some(remove) = remove {
+                    self.schedule.wait_for(target, remove, Need::Ready);
+                } else if let Some(ensure) = ensure
+                    && !self.ensures.contains_key(on)
+                {
+                    self.schedule.wait_for(target, ensure, Need::Ready);
+                }
+            }
+        }
+        self.schedule.begin()
+    }
+
+    async fn walk(&mut self) {
+        loop {
+            while let Some(step) = self.schedule.next() {
+                self.start(step);
+            }
+            self.write();
+            if self.schedule.in_flight() == 0 && self.pending.is_empty() && self.disk.is_none() {
+                return;
+            }
+            let next = if self.interrupted { Stage::Abort } else { Stage::Drain };
+            tokio::select! {
+                biased;
+                () = self.shutdown.reached(next) => {
+                    let at_once = next == Stage::Abort;
+                    self.interrupted = true;
+                    self.schedule.stop();
+                    self.run.events.emit(Event::Interrupted { at_once, in_flight: self.schedule.in_flight() });
+                    if at_once {
+                        self.tasks.abort_all();
+                        if let Some(disk) = self.disk.take() {
+                            self.written(disk.await);
+                        }
+                        return;
+                    }
+                }
+                written = wait(&mut self.disk) => {
+                    self.disk = None;
+                    self.written(written);
+                }
+                Some(message) = self.receive.recv() => {
+                    self.take(message);
+                    while let Ok(message) = self.receive.try_recv() {
+                        self.take(message);
+                    }
+                }
+                Some(joined) = self.tasks.join_next_with_id() => match joined {
+                    Ok((id, finished)) => {
+                        self.task_steps.remove(&id);
+                        self.finished(finished.step, finished.result);
+                    }
+                    Err(error) => {
+                        if let Some(step) = self.task_steps.remove(&error.id()) {
+                            let failure = Failure::new(Class::Internal, format!("a defect of drctl: {error}"))
+                                .help("Its intent is on record. Please report this with the output.");
+                            self.finished(step, Err(failure));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, step: StepId) {
+        let (address, half) = self.schedule.step(step);
+        let Some((&address, item)) = self.items.get_key_value(address) else { return };
+        self.started.entry(step).or_insert_with(Instant::now);
+        if let Some(failure) = &item.failure {
+            self.finished(step, Err(failure.clone()));
+            return;
+        }
+        let node = self.run.graph.get(address);
+        let Some(driver) = node.map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(address.kind())) else {
+            self.finished(step, Err(Failure::new(Class::Internal, format!("no driver for `{}`", address.kind()))));
+            return;
+        };
+        let entries = self.store.resources();
+        let desired = match (node, half) {
+            (Some(node), Half::Ensure) => {
+                let lookup = |of: &Address, output: &str| entries.get(of).and_then(|entry| recorded_output(entry, output));
+                reference::resolve(&node.desired, &lookup)
+            }
+            _ => reference::Properties::new(),
+        };
+        if desired.values().any(reference::is_unresolved) {
+            // Its target exists, and the output comes only when it is ready.
+            if !self.schedule.park(step) {
+                let failure = Failure::new(Class::Internal, "an output it refers to was not made by its target");
+                self.finished(step, Err(failure));
+            }
+            return;
+        }
+        let entry = entries.get(address).cloned();
+        let removing = half == Half::Remove;
+        // The remains of what was just removed are no longer there to be seen.
+        let replaced = half == Half::Ensure && item.action == Action::Replace;
+        // Parked before: what it saw then may be old.
+        let live = if replaced { None } else { item.live.clone() };
+        let depends_on = match (&entry, removing) {
+            (Some(entry), true) => entry.depends_on.clone(),
+            _ => item.depends_on.clone(),
+        };
+        let entry_gone = entry.as_ref().is_some_and(|entry| {
+            !removing && live.is_none() && !replaced && !matches!(entry.status, Status::Creating { .. })
+        });
+        let region = Region::from(item.region.as_str());
+        let job = Job {
+            address: address.clone(),
+            region,
+            driver,
+            desired,
+            depends_on,
+            // What was found missing is forgotten by the intent that makes it anew.
+            entry: if entry_gone { None } else { entry },
+            live,
+            unsupported: item.unsupported.clone(),
+            timing: self.run.options.timing,
+            adopt: self.run.options.adopt,
+        };
+        if !self.parked_since.contains_key(&step) {
+            let action = match (half, item.action) {
+                (Half::Remove, _) => Action::Delete,
+                (Half::Ensure, Action::Replace) => Action::Create,
+                (Half::Ensure, action) => action,
+            };
+            self.run.events.emit(Event::Started { address: address.clone(), region: item.region.clone(), action, expected: job_duration(&job, removing) });
+        }
+        let desk = Desk { step, messages: self.send.clone() };
+        let worker = Worker::new(job, desk, self.shutdown.clone());
+        let handle = self.tasks.spawn(async move {
+            let result = if removing { worker.remove().await.map(|()| None) } else { worker.ensure().await.map(Some) };
+            Finished { step, result }
+        });
+        self.task_steps.insert(handle.id(), step);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Record { step, transition, ack } => self.pending.push(Pending { step, transition: *transition, ack }),
+            Message::Rest { step } => self.schedule.rest(step),
+            Message::Event(event) => self.run.events.emit(event),
+        }
+    }
+
+    /// Group commit: everything that came in while the disk was busy goes out with one fsync.
+    fn write(&mut self) {
+        if self.disk.is_some() || self.pending.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.pending);
+        let mut sound = Vec::with_capacity(batch.len());
+        for pending in batch {
+            let Transition { address, entry, .. } = &pending.transition;
+            match check_transition(address, self.store.resources().get(address), entry.as_ref()) {
+                Ok(()) => sound.push(pending),
+                Err(error) => refuse(pending, &StateError::from(error)),
+            }
+        }
+        match self.store.take_journal() {
+            Ok(mut journal) => {
+                self.disk = Some(tokio::task::spawn_blocking(move || {
+                    let transitions: Vec<&Transition> = sound.iter().map(|pending| &pending.transition).collect();
+                    let result = journal.append(&transitions);
+                    (journal, sound, result)
+                }));
+            }
+            Err(error) => {
+                for pending in sound {
+                    refuse(pending, &error);
+                }
+                self.lost_state(error);
+            }
+        }
+    }
+
+    fn written(&mut self, written: Result<Written, tokio::task::JoinError>) {
+        let (journal, batch, result) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.lost_state(StateError::defect(&error));
+                return;
+            }
+        };
+        if let Err(error) = result {
+            for pending in batch {
+                refuse(pending, &error);
+            }
+            self.store.returned(journal, Vec::new());
+            self.lost_state(error);
+            return;
+        }
+        let mut durable = Vec::with_capacity(batch.len());
+        let mut news = Vec::with_capacity(batch.len());
+        for Pending { step, transition, ack } in batch {
+            let level = match (self.schedule.step(step).1, transition.entry.as_ref().map(|entry| &entry.status)) {
+                (Half::Ensure, Some(Status::Created)) => Some(Need::Exists),
+                (Half::Ensure, Some(Status::Ready)) | (Half::Remove, None) => Some(Need::Ready),
+                _ => None,
+            };
+            news.push((step, level, ack));
+            durable.push(transition);
+        }
+        self.store.returned(journal, durable);
+        for (step, level, ack) in news {
+            if let Some(level) = level {
+                self.schedule.reached(step, level);
+            }
+            // Nobody listens when the task was aborted: the record stands all the same.
+            drop(ack.send(Ok(())));
+        }
+    }
+
+    /// Without a state to write to, nothing more may be started; what is in flight ends, and its intents are on record.
+    fn lost_state(&mut self, error: StateError) {
+        self.schedule.stop();
+        self.state_error.get_or_insert(error);
+    }
+
+    fn finished(&mut self, step: StepId, result: Result<Option<String>, Failure>) {
+        let (address, half) = self.schedule.step(step);
+        let address = address.clone();
+        let Some(item) = self.items.get(&address).copied() else { return };
+        let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
+        let action = match (half, item.action) {
+            (Half::Remove, _) => Action::Delete,
+            (Half::Ensure, Action::Replace) => Action::Create,
+            (Half::Ensure, action) => action,
+        };
+        let failure = match result {
+            Ok(id) => {
+                // A removal without a record behind it has nothing to make durable.
+                self.schedule.reached(step, Need::Ready);
+                self.schedule.done(step);
+                *self.durations.entry(address.clone()).or_default() += took;
+                self.outcomes.insert(step, Outcome::Done);
+                self.run.events.emit(Event::Done { address, action, id, took });
+                return;
+            }
+            Err(failure) => failure,
+        };
+        if failure.class == Class::Interrupted {
+            self.schedule.done(step);
+            self.outcomes.insert(step, Outcome::Interrupted);
+            return;
+        }
+        if failure.class == Class::NotYet {
+            self.parked_since.entry(step).or_insert_with(Instant::now);
+            if self.schedule.park(step) {
+                self.run.events.emit(Event::Waiting { address, on: format!("what it refers to: {}", failure.message) });
+                return;
+            }
+        }
+        let skipped = self.schedule.failed(step);
+        self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
+        self.outcomes.insert(step, Outcome::Failed(failure));
+        for step in skipped {
+            let (skipped, _) = self.schedule.step(step);
+            self.run.events.emit(Event::Skipped { address: skipped.clone(), because: address.clone() });
+            self.outcomes.insert(step, Outcome::Skipped(address.clone()));
+        }
+    }
+
+    fn report(self, began: Instant) -> Report {
+        let mut outcomes = Vec::new();
+        for item in &self.run.plan.items {
+            let steps = [self.removes.get(&item.address), self.ensures.get(&item.address)];
+            let worst = steps
+                .into_iter()
+                .flatten()
+                .map(|step| self.outcomes.get(step).cloned().unwrap_or(Outcome::Interrupted))
+                .find(|outcome| *outcome != Outcome::Done);
+            if self.removes.contains_key(&item.address) || self.ensures.contains_key(&item.address) {
+                outcomes.push((item.address.clone(), item.action, worst.unwrap_or(Outcome::Done)));
+            }
+        }
+        Report { outcomes, interrupted: self.interrupted, state: self.state_error, took: began.elapsed(), durations: self.durations }
+    }
+}
+
+fn recorded_output(entry: &Entry, output: &str) -> Option<String> {
+    match output {
+        "id" => entry.id.clone(),
+        "arn" => entry.arn.clone(),
+        _ => entry.outputs.get(output).cloned(),
+    }
+}
+
+fn job_duration(job: &Job, removing: bool) -> Duration {
+    let traits = job.driver.traits();
+    if removing { traits.delete } else { traits.create }
+}
+
+fn refuse(pending: Pending, error: &StateError) {
+    let failure = Failure::new(Class::Internal, format!("the state could not be written: {error}"));
+    drop(pending.ack.send(Err(failure)));
+}
+
+async fn wait(disk: &mut Option<JoinHandle<Written>>) -> Result<Written, tokio::task::JoinError> {
+    match disk {
+        Some(disk) => disk.await,
+        None => std::future::pending().await,
+    }
+}

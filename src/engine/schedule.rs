@@ -1,0 +1,341 @@
+//! Which step is next: longest remaining path first, under a cap per Region. Synchronous and without side effects.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
+
+use super::driver::Region;
+use super::reference::Need;
+use crate::state::Address;
+
+/// A step of a run.
+pub type StepId = NodeIndex;
+
+/// Which half of a resource's work a step is. A replacement takes both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Half {
+    /// It is deleted.
+    Remove,
+    /// It is made, or brought to what is desired.
+    Ensure,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Blocked,
+    Queued,
+    Running,
+    /// In flight, without holding a place under the cap.
+    Resting,
+    Done,
+    Failed,
+    Skipped,
+}
+
+#[derive(Debug)]
+struct Step {
+    address: Address,
+    half: Half,
+    region: usize,
+    expected: Duration,
+    /// The typical duration of the longest chain that begins with this step.
+    remaining: Duration,
+    unmet: usize,
+    reached: Option<Need>,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    need: Need,
+    met: bool,
+}
+
+/// The steps of a run and how far each has come.
+#[derive(Debug)]
+pub struct Schedule {
+    steps: DiGraph<Step, Edge>,
+    regions: BTreeMap<Region, usize>,
+    queues: Vec<BinaryHeap<(Duration, std::cmp::Reverse<StepId>)>>,
+    running: Vec<usize>,
+    cap: usize,
+    in_flight: usize,
+    stopped: bool,
+}
+
+impl Schedule {
+    /// An empty schedule with at most `cap` steps at work per Region.
+    #[must_use]
+    pub fn new(cap: usize) -> Self {
+        Self {
+            steps: DiGraph::new(),
+            regions: BTreeMap::new(),
+            queues: Vec::new(),
+            running: Vec::new(),
+            cap: cap.max(1),
+            in_flight: 0,
+            stopped: false,
+        }
+    }
+
+    /// Adds a step.
+    pub fn add(&mut self, address: Address, half: Half, region: &Region, expected: Duration) -> StepId {
+        let next = self.regions.len();
+        let region = *self.regions.entry(region.clone()).or_insert(next);
+        if region == self.queues.len() {
+            self.queues.push(BinaryHeap::new());
+            self.running.push(0);
+        }
+        self.steps.add_node(Step {
+            address,
+            half,
+            region,
+            expected,
+            remaining: Duration::ZERO,
+            unmet: 0,
+            reached: None,
+            progress: Progress::Blocked,
+        })
+    }
+
+    /// Makes `step` wait for `on`.
+    pub fn wait_for(&mut self, step: StepId, on: StepId, need: Need) {
+        self.steps.add_edge(on, step, Edge { need, met: false });
+        self.steps[step].unmet += 1;
+    }
+
+    /// Computes the order and queues what can start.
+    ///
+    /// # Errors
+    /// The addresses of two steps that wait for each other: a defect of whoever added them.
+    pub fn begin(&mut self) -> Result<(), Address> {
+        let order = petgraph::algo::toposort(&self.steps, None).map_err(|cycle| self.steps[cycle.node_id()].address.clone())?;
+        for id in order.into_iter().rev() {
+            let after = self.steps.neighbors(id).map(|next| self.steps[next].remaining).max().unwrap_or_default();
+            let step = &mut self.steps[id];
+            step.remaining = step.expected + after;
+        }
+        for id in self.steps.node_indices() {
+            if self.steps[id].unmet == 0 {
+                self.queue(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, id: StepId) {
+        let step = &mut self.steps[id];
+        step.progress = Progress::Queued;
+        self.queues[step.region].push((step.remaining, std::cmp::Reverse(id)));
+    }
+
+    /// The next step to start, if one may.
+    pub fn next(&mut self) -> Option<StepId> {
+        if self.stopped {
+            return None;
+        }
+        for (region, queue) in self.queues.iter_mut().enumerate() {
+            while self.running[region] < self.cap {
+                let Some((_, std::cmp::Reverse(id))) = queue.pop() else { break };
+                let step = &mut self.steps[id];
+                if step.progress == Progress::Queued {
+                    step.progress = Progress::Running;
+                    self.running[region] += 1;
+                    self.in_flight += 1;
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    /// The step waits for AWS and needs no place under the cap.
+    pub fn rest(&mut self, id: StepId) {
+        let step = &mut self.steps[id];
+        if step.progress == Progress::Running {
+            step.progress = Progress::Resting;
+            self.running[step.region] -= 1;
+        }
+    }
+
+    /// The step's resource has durably come to `level`.
+    pub fn reached(&mut self, id: StepId, level: Need) {
+        if self.steps[id].reached >= Some(level) {
+            return;
+        }
+        self.steps[id].reached = Some(level);
+        let edges: Vec<_> = self.steps.edges_directed(id, Direction::Outgoing).map(|e| (e.id(), e.target())).collect();
+        for (edge, target) in edges {
+            let weight = &mut self.steps[edge];
+            if weight.met || weight.need > level {
+                continue;
+            }
+            weight.met = true;
+            let target_step = &mut self.steps[target];
+            target_step.unmet -= 1;
+            if target_step.unmet == 0 && target_step.progress == Progress::Blocked {
+                self.queue(target);
+            }
+        }
+    }
+
+    /// The step was refused since something it refers to is not available yet: whatever it was content to see existing
+    /// must from now on be ready. Returns false when everything is ready already, and nothing is left to wait for.
+    pub fn park(&mut self, id: StepId) -> bool {
+        let edges: Vec<_> = self.steps.edges_directed(id, Direction::Incoming).map(|e| (e.id(), e.source())).collect();
+        let mut waits = 0;
+        for (edge, source) in edges {
+            let ready = self.steps[source].reached == Some(Need::Ready);
+            let weight = &mut self.steps[edge];
+            weight.need = Need::Ready;
+            if !ready {
+                weight.met = false;
+                waits += 1;
+            }
+        }
+        if waits == 0 {
+            return false;
+        }
+        self.leave(id);
+        let step = &mut self.steps[id];
+        step.unmet = waits;
+        step.progress = Progress::Blocked;
+        true
+    }
+
+    /// The step has ended well.
+    pub fn done(&mut self, id: StepId) {
+        self.leave(id);
+        self.steps[id].progress = Progress::Done;
+    }
+
+    /// The step has failed. Returns what will not be tried because of it.
+    pub fn failed(&mut self, id: StepId) -> Vec<StepId> {
+        self.leave(id);
+        self.steps[id].progress = Progress::Failed;
+        let mut skipped = Vec::new();
+        let mut stack = vec![id];
+        while let Some(at) = stack.pop() {
+            let next: Vec<_> = self.steps.neighbors(at).collect();
+            for id in next {
+                let step = &mut self.steps[id];
+                // One that was content with existence may be at work already: it goes on.
+                if matches!(step.progress, Progress::Blocked | Progress::Queued) {
+                    step.progress = Progress::Skipped;
+                    skipped.push(id);
+                    stack.push(id);
+                }
+            }
+        }
+        skipped.sort_unstable();
+        skipped
+    }
+
+    fn leave(&mut self, id: StepId) {
+        let step = &self.steps[id];
+        match step.progress {
+            Progress::Running => {
+                self.running[step.region] -= 1;
+                self.in_flight -= 1;
+            }
+            Progress::Resting => self.in_flight -= 1,
+            _ => {}
+        }
+    }
+
+    /// Starts nothing more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// How many steps are in flight, at work or waiting for AWS.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Which resource a step is about, and which half of its work.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> (&Address, Half) {
+        (&self.steps[id].address, self.steps[id].half)
+    }
+
+    /// The typical duration of the longest chain of steps.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.steps.node_weights().map(|step| step.remaining).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Role;
+
+    fn schedule(cap: usize, steps: &[(&str, &str, u64)], edges: &[(usize, usize, Need)]) -> (Schedule, Vec<StepId>) {
+        let mut schedule = Schedule::new(cap);
+        let ids: Vec<_> = steps
+            .iter()
+            .map(|(name, region, seconds)| {
+                schedule.add(Address::new(Role::Primary, "t", name), Half::Ensure, &Region::from(*region), Duration::from_secs(*seconds))
+            })
+            .collect();
+        for (from, to, need) in edges {
+            schedule.wait_for(ids[*to], ids[*from], *need);
+        }
+        schedule.begin().expect("no cycle");
+        (schedule, ids)
+    }
+
+    #[test]
+    fn the_longest_remaining_path_starts_first_and_caps_are_per_region() {
+        let (mut s, ids) = schedule(1, &[("short", "a", 5), ("head", "a", 1), ("tail", "a", 100), ("other", "b", 1)], &[(1, 2, Need::Ready)]);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert_eq!(s.next(), Some(ids[3]), "another Region has a cap of its own");
+        assert_eq!(s.next(), None);
+        s.rest(ids[1]);
+        assert_eq!(s.next(), Some(ids[0]), "who waits holds no place");
+        assert_eq!(s.longest(), Duration::from_secs(101));
+    }
+
+    #[test]
+    fn existence_is_enough_where_it_was_asked_for_and_only_there() {
+        let (mut s, ids) = schedule(9, &[("a", "r", 1), ("b", "r", 1), ("c", "r", 1)], &[(0, 1, Need::Exists), (0, 2, Need::Ready)]);
+        assert_eq!(s.next(), Some(ids[0]));
+        s.reached(ids[0], Need::Exists);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert_eq!(s.next(), None);
+        s.reached(ids[0], Need::Ready);
+        assert_eq!(s.next(), Some(ids[2]));
+    }
+
+    #[test]
+    fn who_is_parked_starts_again_when_its_target_is_ready() {
+        let (mut s, ids) = schedule(9, &[("a", "r", 1), ("b", "r", 1)], &[(0, 1, Need::Exists)]);
+        assert_eq!(s.next(), Some(ids[0]));
+        s.reached(ids[0], Need::Exists);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert!(s.park(ids[1]));
+        assert_eq!((s.next(), s.in_flight()), (None, 1));
+        s.reached(ids[0], Need::Ready);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert!(!s.park(ids[1]), "nothing is left to wait for");
+    }
+
+    #[test]
+    fn a_failure_stops_its_dependents_and_nothing_else() {
+        let (mut s, ids) = schedule(
+            9,
+            &[("a", "r", 1), ("b", "r", 1), ("c", "r", 1), ("d", "r", 1)],
+            &[(0, 1, Need::Ready), (1, 2, Need::Ready)],
+        );
+        assert_eq!(s.next(), Some(ids[0]));
+        assert_eq!(s.failed(ids[0]), vec![ids[1], ids[2]]);
+        assert_eq!(s.next(), Some(ids[3]));
+        s.done(ids[3]);
+        assert_eq!((s.next(), s.in_flight()), (None, 0));
+    }
+}

@@ -1,0 +1,106 @@
+//! `vpc`: a virtual private cloud.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as Described, VpcAttributeName, VpcState};
+use futures::future::try_join_all;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::{arn, ours, specification, tag_map};
+use crate::resources::{Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live};
+
+/// A virtual private cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vpc {
+    /// Its IPv4 range. Immutable: forces replacement.
+    pub cidr: Ipv4Net,
+    /// Whether Amazon's DNS server answers in it. In-place.
+    pub dns_support: bool,
+    /// Whether instances get DNS names; needed for the peering's DNS resolution. In-place.
+    pub dns_hostnames: bool,
+}
+
+impl Resource for Vpc {
+    const TRAITS: Traits = Traits {
+        kind: "vpc",
+        immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")],
+        create: Duration::from_secs(12),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        patience: Duration::from_secs(300),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let vpcs = cx
+            .read("ec2", "DescribeVpcs", || ec2.describe_vpcs().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>())
+            .await?;
+        try_join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeVpcs", || ec2.describe_vpcs().vpc_ids(id).send()).await?;
+        match answer.vpcs().first() {
+            Some(vpc) => from_described(cx, vpc).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_vpc()
+            .cidr_block(self.cidr.to_string())
+            .tag_specifications(specification(ResourceType::Vpc, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateVpc", call).await?;
+        Ok(answer.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let on = |value| AttributeBooleanValue::builder().value(value).build();
+        // One attribute a call; DNS hostnames need DNS support first.
+        if changed(changes, "dns_support") {
+            let call = ec2.modify_vpc_attribute().vpc_id(&live.id).enable_dns_support(on(self.dns_support)).send();
+            cx.mutate("ec2", "ModifyVpcAttribute", call).await?;
+        }
+        if changed(changes, "dns_hostnames") {
+            let call = ec2.modify_vpc_attribute().vpc_id(&live.id).enable_dns_hostnames(on(self.dns_hostnames)).send();
+            cx.mutate("ec2", "ModifyVpcAttribute", call).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_vpc().vpc_id(&live.id).send();
+        cx.mutate("ec2", "DeleteVpc", call).await.map(drop)
+    }
+}
+
+/// The two DNS attributes have a call each.
+async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> {
+    let id = vpc.vpc_id().unwrap_or_default();
+    let ec2 = &cx.clients().ec2;
+    let attribute = |name: VpcAttributeName| {
+        cx.read("ec2", "DescribeVpcAttribute", move || ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).send())
+    };
+    let (support, hostnames) =
+        futures::future::try_join(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames)).await?;
+    let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value).unwrap_or(false);
+    let properties = Vpc {
+        cidr: vpc.cidr_block().unwrap_or_default().parse().unwrap_or_default(),
+        dns_support: is_on(support.enable_dns_support()),
+        dns_hostnames: is_on(hostnames.enable_dns_hostnames()),
+    };
+    let phase = match vpc.state() {
+        None | Some(VpcState::Available) => Phase::Ready,
+        Some(state) => Phase::Pending(state.as_str().to_owned()),
+    };
+    Ok(live(&cx.scope, id, phase, &properties, Some(tag_map(vpc.tags.as_deref()))).with_arn(arn(cx, "vpc", id)))
+}

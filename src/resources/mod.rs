@@ -1,0 +1,20 @@
+//! Every type of resource, one file each, grouped by service; and what turns such a type into the engine's [`Driver`].
+//!
+//! A resource is a plain struct of its desired properties. What is live is read into the same struct, and the engine
+//! compares the two by name. Each property's documentation ends with "In-place." or "Immutable: forces replacement."
+
+mod context;
+pub mod ec2;
+pub mod iam;
+pub mod kms;
+pub mod logs;
+mod registry;
+mod tagging;
+mod typed;
+
+pub use context::Context;
+pub use registry::{Registry, kinds};
+pub use tagging::Tagging;
+pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
+
+pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Synced, Traits};

@@ -1,0 +1,74 @@
+//! Which types there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::typed::driver;
+use super::{Context, Resource, ec2, iam, kms, logs};
+use crate::aws::{Aws, Scope};
+use crate::engine::{Driver, Drivers, Region};
+
+/// The drivers of all types, for one run.
+pub struct Registry {
+    context: Context,
+    drivers: HashMap<&'static str, Arc<dyn Driver>>,
+}
+
+macro_rules! types {
+    ($($resource:ty),+ $(,)?) => {
+        /// The names of all types, as in addresses.
+        #[must_use]
+        pub fn kinds() -> Vec<&'static str> {
+            vec![$(<$resource as Resource>::TRAITS.kind),+]
+        }
+
+        fn drivers(context: &Context) -> HashMap<&'static str, Arc<dyn Driver>> {
+            HashMap::from([$((<$resource as Resource>::TRAITS.kind, driver::<$resource>(context))),+])
+        }
+    };
+}
+
+types![
+    ec2::Vpc,
+    ec2::InternetGateway,
+    ec2::Subnet,
+    ec2::Eip,
+    ec2::NatGateway,
+    ec2::RouteTable,
+    ec2::Route,
+    ec2::RouteTableAssociation,
+    ec2::SecurityGroup,
+    ec2::DefaultSecurityGroup,
+    ec2::VpcEndpoint,
+    ec2::FlowLog,
+    ec2::VpcPeering,
+    iam::Role,
+    kms::Key,
+    kms::Alias,
+    logs::LogGroup,
+];
+
+impl Registry {
+    /// The drivers of all types, on behalf of one stack.
+    #[must_use]
+    pub fn new(aws: &Arc<Aws>, scope: Scope, region: &Region) -> Self {
+        let context = Context::new(aws.clone(), region.clone(), Arc::new(scope));
+        Self { drivers: drivers(&context), context }
+    }
+
+    /// On whose behalf.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.context.scope
+    }
+
+    pub(super) fn typed<R: Resource>(&self) -> Arc<dyn Driver> {
+        self.drivers.get(R::TRAITS.kind).cloned().unwrap_or_else(|| driver::<R>(&self.context))
+    }
+}
+
+impl Drivers for Registry {
+    fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
+        self.drivers.get(kind).cloned()
+    }
+}

@@ -1,0 +1,52 @@
+//! Putting tags back, for every service that has them.
+
+use super::Context;
+use crate::aws::TagMap;
+use crate::engine::{Class, Failure, Live};
+
+/// How a type of resource is tagged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tagging {
+    /// It carries no tags.
+    None,
+    /// By its id, with EC2's CreateTags.
+    Ec2,
+    /// By its id, with KMS's TagResource.
+    Kms,
+    /// By its ARN, with CloudWatch Logs' TagResource.
+    Logs,
+    /// By its name, with IAM's TagRole.
+    IamRole,
+}
+
+impl Tagging {
+    /// Sets tags; others are left alone.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    pub async fn apply(self, cx: &Context, live: &Live, tags: &TagMap) -> Result<(), Failure> {
+        let clients = cx.clients();
+        match self {
+            Self::None => Ok(()),
+            Self::Ec2 => {
+                let tags = tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect();
+                let call = clients.ec2.create_tags().resources(&live.id).set_tags(Some(tags)).send();
+                cx.mutate("ec2", "CreateTags", call).await.map(drop)
+            }
+            Self::Kms => {
+                let call = clients.kms.tag_resource().key_id(&live.id).set_tags(Some(super::kms::tags(tags)?)).send();
+                cx.mutate("kms", "TagResource", call).await.map(drop)
+            }
+            Self::Logs => {
+                let arn = live.arn.as_deref().ok_or_else(|| Failure::new(Class::Internal, format!("{} has no ARN", live.id)))?;
+                let tags = tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                let call = clients.logs.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
+                cx.mutate("logs", "TagResource", call).await.map(drop)
+            }
+            Self::IamRole => {
+                let call = clients.iam.tag_role().role_name(&live.id).set_tags(Some(super::iam::tags(tags)?)).send();
+                cx.mutate("iam", "TagRole", call).await.map(drop)
+            }
+        }
+    }
+}

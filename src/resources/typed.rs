@@ -1,0 +1,298 @@
+//! From a typed resource to the engine's driver, and the stack into which resources are put.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Context, Tagging};
+use crate::aws::{ATTEMPT, Scope, TagMap};
+use crate::engine::{
+    Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region, Synced, TAGS, Traits,
+};
+use crate::state::{Address, Role};
+
+/// Marks a reference to the id of an `R`.
+pub struct Id<R>(PhantomData<R>);
+
+/// Marks a reference to the ARN of an `R`.
+pub struct Arn<R>(PhantomData<R>);
+
+/// What a create call carries besides the properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation<'a> {
+    /// The attempt's token: for the API's client token.
+    pub token: &'a str,
+    /// All tags, the attempt's among them: to be set with the creation, never after it.
+    pub tags: TagMap,
+}
+
+/// A type of resource.
+///
+/// Implementations are idempotent, swallow no error, and never wait: the engine waits by reading.
+pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+    /// What is fixed for the type.
+    const TRAITS: Traits;
+
+    /// How it is tagged, if it is.
+    const TAGGING: Tagging;
+
+    /// The id that follows from the properties alone: a unique name.
+    fn natural_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Everything of this type that is this stack's in the context's Region, with as few calls as possible.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    fn list(cx: &Context) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send;
+
+    /// One by its id; `None` when it is not there, or when only the memory of it is.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    fn read(cx: &Context, id: &str) -> impl Future<Output = Result<Option<Live>, Failure>> + Send;
+
+    /// Looks for what an attempt may have made. Never answered from a shared listing.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    fn search(cx: &Context, attempt: &Attempt) -> impl Future<Output = Result<Option<Live>, Failure>> + Send {
+        async {
+            let all = Self::list(cx).await?;
+            Ok(all.into_iter().find(|live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token)))
+        }
+    }
+
+    /// Makes it with one mutating call and returns its id.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    fn create(&self, cx: &Context, creation: Creation<'_>) -> impl Future<Output = Result<String, Failure>> + Send;
+
+    /// Brings the changed properties (tags aside) to what is desired.
+    ///
+    /// # Errors
+    /// What a call's answer means.
+    fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> impl Future<Output = Result<Synced, Failure>> + Send;
+
+    /// Deletes it. Absent is success, or [`Class::NotFound`], which the engine takes as such.
+    ///
+    /// # Errors
+    /// What a call's answer means.
+    fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What was read of a resource, in the shape the engine compares.
+///
+/// `properties` are the resource's own struct filled with live values; `tags` are `None` for types without.
+pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, properties: &R, tags: Option<TagMap>) -> Live {
+    let mut map = to_map(properties);
+    let owner = match tags {
+        Some(tags) => {
+            let owner = scope.owner(&tags);
+            map.insert(TAGS.to_owned(), tags.into_iter().map(|(key, value)| (key, Value::String(value))).collect());
+            owner
+        }
+        None => Owner::Implied,
+    };
+    Live { id: id.to_owned(), arn: None, phase, owner, properties: map, outputs: BTreeMap::new() }
+}
+
+impl Live {
+    /// With its ARN.
+    #[must_use]
+    pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
+        self.arn = Some(arn.into());
+        self
+    }
+
+    /// With an output that others may refer to.
+    #[must_use]
+    pub fn with_output(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.outputs.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// Whether one of the changes is about a property.
+#[must_use]
+pub fn changed(changes: &[Change], property: &str) -> bool {
+    changes.iter().any(|change| change.property == property)
+}
+
+fn to_map<R: Resource>(resource: &R) -> Properties {
+    match serde_json::to_value(resource) {
+        Ok(Value::Object(map)) => map,
+        // Resources are structs of strings, numbers, lists and maps of them.
+        other => unreachable!("{} does not serialise to an object: {other:?}", R::TRAITS.kind),
+    }
+}
+
+/// The engine's view of a type.
+pub(super) struct Typed<R> {
+    context: Context,
+    kind: PhantomData<fn() -> R>,
+}
+
+impl<R: Resource> Typed<R> {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context, kind: PhantomData }
+    }
+
+    fn parse(desired: &Properties) -> Result<R, Failure> {
+        serde_json::from_value(Value::Object(desired.clone()))
+            .map_err(|e| Failure::new(Class::Internal, format!("a {} cannot be read from its properties: {e}", R::TRAITS.kind)))
+    }
+
+    fn tags(desired: &Properties) -> TagMap {
+        let tags = desired.get(TAGS).and_then(Value::as_object);
+        tags.into_iter().flatten().filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned()))).collect()
+    }
+}
+
+impl<R: Resource> Driver for Typed<R> {
+    fn traits(&self) -> &Traits {
+        &R::TRAITS
+    }
+
+    fn natural_id(&self, desired: &Properties) -> Option<String> {
+        // Not resolved yet: then nothing follows from it.
+        Self::parse(desired).ok()?.natural_id()
+    }
+
+    fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
+        async move { R::list(&self.context.at(region)).await }.boxed()
+    }
+
+    fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
+        async move { R::search(&self.context.at(region).fresh(), attempt).await }.boxed()
+    }
+
+    fn read<'a>(&'a self, region: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
+        async move {
+            match R::read(&self.context.at(region), id).await {
+                Err(failure) if failure.class == Class::NotFound => Ok(None),
+                answer => answer,
+            }
+        }
+        .boxed()
+    }
+
+    fn create<'a>(&'a self, region: &'a Region, desired: &'a Properties, attempt: &'a Attempt) -> BoxFuture<'a, Result<String, Failure>> {
+        async move {
+            let mut tags = Self::tags(desired);
+            if R::TAGGING != Tagging::None {
+                tags.insert(ATTEMPT.to_owned(), attempt.token.clone());
+            }
+            Self::parse(desired)?.create(&self.context.at(region), Creation { token: &attempt.token, tags }).await
+        }
+        .boxed()
+    }
+
+    fn sync<'a>(&'a self, region: &'a Region, live: &'a Live, desired: &'a Properties, changes: &'a [Change]) -> BoxFuture<'a, Result<Synced, Failure>> {
+        async move {
+            let cx = self.context.at(region);
+            let (tags, others): (Vec<Change>, Vec<Change>) = changes.iter().cloned().partition(|change| change.property.starts_with("tags."));
+            let mut synced = Synced::default();
+            if !tags.is_empty() {
+                match R::TAGGING.apply(&cx, live, &Self::tags(desired)).await {
+                    Err(failure) if failure.class == Class::Unsupported => {
+                        synced.unsupported.extend(tags.into_iter().map(|change| (change.property, failure.to_string())));
+                    }
+                    answer => answer?,
+                }
+            }
+            if !others.is_empty() {
+                let rest = Self::parse(desired)?.sync(&cx, live, &others).await?;
+                synced.later = rest.later;
+                synced.unsupported.extend(rest.unsupported);
+            }
+            Ok(synced)
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
+        async move { R::delete(&self.context.at(region), live).await }.boxed()
+    }
+}
+
+/// A resource in a graph, to refer to.
+#[derive(Debug)]
+pub struct Handle<R> {
+    address: Address,
+    kind: PhantomData<fn() -> R>,
+}
+
+impl<R> Clone for Handle<R> {
+    fn clone(&self) -> Self {
+        Self { address: self.address.clone(), kind: PhantomData }
+    }
+}
+
+impl<R: Resource> Handle<R> {
+    /// Its id, once it is ready. Append `.exists()` where AWS accepts it while it is still being made.
+    #[must_use]
+    pub fn id(&self) -> Ref<Id<R>> {
+        Ref::output(self.address.clone(), "id")
+    }
+
+    /// Its ARN, once it is ready.
+    #[must_use]
+    pub fn arn(&self) -> Ref<Arn<R>> {
+        Ref::output(self.address.clone(), "arn")
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+/// A graph under construction for one stack.
+pub struct Stack<'a> {
+    graph: Graph,
+    registry: &'a super::Registry,
+}
+
+impl<'a> Stack<'a> {
+    /// An empty one.
+    #[must_use]
+    pub fn new(registry: &'a super::Registry) -> Self {
+        Self { graph: Graph::new(), registry }
+    }
+
+    /// Adds a resource and returns what refers to it.
+    ///
+    /// # Errors
+    /// When its address is taken, or one of its references leads to another graph.
+    pub fn add<R: Resource>(&mut self, role: Role, name: &str, region: &str, resource: &R) -> Result<Handle<R>, GraphError> {
+        let address = Address::new(role, R::TRAITS.kind, name);
+        let mut desired = to_map(resource);
+        if R::TAGGING != Tagging::None {
+            let tags = self.registry.scope().tags(&address);
+            desired.insert(TAGS.to_owned(), tags.into_iter().map(|(key, value)| (key, Value::String(value))).collect());
+        }
+        self.graph.add(Node { address: address.clone(), region: region.into(), driver: self.registry.typed::<R>(), desired })?;
+        Ok(Handle { address, kind: PhantomData })
+    }
+
+    /// The finished graph.
+    #[must_use]
+    pub fn finish(self) -> Graph {
+        self.graph
+    }
+}
+
+/// Shares one driver among all resources of a type.
+pub(super) fn driver<R: Resource>(context: &Context) -> Arc<dyn Driver> {
+    Arc::new(Typed::<R>::new(context.clone()))
+}

@@ -1,0 +1,469 @@
+//! Starting, finding, resetting and stopping the sandbox from another process.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde::Deserialize;
+
+use super::error::SandboxError;
+use super::loopback;
+use super::ministack;
+use super::options::{self, Progress, StartOptions};
+use super::process;
+use super::record::{FileLock, Folder, Record, Status};
+
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
+const RESET_LIMIT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// A start that installs takes minutes, and its waiters wait with it.
+const CONTROL_WITHIN: Duration = Duration::from_secs(20 * 60);
+/// MiniStack is given five seconds to end, and its process group is killed after that.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
+const LOG_LINES: usize = 15;
+
+/// The sandbox of a folder, seen from outside.
+#[derive(Debug, Clone)]
+pub struct Control {
+    folder: Folder,
+    program: Option<PathBuf>,
+}
+
+/// What the proxy answers when asked how it is.
+#[derive(Debug, Deserialize)]
+struct Health {
+    pid: u32,
+}
+
+impl Control {
+    /// The sandbox whose record, locks and logs live in `dir` (`state/sandbox`).
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { folder: Folder::new(dir), program: None }
+    }
+
+    /// Starts `program` instead of the current executable: in a test, that one is the test.
+    #[must_use]
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// The log of the sandbox's own process.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.log()
+    }
+
+    /// The log of MiniStack.
+    #[must_use]
+    pub fn ministack_log_path(&self) -> PathBuf {
+        self.folder.ministack_log()
+    }
+
+    /// What became of the sandbox. Takes at most about two seconds, and those only when it hangs.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox's folder cannot be read.
+    pub fn status(&self) -> Result<Status, SandboxError> {
+        let Some(record) = self.folder.read_record()? else {
+            return Ok(Status::Stopped);
+        };
+        let Some(holder) = FileLock::holder(&self.folder.serve_lock())? else {
+            let why = match self.folder.read_failure()? {
+                Some(failure) => failure.message,
+                None => "it ended without tidying up: killed, or the machine was restarted".to_owned(),
+            };
+            return Ok(Status::Crashed(record, why));
+        };
+        if holder.is_some_and(|pid| pid != record.pid) {
+            // A new one is on its way, and the record is the old one's.
+            return Ok(Status::Stopped);
+        }
+        Ok(match health(&record) {
+            Ok(()) => Status::Running(record),
+            Err(why) => Status::Crashed(record, why),
+        })
+    }
+
+    /// Starts the sandbox in the background and waits until it is ready.
+    ///
+    /// One that runs with the same options already is what is returned; two starts at the same time end with one sandbox.
+    ///
+    /// # Errors
+    ///
+    /// When one runs with other options, or when it does not start: then with the reason and its last log lines.
+    pub async fn start(&self, options: StartOptions, progress: Progress<'_>) -> Result<Record, SandboxError> {
+        self.start_unless(options, progress, |record, wanted| {
+            if record.satisfies(wanted) {
+                return Ok(());
+            }
+            let running = record.options();
+            Err(SandboxError::RunningDifferently { running: running.to_string(), wanted: wanted.to_string() })
+        })
+        .await
+    }
+
+    /// Returns the sandbox that runs, whatever its options are, and starts one with `options` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn ensure(&self, options: StartOptions, progress: Progress<'_>) -> Result<Record, SandboxError> {
+        self.start_unless(options, progress, |_, _| Ok(())).await
+    }
+
+    async fn start_unless(
+        &self,
+        options: StartOptions,
+        progress: Progress<'_>,
+        accept: impl Fn(&Record, &StartOptions) -> Result<(), SandboxError>,
+    ) -> Result<Record, SandboxError> {
+        options::check_time_scale(options.time_scale)?;
+        let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
+        let options = StartOptions { upstream, ..options };
+        // The usual case, and it needs no lock: commands follow one another while the sandbox stays.
+        if let Status::Running(record) = self.status()? {
+            accept(&record, &options)?;
+            return Ok(record);
+        }
+        let folder = self.folder.create()?;
+        let _lock = lock(&folder, progress).await?;
+        match self.status()? {
+            Status::Running(record) => {
+                accept(&record, &options)?;
+                return Ok(record);
+            }
+            Status::Crashed(record, why) => {
+                progress(&format!("the sandbox had crashed ({}): starting a new one", first_line(&why)));
+                self.end(&folder, &record).await?;
+                clear(&folder, &record).await?;
+            }
+            Status::Stopped => {}
+        }
+        progress("starting the sandbox");
+        let child = self.spawn(&folder, &options)?;
+        self.wait_until_ready(&folder, child, progress).await
+    }
+
+    fn spawn(&self, folder: &Folder, options: &StartOptions) -> Result<Child, SandboxError> {
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe()
+                .map_err(|source| SandboxError::Spawn { program: "drctl itself".to_owned(), source })?,
+        };
+        // Otherwise the last start's reason or progress would be taken for this one's.
+        folder.remove_failure()?;
+        let progress = folder.progress();
+        File::create(&progress).map_err(SandboxError::file("write", &progress))?;
+        let log = folder.log();
+        if log.exists() {
+            let previous = log.with_extension("log.1");
+            std::fs::rename(&log, &previous).map_err(SandboxError::file("rename", &log))?;
+        }
+        let output = File::create(&log).map_err(SandboxError::file("write", &log))?;
+        let errors = output.try_clone().map_err(SandboxError::file("write", &log))?;
+        let mut command = Command::new(&program);
+        command
+            .args(["sandbox", "serve", "--dir"])
+            .arg(folder.path())
+            .args(["--port", &options.port.to_string()])
+            .args(["--pace", &options.pace.to_string()])
+            .args(["--time-scale", &options.time_scale.to_string()]);
+        if let Some(upstream) = &options.upstream {
+            command.args(["--upstream", upstream]);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            // A group of its own: Ctrl-C in the terminal is for the command that runs there, not for "AWS".
+            .process_group(0)
+            .spawn()
+            .map_err(|source| SandboxError::Spawn { program: program.display().to_string(), source })
+    }
+
+    async fn wait_until_ready(
+        &self,
+        folder: &Folder,
+        mut child: Child,
+        progress: Progress<'_>,
+    ) -> Result<Record, SandboxError> {
+        let mut tail = Tail::default();
+        loop {
+            tail.pass_on(&folder.progress(), progress);
+            if let Some(status) = child
+                .try_wait()
+                .map_err(|source| SandboxError::Spawn { program: "the sandbox's process".to_owned(), source })?
+            {
+                return Err(did_not_start(folder, &status.to_string()));
+            }
+            if let Status::Running(record) = self.status()?
+                && record.pid == child.id()
+            {
+                tail.pass_on(&folder.progress(), progress);
+                // Somebody has to collect it when it ends, should this process live that long.
+                std::thread::spawn(move || match child.wait() {
+                    Ok(status) => tracing::debug!(%status, "the sandbox's process ended"),
+                    Err(error) => tracing::debug!(%error, "the end of the sandbox's process cannot be waited for"),
+                });
+                return Ok(record);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Ends the sandbox and its MiniStack. Returns whether there was anything to end.
+    ///
+    /// # Errors
+    ///
+    /// When a process of it does not end.
+    pub async fn stop(&self) -> Result<bool, SandboxError> {
+        if !self.folder.path().exists() {
+            return Ok(false);
+        }
+        let folder = self.folder.create()?;
+        let _lock = lock(&folder, &|_| {}).await?;
+        let Some(record) = folder.read_record()? else {
+            return Ok(false);
+        };
+        let running = self.end(&folder, &record).await?;
+        let orphan = clear(&folder, &record).await?;
+        Ok(running || orphan)
+    }
+
+    /// Tells the serving process to end, and kills it when it does not.
+    ///
+    /// Only ever the one that holds the lock and says so in it: the kernel gives its id to nobody else while it does.
+    async fn end(&self, folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
+        let path = folder.serve_lock();
+        let serving = || Ok::<_, SandboxError>(FileLock::holder(&path)?.flatten() == Some(record.pid));
+        if !serving()? {
+            return Ok(false);
+        }
+        for (signal, limit) in [(Signal::TERM, ENDS_WITHIN), (Signal::KILL, KILLED_WITHIN)] {
+            process::signal(record.pid, signal)
+                .map_err(|source| SandboxError::Spawn { program: format!("a signal to {}", record.pid), source })?;
+            let started = Instant::now();
+            while started.elapsed() < limit {
+                if !serving()? {
+                    return Ok(true);
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            tracing::warn!(pid = record.pid, "the sandbox's process does not end when told to");
+        }
+        Err(SandboxError::WillNotEnd { pid: record.pid })
+    }
+
+    /// Empties "AWS": every account, every region, and all that the proxy remembers.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, or stands before an emulator that it cannot reset.
+    pub async fn reset(&self) -> Result<(), SandboxError> {
+        let record = match self.status()? {
+            Status::Running(record) => record,
+            Status::Stopped => return Err(SandboxError::NotRunning { reason: String::new() }),
+            Status::Crashed(_, why) => return Err(SandboxError::NotRunning { reason: format!(": {why}") }),
+        };
+        let answer = loopback::exchange_async(record.port, "POST", "/_drctl/reset", RESET_LIMIT)
+            .await
+            .map_err(|error| SandboxError::ResetFailed { message: error.to_string() })?;
+        if answer.status == 200 {
+            return Ok(());
+        }
+        Err(SandboxError::ResetFailed { message: message_of(&answer.body) })
+    }
+}
+
+/// Removes what a sandbox that is gone left behind. Returns whether its MiniStack was still there.
+async fn clear(folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
+    let orphan = match record.ministack_pid {
+        Some(pid) => ministack::end_orphan(pid, folder).await?,
+        None => false,
+    };
+    folder.remove_record()?;
+    folder.remove_failure()?;
+    Ok(orphan)
+}
+
+async fn lock(folder: &Folder, progress: Progress<'_>) -> Result<FileLock, SandboxError> {
+    let path = folder.control_lock();
+    let started = Instant::now();
+    let mut tail = None;
+    loop {
+        if let Some(lock) = FileLock::take(&path)? {
+            return Ok(lock);
+        }
+        if started.elapsed() > CONTROL_WITHIN {
+            let seconds = started.elapsed().as_secs();
+            return Err(SandboxError::Busy { doing: "starting or stopping the sandbox", seconds, path });
+        }
+        let tail = tail.get_or_insert_with(|| {
+            progress("another drctl is starting or stopping the sandbox: waiting for it");
+            Tail::default()
+        });
+        tail.pass_on(&folder.progress(), progress);
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+fn health(record: &Record) -> Result<(), String> {
+    let answer = loopback::exchange(record.port, "GET", "/_drctl/health", HEALTH_LIMIT)
+        .map_err(|error| format!("process {} does not answer on port {}: {error}", record.pid, record.port))?;
+    match serde_json::from_slice::<Health>(&answer.body) {
+        Ok(health) if health.pid == record.pid => Ok(()),
+        Ok(health) => Err(format!("port {} is answered by process {}, not {}", record.port, health.pid, record.pid)),
+        Err(_) => Err(format!("what answers on port {} is not the sandbox", record.port)),
+    }
+}
+
+fn did_not_start(folder: &Folder, status: &str) -> SandboxError {
+    let log = folder.log();
+    let see_log = format!("its log is {}", log.display());
+    match folder.read_failure() {
+        Ok(Some(failure)) if failure.help.is_empty() => {
+            SandboxError::DidNotStart { message: failure.message, help: see_log }
+        }
+        Ok(Some(failure)) => SandboxError::DidNotStart { message: failure.message, help: failure.help },
+        Ok(None) | Err(_) => SandboxError::DidNotStart {
+            message: format!("its process ended ({status}). Its last lines:\n{}", process::last_lines(&log, LOG_LINES)),
+            help: see_log,
+        },
+    }
+}
+
+fn message_of(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.message,
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The lines of a file that grows, each once.
+#[derive(Debug, Default)]
+struct Tail {
+    read: usize,
+}
+
+impl Tail {
+    fn pass_on(&mut self, path: &Path, progress: Progress<'_>) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::trace!(%error, "no progress to read yet");
+                return;
+            }
+        };
+        if text.len() < self.read {
+            // It was begun anew: another process starts.
+            self.read = 0;
+        }
+        let Some(new) = text.get(self.read..) else { return };
+        // A line without its end is still being written.
+        let Some(end) = new.rfind('\n') else { return };
+        new[..end].lines().for_each(progress);
+        self.read += end + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+
+    use super::super::options::Pace;
+    use super::super::sync;
+    use super::*;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    fn record(pid: u32, port: u16) -> Record {
+        Record {
+            pid,
+            port,
+            ministack_pid: Some(std::process::id()),
+            ministack_port: Some(1),
+            upstream: None,
+            pace: Pace::Instant,
+            time_scale: 60.0,
+            started_at: Timestamp::UNIX_EPOCH,
+            version: "0.1.0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn no_folder_is_no_sandbox() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        assert_eq!(Control::new(dir.path().join("sandbox")).status()?, Status::Stopped);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn record_of_a_dead_sandbox_is_a_crash_and_its_recycled_ids_are_left_alone() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let control = Control::new(dir.path().to_owned());
+        let folder = control.folder.create()?;
+        // This process's own id stands for one that was used again: if stop() trusted it, the test would end here.
+        folder.write_record(&record(std::process::id(), 1))?;
+        assert!(matches!(control.status()?, Status::Crashed(_, why) if why.contains("without tidying up")));
+        assert!(!control.stop().await?);
+        assert_eq!(control.status()?, Status::Stopped);
+        Ok(())
+    }
+
+    #[test]
+    fn one_that_holds_the_lock_and_does_not_answer_has_crashed() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let control = Control::new(dir.path().to_owned());
+        let folder = control.folder.create()?;
+        let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        folder.write_record(&record(std::process::id(), free))?;
+        let _lock = FileLock::take(&folder.serve_lock())?;
+        assert!(matches!(control.status()?, Status::Crashed(_, why) if why.contains("does not answer")));
+        Ok(())
+    }
+
+    #[test]
+    fn progress_is_passed_on_line_by_line() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("progress.log");
+        let heard = Mutex::new(Vec::new());
+        let hear = |line: &str| sync::lock(&heard).push(line.to_owned());
+        let mut tail = Tail::default();
+        tail.pass_on(&path, &hear);
+        std::fs::write(&path, "one\ntw")?;
+        tail.pass_on(&path, &hear);
+        std::fs::write(&path, "one\ntwo\nthree\n")?;
+        tail.pass_on(&path, &hear);
+        tail.pass_on(&path, &hear);
+        std::fs::write(&path, "anew\n")?;
+        tail.pass_on(&path, &hear);
+        assert_eq!(*sync::lock(&heard), ["one", "two", "three", "anew"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn start_that_fails_says_why() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let control = Control::new(dir.path().join("sandbox")).with_program(PathBuf::from("false"));
+        let error = control.start(StartOptions::default(), &|_| {}).await.err();
+        assert!(matches!(error, Some(SandboxError::DidNotStart { .. })), "{error:?}");
+        Ok(())
+    }
+}

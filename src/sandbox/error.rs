@@ -1,0 +1,319 @@
+//! What can go wrong with the sandbox, said to the person who has to put it right.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// A Python that was found and is of no use, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPython {
+    /// The name under which it was found on the `PATH`.
+    pub program: String,
+    /// Its version, or what it did instead of naming one.
+    pub answer: String,
+}
+
+impl fmt::Display for FoundPython {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.program, self.answer)
+    }
+}
+
+/// Why the sandbox could not be installed, started, reached, reset or stopped.
+#[derive(Debug, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// No usable Python on the `PATH`.
+    #[error("the sandbox needs Python 3.10 or newer, and there is none on the PATH{}", list(.found))]
+    #[diagnostic(
+        code(drctl::sandbox::python_missing),
+        help(
+            "install Python 3.10 or newer and run the command again:\n  \
+             Debian, Ubuntu: apt install python3 python3-venv\n  \
+             Fedora, RHEL: dnf install python3.12\n  \
+             macOS: brew install python@3.13\n  \
+             anywhere: pyenv install 3.13 && pyenv global 3.13"
+        )
+    )]
+    PythonMissing {
+        /// What was found instead.
+        found: Vec<FoundPython>,
+    },
+
+    /// Neither `XDG_CACHE_HOME` nor `HOME` names a folder.
+    #[error("there is no cache folder to install MiniStack into: neither XDG_CACHE_HOME nor HOME is set to an absolute path")]
+    #[diagnostic(
+        code(drctl::sandbox::no_cache_folder),
+        help("set HOME, or XDG_CACHE_HOME to a folder that may hold about 100 MB")
+    )]
+    NoCacheFolder,
+
+    /// Making the virtual environment, or pip in it, failed.
+    #[error("MiniStack could not be installed: {step} failed\n{output}")]
+    #[diagnostic(
+        code(drctl::sandbox::install_failed),
+        help(
+            "nothing half-made was left behind. Without network, point pip at a mirror (PIP_INDEX_URL or pip.conf); \
+             if the venv module is missing, install it (Debian, Ubuntu: apt install python3-venv); then run the command again"
+        )
+    )]
+    InstallFailed {
+        /// The step that failed.
+        step: String,
+        /// The last lines it wrote.
+        output: String,
+    },
+
+    /// The port asked for is taken.
+    #[error("port {port} on loopback is taken")]
+    #[diagnostic(
+        code(drctl::sandbox::port_in_use),
+        help("choose another with --port, or leave it out: the sandbox then takes a free one")
+    )]
+    PortInUse {
+        /// The port asked for.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The proxy cannot listen for another reason than a taken port.
+    #[error("the sandbox cannot listen on loopback")]
+    #[diagnostic(
+        code(drctl::sandbox::listen),
+        help("check that the loopback interface is up, and that --port, if given, is 1024 or higher")
+    )]
+    Listen {
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// An option has a value the sandbox cannot work with.
+    #[error("{option} = {value} cannot be used: {reason}")]
+    #[diagnostic(code(drctl::sandbox::bad_option), help("{help}"))]
+    BadOption {
+        /// The option as written on the command line.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to write instead.
+        help: &'static str,
+    },
+
+    /// A file or folder of the sandbox cannot be read or written.
+    #[error("cannot {action} {}", .path.display())]
+    #[diagnostic(
+        code(drctl::sandbox::file),
+        help("check that the folder exists, that you own it and that the disk has room; --state-dir puts it elsewhere")
+    )]
+    File {
+        /// What was being done, as in "cannot write".
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The record of the running sandbox is not one.
+    #[error("{} is not a record that this drctl understands", .path.display())]
+    #[diagnostic(
+        code(drctl::sandbox::record_unreadable),
+        help(
+            "it was edited, or written by another version of drctl. End that sandbox with the drctl that started it, or \
+             by hand, remove the file, and start again"
+        )
+    )]
+    RecordUnreadable {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+
+    /// A program could not be started at all.
+    #[error("cannot start {program}")]
+    #[diagnostic(
+        code(drctl::sandbox::spawn),
+        help("check that the file is there and executable, and that the machine is not out of memory or processes")
+    )]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// MiniStack ended while it was needed.
+    #[error("MiniStack, the sandbox's emulator, ended by itself ({status}). Its last lines:\n{tail}")]
+    #[diagnostic(
+        code(drctl::sandbox::crashed),
+        help(
+            "everything it held is gone. See {} for the whole log, then start again: drctl sandbox start",
+            .log.display()
+        )
+    )]
+    Crashed {
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        tail: String,
+        /// The whole log.
+        log: PathBuf,
+    },
+
+    /// MiniStack runs and does not become ready.
+    #[error("MiniStack was started and did not answer within {seconds} s. Its last lines:\n{tail}")]
+    #[diagnostic(
+        code(drctl::sandbox::not_ready),
+        help("the machine may be overloaded: try again. See {} for the whole log", .log.display())
+    )]
+    NotReady {
+        /// How long it was waited for.
+        seconds: u64,
+        /// The last lines of its log.
+        tail: String,
+        /// The whole log.
+        log: PathBuf,
+    },
+
+    /// Another process serves from the same folder.
+    #[error("a sandbox already runs from {}{}", .dir.display(), with_pid(*.pid))]
+    #[diagnostic(
+        code(drctl::sandbox::already_serving),
+        help("use it as it is, or end it first: drctl sandbox stop")
+    )]
+    AlreadyServing {
+        /// The folder both want.
+        dir: PathBuf,
+        /// Who has it.
+        pid: Option<u32>,
+    },
+
+    /// The background process ended before it was ready.
+    #[error("the sandbox did not start: {message}")]
+    #[diagnostic(code(drctl::sandbox::did_not_start), help("{help}"))]
+    DidNotStart {
+        /// What it said.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+
+    /// A sandbox runs, with other options than those asked for.
+    #[error("a sandbox already runs with {running}, not with {wanted}")]
+    #[diagnostic(
+        code(drctl::sandbox::running_differently),
+        help("end it first (drctl sandbox stop: what it holds is lost), or leave the options out to use it as it is")
+    )]
+    RunningDifferently {
+        /// What it runs with.
+        running: String,
+        /// What was asked for.
+        wanted: String,
+    },
+
+    /// There is no running sandbox to do this with.
+    #[error("the sandbox is not running{reason}")]
+    #[diagnostic(code(drctl::sandbox::not_running), help("start it: drctl sandbox start"))]
+    NotRunning {
+        /// Why, where it is known: empty, or beginning with a colon.
+        reason: String,
+    },
+
+    /// The sandbox refused to reset.
+    #[error("the sandbox was not reset: {message}")]
+    #[diagnostic(
+        code(drctl::sandbox::reset_failed),
+        help("stop and start it instead: drctl sandbox stop && drctl sandbox start")
+    )]
+    ResetFailed {
+        /// What it said.
+        message: String,
+    },
+
+    /// Another drctl holds the lock for longer than anything here takes.
+    #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
+    #[diagnostic(
+        code(drctl::sandbox::busy),
+        help("wait for it, or end it: the lock is freed with the process that holds it")
+    )]
+    Busy {
+        /// What the lock is for.
+        doing: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The lock file.
+        path: PathBuf,
+    },
+
+    /// A process was told to end and is still there.
+    #[error("the sandbox's process {pid} does not end")]
+    #[diagnostic(
+        code(drctl::sandbox::will_not_end),
+        help("it may hang in the kernel or belong to another user: look at it with ps, and end it by hand")
+    )]
+    WillNotEnd {
+        /// The process.
+        pid: u32,
+    },
+}
+
+impl SandboxError {
+    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+
+    /// The message with the causes that the enum keeps apart: what a log or another process gets to read.
+    pub(super) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn list(found: &[FoundPython]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+    format!(" (found {})", all.join("; "))
+}
+
+fn with_pid(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_python_names_what_was_found() {
+        let error = SandboxError::PythonMissing {
+            found: vec![FoundPython { program: "python3".into(), answer: "3.9.2".into() }],
+        };
+        assert_eq!(
+            error.to_string(),
+            "the sandbox needs Python 3.10 or newer, and there is none on the PATH (found python3: 3.9.2)"
+        );
+        assert!(error.help().is_some_and(|help| help.to_string().contains("apt install")));
+    }
+
+    #[test]
+    fn causes_are_told_in_full() {
+        let error = SandboxError::file("write", "somewhere/sandbox.json")(io::Error::other("disk full"));
+        assert_eq!(error.in_full(), "cannot write somewhere/sandbox.json: disk full");
+    }
+}

@@ -1,0 +1,248 @@
+//! Installing MiniStack, once per user.
+//!
+//! It goes into a virtual environment of its own in the user's cache folder. It is built beside its place and renamed into
+//! it, so an environment that is there is whole; a lock keeps two installs from building at the same time, and whatever
+//! unfinished folder its holder finds was left by one that was killed.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::Command;
+
+use super::error::SandboxError;
+use super::options::Progress;
+use super::python;
+use super::record::FileLock;
+
+/// The emulator's version, tried with everything drctl calls.
+pub(super) const MINISTACK_VERSION: &str = "1.5.33";
+
+/// Longer than a slow line needs for some 40 MB; something hangs.
+const STEP_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// How often a lock held by another drctl is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How much of a failed step's output is shown.
+const OUTPUT_LINES: usize = 15;
+
+/// The Python of an environment in which MiniStack is installed; installs it first where it is not.
+pub(super) async fn ensure(progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
+    ensure_in(&cache_folder()?, progress).await
+}
+
+async fn ensure_in(cache: &Path, progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
+    let target = cache.join(format!("ministack-{MINISTACK_VERSION}"));
+    if is_usable(&target).await {
+        return Ok(python_of(&target));
+    }
+    std::fs::create_dir_all(cache).map_err(SandboxError::file("create", cache))?;
+    let _lock = lock(&cache.join("install.lock"), progress).await?;
+    // Another drctl may have finished while this one waited for the lock.
+    if is_usable(&target).await {
+        return Ok(python_of(&target));
+    }
+    remove_leftovers(cache);
+    install(cache, &target, progress).await?;
+    Ok(python_of(&target))
+}
+
+fn cache_folder() -> Result<PathBuf, SandboxError> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("drctl"))
+        .ok_or(SandboxError::NoCacheFolder)
+}
+
+fn python_of(environment: &Path) -> PathBuf {
+    environment.join("bin").join("python")
+}
+
+/// An environment refers to the Python it was made with, and that one may have been removed since.
+async fn is_usable(environment: &Path) -> bool {
+    let python = python_of(environment);
+    if !python.exists() {
+        return false;
+    }
+    let status = Command::new(&python)
+        .args(["-I", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('ministack') is None)"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await;
+    match status {
+        Ok(status) => status.success(),
+        Err(error) => {
+            tracing::warn!(%error, python = %python.display(), "the installed MiniStack's Python does not start");
+            false
+        }
+    }
+}
+
+async fn lock(path: &Path, progress: Progress<'_>) -> Result<FileLock, SandboxError> {
+    let started = Instant::now();
+    let mut told = false;
+    loop {
+        if let Some(lock) = FileLock::take(path)? {
+            return Ok(lock);
+        }
+        if !told {
+            progress("another drctl is installing MiniStack: waiting for it");
+            told = true;
+        }
+        if started.elapsed() > STEP_LIMIT {
+            return Err(SandboxError::Busy {
+                doing: "installing MiniStack",
+                seconds: started.elapsed().as_secs(),
+                path: path.to_owned(),
+            });
+        }
+        tokio::time::sleep(LOCK_INTERVAL).await;
+    }
+}
+
+/// Only called with the lock held, so that whatever is unfinished is nobody's.
+fn remove_leftovers(cache: &Path) {
+    let entries = match std::fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(%error, "cannot look for unfinished installs");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            // A pip that outlived its drctl may still write there. It harms nobody, and the next install tries again.
+            tracing::warn!(%error, folder = %entry.path().display(), "cannot remove an unfinished install");
+        }
+    }
+}
+
+const UNFINISHED: &str = ".unfinished-";
+
+async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<(), SandboxError> {
+    let python = python::find().await?;
+    progress(&format!("installing MiniStack {MINISTACK_VERSION} (once; about 40 MB)"));
+    let building = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(cache)
+        .map_err(SandboxError::file("create a folder in", cache))?;
+    let environment = building.path().join("environment");
+
+    let mut venv = Command::new(&python);
+    venv.args(["-m", "venv"]).arg(&environment);
+    run(venv, &format!("{python} -m venv"), progress).await?;
+
+    let mut pip = Command::new(python_of(&environment));
+    pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
+        .arg(format!("ministack=={MINISTACK_VERSION}"));
+    run(pip, &format!("pip install ministack=={MINISTACK_VERSION}"), progress).await?;
+
+    // What is there and not usable was made with a Python that is gone: it has to make room.
+    if target.exists() {
+        std::fs::rename(target, building.path().join("replaced"))
+            .map_err(SandboxError::file("replace the unusable", target))?;
+    }
+    std::fs::rename(&environment, target).map_err(SandboxError::file("move the finished install to", target))?;
+    progress(&format!("MiniStack {MINISTACK_VERSION} is installed"));
+    Ok(())
+}
+
+/// Runs one step, passes on what it says, and keeps its last lines for the error.
+async fn run(mut command: Command, step: &str, progress: Progress<'_>) -> Result<(), SandboxError> {
+    let failed = |output: String| SandboxError::InstallFailed { step: step.to_owned(), output };
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env("PYTHONUNBUFFERED", "1")
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| SandboxError::Spawn { program: step.to_owned(), source })?;
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let said = async {
+        let (out, err) = tokio::join!(lines(stdout, Some(progress)), lines(stderr, None));
+        (child.wait().await, [out, err].concat())
+    };
+    match tokio::time::timeout(STEP_LIMIT, said).await {
+        Err(_) => Err(failed(format!("it did not end within {} minutes", STEP_LIMIT.as_secs() / 60))),
+        Ok((Err(error), output)) => Err(failed(format!("{}\n{error}", output.join("\n")))),
+        Ok((Ok(status), _)) if status.success() => Ok(()),
+        Ok((Ok(status), output)) => Err(failed(format!("{}\n({status})", output.join("\n")))),
+    }
+}
+
+async fn lines<R: AsyncRead + Unpin>(stream: Option<R>, progress: Option<Progress<'_>>) -> Vec<String> {
+    let mut last = VecDeque::new();
+    let Some(stream) = stream else { return Vec::new() };
+    let mut reader = BufReader::new(stream).lines();
+    loop {
+        match reader.next_line().await {
+            Ok(Some(line)) => {
+                if let Some(progress) = progress.filter(|_| is_news(&line)) {
+                    progress(line.trim());
+                }
+                if last.len() == OUTPUT_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line);
+            }
+            Ok(None) => return last.into(),
+            Err(error) => {
+                last.push_back(format!("(its output cannot be read: {error})"));
+                return last.into();
+            }
+        }
+    }
+}
+
+/// Whether a line of pip's tells somebody who waits that it goes on.
+fn is_news(line: &str) -> bool {
+    ["Collecting ", "Downloading ", "Installing collected", "Using cached "]
+        .iter()
+        .any(|start| line.trim_start().starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pips_chatter_is_sorted() {
+        assert!(is_news("Collecting ministack==1.5.33"));
+        assert!(is_news("  Downloading ministack-1.5.33-py3-none-any.whl (1.2 MB)"));
+        assert!(!is_news("Requirement already satisfied: six"));
+        assert!(!is_news("Looking in indexes: somewhere"));
+    }
+
+    #[tokio::test]
+    async fn failed_step_shows_its_last_lines() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "for i in $(seq 1 40); do echo line $i; done; echo wrong >&2; exit 3"]);
+        let error = run(command, "the step", &|_| {}).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("the step failed"), "{error}");
+        assert!(error.contains("line 40") && !error.contains("line 20\n"), "{error}");
+        assert!(error.contains("wrong"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn unfinished_installs_are_removed_and_finished_ones_kept() -> std::io::Result<()> {
+        let cache = tempfile::tempdir()?;
+        std::fs::create_dir(cache.path().join(".unfinished-abc"))?;
+        std::fs::create_dir(cache.path().join("ministack-1.0.0"))?;
+        remove_leftovers(cache.path());
+        assert!(!cache.path().join(".unfinished-abc").exists());
+        assert!(cache.path().join("ministack-1.0.0").exists());
+        assert!(!is_usable(&cache.path().join("ministack-1.0.0")).await);
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! The emulator's process.
+
+use std::fs::OpenOptions;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::error::SandboxError;
+use super::loopback;
+use super::process;
+use super::record::Folder;
+
+/// What runs in the emulator's process before the emulator.
+///
+/// Its standard input is a pipe that nobody ever writes to and whose other end only the proxy holds. The kernel closes that
+/// end with the proxy, `kill -9` or not: this is how the emulator, and the functions it runs as processes of its own, learn
+/// that they are not needed any more. `-I` keeps a stray `json.py` in the current folder out of it.
+const LAUNCHER: &str = r#"
+import os, runpy, signal, sys, threading, time
+
+def follow_parent():
+    while os.read(0, 4096):
+        pass
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGTERM)
+        time.sleep(3)
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+threading.Thread(target=follow_parent, daemon=True).start()
+sys.argv = ["ministack"]
+runpy.run_module("ministack", run_name="__main__", alter_sys=True)
+"#;
+
+/// The word by which a process of ours is known; the folder follows it.
+const MARKER: &str = "drctl-sandbox-ministack";
+
+/// Two seconds on an idle machine; the rest is for a busy one.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_INTERVAL: Duration = Duration::from_millis(50);
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// A port that was free a moment ago may be taken by now; it is not taken three times running.
+const PORT_ATTEMPTS: usize = 3;
+const LOG_LINES: usize = 15;
+
+/// A running MiniStack.
+#[derive(Debug)]
+pub(super) struct MiniStack {
+    child: Child,
+    pid: u32,
+    port: u16,
+    log: PathBuf,
+    // Dropped last by declaration order: the emulator may write there until it is gone.
+    _parent: Option<ChildStdin>,
+    _scratch: TempDir,
+}
+
+impl MiniStack {
+    /// Starts MiniStack with `python` and waits until it answers.
+    pub(super) async fn start(python: &Path, folder: &Folder) -> Result<Self, SandboxError> {
+        let mut attempt = 1;
+        loop {
+            let mut ministack = Self::spawn(python, folder)?;
+            match ministack.ready().await {
+                Ok(()) => return Ok(ministack),
+                Err(SandboxError::Crashed { tail, .. }) if tail.contains("already in use") && attempt < PORT_ATTEMPTS => {
+                    tracing::debug!(port = ministack.port, "the port was taken before MiniStack had it");
+                    attempt += 1;
+                }
+                Err(error) => {
+                    ministack.stop().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn spawn(python: &Path, folder: &Folder) -> Result<Self, SandboxError> {
+        let port = free_port()?;
+        let log = folder.ministack_log();
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&log)
+            .map_err(SandboxError::file("write", &log))?;
+        let errors = file.try_clone().map_err(SandboxError::file("write", &log))?;
+        // It unpacks functions into the temporary folder and leaves them there when killed.
+        let scratch = tempfile::Builder::new()
+            .prefix("drctl-sandbox-")
+            .tempdir()
+            .map_err(SandboxError::file("create a folder in", std::env::temp_dir()))?;
+        let mut command = Command::new(python);
+        command
+            .args(["-I", "-u", "-c", LAUNCHER, MARKER])
+            .arg(folder.path())
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(file)
+            .stderr(errors)
+            .process_group(0)
+            .kill_on_drop(true);
+        // The user's credentials, profiles and endpoints are no business of an emulator's.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["AWS_", "MINISTACK_", "GATEWAY_", "PYTHON"].iter().any(|start| name.starts_with(start)) {
+                command.env_remove(name.as_ref());
+            }
+        }
+        command
+            .env("BIND_HOST", Ipv4Addr::LOCALHOST.to_string())
+            .env("GATEWAY_PORT", port.to_string())
+            .env("TMPDIR", scratch.path());
+        let spawned = command.spawn();
+        let mut child =
+            spawned.map_err(|source| SandboxError::Spawn { program: python.display().to_string(), source })?;
+        let parent = child.stdin.take();
+        let pid = child.id().unwrap_or_default();
+        Ok(Self { child, pid, port, log, _parent: parent, _scratch: scratch })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    async fn ready(&mut self) -> Result<(), SandboxError> {
+        let started = Instant::now();
+        while started.elapsed() < READY_WITHIN {
+            // Asked before the health: if another process took the port, its answer must not count.
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(self.crashed(status.to_string()));
+            }
+            match loopback::exchange_async(self.port, "GET", "/_ministack/health", HEALTH_LIMIT).await {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                Ok(answer) => tracing::debug!(status = answer.status, "MiniStack is not ready"),
+                Err(error) => tracing::trace!(%error, "MiniStack does not answer yet"),
+            }
+            tokio::time::sleep(READY_INTERVAL).await;
+        }
+        Err(SandboxError::NotReady {
+            seconds: READY_WITHIN.as_secs(),
+            tail: process::last_lines(&self.log, LOG_LINES),
+            log: self.log.clone(),
+        })
+    }
+
+    /// Waits until MiniStack ends by itself, which it never should.
+    pub(super) async fn ended(&mut self) -> SandboxError {
+        let status = match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => format!("its end cannot be waited for: {error}"),
+        };
+        self.crashed(status)
+    }
+
+    fn crashed(&self, status: String) -> SandboxError {
+        SandboxError::Crashed { status, tail: process::last_lines(&self.log, LOG_LINES), log: self.log.clone() }
+    }
+
+    /// Ends MiniStack and every process it started.
+    pub(super) async fn stop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            send(self.pid, Signal::TERM);
+            if tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await.is_err() {
+                tracing::warn!(pid = self.pid, "MiniStack does not end when told to: killing it");
+            }
+        }
+        // Functions run as processes of their own, in its group, and may be slower to go than it is.
+        send(self.pid, Signal::KILL);
+        if let Err(error) = self.child.wait().await {
+            tracing::warn!(%error, pid = self.pid, "MiniStack's end cannot be waited for");
+        }
+    }
+}
+
+fn send(group: u32, signal: Signal) {
+    if let Err(error) = process::signal_group(group, signal) {
+        tracing::warn!(%error, group, "MiniStack cannot be signalled");
+    }
+}
+
+fn free_port() -> Result<u16, SandboxError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|source| SandboxError::Listen { source })?;
+    let address = listener.local_addr().map_err(|source| SandboxError::Listen { source })?;
+    Ok(address.port())
+}
+
+/// Whether `pid` is a MiniStack that a sandbox of this folder started.
+fn is_ours(pid: u32, folder: &Folder) -> bool {
+    let mark = format!("{MARKER} {}", folder.path().display());
+    process::command_line(pid).is_some_and(|line| line.trim_end().ends_with(&mark))
+}
+
+/// Ends a MiniStack whose proxy is gone. It should have noticed by itself; one that hangs does not.
+///
+/// Returns whether there was one. Nothing else ever has this folder behind this word on its command line, so a process id
+/// that was used again is left alone.
+pub(super) async fn end_orphan(pid: u32, folder: &Folder) -> Result<bool, SandboxError> {
+    if !process::exists(pid) || !is_ours(pid, folder) {
+        return Ok(false);
+    }
+    tracing::info!(pid, "ending a MiniStack that was left behind");
+    send(pid, Signal::TERM);
+    let started = Instant::now();
+    let mut killed = false;
+    while process::exists(pid) && is_ours(pid, folder) {
+        if !killed && started.elapsed() > ENDS_WITHIN {
+            send(pid, Signal::KILL);
+            killed = true;
+        }
+        if started.elapsed() > ENDS_WITHIN * 2 {
+            return Err(SandboxError::WillNotEnd { pid });
+        }
+        tokio::time::sleep(READY_INTERVAL).await;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_is_not_ours() {
+        let folder = Folder::new(std::env::temp_dir());
+        assert!(!is_ours(std::process::id(), &folder));
+    }
+
+    #[tokio::test]
+    async fn an_id_used_again_is_left_alone() {
+        let folder = Folder::new(std::env::temp_dir());
+        let ended = end_orphan(std::process::id(), &folder).await;
+        assert!(matches!(ended, Ok(false)));
+    }
+}

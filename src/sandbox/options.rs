@@ -1,0 +1,149 @@
+//! How a sandbox is asked for.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use http::Uri;
+use serde::{Deserialize, Serialize};
+
+use super::error::SandboxError;
+
+/// Where the sandbox says what it is doing while somebody waits.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// How long things take in the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
+pub enum Pace {
+    /// As fast as the emulator answers.
+    #[default]
+    Instant,
+    /// AWS's typical durations divided by the time scale, and AWS's states in between.
+    Aws,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Instant => "instant",
+            Self::Aws => "aws",
+        })
+    }
+}
+
+/// What [`serve`](super::serve) needs to know.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where record, locks and logs live: `state/sandbox`.
+    pub dir: PathBuf,
+    /// The proxy's port; 0 takes a free one.
+    pub port: u16,
+    /// How long things take.
+    pub pace: Pace,
+    /// How many times faster than AWS the [`Pace::Aws`] pace is.
+    pub time_scale: f64,
+    /// Stand before this URL instead of a MiniStack of one's own.
+    pub upstream: Option<String>,
+    /// End when standard input ends: for test harnesses, so that nothing outlives a test run that is killed.
+    pub exit_with_stdin: bool,
+}
+
+/// What [`Control::start`](super::Control::start) needs to know.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// How long things take.
+    pub pace: Pace,
+    /// How many times faster than AWS the [`Pace::Aws`] pace is.
+    pub time_scale: f64,
+    /// The proxy's port; 0 takes a free one.
+    pub port: u16,
+    /// Stand before this URL instead of a MiniStack of one's own.
+    pub upstream: Option<String>,
+}
+
+/// An hour of AWS in a minute: slow enough to watch a NAT gateway come, fast enough to stay.
+const DEFAULT_TIME_SCALE: f64 = 60.0;
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self { pace: Pace::Instant, time_scale: DEFAULT_TIME_SCALE, port: 0, upstream: None }
+    }
+}
+
+impl fmt::Display for StartOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "pace {}", self.pace)?;
+        if self.pace == Pace::Aws {
+            write!(formatter, ", time scale {}", self.time_scale)?;
+        }
+        if self.port != 0 {
+            write!(formatter, ", port {}", self.port)?;
+        }
+        if let Some(upstream) = &self.upstream {
+            write!(formatter, ", upstream {upstream}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a time scale with which a duration would be endless, negative or beyond what a clock can hold.
+pub(super) fn check_time_scale(time_scale: f64) -> Result<(), SandboxError> {
+    if time_scale.is_finite() && (0.01..=1_000_000.0).contains(&time_scale) {
+        return Ok(());
+    }
+    Err(SandboxError::BadOption {
+        option: "--time-scale",
+        value: time_scale.to_string(),
+        reason: "it must be a number from 0.01 to 1000000".to_owned(),
+        help: "60, the default, lets a minute of AWS pass in a second; 1 is AWS's own speed",
+    })
+}
+
+/// The URL as scheme and authority, without a trailing slash.
+pub(super) fn check_upstream(url: &str) -> Result<String, SandboxError> {
+    let refuse = |reason: &str| SandboxError::BadOption {
+        option: "--upstream",
+        value: url.to_owned(),
+        reason: reason.to_owned(),
+        help: "write where the emulator listens, as in --upstream http://127.0.0.1:4566",
+    };
+    let uri: Uri = url.parse().map_err(|error| refuse(&format!("it is not a URL ({error})")))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(refuse("only http:// is spoken with an emulator"));
+    }
+    let authority = uri.authority().ok_or_else(|| refuse("it names no host"))?;
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(refuse("it must end with the port: the path is the SDK's"));
+    }
+    Ok(format!("http://{authority}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstream_is_scheme_and_authority() {
+        assert_eq!(check_upstream("http://127.0.0.1:4566/").ok().as_deref(), Some("http://127.0.0.1:4566"));
+        assert_eq!(check_upstream("http://localhost:4566").ok().as_deref(), Some("http://localhost:4566"));
+        for bad in ["https://127.0.0.1:4566", "127.0.0.1:4566", "http://127.0.0.1:4566/path", "", "http://a b"] {
+            assert!(check_upstream(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn time_scale_is_a_usable_number() {
+        assert!(check_time_scale(60.0).is_ok());
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
+            assert!(check_time_scale(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn pace_is_written_in_lower_case() {
+        assert_eq!(serde_json::to_string(&Pace::Aws).ok().as_deref(), Some("\"aws\""));
+        assert_eq!(Pace::Instant.to_string(), "instant");
+    }
+}

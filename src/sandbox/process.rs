@@ -1,0 +1,103 @@
+//! Other processes: whether they are there, what they are, how they are ended.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    // 0 and negative numbers mean "a group" or "everybody" to kill(2): they must never get there.
+    i32::try_from(pid).ok().filter(|&raw| raw > 1).and_then(Pid::from_raw)
+}
+
+/// Whether a process of this id exists. Ids are used again: this alone says nothing about *which* process it is.
+pub(super) fn exists(pid: u32) -> bool {
+    match pid_of(pid).map(test_kill_process) {
+        Some(Ok(())) => true,
+        Some(Err(error)) => error == rustix::io::Errno::PERM,
+        None => false,
+    }
+}
+
+/// Sends `signal` to one process; one that is gone is no error.
+pub(super) fn signal(pid: u32, signal: Signal) -> io::Result<()> {
+    deliver(pid, |pid| kill_process(pid, signal))
+}
+
+/// Sends `signal` to the process group that `pid` leads; one that is gone is no error.
+pub(super) fn signal_group(pid: u32, signal: Signal) -> io::Result<()> {
+    deliver(pid, |pid| kill_process_group(pid, signal))
+}
+
+fn deliver(pid: u32, send: impl FnOnce(Pid) -> rustix::io::Result<()>) -> io::Result<()> {
+    match pid_of(pid).map(send) {
+        Some(Err(error)) if error != rustix::io::Errno::SRCH => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The command line of a process, its words separated by blanks; `None` when it cannot be read.
+pub(super) fn command_line(pid: u32) -> Option<String> {
+    if Path::new("/proc/self/cmdline").exists() {
+        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
+    }
+    let output = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The last `lines` lines of a log, or a sentence saying why there are none: it goes straight into an error message.
+pub(super) fn last_lines(path: &Path, lines: usize) -> String {
+    match read_tail(path) {
+        Ok(text) => {
+            let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            if all.is_empty() {
+                return "(its log is empty)".to_owned();
+            }
+            all[all.len().saturating_sub(lines)..].join("\n")
+        }
+        Err(error) => format!("(its log, {}, cannot be read: {error})", path.display()),
+    }
+}
+
+fn read_tail(path: &Path) -> io::Result<String> {
+    const TAIL: u64 = 64 * 1024;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_exists_and_has_a_command_line() {
+        let pid = std::process::id();
+        assert!(exists(pid));
+        assert!(command_line(pid).is_some_and(|line| !line.is_empty()));
+    }
+
+    #[test]
+    fn groups_and_everybody_are_no_processes() {
+        assert!(!exists(0));
+        assert!(!exists(1));
+        assert!(!exists(u32::MAX));
+        assert!(signal(0, Signal::TERM).is_ok(), "nothing is sent, and nothing fails");
+    }
+
+    #[test]
+    fn last_lines_are_the_last_ones() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let log = dir.path().join("log");
+        std::fs::write(&log, "one\ntwo\n\nthree\n")?;
+        assert_eq!(last_lines(&log, 2), "two\nthree");
+        assert!(last_lines(&dir.path().join("none"), 2).contains("cannot be read"));
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The proxy: every call to "AWS" passes here.
+
+mod admin;
+pub(super) mod answer;
+pub(super) mod call;
+pub(super) mod calls;
+pub(super) mod form;
+pub(super) mod rule;
+mod upstream;
+pub(super) mod xml;
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::error::SandboxError;
+use super::options::Pace;
+use super::rules;
+use answer::Answer;
+use call::Call;
+use calls::{CallLog, CallRecord};
+use rule::{Next, Rule};
+use upstream::Upstream;
+
+/// A body is held as a whole, since rules may have to read it. What is larger is no call that drctl makes.
+const BODY_LIMIT: usize = 512 * 1024 * 1024;
+
+/// How long to wait when no connection can be accepted: the machine is out of files, and trying at once would only burn it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the proxy is made with.
+#[derive(Debug, Clone)]
+pub(super) struct ProxyOptions {
+    /// The emulator's URL.
+    pub(super) upstream: String,
+    /// Whether the emulator is a MiniStack of the sandbox's own.
+    pub(super) own_ministack: bool,
+    pub(super) pace: Pace,
+    pub(super) time_scale: f64,
+    pub(super) emulator_log: Option<PathBuf>,
+}
+
+/// The proxy.
+pub(super) struct Proxy {
+    options: ProxyOptions,
+    rules: Vec<Box<dyn Rule>>,
+    upstream: Upstream,
+    calls: CallLog,
+}
+
+impl Proxy {
+    pub(super) fn new(options: ProxyOptions) -> Result<Self, SandboxError> {
+        let upstream = Upstream::new(&options.upstream, options.emulator_log.clone())?;
+        let rules = rules::for_options(&options);
+        Ok(Self { options, rules, upstream, calls: CallLog::default() })
+    }
+
+    /// Serves until the task is dropped.
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(Arc::clone(&self).attend(stream));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn attend(self: Arc<Self>, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers may be slower than need be");
+        }
+        let service = service_fn(move |request| {
+            let proxy = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+        });
+        let served = http1::Builder::new()
+            // Clients keep idle connections for long, and closing one at the wrong moment loses a call.
+            .header_read_timeout(None::<Duration>)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.uri().path().starts_with(admin::PREFIX) {
+            return admin::answer(&self, request.method(), request.uri()).await.into_response();
+        }
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, BODY_LIMIT).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                let message = format!("the request's body cannot be read: {error}");
+                return Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({"message": message}))
+                    .into_response();
+            }
+        };
+        let call = Call::parse(parts, body);
+        // In a task of its own: a client that is killed while it waits does not undo what AWS is doing.
+        let carried_out = tokio::spawn(self.carry_out(call)).await;
+        carried_out.unwrap_or_else(|error| {
+            tracing::error!(%error, "a rule of the sandbox failed");
+            let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
+            Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
+        })
+        .into_response()
+    }
+
+    async fn carry_out(self: Arc<Self>, mut call: Call) -> Answer {
+        let started = Instant::now();
+        let seq = self.calls.arrive();
+        let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = answer.status.as_u16();
+        let Call { account, region, service, operation, .. } = call;
+        tracing::debug!(seq, account, region, service, operation, status, millis, "call");
+        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis });
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream as StdStream;
+
+    use super::*;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    fn exchange(port: u16, request: &str) -> std::io::Result<String> {
+        let mut stream = StdStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// A proxy before an emulator that echoes what it was sent.
+    async fn proxy_before_echo() -> Result<u16, Box<dyn std::error::Error>> {
+        let echo = TcpListener::bind("127.0.0.1:0").await?;
+        let upstream = format!("http://{}", echo.local_addr()?);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = echo.accept().await {
+                let service = service_fn(|request: Request<Incoming>| async move {
+                    let host = format!("{:?}", request.headers().get("host"));
+                    let body = request.into_body().collect().await?.to_bytes();
+                    let text = format!("host {host} body {} bytes", body.len());
+                    Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(text))))
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        let options = ProxyOptions {
+            upstream,
+            own_ministack: false,
+            pace: Pace::Instant,
+            time_scale: 60.0,
+            emulator_log: None,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        tokio::spawn(Arc::new(Proxy::new(options)?).serve(listener));
+        Ok(port)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn calls_are_forwarded_untouched_and_recorded() -> TestResult {
+        let port = proxy_before_echo().await?;
+        let body = "x".repeat(3_000_000);
+        let put = format!(
+            "PUT /bucket/key HTTP/1.1\r\nHost: bucket.example:99\r\nConnection: close\r\nContent-Length: {}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=111122223333/20261123/us-east-2/s3/aws4_request, Signature=0\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = tokio::task::spawn_blocking(move || exchange(port, &put)).await??;
+        assert!(answer.contains("bucket.example:99") && answer.contains("body 3000000 bytes"), "{answer}");
+        let list = "GET /_drctl/calls?account=111122223333 HTTP/1.0\r\n\r\n";
+        let answer = tokio::task::spawn_blocking(move || exchange(port, list)).await??;
+        assert!(answer.contains("\"operation\":\"PUT /bucket/key\""), "{answer}");
+        assert!(answer.contains("\"region\":\"us-east-2\"") && answer.contains("\"seq\":1"), "{answer}");
+        let other = "GET /_drctl/calls?account=444455556666 HTTP/1.0\r\n\r\n";
+        let answer = tokio::task::spawn_blocking(move || exchange(port, other)).await??;
+        assert!(answer.ends_with("[]"), "{answer}");
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn health_names_this_process() -> TestResult {
+        let port = proxy_before_echo().await?;
+        let answer = tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/health HTTP/1.0\r\n\r\n")).await??;
+        assert!(answer.contains(&format!("\"pid\":{}", std::process::id())), "{answer}");
+        let answer = tokio::task::spawn_blocking(move || exchange(port, "POST /_drctl/reset HTTP/1.0\r\n\r\n")).await??;
+        assert!(answer.contains(" 502 ") && answer.contains("only the proxy's memory is empty"), "{answer}");
+        let answer = tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/other HTTP/1.0\r\n\r\n")).await??;
+        assert!(answer.contains(" 404 "), "{answer}");
+        Ok(())
+    }
+}

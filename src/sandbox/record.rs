@@ -1,0 +1,324 @@
+//! What a running sandbox leaves in its folder for others to find.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `sandbox.json` | the [`Record`], written when the sandbox is ready |
+//! | `serve.lock` | held by the serving process for as long as it lives; holds its id |
+//! | `control.lock` | held while somebody starts or stops it |
+//! | `progress.log` | what the start is doing, for those who wait for it |
+//! | `failure.json` | why the last sandbox ended, if it did not mean to |
+//! | `sandbox.log`, `ministack.log` | the logs of the two processes |
+//!
+//! A process id in a file proves nothing, since ids are used again. What proves that the sandbox lives is the lock: the
+//! kernel frees it with the process, however that ended.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+
+use super::error::SandboxError;
+use super::options::{Pace, StartOptions};
+
+/// A running sandbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The proxy's process.
+    pub pid: u32,
+    /// The proxy's port on loopback.
+    pub port: u16,
+    /// The emulator's process; none before somebody else's emulator.
+    pub ministack_pid: Option<u32>,
+    /// The emulator's port on loopback; none before somebody else's emulator.
+    pub ministack_port: Option<u16>,
+    /// The emulator of somebody else's, if it stands before one.
+    pub upstream: Option<String>,
+    /// How long things take.
+    pub pace: Pace,
+    /// How many times faster than AWS.
+    pub time_scale: f64,
+    /// Since when it is ready.
+    pub started_at: Timestamp,
+    /// The version of drctl that serves.
+    pub version: String,
+}
+
+impl Record {
+    /// What the SDK's endpoint is set to.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Whether this sandbox is what `options` ask for.
+    #[must_use]
+    pub fn satisfies(&self, options: &StartOptions) -> bool {
+        let same_scale = options.pace == Pace::Instant || (self.time_scale - options.time_scale).abs() < 1e-9;
+        self.pace == options.pace
+            && same_scale
+            && (options.port == 0 || options.port == self.port)
+            && options.upstream.as_deref().map(|url| url.trim_end_matches('/')) == self.upstream.as_deref()
+    }
+
+    pub(super) fn options(&self) -> StartOptions {
+        StartOptions {
+            pace: self.pace,
+            time_scale: self.time_scale,
+            port: self.port,
+            upstream: self.upstream.clone(),
+        }
+    }
+}
+
+/// What became of the sandbox.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// There is none.
+    Stopped,
+    /// It runs and answers.
+    Running(Record),
+    /// There was one, and it ended without being told to, or does not answer any more: the reason.
+    Crashed(Record, String),
+}
+
+/// Why a sandbox ended, for the process that waits for it or looks at it later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+impl From<&SandboxError> for Failure {
+    fn from(error: &SandboxError) -> Self {
+        Self { message: error.in_full(), help: error.help().map(|help| help.to_string()).unwrap_or_default() }
+    }
+}
+
+/// The sandbox's folder.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    dir: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Makes the folder and returns it with its path made absolute: other processes will be told it.
+    pub(super) fn create(&self) -> Result<Self, SandboxError> {
+        std::fs::create_dir_all(&self.dir).map_err(SandboxError::file("create", &self.dir))?;
+        let dir = std::fs::canonicalize(&self.dir).map_err(SandboxError::file("resolve", &self.dir))?;
+        Ok(Self { dir })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.dir.join("sandbox.log")
+    }
+
+    pub(super) fn ministack_log(&self) -> PathBuf {
+        self.dir.join("ministack.log")
+    }
+
+    pub(super) fn progress(&self) -> PathBuf {
+        self.dir.join("progress.log")
+    }
+
+    pub(super) fn serve_lock(&self) -> PathBuf {
+        self.dir.join("serve.lock")
+    }
+
+    pub(super) fn control_lock(&self) -> PathBuf {
+        self.dir.join("control.lock")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.join("sandbox.json")
+    }
+
+    fn failure(&self) -> PathBuf {
+        self.dir.join("failure.json")
+    }
+
+    pub(super) fn read_record(&self) -> Result<Option<Record>, SandboxError> {
+        self.read(&self.record())
+    }
+
+    pub(super) fn write_record(&self, record: &Record) -> Result<(), SandboxError> {
+        self.write(&self.record(), record)
+    }
+
+    pub(super) fn remove_record(&self) -> Result<(), SandboxError> {
+        remove(&self.record())
+    }
+
+    pub(super) fn read_failure(&self) -> Result<Option<Failure>, SandboxError> {
+        self.read(&self.failure())
+    }
+
+    pub(super) fn write_failure(&self, failure: &Failure) -> Result<(), SandboxError> {
+        self.write(&self.failure(), failure)
+    }
+
+    pub(super) fn remove_failure(&self) -> Result<(), SandboxError> {
+        remove(&self.failure())
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, SandboxError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(SandboxError::file("read", path)(error)),
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| SandboxError::RecordUnreadable { path: path.to_owned(), source })
+    }
+
+    fn write<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), SandboxError> {
+        let mut bytes = serde_json::to_vec_pretty(value)
+            .map_err(|source| SandboxError::RecordUnreadable { path: path.to_owned(), source })?;
+        bytes.push(b'\n');
+        // Replaced as a whole: whoever reads it at this moment sees the old one or the new one.
+        let failed = || SandboxError::file("write", path);
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(failed())?;
+        file.write_all(&bytes).map_err(failed())?;
+        file.as_file().sync_all().map_err(failed())?;
+        file.persist(path).map_err(|error| failed()(error.error))?;
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) -> Result<(), SandboxError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SandboxError::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// An exclusive lock on a file, freed when dropped or when the process dies.
+#[derive(Debug)]
+pub(super) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock if nobody has it, and writes this process's id into the file.
+    pub(super) fn take(path: &Path) -> Result<Option<Self>, SandboxError> {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(SandboxError::file("lock", path)(error)),
+        }
+        let failed = || SandboxError::file("write", path);
+        file.set_len(0).map_err(failed())?;
+        file.rewind().map_err(failed())?;
+        writeln!(file, "{}", std::process::id()).map_err(failed())?;
+        Ok(Some(Self { _file: file }))
+    }
+
+    /// Who holds the lock: `None` nobody, `Some(None)` somebody who has not said who.
+    pub(super) fn holder(path: &Path) -> Result<Option<Option<u32>>, SandboxError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut file = open(path)?;
+        // Shared, so that two who look at the same time do not take each other for the holder.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(SandboxError::file("read", path))?;
+                Ok(Some(text.trim().parse().ok()))
+            }
+            Err(TryLockError::Error(error)) => Err(SandboxError::file("lock", path)(error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File, SandboxError> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(SandboxError::file("open", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    fn record() -> Record {
+        Record {
+            pid: 4711,
+            port: 40001,
+            ministack_pid: Some(4712),
+            ministack_port: Some(40002),
+            upstream: None,
+            pace: Pace::Aws,
+            time_scale: 60.0,
+            started_at: Timestamp::UNIX_EPOCH,
+            version: "0.1.0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn record_round_trips() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let folder = Folder::new(dir.path().join("sandbox")).create()?;
+        assert_eq!(folder.read_record()?, None);
+        folder.write_record(&record())?;
+        assert_eq!(folder.read_record()?, Some(record()));
+        folder.remove_record()?;
+        folder.remove_record()?;
+        assert_eq!(folder.read_record()?, None);
+        Ok(())
+    }
+
+    #[test]
+    fn broken_record_is_an_error_that_names_it() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let folder = Folder::new(dir.path().to_owned()).create()?;
+        std::fs::write(dir.path().join("sandbox.json"), "{\"pid\":")?;
+        let error = folder.read_record().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("sandbox.json"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn lock_names_its_holder_and_is_freed() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("serve.lock");
+        assert_eq!(FileLock::holder(&path)?, None);
+        let lock = FileLock::take(&path)?;
+        assert!(lock.is_some());
+        assert!(FileLock::take(&path)?.is_none());
+        assert_eq!(FileLock::holder(&path)?, Some(Some(std::process::id())));
+        drop(lock);
+        assert_eq!(FileLock::holder(&path)?, None);
+        Ok(())
+    }
+
+    #[test]
+    fn same_options_are_recognised() {
+        let wanted = StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, upstream: None };
+        assert!(record().satisfies(&wanted));
+        assert!(record().satisfies(&StartOptions { port: 40001, ..wanted.clone() }));
+        assert!(!record().satisfies(&StartOptions { port: 40003, ..wanted.clone() }));
+        assert!(!record().satisfies(&StartOptions { time_scale: 1.0, ..wanted.clone() }));
+        assert!(!record().satisfies(&StartOptions { pace: Pace::Instant, ..wanted.clone() }));
+        assert!(!record().satisfies(&StartOptions { upstream: Some("http://127.0.0.1:1".into()), ..wanted }));
+    }
+}

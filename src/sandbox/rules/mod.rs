@@ -1,0 +1,39 @@
+//! What the proxy adds to an emulator, one file or folder per difference from AWS.
+
+mod ec2;
+mod gaps;
+mod pace;
+mod tokens;
+
+use super::options::Pace;
+use super::proxy::ProxyOptions;
+use super::proxy::call::Call;
+use super::proxy::rule::Rule;
+
+/// The rules of a sandbox, from the client's side to the emulator's.
+///
+/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* stand before *pace*: they select among the
+/// states that the pace has put into the answers.
+pub(super) fn for_options(options: &ProxyOptions) -> Vec<Box<dyn Rule>> {
+    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(tokens::Tokens::default())];
+    if options.own_ministack {
+        rules.push(Box::new(gaps::Gaps::default()));
+    }
+    if options.pace == Pace::Aws {
+        rules.push(Box::new(pace::PaceRule::new(options.time_scale)));
+    }
+    rules
+}
+
+/// Whose resources a rule remembers: ids are unique, but what may be seen of them is decided here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Scope {
+    account: String,
+    region: String,
+}
+
+impl Scope {
+    fn of(call: &Call) -> Self {
+        Self { account: call.account.clone(), region: call.region.clone() }
+    }
+}

@@ -1,0 +1,278 @@
+//! The sandbox's own process: MiniStack behind the proxy, until it is told to end.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::error::SandboxError;
+use super::install;
+use super::ministack::{self, MiniStack};
+use super::options::{self, Pace, Progress, ServeOptions};
+use super::proxy::{Proxy, ProxyOptions};
+use super::record::{Failure, FileLock, Folder, Record};
+use super::sync::lock;
+
+/// Whoever looks at the lock holds it for an instant: that is no other sandbox.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Serves a sandbox in this process until SIGTERM, SIGINT or SIGHUP (or the end of standard input, where asked for).
+///
+/// Installs MiniStack if it is not, starts it, and writes the record once everything answers. MiniStack is ended on every
+/// way out.
+///
+/// # Errors
+///
+/// When another sandbox serves from the same folder, when the port is taken, when MiniStack cannot be installed or started,
+/// or when it ends by itself.
+pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), SandboxError> {
+    options::check_time_scale(options.time_scale)?;
+    let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
+    let options = ServeOptions { upstream, ..options };
+    let folder = Folder::new(options.dir.clone()).create()?;
+    let _lock = take_lock(&folder).await?;
+    folder.remove_failure()?;
+    let result = run(&options, &folder, progress).await;
+    if let Err(error) = &result
+        && let Err(unwritten) = folder.write_failure(&Failure::from(error))
+    {
+        tracing::error!(error = unwritten.in_full(), "the reason for the end cannot be left for others to read");
+    }
+    result
+}
+
+async fn take_lock(folder: &Folder) -> Result<FileLock, SandboxError> {
+    let path = folder.serve_lock();
+    let started = Instant::now();
+    loop {
+        if let Some(lock) = FileLock::take(&path)? {
+            return Ok(lock);
+        }
+        if started.elapsed() > LOCK_WITHIN {
+            let pid = FileLock::holder(&path)?.flatten();
+            return Err(SandboxError::AlreadyServing { dir: folder.path().to_owned(), pid });
+        }
+        tokio::time::sleep(LOCK_INTERVAL).await;
+    }
+}
+
+async fn run(options: &ServeOptions, folder: &Folder, progress: Progress<'_>) -> Result<(), SandboxError> {
+    let journal = ProgressLog::create(&folder.progress())?;
+    let say = |line: &str| {
+        journal.write(line);
+        progress(line);
+    };
+    let mut ending = Ending::watch(options.exit_with_stdin)?;
+    if let Some(old) = folder.read_record()? {
+        if let Some(pid) = old.ministack_pid {
+            ministack::end_orphan(pid, folder).await?;
+        }
+        folder.remove_record()?;
+    }
+    let listener = listen(options.port).await?;
+    let mut ministack = None;
+    if options.upstream.is_none() {
+        let started = tokio::select! {
+            started = start_ministack(folder, &say) => started?,
+            reason = ending.reached() => {
+                say(&format!("ending before MiniStack was ready: {reason}"));
+                return Ok(());
+            }
+        };
+        ministack = Some(started);
+    }
+    let result = attend(options, folder, listener, ministack.as_mut(), &mut ending, &say).await;
+    if let Some(ministack) = &mut ministack {
+        ministack.stop().await;
+    }
+    match &result {
+        // The record of a sandbox that crashed stays: it is how `status` knows that there was one.
+        Err(SandboxError::Crashed { .. }) => {}
+        _ => folder.remove_record()?,
+    }
+    result
+}
+
+async fn start_ministack(folder: &Folder, progress: Progress<'_>) -> Result<MiniStack, SandboxError> {
+    let python = install::ensure(progress).await?;
+    progress("starting MiniStack");
+    MiniStack::start(&python, folder).await
+}
+
+async fn attend(
+    options: &ServeOptions,
+    folder: &Folder,
+    listener: TcpListener,
+    mut ministack: Option<&mut MiniStack>,
+    ending: &mut Ending,
+    progress: Progress<'_>,
+) -> Result<(), SandboxError> {
+    let port = listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port();
+    let own_port = ministack.as_ref().map(|ministack| ministack.port());
+    let upstream = options
+        .upstream
+        .clone()
+        .unwrap_or_else(|| format!("http://127.0.0.1:{}", own_port.unwrap_or_default()));
+    let proxy = Arc::new(Proxy::new(ProxyOptions {
+        upstream,
+        own_ministack: ministack.is_some(),
+        pace: options.pace,
+        time_scale: options.time_scale,
+        emulator_log: ministack.is_some().then(|| folder.ministack_log()),
+    })?);
+    let serving = tokio::spawn(Arc::clone(&proxy).serve(listener));
+    let record = Record {
+        pid: std::process::id(),
+        port,
+        ministack_pid: ministack.as_ref().map(|ministack| ministack.pid()),
+        ministack_port: own_port,
+        upstream: options.upstream.clone(),
+        pace: options.pace,
+        time_scale: options.time_scale,
+        started_at: Timestamp::now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    folder.write_record(&record)?;
+    progress(&ready_line(&record));
+    let died = async {
+        match ministack.as_mut() {
+            Some(ministack) => ministack.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        reason = ending.reached() => {
+            progress(&format!("ending: {reason}"));
+            Ok(())
+        }
+        error = died => {
+            tracing::error!(error = %error, "MiniStack ended");
+            Err(error)
+        }
+    };
+    serving.abort();
+    result
+}
+
+fn ready_line(record: &Record) -> String {
+    let pace = match record.pace {
+        Pace::Instant => "pace instant".to_owned(),
+        Pace::Aws => format!("pace aws, {} times as fast", record.time_scale),
+    };
+    format!("the sandbox is ready at {} ({pace})", record.endpoint())
+}
+
+async fn listen(port: u16) -> Result<TcpListener, SandboxError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            SandboxError::PortInUse { port, source }
+        } else {
+            SandboxError::Listen { source }
+        }
+    })
+}
+
+/// What the start is doing, written where the process that waits for it can read it.
+struct ProgressLog {
+    file: Mutex<File>,
+}
+
+impl ProgressLog {
+    fn create(path: &Path) -> Result<Self, SandboxError> {
+        let file = File::create(path).map_err(SandboxError::file("write", path))?;
+        Ok(Self { file: Mutex::new(file) })
+    }
+
+    fn write(&self, line: &str) {
+        if let Err(error) = writeln!(lock(&self.file), "{line}") {
+            tracing::warn!(%error, "the progress of the start cannot be written");
+        }
+    }
+}
+
+/// Everything that tells the sandbox to end.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    stdin: Option<oneshot::Receiver<()>>,
+}
+
+impl Ending {
+    fn watch(stdin: bool) -> Result<Self, SandboxError> {
+        let on = |kind| {
+            signal(kind).map_err(|source| SandboxError::Spawn { program: "the signal handlers".to_owned(), source })
+        };
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+            stdin: stdin.then(watch_stdin),
+        })
+    }
+
+    async fn reached(&mut self) -> &'static str {
+        let stdin = async {
+            match self.stdin.as_mut() {
+                // The sender only goes when standard input has ended, whether it says so or not.
+                Some(ended) => {
+                    let _ended_either_way = ended.await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+            () = stdin => "standard input ended",
+        }
+    }
+}
+
+/// A thread of its own, because tokio's standard input would keep the runtime from shutting down until it ends.
+fn watch_stdin() -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        if let Err(error) = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()) {
+            tracing::debug!(%error, "standard input cannot be read: taken as its end");
+        }
+        // Nobody to tell is fine: the sandbox is ending already.
+        let _receiver_may_be_gone = sender.send(());
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    #[tokio::test]
+    async fn taken_port_is_named() -> TestResult {
+        let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = taken.local_addr()?.port();
+        let error = listen(port).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error, format!("port {port} on loopback is taken"));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn second_sandbox_of_a_folder_is_refused() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let folder = Folder::new(dir.path().to_owned()).create()?;
+        let _first = take_lock(&folder).await?;
+        let error = take_lock(&folder).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! What the state holds of one resource, and which steps its status may take.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Address;
+
+/// How far a resource has come. A mutating call leaves only when the status that announces it is durable.
+///
+/// ```text
+///            ┌──────────── refused ────────────┐
+///            ▼                                 │
+/// (absent) ──▶ creating ──▶ created ──▶ ready ─┼─▶ updating ──▶ ready
+///                 │            │          │    │      │
+///                 └────────────┴────▶ deleting ◀──────┘
+///                                         │
+///                                         ▼
+///                                      (absent)
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Status {
+    /// An intent: a create call was about to leave. Whether AWS carried it out is not known.
+    Creating {
+        /// The attempt's token: tagged `drctl:attempt` on the resource, and sent as client token where the API takes one.
+        attempt: String,
+        /// When the intent was written.
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+    /// It exists; its properties are not all set, or it is not available yet.
+    Created,
+    /// It exists, is available, and was last seen as configured.
+    Ready,
+    /// An intent: calls that change its properties were about to leave.
+    Updating {
+        /// When the intent was written.
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+    /// An intent: a delete call was about to leave, or has left and its end was not seen.
+    Deleting {
+        /// When the intent was written.
+        #[schemars(with = "String")]
+        since: Timestamp,
+    },
+}
+
+impl Status {
+    /// The word shown to people.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Creating { .. } => "creating",
+            Self::Created => "created",
+            Self::Ready => "ready",
+            Self::Updating { .. } => "updating",
+            Self::Deleting { .. } => "deleting",
+        }
+    }
+
+    /// Whether a call may have been carried out whose outcome is not recorded.
+    #[must_use]
+    pub fn is_open_intent(&self) -> bool {
+        matches!(self, Self::Creating { .. } | Self::Updating { .. } | Self::Deleting { .. })
+    }
+}
+
+/// One resource in the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// How far it has come.
+    pub status: Status,
+    /// The AWS Region its calls go to.
+    pub region: String,
+    /// The id by which AWS knows it; absent only while its creation is an open intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its ARN, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// What other resources and `drctl outputs` read from it. Never a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
+    /// The token of the attempt that created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+    /// SHA-256 over the desired properties last applied, in hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// What it referred to when it was made: deletion goes the other way round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Address>,
+    /// Properties that a custom endpoint did not know, with what it answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsupported: BTreeMap<String, String>,
+    /// When it was first recorded.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// When this entry last changed.
+    #[schemars(with = "String")]
+    pub updated_at: Timestamp,
+}
+
+/// A step that no resource takes: a defect of drctl or a state that was edited by hand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{address} cannot go from {from} to {to}")]
+pub struct InvalidTransition {
+    /// Which resource.
+    pub address: Address,
+    /// Its status so far, or `absent`.
+    pub from: &'static str,
+    /// The status asked for, or `absent`.
+    pub to: &'static str,
+}
+
+/// Checks one step of one resource. `None` stands for a resource that the state does not hold.
+///
+/// # Errors
+/// The step, when [`Status`] does not allow it.
+pub fn check_transition(address: &Address, from: Option<&Entry>, to: Option<&Entry>) -> Result<(), InvalidTransition> {
+    let allowed = match (from.map(|e| &e.status), to.map(|e| &e.status)) {
+        // A resource of ours that the state had lost is taken in as it is found.
+        (None, Some(Status::Deleting { .. } | Status::Updating { .. })) => false,
+        (None, _) => true,
+        (Some(Status::Creating { .. }), Some(Status::Updating { .. })) => false,
+        (Some(Status::Created), Some(Status::Updating { .. })) => false,
+        (Some(Status::Created | Status::Ready | Status::Updating { .. }), Some(Status::Creating { .. })) => {
+            // Found missing: its record gives way to a new attempt.
+            true
+        }
+        (Some(Status::Deleting { .. }), Some(Status::Creating { .. } | Status::Updating { .. })) => false,
+        _ => true,
+    };
+    let identified = to.is_none_or(|e| e.id.is_some() || matches!(e.status, Status::Creating { .. }) || from.is_some_and(|f| f.id.is_none()));
+    if allowed && identified {
+        return Ok(());
+    }
+    let word = |entry: Option<&Entry>| entry.map_or("absent", |e| e.status.as_str());
+    Err(InvalidTransition {
+        address: address.clone(),
+        from: word(from),
+        to: word(to),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Role;
+
+    fn entry(status: Status) -> Entry {
+        Entry {
+            id: (!matches!(status, Status::Creating { .. })).then(|| "vpc-1".to_owned()),
+            status,
+            region: "us-east-1".to_owned(),
+            arn: None,
+            outputs: BTreeMap::new(),
+            attempt: None,
+            digest: String::new(),
+            depends_on: Vec::new(),
+            unsupported: BTreeMap::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_life_from_nothing_to_nothing_is_allowed_and_short_cuts_are_not() {
+        let at = Address::new(Role::Primary, "vpc", "main");
+        let since = Timestamp::UNIX_EPOCH;
+        let creating = entry(Status::Creating { attempt: "a".into(), since });
+        let created = entry(Status::Created);
+        let ready = entry(Status::Ready);
+        let updating = entry(Status::Updating { since });
+        let deleting = entry(Status::Deleting { since });
+        let steps = [
+            (None, Some(&creating)),
+            (Some(&creating), Some(&created)),
+            (Some(&created), Some(&ready)),
+            (Some(&ready), Some(&updating)),
+            (Some(&updating), Some(&ready)),
+            (Some(&ready), Some(&deleting)),
+            (Some(&deleting), None),
+            (Some(&creating), None),
+        ];
+        for (from, to) in steps {
+            assert_eq!(check_transition(&at, from, to), Ok(()));
+        }
+        for (from, to) in [(None, Some(&updating)), (None, Some(&deleting)), (Some(&deleting), Some(&creating)), (Some(&creating), Some(&updating))] {
+            assert!(check_transition(&at, from, to).is_err());
+        }
+        let nameless = Entry { id: None, ..ready };
+        assert!(check_transition(&at, None, Some(&nameless)).is_err());
+    }
+}

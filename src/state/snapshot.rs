@@ -1,0 +1,166 @@
+//! The snapshot: the state as of the end of the last run, one JSON file per stack.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Entry, StateError};
+
+/// The format this drctl writes. It reads older ones and refuses newer ones.
+pub const FORMAT: u64 = 1;
+
+/// Which stack a state belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The stack's name.
+    pub stack: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The AWS account, 12 digits.
+    pub account: String,
+    /// The Regions it was built in.
+    pub regions: Regions,
+}
+
+/// The two Regions of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Regions {
+    /// Where it serves, e.g. `us-east-1`.
+    pub primary: String,
+    /// Where it stands by, e.g. `us-east-2`.
+    pub secondary: String,
+}
+
+/// The whole state of one stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The format of this file.
+    pub format: u64,
+    /// Made once with the state: tells two states of the same name apart.
+    pub lineage: String,
+    /// Grows by one with every run that changed something.
+    pub serial: u64,
+    /// The version of drctl that wrote it.
+    pub tool_version: String,
+    /// Whose state it is.
+    pub identity: Identity,
+    /// What it holds, by address.
+    pub resources: BTreeMap<Address, Entry>,
+}
+
+impl Snapshot {
+    /// An empty state.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            format: FORMAT,
+            lineage: uuid::Uuid::new_v4().to_string(),
+            serial: 0,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity,
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// The JSON Schema of the format, as shipped in `state/schema.json`.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Reads a snapshot; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no state, or is newer than this drctl.
+    pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(StateError::io("read", path, e)),
+        };
+        Self::parse(path, &bytes).map(Some)
+    }
+
+    /// Parses a snapshot's bytes. The version gate comes first: the only way in.
+    ///
+    /// # Errors
+    /// When they are no state, or newer than this drctl. `path` is only named in the error.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, StateError> {
+        #[derive(Deserialize)]
+        struct Gate {
+            format: u64,
+            #[serde(default)]
+            tool_version: String,
+        }
+        let unreadable = |detail: String| StateError::Unreadable {
+            path: path.to_owned(),
+            detail,
+            help: format!(
+                "Nothing was changed. The state before the last run is kept beside it: look at {} and copy it over if it is \
+                 the one you want; `drctl plan` then shows what differs from AWS.",
+                backup_path(path).display()
+            ),
+        };
+        if bytes.is_empty() {
+            return Err(unreadable("the file is empty".to_owned()));
+        }
+        let gate: Gate = serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
+        if gate.format > FORMAT {
+            let written_by = if gate.tool_version.is_empty() { "unknown".to_owned() } else { format!("drctl {}", gate.tool_version) };
+            return Err(StateError::Newer { path: path.to_owned(), found: gate.format, written_by });
+        }
+        if gate.format == 0 {
+            return Err(unreadable("format 0 does not exist".to_owned()));
+        }
+        let snapshot: Self = serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
+        for (address, entry) in &snapshot.resources {
+            super::entry::check_transition(address, None, Some(entry))
+                .or_else(|e| if entry.status.is_open_intent() && entry.id.is_some() { Ok(()) } else { Err(e) })
+                .map_err(|_| unreadable(format!("{address} is `{}` without an id", entry.status.as_str())))?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Replaces the file: temporary file, fsync, the old one kept as `.bak`, rename, fsync of the folder.
+    ///
+    /// # Errors
+    /// What the operating system says; the old file is then still in place.
+    pub fn write(&self, path: &Path) -> Result<(), StateError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| StateError::io("write", path, e.into()))?;
+        bytes.push(b'\n');
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".drctl-state-").tempfile_in(folder)?;
+            file.write_all(&bytes)?;
+            file.as_file().sync_all()?;
+            let backup = backup_path(path);
+            // A hard link keeps the predecessor without a moment in which there is no state.
+            match fs::remove_file(&backup) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            match fs::hard_link(path, &backup) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => fs::copy(path, &backup).map(|_| ())?,
+                _ => {}
+            }
+            file.persist(path).map_err(|e| e.error)?;
+            File::open(folder)?.sync_all()
+        };
+        write().map_err(|e| StateError::io("write", path, e))
+    }
+}
+
+/// Where the predecessor of a snapshot is kept.
+#[must_use]
+pub fn backup_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".bak");
+    PathBuf::from(name)
+}

@@ -1,0 +1,233 @@
+//! A stack's state on disk: snapshot, journal and lock together.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::journal::{self, Header, Journal, Transition};
+use super::lock::Lock;
+use super::snapshot::{FORMAT, Identity, Snapshot};
+use super::{Address, Entry, StateError, check_transition};
+
+/// Where the files of one stack lie.
+#[derive(Debug, Clone)]
+pub struct Location {
+    folder: PathBuf,
+    name: String,
+}
+
+impl Location {
+    /// The files of stack `name` (`{stack}-{environment}`) in `folder`.
+    #[must_use]
+    pub fn new(folder: &Path, name: &str) -> Self {
+        Self { folder: folder.to_owned(), name: name.to_owned() }
+    }
+
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> PathBuf {
+        self.folder.join(format!("{}.json", self.name))
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.folder.join(format!("{}.journal", self.name))
+    }
+
+    /// The lock.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.folder.join(format!("{}.lock", self.name))
+    }
+
+    /// Reads the state as it is, with what an unfinished run left in the journal. Changes nothing, takes no lock.
+    ///
+    /// # Errors
+    /// When a file cannot be read or used.
+    pub fn read(&self) -> Result<Option<Snapshot>, StateError> {
+        let snapshot = Snapshot::read(&self.snapshot())?;
+        let Some(recovered) = journal::read(&self.journal())? else {
+            return Ok(snapshot);
+        };
+        let path = self.journal();
+        if recovered.header.format > FORMAT {
+            return Err(StateError::Newer { path, found: recovered.header.format, written_by: "unknown".to_owned() });
+        }
+        let mut snapshot = snapshot.unwrap_or_else(|| Snapshot {
+            lineage: recovered.header.lineage.clone(),
+            ..Snapshot::new(recovered.header.identity.clone())
+        });
+        if recovered.header.lineage != snapshot.lineage {
+            return Err(StateError::Foreign {
+                path,
+                what: "state",
+                recorded: format!("lineage {}", recovered.header.lineage),
+                expected: format!("lineage {} of {}", snapshot.lineage, self.snapshot().display()),
+            });
+        }
+        if recovered.header.serial < snapshot.serial {
+            // The run ended between replacing the snapshot and removing the journal.
+            return Ok(Some(snapshot));
+        }
+        let changed = !recovered.transitions.is_empty();
+        for Transition { address, entry, .. } in recovered.transitions {
+            match entry {
+                Some(entry) => snapshot.resources.insert(address, entry),
+                None => snapshot.resources.remove(&address),
+            };
+        }
+        if changed {
+            snapshot.serial += 1;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// Takes the lock and opens the state for writing, after folding what an unfinished run left.
+    ///
+    /// # Errors
+    /// When the lock is held, a file cannot be used, or the state is another stack's.
+    pub fn open(&self, identity: Identity, command: &str) -> Result<Store, StateError> {
+        fs::create_dir_all(&self.folder).map_err(|e| StateError::io("create the state folder", &self.folder, e))?;
+        let lock = Lock::acquire(&self.lock(), command)?;
+        let mut snapshot = match self.read()? {
+            // A state that holds nothing binds nobody: Regions and account may change after a `down`.
+            Some(snapshot) if snapshot.resources.is_empty() => Snapshot { identity, ..snapshot },
+            Some(snapshot) => {
+                check_identity(&self.snapshot(), &snapshot.identity, &identity)?;
+                snapshot
+            }
+            None => Snapshot::new(identity),
+        };
+        env!("CARGO_PKG_VERSION").clone_into(&mut snapshot.tool_version);
+        let mut store = Store { at: self.clone(), snapshot, journal: None, folded: true, _lock: lock };
+        if self.journal().exists() {
+            store.replace_snapshot()?;
+        }
+        Ok(store)
+    }
+}
+
+/// Refuses the state of another account, stack, environment or pair of Regions.
+///
+/// # Errors
+/// [`StateError::Foreign`], naming the first difference.
+pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> Result<(), StateError> {
+    let pairs = [
+        ("stack", &recorded.stack, &expected.stack),
+        ("environment", &recorded.environment, &expected.environment),
+        ("account", &recorded.account, &expected.account),
+        ("primary Region", &recorded.regions.primary, &expected.regions.primary),
+        ("secondary Region", &recorded.regions.secondary, &expected.regions.secondary),
+    ];
+    match pairs.into_iter().find(|(_, recorded, expected)| recorded != expected) {
+        None => Ok(()),
+        Some((what, recorded, expected)) => {
+            Err(StateError::Foreign { path: path.to_owned(), what, recorded: recorded.clone(), expected: expected.clone() })
+        }
+    }
+}
+
+/// A state opened for writing. The lock is held as long as it lives.
+#[derive(Debug)]
+pub struct Store {
+    at: Location,
+    snapshot: Snapshot,
+    journal: Option<Journal>,
+    folded: bool,
+    _lock: Lock,
+}
+
+impl Store {
+    /// The state as of the last durable transition.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What the state holds, by address.
+    #[must_use]
+    pub fn resources(&self) -> &BTreeMap<Address, Entry> {
+        &self.snapshot.resources
+    }
+
+    /// Hands out the journal, so that a thread of its own can wait for the disk. Give it back with [`Store::returned`].
+    ///
+    /// # Errors
+    /// When the journal cannot be started.
+    pub fn take_journal(&mut self) -> Result<Journal, StateError> {
+        match self.journal.take() {
+            Some(journal) => Ok(journal),
+            None => Journal::create(
+                &self.at.journal(),
+                &Header {
+                    format: FORMAT,
+                    lineage: self.snapshot.lineage.clone(),
+                    serial: self.snapshot.serial,
+                    identity: self.snapshot.identity.clone(),
+                },
+            ),
+        }
+    }
+
+    /// Takes the journal back, and with it what it has made durable.
+    pub fn returned(&mut self, journal: Journal, durable: Vec<Transition>) {
+        self.journal = Some(journal);
+        self.folded &= durable.is_empty();
+        for Transition { address, entry, .. } in durable {
+            match entry {
+                Some(entry) => self.snapshot.resources.insert(address, entry),
+                None => self.snapshot.resources.remove(&address),
+            };
+        }
+    }
+
+    /// Makes transitions durable and waits for the disk.
+    ///
+    /// # Errors
+    /// When a transition is not allowed or the disk refuses.
+    pub fn append(&mut self, transitions: Vec<Transition>) -> Result<(), StateError> {
+        for t in &transitions {
+            check_transition(&t.address, self.snapshot.resources.get(&t.address), t.entry.as_ref())?;
+        }
+        let mut journal = self.take_journal()?;
+        journal.append(&transitions.iter().collect::<Vec<_>>())?;
+        self.returned(journal, transitions);
+        Ok(())
+    }
+
+    /// Forgets a resource without touching AWS: `drctl state rm`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget(&mut self, address: &Address) -> Result<(), StateError> {
+        self.append(vec![Transition { at: Timestamp::now(), address: address.clone(), entry: None }])
+    }
+
+    /// Folds the journal into the snapshot at the end of a run.
+    ///
+    /// # Errors
+    /// When the disk refuses; the journal then still holds everything.
+    pub fn fold(&mut self) -> Result<(), StateError> {
+        if self.folded && self.journal.is_none() {
+            return Ok(());
+        }
+        if !self.folded {
+            self.snapshot.serial += 1;
+        }
+        self.replace_snapshot()
+    }
+
+    fn replace_snapshot(&mut self) -> Result<(), StateError> {
+        self.snapshot.write(&self.at.snapshot())?;
+        self.journal = None;
+        self.folded = true;
+        let path = self.at.journal();
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StateError::io("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+}
