@@ -1,4 +1,7 @@
 //! drctl builds and operates a two-region disaster-recovery architecture on AWS.
 
+pub mod aws;
+pub mod config;
 pub mod engine;
+pub mod sandbox;
 pub mod state;

@@ -195,8 +195,8 @@ fn place(aws: &Aws, service: &str, region: &Region) -> String {
     aws.endpoint().map_or_else(|| format!("{service} in {region}"), str::to_owned)
 }
 
-fn sources(error: &(dyn StdError + 'static)) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| -> Option<&'a (dyn StdError + 'static)> { StdError::source(*error) })
 }
 
 fn is_about_credentials<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {

@@ -14,7 +14,7 @@ use super::loopback;
 use super::ministack;
 use super::options::{self, Progress, StartOptions};
 use super::process;
-use super::record::{FileLock, Folder, Record, Status};
+use super::record::{FileLock, Folder, Holder, Record, Status};
 
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
@@ -74,14 +74,15 @@ impl Control {
         let Some(record) = self.folder.read_record()? else {
             return Ok(Status::Stopped);
         };
-        let Some(holder) = FileLock::holder(&self.folder.serve_lock())? else {
+        let holder = FileLock::holder(&self.folder.serve_lock())?;
+        if holder == Holder::Nobody {
             let why = match self.folder.read_failure()? {
                 Some(failure) => failure.message,
                 None => "it ended without tidying up: killed, or the machine was restarted".to_owned(),
             };
             return Ok(Status::Crashed(record, why));
-        };
-        if holder.is_some_and(|pid| pid != record.pid) {
+        }
+        if holder.pid().is_some_and(|pid| pid != record.pid) {
             // A new one is on its way, and the record is the old one's.
             return Ok(Status::Stopped);
         }
@@ -93,7 +94,8 @@ impl Control {
 
     /// Starts the sandbox in the background and waits until it is ready.
     ///
-    /// One that runs with the same options already is what is returned; two starts at the same time end with one sandbox.
+    /// One that runs with the same options already is what is returned; two starts at the same time end with one
+    /// sandbox.
     ///
     /// # Errors
     ///
@@ -242,7 +244,7 @@ impl Control {
     /// Only ever the one that holds the lock and says so in it: the kernel gives its id to nobody else while it does.
     async fn end(&self, folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
         let path = folder.serve_lock();
-        let serving = || Ok::<_, SandboxError>(FileLock::holder(&path)?.flatten() == Some(record.pid));
+        let serving = || Ok::<_, SandboxError>(FileLock::holder(&path)? == Holder::Process(record.pid));
         if !serving()? {
             return Ok(false);
         }

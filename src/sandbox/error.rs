@@ -44,7 +44,9 @@ pub enum SandboxError {
     },
 
     /// Neither `XDG_CACHE_HOME` nor `HOME` names a folder.
-    #[error("there is no cache folder to install MiniStack into: neither XDG_CACHE_HOME nor HOME is set to an absolute path")]
+    #[error(
+        "there is no cache folder to install MiniStack into: neither XDG_CACHE_HOME nor HOME is set to an absolute path"
+    )]
     #[diagnostic(
         code(drctl::sandbox::no_cache_folder),
         help("set HOME, or XDG_CACHE_HOME to a folder that may hold about 100 MB")
@@ -109,7 +111,9 @@ pub enum SandboxError {
     #[error("cannot {action} {}", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::file),
-        help("check that the folder exists, that you own it and that the disk has room; --state-dir puts it elsewhere")
+        help(
+            "check that the folder exists, that you own it and that the disk has room; --state-dir puts it elsewhere"
+        )
     )]
     File {
         /// What was being done, as in "cannot write".
@@ -184,10 +188,7 @@ pub enum SandboxError {
 
     /// Another process serves from the same folder.
     #[error("a sandbox already runs from {}{}", .dir.display(), with_pid(*.pid))]
-    #[diagnostic(
-        code(drctl::sandbox::already_serving),
-        help("use it as it is, or end it first: drctl sandbox stop")
-    )]
+    #[diagnostic(code(drctl::sandbox::already_serving), help("use it as it is, or end it first: drctl sandbox stop"))]
     AlreadyServing {
         /// The folder both want.
         dir: PathBuf,

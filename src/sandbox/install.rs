@@ -1,8 +1,8 @@
 //! Installing MiniStack, once per user.
 //!
-//! It goes into a virtual environment of its own in the user's cache folder. It is built beside its place and renamed into
-//! it, so an environment that is there is whole; a lock keeps two installs from building at the same time, and whatever
-//! unfinished folder its holder finds was left by one that was killed.
+//! It goes into a virtual environment of its own in the user's cache folder. It is built beside its place and renamed
+//! into it, so an environment that is there is whole; a lock keeps two installs from building at the same time, and
+//! whatever unfinished folder its holder finds was left by one that was killed.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! One short HTTP exchange with a process on this machine.
 //!
-//! The proxy's pooled client is for traffic. Asking "are you there?" happens from a synchronous `status`, too, and needs no
-//! connection kept: a socket with a time limit is enough and cannot hang.
+//! The proxy's pooled client is for traffic. Asking "are you there?" happens from a synchronous `status`, too, and
+//! needs no connection kept: a socket with a time limit is enough and cannot hang.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -17,9 +17,9 @@ use super::record::Folder;
 
 /// What runs in the emulator's process before the emulator.
 ///
-/// Its standard input is a pipe that nobody ever writes to and whose other end only the proxy holds. The kernel closes that
-/// end with the proxy, `kill -9` or not: this is how the emulator, and the functions it runs as processes of its own, learn
-/// that they are not needed any more. `-I` keeps a stray `json.py` in the current folder out of it.
+/// Its standard input is a pipe that nobody ever writes to and whose other end only the proxy holds. The kernel closes
+/// that end with the proxy, `kill -9` or not: this is how the emulator, and the functions it runs as processes of its
+/// own, learn that they are not needed any more. `-I` keeps a stray `json.py` in the current folder out of it.
 const LAUNCHER: &str = r#"
 import os, runpy, signal, sys, threading, time
 
@@ -69,7 +69,9 @@ impl MiniStack {
             let mut ministack = Self::spawn(python, folder)?;
             match ministack.ready().await {
                 Ok(()) => return Ok(ministack),
-                Err(SandboxError::Crashed { tail, .. }) if tail.contains("already in use") && attempt < PORT_ATTEMPTS => {
+                Err(SandboxError::Crashed { tail, .. })
+                    if tail.contains("already in use") && attempt < PORT_ATTEMPTS =>
+                {
                     tracing::debug!(port = ministack.port, "the port was taken before MiniStack had it");
                     attempt += 1;
                 }
@@ -110,7 +112,7 @@ impl MiniStack {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if ["AWS_", "MINISTACK_", "GATEWAY_", "PYTHON"].iter().any(|start| name.starts_with(start)) {
-                command.env_remove(name.as_ref());
+                command.env_remove(&*name);
             }
         }
         command
@@ -203,8 +205,8 @@ fn is_ours(pid: u32, folder: &Folder) -> bool {
 
 /// Ends a MiniStack whose proxy is gone. It should have noticed by itself; one that hangs does not.
 ///
-/// Returns whether there was one. Nothing else ever has this folder behind this word on its command line, so a process id
-/// that was used again is left alone.
+/// Returns whether there was one. Nothing else ever has this folder behind this word on its command line, so a process
+/// id that was used again is left alone.
 pub(super) async fn end_orphan(pid: u32, folder: &Folder) -> Result<bool, SandboxError> {
     if !process::exists(pid) || !is_ours(pid, folder) {
         return Ok(false);

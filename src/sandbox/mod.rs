@@ -1,8 +1,9 @@
 //! A local AWS to practise on: no account, no credentials, nothing installed but Python.
 //!
-//! Two processes make it. *MiniStack*, a Python emulator installed once into the user's cache folder, keeps the resources.
-//! Before it stands a *proxy* of drctl's own, to which the SDK's endpoint points. The emulator answers `available` at once,
-//! never lags and never loses an answer; whatever AWS does differently is added by the proxy's rules:
+//! Two processes make it. *MiniStack*, a Python emulator installed once into the user's cache folder, keeps the
+//! resources. Before it stands a *proxy* of drctl's own, to which the SDK's endpoint points. The emulator answers
+//! `available` at once, never lags and never loses an answer; whatever AWS does differently is added by the proxy's
+//! rules:
 //!
 //! | rule | what it adds |
 //! |---|---|

@@ -37,11 +37,7 @@ pub(super) async fn find() -> Result<String, SandboxError> {
 
 /// `None` when there is no such program; otherwise its version, or what it did instead.
 async fn ask(program: &str) -> Option<Result<(u32, u32), String>> {
-    let running = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let running = Command::new(program).arg("--version").stdin(Stdio::null()).kill_on_drop(true).output();
     let output = match tokio::time::timeout(ANSWERS_WITHIN, running).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return None,

@@ -64,12 +64,7 @@ impl Record {
     }
 
     pub(super) fn options(&self) -> StartOptions {
-        StartOptions {
-            pace: self.pace,
-            time_scale: self.time_scale,
-            port: self.port,
-            upstream: self.upstream.clone(),
-        }
+        StartOptions { pace: self.pace, time_scale: self.time_scale, port: self.port, upstream: self.upstream.clone() }
     }
 }
 
@@ -203,6 +198,24 @@ fn remove(path: &Path) -> Result<(), SandboxError> {
     }
 }
 
+/// Who holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// It has the lock since a moment ago, and has not written its id yet.
+    Somebody,
+    Process(u32),
+}
+
+impl Holder {
+    pub(super) fn pid(self) -> Option<u32> {
+        match self {
+            Self::Process(pid) => Some(pid),
+            Self::Nobody | Self::Somebody => None,
+        }
+    }
+}
+
 /// An exclusive lock on a file, freed when dropped or when the process dies.
 #[derive(Debug)]
 pub(super) struct FileLock {
@@ -225,19 +238,19 @@ impl FileLock {
         Ok(Some(Self { _file: file }))
     }
 
-    /// Who holds the lock: `None` nobody, `Some(None)` somebody who has not said who.
-    pub(super) fn holder(path: &Path) -> Result<Option<Option<u32>>, SandboxError> {
+    /// Who holds the lock.
+    pub(super) fn holder(path: &Path) -> Result<Holder, SandboxError> {
         if !path.exists() {
-            return Ok(None);
+            return Ok(Holder::Nobody);
         }
         let mut file = open(path)?;
         // Shared, so that two who look at the same time do not take each other for the holder.
         match file.try_lock_shared() {
-            Ok(()) => Ok(None),
+            Ok(()) => Ok(Holder::Nobody),
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 file.read_to_string(&mut text).map_err(SandboxError::file("read", path))?;
-                Ok(Some(text.trim().parse().ok()))
+                Ok(text.trim().parse().map_or(Holder::Somebody, Holder::Process))
             }
             Err(TryLockError::Error(error)) => Err(SandboxError::file("lock", path)(error)),
         }
@@ -301,13 +314,13 @@ mod tests {
     fn lock_names_its_holder_and_is_freed() -> TestResult {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("serve.lock");
-        assert_eq!(FileLock::holder(&path)?, None);
+        assert_eq!(FileLock::holder(&path)?, Holder::Nobody);
         let lock = FileLock::take(&path)?;
         assert!(lock.is_some());
         assert!(FileLock::take(&path)?.is_none());
-        assert_eq!(FileLock::holder(&path)?, Some(Some(std::process::id())));
+        assert_eq!(FileLock::holder(&path)?, Holder::Process(std::process::id()));
         drop(lock);
-        assert_eq!(FileLock::holder(&path)?, None);
+        assert_eq!(FileLock::holder(&path)?, Holder::Nobody);
         Ok(())
     }
 

@@ -26,13 +26,13 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Serves a sandbox in this process until SIGTERM, SIGINT or SIGHUP (or the end of standard input, where asked for).
 ///
-/// Installs MiniStack if it is not, starts it, and writes the record once everything answers. MiniStack is ended on every
-/// way out.
+/// Installs MiniStack if it is not, starts it, and writes the record once everything answers. MiniStack is ended on
+/// every way out.
 ///
 /// # Errors
 ///
-/// When another sandbox serves from the same folder, when the port is taken, when MiniStack cannot be installed or started,
-/// or when it ends by itself.
+/// When another sandbox serves from the same folder, when the port is taken, when MiniStack cannot be installed or
+/// started, or when it ends by itself.
 pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), SandboxError> {
     options::check_time_scale(options.time_scale)?;
     let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
@@ -57,7 +57,7 @@ async fn take_lock(folder: &Folder) -> Result<FileLock, SandboxError> {
             return Ok(lock);
         }
         if started.elapsed() > LOCK_WITHIN {
-            let pid = FileLock::holder(&path)?.flatten();
+            let pid = FileLock::holder(&path)?.pid();
             return Err(SandboxError::AlreadyServing { dir: folder.path().to_owned(), pid });
         }
         tokio::time::sleep(LOCK_INTERVAL).await;
@@ -117,10 +117,8 @@ async fn attend(
 ) -> Result<(), SandboxError> {
     let port = listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port();
     let own_port = ministack.as_ref().map(|ministack| ministack.port());
-    let upstream = options
-        .upstream
-        .clone()
-        .unwrap_or_else(|| format!("http://127.0.0.1:{}", own_port.unwrap_or_default()));
+    let upstream =
+        options.upstream.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", own_port.unwrap_or_default()));
     let proxy = Arc::new(Proxy::new(ProxyOptions {
         upstream,
         own_ministack: ministack.is_some(),
@@ -220,8 +218,9 @@ impl Ending {
     }
 
     async fn reached(&mut self) -> &'static str {
+        let Self { terminate, interrupt, hangup, stdin } = self;
         let stdin = async {
-            match self.stdin.as_mut() {
+            match stdin {
                 // The sender only goes when standard input has ended, whether it says so or not.
                 Some(ended) => {
                     let _ended_either_way = ended.await;
@@ -230,9 +229,9 @@ impl Ending {
             }
         };
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = hangup.recv() => "SIGHUP",
             () = stdin => "standard input ended",
         }
     }

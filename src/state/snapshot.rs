@@ -51,6 +51,9 @@ pub struct Snapshot {
     pub tool_version: String,
     /// Whose state it is.
     pub identity: Identity,
+    /// Whether `protection.deletion` was on at the last `up`: `down` refuses without a configuration, too.
+    #[serde(default)]
+    pub protected: bool,
     /// What it holds, by address.
     pub resources: BTreeMap<Address, Entry>,
 }
@@ -65,6 +68,7 @@ impl Snapshot {
             serial: 0,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             identity,
+            protected: false,
             resources: BTreeMap::new(),
         }
     }

@@ -43,6 +43,20 @@ impl Location {
         self.folder.join(format!("{}.lock", self.name))
     }
 
+    /// The stacks that have a state in a folder, sorted.
+    #[must_use]
+    pub fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".json").or_else(|| name.strip_suffix(".journal")).map(str::to_owned))
+            .filter(|name| name.contains('-'))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Reads the state as it is, with what an unfinished run left in the journal. Changes nothing, takes no lock.
     ///
     /// # Errors
@@ -196,6 +210,12 @@ impl Store {
         journal.append(&transitions.iter().collect::<Vec<_>>())?;
         self.returned(journal, transitions);
         Ok(())
+    }
+
+    /// Notes whether `protection.deletion` is on; written with the next [`Store::fold`].
+    pub fn protect(&mut self, protected: bool) {
+        self.folded &= self.snapshot.protected == protected;
+        self.snapshot.protected = protected;
     }
 
     /// Forgets a resource without touching AWS: `drctl state rm`.

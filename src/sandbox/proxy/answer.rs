@@ -60,8 +60,7 @@ impl Answer {
             Protocol::Ec2Query => {
                 let error = coded("Error", code, message);
                 let errors = Element::with_children("Errors", vec![error]);
-                let root =
-                    Element::with_children("Response", vec![errors, Element::with_text("RequestID", &id)]);
+                let root = Element::with_children("Response", vec![errors, Element::with_text("RequestID", &id)]);
                 ("text/xml;charset=UTF-8", Bytes::from(root.to_document()))
             }
             Protocol::RestXml if call.service == "s3" => {
@@ -73,8 +72,7 @@ impl Answer {
                 let mut error = coded("Error", code, message);
                 let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
                 error.push(Element::with_text("Type", fault));
-                let root =
-                    Element::with_children("ErrorResponse", vec![error, Element::with_text("RequestId", &id)]);
+                let root = Element::with_children("ErrorResponse", vec![error, Element::with_text("RequestId", &id)]);
                 ("text/xml", Bytes::from(root.to_document()))
             }
             Protocol::Json => {

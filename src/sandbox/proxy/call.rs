@@ -5,7 +5,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use super::form::{self, Form};
+use super::form::Form;
 
 /// Whose resources a call is about when its access key is no account of its own: MiniStack's default.
 const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -206,8 +206,8 @@ fn operation(service: &str, method: &Method, uri: &Uri, headers: &HeaderMap, for
     (protocol, rest_operation(method, uri))
 }
 
-/// The name of a REST operation. So far it is method and path; a service whose operations a rule has to tell apart gets its
-/// own reading of them here.
+/// The name of a REST operation. So far it is method and path; a service whose operations a rule has to tell apart gets
+/// its own reading of them here.
 fn rest_operation(method: &Method, uri: &Uri) -> String {
     format!("{method} {}", uri.path())
 }
@@ -325,7 +325,10 @@ pub(in crate::sandbox) mod tests {
         assert_eq!((asked.operation.as_str(), asked.account.as_str()), ("DescribeVpcs", "111122223333"));
         let call = json("logs", "Logs_20140328.AssociateKmsKey", "{}");
         let asked = call.ask_json("DescribeLogGroups", &serde_json::json!({"limit": 1}));
-        assert_eq!(asked.headers.get(TARGET).and_then(|value| value.to_str().ok()), Some("Logs_20140328.DescribeLogGroups"));
+        assert_eq!(
+            asked.headers.get(TARGET).and_then(|value| value.to_str().ok()),
+            Some("Logs_20140328.DescribeLogGroups")
+        );
         assert_eq!(asked.json()["limit"], 1);
     }
 }

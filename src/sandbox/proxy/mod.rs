@@ -35,7 +35,8 @@ use upstream::Upstream;
 /// A body is held as a whole, since rules may have to read it. What is larger is no call that drctl makes.
 const BODY_LIMIT: usize = 512 * 1024 * 1024;
 
-/// How long to wait when no connection can be accepted: the machine is out of files, and trying at once would only burn it.
+/// How long to wait when no connection can be accepted: the machine is out of files, and trying at once would only burn
+/// it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the proxy is made with.
@@ -107,19 +108,19 @@ impl Proxy {
             Ok(body) => body.to_bytes(),
             Err(error) => {
                 let message = format!("the request's body cannot be read: {error}");
-                return Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({"message": message}))
-                    .into_response();
+                return Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({"message": message})).into_response();
             }
         };
         let call = Call::parse(parts, body);
         // In a task of its own: a client that is killed while it waits does not undo what AWS is doing.
         let carried_out = tokio::spawn(self.carry_out(call)).await;
-        carried_out.unwrap_or_else(|error| {
-            tracing::error!(%error, "a rule of the sandbox failed");
-            let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
-            Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
-        })
-        .into_response()
+        carried_out
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "a rule of the sandbox failed");
+                let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
+                Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
+            })
+            .into_response()
     }
 
     async fn carry_out(self: Arc<Self>, mut call: Call) -> Answer {
@@ -168,13 +169,8 @@ mod tests {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        let options = ProxyOptions {
-            upstream,
-            own_ministack: false,
-            pace: Pace::Instant,
-            time_scale: 60.0,
-            emulator_log: None,
-        };
+        let options =
+            ProxyOptions { upstream, own_ministack: false, pace: Pace::Instant, time_scale: 60.0, emulator_log: None };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         tokio::spawn(Arc::new(Proxy::new(options)?).serve(listener));
@@ -205,11 +201,14 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn health_names_this_process() -> TestResult {
         let port = proxy_before_echo().await?;
-        let answer = tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/health HTTP/1.0\r\n\r\n")).await??;
+        let answer =
+            tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/health HTTP/1.0\r\n\r\n")).await??;
         assert!(answer.contains(&format!("\"pid\":{}", std::process::id())), "{answer}");
-        let answer = tokio::task::spawn_blocking(move || exchange(port, "POST /_drctl/reset HTTP/1.0\r\n\r\n")).await??;
+        let answer =
+            tokio::task::spawn_blocking(move || exchange(port, "POST /_drctl/reset HTTP/1.0\r\n\r\n")).await??;
         assert!(answer.contains(" 502 ") && answer.contains("only the proxy's memory is empty"), "{answer}");
-        let answer = tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/other HTTP/1.0\r\n\r\n")).await??;
+        let answer =
+            tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/other HTTP/1.0\r\n\r\n")).await??;
         assert!(answer.contains(" 404 "), "{answer}");
         Ok(())
     }

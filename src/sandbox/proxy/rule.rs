@@ -7,9 +7,9 @@ use super::call::Call;
 
 /// One way in which AWS differs from an emulator.
 ///
-/// A rule stands around everything behind it: it may answer by itself, wait, change what is forwarded, see or rewrite the
-/// answer, or ask the emulator something of its own. Later rules see what earlier ones forward, and earlier ones see what
-/// later ones answer.
+/// A rule stands around everything behind it: it may answer by itself, wait, change what is forwarded, see or rewrite
+/// the answer, or ask the emulator something of its own. Later rules see what earlier ones forward, and earlier ones
+/// see what later ones answer.
 pub(in crate::sandbox) trait Rule: Send + Sync {
     /// Answers `call`, usually by way of `next`.
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer>;

@@ -126,13 +126,13 @@ impl Element {
         attributes.clone_into(&mut self.attributes);
     }
 
+    pub(in crate::sandbox) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// The same element under another name.
     pub(in crate::sandbox) fn renamed(&self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self.clone() }
-    }
-
-    pub(in crate::sandbox) fn children(&self) -> &[Self] {
-        &self.children
     }
 
     pub(in crate::sandbox) fn children_mut(&mut self) -> &mut Vec<Self> {

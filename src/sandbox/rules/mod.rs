@@ -12,12 +12,12 @@ use super::proxy::rule::Rule;
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* stand before *pace*: they select among the
-/// states that the pace has put into the answers.
+/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* stand before *pace*: they select
+/// among the states that the pace has put into the answers.
 pub(super) fn for_options(options: &ProxyOptions) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(tokens::Tokens::default())];
     if options.own_ministack {
-        rules.push(Box::new(gaps::Gaps::default()));
+        rules.extend(gaps::all());
     }
     if options.pace == Pace::Aws {
         rules.push(Box::new(pace::PaceRule::new(options.time_scale)));

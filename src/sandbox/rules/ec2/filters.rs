@@ -38,7 +38,8 @@ pub(in crate::sandbox::rules) fn of(form: &Form) -> Vec<Filter> {
 /// Keeps the emulator from applying filters of these names: it does not know the states that the rules add.
 pub(in crate::sandbox::rules) fn hold_back(call: &mut Call, names: &[&str]) {
     let mut form = call.forwarded_form();
-    let (held, kept): (Vec<_>, Vec<_>) = of(&form).into_iter().partition(|filter| names.contains(&filter.name.as_str()));
+    let (held, kept): (Vec<_>, Vec<_>) =
+        of(&form).into_iter().partition(|filter| names.contains(&filter.name.as_str()));
     if held.is_empty() {
         return;
     }
@@ -58,20 +59,25 @@ pub(in crate::sandbox::rules) fn pass(filters: &[Filter], item: &Element) -> boo
 }
 
 impl Filter {
-    /// Whether an item passes; `None` when it does not hold what the filter looks at, so that only the emulator can know.
+    /// Whether an item passes; `None` when it does not hold what the filter looks at, so that only the emulator can
+    /// know.
     fn matches(&self, item: &Element) -> Option<bool> {
         if let Some(key) = self.name.strip_prefix("tag:") {
-            let tags = item.at(&["tagSet", "item"]);
-            let value = tags.iter().find(|tag| tag.text_of("key") == Some(key))?.text_of("value").unwrap_or_default();
-            return Some(self.accepts(value));
+            let is_it = |tag: &Element| {
+                tag.text_of("key") == Some(key) && self.accepts(tag.text_of("value").unwrap_or_default())
+            };
+            return Some(item.at(&["tagSet", "item"]).into_iter().any(is_it));
         }
         if self.name == "tag-key" {
             return Some(item.at(&["tagSet", "item", "key"]).iter().any(|key| self.accepts(key.text())));
         }
         let path = path(&self.name);
         let path: Vec<&str> = path.split('.').collect();
-        item.child(path.first()?)?;
-        Some(item.at(&path).iter().any(|element| self.accepts(element.text())))
+        let found = item.at(&path);
+        // A set that is there and empty is known to hold nothing; any other element may just have been left out.
+        let known =
+            !found.is_empty() || path.first().is_some_and(|set| set.ends_with("Set") && item.child(set).is_some());
+        known.then(|| found.iter().any(|element| self.accepts(element.text())))
     }
 
     fn accepts(&self, value: &str) -> bool {
@@ -139,9 +145,11 @@ mod tests {
         assert_eq!(judge("tag:drctl:stack", "pay-*"), Some(true));
         assert_eq!(judge("tag:drctl:stack", "pay-?r"), Some(true));
         assert_eq!(judge("tag:drctl:stack", "pay"), Some(false));
+        assert_eq!(judge("tag:other", "pay-dr"), Some(false));
         assert_eq!(judge("tag-key", "drctl:stack"), Some(true));
         assert_eq!(judge("tag-key", "other"), Some(false));
         assert_eq!(judge("subnet-id", "subnet-1"), None);
+        assert_eq!(judge("requester-vpc-info.cidr-block", "10.0.0.0/16"), None);
         assert!(pass(&[filter("vpc-id", &["vpc-9", "vpc-1"]), filter("subnet-id", &["x"])], &item));
         assert!(!pass(&[filter("vpc-id", &["vpc-1"]), filter("status-code", &["deleted"])], &item));
         Ok(())

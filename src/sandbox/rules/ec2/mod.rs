@@ -21,7 +21,7 @@ pub(super) struct Listing {
     not_found: &'static str,
 }
 
-const LISTINGS: [Listing; 11] = [
+static LISTINGS: [Listing; 11] = [
     Listing::new("DescribeVpcs", "vpcSet", "vpcId", "VpcId", "InvalidVpcID.NotFound"),
     Listing::new("DescribeSubnets", "subnetSet", "subnetId", "SubnetId", "InvalidSubnetID.NotFound"),
     Listing::new(
@@ -33,7 +33,13 @@ const LISTINGS: [Listing; 11] = [
     ),
     Listing::new("DescribeAddresses", "addressesSet", "allocationId", "AllocationId", "InvalidAllocationID.NotFound"),
     Listing::new("DescribeNatGateways", "natGatewaySet", "natGatewayId", "NatGatewayId", "NatGatewayNotFound"),
-    Listing::new("DescribeRouteTables", "routeTableSet", "routeTableId", "RouteTableId", "InvalidRouteTableID.NotFound"),
+    Listing::new(
+        "DescribeRouteTables",
+        "routeTableSet",
+        "routeTableId",
+        "RouteTableId",
+        "InvalidRouteTableID.NotFound",
+    ),
     Listing::new("DescribeSecurityGroups", "securityGroupInfo", "groupId", "GroupId", "InvalidGroup.NotFound"),
     Listing::new(
         "DescribeSecurityGroupRules",
@@ -42,7 +48,13 @@ const LISTINGS: [Listing; 11] = [
         "SecurityGroupRuleId",
         "InvalidSecurityGroupRuleId.NotFound",
     ),
-    Listing::new("DescribeVpcEndpoints", "vpcEndpointSet", "vpcEndpointId", "VpcEndpointId", "InvalidVpcEndpointId.NotFound"),
+    Listing::new(
+        "DescribeVpcEndpoints",
+        "vpcEndpointSet",
+        "vpcEndpointId",
+        "VpcEndpointId",
+        "InvalidVpcEndpointId.NotFound",
+    ),
     Listing::new("DescribeFlowLogs", "flowLogSet", "flowLogId", "FlowLogId", "InvalidFlowLogId.NotFound"),
     Listing::new(
         "DescribeVpcPeeringConnections",
@@ -110,7 +122,7 @@ fn words(camel: &str) -> String {
         }
         text.push(character.to_ascii_lowercase());
     }
-    text.strip_suffix(" id").map(|thing| format!("{thing} ID")).unwrap_or(text)
+    text.strip_suffix(" id").map_or_else(|| text.clone(), |thing| format!("{thing} ID"))
 }
 
 #[cfg(test)]

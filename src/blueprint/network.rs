@@ -1,0 +1,321 @@
+//! The network of both Regions, the peering between them, and the keys and logs that it needs.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde_json::json;
+
+use super::facts::{Facts, LETTERS};
+use super::Site;
+use crate::config::{Config, Nat};
+use crate::engine::GraphError;
+use crate::resources::ec2::{
+    DefaultSecurityGroup, Eip, FlowLog, InternetGateway, NatGateway, Peer, Route, RouteTable, RouteTableAssociation,
+    Rule, SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
+};
+use crate::resources::iam::Role as IamRole;
+use crate::resources::kms::{Alias, Key};
+use crate::resources::logs::LogGroup;
+use crate::resources::{Handle, Id, Ref, Stack, policy};
+use crate::state::Role;
+
+/// Where a Region's IAM calls go: IAM's control plane is in us-east-1, whatever the stack's Regions are.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>
+const IAM: &str = "us-east-1";
+
+/// PostgreSQL's port.
+const POSTGRES: u16 = 5432;
+
+/// What the rest of a Region's network is built on.
+struct Base {
+    vpc: Handle<Vpc>,
+    tables: Vec<(&'static str, Handle<RouteTable>)>,
+}
+
+/// Adds the network of both Regions.
+pub(super) fn build(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    sites: &[Site<'_>; 2],
+) -> Result<(), GraphError> {
+    let name = config.name();
+    let flow_role = stack.add(Role::Global, "flow-logs", IAM, &flow_log_role(&name, facts, sites))?;
+    let mut bases = Vec::with_capacity(2);
+    for site in sites {
+        let logs = keys_and_logs(stack, config, facts, site)?;
+        let vpc = Vpc { cidr: site.cidr, dns_support: true, dns_hostnames: true };
+        let vpc = stack.add(site.role, "main", site.region, &vpc)?;
+        let flow_log = FlowLog {
+            vpc: vpc.id(),
+            traffic: "ALL".to_owned(),
+            log_group: flow_log_group(&name),
+            role_arn: flow_role_arn(&name, facts),
+            aggregation_seconds: 60,
+            after: vec![logs.any(), flow_role.id().any()],
+        };
+        stack.add(site.role, "vpc", site.region, &flow_log)?;
+        let tables = routing(stack, site, &vpc)?;
+        security_groups(stack, site, &name, &vpc)?;
+        endpoints(stack, site, &vpc, &tables)?;
+        bases.push(Base { vpc, tables });
+    }
+    peering(stack, sites, &bases)
+}
+
+/// The key, its alias, and the log groups that it encrypts. Returns what the flow log waits for.
+fn keys_and_logs(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    site: &Site<'_>,
+) -> Result<Ref<Id<LogGroup>>, GraphError> {
+    let name = config.name();
+    let key = Key {
+        description: format!("{name}: everything at rest in {}", site.region),
+        rotation: true,
+        enabled: true,
+        policy: key_policy(&facts.account, site.region),
+    };
+    let key = stack.add(site.role, "main", site.region, &key)?;
+    let alias = Alias { name: format!("alias/{name}"), key: key.id() };
+    stack.add(site.role, "main", site.region, &alias)?;
+    let retention = i32::try_from(config.alerts.log_retention_days).unwrap_or(i32::MAX);
+    let groups = [
+        ("lambda", format!("/aws/lambda/{name}-processor")),
+        ("api", format!("/aws/apigateway/{name}")),
+        ("flow", flow_log_group(&name)),
+    ];
+    let [_, _, flow] = groups.map(|(short, full)| {
+        let group = LogGroup { name: full, retention_days: retention, kms_key: key.arn() };
+        stack.add(site.role, short, site.region, &group)
+    });
+    Ok(flow?.id())
+}
+
+fn flow_log_group(name: &str) -> String {
+    format!("/aws/vpc/{name}-flow")
+}
+
+/// Subnets, the ways out, and the tables that lead there.
+fn routing(
+    stack: &mut Stack<'_>,
+    site: &Site<'_>,
+    vpc: &Handle<Vpc>,
+) -> Result<Vec<(&'static str, Handle<RouteTable>)>, GraphError> {
+    let everywhere = Ipv4Net::default();
+    let gateway = stack.add(site.role, "main", site.region, &InternetGateway { vpc: vpc.id() })?;
+    let public_table = stack.add(site.role, "public", site.region, &RouteTable { vpc: vpc.id() })?;
+    let route = Route {
+        route_table: public_table.id(),
+        destination: everywhere,
+        target: Target::InternetGateway(gateway.id()),
+    };
+    stack.add(site.role, "public-internet", site.region, &route)?;
+    let mut tables = vec![("public", public_table.clone())];
+    let mut first_nat: Option<Handle<NatGateway>> = None;
+    for (index, letter) in LETTERS.into_iter().enumerate() {
+        let third = u8::try_from(index).unwrap_or(u8::MAX);
+        let subnet = |third: u8, map_public_ip: bool| Subnet {
+            vpc: vpc.id(),
+            cidr: slash_24(site.cidr, third),
+            zone: site.zones[index].clone(),
+            map_public_ip,
+        };
+        let public = stack.add(site.role, &format!("public-{letter}"), site.region, &subnet(third, true))?;
+        let private = stack.add(site.role, &format!("private-{letter}"), site.region, &subnet(10 + third, false))?;
+        let association = RouteTableAssociation { subnet: public.id(), route_table: public_table.id() };
+        stack.add(site.role, &format!("public-{letter}"), site.region, &association)?;
+
+        let nat = match (&first_nat, site.nat) {
+            (Some(nat), Nat::Single) => nat.clone(),
+            _ => {
+                let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip::default())?;
+                let nat = NatGateway {
+                    subnet: public.id(),
+                    allocation: address.id(),
+                    // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
+                    after: vec![gateway.id().any()],
+                };
+                stack.add(site.role, letter, site.region, &nat)?
+            }
+        };
+        let table = stack.add(site.role, &format!("private-{letter}"), site.region, &RouteTable { vpc: vpc.id() })?;
+        let association = RouteTableAssociation { subnet: private.id(), route_table: table.id() };
+        stack.add(site.role, &format!("private-{letter}"), site.region, &association)?;
+        let route = Route {
+            route_table: table.id(),
+            destination: everywhere,
+            // AWS takes a route to a NAT gateway that is still pending.
+            target: Target::NatGateway(nat.id().exists()),
+        };
+        stack.add(site.role, &format!("private-{letter}-nat"), site.region, &route)?;
+        tables.push((["private-a", "private-b", "private-c"][index], table));
+        first_nat.get_or_insert(nat);
+    }
+    Ok(tables)
+}
+
+fn security_groups(
+    stack: &mut Stack<'_>,
+    site: &Site<'_>,
+    name: &str,
+    vpc: &Handle<Vpc>,
+) -> Result<(), GraphError> {
+    let nothing = DefaultSecurityGroup { vpc: vpc.id(), ingress: Vec::new(), egress: Vec::new() };
+    stack.add(site.role, "main", site.region, &nothing)?;
+    let lambda = SecurityGroup {
+        vpc: vpc.id(),
+        name: format!("{name}-lambda"),
+        description: "The payment function".to_owned(),
+        ingress: Vec::new(),
+        egress: vec![
+            Rule::tcp(443, Peer::Cidr(Ipv4Net::default()), "AWS APIs and payment networks"),
+            Rule::tcp(POSTGRES, Peer::Cidr(site.cidr), "The database in this Region"),
+            Rule::tcp(POSTGRES, Peer::Cidr(site.peer_cidr), "The database in the other Region"),
+        ],
+    };
+    let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
+    let mut ingress = vec![Rule::tcp(POSTGRES, Peer::Group(lambda.id()), "The payment function")];
+    ingress.extend((10..13).map(|third| {
+        // Groups of the other Region cannot be referred to across the peering: its private subnets stand for them.
+        Rule::tcp(POSTGRES, Peer::Cidr(slash_24(site.peer_cidr, third)), "The other Region's private subnets")
+    }));
+    let database = SecurityGroup {
+        vpc: vpc.id(),
+        name: format!("{name}-database"),
+        description: "The Aurora cluster".to_owned(),
+        ingress,
+        egress: Vec::new(),
+    };
+    stack.add(site.role, "database", site.region, &database)?;
+    Ok(())
+}
+
+fn endpoints(
+    stack: &mut Stack<'_>,
+    site: &Site<'_>,
+    vpc: &Handle<Vpc>,
+    tables: &[(&'static str, Handle<RouteTable>)],
+) -> Result<(), GraphError> {
+    for service in ["s3", "dynamodb"] {
+        let endpoint = VpcEndpoint {
+            vpc: vpc.id(),
+            service: format!("com.amazonaws.{}.{service}", site.region),
+            route_tables: tables.iter().filter(|(name, _)| *name != "public").map(|(_, table)| table.id()).collect(),
+        };
+        stack.add(site.role, service, site.region, &endpoint)?;
+    }
+    Ok(())
+}
+
+/// The peering, and all four tables' routes to the other side.
+fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], bases: &[Base]) -> Result<(), GraphError> {
+    let ([primary, secondary], [here, there]) = (sites, bases) else { return Ok(()) };
+    let peering = VpcPeering {
+        vpc: here.vpc.id(),
+        peer_vpc: there.vpc.id(),
+        peer_region: secondary.region.to_owned(),
+        accepted: true,
+        requester_dns_resolution: true,
+        accepter_dns_resolution: true,
+    };
+    let peering = stack.add(Role::Global, "main", primary.region, &peering)?;
+    for (site, base) in [(primary, here), (secondary, there)] {
+        for (name, table) in &base.tables {
+            let route = Route {
+                route_table: table.id(),
+                destination: site.peer_cidr,
+                // A route to a peering that awaits acceptance is taken, and a blackhole until then:
+                // https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-routing.html
+                target: Target::VpcPeering(peering.id().exists()),
+            };
+            stack.add(site.role, &format!("{name}-peer"), site.region, &route)?;
+        }
+    }
+    Ok(())
+}
+
+/// The /24 with a given third octet, counted from the VPC's own.
+fn slash_24(vpc: Ipv4Net, third: u8) -> Ipv4Net {
+    let network = u32::from(vpc.network()) + (u32::from(third) << 8);
+    // The configuration refuses ranges that are too small for this.
+    Ipv4Net::new(Ipv4Addr::from(network), 24).unwrap_or(vpc)
+}
+
+/// Exactly: the account's root, CloudWatch Logs for this stack's groups, and alarms and topics.
+fn key_policy(account: &str, region: &str) -> serde_json::Value {
+    policy::canonical(json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Account",
+                "Effect": "Allow",
+                "Principal": {"AWS": format!("arn:aws:iam::{account}:root")},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "Logs",
+                "Effect": "Allow",
+                "Principal": {"Service": format!("logs.{region}.amazonaws.com")},
+                "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+                "Resource": "*",
+                // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                "Condition": {
+                    "ArnLike": {"kms:EncryptionContext:aws:logs:arn": format!("arn:aws:logs:{region}:{account}:log-group:*")},
+                },
+            },
+            {
+                "Sid": "Alarms",
+                "Effect": "Allow",
+                "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+            },
+        ],
+    }))
+}
+
+fn flow_role_name(name: &str) -> String {
+    format!("{name}-flow-logs")
+}
+
+fn flow_role_arn(name: &str, facts: &Facts) -> String {
+    format!("arn:aws:iam::{}:role/{}", facts.account, flow_role_name(name))
+}
+
+/// What lets flow logs be written, and to nowhere else.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html>
+fn flow_log_role(name: &str, facts: &Facts, sites: &[Site<'_>; 2]) -> IamRole {
+    let account = &facts.account;
+    let groups: Vec<String> = sites
+        .iter()
+        .map(|site| format!("arn:aws:logs:{}:{account}:log-group:{}:*", site.region, flow_log_group(name)))
+        .collect();
+    IamRole {
+        name: flow_role_name(name),
+        description: format!("{name}: VPC flow logs into CloudWatch Logs"),
+        assume_role_policy: policy::canonical(json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            }],
+        })),
+        policies: BTreeMap::from([(
+            "write-flow-logs".to_owned(),
+            policy::canonical(json!({
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+                    "Resource": groups,
+                }],
+            })),
+        )]),
+    }
+}

@@ -1,0 +1,137 @@
+//! `drctl down`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::args::{Down, Global};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::{Connected, plan, plan_context, registry, state_folder};
+use super::{run, ui};
+use crate::config::Config;
+use crate::engine::{Graph, Region};
+use crate::state::{Identity, Location, Snapshot, check_identity};
+
+/// Deletes everything that drctl made. Needs the state, and no configuration.
+pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = run::listen()?;
+    let Some((location, snapshot, config)) = which(global, args)? else {
+        nothing(output)?;
+        return Ok(Exit::Done);
+    };
+    refuse_protected(&snapshot, config.as_ref())?;
+    let connected = Connected::new(global, output).await?;
+    let regions = &snapshot.identity.regions;
+    let asked = [Region::from(regions.primary.as_str()), Region::from(regions.secondary.as_str())];
+    let account = connected.aws.account(&asked).await?;
+    let identity = Identity { account, ..snapshot.identity.clone() };
+    if !snapshot.resources.is_empty() {
+        check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
+    }
+    let mut store = location.open(identity.clone(), "down")?;
+    if store.resources().is_empty() {
+        store.fold()?;
+        nothing(output)?;
+        return Ok(Exit::Done);
+    }
+    let registry = registry(&connected.aws, &identity);
+    let graph = Graph::new();
+    let plan =
+        plan(&connected, &registry, &graph, store.resources(), false, Duration::from_secs(60), &shutdown).await?;
+    let context = plan_context(&identity, &connected, false);
+    if output.json {
+        output.print_json(&ui::plan::to_json(&plan, &context))?;
+    } else {
+        output.print(&ui::plan::render(&plan, &context, &output.style))?;
+    }
+    if !args.yes {
+        let name = &identity.environment;
+        let question = format!("\nAll of this will be deleted. Type the environment's name, {name}, to go on: ");
+        match output.ask(&question)? {
+            None => {
+                return Err(CliError::Usage {
+                    message: "nobody can be asked: stdin is not a terminal".to_owned(),
+                    help: "Nothing was changed. Run `drctl down --yes` to delete without a question.".to_owned(),
+                });
+            }
+            Some(answer) if answer != *name => {
+                output.print("Nothing was changed.")?;
+                return Ok(Exit::Failed);
+            }
+            Some(_) => {}
+        }
+    }
+    let report = run::apply(&plan, &graph, &registry, &connected, false, &mut store, output, shutdown).await?;
+    run::conclude(&report, output)
+}
+
+fn nothing(output: &Output) -> Result<(), CliError> {
+    if output.json {
+        output.print_json(&serde_json::json!({"event": "summary", "success": true, "destroyed": 0}))
+    } else {
+        output.print("Nothing to delete: the state holds no resources.")
+    }
+}
+
+/// Finds the state: by `--stack`, else by the configuration, else the only one there is.
+fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Option<Config>)>, CliError> {
+    let folder = state_folder(global);
+    if let Some(name) = &args.stack {
+        let location = Location::new(&folder, name);
+        return match location.read()? {
+            Some(snapshot) => Ok(Some((location, snapshot, None))),
+            None => Err(CliError::Usage {
+                message: format!("there is no state of `{name}` in {}", folder.display()),
+                help: format!("Nothing was changed. {}", known(&folder)),
+            }),
+        };
+    }
+    let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
+    let location = Location::new(&folder, &config.name());
+    if let Some(snapshot) = location.read()? {
+        let from_file = global.config.is_some() || Path::new(crate::config::DEFAULT_FILE).exists();
+        return Ok(Some((location, snapshot, from_file.then_some(config))));
+    }
+    let names = Location::names(&folder);
+    match names.as_slice() {
+        [] => Ok(None),
+        _ if Path::new(crate::config::DEFAULT_FILE).exists() || global.config.is_some() => Ok(None),
+        [only] if global.environment.is_none() => {
+            let location = Location::new(&folder, only);
+            Ok(location.read()?.map(|snapshot| (location, snapshot, None)))
+        }
+        _ => Err(CliError::Usage {
+            message: format!("there is no state of `{}`, and no configuration that says which is meant", config.name()),
+            help: format!("Nothing was changed. {}", known(&folder)),
+        }),
+    }
+}
+
+fn known(folder: &Path) -> String {
+    let names = Location::names(folder);
+    if names.is_empty() {
+        format!("There are no states in {}; look elsewhere with --state-dir.", folder.display())
+    } else {
+        format!("There are states of {}: choose one with --stack.", names.join(", "))
+    }
+}
+
+/// The configuration's word counts where there is one, else what the last `up` recorded.
+fn refuse_protected(snapshot: &Snapshot, config: Option<&Config>) -> Result<(), CliError> {
+    let (on, place) = match config {
+        Some(config) => (config.protection.deletion, "in drctl.toml"),
+        None => (snapshot.protected, "when it was last built"),
+    };
+    if !on || snapshot.resources.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Usage {
+        message: format!(
+            "{}-{} is protected: `protection.deletion` is true {place}",
+            snapshot.identity.stack, snapshot.identity.environment
+        ),
+        help: "Nothing was changed. If it is really meant to go, set `deletion = false` under [protection] in drctl.toml, \
+               run `drctl up`, then `drctl down`."
+            .to_owned(),
+    })
+}

@@ -1,0 +1,159 @@
+//! What a command can end with, and the exit code that goes with it.
+
+use std::fmt;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::engine::{Class, Failure, GraphError};
+use crate::sandbox::SandboxError;
+use crate::state::StateError;
+
+/// How drctl ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Differences were found, and asked for.
+    Differences = 2,
+    /// Bad usage or configuration.
+    Usage = 3,
+    /// The state is locked or unreadable.
+    State = 4,
+    /// Credentials or permissions.
+    Denied = 5,
+    /// Interrupted by a signal.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit code for a failure at AWS.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        match failure.class {
+            Class::Denied => Self::Denied,
+            Class::Interrupted => Self::Interrupted,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// AWS.
+    #[error(transparent)]
+    Aws(#[from] Failure),
+    /// The blueprint.
+    #[error("a defect of drctl's blueprint: {0}")]
+    Graph(#[from] GraphError),
+    /// The command line, or what it asks for.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A file that a command reads or writes.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl CliError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Usage { .. } => Exit::Usage,
+            Self::State(_) => Exit::State,
+            Self::Aws(failure) => Exit::of(failure),
+            Self::Sandbox(_) | Self::Graph(_) | Self::Io { .. } => Exit::Failed,
+        }
+    }
+
+    /// Whether only the reader of our output went away.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// For machines.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = serde_json::json!({
+            "event": "error",
+            "message": self.to_string(),
+            "help": self.help().map(|help| help.to_string()),
+            "exit_code": self.exit() as u8,
+        });
+        if let Self::Config(error) = self {
+            let problems = error.problems().iter().map(|problem| {
+                serde_json::json!({
+                    "file": error.source_name(),
+                    "location": problem.location(),
+                    "message": problem.message(),
+                    "help": problem.advice(),
+                })
+            });
+            json["problems"] = problems.collect();
+        }
+        if let Self::Aws(failure) = self {
+            json["failure"] = serde_json::json!(failure);
+        }
+        json
+    }
+}
+
+impl Diagnostic for CliError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        match self {
+            Self::Config(error) => error.help(),
+            Self::State(error) => error.help(),
+            Self::Sandbox(error) => error.help(),
+            Self::Aws(failure) => failure.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>),
+            Self::Graph(_) => Some(Box::new("Nothing was changed. Please report it with drctl.toml.")),
+            Self::Usage { help, .. } => Some(Box::new(help)),
+            Self::Io { .. } => None,
+        }
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        match self {
+            Self::Config(error) => error.source_code(),
+            _ => None,
+        }
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        match self {
+            Self::Config(error) => error.labels(),
+            _ => None,
+        }
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        match self {
+            Self::Config(error) => error.related(),
+            _ => None,
+        }
+    }
+}

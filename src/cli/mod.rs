@@ -1,0 +1,92 @@
+//! The command line: one file per command. The only code that prints.
+
+mod args;
+mod down;
+mod error;
+mod init;
+mod output;
+mod outputs;
+mod run;
+mod sandbox;
+mod session;
+mod state;
+mod status;
+pub mod ui;
+mod up;
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+pub use args::{Cli, Command, Global, LogFormat};
+pub use error::{CliError, Exit};
+pub use output::Output;
+
+/// Parses the command line, runs the command, and says how to exit.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that went away does not make the usage any better.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    log(&cli.global);
+    let output = Output::new(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            output.error(&CliError::Io { action: "start the runtime".to_owned(), source });
+            return Exit::Failed;
+        }
+    };
+    let result = runtime.block_on(dispatch(&cli, &output));
+    // A call that was given up must not hold the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit,
+        // As with `drctl state list | head`: the reader has seen what it wanted.
+        Err(error) if error.is_broken_pipe() => Exit::Done,
+        Err(error) => {
+            output.error(&error);
+            error.exit()
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Init(args) => init::init(global, args, output),
+        Command::Plan(args) => up::plan(global, args, output).await,
+        Command::Up(args) => up::up(global, args, output).await,
+        Command::Status(args) => status::status(global, args, output).await,
+        Command::Down(args) => down::down(global, args, output).await,
+        Command::Outputs(args) => outputs::outputs(global, args, output),
+        Command::State(args) => state::state(global, args, output),
+        Command::Sandbox(args) => sandbox::sandbox(global, args, output).await,
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "drctl", &mut text);
+            output.print(&String::from_utf8_lossy(&text))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn log(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info,drctl=info",
+        2 => "info,drctl=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation is the only way to fail, and the first one stands then.
+    match global.log_format {
+        LogFormat::Json => drop(builder.json().try_init()),
+        LogFormat::Text => drop(builder.with_ansi(ui::Style::detect_stderr(global.no_color).color).try_init()),
+    }
+}

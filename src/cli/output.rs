@@ -1,0 +1,75 @@
+//! Where a command prints.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::args::Global;
+use super::error::CliError;
+use super::ui::Style;
+
+/// Where a command prints, and how.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Whether machines read it.
+    pub json: bool,
+    /// How it looks on stdout.
+    pub style: Style,
+    no_color: bool,
+}
+
+impl Output {
+    /// As the options and the terminal say.
+    pub fn new(global: &Global) -> Self {
+        Self { json: global.json, style: Style::detect(global.no_color), no_color: global.no_color }
+    }
+
+    /// Prints text to stdout.
+    pub fn print(&self, text: &str) -> Result<(), CliError> {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| {
+            if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") }
+        });
+        written.and_then(|()| stdout.flush()).map_err(|source| CliError::Io { action: "write to stdout".into(), source })
+    }
+
+    /// Prints a JSON value to stdout, on one line.
+    pub fn print_json(&self, value: &serde_json::Value) -> Result<(), CliError> {
+        self.print(&format!("{value}\n"))
+    }
+
+    /// Tells people what is under way, on stderr.
+    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
+    pub fn progress(&self, line: &str) {
+        eprintln!("{line}");
+    }
+
+    /// Prints an error: to people on stderr, to machines on stdout as well.
+    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
+    pub fn error(&self, error: &CliError) {
+        if self.json {
+            // The exit code says it, too, when nobody reads.
+            drop(self.print_json(&error.to_json()));
+        }
+        let fancy = std::io::stderr().is_terminal() && Style::detect_stderr(self.no_color).color;
+        let theme = if fancy { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
+        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(self.style.width.min(120));
+        let mut text = String::new();
+        if handler.render_report(&mut text, error).is_err() {
+            text = error.to_string();
+        }
+        eprintln!("Error:\n{}", text.trim_end());
+    }
+
+    /// Asks a question on the terminal; `None` when stdin is no terminal.
+    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
+    pub fn ask(&self, question: &str) -> Result<Option<String>, CliError> {
+        if !std::io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        eprint!("{question}");
+        let mut answer = String::new();
+        std::io::stdin()
+            .read_line(&mut answer)
+            .map_err(|source| CliError::Io { action: "read the answer".into(), source })?;
+        Ok(Some(answer.trim().to_owned()))
+    }
+}

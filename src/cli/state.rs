@@ -1,0 +1,89 @@
+//! `drctl state`.
+
+use std::fmt::Write as _;
+
+use super::args::{Global, State, StateCommand};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::state_folder;
+use crate::config::Config;
+use crate::state::{Location, Snapshot};
+
+/// Looks into the state file, or makes it forget something.
+pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
+    let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
+    let location = Location::new(&state_folder(global), &config.name());
+    let snapshot = location.read()?.ok_or_else(|| CliError::Usage {
+        message: format!("there is no state at {}", location.snapshot().display()),
+        help: "It is made by the first `drctl up`. Check --environment, --sandbox and --state-dir.".to_owned(),
+    })?;
+    match &args.command {
+        StateCommand::List => list(&snapshot, output)?,
+        StateCommand::Show { address } => {
+            let entry = snapshot.resources.get(address).ok_or_else(|| unknown(address, &location))?;
+            let text = serde_json::to_string_pretty(entry)
+                .map_err(|e| CliError::Io { action: "write the entry".into(), source: e.into() })?;
+            output.print(&text)?;
+        }
+        StateCommand::Rm { addresses, yes } => {
+            let mut store = location.open(snapshot.identity, "state rm")?;
+            for address in addresses {
+                if !store.resources().contains_key(address) {
+                    return Err(unknown(address, &location));
+                }
+            }
+            if !yes {
+                let question = format!(
+                    "drctl will forget {} and leave what is in AWS as it is. Only `yes` is taken as agreement: ",
+                    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                );
+                match output.ask(&question)? {
+                    None => {
+                        return Err(CliError::Usage {
+                            message: "nobody can be asked: stdin is not a terminal".to_owned(),
+                            help: "Nothing was changed. Run it with --yes.".to_owned(),
+                        });
+                    }
+                    Some(answer) if answer != "yes" => {
+                        output.print("Nothing was changed.")?;
+                        return Ok(Exit::Failed);
+                    }
+                    Some(_) => {}
+                }
+            }
+            for address in addresses {
+                store.forget(address)?;
+            }
+            store.fold()?;
+            if !output.json {
+                output.print(&format!("Forgotten: {}. AWS was not touched.", addresses.len()))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn list(snapshot: &Snapshot, output: &Output) -> Result<(), CliError> {
+    if output.json {
+        return output.print_json(&serde_json::json!(snapshot));
+    }
+    let width = snapshot.resources.keys().map(|address| address.to_string().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (address, entry) in &snapshot.resources {
+        let id = entry.id.as_deref().unwrap_or("-");
+        let address = address.to_string();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{address:width$}  {:8}  {id}", entry.status.as_str());
+    }
+    if text.is_empty() {
+        text.push_str("The state holds no resources.\n");
+    }
+    output.print(&text)
+}
+
+fn unknown(address: &crate::state::Address, location: &Location) -> CliError {
+    CliError::Usage {
+        message: format!("{address} is not in {}", location.snapshot().display()),
+        help: "Nothing was changed. `drctl state list` shows what is.".to_owned(),
+    }
+}

@@ -1,0 +1,246 @@
+//! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
+
+mod board;
+mod events;
+mod failures;
+pub mod plan;
+pub mod progress;
+pub mod status;
+pub mod summary;
+#[cfg(test)]
+mod testing;
+pub mod text;
+mod values;
+
+use std::env;
+
+use console::Term;
+
+use crate::engine::Action;
+use crate::state::Role;
+
+pub use events::JsonEvents;
+pub use plan::PlanContext;
+pub use progress::Progress;
+pub use status::Health;
+pub use summary::SummaryContext;
+pub use text::{duration, plural};
+
+/// The width assumed where there is no terminal to ask.
+const NO_TERMINAL: usize = 100;
+/// Below this nothing is readable, and lines may as well be broken by the terminal.
+const NARROWEST: usize = 60;
+
+/// How text is dressed: with colours or without, and how wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    color: bool,
+    width: usize,
+}
+
+impl Style {
+    /// As standard output wants it.
+    #[must_use]
+    pub fn detect(no_color: bool) -> Self {
+        Self::of(&Term::stdout(), no_color)
+    }
+
+    /// As standard error wants it: for progress, which goes there.
+    #[must_use]
+    pub fn detect_stderr(no_color: bool) -> Self {
+        Self::of(&Term::stderr(), no_color)
+    }
+
+    /// Without colours, this wide.
+    #[must_use]
+    pub fn plain(width: usize) -> Self {
+        Self { color: false, width: width.max(NARROWEST) }
+    }
+
+    fn of(term: &Term, no_color: bool) -> Self {
+        // https://no-color.org: present and not empty, whatever it says.
+        let refused = no_color || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || console::is_dumb();
+        let width = term.size_checked().filter(|_| term.is_term()).map_or(NO_TERMINAL, |(_, columns)| columns.into());
+        Self { color: term.is_term() && !refused, width: width.max(NARROWEST) }
+    }
+
+    /// How many columns a line may take.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The same in another width: terminals are resized.
+    #[must_use]
+    pub fn resized(self, width: usize) -> Self {
+        Self { width: width.max(NARROWEST), ..self }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// For headings and what must not be overlooked.
+    #[must_use]
+    pub fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// For what may be overlooked.
+    #[must_use]
+    pub fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// For what is made or good.
+    #[must_use]
+    pub fn green(&self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// For what changes or wants attention.
+    #[must_use]
+    pub fn yellow(&self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// For what is deleted or failed.
+    #[must_use]
+    pub fn red(&self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    /// For what is only noted.
+    #[must_use]
+    pub fn cyan(&self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
+    /// A text in the colour of what is done.
+    #[must_use]
+    pub fn action(&self, action: Action, text: &str) -> String {
+        match action {
+            Action::None => text.to_owned(),
+            Action::Record => self.cyan(text),
+            Action::Create => self.green(text),
+            Action::Update | Action::Unknown => self.yellow(text),
+            Action::Replace | Action::Delete => self.red(text),
+        }
+    }
+}
+
+/// Terraform's symbol for an action; `=` and `?` for what Terraform does not have.
+#[must_use]
+pub fn symbol(action: Action) -> &'static str {
+    match action {
+        Action::None => " ",
+        Action::Record => "=",
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Replace => "-/+",
+        Action::Delete => "-",
+        Action::Unknown => "?",
+    }
+}
+
+/// What is to be done, in a word: "create failed".
+#[must_use]
+pub fn verb(action: Action) -> &'static str {
+    match action {
+        Action::None | Action::Unknown => "look",
+        Action::Record => "record",
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+    }
+}
+
+/// What is going on, in a word: "creating 3s".
+#[must_use]
+pub fn doing(action: Action) -> &'static str {
+    match action {
+        Action::None | Action::Unknown => "looking",
+        Action::Record => "recording",
+        Action::Create => "creating",
+        Action::Update => "updating",
+        Action::Replace => "replacing",
+        Action::Delete => "deleting",
+    }
+}
+
+/// What was done, in a word: "created in 3s".
+#[must_use]
+pub fn done(action: Action) -> &'static str {
+    match action {
+        Action::None | Action::Unknown => "looked at",
+        Action::Record => "recorded",
+        Action::Create => "created",
+        Action::Update => "updated",
+        Action::Replace => "replaced",
+        Action::Delete => "deleted",
+    }
+}
+
+/// The heading of a role's resources: `primary · us-east-1`, `global`.
+fn heading(role: Role, region: &str) -> String {
+    match role {
+        Role::Global => role.to_string(),
+        Role::Primary | Role::Secondary => format!("{role} · {}", text::clean(region)),
+    }
+}
+
+/// Items by role and Region, groups and items in the order in which they first came.
+///
+/// What is global has no Region worth a heading: its calls go wherever its service answers.
+fn by_role<T>(items: impl IntoIterator<Item = T>, of: impl Fn(&T) -> (Role, String)) -> Vec<((Role, String), Vec<T>)> {
+    let mut groups: Vec<((Role, String), Vec<T>)> = Vec::new();
+    for item in items {
+        let (role, region) = of(&item);
+        let key = (role, if role == Role::Global { String::new() } else { region });
+        match groups.iter_mut().find(|(group, _)| *group == key) {
+            Some((_, members)) => members.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}
+
+/// Lines as one text that ends with a line break.
+fn joined(lines: &[String]) -> String {
+    let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+    for line in lines {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_wrap_what_they_colour_and_only_when_wanted() {
+        let plain = Style::plain(80);
+        assert_eq!(plain.red("x"), "x");
+        let colourful = Style { color: true, width: 80 };
+        assert_eq!(colourful.red("x"), "\u{1b}[31mx\u{1b}[0m");
+        assert_eq!(colourful.bold(""), "");
+        assert_eq!(text::columns(&colourful.action(Action::Create, "+")), 1);
+    }
+
+    #[test]
+    fn too_narrow_a_terminal_is_taken_for_a_wider_one() {
+        assert_eq!(Style::plain(10).width(), NARROWEST);
+        assert_eq!(Style::plain(80).resized(140).width(), 140);
+    }
+
+    #[test]
+    fn groups_keep_the_order_in_which_they_came() {
+        let items = [(Role::Primary, "us-east-1"), (Role::Global, "us-east-1"), (Role::Primary, "us-east-1"), (Role::Global, "us-east-2")];
+        let groups = by_role(items, |(role, region)| (*role, (*region).to_owned()));
+        let seen: Vec<_> = groups.iter().map(|((role, region), members)| (heading(*role, region), members.len())).collect();
+        assert_eq!(seen, [("primary · us-east-1".to_owned(), 2), ("global".to_owned(), 2)]);
+    }
+}

@@ -1,0 +1,105 @@
+//! `drctl plan` and `drctl up`.
+
+use std::time::{Duration, Instant};
+
+use super::args::{Global, Plan as PlanArgs, Up};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::{Demand, Session};
+use super::{outputs, run, ui};
+use crate::engine::Plan;
+
+/// How long one Region may take to answer before its resources count as unknown.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How old a plan may be when it is agreed to: after that AWS is looked at again first.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Shows what `up` would do.
+pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = run::listen()?;
+    let session = Session::open(global, output, Demand::All).await?;
+    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
+    let plan = session.plan(&recorded, args.adopt, TIMEOUT, &shutdown).await?;
+    show(&session, &plan, args.full, output)?;
+    if plan.unknown().next().is_some() {
+        return Ok(unknown(&plan));
+    }
+    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+}
+
+/// Builds the stack, or brings it to what is configured.
+pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = run::listen()?;
+    let session = Session::open(global, output, Demand::All).await?;
+    let mut store = session.location.open(session.identity.clone(), "up")?;
+    store.protect(session.config.protection.deletion);
+    let plan = loop {
+        let looked = Instant::now();
+        let plan = session.plan(store.resources(), args.adopt, TIMEOUT, &shutdown).await?;
+        show(&session, &plan, args.full, output)?;
+        if plan.is_empty() {
+            store.fold()?;
+            if plan.unknown().next().is_some() {
+                return Ok(unknown(&plan));
+            }
+            if !output.json {
+                output.print(&outputs::for_people(store.snapshot(), &output.style))?;
+            }
+            return Ok(Exit::Done);
+        }
+        if args.yes {
+            break plan;
+        }
+        let question = "\nDo you want drctl to do this? Only `yes` is taken as agreement: ";
+        match output.ask(question)? {
+            None => {
+                return Err(CliError::Usage {
+                    message: "nobody can be asked: stdin is not a terminal".to_owned(),
+                    help: "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.".to_owned(),
+                });
+            }
+            Some(answer) if answer != "yes" => {
+                output.print("Nothing was changed.")?;
+                return Ok(Exit::Failed);
+            }
+            Some(_) if looked.elapsed() > FRESH => {
+                let again = session.plan(store.resources(), args.adopt, TIMEOUT, &shutdown).await?;
+                if again == plan {
+                    break again;
+                }
+                output.print("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
+            }
+            Some(_) => break plan,
+        }
+    };
+    let report = run::apply(
+        &plan,
+        &session.graph,
+        &session.registry,
+        &session.connected,
+        args.adopt,
+        &mut store,
+        output,
+        shutdown,
+    )
+    .await?;
+    let exit = run::conclude(&report, output)?;
+    if exit == Exit::Done && !output.json {
+        output.print(&outputs::for_people(store.snapshot(), &output.style))?;
+    }
+    Ok(exit)
+}
+
+fn show(session: &Session, plan: &Plan, full: bool, output: &Output) -> Result<(), CliError> {
+    let context = session.plan_context(full);
+    if output.json {
+        output.print_json(&ui::plan::to_json(plan, &context))
+    } else {
+        output.print(&ui::plan::render(plan, &context, &output.style))
+    }
+}
+
+fn unknown(plan: &Plan) -> Exit {
+    plan.unknown().map(|(_, failure)| Exit::of(failure)).find(|exit| *exit == Exit::Denied).unwrap_or(Exit::Failed)
+}

@@ -1,0 +1,69 @@
+//! `eip`: an Elastic IP address.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{Address as Described, DomainType, ResourceType};
+use serde::{Deserialize, Serialize};
+
+use super::{arn, ours, specification, tag_map};
+use crate::resources::{Change, Context, Creation, Failure, Live, Owner, Phase, Resource, Synced, Tagging, Traits, live};
+
+/// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eip {}
+
+impl Resource for Eip {
+    const TRAITS: Traits = Traits {
+        kind: "eip",
+        immutable: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        // AllocateAddress has no client token.
+        idempotent_create: false,
+        // It cannot be released while its NAT gateway is still going. aws-behaviour row 9.
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().set_filters(ours(cx)).send()).await?;
+        let all = answer.addresses().iter().map(|address| from_described(cx, address));
+        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().allocation_ids(id).send()).await?;
+        Ok(answer.addresses().first().map(|address| from_described(cx, address)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .allocate_address()
+            .domain(DomainType::Vpc)
+            .tag_specifications(specification(ResourceType::ElasticIp, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "AllocateAddress", call).await?;
+        Ok(answer.allocation_id.unwrap_or_default())
+    }
+
+    async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.release_address().allocation_id(&live.id).send();
+        cx.mutate("ec2", "ReleaseAddress", call).await.map(drop)
+    }
+}
+
+fn from_described(cx: &Context, address: &Described) -> Live {
+    let id = address.allocation_id().unwrap_or_default();
+    live(&cx.scope, id, Phase::Ready, &Eip {}, Some(tag_map(address.tags.as_deref())))
+        .with_arn(arn(cx, "elastic-ip", id))
+        .with_output("public_ip", address.public_ip().unwrap_or_default())
+}

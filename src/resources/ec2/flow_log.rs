@@ -1,0 +1,147 @@
+//! `flow_log`: the record of a VPC's traffic, kept in a log group.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::operation::RequestId as _;
+use aws_sdk_ec2::types::{
+    FlowLog as Described, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType, UnsuccessfulItem, UnsuccessfulItemError,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::{Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live};
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
+const FIXED: &str = "a flow log cannot be changed after its creation";
+
+/// A VPC's flow log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLog {
+    /// The VPC whose traffic is recorded. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+    /// Which traffic: `ACCEPT`, `REJECT` or `ALL`. Immutable: forces replacement.
+    pub traffic: String,
+    /// The name of the log group it goes to. Immutable: forces replacement.
+    pub log_group: String,
+    /// The ARN of the role that writes there. Immutable: forces replacement.
+    pub role_arn: String,
+    /// How long packets are counted into one record: 60 or 600. Immutable: forces replacement.
+    pub aggregation_seconds: i32,
+    /// What has to be ready besides: the log group and the role. Orders only, and is never compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
+}
+
+impl Resource for FlowLog {
+    const TRAITS: Traits = Traits {
+        kind: "flow_log",
+        immutable: &[("vpc", FIXED), ("traffic", FIXED), ("log_group", FIXED), ("role_arn", FIXED), ("aggregation_seconds", FIXED)],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        // A role may take 2 min to be seen by other services. aws-behaviour row 5.
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let logs = cx
+            .read("ec2", "DescribeFlowLogs", || {
+                ec2.describe_flow_logs().set_filter(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let all = logs.iter().map(|log| from_described(cx, log));
+        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeFlowLogs", || ec2.describe_flow_logs().flow_log_ids(id).send()).await?;
+        Ok(answer.flow_logs().first().map(|log| from_described(cx, log)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_flow_logs()
+            .resource_type(FlowLogsResourceType::Vpc)
+            .resource_ids(self.vpc.value())
+            .traffic_type(TrafficType::from(self.traffic.as_str()))
+            .log_destination_type(LogDestinationType::CloudWatchLogs)
+            .log_group_name(&self.log_group)
+            .deliver_logs_permission_arn(&self.role_arn)
+            .max_aggregation_interval(self.aggregation_seconds)
+            .client_token(creation.token)
+            .tag_specifications(specification(ResourceType::VpcFlowLog, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateFlowLogs", call).await?;
+        unsuccessful(cx, "CreateFlowLogs", answer.unsuccessful(), answer.request_id())?;
+        Ok(answer.flow_log_ids().first().cloned().unwrap_or_default())
+    }
+
+    async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_flow_logs().flow_log_ids(&live.id).send();
+        let answer = cx.mutate("ec2", "DeleteFlowLogs", call).await?;
+        unsuccessful(cx, "DeleteFlowLogs", answer.unsuccessful(), answer.request_id())
+    }
+}
+
+/// The refusal within an answer of status 200: EC2's calls on lists answer item by item. One item was asked for.
+pub(super) fn unsuccessful(cx: &Context, operation: &str, items: &[UnsuccessfulItem], request: Option<&str>) -> Result<(), Failure> {
+    let Some(item) = items.first() else { return Ok(()) };
+    let code = item.error().and_then(UnsuccessfulItemError::code);
+    let message = item.error().and_then(UnsuccessfulItemError::message).unwrap_or("refused without a message");
+    // A role or a policy that was made a moment ago. The codes of items say little (`400`), so the text decides:
+    // "Unable to assume given IAM role" (terraform-provider-aws, internal/service/ec2/vpc_flow_log.go, which retries it) and
+    // "Access Denied for LogDestination" (awsdocs/amazon-vpc-user-guide#28).
+    let is_unseen = ["IAM role", "Access Denied for LogDestination"].iter().any(|text| message.contains(text));
+    let class = match code {
+        Some("FlowLogAlreadyExists") => Class::Exists,
+        Some(code) if code.ends_with(".NotFound") => Class::NotFound,
+        _ if is_unseen => Class::Transient,
+        _ => Class::Refused,
+    };
+    Err(Failure {
+        code: code.map(str::to_owned),
+        operation: Some(format!("ec2:{operation} in {}", cx.region)),
+        request_id: request.map(str::to_owned),
+        ..Failure::new(class, message.trim_end_matches('.'))
+    })
+}
+
+fn from_described(cx: &Context, log: &Described) -> Live {
+    let id = log.flow_log_id().unwrap_or_default();
+    let properties = FlowLog {
+        vpc: Ref::known(log.resource_id().unwrap_or_default()),
+        traffic: log.traffic_type().map_or("", TrafficType::as_str).to_owned(),
+        log_group: group(log).to_owned(),
+        role_arn: log.deliver_logs_permission_arn().unwrap_or_default().to_owned(),
+        aggregation_seconds: log.max_aggregation_interval().unwrap_or_default(),
+        after: Vec::new(),
+    };
+    // Its only status is ACTIVE. Whether records arrive is told minutes later, and is no matter of its creation.
+    let mut found =
+        live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(log.tags.as_deref()))).with_arn(arn(cx, "vpc-flow-log", id));
+    // MiniStack keeps neither. What is not known does not differ.
+    if log.deliver_logs_permission_arn().is_none() {
+        found.properties.remove("role_arn");
+    }
+    if log.max_aggregation_interval().is_none() {
+        found.properties.remove("aggregation_seconds");
+    }
+    found
+}
+
+/// The name of its log group, which is told as a name or as an ARN.
+fn group(log: &Described) -> &str {
+    let destination = log.log_destination().unwrap_or_default();
+    let within = || destination.split_once(":log-group:").map_or(destination, |(_, name)| name.trim_end_matches(":*"));
+    log.log_group_name().unwrap_or_else(within)
+}

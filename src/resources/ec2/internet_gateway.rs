@@ -1,0 +1,110 @@
+//! `internet_gateway`: a VPC's way to the internet, and its attachment.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{AttachmentStatus, InternetGateway as Described, InternetGatewayAttachment, ResourceType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+};
+
+/// An internet gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternetGateway {
+    /// The VPC it is attached to. In-place.
+    pub vpc: Ref<Id<Vpc>>,
+}
+
+impl Resource for InternetGateway {
+    const TRAITS: Traits = Traits {
+        kind: "internet_gateway",
+        immutable: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        // Detaching is refused while an address of the VPC is mapped. aws-behaviour row 9.
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let gateways = cx
+            .read("ec2", "DescribeInternetGateways", || {
+                ec2.describe_internet_gateways().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let all = gateways.iter().map(|gateway| from_described(cx, gateway));
+        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer =
+            cx.read("ec2", "DescribeInternetGateways", || ec2.describe_internet_gateways().internet_gateway_ids(id).send()).await?;
+        Ok(answer.internet_gateways().first().map(|gateway| from_described(cx, gateway)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_internet_gateway()
+            .tag_specifications(specification(ResourceType::InternetGateway, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateInternetGateway", call).await?;
+        Ok(answer.internet_gateway.and_then(|gateway| gateway.internet_gateway_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if changed(changes, "vpc") {
+            detach(cx, live).await?;
+            let call = cx.clients().ec2.attach_internet_gateway().internet_gateway_id(&live.id).vpc_id(self.vpc.value()).send();
+            match cx.mutate("ec2", "AttachInternetGateway", call).await {
+                // Resource.AlreadyAssociated: an earlier answer was lost, or `live` is behind. The engine reads again.
+                Err(failure) if failure.class == Class::Exists => {}
+                answer => {
+                    answer?;
+                }
+            }
+        }
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        detach(cx, live).await?;
+        let call = cx.clients().ec2.delete_internet_gateway().internet_gateway_id(&live.id).send();
+        cx.mutate("ec2", "DeleteInternetGateway", call).await.map(drop)
+    }
+}
+
+/// Detaches it from where it was seen attached, if anywhere.
+async fn detach(cx: &Context, live: &Live) -> Result<(), Failure> {
+    let vpc = live.properties.get("vpc").and_then(Value::as_str).unwrap_or_default();
+    if vpc.is_empty() {
+        return Ok(());
+    }
+    let call = cx.clients().ec2.detach_internet_gateway().internet_gateway_id(&live.id).vpc_id(vpc).send();
+    match cx.mutate("ec2", "DetachInternetGateway", call).await {
+        Err(failure) if failure.code.as_deref() == Some("Gateway.NotAttached") => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+fn from_described(cx: &Context, gateway: &Described) -> Live {
+    let id = gateway.internet_gateway_id().unwrap_or_default();
+    let attachment = gateway.attachments().first();
+    let vpc = attachment.and_then(InternetGatewayAttachment::vpc_id).unwrap_or_default();
+    // Attached is `available` here, which the SDK's enum does not list.
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InternetGatewayAttachment.html
+    let phase = match attachment.and_then(InternetGatewayAttachment::state) {
+        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Pending(state.as_str().to_owned()),
+        _ => Phase::Ready,
+    };
+    let properties = InternetGateway { vpc: Ref::known(vpc) };
+    live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(cx, "internet-gateway", id))
+}

@@ -1,0 +1,110 @@
+//! `nat_gateway`: a private subnet's way out.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{NatGateway as Described, NatGatewayAddress, NatGatewayState, ResourceType};
+use serde::{Deserialize, Serialize};
+
+use super::{Eip, Subnet, arn, ours, specification, tag_map};
+use crate::resources::{Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live};
+
+/// A public NAT gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatGateway {
+    /// The public subnet it stands in. Immutable: forces replacement.
+    pub subnet: Ref<Id<Subnet>>,
+    /// The address it translates to. Immutable: forces replacement.
+    pub allocation: Ref<Id<Eip>>,
+    /// What has to be ready besides: the internet gateway, without which it fails after its creation (aws-behaviour
+    /// row 8). Orders only, and is never compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
+}
+
+impl Resource for NatGateway {
+    const TRAITS: Traits = Traits {
+        kind: "nat_gateway",
+        immutable: &[
+            ("subnet", "a NAT gateway cannot be moved to another subnet"),
+            ("allocation", "the primary address of a NAT gateway cannot be changed"),
+        ],
+        create: Duration::from_secs(105),
+        delete: Duration::from_secs(65),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let gateways = cx
+            .read("ec2", "DescribeNatGateways", || {
+                ec2.describe_nat_gateways().set_filter(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let all = gateways.iter().filter_map(|gateway| from_described(cx, gateway));
+        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeNatGateways", || ec2.describe_nat_gateways().nat_gateway_ids(id).send()).await?;
+        Ok(answer.nat_gateways().first().and_then(|gateway| from_described(cx, gateway)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_nat_gateway()
+            .subnet_id(self.subnet.value())
+            .allocation_id(self.allocation.value())
+            .client_token(creation.token)
+            .tag_specifications(specification(ResourceType::Natgateway, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateNatGateway", call).await?;
+        Ok(answer.nat_gateway.and_then(|gateway| gateway.nat_gateway_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_nat_gateway().nat_gateway_id(&live.id).send();
+        cx.mutate("ec2", "DeleteNatGateway", call).await.map(drop)
+    }
+}
+
+/// `None` for a deleted one, which stays listed for about an hour.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>
+fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
+    let id = gateway.nat_gateway_id().unwrap_or_default();
+    let phase = match gateway.state() {
+        Some(NatGatewayState::Deleted) => return None,
+        None | Some(NatGatewayState::Available) => Phase::Ready,
+        Some(NatGatewayState::Deleting) => Phase::Deleting("deleting".to_owned()),
+        Some(NatGatewayState::Failed) => {
+            let why = [Some("failed"), gateway.failure_code(), gateway.failure_message()];
+            Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": "))
+        }
+        Some(state) => Phase::Pending(state.as_str().to_owned()),
+    };
+    let primary = gateway.nat_gateway_addresses().iter().find(|address| address.is_primary() != Some(false));
+    let allocation = primary.and_then(NatGatewayAddress::allocation_id);
+    let properties = NatGateway {
+        subnet: Ref::known(gateway.subnet_id().unwrap_or_default()),
+        allocation: Ref::known(allocation.unwrap_or_default()),
+        after: Vec::new(),
+    };
+    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(cx, "natgateway", id));
+    // A gateway that failed or is on its way may tell no address; MiniStack never does. What is not known does not differ.
+    if allocation.is_none() {
+        found.properties.remove("allocation");
+    }
+    Some(match primary.and_then(NatGatewayAddress::public_ip) {
+        Some(address) => found.with_output("public_ip", address),
+        None => found,
+    })
+}

@@ -1,0 +1,103 @@
+//! `subnet`: a range of a VPC in one Availability Zone.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as Described, SubnetState};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::{Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live};
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// The VPC it is a part of. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+    /// Its IPv4 range, within the VPC's. Immutable: forces replacement.
+    pub cidr: Ipv4Net,
+    /// The name of its Availability Zone, e.g. `us-east-1a`. Immutable: forces replacement.
+    pub zone: String,
+    /// Whether network interfaces launched in it get a public address. In-place.
+    pub map_public_ip: bool,
+}
+
+impl Resource for Subnet {
+    const TRAITS: Traits = Traits {
+        kind: "subnet",
+        immutable: &[
+            ("vpc", "a subnet cannot be moved to another VPC"),
+            ("cidr", "the CIDR block of a subnet cannot be changed"),
+            ("zone", "a subnet cannot be moved to another Availability Zone"),
+        ],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        // The network interfaces of a deleted Lambda function stay that long. aws-behaviour row 1.
+        patience: Duration::from_mins(45),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let subnets = cx
+            .read("ec2", "DescribeSubnets", || {
+                ec2.describe_subnets().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let all = subnets.iter().map(|subnet| from_described(cx, subnet));
+        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx.read("ec2", "DescribeSubnets", || ec2.describe_subnets().subnet_ids(id).send()).await?;
+        Ok(answer.subnets().first().map(|subnet| from_described(cx, subnet)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_subnet()
+            .vpc_id(self.vpc.value())
+            .cidr_block(self.cidr.to_string())
+            .availability_zone(&self.zone)
+            .tag_specifications(specification(ResourceType::Subnet, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateSubnet", call).await?;
+        Ok(answer.subnet.and_then(|subnet| subnet.subnet_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if changed(changes, "map_public_ip") {
+            let on = AttributeBooleanValue::builder().value(self.map_public_ip).build();
+            let call = cx.clients().ec2.modify_subnet_attribute().subnet_id(&live.id).map_public_ip_on_launch(on).send();
+            cx.mutate("ec2", "ModifySubnetAttribute", call).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_subnet().subnet_id(&live.id).send();
+        cx.mutate("ec2", "DeleteSubnet", call).await.map(drop)
+    }
+}
+
+fn from_described(cx: &Context, subnet: &Described) -> Live {
+    let id = subnet.subnet_id().unwrap_or_default();
+    let zone = subnet.availability_zone().unwrap_or_default();
+    let properties = Subnet {
+        vpc: Ref::known(subnet.vpc_id().unwrap_or_default()),
+        cidr: subnet.cidr_block().unwrap_or_default().parse().unwrap_or_default(),
+        zone: zone.to_owned(),
+        map_public_ip: subnet.map_public_ip_on_launch().unwrap_or(false),
+    };
+    let phase = match subnet.state() {
+        None | Some(SubnetState::Available) => Phase::Ready,
+        Some(state @ (SubnetState::Failed | SubnetState::FailedInsufficientCapacity)) => Phase::Failed(state.as_str().to_owned()),
+        Some(state) => Phase::Pending(state.as_str().to_owned()),
+    };
+    live(&cx.scope, id, phase, &properties, Some(tag_map(subnet.tags.as_deref()))).with_arn(arn(cx, "subnet", id)).with_output("zone", zone)
+}
