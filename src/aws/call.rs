@@ -21,7 +21,13 @@ impl Aws {
     ///
     /// # Errors
     /// What the last answer means.
-    pub async fn read<T, E, F>(&self, region: &Region, service: &'static str, operation: &'static str, call: impl Fn() -> F) -> Result<T, Failure>
+    pub async fn read<T, E, F>(
+        &self,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,

@@ -53,9 +53,11 @@ const EXISTS: &[&str] = &[
     "RouteAlreadyExists",
     "FlowLogAlreadyExists",
     "Resource.AlreadyAssociated",
+    "VpcPeeringConnectionAlreadyExists",
 ];
 
-const NOT_FOUND: &[&str] = &["NoSuchEntity", "ResourceNotFoundException", "NotFoundException", "NotFound"];
+const NOT_FOUND: &[&str] =
+    &["NoSuchEntity", "ResourceNotFoundException", "NotFoundException", "NotFound", "NatGatewayNotFound"];
 
 /// Refusals that pass by themselves: a dependent that is on its way out, a role or key not visible everywhere yet, a
 /// concurrent change.
@@ -72,19 +74,38 @@ const TRANSIENT: &[&str] = &[
 ];
 
 /// An operation that a custom endpoint does not know.
-const UNSUPPORTED: &[&str] = &["UnknownOperation", "UnknownOperationException", "InvalidAction", "NotImplemented", "501"];
+const UNSUPPORTED: &[&str] =
+    &["UnknownOperation", "UnknownOperationException", "InvalidAction", "NotImplemented", "501"];
 
-/// (service, operation or "", code, part of the message, meaning).
+/// (service, operation or "", code, part of the message or "", meaning): where the code alone does not decide.
 const BY_TEXT: &[(&str, &str, &str, &str, Class)] = &[
     // An address whose NAT gateway is still going. aws-behaviour row 9; terraform-provider-aws retries it as well
     // (internal/service/ec2/ec2_eip.go).
     ("ec2", "ReleaseAddress", "AuthFailure", "", Class::Transient),
     // A role that was made a moment ago. EC2's CreateFlowLogs names no code of its own for it.
-    ("ec2", "CreateFlowLogs", "InvalidParameter", "role", Class::Transient),
+    ("ec2", "CreateFlowLogs", "InvalidParameter", "IAM role", Class::Transient),
     ("ec2", "CreateFlowLogs", "InvalidParameter", "Access Denied for LogDestination", Class::Transient),
     // The key policy is not visible to CloudWatch Logs yet. aws-behaviour row 27.
-    ("logs", "", "AccessDeniedException", "The specified KMS key does not exist or is not allowed to be used", Class::Transient),
+    (
+        "logs",
+        "",
+        "AccessDeniedException",
+        "The specified KMS key does not exist or is not allowed to be used",
+        Class::Transient,
+    ),
     ("logs", "", "InvalidParameterException", "The specified KMS key", Class::Transient),
+    // Made a moment ago, and not visible everywhere yet: the references are AWS's own ids, so they cannot be wrong.
+    // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+    ("ec2", "AttachInternetGateway", "InvalidInternetGatewayID.NotFound", "", Class::NotYet),
+    ("ec2", "ModifySubnetAttribute", "InvalidSubnetID.NotFound", "", Class::NotYet),
+    ("ec2", "ModifyVpcAttribute", "InvalidVpcID.NotFound", "", Class::NotYet),
+    ("ec2", "CreateSubnet", "InvalidVpcID.NotFound", "", Class::Transient),
+    ("ec2", "CreateRouteTable", "InvalidVpcID.NotFound", "", Class::Transient),
+    ("ec2", "CreateSecurityGroup", "InvalidVpcID.NotFound", "", Class::Transient),
+    ("ec2", "CreateNatGateway", "InvalidSubnetID.NotFound", "", Class::Transient),
+    ("ec2", "CreateNatGateway", "InvalidAllocationID.NotFound", "", Class::Transient),
+    ("ec2", "CreateVpcEndpoint", "InvalidVpcId.NotFound", "", Class::Transient),
+    ("ec2", "CreateVpcEndpoint", "InvalidRouteTableId.NotFound", "", Class::Transient),
     // A principal in a key policy that was made a moment ago. aws-behaviour row 5.
     ("kms", "", "MalformedPolicyDocumentException", "invalid principals", Class::Transient),
     // A route or a NAT gateway whose target is being made. terraform-provider-aws, internal/service/ec2/vpc_route.go.
@@ -92,16 +113,46 @@ const BY_TEXT: &[(&str, &str, &str, &str, Class)] = &[
     ("ec2", "CreateRoute", "InvalidGatewayID.NotFound", "", Class::NotYet),
     ("ec2", "CreateRoute", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
     ("ec2", "CreateRoute", "InvalidParameterValue", "", Class::NotYet),
+    ("ec2", "CreateRoute", "InvalidRouteTableID.NotFound", "", Class::Transient),
+    ("ec2", "CreateRoute", "InvalidParameterException", "", Class::Transient),
+    ("ec2", "DeleteRoute", "InvalidParameterException", "", Class::Transient),
+    ("ec2", "ReplaceRoute", "InvalidNatGatewayID.NotFound", "", Class::NotYet),
+    ("ec2", "ReplaceRoute", "InvalidGatewayID.NotFound", "", Class::NotYet),
+    ("ec2", "ReplaceRoute", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
+    ("ec2", "AssociateRouteTable", "InvalidRouteTableID.NotFound", "", Class::Transient),
+    ("ec2", "AssociateRouteTable", "InvalidSubnetID.NotFound", "", Class::Transient),
     // The accepter's Region has not heard of the request yet. aws-behaviour row 7.
     ("ec2", "AcceptVpcPeeringConnection", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
     ("ec2", "ModifyVpcPeeringConnectionOptions", "OperationNotPermitted", "", Class::NotYet),
+    // A key or role that was made, or taken back, a moment ago. aws-behaviour rows 5 and 26.
+    ("kms", "", "KMSInvalidStateException", "", Class::Transient),
+    ("kms", "", "DisabledException", "", Class::Transient),
+    ("kms", "CreateAlias", "NotFoundException", "", Class::Transient),
+    ("kms", "UpdateAlias", "NotFoundException", "", Class::Transient),
+    ("kms", "TagResource", "NotFoundException", "", Class::Transient),
+    ("kms", "EnableKey", "NotFoundException", "", Class::Transient),
+    ("kms", "EnableKeyRotation", "NotFoundException", "", Class::Transient),
+    ("kms", "UpdateKeyDescription", "NotFoundException", "", Class::Transient),
+    ("kms", "PutKeyPolicy", "NotFoundException", "", Class::Transient),
+    ("iam", "PutRolePolicy", "NoSuchEntity", "", Class::Transient),
+    ("iam", "UpdateAssumeRolePolicy", "NoSuchEntity", "", Class::Transient),
+    ("iam", "UpdateRoleDescription", "NoSuchEntity", "", Class::Transient),
+    ("iam", "TagRole", "NoSuchEntity", "", Class::Transient),
+    // MiniStack's answer to an operation that it does not know.
+    ("", "", "InvalidOperationException", "Unknown action", Class::Unsupported),
     // Moto (and so LocalStack) answers unknown operations of known services with this.
     ("", "", "InternalFailure", "not yet implemented", Class::Unsupported),
     ("", "", "InternalFailure", "not been implemented", Class::Unsupported),
 ];
 
 /// Turns an SDK error into what it means.
-pub(super) fn failure<E>(aws: &Aws, region: &Region, service: &str, operation: &str, error: &SdkError<E, HttpResponse>) -> Failure
+pub(super) fn failure<E>(
+    aws: &Aws,
+    region: &Region,
+    service: &str,
+    operation: &str,
+    error: &SdkError<E, HttpResponse>,
+) -> Failure
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
 {
@@ -115,21 +166,32 @@ where
             if class == Class::Unsupported && !aws.is_custom_endpoint() {
                 class = Class::Refused;
             }
-            let said = if message.is_empty() { format!("HTTP status {status} without a message") } else { message.trim_end_matches('.').to_owned() };
+            let said = if message.is_empty() {
+                format!("HTTP status {status} without a message")
+            } else {
+                message.trim_end_matches('.').to_owned()
+            };
             Failure { code: (!code.is_empty()).then(|| code.to_owned()), ..Failure::new(class, said) }
         }
         SdkError::TimeoutError(_) => Failure::new(Class::Ambiguous, "no answer within 20 s"),
-        SdkError::ResponseError(_) => Failure::new(Class::Ambiguous, format!("an answer that cannot be read: {}", chain(error))),
+        SdkError::ResponseError(_) => {
+            Failure::new(Class::Ambiguous, format!("an answer that cannot be read: {}", chain(error)))
+        }
         SdkError::DispatchFailure(dispatch) => {
             if is_about_credentials(error) {
                 Failure::new(Class::Denied, format!("no usable credentials: {}", chain(error)))
             } else if dispatch.is_io() || dispatch.is_timeout() {
-                Failure::new(Class::Unreachable, format!("no answer from {}: {}", place(aws, service, region), chain(error)))
+                Failure::new(
+                    Class::Unreachable,
+                    format!("no answer from {}: {}", place(aws, service, region), chain(error)),
+                )
             } else {
                 Failure::new(Class::Ambiguous, chain(error))
             }
         }
-        _ if is_about_credentials(error) => Failure::new(Class::Denied, format!("no usable credentials: {}", chain(error))),
+        _ if is_about_credentials(error) => {
+            Failure::new(Class::Denied, format!("no usable credentials: {}", chain(error)))
+        }
         _ => Failure::new(Class::Internal, chain(error)),
     };
     failure.operation = Some(format!("{service}:{operation} in {region}"));
@@ -227,7 +289,10 @@ mod tests {
     #[test]
     fn text_decides_only_where_its_table_says_so() {
         // Row 9: an address cannot be released while its NAT gateway is deleting.
-        assert_eq!(class_of("ec2", "ReleaseAddress", "AuthFailure", "You do not have permission", 400), Class::Transient);
+        assert_eq!(
+            class_of("ec2", "ReleaseAddress", "AuthFailure", "You do not have permission", 400),
+            Class::Transient
+        );
         assert_eq!(class_of("ec2", "CreateVpc", "AuthFailure", "", 401), Class::Denied);
         // Row 27: the key policy is not visible to CloudWatch Logs yet.
         let said = "The specified KMS key does not exist or is not allowed to be used with Arn 'arn:aws:logs:…'";

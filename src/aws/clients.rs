@@ -49,21 +49,29 @@ impl Aws {
     /// Reads the SDK's configuration: environment, profiles, instance roles. Makes no call to a service yet.
     pub async fn connect(connection: &Connection) -> Self {
         // Retries are the caller's (`call.rs`): after a lost answer only the caller knows whether to repeat or to look first.
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_millis(3100))
-                .operation_attempt_timeout(Duration::from_secs(20))
-                .build(),
-        );
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_millis(3100))
+                    .operation_attempt_timeout(Duration::from_secs(20))
+                    .build(),
+            );
         if let Some(endpoint) = &connection.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
         if let Some(account) = &connection.account {
-            loader = loader.credentials_provider(aws_credential_types::Credentials::new(account, "sandbox", None, None, "drctl sandbox"));
+            loader = loader.credentials_provider(aws_credential_types::Credentials::new(
+                account,
+                "sandbox",
+                None,
+                None,
+                "drctl sandbox",
+            ));
         }
         let config = loader.load().await;
         // The SDK reads AWS_ENDPOINT_URL_<SERVICE> when a client is made; any of them makes this something else than AWS.
-        let by_environment = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AWS_ENDPOINT_URL"));
+        let by_environment =
+            std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AWS_ENDPOINT_URL"));
         let custom_endpoint = config.endpoint_url().is_some() || by_environment;
         let limits = if custom_endpoint { Limits::none() } else { Limits::aws() };
         Self { config, custom_endpoint, clients: Mutex::default(), limits }

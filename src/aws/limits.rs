@@ -39,6 +39,8 @@ fn quota(service: &str, kind: Kind) -> (u32, u32) {
         ("iam", Kind::Mutate) => (5, 10),
         // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html: CreateKey and most of its kin 5/s or more.
         ("kms", Kind::Mutate) => (5, 5),
+        // The same page: reads of keys share quotas in the hundreds or more.
+        ("kms", Kind::Read) => (50, 100),
         _ => (10, 20),
     }
 }

@@ -43,7 +43,10 @@ impl Scope {
             role => format!("-{role}"),
         };
         TagMap::from([
-            ("Name".to_owned(), format!("{}{role}-{}-{}", self.name(), address.kind().replace('_', "-"), address.name())),
+            (
+                "Name".to_owned(),
+                format!("{}{role}-{}-{}", self.name(), address.kind().replace('_', "-"), address.name()),
+            ),
             (STACK.to_owned(), self.stack.clone()),
             (ENVIRONMENT.to_owned(), self.environment.clone()),
             (NODE.to_owned(), address.to_string()),
@@ -56,7 +59,10 @@ impl Scope {
         match (tags.get(STACK), tags.get(ENVIRONMENT)) {
             (None, None) => Owner::Untagged,
             (Some(stack), Some(environment)) if *stack == self.stack && *environment == self.environment => {
-                Owner::Ours { node: tags.get(NODE).and_then(|node| node.parse().ok()), attempt: tags.get(ATTEMPT).cloned() }
+                Owner::Ours {
+                    node: tags.get(NODE).and_then(|node| node.parse().ok()),
+                    attempt: tags.get(ATTEMPT).cloned(),
+                }
             }
             (stack, environment) => {
                 let word = |value: Option<&String>| value.map_or("?", String::as_str).to_owned();

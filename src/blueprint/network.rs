@@ -6,13 +6,13 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::json;
 
-use super::facts::{Facts, LETTERS};
 use super::Site;
+use super::facts::{Facts, LETTERS};
 use crate::config::{Config, Nat};
 use crate::engine::GraphError;
 use crate::resources::ec2::{
-    DefaultSecurityGroup, Eip, FlowLog, InternetGateway, NatGateway, Peer, Route, RouteTable, RouteTableAssociation,
-    Rule, SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
+    DefaultSecurityGroup, Eip, FlowLog, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, Rule,
+    SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
 };
 use crate::resources::iam::Role as IamRole;
 use crate::resources::kms::{Alias, Key};
@@ -131,7 +131,7 @@ fn routing(
         let nat = match (&first_nat, site.nat) {
             (Some(nat), Nat::Single) => nat.clone(),
             _ => {
-                let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip::default())?;
+                let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip {})?;
                 let nat = NatGateway {
                     subnet: public.id(),
                     allocation: address.id(),
@@ -157,12 +157,7 @@ fn routing(
     Ok(tables)
 }
 
-fn security_groups(
-    stack: &mut Stack<'_>,
-    site: &Site<'_>,
-    name: &str,
-    vpc: &Handle<Vpc>,
-) -> Result<(), GraphError> {
+fn security_groups(stack: &mut Stack<'_>, site: &Site<'_>, name: &str, vpc: &Handle<Vpc>) -> Result<(), GraphError> {
     let nothing = DefaultSecurityGroup { vpc: vpc.id(), ingress: Vec::new(), egress: Vec::new() };
     stack.add(site.role, "main", site.region, &nothing)?;
     let lambda = SecurityGroup {
@@ -171,16 +166,16 @@ fn security_groups(
         description: "The payment function".to_owned(),
         ingress: Vec::new(),
         egress: vec![
-            Rule::tcp(443, Peer::Cidr(Ipv4Net::default()), "AWS APIs and payment networks"),
-            Rule::tcp(POSTGRES, Peer::Cidr(site.cidr), "The database in this Region"),
-            Rule::tcp(POSTGRES, Peer::Cidr(site.peer_cidr), "The database in the other Region"),
+            Rule::tcp(443, Ipv4Net::default(), "AWS APIs and payment networks"),
+            Rule::tcp(POSTGRES, site.cidr, "The database in this Region"),
+            Rule::tcp(POSTGRES, site.peer_cidr, "The database in the other Region"),
         ],
     };
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
-    let mut ingress = vec![Rule::tcp(POSTGRES, Peer::Group(lambda.id()), "The payment function")];
+    let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];
     ingress.extend((10..13).map(|third| {
         // Groups of the other Region cannot be referred to across the peering: its private subnets stand for them.
-        Rule::tcp(POSTGRES, Peer::Cidr(slash_24(site.peer_cidr, third)), "The other Region's private subnets")
+        Rule::tcp(POSTGRES, slash_24(site.peer_cidr, third), "Private subnets of the other Region")
     }));
     let database = SecurityGroup {
         vpc: vpc.id(),

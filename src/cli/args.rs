@@ -214,6 +214,9 @@ pub enum SandboxCommand {
         /// How.
         #[command(flatten)]
         options: SandboxOptions,
+        /// Where it keeps its files [default: the folder `sandbox` in --state-dir]
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
         /// End when stdin is closed, so that nothing outlives the harness that started it
         #[arg(long)]
         exit_with_stdin: bool,

@@ -37,9 +37,9 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
                 .map_err(|source| CliError::Io { action: format!("read {}", path.display()), source })?;
             output.print(&String::from_utf8_lossy(&text))?;
         }
-        SandboxCommand::Serve { options, exit_with_stdin } => {
+        SandboxCommand::Serve { options, dir, exit_with_stdin } => {
             let options = ServeOptions {
-                dir: folder,
+                dir: dir.clone().unwrap_or(folder),
                 port: options.port,
                 pace: options.pace,
                 time_scale: options.time_scale,

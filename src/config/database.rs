@@ -185,8 +185,7 @@ fn instance_class(text: &str) -> Result<InstanceClass, Problem> {
     }
     let is_part = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let parts = text.strip_prefix("db.").and_then(|rest| rest.split_once('.'));
-    let Some((family, _)) = parts.filter(|(family, size)| is_part(family) && is_part(size) && !size.is_empty())
-    else {
+    let Some((family, _)) = parts.filter(|(family, size)| is_part(family) && is_part(size) && !size.is_empty()) else {
         return Err(Problem::new(
             format!("`{text}` is not the name of an instance class (db, family and size, in lower case)"),
             format!("{BETTER}, or `\"db.serverless\"`."),

@@ -37,7 +37,9 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
                 }
             }
             _ if same(old, new) => {}
-            _ => changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement }),
+            _ => {
+                changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement })
+            }
         }
     }
     changes
@@ -88,7 +90,8 @@ mod tests {
 
     #[test]
     fn only_what_is_desired_and_readable_is_compared() {
-        let desired = properties(json!({"a": 1, "unreadable": 2, "list": ["x", "y"], "cidr": "10.0.0.0/16", "after": ["z"],
+        let desired =
+            properties(json!({"a": 1, "unreadable": 2, "list": ["x", "y"], "cidr": "10.0.0.0/16", "after": ["z"],
             "tags": {"Name": "n", "ours": "o"}}));
         let live = properties(json!({"a": 1, "list": ["y", "x"], "cidr": "10.9.0.0/16", "extra": true,
             "tags": {"Name": "n", "theirs": "t"}}));

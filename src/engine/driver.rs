@@ -146,10 +146,21 @@ pub trait Driver: Send + Sync {
     fn read<'a>(&'a self, region: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>>;
 
     /// Makes it, with one mutating call, and returns its id.
-    fn create<'a>(&'a self, region: &'a Region, desired: &'a Properties, attempt: &'a Attempt) -> BoxFuture<'a, Result<String, Failure>>;
+    fn create<'a>(
+        &'a self,
+        region: &'a Region,
+        desired: &'a Properties,
+        attempt: &'a Attempt,
+    ) -> BoxFuture<'a, Result<String, Failure>>;
 
     /// Brings the changed properties to what is desired, in as few calls as possible.
-    fn sync<'a>(&'a self, region: &'a Region, live: &'a Live, desired: &'a Properties, changes: &'a [Change]) -> BoxFuture<'a, Result<Synced, Failure>>;
+    fn sync<'a>(
+        &'a self,
+        region: &'a Region,
+        live: &'a Live,
+        desired: &'a Properties,
+        changes: &'a [Change],
+    ) -> BoxFuture<'a, Result<Synced, Failure>>;
 
     /// Deletes it. Absent is success; its end may be awaited with [`Driver::read`].
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>>;

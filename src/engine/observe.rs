@@ -89,7 +89,9 @@ impl Observer<'_> {
                 }
                 None => Observed::Unknown(
                     Failure::new(Class::Internal, format!("this drctl does not know the type `{}`", address.kind()))
-                        .help("Use the drctl that made it, or forget it with `drctl state rm` after deleting it by hand."),
+                        .help(
+                            "Use the drctl that made it, or forget it with `drctl state rm` after deleting it by hand.",
+                        ),
                 ),
             };
             seen.insert(address.clone(), found);
@@ -205,7 +207,9 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
     };
     match &live.owner {
         Owner::Implied => Ok(()),
-        Owner::Ours { node: Some(node), .. } if node != address => Err(foreign(format!("its tag drctl:node says {node}"))),
+        Owner::Ours { node: Some(node), .. } if node != address => {
+            Err(foreign(format!("its tag drctl:node says {node}")))
+        }
         Owner::Ours { .. } => Ok(()),
         Owner::Untagged if recorded == Some(live.id.as_str()) => Ok(()),
         Owner::Untagged => Err(foreign("it carries no tags of drctl's".to_owned())),

@@ -229,8 +229,12 @@ impl Decision<'_> {
             item.reason = match entry {
                 None => Some("it is in AWS, and the state does not know it".to_owned()),
                 Some(entry) => match &entry.status {
-                    Status::Ready if entry.id.as_deref() != Some(&live.id) => Some("it has another id than recorded".to_owned()),
-                    Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => Some("its outputs have changed".to_owned()),
+                    Status::Ready if entry.id.as_deref() != Some(&live.id) => {
+                        Some("it has another id than recorded".to_owned())
+                    }
+                    Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
+                        Some("its outputs have changed".to_owned())
+                    }
                     Status::Ready => None,
                     status => Some(format!("an interrupted run left it `{}`", status.as_str())),
                 },
@@ -242,7 +246,8 @@ impl Decision<'_> {
 
     /// What is in the state and no longer in the graph, dependents before what they depend on.
     fn removals(&self) -> Vec<Item> {
-        let leaving: BTreeMap<&Address, &Entry> = self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()).collect();
+        let leaving: BTreeMap<&Address, &Entry> =
+            self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()).collect();
         let mut order: Vec<&Address> = Vec::with_capacity(leaving.len());
         let mut placed: BTreeSet<&Address> = BTreeSet::new();
         for start in leaving.keys() {
@@ -266,13 +271,17 @@ impl Decision<'_> {
                     address: address.clone(),
                     region: entry.region.clone(),
                     action: if failure.is_some() { Action::Unknown } else { Action::Delete },
-                    reason: (live.is_none() && failure.is_none()).then(|| "it is no longer in AWS: only its record goes".to_owned()),
+                    reason: (live.is_none() && failure.is_none())
+                        .then(|| "it is no longer in AWS: only its record goes".to_owned()),
                     recorded: true,
                     id: live.as_ref().map(|live| live.id.clone()).or_else(|| entry.id.clone()),
                     changes: Vec::new(),
                     unsupported: BTreeMap::new(),
                     failure,
-                    expected: self.drivers.driver(address.kind()).map_or(Duration::ZERO, |driver| driver.traits().delete),
+                    expected: self
+                        .drivers
+                        .driver(address.kind())
+                        .map_or(Duration::ZERO, |driver| driver.traits().delete),
                     live,
                     depends_on: entry.depends_on.clone(),
                 }
@@ -313,7 +322,11 @@ fn place<'a>(
 fn all_of(desired: &Properties) -> Vec<Change> {
     desired
         .iter()
-        .map(|(property, new)| Change { property: property.clone(), old: Value::Null, new: new.clone(), forces_replacement: None })
+        .map(|(property, new)| Change {
+            property: property.clone(),
+            old: Value::Null,
+            new: new.clone(),
+            forces_replacement: None,
+        })
         .collect()
 }
-

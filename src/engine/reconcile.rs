@@ -91,8 +91,11 @@ impl Worker {
                 Phase::Ready => {}
             }
             if let Some(change) = changes.iter().find(|change| change.forces_replacement.is_some()) {
-                return Err(Failure::new(Class::Refused, format!("{} differs since the plan was made, and cannot be changed in place", change.property))
-                    .help("Run `drctl plan` to see what replacing it means, then `drctl up`."));
+                return Err(Failure::new(
+                    Class::Refused,
+                    format!("{} differs since the plan was made, and cannot be changed in place", change.property),
+                )
+                .help("Run `drctl plan` to see what replacing it means, then `drctl up`."));
             }
             if changes.is_empty() && waits_for.is_none() {
                 let id = live.id.clone();
@@ -103,11 +106,18 @@ impl Worker {
                 rounds += 1;
                 if rounds > 1 && waits_for.is_none() && began.elapsed() > traits.patience.max(self.job.timing.visible) {
                     let names: Vec<&str> = changes.iter().map(|change| change.property.as_str()).collect();
-                    return Err(Failure::new(Class::TimedOut, format!("{} was set and still reads otherwise", names.join(", ")))
-                        .help("Something else may be changing it at the same time. Run `drctl plan` to see what differs."));
+                    return Err(Failure::new(
+                        Class::TimedOut,
+                        format!("{} was set and still reads otherwise", names.join(", ")),
+                    )
+                    .help(
+                        "Something else may be changing it at the same time. Run `drctl plan` to see what differs.",
+                    ));
                 }
                 self.intend_update(&live).await?;
-                let synced = self.repeat(true, || self.job.driver.sync(&self.job.region, &live, &self.job.desired, &changes)).await;
+                let synced = self
+                    .repeat(true, || self.job.driver.sync(&self.job.region, &live, &self.job.desired, &changes))
+                    .await;
                 match synced {
                     Ok(synced) => {
                         for (property, answer) in synced.unsupported {
@@ -125,8 +135,13 @@ impl Worker {
             if let Some(state) = waits_for {
                 let limit = traits.create * 6 + Duration::from_secs(300);
                 if began.elapsed() > limit {
-                    return Err(Failure::new(Class::TimedOut, format!("{} was still {state} after {} s", live.id, began.elapsed().as_secs()))
-                        .help("It is on record. Look at it in the console; `drctl up` takes up the wait where it was left."));
+                    return Err(Failure::new(
+                        Class::TimedOut,
+                        format!("{} was still {state} after {} s", live.id, began.elapsed().as_secs()),
+                    )
+                    .help(
+                        "It is on record. Look at it in the console; `drctl up` takes up the wait where it was left.",
+                    ));
                 }
                 self.wait(&state, delays.next().unwrap_or_default()).await?;
             } else if rounds > 1 {
@@ -155,7 +170,9 @@ impl Worker {
         let Some(entry) = self.entry.clone() else { return Ok(None) };
         match (&entry.id, &entry.status) {
             (Some(id), _) => self.droppable(self.job.driver.read(&self.job.region, id)).await,
-            (None, Status::Creating { attempt, since }) => self.resolve(&Attempt { token: attempt.clone() }, *since).await,
+            (None, Status::Creating { attempt, since }) => {
+                self.resolve(&Attempt { token: attempt.clone() }, *since).await
+            }
             (None, _) => Ok(None),
         }
     }
@@ -187,11 +204,16 @@ impl Worker {
             let Some(now) = now else { return self.record(None).await };
             let state = match now.phase {
                 Phase::Deleting(state) => state,
+                // What has failed may stay listed for hours, and nobody can delete it: AWS forgets it by itself.
+                Phase::Failed(_) if matches!(live.phase, Phase::Failed(_)) => return self.record(None).await,
                 Phase::Failed(_) | Phase::Pending(_) | Phase::Ready => "still listed after its deletion".to_owned(),
             };
             if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_secs(300) {
-                return Err(Failure::new(Class::TimedOut, format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()))
-                    .help("It is on record. `drctl down` takes up the wait where it was left."));
+                return Err(Failure::new(
+                    Class::TimedOut,
+                    format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()),
+                )
+                .help("It is on record. `drctl down` takes up the wait where it was left."));
             }
             self.wait(&state, delays.next().unwrap_or_default()).await?;
         }
@@ -210,7 +232,8 @@ impl Worker {
         }
         let mut lost = 0;
         loop {
-            let answer = self.repeat(false, || self.job.driver.create(&self.job.region, &self.job.desired, &attempt)).await;
+            let answer =
+                self.repeat(false, || self.job.driver.create(&self.job.region, &self.job.desired, &attempt)).await;
             let failure = match answer {
                 Ok(id) => {
                     self.record_created(&id, &attempt).await?;
@@ -223,13 +246,21 @@ impl Worker {
                 Class::Ambiguous | Class::Unreachable | Class::TimedOut if lost < LOST_ANSWERS => {
                     lost += 1;
                     let delay = self.job.timing.retry(lost);
-                    self.desk.event(Event::Retrying { address: self.job.address.clone(), failure: failure.clone(), delay });
+                    self.desk.event(Event::Retrying {
+                        address: self.job.address.clone(),
+                        failure: failure.clone(),
+                        delay,
+                    });
                     self.pause(delay).await?;
                     if let Some(live) = self.resolve(&attempt, Timestamp::now()).await? {
                         return self.created(live, &attempt).await;
                     }
                 }
-                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Denied if lost > 0 => return Err(failure),
+                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Denied
+                    if lost > 0 =>
+                {
+                    return Err(failure);
+                }
                 Class::Exists => {
                     if let Some(live) = self.holder_of_name().await? {
                         self.check_owner(&live)?;
@@ -238,7 +269,9 @@ impl Worker {
                     self.record(None).await?;
                     return Err(failure);
                 }
-                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Internal => return Err(failure),
+                Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Internal => {
+                    return Err(failure);
+                }
                 _ => {
                     // AWS has modelled the refusal: nothing was made.
                     self.record(None).await?;
@@ -343,7 +376,11 @@ impl Worker {
             arn: live.arn.clone(),
             outputs: live.outputs.clone(),
             attempt,
-            digest: if removal { before.map(|e| e.digest.clone()).unwrap_or_default() } else { diff::digest(&self.job.desired) },
+            digest: if removal {
+                before.map(|e| e.digest.clone()).unwrap_or_default()
+            } else {
+                diff::digest(&self.job.desired)
+            },
             depends_on: self.job.depends_on.clone(),
             unsupported: self.job.unsupported.clone(),
             created_at: before.map_or(now, |entry| entry.created_at),
@@ -352,7 +389,9 @@ impl Worker {
     }
 
     fn just_made(&self, live: &Live) -> bool {
-        self.entry.as_ref().is_some_and(|entry| matches!(entry.status, Status::Created) && entry.id.as_deref() == Some(&live.id))
+        self.entry
+            .as_ref()
+            .is_some_and(|entry| matches!(entry.status, Status::Created) && entry.id.as_deref() == Some(&live.id))
     }
 
     fn check_owner(&self, live: &Live) -> Result<(), Failure> {
@@ -371,8 +410,13 @@ impl Worker {
                 return Ok(live);
             }
             if began.elapsed() > self.job.timing.visible {
-                return Err(Failure::new(Class::TimedOut, format!("{id} was made, and AWS does not show it after {} s", began.elapsed().as_secs()))
-                    .help("It is on record. Run the same command again; if it was deleted by hand, it will be made anew."));
+                return Err(Failure::new(
+                    Class::TimedOut,
+                    format!("{id} was made, and AWS does not show it after {} s", began.elapsed().as_secs()),
+                )
+                .help(
+                    "It is on record. Run the same command again; if it was deleted by hand, it will be made anew.",
+                ));
             }
             self.wait("it to be visible", delays.next().unwrap_or_default()).await?;
         }

@@ -59,7 +59,8 @@ impl Timing {
 
     /// The delay after the `attempt`-th refusal, from 1. Spread, so that what was refused together does not come back together.
     pub(super) fn retry(&self, attempt: usize) -> Duration {
-        let doubled = self.retry_first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
+        let doubled =
+            self.retry_first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
         let [spread, ..] = *uuid::Uuid::new_v4().as_bytes();
         doubled.min(Duration::from_secs(20)).mul_f64(0.5 + f64::from(spread) / 512.0)
     }
@@ -117,7 +118,9 @@ impl Report {
     /// Whether everything that was planned was done.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        !self.interrupted && self.state.is_none() && self.outcomes.iter().all(|(_, _, outcome)| *outcome == Outcome::Done)
+        !self.interrupted
+            && self.state.is_none()
+            && self.outcomes.iter().all(|(_, _, outcome)| *outcome == Outcome::Done)
     }
 }
 
@@ -259,13 +262,21 @@ impl<'a> Coordinator<'a> {
     fn lay_out(&mut self) -> Result<(), Address> {
         for item in &self.run.plan.items {
             let region = Region::from(item.region.as_str());
-            let driver = self.run.graph.get(&item.address).map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(item.address.kind()));
+            let driver = self
+                .run
+                .graph
+                .get(&item.address)
+                .map(|node| node.driver.clone())
+                .or_else(|| self.run.drivers.driver(item.address.kind()));
             let delete = driver.map_or(Duration::ZERO, |driver| driver.traits().delete);
             if matches!(item.action, Action::Delete | Action::Replace) {
                 let step = self.schedule.add(item.address.clone(), Half::Remove, &region, delete);
                 self.removes.insert(&item.address, step);
             }
-            if matches!(item.action, Action::Create | Action::Update | Action::Replace | Action::Record | Action::Unknown) {
+            if matches!(
+                item.action,
+                Action::Create | Action::Update | Action::Replace | Action::Record | Action::Unknown
+            ) {
                 let step = self.schedule.add(item.address.clone(), Half::Ensure, &region, item.expected);
                 self.ensures.insert(&item.address, step);
             }
@@ -360,14 +371,16 @@ impl<'a> Coordinator<'a> {
             return;
         }
         let node = self.run.graph.get(address);
-        let Some(driver) = node.map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(address.kind())) else {
+        let Some(driver) = node.map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(address.kind()))
+        else {
             self.finished(step, Err(Failure::new(Class::Internal, format!("no driver for `{}`", address.kind()))));
             return;
         };
         let entries = self.store.resources();
         let desired = match (node, half) {
             (Some(node), Half::Ensure) => {
-                let lookup = |of: &Address, output: &str| entries.get(of).and_then(|entry| recorded_output(entry, output));
+                let lookup =
+                    |of: &Address, output: &str| entries.get(of).and_then(|entry| recorded_output(entry, output));
                 reference::resolve(&node.desired, &lookup)
             }
             _ => reference::Properties::new(),
@@ -413,7 +426,12 @@ impl<'a> Coordinator<'a> {
                 (Half::Ensure, Action::Replace) => Action::Create,
                 (Half::Ensure, action) => action,
             };
-            self.run.events.emit(Event::Started { address: address.clone(), region: item.region.clone(), action, expected: job_duration(&job, removing) });
+            self.run.events.emit(Event::Started {
+                address: address.clone(),
+                region: item.region.clone(),
+                action,
+                expected: job_duration(&job, removing),
+            });
         }
         let desk = Desk { step, messages: self.send.clone() };
         let worker = Worker::new(job, desk, self.shutdown.clone());
@@ -426,7 +444,9 @@ impl<'a> Coordinator<'a> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Record { step, transition, ack } => self.pending.push(Pending { step, transition: *transition, ack }),
+            Message::Record { step, transition, ack } => {
+                self.pending.push(Pending { step, transition: *transition, ack })
+            }
             Message::Rest { step } => self.schedule.rest(step),
             Message::Event(event) => self.run.events.emit(event),
         }
@@ -563,7 +583,13 @@ impl<'a> Coordinator<'a> {
                 outcomes.push((item.address.clone(), item.action, worst.unwrap_or(Outcome::Done)));
             }
         }
-        Report { outcomes, interrupted: self.interrupted, state: self.state_error, took: began.elapsed(), durations: self.durations }
+        Report {
+            outcomes,
+            interrupted: self.interrupted,
+            state: self.state_error,
+            took: began.elapsed(),
+            durations: self.durations,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ impl Schedule {
     /// # Errors
     /// The addresses of two steps that wait for each other: a defect of whoever added them.
     pub fn begin(&mut self) -> Result<(), Address> {
-        let order = petgraph::algo::toposort(&self.steps, None).map_err(|cycle| self.steps[cycle.node_id()].address.clone())?;
+        let order =
+            petgraph::algo::toposort(&self.steps, None).map_err(|cycle| self.steps[cycle.node_id()].address.clone())?;
         for id in order.into_iter().rev() {
             let after = self.steps.neighbors(id).map(|next| self.steps[next].remaining).max().unwrap_or_default();
             let step = &mut self.steps[id];
@@ -280,7 +281,12 @@ mod tests {
         let ids: Vec<_> = steps
             .iter()
             .map(|(name, region, seconds)| {
-                schedule.add(Address::new(Role::Primary, "t", name), Half::Ensure, &Region::from(*region), Duration::from_secs(*seconds))
+                schedule.add(
+                    Address::new(Role::Primary, "t", name),
+                    Half::Ensure,
+                    &Region::from(*region),
+                    Duration::from_secs(*seconds),
+                )
             })
             .collect();
         for (from, to, need) in edges {
@@ -292,7 +298,11 @@ mod tests {
 
     #[test]
     fn the_longest_remaining_path_starts_first_and_caps_are_per_region() {
-        let (mut s, ids) = schedule(1, &[("short", "a", 5), ("head", "a", 1), ("tail", "a", 100), ("other", "b", 1)], &[(1, 2, Need::Ready)]);
+        let (mut s, ids) = schedule(
+            1,
+            &[("short", "a", 5), ("head", "a", 1), ("tail", "a", 100), ("other", "b", 1)],
+            &[(1, 2, Need::Ready)],
+        );
         assert_eq!(s.next(), Some(ids[1]));
         assert_eq!(s.next(), Some(ids[3]), "another Region has a cap of its own");
         assert_eq!(s.next(), None);
@@ -303,7 +313,8 @@ mod tests {
 
     #[test]
     fn existence_is_enough_where_it_was_asked_for_and_only_there() {
-        let (mut s, ids) = schedule(9, &[("a", "r", 1), ("b", "r", 1), ("c", "r", 1)], &[(0, 1, Need::Exists), (0, 2, Need::Ready)]);
+        let (mut s, ids) =
+            schedule(9, &[("a", "r", 1), ("b", "r", 1), ("c", "r", 1)], &[(0, 1, Need::Exists), (0, 2, Need::Ready)]);
         assert_eq!(s.next(), Some(ids[0]));
         s.reached(ids[0], Need::Exists);
         assert_eq!(s.next(), Some(ids[1]));

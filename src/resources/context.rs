@@ -55,7 +55,12 @@ impl Context {
     ///
     /// # Errors
     /// What the last answer means.
-    pub async fn read<T, E, F>(&self, service: &'static str, operation: &'static str, call: impl Fn() -> F) -> Result<T, Failure>
+    pub async fn read<T, E, F>(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
@@ -83,7 +88,11 @@ impl Context {
     ///
     /// # Errors
     /// What `make` fails with; then the next one tries again.
-    pub async fn shared<T: Send + Sync + 'static, F>(&self, name: &'static str, make: impl FnOnce() -> F) -> Result<Arc<T>, Failure>
+    pub async fn shared<T: Send + Sync + 'static, F>(
+        &self,
+        name: &'static str,
+        make: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -95,6 +104,8 @@ impl Context {
             .get_or_try_init(|| async { make().await.map(|listing| Arc::new(listing) as Arc<dyn Any + Send + Sync>) })
             .await?
             .clone();
-        listing.downcast().map_err(|_| Failure::new(crate::engine::Class::Internal, format!("two listings are called {name}")))
+        listing
+            .downcast()
+            .map_err(|_| Failure::new(crate::engine::Class::Internal, format!("two listings are called {name}")))
     }
 }

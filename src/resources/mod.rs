@@ -8,6 +8,7 @@ pub mod ec2;
 pub mod iam;
 pub mod kms;
 pub mod logs;
+pub mod policy;
 mod registry;
 mod tagging;
 mod typed;

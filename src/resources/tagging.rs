@@ -29,7 +29,10 @@ impl Tagging {
         match self {
             Self::None => Ok(()),
             Self::Ec2 => {
-                let tags = tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect();
+                let tags = tags
+                    .iter()
+                    .map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build())
+                    .collect();
                 let call = clients.ec2.create_tags().resources(&live.id).set_tags(Some(tags)).send();
                 cx.mutate("ec2", "CreateTags", call).await.map(drop)
             }
@@ -38,7 +41,10 @@ impl Tagging {
                 cx.mutate("kms", "TagResource", call).await.map(drop)
             }
             Self::Logs => {
-                let arn = live.arn.as_deref().ok_or_else(|| Failure::new(Class::Internal, format!("{} has no ARN", live.id)))?;
+                let arn = live
+                    .arn
+                    .as_deref()
+                    .ok_or_else(|| Failure::new(Class::Internal, format!("{} has no ARN", live.id)))?;
                 let tags = tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
                 let call = clients.logs.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
                 cx.mutate("logs", "TagResource", call).await.map(drop)

@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::{Context, Tagging};
 use crate::aws::{ATTEMPT, Scope, TagMap};
 use crate::engine::{
-    Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region, Synced, TAGS, Traits,
+    Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region,
+    Synced, TAGS, Traits,
 };
 use crate::state::{Address, Role};
 
@@ -66,7 +67,9 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     fn search(cx: &Context, attempt: &Attempt) -> impl Future<Output = Result<Option<Live>, Failure>> + Send {
         async {
             let all = Self::list(cx).await?;
-            Ok(all.into_iter().find(|live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token)))
+            Ok(all
+                .into_iter()
+                .find(|live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token)))
         }
     }
 
@@ -80,7 +83,12 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     ///
     /// # Errors
     /// What a call's answer means.
-    fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> impl Future<Output = Result<Synced, Failure>> + Send;
+    fn sync(
+        &self,
+        cx: &Context,
+        live: &Live,
+        changes: &[Change],
+    ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
     /// Deletes it. Absent is success, or [`Class::NotFound`], which the engine takes as such.
     ///
@@ -147,13 +155,17 @@ impl<R: Resource> Typed<R> {
     }
 
     fn parse(desired: &Properties) -> Result<R, Failure> {
-        serde_json::from_value(Value::Object(desired.clone()))
-            .map_err(|e| Failure::new(Class::Internal, format!("a {} cannot be read from its properties: {e}", R::TRAITS.kind)))
+        serde_json::from_value(Value::Object(desired.clone())).map_err(|e| {
+            Failure::new(Class::Internal, format!("a {} cannot be read from its properties: {e}", R::TRAITS.kind))
+        })
     }
 
     fn tags(desired: &Properties) -> TagMap {
         let tags = desired.get(TAGS).and_then(Value::as_object);
-        tags.into_iter().flatten().filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned()))).collect()
+        tags.into_iter()
+            .flatten()
+            .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
+            .collect()
     }
 }
 
@@ -185,7 +197,12 @@ impl<R: Resource> Driver for Typed<R> {
         .boxed()
     }
 
-    fn create<'a>(&'a self, region: &'a Region, desired: &'a Properties, attempt: &'a Attempt) -> BoxFuture<'a, Result<String, Failure>> {
+    fn create<'a>(
+        &'a self,
+        region: &'a Region,
+        desired: &'a Properties,
+        attempt: &'a Attempt,
+    ) -> BoxFuture<'a, Result<String, Failure>> {
         async move {
             let mut tags = Self::tags(desired);
             if R::TAGGING != Tagging::None {
@@ -196,15 +213,24 @@ impl<R: Resource> Driver for Typed<R> {
         .boxed()
     }
 
-    fn sync<'a>(&'a self, region: &'a Region, live: &'a Live, desired: &'a Properties, changes: &'a [Change]) -> BoxFuture<'a, Result<Synced, Failure>> {
+    fn sync<'a>(
+        &'a self,
+        region: &'a Region,
+        live: &'a Live,
+        desired: &'a Properties,
+        changes: &'a [Change],
+    ) -> BoxFuture<'a, Result<Synced, Failure>> {
         async move {
             let cx = self.context.at(region);
-            let (tags, others): (Vec<Change>, Vec<Change>) = changes.iter().cloned().partition(|change| change.property.starts_with("tags."));
+            let (tags, others): (Vec<Change>, Vec<Change>) =
+                changes.iter().cloned().partition(|change| change.property.starts_with("tags."));
             let mut synced = Synced::default();
             if !tags.is_empty() {
                 match R::TAGGING.apply(&cx, live, &Self::tags(desired)).await {
                     Err(failure) if failure.class == Class::Unsupported => {
-                        synced.unsupported.extend(tags.into_iter().map(|change| (change.property, failure.to_string())));
+                        synced
+                            .unsupported
+                            .extend(tags.into_iter().map(|change| (change.property, failure.to_string())));
                     }
                     answer => answer?,
                 }
@@ -274,14 +300,25 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// When its address is taken, or one of its references leads to another graph.
-    pub fn add<R: Resource>(&mut self, role: Role, name: &str, region: &str, resource: &R) -> Result<Handle<R>, GraphError> {
+    pub fn add<R: Resource>(
+        &mut self,
+        role: Role,
+        name: &str,
+        region: &str,
+        resource: &R,
+    ) -> Result<Handle<R>, GraphError> {
         let address = Address::new(role, R::TRAITS.kind, name);
         let mut desired = to_map(resource);
         if R::TAGGING != Tagging::None {
             let tags = self.registry.scope().tags(&address);
             desired.insert(TAGS.to_owned(), tags.into_iter().map(|(key, value)| (key, Value::String(value))).collect());
         }
-        self.graph.add(Node { address: address.clone(), region: region.into(), driver: self.registry.typed::<R>(), desired })?;
+        self.graph.add(Node {
+            address: address.clone(),
+            region: region.into(),
+            driver: self.registry.typed::<R>(),
+            desired,
+        })?;
         Ok(Handle { address, kind: PhantomData })
     }
 

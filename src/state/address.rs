@@ -50,11 +50,7 @@ impl Address {
     /// Makes an address from its three parts.
     #[must_use]
     pub fn new(role: Role, kind: &str, name: &str) -> Self {
-        Self {
-            role,
-            kind: kind.into(),
-            name: name.into(),
-        }
+        Self { role, kind: kind.into(), name: name.into() }
     }
 
     /// The first part.
@@ -93,7 +89,9 @@ impl fmt::Debug for Address {
 
 /// A text that is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an address: write <role>/<type>/<name>, e.g. primary/subnet/private-a (roles: primary, secondary, global)")]
+#[error(
+    "`{0}` is not an address: write <role>/<type>/<name>, e.g. primary/subnet/private-a (roles: primary, secondary, global)"
+)]
 pub struct InvalidAddress(String);
 
 impl FromStr for Address {
@@ -102,8 +100,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidAddress(text.chars().take(120).collect());
         let mut parts = text.split('/');
-        let (Some(role), Some(kind), Some(name), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(role), Some(kind), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(invalid());
         };
@@ -113,14 +110,9 @@ impl FromStr for Address {
             "global" => Role::Global,
             _ => return Err(invalid()),
         };
-        let plain = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        if plain(kind) && plain(name) {
-            Ok(Self::new(role, kind, name))
-        } else {
-            Err(invalid())
-        }
+        let plain =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if plain(kind) && plain(name) { Ok(Self::new(role, kind, name)) } else { Err(invalid()) }
     }
 }
 
@@ -150,7 +142,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "primary", "primary/subnet", "tertiary/subnet/a", "primary//a", "primary/a/b/c", "primary/a b/c"] {
+        for text in
+            ["", "primary", "primary/subnet", "tertiary/subnet/a", "primary//a", "primary/a/b/c", "primary/a b/c"]
+        {
             let refusal = text.parse::<Address>().expect_err(text);
             assert!(refusal.to_string().contains("<role>/<type>/<name>"));
         }

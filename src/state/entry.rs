@@ -136,16 +136,14 @@ pub fn check_transition(address: &Address, from: Option<&Entry>, to: Option<&Ent
         (Some(Status::Deleting { .. }), Some(Status::Creating { .. } | Status::Updating { .. })) => false,
         _ => true,
     };
-    let identified = to.is_none_or(|e| e.id.is_some() || matches!(e.status, Status::Creating { .. }) || from.is_some_and(|f| f.id.is_none()));
+    let identified = to.is_none_or(|e| {
+        e.id.is_some() || matches!(e.status, Status::Creating { .. }) || from.is_some_and(|f| f.id.is_none())
+    });
     if allowed && identified {
         return Ok(());
     }
     let word = |entry: Option<&Entry>| entry.map_or("absent", |e| e.status.as_str());
-    Err(InvalidTransition {
-        address: address.clone(),
-        from: word(from),
-        to: word(to),
-    })
+    Err(InvalidTransition { address: address.clone(), from: word(from), to: word(to) })
 }
 
 #[cfg(test)]
@@ -191,7 +189,12 @@ mod tests {
         for (from, to) in steps {
             assert_eq!(check_transition(&at, from, to), Ok(()));
         }
-        for (from, to) in [(None, Some(&updating)), (None, Some(&deleting)), (Some(&deleting), Some(&creating)), (Some(&creating), Some(&updating))] {
+        for (from, to) in [
+            (None, Some(&updating)),
+            (None, Some(&deleting)),
+            (Some(&deleting), Some(&creating)),
+            (Some(&creating), Some(&updating)),
+        ] {
             assert!(check_transition(&at, from, to).is_err());
         }
         let nameless = Entry { id: None, ..ready };

@@ -91,11 +91,15 @@ pub enum StateError {
     Transition(#[from] InvalidTransition),
     /// The thread that writes the journal died.
     #[error("a defect of drctl while writing the journal: {0}")]
-    #[diagnostic(help("What was under way is on record as an open intent. Run the same command again, and report this."))]
+    #[diagnostic(help(
+        "What was under way is on record as an open intent. Run the same command again, and report this."
+    ))]
     Defect(String),
     /// An earlier write failed; nothing more is written in this run.
     #[error("{} could not be written to earlier in this run", path.display())]
-    #[diagnostic(help("Make room or restore access, then run the same command again: open intents are resolved first."))]
+    #[diagnostic(help(
+        "Make room or restore access, then run the same command again: open intents are resolved first."
+    ))]
     Broken {
         /// The journal.
         path: PathBuf,

@@ -59,10 +59,7 @@ fn encode<T: Serialize>(payload: &T, into: &mut Vec<u8>) -> serde_json::Result<(
 fn payload(line: &[u8]) -> Result<&[u8], &'static str> {
     let rest = line.strip_prefix(PREFIX).ok_or("it does not begin as a journal line does")?;
     let (crc, rest) = rest.split_at_checked(8).ok_or("it is cut off")?;
-    let payload = rest
-        .strip_prefix(MIDDLE)
-        .and_then(|rest| rest.strip_suffix(b"}"))
-        .ok_or("it is cut off")?;
+    let payload = rest.strip_prefix(MIDDLE).and_then(|rest| rest.strip_suffix(b"}")).ok_or("it is cut off")?;
     if format!("{:08x}", crc32fast::hash(payload)).as_bytes() == crc {
         Ok(payload)
     } else {
@@ -202,7 +199,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("j");
         let mut journal = Journal::create(&path, &header()).expect("created");
-        journal.append(&names.iter().map(|n| gone(n)).collect::<Vec<_>>().iter().collect::<Vec<_>>()).expect("appended");
+        journal
+            .append(&names.iter().map(|n| gone(n)).collect::<Vec<_>>().iter().collect::<Vec<_>>())
+            .expect("appended");
         std::fs::read(&path).expect("read")
     }
 

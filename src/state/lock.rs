@@ -25,7 +25,8 @@ pub struct Holder {
 
 impl Holder {
     fn this_process(command: &str) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+        let host =
+            std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
         Self {
             pid: std::process::id(),
             host: host.map_or_else(|_| "this machine".to_owned(), |h| h.trim().to_owned()),
@@ -77,11 +78,15 @@ impl Lock {
                     Err(_) => None,
                 };
                 let unknown = || Holder { pid: 0, host: String::new(), command: String::new(), since: None };
-                return Err(StateError::Locked { path: path.to_owned(), holder: Box::new(holder.unwrap_or_else(unknown)) });
+                return Err(StateError::Locked {
+                    path: path.to_owned(),
+                    holder: Box::new(holder.unwrap_or_else(unknown)),
+                });
             }
             Err(TryLockError::Error(e)) => return Err(StateError::io("lock", path, e)),
         }
-        let note = serde_json::to_string(&Holder::this_process(command)).map_err(|e| StateError::io("write the lock", path, e.into()))?;
+        let note = serde_json::to_string(&Holder::this_process(command))
+            .map_err(|e| StateError::io("write the lock", path, e.into()))?;
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(note.as_bytes()))

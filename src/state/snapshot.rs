@@ -117,7 +117,11 @@ impl Snapshot {
         }
         let gate: Gate = serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
         if gate.format > FORMAT {
-            let written_by = if gate.tool_version.is_empty() { "unknown".to_owned() } else { format!("drctl {}", gate.tool_version) };
+            let written_by = if gate.tool_version.is_empty() {
+                "unknown".to_owned()
+            } else {
+                format!("drctl {}", gate.tool_version)
+            };
             return Err(StateError::Newer { path: path.to_owned(), found: gate.format, written_by });
         }
         if gate.format == 0 {

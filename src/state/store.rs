@@ -138,9 +138,12 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
     ];
     match pairs.into_iter().find(|(_, recorded, expected)| recorded != expected) {
         None => Ok(()),
-        Some((what, recorded, expected)) => {
-            Err(StateError::Foreign { path: path.to_owned(), what, recorded: recorded.clone(), expected: expected.clone() })
-        }
+        Some((what, recorded, expected)) => Err(StateError::Foreign {
+            path: path.to_owned(),
+            what,
+            recorded: recorded.clone(),
+            expected: expected.clone(),
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Failures, told so that a tired operator can act on them; the same one is told once, however many resources it hit.
 
-use super::text::{clean, columns, list, plural, wrap};
 use super::Style;
+use super::text::{clean, columns, list, plural, wrap};
 use crate::engine::Failure;
 use crate::state::Address;
 
@@ -41,7 +41,9 @@ pub(super) fn lines(failure: &Failure, style: &Style, indent: usize) -> Vec<Stri
     told.push_str(&clean(&failure.message));
     lines.extend(hanging("", &told, style.width(), indent));
     if let Some(id) = &failure.request_id {
-        lines.extend(hanging("", &format!("request id {}", clean(id)), style.width(), indent).iter().map(|line| style.dim(line)));
+        lines.extend(
+            hanging("", &format!("request id {}", clean(id)), style.width(), indent).iter().map(|line| style.dim(line)),
+        );
     }
     if let Some(help) = &failure.help {
         lines.extend(help_lines(help, style, indent));
@@ -68,7 +70,11 @@ pub(super) fn hanging(label: &str, text: &str, width: usize, indent: usize) -> V
         .into_iter()
         .enumerate()
         .map(|(number, line)| {
-            if number == 0 { format!("{}{label}{line}", " ".repeat(indent)) } else { format!("{}{line}", " ".repeat(deep)) }
+            if number == 0 {
+                format!("{}{label}{line}", " ".repeat(indent))
+            } else {
+                format!("{}{line}", " ".repeat(deep))
+            }
         })
         .collect()
 }

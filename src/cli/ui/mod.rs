@@ -238,9 +238,15 @@ mod tests {
 
     #[test]
     fn groups_keep_the_order_in_which_they_came() {
-        let items = [(Role::Primary, "us-east-1"), (Role::Global, "us-east-1"), (Role::Primary, "us-east-1"), (Role::Global, "us-east-2")];
+        let items = [
+            (Role::Primary, "us-east-1"),
+            (Role::Global, "us-east-1"),
+            (Role::Primary, "us-east-1"),
+            (Role::Global, "us-east-2"),
+        ];
         let groups = by_role(items, |(role, region)| (*role, (*region).to_owned()));
-        let seen: Vec<_> = groups.iter().map(|((role, region), members)| (heading(*role, region), members.len())).collect();
+        let seen: Vec<_> =
+            groups.iter().map(|((role, region), members)| (heading(*role, region), members.len())).collect();
         assert_eq!(seen, [("primary · us-east-1".to_owned(), 2), ("global".to_owned(), 2)]);
     }
 }

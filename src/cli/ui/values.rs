@@ -34,9 +34,11 @@ pub(super) fn brief(value: &Value, role: Role) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Array(items) => {
             let told: Vec<String> = items.iter().filter_map(|item| brief(item, role)).collect();
+            if told.len() < items.len() {
+                return None;
+            }
             match told.as_slice() {
                 [] => None,
-                _ if told.len() < items.len() => None,
                 [one] => Some(one.clone()),
                 [one, two] => Some(format!("{one}, {two}")),
                 [one, two, rest @ ..] => Some(format!("{one}, {two} +{}", rest.len())),
@@ -52,10 +54,13 @@ pub(super) fn inline(value: &Value, role: Role) -> String {
         return format!("→ {target}");
     }
     match value {
-        Value::Array(items) => format!("[{}]", items.iter().map(|item| inline(item, role)).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(|item| inline(item, role)).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(map) if map.is_empty() => "{}".to_owned(),
         Value::Object(map) => {
-            let fields: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", clean(key), inline(value, role))).collect();
+            let fields: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}: {}", clean(key), inline(value, role))).collect();
             format!("{{ {} }}", fields.join(", "))
         }
         Value::String(text) => quoted(text),
@@ -95,12 +100,11 @@ pub(super) fn full(name: &str, value: &Value, role: Role, style: &Style, indent:
 pub(super) fn difference(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<String> {
     let mut lines = differing(change, role, style, indent);
     if let Some(why) = change.forces_replacement {
-        let note = format!("# forces replacement: {why}");
-        match lines.as_mut_slice() {
-            [only] if columns(only) + 2 + columns(&note) <= style.width() => {
-                *only = format!("{only}  {}", style.red(&note));
-            }
-            _ => lines.extend(hanging("# ", &note[2..], style.width(), indent + 4).iter().map(|line| style.red(line))),
+        let note = format!("forces replacement: {why}");
+        if lines.len() == 1 && columns(&lines[0]) + 4 + columns(&note) <= style.width() {
+            lines[0] = format!("{}  {}", lines[0], style.red(&format!("# {note}")));
+        } else {
+            lines.extend(hanging("# ", &note, style.width(), indent + 4).iter().map(|line| style.red(line)));
         }
     }
     lines
@@ -170,7 +174,9 @@ fn side(value: &Value, role: Role) -> String {
 fn document(value: &Value) -> Option<Vec<String>> {
     let mut value = match value {
         Value::Object(_) | Value::Array(_) => value.clone(),
-        Value::String(text) => serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())?,
+        Value::String(text) => {
+            serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())?
+        }
         _ => return None,
     };
     value.sort_all_objects();
@@ -216,7 +222,8 @@ fn compare(old: &[String], new: &[String]) -> Vec<(char, String)> {
         }
     }
     let differs = |position: usize| all.get(position).is_some_and(|(sign, _)| *sign != ' ');
-    let shown = |position: usize| differs(position) || differs(position + 1) || position.checked_sub(1).is_some_and(differs);
+    let shown =
+        |position: usize| differs(position) || differs(position + 1) || position.checked_sub(1).is_some_and(differs);
     (0..all.len()).filter(|position| shown(*position)).map(|position| all[position].clone()).collect()
 }
 
@@ -260,7 +267,8 @@ mod tests {
 
     #[test]
     fn lists_show_what_goes_and_what_comes() {
-        let text = told(&change("cidrs", json!(["10.0.0.0/24", "10.0.1.0/24"]), json!(["10.0.1.0/24", "10.0.2.0/24"])), 80);
+        let text =
+            told(&change("cidrs", json!(["10.0.0.0/24", "10.0.1.0/24"]), json!(["10.0.1.0/24", "10.0.2.0/24"])), 80);
         assert_eq!(text, "    ~ cidrs:\n        - \"10.0.0.0/24\"\n        + \"10.0.2.0/24\"");
         let many: Vec<u32> = (0..60).collect();
         assert!(told(&change("ports", json!([]), json!(many)), 80).ends_with("… 36 lines more"));
@@ -268,7 +276,8 @@ mod tests {
 
     #[test]
     fn policies_are_compared_line_by_line_whatever_the_order_of_their_keys() {
-        let old = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]});
+        let old =
+            json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]});
         let new = r#"{"Statement":[{"Resource":"*","Action":"kms:Decrypt","Effect":"Allow"}],"Version":"2012-10-17"}"#;
         let text = told(&change("policy", json!(old.to_string()), json!(new)), 80);
         assert!(text.contains("-       \"Action\": \"kms:*\","), "{text}");

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::{
-    FlowLog as Described, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType, UnsuccessfulItem, UnsuccessfulItemError,
+    FlowLog as Described, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType, UnsuccessfulItem,
+    UnsuccessfulItemError,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
-use crate::resources::{Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+};
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
 const FIXED: &str = "a flow log cannot be changed after its creation";
@@ -35,7 +38,13 @@ pub struct FlowLog {
 impl Resource for FlowLog {
     const TRAITS: Traits = Traits {
         kind: "flow_log",
-        immutable: &[("vpc", FIXED), ("traffic", FIXED), ("log_group", FIXED), ("role_arn", FIXED), ("aggregation_seconds", FIXED)],
+        immutable: &[
+            ("vpc", FIXED),
+            ("traffic", FIXED),
+            ("log_group", FIXED),
+            ("role_arn", FIXED),
+            ("aggregation_seconds", FIXED),
+        ],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(1),
         idempotent_create: true,
@@ -49,7 +58,12 @@ impl Resource for FlowLog {
         let ec2 = &cx.clients().ec2;
         let logs = cx
             .read("ec2", "DescribeFlowLogs", || {
-                ec2.describe_flow_logs().set_filter(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_flow_logs()
+                    .set_filter(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let all = logs.iter().map(|log| from_described(cx, log));
@@ -94,7 +108,12 @@ impl Resource for FlowLog {
 }
 
 /// The refusal within an answer of status 200: EC2's calls on lists answer item by item. One item was asked for.
-pub(super) fn unsuccessful(cx: &Context, operation: &str, items: &[UnsuccessfulItem], request: Option<&str>) -> Result<(), Failure> {
+pub(super) fn unsuccessful(
+    cx: &Context,
+    operation: &str,
+    items: &[UnsuccessfulItem],
+    request: Option<&str>,
+) -> Result<(), Failure> {
     let Some(item) = items.first() else { return Ok(()) };
     let code = item.error().and_then(UnsuccessfulItemError::code);
     let message = item.error().and_then(UnsuccessfulItemError::message).unwrap_or("refused without a message");
@@ -127,8 +146,11 @@ fn from_described(cx: &Context, log: &Described) -> Live {
         after: Vec::new(),
     };
     // Its only status is ACTIVE. Whether records arrive is told minutes later, and is no matter of its creation.
-    let mut found =
-        live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(log.tags.as_deref()))).with_arn(arn(cx, "vpc-flow-log", id));
+    let mut found = live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(log.tags.as_deref()))).with_arn(arn(
+        cx,
+        "vpc-flow-log",
+        id,
+    ));
     // MiniStack keeps neither. What is not known does not differ.
     if log.deliver_logs_permission_arn().is_none() {
         found.properties.remove("role_arn");

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed,
+    live,
 };
 
 /// An internet gateway.
@@ -35,7 +36,12 @@ impl Resource for InternetGateway {
         let ec2 = &cx.clients().ec2;
         let gateways = cx
             .read("ec2", "DescribeInternetGateways", || {
-                ec2.describe_internet_gateways().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_internet_gateways()
+                    .set_filters(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let all = gateways.iter().map(|gateway| from_described(cx, gateway));
@@ -44,8 +50,11 @@ impl Resource for InternetGateway {
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
-        let answer =
-            cx.read("ec2", "DescribeInternetGateways", || ec2.describe_internet_gateways().internet_gateway_ids(id).send()).await?;
+        let answer = cx
+            .read("ec2", "DescribeInternetGateways", || {
+                ec2.describe_internet_gateways().internet_gateway_ids(id).send()
+            })
+            .await?;
         Ok(answer.internet_gateways().first().map(|gateway| from_described(cx, gateway)))
     }
 
@@ -63,7 +72,13 @@ impl Resource for InternetGateway {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if changed(changes, "vpc") {
             detach(cx, live).await?;
-            let call = cx.clients().ec2.attach_internet_gateway().internet_gateway_id(&live.id).vpc_id(self.vpc.value()).send();
+            let call = cx
+                .clients()
+                .ec2
+                .attach_internet_gateway()
+                .internet_gateway_id(&live.id)
+                .vpc_id(self.vpc.value())
+                .send();
             match cx.mutate("ec2", "AttachInternetGateway", call).await {
                 // Resource.AlreadyAssociated: an earlier answer was lost, or `live` is behind. The engine reads again.
                 Err(failure) if failure.class == Class::Exists => {}
@@ -102,9 +117,15 @@ fn from_described(cx: &Context, gateway: &Described) -> Live {
     // Attached is `available` here, which the SDK's enum does not list.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InternetGatewayAttachment.html
     let phase = match attachment.and_then(InternetGatewayAttachment::state) {
-        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Pending(state.as_str().to_owned()),
+        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => {
+            Phase::Pending(state.as_str().to_owned())
+        }
         _ => Phase::Ready,
     };
     let properties = InternetGateway { vpc: Ref::known(vpc) };
-    live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(cx, "internet-gateway", id))
+    live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
+        cx,
+        "internet-gateway",
+        id,
+    ))
 }

@@ -35,7 +35,10 @@ use crate::aws::{ENVIRONMENT, STACK, TagMap};
 
 /// Filters for what carries this stack's tags.
 fn ours(cx: &Context) -> Option<Vec<Filter>> {
-    Some(vec![filter(&format!("tag:{STACK}"), &cx.scope.stack), filter(&format!("tag:{ENVIRONMENT}"), &cx.scope.environment)])
+    Some(vec![
+        filter(&format!("tag:{STACK}"), &cx.scope.stack),
+        filter(&format!("tag:{ENVIRONMENT}"), &cx.scope.environment),
+    ])
 }
 
 fn filter(name: &str, value: &str) -> Filter {

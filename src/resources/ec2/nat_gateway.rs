@@ -6,7 +6,9 @@ use aws_sdk_ec2::types::{NatGateway as Described, NatGatewayAddress, NatGatewayS
 use serde::{Deserialize, Serialize};
 
 use super::{Eip, Subnet, arn, ours, specification, tag_map};
-use crate::resources::{Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+};
 
 /// A public NAT gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +42,12 @@ impl Resource for NatGateway {
         let ec2 = &cx.clients().ec2;
         let gateways = cx
             .read("ec2", "DescribeNatGateways", || {
-                ec2.describe_nat_gateways().set_filter(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_nat_gateways()
+                    .set_filter(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let all = gateways.iter().filter_map(|gateway| from_described(cx, gateway));
@@ -49,7 +56,8 @@ impl Resource for NatGateway {
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
-        let answer = cx.read("ec2", "DescribeNatGateways", || ec2.describe_nat_gateways().nat_gateway_ids(id).send()).await?;
+        let answer =
+            cx.read("ec2", "DescribeNatGateways", || ec2.describe_nat_gateways().nat_gateway_ids(id).send()).await?;
         Ok(answer.nat_gateways().first().and_then(|gateway| from_described(cx, gateway)))
     }
 
@@ -98,7 +106,11 @@ fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
         allocation: Ref::known(allocation.unwrap_or_default()),
         after: Vec::new(),
     };
-    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(cx, "natgateway", id));
+    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
+        cx,
+        "natgateway",
+        id,
+    ));
     // A gateway that failed or is on its way may tell no address; MiniStack never does. What is not known does not differ.
     if allocation.is_none() {
         found.properties.remove("allocation");

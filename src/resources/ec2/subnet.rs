@@ -7,7 +7,9 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
-use crate::resources::{Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+};
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +45,12 @@ impl Resource for Subnet {
         let ec2 = &cx.clients().ec2;
         let subnets = cx
             .read("ec2", "DescribeSubnets", || {
-                ec2.describe_subnets().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_subnets()
+                    .set_filters(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let all = subnets.iter().map(|subnet| from_described(cx, subnet));
@@ -73,7 +80,8 @@ impl Resource for Subnet {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if changed(changes, "map_public_ip") {
             let on = AttributeBooleanValue::builder().value(self.map_public_ip).build();
-            let call = cx.clients().ec2.modify_subnet_attribute().subnet_id(&live.id).map_public_ip_on_launch(on).send();
+            let call =
+                cx.clients().ec2.modify_subnet_attribute().subnet_id(&live.id).map_public_ip_on_launch(on).send();
             cx.mutate("ec2", "ModifySubnetAttribute", call).await?;
         }
         Ok(Synced::default())
@@ -96,8 +104,12 @@ fn from_described(cx: &Context, subnet: &Described) -> Live {
     };
     let phase = match subnet.state() {
         None | Some(SubnetState::Available) => Phase::Ready,
-        Some(state @ (SubnetState::Failed | SubnetState::FailedInsufficientCapacity)) => Phase::Failed(state.as_str().to_owned()),
+        Some(state @ (SubnetState::Failed | SubnetState::FailedInsufficientCapacity)) => {
+            Phase::Failed(state.as_str().to_owned())
+        }
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    live(&cx.scope, id, phase, &properties, Some(tag_map(subnet.tags.as_deref()))).with_arn(arn(cx, "subnet", id)).with_output("zone", zone)
+    live(&cx.scope, id, phase, &properties, Some(tag_map(subnet.tags.as_deref())))
+        .with_arn(arn(cx, "subnet", id))
+        .with_output("zone", zone)
 }

@@ -8,7 +8,9 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{arn, ours, specification, tag_map};
-use crate::resources::{Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live};
+use crate::resources::{
+    Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
+};
 
 /// A virtual private cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ impl Resource for Vpc {
         create: Duration::from_secs(12),
         delete: Duration::from_secs(1),
         idempotent_create: false,
-        patience: Duration::from_secs(300),
+        patience: Duration::from_mins(5),
         removable: true,
     };
     const TAGGING: Tagging = Tagging::Ec2;
@@ -36,7 +38,9 @@ impl Resource for Vpc {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let vpcs = cx
-            .read("ec2", "DescribeVpcs", || ec2.describe_vpcs().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>())
+            .read("ec2", "DescribeVpcs", || {
+                ec2.describe_vpcs().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
             .await?;
         try_join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await
     }
@@ -88,10 +92,15 @@ async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> 
     let id = vpc.vpc_id().unwrap_or_default();
     let ec2 = &cx.clients().ec2;
     let attribute = |name: VpcAttributeName| {
-        cx.read("ec2", "DescribeVpcAttribute", move || ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).send())
+        cx.read("ec2", "DescribeVpcAttribute", move || {
+            ec2.describe_vpc_attribute().vpc_id(id).attribute(name.clone()).send()
+        })
     };
-    let (support, hostnames) =
-        futures::future::try_join(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames)).await?;
+    let (support, hostnames) = futures::future::try_join(
+        attribute(VpcAttributeName::EnableDnsSupport),
+        attribute(VpcAttributeName::EnableDnsHostnames),
+    )
+    .await?;
     let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value).unwrap_or(false);
     let properties = Vpc {
         cidr: vpc.cidr_block().unwrap_or_default().parse().unwrap_or_default(),

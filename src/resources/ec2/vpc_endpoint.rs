@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::flow_log::unsuccessful;
 use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
-use crate::resources::{Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+};
 
 /// A gateway endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +27,10 @@ pub struct VpcEndpoint {
 impl Resource for VpcEndpoint {
     const TRAITS: Traits = Traits {
         kind: "vpc_endpoint",
-        immutable: &[("vpc", "an endpoint cannot be moved to another VPC"), ("service", "the service of an endpoint cannot be changed")],
+        immutable: &[
+            ("vpc", "an endpoint cannot be moved to another VPC"),
+            ("service", "the service of an endpoint cannot be changed"),
+        ],
         create: Duration::from_secs(5),
         delete: Duration::from_secs(10),
         idempotent_create: true,
@@ -38,7 +43,12 @@ impl Resource for VpcEndpoint {
         let ec2 = &cx.clients().ec2;
         let endpoints = cx
             .read("ec2", "DescribeVpcEndpoints", || {
-                ec2.describe_vpc_endpoints().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_vpc_endpoints()
+                    .set_filters(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         let all = endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint));
@@ -95,7 +105,8 @@ impl Resource for VpcEndpoint {
 
 async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> {
     let ec2 = &cx.clients().ec2;
-    let answer = cx.read("ec2", "DescribeVpcEndpoints", || ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send()).await?;
+    let answer =
+        cx.read("ec2", "DescribeVpcEndpoints", || ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send()).await?;
     Ok(answer.vpc_endpoints.unwrap_or_default().into_iter().next())
 }
 
@@ -111,17 +122,27 @@ fn from_described(cx: &Context, endpoint: &Described) -> Option<Live> {
         Some("deleting") => Phase::Deleting("deleting".to_owned()),
         Some(state @ ("failed" | "rejected" | "expired")) => {
             let error = endpoint.last_error();
-            let why = [Some(state), error.and_then(LastError::code), error.and_then(LastError::message), endpoint.failure_reason()];
+            let why = [
+                Some(state),
+                error.and_then(LastError::code),
+                error.and_then(LastError::message),
+                endpoint.failure_reason(),
+            ];
             Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
         Some(state) => Phase::Pending(state.to_owned()),
     };
-    let mut route_tables: Vec<Ref<Id<RouteTable>>> = endpoint.route_table_ids().iter().map(|id| Ref::known(id.as_str())).collect();
+    let mut route_tables: Vec<Ref<Id<RouteTable>>> =
+        endpoint.route_table_ids().iter().map(|id| Ref::known(id.as_str())).collect();
     route_tables.sort();
     let properties = VpcEndpoint {
         vpc: Ref::known(endpoint.vpc_id().unwrap_or_default()),
         service: endpoint.service_name().unwrap_or_default().to_owned(),
         route_tables,
     };
-    Some(live(&cx.scope, id, phase, &properties, Some(tag_map(endpoint.tags.as_deref()))).with_arn(arn(cx, "vpc-endpoint", id)))
+    Some(live(&cx.scope, id, phase, &properties, Some(tag_map(endpoint.tags.as_deref()))).with_arn(arn(
+        cx,
+        "vpc-endpoint",
+        id,
+    )))
 }

@@ -1,0 +1,154 @@
+//! A run for machines: one JSON object per line, the first of which says what writes them.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::engine::{Event, Events};
+
+/// The version of the lines' format: raised when a field changes its meaning or goes.
+const FORMAT: u32 = 1;
+
+/// Events as lines of JSON. A thread of its own writes, so that a slow reader holds nothing up.
+pub struct JsonEvents {
+    lines: Mutex<Option<Sender<Value>>>,
+    writing: Mutex<Option<JoinHandle<io::Result<()>>>>,
+}
+
+impl JsonEvents {
+    /// Writes the first line, which names the version of drctl and of the format.
+    ///
+    /// # Errors
+    /// When the thread that writes cannot be started.
+    pub fn new(out: Box<dyn Write + Send>) -> io::Result<Self> {
+        let (send, receive) = mpsc::channel();
+        let writing = thread::Builder::new().name("events".to_owned()).spawn(move || write(&receive, out))?;
+        let events = Self { lines: Mutex::new(Some(send)), writing: Mutex::new(Some(writing)) };
+        events.line(json!({ "event": "version", "drctl": env!("CARGO_PKG_VERSION"), "format": FORMAT }));
+        Ok(events)
+    }
+
+    /// Writes a line of its own kind, e.g. the plan or the summary; an object gets the time it is handed over.
+    pub fn line(&self, mut value: Value) {
+        if let Some(object) = value.as_object_mut() {
+            object.insert("at".to_owned(), Value::String(format!("{:.3}", Timestamp::now())));
+        }
+        if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
+            // When the thread is gone, `finish` says why.
+            drop(lines.send(value));
+        }
+    }
+
+    /// Waits until everything is written. Nothing is written after it.
+    ///
+    /// # Errors
+    /// The first error of writing, if any: a reader that went away is one.
+    pub fn finish(&self) -> io::Result<()> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writing) = writing else { return Ok(()) };
+        writing
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that writes events has died")))
+    }
+}
+
+impl Events for JsonEvents {
+    fn emit(&self, event: Event) {
+        self.line(json!(event));
+    }
+}
+
+impl Drop for JsonEvents {
+    fn drop(&mut self) {
+        // Whoever wants to know of errors has called `finish`; what was emitted is written either way.
+        drop(self.finish());
+    }
+}
+
+fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<()> {
+    for value in lines {
+        // One call per line: lines of several writers to one pipe do not mix.
+        out.write_all(format!("{value}\n").as_bytes())?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::ui::testing::{address, refused};
+    use crate::engine::Action;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no test died").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes the first line and is gone.
+    struct Leaving(bool);
+
+    impl Write for Leaving {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, true) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn failed() -> Event {
+        let took = Duration::from_millis(1500);
+        Event::Failed { address: address("primary/vpc/main"), action: Action::Create, failure: refused(), took }
+    }
+
+    #[test]
+    fn each_event_is_a_line_with_its_time() {
+        let out = Shared::default();
+        let events = JsonEvents::new(Box::new(out.clone())).expect("a thread");
+        events.emit(failed());
+        events.line(json!({ "event": "summary", "result": "failed" }));
+        events.finish().expect("written");
+        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(
+            lines.iter().map(|line| line["event"].as_str()).collect::<Vec<_>>(),
+            [Some("version"), Some("failed"), Some("summary")]
+        );
+        assert_eq!((&lines[0]["format"], &lines[0]["drctl"]), (&json!(1), &json!(env!("CARGO_PKG_VERSION"))));
+        assert_eq!((&lines[1]["address"], &lines[1]["seconds"]), (&json!("primary/vpc/main"), &json!(1.5)));
+        assert_eq!(lines[1]["failure"]["code"], json!("VpcLimitExceeded"));
+        for line in &lines {
+            let at = line["at"].as_str().expect("a time");
+            assert!(at.parse::<Timestamp>().is_ok() && at.ends_with('Z'), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_stops_nothing_and_is_remembered() {
+        let events = JsonEvents::new(Box::new(Leaving(false))).expect("a thread");
+        for _ in 0..3 {
+            events.emit(failed());
+        }
+        assert_eq!(events.finish().expect_err("gone").kind(), io::ErrorKind::BrokenPipe);
+        events.emit(failed());
+        assert!(events.finish().is_ok());
+    }
+}

@@ -1,0 +1,377 @@
+//! The plan as text, in Terraform's symbols, and as JSON.
+
+use serde_json::{Value, json};
+
+use super::failures::{self, hanging};
+use super::text::{clean, columns, fit, list, pad, plural};
+use super::values::{brief, difference, full};
+use super::{Style, by_role, heading, joined, symbol};
+use crate::engine::{Action, Item, Plan, TAGS};
+use crate::state::Role;
+
+/// Properties that tell most about a resource at first sight, most telling first.
+const TELLING: &[&str] = &[
+    "cidr",
+    "cidrs",
+    "name",
+    "alias",
+    "service",
+    "service_name",
+    "availability_zone",
+    "zone",
+    "az",
+    "destination",
+    "destination_cidr",
+    "engine",
+    "engine_version",
+    "class",
+    "instance_class",
+    "runtime",
+    "retention_days",
+    "protocol",
+    "port",
+    "domain",
+];
+/// Addresses are aligned up to this many columns; the few that are longer push their properties to the right.
+const ALIGNED: usize = 44;
+/// Where an item's properties begin.
+const INDENT: usize = 8;
+
+/// What a plan is shown with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanContext {
+    /// The stack and its environment, e.g. `payment-dr-dev`.
+    pub title: String,
+    /// The AWS account.
+    pub account: String,
+    /// The primary Region.
+    pub primary: String,
+    /// The secondary Region.
+    pub secondary: String,
+    /// The endpoint that stands for AWS, when it is not AWS.
+    pub endpoint: Option<String>,
+    /// Whether creations are shown with all their properties.
+    pub verbose: bool,
+}
+
+impl PlanContext {
+    /// Which stack, where: one line, and another one for an endpoint that is not AWS.
+    #[must_use]
+    pub fn header(&self, style: &Style) -> Vec<String> {
+        let Self { account, primary, secondary, .. } = self;
+        let title = clean(&self.title);
+        let place = format!(" · account {account} · primary {primary}, secondary {secondary}");
+        let mut lines = if columns(&title) + columns(&place) <= style.width() {
+            vec![format!("{}{}", style.bold(&title), style.dim(&place))]
+        } else {
+            let place = [format!("account {account}"), format!("primary {primary}, secondary {secondary}")];
+            std::iter::once(style.bold(&title))
+                .chain(place.iter().map(|line| style.dim(&format!("  {line}"))))
+                .collect()
+        };
+        if let Some(endpoint) = &self.endpoint {
+            lines.push(style.yellow(&format!("  endpoint {}, not AWS", clean(endpoint))));
+        }
+        lines
+    }
+
+    /// The same for machines, as the beginning of an object.
+    pub(super) fn to_json(&self, summary: &Value) -> Value {
+        json!({
+            "version": 1,
+            "title": self.title,
+            "account": self.account,
+            "regions": { "primary": self.primary, "secondary": self.secondary },
+            "endpoint": self.endpoint,
+            "summary": summary,
+        })
+    }
+}
+
+/// The plan for people.
+#[must_use]
+pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
+    let mut lines = context.header(style);
+    let changing = |item: &&Item| !matches!(item.action, Action::None | Action::Unknown);
+    let items: Vec<&Item> = plan.items.iter().filter(changing).collect();
+    if !items.is_empty() {
+        lines.push(String::new());
+        lines.push(legend(&items, style));
+    }
+    for ((role, region), members) in by_role(items, |item| (item.address.role(), item.region.clone())) {
+        lines.push(String::new());
+        lines.push(style.bold(&heading(role, &region)));
+        let aligned =
+            members.iter().map(|item| columns(&item.address.to_string())).max().unwrap_or_default().min(ALIGNED);
+        for item in members {
+            lines.extend(resource(item, role, aligned, context.verbose, style));
+        }
+    }
+    lines.extend(left_alone(plan, style));
+    lines.extend(unknown(plan, style));
+    lines.push(String::new());
+    lines.push(style.bold(&summary(plan)));
+    joined(&lines)
+}
+
+/// The plan for machines.
+#[must_use]
+pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
+    let mut value = context.to_json(&json!(plan.counts()));
+    let changes: Vec<Value> =
+        plan.items.iter().filter(|item| item.action != Action::None).map(|item| json!(item)).collect();
+    value["changes"] = Value::Array(changes);
+    value
+}
+
+/// Terraform's summary line, or that there is nothing to do.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let counts = plan.counts();
+    let unknown =
+        if counts.unknown > 0 { format!(" {} could not be looked at.", counts.unknown) } else { String::new() };
+    if plan.is_empty() {
+        let scope = if counts.unknown > 0 {
+            "No changes where it could be looked at."
+        } else {
+            "No changes. AWS matches the configuration."
+        };
+        return format!("{scope}{unknown}");
+    }
+    let record = if counts.record > 0 { format!(" {} to record.", counts.record) } else { String::new() };
+    format!("Plan: {} to add, {} to change, {} to destroy.{record}{unknown}", counts.add, counts.change, counts.destroy)
+}
+
+fn legend(items: &[&Item], style: &Style) -> String {
+    let meanings = [
+        (Action::Create, "create"),
+        (Action::Update, "update in place"),
+        (Action::Replace, "delete and create anew"),
+        (Action::Delete, "delete"),
+        (Action::Record, "only record"),
+    ];
+    let used = meanings.iter().filter(|(action, _)| items.iter().any(|item| item.action == *action));
+    let told: Vec<String> =
+        used.map(|(action, meaning)| format!("{} {meaning}", style.action(*action, symbol(*action)))).collect();
+    told.join("   ")
+}
+
+fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Style) -> Vec<String> {
+    let address = item.address.to_string();
+    let head = format!("{} {address}", style.action(item.action, &format!("{:>5}", symbol(item.action))));
+    let mut lines = match item.action {
+        Action::Create if !verbose => {
+            let room = style.width().saturating_sub(8 + aligned.max(columns(&address)));
+            let told = telling(item, role, room);
+            let mut lines = vec![format!("{}  {}", pad(&head, 6 + aligned), style.dim(&told))];
+            lines.extend(reason(item, style));
+            lines
+        }
+        _ => headed(&head, item, style),
+    };
+    match item.action {
+        Action::Create if verbose => {
+            for change in &item.changes {
+                lines.extend(full(&change.property, &change.new, role, style, INDENT));
+            }
+        }
+        Action::Update | Action::Replace => {
+            for change in &item.changes {
+                lines.extend(difference(change, role, style, INDENT));
+            }
+        }
+        _ => {}
+    }
+    for (property, answer) in &item.unsupported {
+        let told = format!("{} — {}", clean(property), clean(answer));
+        lines.extend(hanging("unsupported here: ", &told, style.width(), INDENT).iter().map(|line| style.yellow(line)));
+    }
+    lines
+}
+
+/// Symbol, address and id, and why behind them, or beneath where it is long.
+fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
+    let id = item.id.as_deref().map(clean).filter(|id| columns(head) + 2 + columns(id) <= style.width());
+    let head = id.map_or_else(|| head.to_owned(), |id| format!("{head}  {}", style.dim(&id)));
+    // A property that forces the replacement says why on its own line.
+    let said = item.changes.iter().any(|change| change.forces_replacement.is_some());
+    let Some(why) = item.reason.as_deref().filter(|_| !said) else { return vec![head] };
+    let note = format!("# {}", clean(why));
+    if columns(&head) + 2 + columns(&note) <= style.width() {
+        return vec![format!("{head}  {}", style.dim(&note))];
+    }
+    let mut lines = vec![head];
+    lines.extend(reason(item, style));
+    lines
+}
+
+fn reason(item: &Item, style: &Style) -> Vec<String> {
+    let why = item.reason.as_deref().map(clean).unwrap_or_default();
+    hanging("# ", &why, style.width(), INDENT).iter().map(|line| style.dim(line)).collect()
+}
+
+/// The one to three properties that tell most: known names first, then what it hangs on, then other plain values.
+fn telling(item: &Item, role: Role, room: usize) -> String {
+    let rank = |name: &str, told: &str| {
+        let known = TELLING.iter().position(|telling| *telling == name);
+        known.unwrap_or(if told.starts_with('→') { TELLING.len() } else { TELLING.len() + 1 })
+    };
+    let mut candidates: Vec<(usize, &str, String)> = item
+        .changes
+        .iter()
+        .filter(|change| change.property != TAGS)
+        .filter_map(|change| {
+            brief(&change.new, role).map(|told| (rank(&change.property, &told), change.property.as_str(), told))
+        })
+        .collect();
+    candidates.sort_by_key(|(rank, _, _)| *rank);
+    let mut text = String::new();
+    for (_, name, told) in candidates.into_iter().take(3) {
+        // The arrow says by itself what it points to.
+        let part = if told.starts_with('→') { told } else { format!("{} {told}", clean(name)) };
+        if text.is_empty() {
+            text = fit(&part, room);
+        } else if columns(&text) + 3 + columns(&part) <= room {
+            text.push_str(" · ");
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// Properties that are left alone on resources that do not change: one line, so that they are not forgotten.
+fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
+    let unchanged = plan.items.iter().filter(|item| item.action == Action::None);
+    let names: Vec<String> = unchanged
+        .flat_map(|item| item.unsupported.keys().map(|property| format!("{}.{}", item.address, clean(property))))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let count = if names.len() == 1 { "1 property is".to_owned() } else { format!("{} properties are", names.len()) };
+    let mut lines =
+        vec![String::new(), style.yellow(&format!("{count} unknown to this endpoint, and neither set nor compared:"))];
+    lines.push(style.dim(&format!("  {}", list(&names, style.width().saturating_sub(2)))));
+    lines
+}
+
+/// What could not be looked at, and why.
+pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
+    let groups = failures::shared(plan.unknown().map(|(item, failure)| (&item.address, failure)));
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let count: usize = groups.iter().map(|shared| shared.hit.len()).sum();
+    let mut lines = vec![String::new(), style.bold(&format!("{} could not be looked at", plural(count, "resource")))];
+    for shared in groups {
+        lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&shared.hit, style, 6)));
+        lines.extend(failures::lines(shared.failure, style, INDENT));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::testing::{assert_fits, change, context, creation, item, plan, refused};
+    use crate::engine::Change;
+
+    fn example() -> Plan {
+        let vpc = json!({"$ref": "primary/vpc/main", "output": "id", "need": "exists"});
+        let tags =
+            json!({"drctl:stack": "payment-dr", "drctl:environment": "dev", "drctl:node": "primary/subnet/public-a"});
+        let cidr = Change {
+            forces_replacement: Some("a subnet keeps its range"),
+            ..change("cidr", json!("10.0.9.0/24"), json!("10.0.1.0/24"))
+        };
+        let drifted = Item {
+            changes: vec![change("dns_support", json!(false), json!(true))],
+            ..item("primary/vpc/main", Action::Update)
+        };
+        let replaced = Item {
+            changes: vec![cidr],
+            reason: Some("cidr: a subnet keeps its range".to_owned()),
+            ..item("primary/subnet/private-b", Action::Replace)
+        };
+        let mut unlooked = item("secondary/vpc/main", Action::Unknown);
+        unlooked.failure = Some(refused());
+        let mut flow = creation("primary/flow_log/vpc", json!({"traffic": "ALL"}));
+        flow.unsupported.insert("aggregation".to_owned(), "InvalidParameter".to_owned());
+        let recorded = Item {
+            reason: Some("it is in AWS, and the state does not know it".to_owned()),
+            ..item("global/vpc_peering/main", Action::Record)
+        };
+        plan(vec![
+            drifted,
+            creation(
+                "primary/subnet/public-a",
+                json!({"vpc": vpc, "cidr": "10.0.0.0/24", "zone": "use1-az1", "tags": tags}),
+            ),
+            replaced,
+            flow,
+            recorded,
+            unlooked,
+            item("primary/eip/nat-a", Action::None),
+            item("primary/eip/nat-old", Action::Delete),
+        ])
+    }
+
+    #[test]
+    fn a_plan_reads_like_terraforms_and_fits() {
+        for width in [80, 140] {
+            let text = render(&example(), &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            for line in [
+                "primary · us-east-1",
+                "global",
+                "    + primary/subnet/public-a   cidr 10.0.0.0/24 · zone use1-az1 · → vpc/main",
+                "    ~ primary/vpc/main  vpc-0abc",
+                "        ~ dns_support: false → true",
+                "  -/+ primary/subnet/private-b  subnet-0abc",
+                "    - primary/eip/nat-old  eip-0abc",
+                "        unsupported here: aggregation — InvalidParameter",
+                "1 resource could not be looked at",
+                "    ? 1 resource (secondary/vpc/main)",
+                "        request id 4f6e-11",
+                "Plan: 3 to add, 1 to change, 2 to destroy. 1 to record. 1 could not be looked at.",
+            ] {
+                assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
+            }
+            assert!(text.contains("# forces replacement: a subnet keeps its range"), "{text}");
+            assert!(text.contains("= global/vpc_peering/main"), "{text}");
+            assert!(!text.contains("drctl:stack") && !text.contains("nat-a\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_is_shown_when_asked_for() {
+        let text = render(&example(), &context(true), &Style::plain(80));
+        assert_fits(&text, 80);
+        for line in [
+            "        vpc = → vpc/main",
+            "        cidr = \"10.0.0.0/24\"",
+            "        tags = {",
+            "            drctl:stack = \"payment-dr\"",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_do_is_said_only_of_what_was_seen() {
+        let context = context(false);
+        let same = plan(vec![item("primary/vpc/main", Action::None)]);
+        assert!(render(&same, &context, &Style::plain(80)).ends_with("\nNo changes. AWS matches the configuration.\n"));
+        let unlooked = Item { failure: Some(refused()), ..item("primary/vpc/main", Action::Unknown) };
+        assert_eq!(summary(&plan(vec![unlooked])), "No changes where it could be looked at. 1 could not be looked at.");
+    }
+
+    #[test]
+    fn machines_get_the_counts_and_what_is_not_as_desired() {
+        let value = to_json(&example(), &context(false));
+        assert_eq!((&value["version"], &value["summary"]["add"]), (&json!(1), &json!(3)));
+        assert_eq!(value["changes"].as_array().map(Vec::len), Some(7));
+        assert_eq!(value["changes"][0]["address"], json!("primary/vpc/main"));
+        assert_eq!(value["changes"][0]["changes"][0]["new"], json!(true));
+    }
+}

@@ -1,0 +1,287 @@
+//! Draws a run while it runs: bars and rows on a terminal, lines elsewhere.
+//!
+//! The run only hands its events over. A thread of its own draws, so that a slow or stopped terminal holds nothing up.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::Style;
+use super::board::Board;
+use crate::engine::{Event, Events, Plan};
+
+/// How often bars are drawn anew: their seconds go on while nothing happens.
+const FRAME: Duration = Duration::from_millis(125);
+/// How often what takes long is named where there are no bars.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows beneath a lane's bar, where the terminal is high enough.
+const ROWS: usize = 6;
+
+/// A run's progress, for people.
+pub struct Progress {
+    began: Instant,
+    /// Events with the time since the beginning; taken away to end.
+    messages: Mutex<Option<Sender<(Event, Duration)>>>,
+    drawing: Mutex<Option<JoinHandle<io::Result<()>>>>,
+}
+
+impl Progress {
+    /// On standard error: bars where it is a terminal that can draw them, else lines. Expected durations are divided by
+    /// `scale`.
+    ///
+    /// # Errors
+    /// When the thread that draws cannot be started.
+    pub fn new(plan: &Plan, style: Style, scale: f64) -> io::Result<Self> {
+        let term = Term::stderr();
+        if term.is_term() && !console::is_dumb() {
+            let board = Board::new(plan, scale);
+            Self::start(board, style, Canvas::bars)
+        } else {
+            Self::lines(plan, style, scale, Box::new(io::stderr()))
+        }
+    }
+
+    /// Lines without control codes: one for everything that ends, and every half minute one for what goes on.
+    ///
+    /// # Errors
+    /// When the thread that writes cannot be started.
+    pub fn lines(plan: &Plan, style: Style, scale: f64, out: Box<dyn Write + Send>) -> io::Result<Self> {
+        Self::start(Board::new(plan, scale), style, move |_| Canvas::Lines { out, told: Duration::ZERO })
+    }
+
+    fn start(board: Board, style: Style, canvas: impl FnOnce(usize) -> Canvas + Send + 'static) -> io::Result<Self> {
+        let began = Instant::now();
+        let (messages, receive) = mpsc::channel();
+        let drawing = thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(move || draw(&receive, board, style, canvas, began))?;
+        Ok(Self { began, messages: Mutex::new(Some(messages)), drawing: Mutex::new(Some(drawing)) })
+    }
+
+    /// Draws what is still to be drawn and takes the bars away. Nothing is drawn after it.
+    ///
+    /// # Errors
+    /// The first error of writing, if any: standard error is gone, and with it whatever was said.
+    pub fn finish(&self) -> io::Result<()> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(drawing) = drawing else { return Ok(()) };
+        drawing.join().unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that draws has died")))
+    }
+}
+
+impl Events for Progress {
+    fn emit(&self, event: Event) {
+        let now = self.began.elapsed();
+        if let Some(messages) = &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
+            // When the thread is gone, `finish` says why; the run goes on without being drawn.
+            drop(messages.send((event, now)));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // Whoever wants to know of errors has called `finish`. Bars must not stay on the screen either way.
+        drop(self.finish());
+    }
+}
+
+/// Where progress is drawn.
+enum Canvas {
+    Bars { term: Term, multi: MultiProgress, bars: Vec<ProgressBar> },
+    Lines { out: Box<dyn Write + Send>, told: Duration },
+}
+
+impl Canvas {
+    fn bars(lanes: usize) -> Self {
+        let multi = MultiProgress::new();
+        // The template is fixed; were it refused, the default one shows the message as well, behind a spinner.
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bars = (0..lanes).map(|_| multi.add(ProgressBar::new_spinner().with_style(style.clone()))).collect();
+        Self::Bars { term: Term::stderr(), multi, bars }
+    }
+
+    fn has_rows(&self) -> bool {
+        matches!(self, Self::Bars { .. })
+    }
+
+    /// The style at the terminal's width of now.
+    fn style(&self, style: Style) -> Style {
+        match self {
+            // The last column stays free: some terminals break the line when it is written to.
+            Self::Bars { term, .. } => {
+                term.size_checked().map_or(style, |(_, columns)| style.resized(usize::from(columns).saturating_sub(1)))
+            }
+            Self::Lines { .. } => style,
+        }
+    }
+
+    /// Says something for good.
+    fn say(&mut self, lines: &[String]) -> io::Result<()> {
+        for line in lines {
+            match self {
+                Self::Bars { multi, .. } => multi.println(line)?,
+                Self::Lines { out, .. } => writeln!(out, "{line}")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows how things stand.
+    fn show(&mut self, board: &Board, now: Duration, style: Style) -> io::Result<()> {
+        let style = self.style(style);
+        match self {
+            Self::Bars { term, bars, .. } => {
+                // Bars that do not fit on the screen would be drawn again and again beneath each other.
+                let height = usize::from(term.size().0).saturating_sub(2) / bars.len().max(1);
+                let rows = height.saturating_sub(1).min(ROWS);
+                for (number, bar) in bars.iter().enumerate() {
+                    bar.set_message(board.lane(number, now, &style, rows).join("\n"));
+                }
+                Ok(())
+            }
+            Self::Lines { out, told } => {
+                if now.saturating_sub(*told) < PATIENCE {
+                    return Ok(());
+                }
+                *told = now;
+                board.still(now, &style).map_or(Ok(()), |line| writeln!(out, "{line}"))
+            }
+        }
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        match self {
+            Self::Bars { multi, bars, .. } => {
+                for bar in bars.iter() {
+                    bar.finish_and_clear();
+                }
+                multi.clear()
+            }
+            Self::Lines { out, .. } => out.flush(),
+        }
+    }
+}
+
+fn draw(
+    receive: &Receiver<(Event, Duration)>,
+    mut board: Board,
+    style: Style,
+    canvas: impl FnOnce(usize) -> Canvas,
+    began: Instant,
+) -> io::Result<()> {
+    let mut canvas = canvas(board.lanes());
+    let mut shown: Option<Instant> = None;
+    loop {
+        match receive.recv_timeout(FRAME) {
+            Ok((event, now)) => {
+                let style = canvas.style(style);
+                let lines = board.take(&event, now, &style, canvas.has_rows());
+                canvas.say(&lines)?;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return canvas.close(),
+        }
+        // In a burst of events one picture stands for many.
+        if shown.is_none_or(|shown| shown.elapsed() >= FRAME) {
+            canvas.show(&board, began.elapsed(), style)?;
+            shown = Some(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::ui::testing::{address, assert_fits, creation, plan, refused};
+    use crate::engine::Action;
+
+    /// Something to write to that several may hold.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no test died").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn done() -> Event {
+        let took = Duration::from_millis(850);
+        Event::Done {
+            address: address("primary/vpc/main"),
+            action: Action::Create,
+            id: Some("vpc-0abc".to_owned()),
+            took,
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_a_line_for_everything_that_ends() {
+        let out = Shared::default();
+        let planned = plan(vec![creation("primary/vpc/main", json!({})), creation("primary/subnet/a", json!({}))]);
+        let progress = Progress::lines(&planned, Style::plain(80), 1.0, Box::new(out.clone())).expect("a thread");
+        let started = Event::Started {
+            address: address("primary/vpc/main"),
+            region: "us-east-1".to_owned(),
+            action: Action::Create,
+            expected: Duration::from_secs(12),
+        };
+        progress.emit(started);
+        progress.emit(done());
+        let took = Duration::from_secs(2);
+        progress.emit(Event::Failed {
+            address: address("primary/subnet/a"),
+            action: Action::Create,
+            failure: refused(),
+            took,
+        });
+        progress.finish().expect("written");
+        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        assert_fits(&text, 80);
+        assert!(
+            text.starts_with(
+                "✓ primary/vpc/main created in 0.9s (vpc-0abc)\n✗ primary/subnet/a create failed after 2.0s:"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_is_said_at_the_end_and_stops_nothing() {
+        let planned = plan(vec![creation("primary/vpc/main", json!({}))]);
+        let progress = Progress::lines(&planned, Style::plain(80), 1.0, Box::new(Broken)).expect("a thread");
+        progress.emit(done());
+        progress.emit(done());
+        let error = progress.finish().expect_err("a broken pipe");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        progress.emit(done());
+        assert!(progress.finish().is_ok());
+    }
+}

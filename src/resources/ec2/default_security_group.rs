@@ -1,0 +1,99 @@
+//! `default_security_group`: a VPC's own group, into which falls what is given none. It comes and goes with the VPC; drctl only
+//! keeps it without rules.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::SecurityGroup as Described;
+use serde::{Deserialize, Serialize};
+
+use super::security_group::{rules_in, sync_rules};
+use super::{Rule, Vpc, filter};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+};
+
+/// The output with the group's own id.
+const GROUP: &str = "group";
+
+/// A VPC's default security group. Its id is the VPC's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultSecurityGroup {
+    /// The VPC. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+    /// What is let in; empty for nothing. In-place.
+    pub ingress: Vec<Rule>,
+    /// What is let out; empty for nothing. In-place.
+    pub egress: Vec<Rule>,
+}
+
+impl Resource for DefaultSecurityGroup {
+    const TRAITS: Traits = Traits {
+        kind: "default_security_group",
+        immutable: &[("vpc", "each VPC has its own default security group")],
+        create: Duration::from_secs(3),
+        delete: Duration::ZERO,
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        // AWS refuses: `CannotDelete`. It goes with its VPC.
+        removable: false,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.vpc.value().to_owned())
+    }
+
+    /// Those of other VPCs as well: which VPCs are the stack's is not seen here, and only the ids of those are asked for.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let groups = cx
+            .read("ec2", "DescribeSecurityGroups", || {
+                let call = ec2.describe_security_groups().filters(filter("group-name", "default"));
+                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        Ok(groups.iter().map(|group| from_described(cx, group)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx
+            .read("ec2", "DescribeSecurityGroups", || {
+                ec2.describe_security_groups()
+                    .filters(filter("vpc-id", id))
+                    .filters(filter("group-name", "default"))
+                    .send()
+            })
+            .await?;
+        Ok(answer.security_groups().first().map(|group| from_described(cx, group)))
+    }
+
+    /// Makes nothing: AWS has made it with the VPC.
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        let vpc = self.vpc.value();
+        match Self::read(cx, vpc).await? {
+            Some(live) => Ok(live.id),
+            None => {
+                Err(Failure::new(Class::Transient, format!("the default security group of {vpc} is not visible yet")))
+            }
+        }
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        sync_rules(cx, &live.output(GROUP).unwrap_or_default(), changes, &self.ingress, &self.egress).await
+    }
+
+    async fn delete(_: &Context, _: &Live) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn from_described(cx: &Context, group: &Described) -> Live {
+    let vpc = group.vpc_id().unwrap_or_default();
+    let properties = DefaultSecurityGroup {
+        vpc: Ref::known(vpc),
+        ingress: rules_in(group.ip_permissions()),
+        egress: rules_in(group.ip_permissions_egress()),
+    };
+    live(&cx.scope, vpc, Phase::Ready, &properties, None).with_output(GROUP, group.group_id().unwrap_or_default())
+}

@@ -1,0 +1,95 @@
+//! `route_table`: where a subnet's traffic goes. Its routes and its subnets are resources of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{ResourceType, RouteTable as Described};
+use serde::{Deserialize, Serialize};
+
+use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+};
+
+/// A route table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTable {
+    /// The VPC it belongs to. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+}
+
+impl Resource for RouteTable {
+    const TRAITS: Traits = Traits {
+        kind: "route_table",
+        immutable: &[("vpc", "a route table cannot be moved to another VPC")],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(of_stack(cx).await?.iter().map(|table| from_described(cx, table)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer =
+            cx.read("ec2", "DescribeRouteTables", || ec2.describe_route_tables().route_table_ids(id).send()).await?;
+        Ok(answer.route_tables().first().map(|table| from_described(cx, table)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_route_table()
+            .vpc_id(self.vpc.value())
+            .client_token(creation.token)
+            .tag_specifications(specification(ResourceType::RouteTable, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateRouteTable", call).await?;
+        Ok(answer.route_table.and_then(|table| table.route_table_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_route_table().route_table_id(&live.id).send();
+        cx.mutate("ec2", "DeleteRouteTable", call).await.map(drop)
+    }
+}
+
+/// The stack's route tables in the Region with their routes and associations: one call for all three types.
+pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
+    cx.shared("route_tables", || async {
+        let ec2 = &cx.clients().ec2;
+        let mut tables = cx
+            .read("ec2", "DescribeRouteTables", || {
+                ec2.describe_route_tables()
+                    .set_filters(ours(cx))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        tables.retain(|table| matches!(cx.scope.owner(&tag_map(table.tags.as_deref())), Owner::Ours { .. }));
+        Ok(tables)
+    })
+    .await
+}
+
+fn from_described(cx: &Context, table: &Described) -> Live {
+    let id = table.route_table_id().unwrap_or_default();
+    let properties = RouteTable { vpc: Ref::known(table.vpc_id().unwrap_or_default()) };
+    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(table.tags.as_deref()))).with_arn(arn(
+        cx,
+        "route-table",
+        id,
+    ))
+}

@@ -1,0 +1,395 @@
+//! `security_group`: who may talk to whom. A group's rules are its properties, and exclusive: what was added by hand is revoked.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, PrefixListId, ReferencedSecurityGroup, ResourceType, SecurityGroup as Described,
+    SecurityGroupRule as DescribedRule, UserIdGroupPair,
+};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::{Vpc, arn, filter, ours, specification, tag_map};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+};
+
+/// A security group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// The VPC it belongs to. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+    /// Its name, unique in the VPC. Immutable: forces replacement.
+    pub name: String,
+    /// What it is for, in the characters of a rule's description. Immutable: forces replacement.
+    pub description: String,
+    /// What is let in, and nothing else. In-place.
+    pub ingress: Vec<Rule>,
+    /// What is let out, and nothing else: AWS's own rule for everything is revoked. In-place.
+    pub egress: Vec<Rule>,
+}
+
+/// Traffic that is let through.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rule {
+    /// `tcp`, `udp`, `icmp`, the number of another protocol, or `-1` for all. In-place.
+    pub protocol: String,
+    /// The first port; absent for all. In-place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_port: Option<u16>,
+    /// The last port; absent for all. In-place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_port: Option<u16>,
+    /// The other end. In-place.
+    #[serde(flatten)]
+    pub peer: Peer,
+    /// What it is for: ASCII letters, digits, spaces and `._-:/()#,@[]+=;{}!$*`, so no apostrophe. In-place.
+    pub description: String,
+}
+
+/// The other end of a rule's traffic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// A range of IPv4 addresses.
+    Cidr(String),
+    /// A range of IPv6 addresses.
+    Ipv6(String),
+    /// A prefix list, by its id.
+    PrefixList(String),
+    /// The members of a security group.
+    Group(Ref<Id<SecurityGroup>>),
+}
+
+impl From<Ipv4Net> for Peer {
+    fn from(cidr: Ipv4Net) -> Self {
+        Self::Cidr(cidr.to_string())
+    }
+}
+
+impl From<Ref<Id<SecurityGroup>>> for Peer {
+    fn from(group: Ref<Id<SecurityGroup>>) -> Self {
+        Self::Group(group)
+    }
+}
+
+impl Rule {
+    /// TCP on one port.
+    #[must_use]
+    pub fn tcp(port: u16, peer: impl Into<Peer>, description: &str) -> Self {
+        Self {
+            protocol: "tcp".to_owned(),
+            from_port: Some(port),
+            to_port: Some(port),
+            peer: peer.into(),
+            description: description.to_owned(),
+        }
+    }
+
+    /// What makes AWS take it for the same rule: all but the description.
+    fn traffic(&self) -> (&str, Option<u16>, Option<u16>, &Peer) {
+        (&self.protocol, self.from_port, self.to_port, &self.peer)
+    }
+
+    fn is_among(&self, rules: &[Self]) -> bool {
+        rules.iter().any(|rule| rule.traffic() == self.traffic())
+    }
+
+    fn permission(&self) -> IpPermission {
+        let said = (!self.description.is_empty()).then(|| self.description.clone());
+        let permission = IpPermission::builder()
+            .ip_protocol(&self.protocol)
+            .set_from_port(self.from_port.map(i32::from))
+            .set_to_port(self.to_port.map(i32::from));
+        match &self.peer {
+            Peer::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(said).build()),
+            Peer::Ipv6(cidr) => {
+                permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).set_description(said).build())
+            }
+            Peer::PrefixList(id) => {
+                permission.prefix_list_ids(PrefixListId::builder().prefix_list_id(id).set_description(said).build())
+            }
+            Peer::Group(id) => permission
+                .user_id_group_pairs(UserIdGroupPair::builder().group_id(id.value()).set_description(said).build()),
+        }
+        .build()
+    }
+
+    fn from_described(rule: &DescribedRule) -> Self {
+        let peer = match (rule.cidr_ipv4(), rule.cidr_ipv6(), rule.prefix_list_id()) {
+            (Some(cidr), ..) => Peer::Cidr(cidr.to_owned()),
+            (_, Some(cidr), _) => Peer::Ipv6(cidr.to_owned()),
+            (.., Some(id)) => Peer::PrefixList(id.to_owned()),
+            _ => Peer::Group(Ref::known(referred_group(rule).unwrap_or_default())),
+        };
+        Self {
+            protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
+            from_port: port(rule.from_port()),
+            to_port: port(rule.to_port()),
+            peer,
+            description: rule.description().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl Resource for SecurityGroup {
+    const TRAITS: Traits = Traits {
+        kind: "security_group",
+        immutable: &[
+            ("vpc", "a security group cannot be moved to another VPC"),
+            ("name", "the name of a security group cannot be changed"),
+            ("description", "the description of a security group cannot be changed"),
+        ],
+        create: Duration::from_secs(3),
+        delete: Duration::from_secs(1),
+        // A second one of the same name is refused.
+        idempotent_create: true,
+        // The network interfaces of a deleted Lambda function stay that long. aws-behaviour row 1.
+        patience: Duration::from_mins(45),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    /// `vpc-…/name`, by which it can be read as well as by its id.
+    fn natural_id(&self) -> Option<String> {
+        Some(format!("{}/{}", self.vpc.value(), self.name))
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(of_stack(cx).await?.iter().map(|group| from_described(cx, group)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let answer = cx
+            .read("ec2", "DescribeSecurityGroups", || match id.split_once('/') {
+                Some((vpc, name)) => ec2
+                    .describe_security_groups()
+                    .filters(filter("vpc-id", vpc))
+                    .filters(filter("group-name", name))
+                    .send(),
+                None => ec2.describe_security_groups().group_ids(id).send(),
+            })
+            .await?;
+        Ok(answer.security_groups().first().map(|group| from_described(cx, group)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_security_group()
+            .vpc_id(self.vpc.value())
+            .group_name(&self.name)
+            .description(&self.description)
+            .tag_specifications(specification(ResourceType::SecurityGroup, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateSecurityGroup", call).await?;
+        Ok(answer.group_id.unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        sync_rules(cx, &live.id, changes, &self.ingress, &self.egress).await
+    }
+
+    /// A rule of another group that refers to it would keep it (aws-behaviour row 3). Such rules are revoked in this stack's groups;
+    /// in those of others they are left, and AWS's refusal says so.
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let groups = of_stack(cx).await?;
+        let referring = groups.iter().filter(|group| refers_to(group, &live.id));
+        let others: Vec<&str> = referring.filter_map(Described::group_id).filter(|other| *other != live.id).collect();
+        for other in others {
+            let rules = rules_of(cx, other).await?;
+            let about_it: Vec<_> = rules.iter().filter(|rule| referred_group(rule) == Some(live.id.as_str())).collect();
+            revoke(cx, other, &about_it).await?;
+        }
+        let call = cx.clients().ec2.delete_security_group().group_id(&live.id).send();
+        cx.mutate("ec2", "DeleteSecurityGroup", call).await.map(drop)
+    }
+}
+
+/// The stack's groups in the Region.
+async fn of_stack(cx: &Context) -> Result<Vec<Described>, Failure> {
+    let ec2 = &cx.clients().ec2;
+    let mut groups = cx
+        .read("ec2", "DescribeSecurityGroups", || {
+            ec2.describe_security_groups()
+                .set_filters(ours(cx))
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    groups.retain(|group| matches!(cx.scope.owner(&tag_map(group.tags.as_deref())), Owner::Ours { .. }));
+    Ok(groups)
+}
+
+fn from_described(cx: &Context, group: &Described) -> Live {
+    let id = group.group_id().unwrap_or_default();
+    let properties = SecurityGroup {
+        vpc: Ref::known(group.vpc_id().unwrap_or_default()),
+        name: group.group_name().unwrap_or_default().to_owned(),
+        description: group.description().unwrap_or_default().to_owned(),
+        ingress: rules_in(group.ip_permissions()),
+        egress: rules_in(group.ip_permissions_egress()),
+    };
+    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(group.tags.as_deref()))).with_arn(arn(
+        cx,
+        "security-group",
+        id,
+    ))
+}
+
+/// `DescribeSecurityGroupRules` says -1 for all ports, where `DescribeSecurityGroups` says nothing.
+fn port(port: Option<i32>) -> Option<u16> {
+    port.and_then(|port| u16::try_from(port).ok())
+}
+
+/// Rules as read, sorted.
+pub(super) fn rules_in(permissions: &[IpPermission]) -> Vec<Rule> {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let mut rules = Vec::new();
+    for permission in permissions {
+        let ranges =
+            permission.ip_ranges().iter().map(|range| (Peer::Cidr(text(range.cidr_ip())), range.description()));
+        let ranges6 =
+            permission.ipv6_ranges().iter().map(|range| (Peer::Ipv6(text(range.cidr_ipv6())), range.description()));
+        let lists = permission
+            .prefix_list_ids()
+            .iter()
+            .map(|list| (Peer::PrefixList(text(list.prefix_list_id())), list.description()));
+        let groups = permission
+            .user_id_group_pairs()
+            .iter()
+            .map(|pair| (Peer::Group(Ref::known(text(pair.group_id()))), pair.description()));
+        rules.extend(ranges.chain(ranges6).chain(lists).chain(groups).map(|(peer, description)| Rule {
+            protocol: text(permission.ip_protocol()),
+            from_port: port(permission.from_port()),
+            to_port: port(permission.to_port()),
+            peer,
+            description: text(description),
+        }));
+    }
+    rules.sort();
+    rules
+}
+
+/// Makes a group's rules exactly those wanted. What is missing is added before what is too much is revoked, and a description is
+/// changed in its place: traffic that stays allowed is never cut.
+pub(super) async fn sync_rules(
+    cx: &Context,
+    group: &str,
+    changes: &[Change],
+    ingress: &[Rule],
+    egress: &[Rule],
+) -> Result<Synced, Failure> {
+    for (property, outward, wanted) in [("ingress", false, ingress), ("egress", true, egress)] {
+        let Some(change) = changes.iter().find(|change| change.property == property) else { continue };
+        let present: Vec<Rule> = serde_json::from_value(change.old.clone()).map_err(|e| {
+            Failure::new(Class::Internal, format!("the {property} rules of {group} cannot be read back: {e}"))
+        })?;
+        let missing: Vec<_> = wanted.iter().filter(|rule| !rule.is_among(&present)).map(Rule::permission).collect();
+        if !missing.is_empty() {
+            authorize(cx, group, outward, missing).await?;
+        }
+        let reworded: Vec<_> = wanted
+            .iter()
+            .filter(|rule| rule.is_among(&present) && !present.contains(rule))
+            .map(Rule::permission)
+            .collect();
+        if !reworded.is_empty() {
+            reword(cx, group, outward, reworded).await?;
+        }
+        if present.iter().any(|rule| !rule.is_among(wanted)) {
+            let rules = rules_of(cx, group).await?;
+            let is_surplus = |rule: &DescribedRule| {
+                rule.is_egress() == Some(outward) && !Rule::from_described(rule).is_among(wanted)
+            };
+            let surplus: Vec<_> = rules.iter().filter(|rule| is_surplus(rule)).collect();
+            revoke(cx, group, &surplus).await?;
+        }
+    }
+    Ok(Synced::default())
+}
+
+/// A call for all is refused when one of them is there: after an earlier call whose answer was lost, or by another's hand. Then the
+/// engine reads again and comes back with the rest.
+async fn authorize(cx: &Context, group: &str, outward: bool, permissions: Vec<IpPermission>) -> Result<(), Failure> {
+    let ec2 = &cx.clients().ec2;
+    let answer = if outward {
+        let call = ec2.authorize_security_group_egress().group_id(group).set_ip_permissions(Some(permissions)).send();
+        cx.mutate("ec2", "AuthorizeSecurityGroupEgress", call).await.map(drop)
+    } else {
+        let call = ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(permissions)).send();
+        cx.mutate("ec2", "AuthorizeSecurityGroupIngress", call).await.map(drop)
+    };
+    match answer {
+        Err(failure) if failure.code.as_deref() == Some("InvalidPermission.Duplicate") => Ok(()),
+        answer => answer,
+    }
+}
+
+async fn reword(cx: &Context, group: &str, outward: bool, permissions: Vec<IpPermission>) -> Result<(), Failure> {
+    let ec2 = &cx.clients().ec2;
+    if outward {
+        let call = ec2
+            .update_security_group_rule_descriptions_egress()
+            .group_id(group)
+            .set_ip_permissions(Some(permissions))
+            .send();
+        cx.mutate("ec2", "UpdateSecurityGroupRuleDescriptionsEgress", call).await.map(drop)
+    } else {
+        let call = ec2
+            .update_security_group_rule_descriptions_ingress()
+            .group_id(group)
+            .set_ip_permissions(Some(permissions))
+            .send();
+        cx.mutate("ec2", "UpdateSecurityGroupRuleDescriptionsIngress", call).await.map(drop)
+    }
+}
+
+/// Revokes by id: by its properties, `LocalStack` finds a rule only with its description. One that is gone meanwhile makes the
+/// whole call fail; what that left is seen by the next read.
+async fn revoke(cx: &Context, group: &str, rules: &[&DescribedRule]) -> Result<(), Failure> {
+    let ec2 = &cx.clients().ec2;
+    for outward in [false, true] {
+        let of_direction = rules.iter().filter(|rule| rule.is_egress() == Some(outward));
+        let ids: Vec<String> =
+            of_direction.filter_map(|rule| rule.security_group_rule_id().map(str::to_owned)).collect();
+        let answer = if ids.is_empty() {
+            Ok(())
+        } else if outward {
+            let call = ec2.revoke_security_group_egress().group_id(group).set_security_group_rule_ids(Some(ids)).send();
+            cx.mutate("ec2", "RevokeSecurityGroupEgress", call).await.map(drop)
+        } else {
+            let call =
+                ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(Some(ids)).send();
+            cx.mutate("ec2", "RevokeSecurityGroupIngress", call).await.map(drop)
+        };
+        match answer {
+            Err(failure) if failure.class == Class::NotFound => {}
+            answer => answer?,
+        }
+    }
+    Ok(())
+}
+
+/// A group's rules with their ids.
+async fn rules_of(cx: &Context, group: &str) -> Result<Vec<DescribedRule>, Failure> {
+    let ec2 = &cx.clients().ec2;
+    cx.read("ec2", "DescribeSecurityGroupRules", || {
+        let call = ec2.describe_security_group_rules().filters(filter("group-id", group));
+        call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+fn refers_to(group: &Described, id: &str) -> bool {
+    let permissions = group.ip_permissions().iter().chain(group.ip_permissions_egress());
+    permissions.flat_map(IpPermission::user_id_group_pairs).any(|pair| pair.group_id() == Some(id))
+}
+
+fn referred_group(rule: &DescribedRule) -> Option<&str> {
+    rule.referenced_group_info().and_then(ReferencedSecurityGroup::group_id)
+}

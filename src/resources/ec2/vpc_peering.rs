@@ -1,0 +1,234 @@
+//! `vpc_peering`: two VPCs reach each other. Requested in the context's Region, accepted in the other VPC's.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{
+    PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Described,
+    VpcPeeringConnectionStateReason as Status, VpcPeeringConnectionStateReasonCode as Code,
+    VpcPeeringConnectionVpcInfo as Side,
+};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed,
+    live,
+};
+
+/// A VPC peering connection between two Regions of one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcPeering {
+    /// The VPC that requests it. Immutable: forces replacement.
+    pub vpc: Ref<Id<Vpc>>,
+    /// The VPC that accepts it. Immutable: forces replacement.
+    pub peer_vpc: Ref<Id<Vpc>>,
+    /// The Region of the VPC that accepts it. Immutable: forces replacement.
+    pub peer_region: String,
+    /// Whether it is accepted, which cannot be taken back. In-place.
+    pub accepted: bool,
+    /// Whether the requester's public DNS names mean private addresses to the accepter. In-place.
+    pub requester_dns_resolution: bool,
+    /// Whether the accepter's public DNS names mean private addresses to the requester. In-place.
+    pub accepter_dns_resolution: bool,
+}
+
+impl Resource for VpcPeering {
+    const TRAITS: Traits = Traits {
+        kind: "vpc_peering",
+        immutable: &[
+            ("vpc", "the VPCs of a peering cannot be changed"),
+            ("peer_vpc", "the VPCs of a peering cannot be changed"),
+            ("peer_region", "the VPCs of a peering cannot be changed"),
+        ],
+        create: Duration::from_secs(7),
+        delete: Duration::from_secs(3),
+        idempotent_create: false,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Ec2;
+
+    /// A failed one is left out: AWS lists it for two hours, tags and all, beside the one that took its place. One that is on record
+    /// is still found, by its id.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let mut peerings = cx
+            .read("ec2", "DescribeVpcPeeringConnections", || {
+                let call = ec2.describe_vpc_peering_connections().set_filters(ours(cx));
+                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        peerings.retain(|peering| {
+            matches!(cx.scope.owner(&tag_map(peering.tags.as_deref())), Owner::Ours { .. })
+                && code_of(peering) != Some(&Code::Failed)
+        });
+        Ok(try_join_all(peerings.iter().map(|peering| from_described(cx, peering)))
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        match describe(cx, id).await? {
+            Some(peering) => from_described(cx, &peering).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .ec2
+            .create_vpc_peering_connection()
+            .vpc_id(self.vpc.value())
+            .peer_vpc_id(self.peer_vpc.value())
+            .peer_region(&self.peer_region)
+            .tag_specifications(specification(ResourceType::VpcPeeringConnection, &creation.tags))
+            .send();
+        let answer = cx.mutate("ec2", "CreateVpcPeeringConnection", call).await?;
+        Ok(answer.vpc_peering_connection.and_then(|peering| peering.vpc_peering_connection_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let there = cx.at(&self.peer_region);
+        if changed(changes, "accepted") {
+            return self.accept(&there, &live.id).await.map(later);
+        }
+        // Before, both Regions refuse them: OperationNotPermitted. aws-behaviour row 7.
+        if live.phase != Phase::Ready {
+            return Ok(later("it to be active, as DNS resolution needs"));
+        }
+        let mut synced = Synced::default();
+        if changed(changes, "requester_dns_resolution") {
+            let call = cx.clients().ec2.modify_vpc_peering_connection_options().vpc_peering_connection_id(&live.id);
+            let call = call.requester_peering_connection_options(dns_resolution(self.requester_dns_resolution));
+            let answer = cx.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await.map(drop);
+            unless_unsupported(&mut synced, "requester_dns_resolution", answer)?;
+        }
+        if changed(changes, "accepter_dns_resolution") {
+            let call = there.clients().ec2.modify_vpc_peering_connection_options().vpc_peering_connection_id(&live.id);
+            let call = call.accepter_peering_connection_options(dns_resolution(self.accepter_dns_resolution));
+            let answer = there.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await.map(drop);
+            unless_unsupported(&mut synced, "accepter_dns_resolution", answer)?;
+        }
+        Ok(synced)
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&live.id).send();
+        match cx.mutate("ec2", "DeleteVpcPeeringConnection", call).await {
+            // One that failed cannot be deleted, nor one that is on its way out: AWS forgets them by itself. Any other can be later.
+            Err(failure) if failure.code.as_deref() == Some("InvalidStateTransition") => {
+                match Self::read(cx, &live.id).await? {
+                    Some(Live { phase: Phase::Pending(_) | Phase::Ready, .. }) => {
+                        Err(Failure { class: Class::Transient, ..failure })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            answer => answer.map(drop),
+        }
+    }
+}
+
+impl VpcPeering {
+    /// Takes the next step towards acceptance, and says what comes after it. The accepter's Region sees a request late, and the
+    /// requester's an acceptance. aws-behaviour row 7.
+    async fn accept(&self, there: &Context, id: &str) -> Result<&'static str, Failure> {
+        if !self.accepted {
+            return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be taken back"))
+                .help("Delete it by hand instead."));
+        }
+        match describe(there, id).await?.as_ref().and_then(code_of) {
+            Some(Code::PendingAcceptance) => {
+                let call = there.clients().ec2.accept_vpc_peering_connection().vpc_peering_connection_id(id).send();
+                there.mutate("ec2", "AcceptVpcPeeringConnection", call).await?;
+                Ok("it to become active")
+            }
+            Some(Code::Provisioning | Code::Active) => Ok("the requester's Region to see that it is accepted"),
+            _ => Ok("the accepter's Region to see the request"),
+        }
+    }
+}
+
+fn later(what: &str) -> Synced {
+    Synced { later: Some(what.to_owned()), ..Synced::default() }
+}
+
+/// Nothing but this option: between Regions, a request that names the ones for `ClassicLink` as well is refused.
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>
+fn dns_resolution(on: bool) -> PeeringConnectionOptionsRequest {
+    PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(on).build()
+}
+
+fn unless_unsupported(synced: &mut Synced, property: &str, answer: Result<(), Failure>) -> Result<(), Failure> {
+    match answer {
+        Err(failure) if failure.class == Class::Unsupported => {
+            synced.unsupported.insert(property.to_owned(), failure.to_string());
+            Ok(())
+        }
+        answer => answer,
+    }
+}
+
+async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> {
+    let ec2 = &cx.clients().ec2;
+    let answer = cx
+        .read("ec2", "DescribeVpcPeeringConnections", || {
+            ec2.describe_vpc_peering_connections().vpc_peering_connection_ids(id).send()
+        })
+        .await;
+    match answer {
+        Err(failure) if failure.class == Class::NotFound => Ok(None),
+        answer => {
+            let mut peerings = answer?.vpc_peering_connections.unwrap_or_default().into_iter();
+            Ok(peerings.find(|peering| peering.vpc_peering_connection_id() == Some(id)))
+        }
+    }
+}
+
+fn code_of(peering: &Described) -> Option<&Code> {
+    peering.status().and_then(Status::code)
+}
+
+/// `None` for one that is deleted, rejected or expired: AWS lists those for hours or days, and a new one may take their place.
+/// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>
+async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live>, Failure> {
+    let (accepted, phase) = match code_of(peering) {
+        Some(Code::Deleted | Code::Rejected | Code::Expired) => return Ok(None),
+        Some(Code::Active) => (true, Phase::Ready),
+        Some(Code::Provisioning) => (true, Phase::Pending("provisioning".to_owned())),
+        Some(Code::Deleting) => (true, Phase::Deleting("deleting".to_owned())),
+        // Not an error of the call: what VPCs with overlapping ranges come to. aws-behaviour row 7.
+        Some(Code::Failed) => {
+            let why = [Some("failed"), peering.status().and_then(Status::message)];
+            (false, Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": ")))
+        }
+        code => (false, Phase::Pending(code.map_or("requested", Code::as_str).to_owned())),
+    };
+    let id = peering.vpc_peering_connection_id().unwrap_or_default();
+    let (requester, accepter) = (peering.requester_vpc_info(), peering.accepter_vpc_info());
+    let peer_region = accepter.and_then(Side::region).unwrap_or(&cx.region);
+    let mut accepter_dns_resolution = resolves_dns(accepter);
+    // Between Regions, each side tells its own options only.
+    if accepter_dns_resolution.is_none() && phase == Phase::Ready {
+        let there = describe(&cx.at(peer_region), id).await?;
+        accepter_dns_resolution = resolves_dns(there.as_ref().and_then(Described::accepter_vpc_info));
+    }
+    let properties = VpcPeering {
+        vpc: Ref::known(requester.and_then(Side::vpc_id).unwrap_or_default()),
+        peer_vpc: Ref::known(accepter.and_then(Side::vpc_id).unwrap_or_default()),
+        peer_region: peer_region.to_owned(),
+        accepted,
+        requester_dns_resolution: resolves_dns(requester).unwrap_or(false),
+        accepter_dns_resolution: accepter_dns_resolution.unwrap_or(false),
+    };
+    let tags = Some(tag_map(peering.tags.as_deref()));
+    Ok(Some(live(&cx.scope, id, phase, &properties, tags).with_arn(arn(cx, "vpc-peering-connection", id))))
+}
+
+fn resolves_dns(side: Option<&Side>) -> Option<bool> {
+    side?.peering_options()?.allow_dns_resolution_from_remote_vpc()
+}

@@ -1,0 +1,160 @@
+//! `iam_role`: what a service may do on the stack's behalf.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_iam::types::AttachedPolicy;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::tags;
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live, policy,
+};
+
+/// What a service may do on the stack's behalf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name. Immutable: forces replacement.
+    pub name: String,
+    /// What it is for. In-place.
+    pub description: String,
+    /// Who may assume it, in canonical form (see [`policy`]). In-place.
+    pub assume_role_policy: Value,
+    /// Its inline policies by name, in canonical form; others are taken away. In-place.
+    pub policies: BTreeMap<String, Value>,
+}
+
+impl Resource for Role {
+    const TRAITS: Traits = Traits {
+        kind: "iam_role",
+        immutable: &[("name", "a role cannot be renamed")],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(2),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::IamRole;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListRoles` returns the roles of the whole account, without tags. Each is read by its name, which is known
+    /// from the blueprint or the state, and under which an open intent is found, too.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let iam = &cx.clients().iam;
+        let answer = cx.read("iam", "GetRole", || iam.get_role().role_name(id).send()).await?;
+        let Some(role) = answer.role() else { return Ok(None) };
+        let names = policy_names(cx, id).await?;
+        let policies = try_join_all(names.iter().map(|name| inline_policy(cx, id, name))).await?;
+        let properties = Role {
+            name: id.to_owned(),
+            description: role.description().unwrap_or_default().to_owned(),
+            assume_role_policy: role.assume_role_policy_document().map_or(Ok(Value::Null), policy::parse)?,
+            policies: policies.into_iter().flatten().collect(),
+        };
+        let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(role.arn())))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .iam
+            .create_role()
+            .role_name(&self.name)
+            .description(&self.description)
+            .assume_role_policy_document(self.assume_role_policy.to_string())
+            .set_tags(Some(tags(&creation.tags)?))
+            .send();
+        cx.mutate("iam", "CreateRole", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let iam = &cx.clients().iam;
+        let id = &live.id;
+        if changed(changes, "description") {
+            // Not UpdateRole, which sets the session's duration back to an hour when it is not told one.
+            let call = iam.update_role_description().role_name(id).description(&self.description).send();
+            cx.mutate("iam", "UpdateRoleDescription", call).await?;
+        }
+        if changed(changes, "assume_role_policy") {
+            let document = self.assume_role_policy.to_string();
+            let call = iam.update_assume_role_policy().role_name(id).policy_document(document).send();
+            cx.mutate("iam", "UpdateAssumeRolePolicy", call).await?;
+        }
+        if changed(changes, "policies") {
+            let nothing = Map::new();
+            let held = live.properties.get("policies").and_then(Value::as_object).unwrap_or(&nothing);
+            for (name, document) in self.policies.iter().filter(|(name, document)| held.get(*name) != Some(*document)) {
+                let document = document.to_string();
+                let call = iam.put_role_policy().role_name(id).policy_name(name).policy_document(document).send();
+                cx.mutate("iam", "PutRolePolicy", call).await?;
+            }
+            for name in held.keys().filter(|name| !self.policies.contains_key(*name)) {
+                let call = iam.delete_role_policy().role_name(id).policy_name(name).send();
+                or_absent(cx.mutate("iam", "DeleteRolePolicy", call).await)?;
+            }
+        }
+        Ok(Synced::default())
+    }
+
+    /// A role goes only when nothing is left in it or on it: `DeleteConflict` (aws-behaviour row 6).
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let iam = &cx.clients().iam;
+        let id = &live.id;
+        for name in policy_names(cx, id).await? {
+            let call = iam.delete_role_policy().role_name(id).policy_name(name).send();
+            or_absent(cx.mutate("iam", "DeleteRolePolicy", call).await)?;
+        }
+        let attached = cx
+            .read("iam", "ListAttachedRolePolicies", || {
+                iam.list_attached_role_policies()
+                    .role_name(id)
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        for arn in attached.iter().filter_map(AttachedPolicy::policy_arn) {
+            let call = iam.detach_role_policy().role_name(id).policy_arn(arn).send();
+            or_absent(cx.mutate("iam", "DetachRolePolicy", call).await)?;
+        }
+        cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(drop)
+    }
+}
+
+async fn policy_names(cx: &Context, role: &str) -> Result<Vec<String>, Failure> {
+    let iam = &cx.clients().iam;
+    cx.read("iam", "ListRolePolicies", || {
+        iam.list_role_policies().role_name(role).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+async fn inline_policy(cx: &Context, role: &str, name: &str) -> Result<Option<(String, Value)>, Failure> {
+    let iam = &cx.clients().iam;
+    let call = || iam.get_role_policy().role_name(role).policy_name(name).send();
+    match or_absent(cx.read("iam", "GetRolePolicy", call).await)? {
+        Some(answer) => Ok(Some((name.to_owned(), policy::parse(answer.policy_document())?))),
+        None => Ok(None),
+    }
+}
+
+/// A policy that is not there does not mean that the role is not, which is what [`Class::NotFound`] would tell the engine.
+fn or_absent<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.class == Class::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,78 @@
+//! `kms_alias`: a name that leads to a key.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Tagged, find, named, stack_alias};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+};
+
+/// A name that leads to a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The name, with `alias/` before it. Immutable: forces replacement.
+    pub name: String,
+    /// The key it leads to. In-place.
+    pub key: Ref<Id<Key>>,
+}
+
+impl Resource for Alias {
+    const TRAITS: Traits = Traits {
+        kind: "kms_alias",
+        immutable: &[("name", "an alias cannot be renamed")],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// Only the stack's own; any other is read by its name, under which an open intent is found, too.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let target = named(cx).await?;
+        let Some(target) = &*target else { return Ok(Vec::new()) };
+        let alias = from_target(cx, &stack_alias(cx), target);
+        Ok(if alias.owner == Owner::Implied { vec![alias] } else { Vec::new() })
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        Ok(find(cx, id).await?.map(|target| from_target(cx, id, &target)))
+    }
+
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        let call = cx.clients().kms.create_alias().alias_name(&self.name).target_key_id(self.key.value()).send();
+        cx.mutate("kms", "CreateAlias", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if changed(changes, "key") {
+            let call = cx.clients().kms.update_alias().alias_name(&live.id).target_key_id(self.key.value()).send();
+            cx.mutate("kms", "UpdateAlias", call).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().kms.delete_alias().alias_name(&live.id).send();
+        cx.mutate("kms", "DeleteAlias", call).await.map(drop)
+    }
+}
+
+/// An alias carries no tags: it belongs to whom its key belongs to. Every alias has one; it goes with its key.
+fn from_target(cx: &Context, name: &str, target: &Tagged) -> Live {
+    let properties = Alias { name: name.to_owned(), key: Ref::known(target.key.key_id()) };
+    let owner = match cx.scope.owner(&target.tags) {
+        Owner::Ours { .. } => Owner::Implied,
+        other => other,
+    };
+    let live = live(&cx.scope, name, Phase::Ready, &properties, None);
+    Live { owner, ..live }.with_arn(format!("arn:aws:kms:{}:{}:{name}", cx.region, cx.scope.account))
+}

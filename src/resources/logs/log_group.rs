@@ -1,0 +1,134 @@
+//! `log_group`: where something's log goes.
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatchlogs::types::LogGroup as Described;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits,
+    changed, live,
+};
+
+/// Where something's log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogGroup {
+    /// Its name; with the stack's in it, one search finds them all. Immutable: forces replacement.
+    pub name: String,
+    /// How long entries are kept, one of the numbers of days that `CloudWatch` Logs offers; 0 keeps them for good.
+    /// In-place.
+    pub retention_days: i32,
+    /// The key that entries are encrypted with; its policy must let `CloudWatch` Logs use it. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+}
+
+impl Resource for LogGroup {
+    const TRAITS: Traits = Traits {
+        kind: "log_group",
+        immutable: &[("name", "a log group cannot be renamed")],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Logs;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let logs = &cx.clients().logs;
+        let part = cx.scope.name();
+        let groups = cx
+            .read("logs", "DescribeLogGroups", || {
+                logs.describe_log_groups()
+                    .log_group_name_pattern(&part)
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        // A search by part of the name answers with names and nothing of retention and key; emulators answer with all.
+        // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
+        let names = groups.iter().filter_map(Described::log_group_name);
+        let found = try_join_all(names.map(|name| Self::read(cx, name))).await?;
+        Ok(found.into_iter().flatten().filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let logs = &cx.clients().logs;
+        // Sorted by name, so that the one that is all prefix stands on the first page.
+        let answer = cx
+            .read("logs", "DescribeLogGroups", || logs.describe_log_groups().log_group_name_prefix(id).send())
+            .await?;
+        let Some(group) = answer.log_groups().iter().find(|group| group.log_group_name() == Some(id)) else {
+            return Ok(None);
+        };
+        // Tags are found under the ARN without the `:*` for all of its streams that `arn()` ends in.
+        let arn = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*")).unwrap_or_default();
+        let tags = match cx
+            .read("logs", "ListTagsForResource", || logs.list_tags_for_resource().resource_arn(arn).send())
+            .await
+        {
+            Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect::<TagMap>(),
+            // Deleted since the call before.
+            Err(failure) if failure.class == Class::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let properties = LogGroup {
+            name: id.to_owned(),
+            retention_days: group.retention_in_days().unwrap_or_default(),
+            kms_key: Ref::known(group.kms_key_id().unwrap_or_default()),
+        };
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .logs
+            .create_log_group()
+            .log_group_name(&self.name)
+            .kms_key_id(self.kms_key.value())
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .send();
+        cx.mutate("logs", "CreateLogGroup", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let logs = &cx.clients().logs;
+        let mut synced = Synced::default();
+        if changed(changes, "retention_days") {
+            if self.retention_days == 0 {
+                let call = logs.delete_retention_policy().log_group_name(&live.id).send();
+                cx.mutate("logs", "DeleteRetentionPolicy", call).await?;
+            } else {
+                let call =
+                    logs.put_retention_policy().log_group_name(&live.id).retention_in_days(self.retention_days).send();
+                cx.mutate("logs", "PutRetentionPolicy", call).await?;
+            }
+        }
+        if changed(changes, "kms_key") {
+            let call = logs.associate_kms_key().log_group_name(&live.id).kms_key_id(self.kms_key.value()).send();
+            match cx.mutate("logs", "AssociateKmsKey", call).await {
+                Err(failure) if failure.class == Class::Unsupported => {
+                    synced.unsupported.insert("kms_key".to_owned(), failure.to_string());
+                }
+                answer => answer.map(drop)?,
+            }
+        }
+        Ok(synced)
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+        let call = cx.clients().logs.delete_log_group().log_group_name(&live.id).send();
+        cx.mutate("logs", "DeleteLogGroup", call).await.map(drop)
+    }
+}

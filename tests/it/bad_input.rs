@@ -1,0 +1,190 @@
+//! Bad input and bad circumstances: what is said, how it exits, and that nothing was changed.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::{DRCTL, Stack};
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {
+    let stack = Stack::new();
+    stack.configure("[network]\nnatt = \"single\"\n");
+    stack.run(&["plan"]).exits(3).says("drctl.toml:2:1").says("natt").says("did you mean `nat`");
+}
+
+#[test]
+fn overlapping_ranges_are_refused_before_any_call() {
+    let stack = Stack::new();
+    stack.configure("[network]\nprimary_cidr = \"10.0.0.0/16\"\nsecondary_cidr = \"10.0.0.0/16\"\n");
+    stack.run(&["up", "--yes"]).exits(3).says("overlap").says("drctl.toml:3");
+    assert_eq!(stack.calls().len(), 0);
+}
+
+#[test]
+fn the_same_region_twice_is_refused_before_any_call() {
+    let stack = Stack::new();
+    stack.configure("[regions]\nprimary = \"us-east-2\"\n");
+    stack.run(&["up", "--yes"]).exits(3).says("us-east-2").says("drctl.toml:2");
+    assert_eq!(stack.calls().len(), 0);
+}
+
+#[test]
+fn an_unwritable_state_folder_is_said_before_anything_is_made() {
+    let stack = Stack::new();
+    // A file where the folder should be: refused even to root, who may write anywhere.
+    std::fs::write(stack.path("state"), "").expect("written");
+    stack.run(&["up", "--yes"]).exits(4).says("state").says("--state-dir");
+    assert!(stack.calls().iter().all(|call| !is_mutating(call)), "{:?}", stack.calls());
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_the_next_one_goes_on() {
+    let stack = Stack::new();
+    std::fs::create_dir(stack.path("state")).expect("made");
+    std::os::unix::fs::symlink("/dev/full", stack.path("state/payment-dr-dev.journal")).expect("linked");
+    stack.run(&["up", "--yes"]).exits(4).says("No space left on device").says("The disk is full");
+    assert!(stack.calls().iter().all(|call| !is_mutating(call)), "nothing may be made without an intent on disk");
+    std::fs::remove_file(stack.path("state/payment-dr-dev.journal")).expect("removed");
+    stack.run(&["up", "--yes"]).exits(0);
+}
+
+#[test]
+fn the_state_of_another_stack_is_refused() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    let other = Stack::new();
+    std::fs::create_dir(other.path("state")).expect("made");
+    std::fs::copy(stack.path("state/payment-dr-dev.json"), other.path("state/payment-dr-dev.json")).expect("copied");
+    other.run(&["up", "--yes"]).exits(4).says("another account").says(&stack.account).says("Nothing was changed");
+    other.run(&["down", "--yes"]).exits(4).says("another account");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn an_unreadable_state_names_the_file_and_the_way_back() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    let path = stack.path("state/payment-dr-dev.json");
+    let whole = std::fs::read_to_string(&path).expect("read");
+    let cases = [
+        (String::new(), "the file is empty"),
+        (whole[..whole.len() / 2].to_owned(), "EOF while parsing"),
+        (whole.replacen("\"format\": 1", "\"format\": 99", 1), "format 99"),
+        ("{}".to_owned(), "missing field `format`"),
+    ];
+    for (text, said) in cases {
+        std::fs::write(&path, &text).expect("written");
+        stack.run(&["up", "--yes"]).exits(4).says(said).says("payment-dr-dev.json").says("Nothing was changed");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), text, "it was left as it is");
+    }
+    std::fs::write(&path, whole).expect("written");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn missing_credentials_are_said_with_what_to_set() {
+    let stack = Stack::new();
+    let mut command = stack.command(&["plan"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    let output = command.output().expect("run");
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("credentials") && said.contains("AWS_PROFILE"), "{said}");
+}
+
+#[test]
+fn expired_credentials_are_said_with_how_to_renew_them() {
+    let stack = Stack::new();
+    let server = Refusing::start(
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: text/xml\r\nx-amzn-requestid: 11111111-2222\r\n",
+        "<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token included in the \
+         request is expired</Message></Error><RequestId>11111111-2222</RequestId></ErrorResponse>",
+    );
+    let output = stack.command(&["plan"]).env("AWS_ENDPOINT_URL", &server.url).output().expect("run");
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("ExpiredToken") && said.contains("11111111-2222") && said.contains("aws sso login"), "{said}");
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_is_named() {
+    let stack = Stack::new();
+    // Bound and closed again: nothing listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let url = format!("http://127.0.0.1:{port}");
+    let output = stack.command(&["up", "--yes"]).env("AWS_ENDPOINT_URL", &url).output().expect("run");
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&url) && said.contains("AWS_ENDPOINT_URL"), "{said}");
+}
+
+#[test]
+fn another_run_holding_the_lock_is_named() {
+    let stack = Stack::new();
+    std::fs::create_dir(stack.path("state")).expect("made");
+    let path = stack.path("state/payment-dr-dev.lock");
+    std::fs::write(&path, r#"{"pid":4711,"host":"ops-1","command":"up","since":"2026-11-23T03:00:00Z"}"#).expect("written");
+    let held = std::fs::File::open(&path).expect("opened");
+    held.lock().expect("locked");
+    stack.run(&["up", "--yes"]).exits(4).says("`drctl up` (process 4711 on ops-1").says("freed by the kernel");
+    stack.run(&["plan"]).exits(0);
+    drop(held);
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_missing_python_is_said_with_what_to_install() {
+    let stack = Stack::new();
+    let empty = stack.path("bin");
+    std::fs::create_dir(&empty).expect("made");
+    std::fs::set_permissions(&empty, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let output = stack
+        .command(&["plan", "--sandbox"])
+        .env_remove("AWS_ENDPOINT_URL")
+        .env("PATH", &empty)
+        .env("XDG_CACHE_HOME", stack.path("cache"))
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Python") && said.contains("3.10"), "{said}");
+}
+
+#[test]
+fn bad_usage_exits_with_3_and_help_with_0() {
+    let code = |args: &[&str]| std::process::Command::new(DRCTL).args(args).output().expect("run").status.code();
+    assert_eq!(code(&["frobnicate"]), Some(3));
+    assert_eq!(code(&["state", "show", "not-an-address"]), Some(3));
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["up", "--help"]), Some(0));
+}
+
+fn is_mutating(call: &serde_json::Value) -> bool {
+    let operation = call["operation"].as_str().unwrap_or_default();
+    !["Describe", "List", "Get"].iter().any(|prefix| operation.starts_with(prefix))
+}
+
+/// A server that gives every request the same answer.
+struct Refusing {
+    url: String,
+}
+
+impl Refusing {
+    fn start(head: &'static str, body: &'static str) -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        // It ends with the test's process; nothing else can reach a loopback port that only this test knows.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let mut request = [0; 16384];
+                if stream.read(&mut request).is_ok() {
+                    let answer = format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                    drop(stream.write_all(answer.as_bytes()));
+                }
+            }
+        });
+        Self { url }
+    }
+}

@@ -1,0 +1,165 @@
+//! The commands as people and machines use them.
+
+use crate::harness::Stack;
+
+#[test]
+fn init_writes_a_configuration_that_changes_nothing() {
+    let stack = Stack::new();
+    let before = stack.run(&["plan", "--json"]).exits(0).json();
+    stack.run(&["init"]).exits(0).says("drctl.toml written");
+    assert_eq!(stack.run(&["plan", "--json"]).exits(0).json(), before);
+    stack.run(&["init"]).exits(3).says("is there already");
+}
+
+#[test]
+fn up_without_a_terminal_asks_nobody_and_changes_nothing() {
+    let stack = Stack::new();
+    stack.run(&["up"]).exits(3).says("stdin is not a terminal").says("drctl up --yes");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 85 to add, 0 to change, 0 to destroy.");
+}
+
+#[test]
+fn a_run_without_changes_makes_at_most_60_calls() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    let before = stack.calls().len();
+    stack.run(&["up", "--yes"]).exits(0).says("No changes.");
+    let calls = stack.calls().len() - before;
+    println!("a run without changes made {calls} calls");
+    assert!(calls <= 60, "{calls} calls");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn outputs_are_flat_and_the_same_in_both_forms() {
+    let stack = Stack::new();
+    stack.run(&["outputs"]).exits(3).says("has not been built");
+    stack.run(&["up", "--yes"]).exits(0);
+    let outputs = stack.run(&["outputs"]).exits(0).json();
+    let outputs = outputs.as_object().expect("one object");
+    assert!(outputs["primary_vpc_main_id"].as_str().expect("text").starts_with("vpc-"));
+    assert!(outputs.iter().all(|(key, value)| value.is_string() && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')));
+    let env = stack.run(&["outputs", "--format", "env"]).exits(0).stdout;
+    assert_eq!(env.lines().count(), outputs.len());
+    let vpc = outputs["primary_vpc_main_id"].as_str().expect("text");
+    assert!(env.contains(&format!("PRIMARY_VPC_MAIN_ID='{vpc}'\n")), "{env}");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn status_tells_present_drifted_and_missing_apart() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    let status = stack.run(&["status", "--json"]).exits(0).json();
+    assert!(status.to_string().contains("present") && !status.to_string().contains("drifted\":true"));
+    let address = "primary/log_group/flow";
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&stack.sdk("us-east-1").await);
+        logs.delete_log_group().log_group_name("/aws/lambda/payment-dr-dev-processor").send().await.expect("deleted");
+        logs.put_retention_policy().log_group_name("/aws/vpc/payment-dr-dev-flow").retention_in_days(1).send().await.expect("set");
+    });
+    stack.run(&["status"]).exits(0).says(address).says("drifted").says("missing");
+    stack.run(&["up", "--yes"]).exits(0).says("1 added, 1 changed, 0 destroyed");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn down_is_refused_while_protection_is_on() {
+    let stack = Stack::new();
+    stack.configure("[protection]\ndeletion = true\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(3).says("protection.deletion").says("Nothing was changed");
+    std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
+    stack.run(&["down", "--yes"]).exits(3).says("protection.deletion");
+    stack.configure("[protection]\ndeletion = false\n");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn down_needs_no_configuration() {
+    let stack = Stack::new();
+    stack.configure("[stack]\nname = \"ledger\"\nenvironment = \"test\"\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
+    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0).says("Nothing to delete");
+}
+
+#[test]
+fn what_left_the_configuration_is_shown_and_deleted() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.configure("[network]\nnat = \"single\"\n");
+    let plan = stack.run(&["plan"]).exits(0).stdout;
+    assert!(plan.contains("- primary/nat_gateway/b") || plan.contains("primary/nat_gateway/b"), "{plan}");
+    stack.run(&["up", "--yes"]).exits(0).says("0 added, 4 changed, 8 destroyed");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_change_that_cannot_be_made_in_place_replaces_with_its_reason() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.configure("[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
+    stack.run(&["plan"]).exits(0).says("forces replacement").says("the primary CIDR block of a VPC cannot be changed");
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn state_is_listed_shown_and_forgotten() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["state", "list"]).exits(0).says("primary/vpc/main").says("ready");
+    let entry = stack.run(&["state", "show", "primary/vpc/main"]).exits(0).json();
+    assert_eq!(entry["status"]["is"], "ready");
+    stack.run(&["state", "rm", "primary/vpc/none", "--yes"]).exits(3).says("is not in");
+    stack.run(&["state", "rm", "primary/vpc/main", "--yes"]).exits(0).says("AWS was not touched");
+    // It is found again by its tags, not made twice.
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn json_runs_are_events_line_by_line() {
+    let stack = Stack::new();
+    let ran = stack.run(&["up", "--yes", "--json"]).exits(0);
+    let lines: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
+    assert_eq!(of("version"), 1, "{}", ran.stdout);
+    assert_eq!(of("done"), 85);
+    stack.run(&["down", "--yes", "--json"]).exits(0);
+}
+
+#[test]
+fn an_interrupt_lets_mutations_finish_and_the_next_run_goes_on() {
+    use std::io::Read as _;
+    let stack = Stack::new();
+    let mut child = stack.command(&["up", "--yes", "--json"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut seen = Vec::new();
+    let mut byte = [0; 1];
+    // The first resource that is done says that the run is in full swing.
+    while !String::from_utf8_lossy(&seen).contains("\"event\":\"done\"") {
+        assert_eq!(stdout.read(&mut byte).expect("read"), 1, "it ended early: {}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
+    stdout.read_to_end(&mut seen).expect("drained");
+    assert_eq!(child.wait().expect("ended").code(), Some(130), "{}", String::from_utf8_lossy(&seen));
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn completions_are_written_for_every_shell() {
+    let stack = Stack::new();
+    for shell in ["bash", "zsh", "fish"] {
+        stack.run(&["completions", shell]).exits(0).says("drctl");
+    }
+}

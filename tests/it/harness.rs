@@ -1,0 +1,190 @@
+//! One sandbox for the whole test run, an account of its own for every test, and the real binary.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The binary under test.
+pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
+
+/// How long the sandbox may take to come up: its first start installs MiniStack.
+const START: Duration = Duration::from_secs(300);
+
+struct Shared {
+    endpoint: String,
+    // Its stdin is held open: when this test run ends, however it ends, the sandbox ends with it.
+    _process: Child,
+    _folder: tempfile::TempDir,
+}
+
+/// The endpoint that tests talk to: `DRCTL_TEST_ENDPOINT` where one is given (LocalStack), else a sandbox of this run.
+pub fn endpoint() -> &'static str {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    static GIVEN: OnceLock<Option<String>> = OnceLock::new();
+    if let Some(given) = GIVEN.get_or_init(|| std::env::var("DRCTL_TEST_ENDPOINT").ok()) {
+        return given;
+    }
+    &SHARED.get_or_init(start).endpoint
+}
+
+fn start() -> Shared {
+    let folder = tempfile::tempdir().expect("a folder for the sandbox");
+    let log = std::fs::File::create(folder.path().join("serve.log")).expect("a log");
+    let mut process = Command::new(DRCTL)
+        .args(["sandbox", "serve", "--exit-with-stdin", "--dir"])
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("the sandbox starts");
+    let record = folder.path().join("sandbox.json");
+    let until = Instant::now() + START;
+    loop {
+        if let Some(record) = read_json(&record) {
+            let port = record["port"].as_u64().expect("a port");
+            return Shared { endpoint: format!("http://127.0.0.1:{port}"), _process: process, _folder: folder };
+        }
+        let ended = process.try_wait().expect("its status");
+        assert!(
+            ended.is_none() && Instant::now() < until,
+            "the sandbox did not come up ({ended:?}):\n{}",
+            std::fs::read_to_string(folder.path().join("serve.log")).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// A stack of its own: an account, a working folder, and drctl in it.
+pub struct Stack {
+    pub account: String,
+    folder: tempfile::TempDir,
+}
+
+impl Stack {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // A given endpoint outlives the test run: the process id keeps runs apart.
+        let account =
+            format!("{:06}{:06}", std::process::id() % 900_000 + 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { account, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn configure(&self, toml: &str) {
+        std::fs::write(self.path("drctl.toml"), toml).expect("written");
+    }
+
+    /// drctl in the stack's folder, with nothing of this machine's environment that could change what it does.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(DRCTL);
+        command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        for name in ["PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("AWS_ENDPOINT_URL", endpoint())
+            .env("AWS_ACCESS_KEY_ID", &self.account)
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("COLUMNS", "100");
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::new(args, self.command(args).output().expect("drctl runs"))
+    }
+
+    /// The SDK's own view of the account, to check drctl's.
+    pub async fn sdk(&self, region: &str) -> aws_config::SdkConfig {
+        aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .endpoint_url(endpoint())
+            .region(aws_types::region::Region::new(region.to_owned()))
+            .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
+            .load()
+            .await
+    }
+
+    /// How many calls this account has made so far; only the sandbox counts them.
+    pub fn calls(&self) -> Vec<Value> {
+        let url = endpoint().trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(url).expect("the sandbox answers");
+        let request = format!("GET /_drctl/calls?account={} HTTP/1.0\r\nHost: {url}\r\n\r\n", self.account);
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let body = answer.split_once("\r\n\r\n").expect("a body").1;
+        match serde_json::from_str(body).expect("JSON") {
+            Value::Array(calls) => calls,
+            other => panic!("a list of calls, not {other}"),
+        }
+    }
+}
+
+/// What a command came to.
+pub struct Ran {
+    what: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    fn new(args: &[&str], output: Output) -> Self {
+        Self {
+            what: args.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "drctl {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.what,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Messages wrap and are framed: what counts is the words.
+        let said: String =
+            [&self.stdout, &self.stderr].map(|s| squeezed(&s.replace(['│', '╰', '─', '×', '▶'], " "))).join(" ");
+        assert!(
+            said.contains(&squeezed(text)),
+            "drctl {} does not say `{text}`\n--- stdout\n{}\n--- stderr\n{}",
+            self.what,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+    }
+}

@@ -1,0 +1,68 @@
+//! The whole life of a stack against a real server: `up`, nothing to do, drift, repair, `down`, nothing left. Runs against
+//! the sandbox in `cargo test`, and against LocalStack in `localstack/test`.
+
+use crate::drift;
+use crate::harness::Stack;
+use crate::survey::{Survey, survey};
+
+const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+
+/// What the survey of a complete network holds: all of a kind that there is once per Region.
+#[track_caller]
+pub fn assert_complete(found: &Survey) {
+    for (what, copies) in found {
+        // The peering is seen from both sides, and each survey key holds its Region: still once.
+        assert_eq!(copies.len(), 1, "{what} is there {} times", copies.len());
+    }
+    let count = |kind: &str| found.keys().filter(|key| key.split(' ').nth(1) == Some(kind)).count();
+    let kinds = [
+        ("vpc", 2),
+        ("subnet", 12),
+        ("internet_gateway", 2),
+        ("eip", 6),
+        ("nat_gateway", 6),
+        ("route_table", 8),
+        ("security_group", 4),
+        ("vpc_endpoint", 4),
+        ("flow_log", 2),
+        ("vpc_peering", 2),
+        ("kms_key", 2),
+        ("kms_alias", 2),
+        ("log_group", 6),
+        ("iam_role", 1),
+    ];
+    for (kind, expected) in kinds {
+        assert_eq!(count(kind), expected, "{kind}: {found:#?}");
+    }
+}
+
+pub async fn whole_life() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
+    let built = survey(&stack, REGIONS).await;
+    assert_complete(&built);
+
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    stack.run(&["up", "--yes"]).exits(0).says("No changes.");
+
+    let drifts = drift::all(&stack).await;
+    let plan = stack.run(&["plan", "--detailed-exitcode", "--json"]).exits(2).json();
+    for (address, property) in &drifts {
+        let items = plan["changes"].as_array().expect("changes");
+        let item =
+            items.iter().find(|item| item["address"] == *address).unwrap_or_else(|| panic!("{address}: {plan:#}"));
+        assert_eq!(item["action"], "update", "{item:#}");
+        let names: Vec<_> = item["changes"].as_array().expect("changes").iter().map(|c| &c["property"]).collect();
+        assert!(names.iter().any(|name| *name == property), "{address} {property}: {names:?}");
+    }
+    stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    assert_eq!(survey(&stack, REGIONS).await, built, "drift is put back");
+
+    stack.run(&["down", "--yes"]).exits(0);
+    let left = survey(&stack, REGIONS).await;
+    assert!(left.is_empty(), "left behind: {left:#?}");
+    let state = std::fs::read_to_string(stack.path("state/payment-dr-dev.json")).expect("the state");
+    let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+    assert_eq!(state["resources"], serde_json::json!({}));
+}

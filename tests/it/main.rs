@@ -1,0 +1,19 @@
+//! Integration tests, by subject, in one binary: they share one sandbox, each test in an account of its own.
+
+mod bad_input;
+mod cloud;
+mod commands;
+mod crash;
+mod drift;
+mod engine;
+mod harness;
+mod kill;
+mod layers;
+mod life;
+mod state_format;
+mod survey;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_against_the_sandbox() {
+    life::whole_life().await;
+}

@@ -1,0 +1,140 @@
+//! What is in an account, asked with the SDK alone: drctl's own view is what is under test.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, Tag};
+
+use crate::harness::Stack;
+
+/// What was found, by `<region> <type> <node or name>`, with what tells it apart and no ids.
+pub type Survey = BTreeMap<String, Vec<String>>;
+
+/// Everything in both Regions that could be drctl's: tagged with a stack, or of a type that has no tags.
+pub async fn survey(stack: &Stack, regions: [&str; 2]) -> Survey {
+    let mut found = Survey::new();
+    for region in regions {
+        let config = stack.sdk(region).await;
+        network(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
+        edges(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
+        let kms = aws_sdk_kms::Client::new(&config);
+        for alias in kms.list_aliases().send().await.expect("aliases").aliases() {
+            let name = alias.alias_name().unwrap_or_default();
+            if !name.starts_with("alias/aws/") {
+                add(&mut found, region, "kms_alias", name, String::new());
+            }
+        }
+        for key in kms.list_keys().send().await.expect("keys").keys() {
+            let id = key.key_id().expect("an id");
+            let told = kms.describe_key().key_id(id).send().await.expect("a key");
+            let told = told.key_metadata().expect("metadata");
+            // A key cannot be deleted, only scheduled for it.
+            if told.deletion_date().is_none() && told.key_manager() != Some(&aws_sdk_kms::types::KeyManagerType::Aws) {
+                let rotation = kms.get_key_rotation_status().key_id(id).send().await.expect("rotation");
+                let detail = format!("enabled {} rotation {}", told.enabled(), rotation.key_rotation_enabled());
+                add(&mut found, region, "kms_key", told.description().unwrap_or_default(), detail);
+            }
+        }
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
+        for group in logs.describe_log_groups().send().await.expect("log groups").log_groups() {
+            let detail = format!("{:?} key {}", group.retention_in_days(), group.kms_key_id().is_some());
+            add(&mut found, region, "log_group", group.log_group_name().unwrap_or_default(), detail);
+        }
+    }
+    let iam = aws_sdk_iam::Client::new(&stack.sdk("us-east-1").await);
+    for role in iam.list_roles().send().await.expect("roles").roles() {
+        let policies = iam.list_role_policies().role_name(role.role_name()).send().await.expect("policies");
+        add(&mut found, "global", "iam_role", role.role_name(), policies.policy_names().join(","));
+    }
+    found
+}
+
+fn add(found: &mut Survey, region: &str, kind: &str, name: &str, detail: String) {
+    found.entry(format!("{region} {kind} {name}")).or_default().push(detail);
+}
+
+fn node(tags: &[Tag]) -> Option<String> {
+    let value = |key: &str| tags.iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value).map(str::to_owned);
+    value("drctl:stack").map(|_| value("drctl:node").unwrap_or_else(|| "a node that is not named".to_owned()))
+}
+
+async fn network(ec2: &aws_sdk_ec2::Client, region: &str, found: &mut Survey) {
+    for vpc in ec2.describe_vpcs().send().await.expect("vpcs").vpcs() {
+        if let Some(node) = node(vpc.tags()) {
+            add(found, region, "vpc", &node, vpc.cidr_block().unwrap_or_default().to_owned());
+        }
+    }
+    for subnet in ec2.describe_subnets().send().await.expect("subnets").subnets() {
+        if let Some(node) = node(subnet.tags()) {
+            let public = subnet.map_public_ip_on_launch().unwrap_or(false);
+            add(found, region, "subnet", &node, format!("{} public {public}", subnet.cidr_block().unwrap_or_default()));
+        }
+    }
+    for gateway in ec2.describe_internet_gateways().send().await.expect("gateways").internet_gateways() {
+        if let Some(node) = node(gateway.tags()) {
+            add(found, region, "internet_gateway", &node, format!("attached {}", gateway.attachments().len()));
+        }
+    }
+    for address in ec2.describe_addresses().send().await.expect("addresses").addresses() {
+        // A lone address costs money: it counts whatever its tags say.
+        add(found, region, "eip", &node(address.tags()).unwrap_or_default(), String::new());
+    }
+    for gateway in ec2.describe_nat_gateways().send().await.expect("NAT gateways").nat_gateways() {
+        if let Some(node) = node(gateway.tags()).filter(|_| is_live(gateway.state().map(AsRef::as_ref))) {
+            add(found, region, "nat_gateway", &node, String::new());
+        }
+    }
+    for group in ec2.describe_security_groups().send().await.expect("groups").security_groups() {
+        if let Some(node) = node(group.tags()) {
+            let rules: usize = group
+                .ip_permissions()
+                .iter()
+                .chain(group.ip_permissions_egress())
+                .map(|p| p.ip_ranges().len() + p.user_id_group_pairs().len())
+                .sum();
+            add(found, region, "security_group", &node, format!("{rules} rules"));
+        }
+    }
+}
+
+async fn edges(ec2: &aws_sdk_ec2::Client, region: &str, found: &mut Survey) {
+    for table in ec2.describe_route_tables().send().await.expect("route tables").route_tables() {
+        if let Some(node) = node(table.tags()) {
+            let mut routes: Vec<String> = table
+                .routes()
+                .iter()
+                .filter_map(|route| {
+                    let target = match (route.nat_gateway_id(), route.vpc_peering_connection_id(), route.gateway_id()) {
+                        (Some(_), _, _) => "nat",
+                        (_, Some(_), _) => "peering",
+                        (_, _, Some(id)) if id.starts_with("igw-") => "internet",
+                        _ => return None,
+                    };
+                    Some(format!("{} {target}", route.destination_cidr_block().unwrap_or_default()))
+                })
+                .collect();
+            routes.sort();
+            let associated = table.associations().iter().filter(|a| a.subnet_id().is_some()).count();
+            add(found, region, "route_table", &node, format!("{} for {associated} subnets", routes.join(", ")));
+        }
+    }
+    for endpoint in ec2.describe_vpc_endpoints().send().await.expect("endpoints").vpc_endpoints() {
+        if let Some(node) = node(endpoint.tags()).filter(|_| is_live(endpoint.state().map(AsRef::as_ref))) {
+            add(found, region, "vpc_endpoint", &node, format!("{} tables", endpoint.route_table_ids().len()));
+        }
+    }
+    for log in ec2.describe_flow_logs().send().await.expect("flow logs").flow_logs() {
+        add(found, region, "flow_log", &node(log.tags()).unwrap_or_default(), String::new());
+    }
+    let live = Filter::builder().name("status-code").values("active").values("pending-acceptance").build();
+    let peerings = ec2.describe_vpc_peering_connections().filters(live).send().await.expect("peerings");
+    for peering in peerings.vpc_peering_connections() {
+        let status = peering.status().and_then(|s| s.code()).map(AsRef::as_ref).unwrap_or_default().to_owned();
+        if is_live(Some(&status)) {
+            add(found, region, "vpc_peering", &node(peering.tags()).unwrap_or_default(), status);
+        }
+    }
+}
+
+fn is_live(state: Option<&str>) -> bool {
+    !matches!(state.unwrap_or_default().to_lowercase().as_str(), "deleted" | "deleting")
+}
