@@ -7,16 +7,30 @@ use super::args::{Down, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Connected, plan, plan_context, registry, state_folder};
-use super::{run, ui};
+use super::run::{self, Teller, Tools};
 use crate::config::Config;
+use crate::engine::cancel::Shutdown;
 use crate::engine::{Graph, Region};
 use crate::state::{Identity, Location, Snapshot, check_identity};
 
 /// Deletes everything that drctl made. Needs the state, and no configuration.
 pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
+    let teller = Teller::new(output);
+    let ended = delete(global, args, output, &teller, shutdown).await;
+    // What was told goes out before an error is.
+    teller.finish().and(ended)
+}
+
+async fn delete(
+    global: &Global,
+    args: &Down,
+    output: &Output,
+    teller: &Teller<'_>,
+    shutdown: Shutdown,
+) -> Result<Exit, CliError> {
     let Some((location, snapshot, config)) = which(global, args)? else {
-        nothing(output)?;
+        teller.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
@@ -31,19 +45,14 @@ pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit,
     let mut store = location.open(identity.clone(), "down")?;
     if store.resources().is_empty() {
         store.fold()?;
-        nothing(output)?;
+        teller.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
     let registry = registry(&connected.aws, &identity);
     let graph = Graph::new();
     let plan =
         plan(&connected, &registry, &graph, store.resources(), false, Duration::from_secs(60), &shutdown).await?;
-    let context = plan_context(&identity, &connected, false);
-    if output.json {
-        output.print_json(&ui::plan::to_json(&plan, &context))?;
-    } else {
-        output.print(&ui::plan::render(&plan, &context, &output.style))?;
-    }
+    teller.plan(&plan, &plan_context(&identity, &connected, false))?;
     if !args.yes {
         let name = &identity.environment;
         let question = format!("\nAll of this will be deleted. Type the environment's name, {name}, to go on: ");
@@ -55,22 +64,14 @@ pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit,
                 });
             }
             Some(answer) if answer != *name => {
-                output.print("Nothing was changed.")?;
+                teller.say("Nothing was changed.")?;
                 return Ok(Exit::Failed);
             }
             Some(_) => {}
         }
     }
-    let report = run::apply(&plan, &graph, &registry, &connected, false, &mut store, output, shutdown).await?;
-    run::conclude(&report, output)
-}
-
-fn nothing(output: &Output) -> Result<(), CliError> {
-    if output.json {
-        output.print_json(&serde_json::json!({"event": "summary", "success": true, "destroyed": 0}))
-    } else {
-        output.print("Nothing to delete: the state holds no resources.")
-    }
+    let tools = Tools { graph: &graph, drivers: &registry, connected: &connected, adopt: false };
+    teller.apply(&plan, &tools, &mut store, shutdown).await
 }
 
 /// Finds the state: by `--stack`, else by the configuration, else the only one there is.

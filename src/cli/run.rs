@@ -1,14 +1,11 @@
 //! Carrying out a plan: progress while it runs, and what became of it. Shared by `up` and `down`.
 
-use std::sync::Arc;
-
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::Connected;
-use super::ui::progress::{JsonEvents, Progress};
-use super::ui::summary;
+use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
-use crate::engine::{Class, Drivers, Events, Graph, Plan, Report, Run};
+use crate::engine::{Class, Drivers, Graph, Plan, Report, Run};
 use crate::state::Store;
 
 /// Listens for SIGINT and SIGTERM from now on.
@@ -34,46 +31,92 @@ pub fn listen() -> Result<Shutdown, CliError> {
     Ok(listener)
 }
 
-/// Carries out a plan.
-pub async fn apply(
-    plan: &Plan,
-    graph: &Graph,
-    drivers: &dyn Drivers,
-    connected: &Connected,
-    adopt: bool,
-    store: &mut Store,
-    output: &Output,
-    shutdown: Shutdown,
-) -> Result<Report, CliError> {
-    let options = connected.options(adopt);
-    if output.json {
-        let events = JsonEvents::new(Box::new(std::io::stdout()));
-        let run = Run { plan, graph, drivers, options, events: &events };
-        return Ok(run.apply(store, shutdown).await);
-    }
-    let progress = Arc::new(Progress::new(plan, &output.style, connected.time_scale()));
-    let events: &dyn Events = progress.as_ref();
-    let report = Run { plan, graph, drivers, options, events }.apply(store, shutdown).await;
-    progress.finish();
-    Ok(report)
+/// What a command that runs tells, to people or to machines.
+pub struct Teller<'a> {
+    output: &'a Output,
+    machines: Option<JsonEvents>,
 }
 
-/// Prints what became of a run and says how to exit.
-pub fn conclude(report: &Report, output: &Output) -> Result<Exit, CliError> {
-    if output.json {
-        output.print_json(&summary::to_json(report))?;
-    } else {
-        output.print(&summary::render(report, &output.style))?;
+/// What a run is carried out with.
+pub struct Tools<'a> {
+    /// What shall be.
+    pub graph: &'a Graph,
+    /// The types of resources.
+    pub drivers: &'a dyn Drivers,
+    /// AWS, reached.
+    pub connected: &'a Connected,
+    /// Whether resources of others may be taken over.
+    pub adopt: bool,
+}
+
+impl<'a> Teller<'a> {
+    /// Begins to tell: machines read which version speaks first.
+    pub fn new(output: &'a Output) -> Self {
+        let machines = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
+        Self { output, machines }
     }
+
+    /// Shows a plan.
+    pub fn plan(&self, plan: &Plan, context: &PlanContext) -> Result<(), CliError> {
+        match &self.machines {
+            Some(events) => {
+                let mut json = ui::plan::to_json(plan, context);
+                json["event"] = "plan".into();
+                events.line(json);
+                Ok(())
+            }
+            None => self.output.print(&ui::plan::render(plan, context, &self.output.style)),
+        }
+    }
+
+    /// Tells people, and not machines.
+    pub fn say(&self, text: &str) -> Result<(), CliError> {
+        if self.machines.is_some() { Ok(()) } else { self.output.print(text) }
+    }
+
+    /// Carries out a plan, tells what became of it, and says how to exit.
+    pub async fn apply(
+        &self,
+        plan: &Plan,
+        tools: &Tools<'_>,
+        store: &mut Store,
+        shutdown: Shutdown,
+    ) -> Result<Exit, CliError> {
+        let options = tools.connected.options(tools.adopt);
+        let run = |events| Run { plan, graph: tools.graph, drivers: tools.drivers, options, events };
+        let report = if let Some(events) = &self.machines {
+            let report = run(events).apply(store, shutdown).await;
+            let mut json = summary::to_json(&report);
+            json["event"] = "summary".into();
+            events.line(json);
+            report
+        } else {
+            let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());
+            let report = run(&progress).apply(store, shutdown).await;
+            progress.finish();
+            self.output.print(&summary::render(&report, &self.output.style))?;
+            report
+        };
+        Ok(exit(&report))
+    }
+
+    /// Ends: everything that was told is written.
+    pub fn finish(self) -> Result<(), CliError> {
+        let Some(events) = self.machines else { return Ok(()) };
+        events.finish().map_err(|source| CliError::Io { action: "write to stdout".to_owned(), source })
+    }
+}
+
+fn exit(report: &Report) -> Exit {
     if report.state.is_some() {
-        return Ok(Exit::State);
+        return Exit::State;
     }
     if report.interrupted {
-        return Ok(Exit::Interrupted);
+        return Exit::Interrupted;
     }
     if report.is_success() {
-        return Ok(Exit::Done);
+        return Exit::Done;
     }
-    let denied = report.failures().all(|(_, _, failure)| failure.class == Class::Denied);
-    Ok(if denied && report.failures().next().is_some() { Exit::Denied } else { Exit::Failed })
+    let mut classes = report.failures().map(|(_, _, failure)| failure.class).peekable();
+    if classes.peek().is_some() && classes.all(|class| class == Class::Denied) { Exit::Denied } else { Exit::Failed }
 }

@@ -6,8 +6,10 @@ use super::args::{Global, Plan as PlanArgs, Up};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
+use super::run::{Teller, Tools};
 use super::{outputs, run, ui};
 use crate::engine::Plan;
+use crate::engine::cancel::Shutdown;
 
 /// How long one Region may take to answer before its resources count as unknown.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,7 +23,12 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
     let session = Session::open(global, output, Demand::All).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let plan = session.plan(&recorded, args.adopt, TIMEOUT, &shutdown).await?;
-    show(&session, &plan, args.full, output)?;
+    let context = session.plan_context(args.full);
+    if output.json {
+        output.print_json(&ui::plan::to_json(&plan, &context))?;
+    } else {
+        output.print(&ui::plan::render(&plan, &context, &output.style))?;
+    }
     if plan.unknown().next().is_some() {
         return Ok(unknown(&plan));
     }
@@ -31,21 +38,32 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
 /// Builds the stack, or brings it to what is configured.
 pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
+    let teller = Teller::new(output);
+    let ended = build(global, args, output, &teller, shutdown).await;
+    // What was told goes out before an error is.
+    teller.finish().and(ended)
+}
+
+async fn build(
+    global: &Global,
+    args: &Up,
+    output: &Output,
+    teller: &Teller<'_>,
+    shutdown: Shutdown,
+) -> Result<Exit, CliError> {
     let session = Session::open(global, output, Demand::All).await?;
     let mut store = session.location.open(session.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
     let plan = loop {
         let looked = Instant::now();
         let plan = session.plan(store.resources(), args.adopt, TIMEOUT, &shutdown).await?;
-        show(&session, &plan, args.full, output)?;
+        teller.plan(&plan, &session.plan_context(args.full))?;
         if plan.is_empty() {
             store.fold()?;
             if plan.unknown().next().is_some() {
                 return Ok(unknown(&plan));
             }
-            if !output.json {
-                output.print(&outputs::for_people(store.snapshot(), &output.style))?;
-            }
+            teller.say(&outputs::for_people(store.snapshot(), &output.style))?;
             return Ok(Exit::Done);
         }
         if args.yes {
@@ -60,7 +78,7 @@ pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, Cli
                 });
             }
             Some(answer) if answer != "yes" => {
-                output.print("Nothing was changed.")?;
+                teller.say("Nothing was changed.")?;
                 return Ok(Exit::Failed);
             }
             Some(_) if looked.elapsed() > FRESH => {
@@ -68,36 +86,22 @@ pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, Cli
                 if again == plan {
                     break again;
                 }
-                output.print("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
+                teller.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
             }
             Some(_) => break plan,
         }
     };
-    let report = run::apply(
-        &plan,
-        &session.graph,
-        &session.registry,
-        &session.connected,
-        args.adopt,
-        &mut store,
-        output,
-        shutdown,
-    )
-    .await?;
-    let exit = run::conclude(&report, output)?;
-    if exit == Exit::Done && !output.json {
-        output.print(&outputs::for_people(store.snapshot(), &output.style))?;
+    let tools = Tools {
+        graph: &session.graph,
+        drivers: &session.registry,
+        connected: &session.connected,
+        adopt: args.adopt,
+    };
+    let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
+    if exit == Exit::Done {
+        teller.say(&outputs::for_people(store.snapshot(), &output.style))?;
     }
     Ok(exit)
-}
-
-fn show(session: &Session, plan: &Plan, full: bool, output: &Output) -> Result<(), CliError> {
-    let context = session.plan_context(full);
-    if output.json {
-        output.print_json(&ui::plan::to_json(plan, &context))
-    } else {
-        output.print(&ui::plan::render(plan, &context, &output.style))
-    }
 }
 
 fn unknown(plan: &Plan) -> Exit {

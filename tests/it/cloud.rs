@@ -2,7 +2,9 @@
 //! types, unique names for others, things that are on their way for minutes, listings that lag, dependants that forbid a
 //! deletion, answers that get lost. Time is tokio's, so that a paused clock makes minutes free.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod world;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -223,7 +225,8 @@ impl Cloud {
     /// Another one with the same things in it, and none of the faults.
     pub fn fork(&self) -> Self {
         let inner = self.lock();
-        let fork = Inner { things: inner.things.clone(), paces: inner.paces.clone(), made: inner.made, ..Inner::default() };
+        let fork =
+            Inner { things: inner.things.clone(), paces: inner.paces.clone(), made: inner.made, ..Inner::default() };
         Self(Arc::new(Mutex::new(fork)))
     }
 
@@ -427,8 +430,7 @@ impl Inner {
             }
             None => {}
         }
-        let died_before = self.dies(call, false);
-        if died_before {
+        if self.dies(call, false) {
             return (None, latency);
         }
         let lost = || Failure::new(Class::Ambiguous, "the answer was lost");
@@ -465,9 +467,7 @@ impl Inner {
         let now = match &self.crash {
             None => false,
             Some(Crash::BeforeCall(number)) => !carried_out && self.counted == *number,
-            Some(Crash::AfterMutation(number)) => {
-                carried_out && call.op.mutates() && self.counted_mutations == *number
-            }
+            Some(Crash::AfterMutation(number)) => carried_out && call.op.mutates() && self.counted_mutations == *number,
             Some(Crash::After(name, op)) => carried_out && call.name == *name && call.op == *op,
         };
         if carried_out {
@@ -482,7 +482,8 @@ impl Inner {
     }
 
     fn fault(&mut self, call: &Call) -> Option<Fault> {
-        let at = self.faults.iter().position(|(name, op, _, times)| *name == call.name && *op == call.op && *times > 0)?;
+        let at =
+            self.faults.iter().position(|(name, op, _, times)| *name == call.name && *op == call.op && *times > 0)?;
         self.faults[at].3 -= 1;
         Some(self.faults[at].2.clone())
     }
@@ -556,7 +557,11 @@ impl Inner {
     ) -> String {
         self.made += 1;
         let name = name_of(&properties);
-        let id = if kind.named { format!("{}/{name}", kind.traits.kind) } else { format!("{}-{:05}", kind.traits.kind, self.made) };
+        let id = if kind.named {
+            format!("{}/{name}", kind.traits.kind)
+        } else {
+            format!("{}-{:05}", kind.traits.kind, self.made)
+        };
         self.things.push(Thing {
             id: id.clone(),
             name,
@@ -581,13 +586,15 @@ impl Inner {
     ) -> Result<String, Failure> {
         assert!(!desired.values().any(is_unresolved), "the engine hands over nothing unresolved: {desired:?}");
         if kind.traits.idempotent_create
-            && let Some(thing) = self.things.iter().find(|thing| thing.kind == kind.traits.kind && thing.token == attempt.token)
+            && let Some(thing) =
+                self.things.iter().find(|thing| thing.kind == kind.traits.kind && thing.token == attempt.token)
         {
             return Ok(thing.id.clone());
         }
         self.check_references(kind, desired)?;
         let name = name_of(desired);
-        if kind.named && self.things.iter().any(|t| t.kind == kind.traits.kind && t.region == region && t.name == name) {
+        if kind.named && self.things.iter().any(|t| t.kind == kind.traits.kind && t.region == region && t.name == name)
+        {
             return Err(refusal(Class::Exists, "AlreadyExists", format!("{name} is there")));
         }
         let mut properties = desired.clone();
@@ -633,7 +640,10 @@ impl Inner {
             return Err(refusal(Class::NotFound, "NotFound", format!("there is no {id}")));
         };
         for change in changes {
-            assert!(change.forces_replacement.is_none(), "the engine changes nothing in place that cannot be: {change:?}");
+            assert!(
+                change.forces_replacement.is_none(),
+                "the engine changes nothing in place that cannot be: {change:?}"
+            );
             if let Some(key) = change.property.strip_prefix("tags.") {
                 thing.tags.insert(key.to_owned(), change.new.as_str().unwrap_or_default().to_owned());
             } else {
@@ -755,18 +765,18 @@ impl Driver for FakeDriver {
 
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
         let call = self.arriving(Op::List, region, self.kind.traits.kind.to_owned());
-        Box::pin(self.cloud.call(call, |inner| Ok(inner.list(self.kind, region))))
+        Box::pin(self.cloud.call(call, move |inner| Ok(inner.list(self.kind, region))))
     }
 
     fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
         let call = self.arriving(Op::Search, region, self.kind.traits.kind.to_owned());
         let call = Call { token: Some(attempt.token.clone()), ..call };
-        Box::pin(self.cloud.call(call, |inner| Ok(inner.search(self.kind, region, attempt))))
+        Box::pin(self.cloud.call(call, move |inner| Ok(inner.search(self.kind, region, attempt))))
     }
 
     fn read<'a>(&'a self, region: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
         let call = self.arriving(Op::Read, region, self.name(region, id));
-        Box::pin(self.cloud.call(call, |inner| Ok(inner.read(self.kind, region, id))))
+        Box::pin(self.cloud.call(call, move |inner| Ok(inner.read(self.kind, region, id))))
     }
 
     fn create<'a>(
@@ -777,7 +787,7 @@ impl Driver for FakeDriver {
     ) -> BoxFuture<'a, Result<String, Failure>> {
         let call = self.arriving(Op::Create, region, name_of(desired));
         let call = Call { token: Some(attempt.token.clone()), refers: refers(desired), ..call };
-        Box::pin(self.cloud.call(call, |inner| inner.create(self.kind, region, desired, attempt)))
+        Box::pin(self.cloud.call(call, move |inner| inner.create(self.kind, region, desired, attempt)))
     }
 
     fn sync<'a>(
@@ -789,12 +799,12 @@ impl Driver for FakeDriver {
     ) -> BoxFuture<'a, Result<Synced, Failure>> {
         let call = self.arriving(Op::Sync, region, name_of(desired));
         let call = Call { refers: refers(desired), ..call };
-        Box::pin(self.cloud.call(call, |inner| inner.sync(self.kind, region, &live.id, desired, changes)))
+        Box::pin(self.cloud.call(call, move |inner| inner.sync(self.kind, region, &live.id, desired, changes)))
     }
 
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
         let call = self.arriving(Op::Delete, region, self.name(region, &live.id));
-        Box::pin(self.cloud.call(call, |inner| inner.delete(self.kind, region, &live.id)))
+        Box::pin(self.cloud.call(call, move |inner| inner.delete(self.kind, region, &live.id)))
     }
 }
 
@@ -803,9 +813,4 @@ impl Drivers for Cloud {
         let kind = KINDS.iter().find(|known| known.traits.kind == kind)?;
         Some(Arc::new(FakeDriver { cloud: self.clone(), kind }))
     }
-}
-
-/// The names of all types.
-pub fn kinds() -> BTreeSet<&'static str> {
-    KINDS.iter().map(|kind| kind.traits.kind).collect()
 }

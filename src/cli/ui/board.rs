@@ -94,10 +94,10 @@ impl Board {
                 if rows {
                     return Vec::new();
                 }
-                hanging("· ", &format!("{address}: {why}, tried again in {}", duration(*delay)), style.width(), 0)
+                hanging("· ", &format!("{address}: {why}, tried again in {}", duration(*delay)), style.width, 0)
             }
             Event::Note { address, message } => {
-                let lines = hanging("· ", &format!("{address}: {}", clean(message)), style.width(), 0);
+                let lines = hanging("· ", &format!("{address}: {}", clean(message)), style.width, 0);
                 lines.iter().map(|line| style.dim(line)).collect()
             }
             Event::Done { address, action, id, took } => {
@@ -120,7 +120,7 @@ impl Board {
                     clean(&failure.to_string())
                 );
                 let mut lines: Vec<String> =
-                    hanging("✗ ", &told, style.width(), 0).iter().map(|line| style.red(line)).collect();
+                    hanging("✗ ", &told, style.width, 0).iter().map(|line| style.red(line)).collect();
                 if let Some(help) = &failure.help {
                     lines.extend(help_lines(help, style, 2));
                 }
@@ -142,7 +142,7 @@ impl Board {
                         "Interrupted: nothing new is started; {steps} in flight, whose calls are finished and recorded. Again to stop at once."
                     )
                 };
-                hanging("", &told, style.width(), 0).iter().map(|line| style.yellow(line)).collect()
+                hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)).collect()
             }
         }
     }
@@ -177,7 +177,7 @@ impl Board {
         let aligned = seen.iter().map(|(address, _)| columns(&name(address))).max().unwrap_or_default().min(ALIGNED);
         for (address, active) in seen {
             let line = format!("    {}  {}", pad(&name(address), aligned), active.told(now));
-            lines.push(fit(&line, style.width()));
+            lines.push(fit(&line, style.width));
         }
         if counted {
             lines.push(style.dim(&format!("    … and {} more", under_way.len() - shown)));
@@ -197,10 +197,10 @@ impl Board {
         if self.interrupted && lane.ended.is_none() {
             tail.push_str(&style.yellow("  interrupted"));
         }
-        let room = style.width().saturating_sub(places + 2 + columns(&tail)).clamp(10, 30);
+        let room = style.width.saturating_sub(places + 2 + columns(&tail)).clamp(10, 30);
         let full = if lane.total == 0 { room } else { (room * ended.min(lane.total)) / lane.total };
         let bar = format!("{}{}", style.green(&"█".repeat(full)), style.dim(&"░".repeat(room - full)));
-        fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width())
+        fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width)
     }
 
     /// What is under way in one line, for where no rows are drawn; `None` when nothing is.
@@ -213,7 +213,7 @@ impl Board {
         let label = "still waiting: ";
         let told: Vec<String> =
             under_way.iter().map(|(address, active)| format!("{address} {}", active.told(now))).collect();
-        Some(format!("{label}{}", list(&told, style.width().saturating_sub(label.len()))))
+        Some(format!("{label}{}", list(&told, style.width.saturating_sub(label.len()))))
     }
 }
 

@@ -16,20 +16,18 @@ const FORMAT: u32 = 1;
 /// Events as lines of JSON. A thread of its own writes, so that a slow reader holds nothing up.
 pub struct JsonEvents {
     lines: Mutex<Option<Sender<Value>>>,
-    writing: Mutex<Option<JoinHandle<io::Result<()>>>>,
+    writing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
 }
 
 impl JsonEvents {
     /// Writes the first line, which names the version of drctl and of the format.
-    ///
-    /// # Errors
-    /// When the thread that writes cannot be started.
-    pub fn new(out: Box<dyn Write + Send>) -> io::Result<Self> {
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
         let (send, receive) = mpsc::channel();
-        let writing = thread::Builder::new().name("events".to_owned()).spawn(move || write(&receive, out))?;
+        let writing = thread::Builder::new().name("events".to_owned()).spawn(move || write(&receive, out));
         let events = Self { lines: Mutex::new(Some(send)), writing: Mutex::new(Some(writing)) };
         events.line(json!({ "event": "version", "drctl": env!("CARGO_PKG_VERSION"), "format": FORMAT }));
-        Ok(events)
+        events
     }
 
     /// Writes a line of its own kind, e.g. the plan or the summary; an object gets the time it is handed over.
@@ -51,7 +49,7 @@ impl JsonEvents {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writing) = writing else { return Ok(()) };
-        writing
+        writing?
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that writes events has died")))
     }
@@ -65,8 +63,10 @@ impl Events for JsonEvents {
 
 impl Drop for JsonEvents {
     fn drop(&mut self) {
-        // Whoever wants to know of errors has called `finish`; what was emitted is written either way.
-        drop(self.finish());
+        // Whoever wants to know of errors has called `finish`, and nothing is left to be said here then.
+        if let Err(error) = self.finish() {
+            tracing::warn!(%error, "events could not be written");
+        }
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn each_event_is_a_line_with_its_time() {
         let out = Shared::default();
-        let events = JsonEvents::new(Box::new(out.clone())).expect("a thread");
+        let events = JsonEvents::new(Box::new(out.clone()));
         events.emit(failed());
         events.line(json!({ "event": "summary", "result": "failed" }));
         events.finish().expect("written");
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_goes_away_stops_nothing_and_is_remembered() {
-        let events = JsonEvents::new(Box::new(Leaving(false))).expect("a thread");
+        let events = JsonEvents::new(Box::new(Leaving(false)));
         for _ in 0..3 {
             events.emit(failed());
         }

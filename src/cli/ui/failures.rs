@@ -39,10 +39,10 @@ pub(super) fn lines(failure: &Failure, style: &Style, indent: usize) -> Vec<Stri
         told.push_str(": ");
     }
     told.push_str(&clean(&failure.message));
-    lines.extend(hanging("", &told, style.width(), indent));
+    lines.extend(hanging("", &told, style.width, indent));
     if let Some(id) = &failure.request_id {
         lines.extend(
-            hanging("", &format!("request id {}", clean(id)), style.width(), indent).iter().map(|line| style.dim(line)),
+            hanging("", &format!("request id {}", clean(id)), style.width, indent).iter().map(|line| style.dim(line)),
         );
     }
     if let Some(help) = &failure.help {
@@ -54,7 +54,7 @@ pub(super) fn lines(failure: &Failure, style: &Style, indent: usize) -> Vec<Stri
 /// `help: …`, what follows aligned beneath.
 pub(super) fn help_lines(help: &str, style: &Style, indent: usize) -> Vec<String> {
     let label = "help: ";
-    let mut lines = hanging(label, &clean(help), style.width(), indent);
+    let mut lines = hanging(label, &clean(help), style.width, indent);
     if let Some(first) = lines.first_mut()
         && let Some(rest) = first.trim_start().strip_prefix(label)
     {
@@ -83,7 +83,7 @@ pub(super) fn hanging(label: &str, text: &str, width: usize, indent: usize) -> V
 pub(super) fn resources(addresses: &[&Address], style: &Style, before: usize) -> String {
     let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let count = plural(names.len(), "resource");
-    let room = style.width().saturating_sub(before + columns(&count) + 3);
+    let room = style.width.saturating_sub(before + columns(&count) + 3);
     format!("{count} ({})", list(&names, room))
 }
 

@@ -1,6 +1,7 @@
 //! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
 
 mod board;
+mod context;
 mod events;
 mod failures;
 pub mod plan;
@@ -19,11 +20,9 @@ use console::Term;
 use crate::engine::Action;
 use crate::state::Role;
 
-pub use events::JsonEvents;
 pub use plan::PlanContext;
-pub use progress::Progress;
+pub use progress::{JsonEvents, Progress};
 pub use status::Health;
-pub use summary::SummaryContext;
 pub use text::{duration, plural};
 
 /// The width assumed where there is no terminal to ask.
@@ -34,8 +33,10 @@ const NARROWEST: usize = 60;
 /// How text is dressed: with colours or without, and how wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    color: bool,
-    width: usize,
+    /// Whether there are colours.
+    pub color: bool,
+    /// How many columns a line may take.
+    pub width: usize,
 }
 
 impl Style {
@@ -64,10 +65,10 @@ impl Style {
         Self { color: term.is_term() && !refused, width: width.max(NARROWEST) }
     }
 
-    /// How many columns a line may take.
+    /// The same without colours.
     #[must_use]
-    pub fn width(&self) -> usize {
-        self.width
+    pub fn colorless(self) -> Self {
+        Self { color: false, ..self }
     }
 
     /// The same in another width: terminals are resized.
@@ -232,8 +233,8 @@ mod tests {
 
     #[test]
     fn too_narrow_a_terminal_is_taken_for_a_wider_one() {
-        assert_eq!(Style::plain(10).width(), NARROWEST);
-        assert_eq!(Style::plain(80).resized(140).width(), 140);
+        assert_eq!(Style::plain(10).width, NARROWEST);
+        assert_eq!(Style::plain(80).resized(140).width, 140);
     }
 
     #[test]

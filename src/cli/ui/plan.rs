@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+pub use super::context::PlanContext;
+
 use super::failures::{self, hanging};
 use super::text::{clean, columns, fit, list, pad, plural};
 use super::values::{brief, difference, full};
@@ -12,81 +14,21 @@ use crate::state::Role;
 /// Properties that tell most about a resource at first sight, most telling first.
 const TELLING: &[&str] = &[
     "cidr",
-    "cidrs",
     "name",
-    "alias",
     "service",
-    "service_name",
-    "availability_zone",
-    "zone",
-    "az",
     "destination",
-    "destination_cidr",
-    "engine",
-    "engine_version",
-    "class",
-    "instance_class",
-    "runtime",
+    "zone",
     "retention_days",
-    "protocol",
-    "port",
-    "domain",
+    "peer_region",
+    "traffic",
+    "engine",
+    "class",
+    "runtime",
 ];
 /// Addresses are aligned up to this many columns; the few that are longer push their properties to the right.
 const ALIGNED: usize = 44;
 /// Where an item's properties begin.
 const INDENT: usize = 8;
-
-/// What a plan is shown with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanContext {
-    /// The stack and its environment, e.g. `payment-dr-dev`.
-    pub title: String,
-    /// The AWS account.
-    pub account: String,
-    /// The primary Region.
-    pub primary: String,
-    /// The secondary Region.
-    pub secondary: String,
-    /// The endpoint that stands for AWS, when it is not AWS.
-    pub endpoint: Option<String>,
-    /// Whether creations are shown with all their properties.
-    pub verbose: bool,
-}
-
-impl PlanContext {
-    /// Which stack, where: one line, and another one for an endpoint that is not AWS.
-    #[must_use]
-    pub fn header(&self, style: &Style) -> Vec<String> {
-        let Self { account, primary, secondary, .. } = self;
-        let title = clean(&self.title);
-        let place = format!(" · account {account} · primary {primary}, secondary {secondary}");
-        let mut lines = if columns(&title) + columns(&place) <= style.width() {
-            vec![format!("{}{}", style.bold(&title), style.dim(&place))]
-        } else {
-            let place = [format!("account {account}"), format!("primary {primary}, secondary {secondary}")];
-            std::iter::once(style.bold(&title))
-                .chain(place.iter().map(|line| style.dim(&format!("  {line}"))))
-                .collect()
-        };
-        if let Some(endpoint) = &self.endpoint {
-            lines.push(style.yellow(&format!("  endpoint {}, not AWS", clean(endpoint))));
-        }
-        lines
-    }
-
-    /// The same for machines, as the beginning of an object.
-    pub(super) fn to_json(&self, summary: &Value) -> Value {
-        json!({
-            "version": 1,
-            "title": self.title,
-            "account": self.account,
-            "regions": { "primary": self.primary, "secondary": self.secondary },
-            "endpoint": self.endpoint,
-            "summary": summary,
-        })
-    }
-}
 
 /// The plan for people.
 #[must_use]
@@ -161,7 +103,7 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
     let head = format!("{} {address}", style.action(item.action, &format!("{:>5}", symbol(item.action))));
     let mut lines = match item.action {
         Action::Create if !verbose => {
-            let room = style.width().saturating_sub(8 + aligned.max(columns(&address)));
+            let room = style.width.saturating_sub(8 + aligned.max(columns(&address)));
             let told = telling(item, role, room);
             let mut lines = vec![format!("{}  {}", pad(&head, 6 + aligned), style.dim(&told))];
             lines.extend(reason(item, style));
@@ -184,20 +126,20 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
     }
     for (property, answer) in &item.unsupported {
         let told = format!("{} — {}", clean(property), clean(answer));
-        lines.extend(hanging("unsupported here: ", &told, style.width(), INDENT).iter().map(|line| style.yellow(line)));
+        lines.extend(hanging("unsupported here: ", &told, style.width, INDENT).iter().map(|line| style.yellow(line)));
     }
     lines
 }
 
 /// Symbol, address and id, and why behind them, or beneath where it is long.
 fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
-    let id = item.id.as_deref().map(clean).filter(|id| columns(head) + 2 + columns(id) <= style.width());
+    let id = item.id.as_deref().map(clean).filter(|id| columns(head) + 2 + columns(id) <= style.width);
     let head = id.map_or_else(|| head.to_owned(), |id| format!("{head}  {}", style.dim(&id)));
     // A property that forces the replacement says why on its own line.
     let said = item.changes.iter().any(|change| change.forces_replacement.is_some());
     let Some(why) = item.reason.as_deref().filter(|_| !said) else { return vec![head] };
     let note = format!("# {}", clean(why));
-    if columns(&head) + 2 + columns(&note) <= style.width() {
+    if columns(&head) + 2 + columns(&note) <= style.width {
         return vec![format!("{head}  {}", style.dim(&note))];
     }
     let mut lines = vec![head];
@@ -207,7 +149,7 @@ fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
 
 fn reason(item: &Item, style: &Style) -> Vec<String> {
     let why = item.reason.as_deref().map(clean).unwrap_or_default();
-    hanging("# ", &why, style.width(), INDENT).iter().map(|line| style.dim(line)).collect()
+    hanging("# ", &why, style.width, INDENT).iter().map(|line| style.dim(line)).collect()
 }
 
 /// The one to three properties that tell most: known names first, then what it hangs on, then other plain values.
@@ -251,7 +193,7 @@ fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
     let count = if names.len() == 1 { "1 property is".to_owned() } else { format!("{} properties are", names.len()) };
     let mut lines =
         vec![String::new(), style.yellow(&format!("{count} unknown to this endpoint, and neither set nor compared:"))];
-    lines.push(style.dim(&format!("  {}", list(&names, style.width().saturating_sub(2)))));
+    lines.push(style.dim(&format!("  {}", list(&names, style.width.saturating_sub(2)))));
     lines
 }
 
@@ -351,7 +293,7 @@ mod tests {
             "        vpc = → vpc/main",
             "        cidr = \"10.0.0.0/24\"",
             "        tags = {",
-            "            drctl:stack = \"payment-dr\"",
+            "          \"drctl:stack\": \"payment-dr\",",
         ] {
             assert!(text.lines().any(|found| found == line), "{line:?} in\n{text}");
         }

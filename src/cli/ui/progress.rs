@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+pub use super::events::JsonEvents;
+
 use super::Style;
 use super::board::Board;
 use crate::engine::{Event, Events, Plan};
@@ -27,51 +29,52 @@ pub struct Progress {
     began: Instant,
     /// Events with the time since the beginning; taken away to end.
     messages: Mutex<Option<Sender<(Event, Duration)>>>,
-    drawing: Mutex<Option<JoinHandle<io::Result<()>>>>,
+    drawing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
 }
 
 impl Progress {
     /// On standard error: bars where it is a terminal that can draw them, else lines. Expected durations are divided by
     /// `scale`.
-    ///
-    /// # Errors
-    /// When the thread that draws cannot be started.
-    pub fn new(plan: &Plan, style: Style, scale: f64) -> io::Result<Self> {
+    #[must_use]
+    pub fn new(plan: &Plan, style: &Style, scale: f64) -> Self {
         let term = Term::stderr();
         if term.is_term() && !console::is_dumb() {
-            let board = Board::new(plan, scale);
-            Self::start(board, style, Canvas::bars)
+            Self::start(Board::new(plan, scale), *style, Canvas::bars)
         } else {
             Self::lines(plan, style, scale, Box::new(io::stderr()))
         }
     }
 
     /// Lines without control codes: one for everything that ends, and every half minute one for what goes on.
-    ///
-    /// # Errors
-    /// When the thread that writes cannot be started.
-    pub fn lines(plan: &Plan, style: Style, scale: f64, out: Box<dyn Write + Send>) -> io::Result<Self> {
-        Self::start(Board::new(plan, scale), style, move |_| Canvas::Lines { out, told: Duration::ZERO })
+    #[must_use]
+    pub fn lines(plan: &Plan, style: &Style, scale: f64, out: Box<dyn Write + Send>) -> Self {
+        let canvas = move |_| Canvas::Lines { out, told: Duration::ZERO };
+        Self::start(Board::new(plan, scale), style.colorless(), canvas)
     }
 
-    fn start(board: Board, style: Style, canvas: impl FnOnce(usize) -> Canvas + Send + 'static) -> io::Result<Self> {
+    fn start(board: Board, style: Style, canvas: impl FnOnce(usize) -> Canvas + Send + 'static) -> Self {
         let began = Instant::now();
         let (messages, receive) = mpsc::channel();
         let drawing = thread::Builder::new()
             .name("progress".to_owned())
-            .spawn(move || draw(&receive, board, style, canvas, began))?;
-        Ok(Self { began, messages: Mutex::new(Some(messages)), drawing: Mutex::new(Some(drawing)) })
+            .spawn(move || draw(&receive, board, style, canvas, began));
+        Self { began, messages: Mutex::new(Some(messages)), drawing: Mutex::new(Some(drawing)) }
     }
 
     /// Draws what is still to be drawn and takes the bars away. Nothing is drawn after it.
     ///
-    /// # Errors
-    /// The first error of writing, if any: standard error is gone, and with it whatever was said.
-    pub fn finish(&self) -> io::Result<()> {
+    /// That something could not be drawn is logged and no reason to fail: the summary says how the run came out.
+    pub fn finish(&self) {
+        if let Err(error) = self.end() {
+            tracing::warn!(%error, "progress could not be drawn");
+        }
+    }
+
+    fn end(&self) -> io::Result<()> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
         let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(drawing) = drawing else { return Ok(()) };
-        drawing.join().unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that draws has died")))
+        drawing?.join().unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that draws has died")))
     }
 }
 
@@ -79,7 +82,7 @@ impl Events for Progress {
     fn emit(&self, event: Event) {
         let now = self.began.elapsed();
         if let Some(messages) = &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
-            // When the thread is gone, `finish` says why; the run goes on without being drawn.
+            // When the thread is gone, `finish` logs why; the run goes on without being drawn.
             drop(messages.send((event, now)));
         }
     }
@@ -87,8 +90,8 @@ impl Events for Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // Whoever wants to know of errors has called `finish`. Bars must not stay on the screen either way.
-        drop(self.finish());
+        // Bars must not stay on the screen when a run ends early.
+        self.finish();
     }
 }
 
@@ -159,7 +162,7 @@ impl Canvas {
     fn close(&mut self) -> io::Result<()> {
         match self {
             Self::Bars { multi, bars, .. } => {
-                for bar in bars.iter() {
+                for bar in &*bars {
                     bar.finish_and_clear();
                 }
                 multi.clear()
@@ -246,7 +249,7 @@ mod tests {
     fn without_a_terminal_there_is_a_line_for_everything_that_ends() {
         let out = Shared::default();
         let planned = plan(vec![creation("primary/vpc/main", json!({})), creation("primary/subnet/a", json!({}))]);
-        let progress = Progress::lines(&planned, Style::plain(80), 1.0, Box::new(out.clone())).expect("a thread");
+        let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(out.clone()));
         let started = Event::Started {
             address: address("primary/vpc/main"),
             region: "us-east-1".to_owned(),
@@ -262,7 +265,7 @@ mod tests {
             failure: refused(),
             took,
         });
-        progress.finish().expect("written");
+        progress.end().expect("written");
         let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
         assert_fits(&text, 80);
         assert!(
@@ -276,12 +279,12 @@ mod tests {
     #[test]
     fn what_cannot_be_written_to_is_said_at_the_end_and_stops_nothing() {
         let planned = plan(vec![creation("primary/vpc/main", json!({}))]);
-        let progress = Progress::lines(&planned, Style::plain(80), 1.0, Box::new(Broken)).expect("a thread");
+        let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(Broken));
         progress.emit(done());
         progress.emit(done());
-        let error = progress.finish().expect_err("a broken pipe");
+        let error = progress.end().expect_err("a broken pipe");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         progress.emit(done());
-        assert!(progress.finish().is_ok());
+        assert!(progress.end().is_ok());
     }
 }

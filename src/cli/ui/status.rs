@@ -115,14 +115,9 @@ pub fn health(item: &Item) -> Health {
     }
     match (item.action, item.live.as_ref().map(|live| &live.phase)) {
         (Action::Unknown, _) => Health::Unknown,
-        // A record without an id is an intent that came to nothing; then there is no reason given, and nothing is missed.
-        (Action::Create, _) => {
-            if item.recorded && item.reason.is_some() {
-                Health::Missing
-            } else {
-                Health::NotMade
-            }
-        }
+        // A record without an id is an intent that came to nothing: there is no reason then, and nothing is missing.
+        (Action::Create, _) if item.recorded && item.reason.is_some() => Health::Missing,
+        (Action::Create, _) => Health::NotMade,
         (Action::Delete, None) => Health::Missing,
         (_, Some(Phase::Failed(_))) => Health::Failed,
         (_, Some(Phase::Deleting(_))) => Health::Deleting,
@@ -141,7 +136,7 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
         lines.push(String::new());
         let title = heading(role, &region);
         let label = format!("{title}: ");
-        let counted = hanging(&label, &told(&members), style.width(), 0);
+        let counted = hanging(&label, &told(&members), style.width, 0);
         lines.extend(counted.into_iter().map(|line| match line.strip_prefix(title.as_str()) {
             Some(counts) => format!("{}{counts}", style.bold(&title)),
             None => line,
@@ -159,7 +154,7 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
     lines.extend(unknown(plan, style));
     lines.push(String::new());
     let all: Vec<&Item> = plan.items.iter().collect();
-    lines.extend(hanging("Resources: ", &told(&all), style.width(), 0).iter().map(|line| style.bold(line)));
+    lines.extend(hanging("Resources: ", &told(&all), style.width, 0).iter().map(|line| style.bold(line)));
     joined(&lines)
 }
 
@@ -211,14 +206,14 @@ fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
     let word = health.paint(&pad(health.as_str(), 9), style);
     let address = pad(&item.address.to_string(), aligned);
     let mut line = format!("  {} {address}  {word}", health.paint(health.symbol(), style));
-    let room = style.width().saturating_sub(columns(&line) + 2);
+    let room = style.width.saturating_sub(columns(&line) + 2);
     if let Some(id) = item.id.as_deref().map(clean).filter(|_| room >= 12) {
         line = format!("{line}  {}", style.dim(&fit(&id, room)));
     }
     let mut lines = vec![line];
     let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
     if let Some(why) = item.reason.as_deref().filter(|_| !forced) {
-        lines.extend(hanging("# ", &clean(why), style.width(), INDENT).iter().map(|line| style.dim(line)));
+        lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     if health == Health::Drifted {
         for change in &item.changes {
@@ -227,7 +222,7 @@ fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
     }
     for (property, answer) in &item.unsupported {
         let told = format!("{} — {}", clean(property), clean(answer));
-        lines.extend(hanging("unsupported here: ", &told, style.width(), INDENT).iter().map(|line| style.dim(line)));
+        lines.extend(hanging("unsupported here: ", &told, style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     lines
 }

@@ -6,26 +6,11 @@ use serde_json::{Value, json};
 use super::failures::{self, hanging, help_lines};
 use super::text::{clean, columns, duration, plural};
 use super::{Style, joined, verb};
-use crate::engine::{Action, Failure, Outcome, Report};
+use crate::engine::{Action, Outcome, Report};
 use crate::state::Address;
 
 /// How many of the slowest resources are named.
 const SLOWEST: usize = 3;
-
-/// What a summary is shown with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SummaryContext {
-    /// The command that goes on where this run ended, as it is typed, e.g. `drctl up`.
-    pub command: String,
-    /// Whether the run was to delete everything: it is a "destroy" then, not an "apply".
-    pub destroying: bool,
-}
-
-impl SummaryContext {
-    fn word(&self) -> &'static str {
-        if self.destroying { "Destroy" } else { "Apply" }
-    }
-}
 
 /// How many resources came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -71,27 +56,20 @@ pub fn tally(report: &Report) -> Tally {
 
 /// The report for people.
 #[must_use]
-pub fn render(report: &Report, context: &SummaryContext, style: &Style) -> String {
+pub fn render(report: &Report, style: &Style) -> String {
     let tally = tally(report);
     let Tally { added, changed, destroyed, recorded, .. } = tally;
-    let mut done = if context.destroying {
-        format!("Resources: {destroyed} destroyed.")
-    } else {
-        format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.")
-    };
-    if recorded > 0 {
-        done.push_str(&format_args!(" {recorded} recorded.").to_string());
-    }
+    let recorded = if recorded > 0 { format!(" {recorded} recorded.") } else { String::new() };
+    let done = format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.{recorded}");
     let mut lines = failed(report, style);
     lines.extend(state(report, style));
-    let word = context.word();
-    if report.is_success() {
-        lines.push(style.bold(&style.green(&format!("{word} complete! {done}"))));
+    lines.push(style.bold(&if report.is_success() {
+        style.green(&format!("Apply complete! {done}"))
     } else if report.interrupted {
-        lines.push(style.bold(&style.yellow(&format!("{word} interrupted. {done}"))));
+        style.yellow(&format!("Apply interrupted. {done}"))
     } else {
-        lines.push(style.bold(&style.red(&format!("{word} incomplete. {done}"))));
-    }
+        style.red(&format!("Apply incomplete. {done}"))
+    }));
     let left = [
         (tally.failed, "failed"),
         (tally.skipped, "skipped because of that"),
@@ -100,10 +78,10 @@ pub fn render(report: &Report, context: &SummaryContext, style: &Style) -> Strin
     let left: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if !left.is_empty() {
-        lines.extend(hanging("  ", &format!("{}.", left.join(", ")), style.width(), 0));
+        lines.extend(hanging("  ", &format!("{}.", left.join(", ")), style.width, 0));
     }
     lines.extend(times(report, style));
-    lines.extend(onwards(report, context, style));
+    lines.extend(onwards(report, style));
     joined(&lines)
 }
 
@@ -154,9 +132,7 @@ fn resource(report: &Report, address: &Address, action: Action, outcome: &Outcom
 
 /// Root failures, each with what it kept from being done. What failed for the same reason is told together.
 fn failed(report: &Report, style: &Style) -> Vec<String> {
-    let roots = failures::shared(
-        report.failures().map(|(address, action, failure): (_, _, &Failure)| ((address, action), failure)),
-    );
+    let roots = failures::shared(report.failures().map(|(address, action, failure)| ((address, action), failure)));
     let mut lines = Vec::new();
     for root in roots {
         let names: Vec<&Address> = root.hit.iter().map(|(address, _)| *address).collect();
@@ -187,7 +163,7 @@ fn failed(report: &Report, style: &Style) -> Vec<String> {
 fn state(report: &Report, style: &Style) -> Vec<String> {
     let Some(error) = &report.state else { return Vec::new() };
     let mut lines = vec![style.bold(&style.red("✗ the state could not be written, and nothing more was started"))];
-    lines.extend(hanging("", &clean(&error.to_string()), style.width(), 4));
+    lines.extend(hanging("", &clean(&error.to_string()), style.width, 4));
     if let Some(help) = error.help() {
         lines.extend(help_lines(&help.to_string(), style, 4));
     }
@@ -197,36 +173,37 @@ fn state(report: &Report, style: &Style) -> Vec<String> {
 
 fn times(report: &Report, style: &Style) -> Vec<String> {
     let mut slowest: Vec<_> = report.durations.iter().collect();
-    slowest.sort_by(|(_, one), (_, other)| other.cmp(one));
+    slowest.sort_by_key(|(_, took)| std::cmp::Reverse(**took));
     let named: Vec<String> =
         slowest.iter().take(SLOWEST).map(|(address, took)| format!("{address} {}", duration(**took))).collect();
     let slowest = if named.len() > 1 { format!("; slowest: {}", named.join(", ")) } else { String::new() };
     let told = format!("Took {}{slowest}.", duration(report.took));
-    hanging("  ", &told, style.width(), 0).iter().map(|line| style.dim(line)).collect()
+    hanging("  ", &told, style.width, 0).iter().map(|line| style.dim(line)).collect()
 }
 
 /// How to go on, where there is something left.
-fn onwards(report: &Report, context: &SummaryContext, style: &Style) -> Vec<String> {
+fn onwards(report: &Report, style: &Style) -> Vec<String> {
     if report.is_success() {
         return Vec::new();
     }
-    let command = format!("`{}`", clean(&context.command));
-    let undone = plural(report.outcomes.iter().filter(|(_, _, outcome)| *outcome != Outcome::Done).count(), "resource");
+    let left = plural(report.outcomes.iter().filter(|(_, _, outcome)| *outcome != Outcome::Done).count(), "resource");
     let told = if report.state.is_some() {
-        format!(
-            "Calls that were out when the state could not be written are on record as open intents. Put the state right and run {command}: it resolves them first."
-        )
+        "Calls that were out when the state could not be written are on record as open intents. Put the state right and run \
+         the same command again: it resolves them first."
+            .to_owned()
     } else if report.interrupted {
         format!(
-            "Everything that was made is on record, and so is every call whose end was not seen. {command} resolves those first and goes on with what is left ({undone})."
+            "Everything that was made is on record, and so is every call whose end was not seen. The same command resolves \
+             those first and goes on with what is left ({left})."
         )
     } else {
         format!(
-            "Nothing is undone: what was made is on record and stays. Once the cause is removed, {command} goes on with what is left ({undone})."
+            "Nothing is undone: what was made is on record and stays. Once the cause is removed, the same command goes on \
+             with what is left ({left})."
         )
     };
     let mut lines = vec![String::new()];
-    lines.extend(hanging("", &told, style.width(), 0));
+    lines.extend(hanging("", &told, style.width, 0));
     lines
 }
 
@@ -251,15 +228,11 @@ mod tests {
         Report { outcomes, interrupted: false, state: None, took: Duration::from_secs(125), durations }
     }
 
-    fn context() -> SummaryContext {
-        SummaryContext { command: "drctl up".to_owned(), destroying: false }
-    }
-
     fn told(report: &Report) -> String {
         for width in [80, 140] {
-            assert_fits(&render(report, &context(), &Style::plain(width)), width);
+            assert_fits(&render(report, &Style::plain(width)), width);
         }
-        render(report, &context(), &Style::plain(80))
+        render(report, &Style::plain(80))
     }
 
     #[test]
@@ -276,12 +249,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("Took 2m 05s; slowest: primary/subnet/c 2m 24s, primary/subnet/b 1m 48s,"), "{text}");
-        assert!(!text.contains("drctl up"), "{text}");
-        let destroying = SummaryContext { destroying: true, ..context() };
-        assert!(
-            render(&report, &destroying, &Style::plain(80))
-                .starts_with("Destroy complete! Resources: 1 destroyed. 1 recorded.\n")
-        );
+        assert!(!text.contains("same command"), "{text}");
         assert_eq!(to_json(&report)["result"], json!("success"));
     }
 
@@ -299,9 +267,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n    help: Ask for a higher quota"), "{text}");
-        assert!(text.contains("\n    Skipped because of it: 2 resources (primary/subnet/a, … and 1 more)\n"), "{text}");
+        assert!(
+            text.contains("\n    Skipped because of it: 2 resources (primary/subnet/a, primary/subnet/b)\n"),
+            "{text}"
+        );
         assert!(text.contains("\nApply incomplete. Resources: 1 added, 0 changed, 0 destroyed.\n  1 failed, 2 skipped because of that.\n"), "{text}");
-        assert!(text.contains("`drctl up` goes on"), "{text}");
+        assert!(text.contains("the same command"), "{text}");
     }
 
     #[test]
@@ -324,7 +295,7 @@ mod tests {
         let text = told(&report);
         assert!(text.starts_with("Apply interrupted. Resources: 1 added"), "{text}");
         assert!(text.contains("Everything that was made is on record"), "{text}");
-        assert!(text.contains("(1 resource)") && text.contains("`drctl up`"), "{text}");
+        assert!(text.contains("(1 resource)") && text.contains("The same command"), "{text}");
         let value = to_json(&report);
         assert_eq!(
             (&value["result"], &value["resources"][1]["outcome"]),

@@ -84,8 +84,8 @@ pub(super) fn context(verbose: bool) -> PlanContext {
     PlanContext {
         title: "payment-dr-dev".to_owned(),
         account: "123456789012".to_owned(),
-        primary: "us-east-1".to_owned(),
-        secondary: "us-east-2".to_owned(),
+        primary_region: "us-east-1".to_owned(),
+        secondary_region: "us-east-2".to_owned(),
         endpoint: None,
         verbose,
     }

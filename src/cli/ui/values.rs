@@ -44,6 +44,8 @@ pub(super) fn brief(value: &Value, role: Role) -> Option<String> {
                 [one, two, rest @ ..] => Some(format!("{one}, {two} +{}", rest.len())),
             }
         }
+        // One of several kinds of a thing, under the name of its kind.
+        Value::Object(map) if map.len() == 1 => map.values().next().and_then(|value| brief(value, role)),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Object(_) => None,
     }
 }
@@ -75,25 +77,19 @@ fn quoted(text: &str) -> String {
 
 /// One property of something to be made, with everything in it: `name = value`, over several lines where it takes them.
 pub(super) fn full(name: &str, value: &Value, role: Role, style: &Style, indent: usize) -> Vec<String> {
-    let one = format!("{}{} = {}", " ".repeat(indent), clean(name), inline(value, role));
-    if columns(&one) <= style.width() {
+    let blank = " ".repeat(indent);
+    let head = format!("{blank}{} =", clean(name));
+    let one = format!("{head} {}", inline(value, role));
+    if columns(&one) <= style.width {
         return vec![one];
     }
-    let (open, close, parts): (&str, &str, Vec<Vec<String>>) = match value {
-        Value::Object(map) => {
-            let fields = map.iter().map(|(key, value)| full(key, value, role, style, indent + 4)).collect();
-            ("{", "}", fields)
-        }
-        Value::Array(items) => {
-            let elements = items.iter().map(|item| vec![format!("{}{},", " ".repeat(indent + 4), inline(item, role))]);
-            ("[", "]", elements.collect())
-        }
-        _ => return vec![fit(&one, style.width())],
-    };
-    let mut lines = vec![format!("{}{} = {open}", " ".repeat(indent), clean(name))];
-    lines.extend(parts.into_iter().flatten().map(|line| fit(&line, style.width())));
-    lines.push(format!("{}{close}", " ".repeat(indent)));
+    let Some(structured) = structured(value, role) else { return vec![fit(&one, style.width)] };
+    let text = format!("{structured:#}");
+    let lines = text.lines().map(clean).enumerate();
     lines
+        .map(|(number, line)| if number == 0 { format!("{head} {line}") } else { format!("{blank}{line}") })
+        .map(|line| fit(&line, style.width))
+        .collect()
 }
 
 /// One property that differs: `~ name: old → new` where a line holds it, else what goes and what comes beneath it.
@@ -101,10 +97,10 @@ pub(super) fn difference(change: &Change, role: Role, style: &Style, indent: usi
     let mut lines = differing(change, role, style, indent);
     if let Some(why) = change.forces_replacement {
         let note = format!("forces replacement: {why}");
-        if lines.len() == 1 && columns(&lines[0]) + 4 + columns(&note) <= style.width() {
+        if lines.len() == 1 && columns(&lines[0]) + 4 + columns(&note) <= style.width {
             lines[0] = format!("{}  {}", lines[0], style.red(&format!("# {note}")));
         } else {
-            lines.extend(hanging("# ", &note, style.width(), indent + 4).iter().map(|line| style.red(line)));
+            lines.extend(hanging("# ", &note, style.width, indent + 4).iter().map(|line| style.red(line)));
         }
     }
     lines
@@ -118,7 +114,7 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
         let mut lines = vec![head.clone()];
         let rest = parts.len().saturating_sub(LONGEST);
         for (sign, text) in parts.into_iter().take(LONGEST) {
-            let line = fit(&format!("{blank}    {sign} {text}"), style.width());
+            let line = fit(&format!("{blank}    {sign} {text}"), style.width);
             lines.push(match sign {
                 '-' => style.red(&line),
                 '+' => style.green(&line),
@@ -144,20 +140,20 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
         && let Some(from) = target(&change.new, role)
     {
         let note = format!("  # from {from}");
-        if columns(&one) + columns(&note) <= style.width() {
+        if columns(&one) + columns(&note) <= style.width {
             one.push_str(&style.dim(&note));
         }
     }
-    if columns(&one) <= style.width() {
+    if columns(&one) <= style.width {
         return vec![one];
     }
-    if let (Some(old), Some(new)) = (document(&change.old), document(&change.new)) {
+    if let (Some(old), Some(new)) = (document(&change.old, role), document(&change.new, role)) {
         let parts = compare(&old, &new);
         if !parts.is_empty() {
             return beneath(parts);
         }
     }
-    let (old, new) = around(&old, &new, style.width().saturating_sub(indent + 6));
+    let (old, new) = around(&old, &new, style.width.saturating_sub(indent + 6));
     beneath(vec![('-', old), ('+', new)])
 }
 
@@ -170,15 +166,32 @@ fn side(value: &Value, role: Role) -> String {
     }
 }
 
-/// A structured value, or the JSON in a string (a policy), in lines whose order means something: keys sorted.
-fn document(value: &Value) -> Option<Vec<String>> {
-    let mut value = match value {
-        Value::Object(_) | Value::Array(_) => value.clone(),
+/// A structured value, or the JSON in a string (a policy), with its references named.
+fn structured(value: &Value, role: Role) -> Option<Value> {
+    match value {
+        Value::Object(_) | Value::Array(_) => Some(named(value, role)),
         Value::String(text) => {
-            serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())?
+            // Most strings are no JSON: that is no error but the answer.
+            serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())
         }
-        _ => return None,
-    };
+        _ => None,
+    }
+}
+
+fn named(value: &Value, role: Role) -> Value {
+    if let Some(target) = target(value, role) {
+        return Value::String(format!("→ {target}"));
+    }
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(|item| named(item, role)).collect()),
+        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), named(value, role))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A structured value in lines whose order means something: keys sorted.
+fn document(value: &Value, role: Role) -> Option<Vec<String>> {
+    let mut value = structured(value, role)?;
     value.sort_all_objects();
     Some(format!("{value:#}").lines().map(clean).collect())
 }
@@ -297,7 +310,7 @@ mod tests {
         let tags = json!({"drctl:stack": "payment-dr", "drctl:environment": "dev", "drctl:node": "primary/vpc/main", "Name": "main"});
         let lines = full("tags", &tags, Role::Primary, &Style::plain(80), 6);
         assert_eq!((lines[0].as_str(), lines.len()), ("      tags = {", 6));
-        assert_eq!(lines[1], "          drctl:stack = \"payment-dr\"");
+        assert_eq!(lines[1], "        \"drctl:stack\": \"payment-dr\",");
         assert_eq!(full("on", &json!(true), Role::Primary, &Style::plain(80), 6), ["      on = true"]);
     }
 
@@ -308,7 +321,11 @@ mod tests {
         assert_eq!(brief(&marker("primary/vpc/main", "id")).as_deref(), Some("→ vpc/main"));
         assert_eq!(brief(&marker("secondary/vpc/main", "cidr")).as_deref(), Some("→ secondary/vpc/main.cidr"));
         assert_eq!(brief(&json!(["a", "b", "c", "d"])).as_deref(), Some("a, b +2"));
-        assert_eq!(brief(&json!({"a": 1})), None);
+        assert_eq!(
+            brief(&json!({"nat_gateway": marker("primary/nat_gateway/a", "id")})).as_deref(),
+            Some("→ nat_gateway/a")
+        );
+        assert_eq!(brief(&json!({"a": 1, "b": 2})), None);
         assert_eq!(brief(&json!(true)), None);
     }
 }
