@@ -15,6 +15,8 @@ use crate::engine::{Class, Failure, Region};
 /// Where calls go and who makes them, where that differs from the SDK's own chain of environment and profiles.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
+    /// The Region of calls that name no other; given, so that the SDK does not go looking for one.
+    pub region: String,
     /// An endpoint for every service, e.g. the sandbox's.
     pub endpoint: Option<String>,
     /// The access key id to use with it: a 12-digit one is an account of its own in MiniStack and LocalStack.

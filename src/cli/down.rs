@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::args::{Down, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Connected, plan, plan_context, registry, state_folder};
 use super::run::{self, Teller, Tools};
+use super::session::{Connected, plan, plan_context, registry, state_folder};
 use crate::config::Config;
 use crate::engine::cancel::Shutdown;
 use crate::engine::{Graph, Region};
@@ -34,7 +34,7 @@ async fn delete(
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
-    let connected = Connected::new(global, output).await?;
+    let connected = Connected::new(global, &snapshot.identity.regions.primary, output).await?;
     let regions = &snapshot.identity.regions;
     let asked = [Region::from(regions.primary.as_str()), Region::from(regions.secondary.as_str())];
     let account = connected.aws.account(&asked).await?;

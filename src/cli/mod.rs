@@ -77,9 +77,10 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
 
 fn log(global: &Global) {
     let level = match global.verbose {
-        0 => "warn",
-        1 => "info,drctl=info",
-        2 => "info,drctl=debug",
+        // What the SDK warns of comes back as an error that drctl explains.
+        0 => "error,drctl=warn",
+        1 => "warn,drctl=info",
+        2 => "warn,drctl=debug",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -25,10 +25,12 @@ impl Output {
     /// Prints text to stdout.
     pub fn print(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| {
-            if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") }
-        });
-        written.and_then(|()| stdout.flush()).map_err(|source| CliError::Io { action: "write to stdout".into(), source })
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") });
+        written
+            .and_then(|()| stdout.flush())
+            .map_err(|source| CliError::Io { action: "write to stdout".into(), source })
     }
 
     /// Prints a JSON value to stdout, on one line.

@@ -35,7 +35,11 @@ pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit,
     let snapshot = location.read()?.filter(|snapshot| !snapshot.resources.is_empty());
     let Some(snapshot) = snapshot else {
         return Err(CliError::Usage {
-            message: format!("{} has not been built: {} holds no resources", config.name(), location.snapshot().display()),
+            message: format!(
+                "{} has not been built: {} holds no resources",
+                config.name(),
+                location.snapshot().display()
+            ),
             help: "Run `drctl up` first, or check --environment, --sandbox and --state-dir.".to_owned(),
         });
     };
@@ -93,7 +97,9 @@ pub fn for_people(snapshot: &Snapshot, style: &Style) -> String {
     let telling: Vec<_> = all
         .iter()
         .filter(|(key, _)| {
-            TELLING.iter().any(|kind| key.split_once('_').is_some_and(|(_, rest)| rest.starts_with(&format!("{kind}_"))))
+            TELLING
+                .iter()
+                .any(|kind| key.split_once('_').is_some_and(|(_, rest)| rest.starts_with(&format!("{kind}_"))))
         })
         .filter(|(key, _)| !key.contains("vpc_endpoint"))
         .collect();

@@ -86,9 +86,7 @@ impl<'a> Teller<'a> {
         let run = |events| Run { plan, graph: tools.graph, drivers: tools.drivers, options, events };
         let report = if let Some(events) = &self.machines {
             let report = run(events).apply(store, shutdown).await;
-            let mut json = summary::to_json(&report);
-            json["event"] = "summary".into();
-            events.line(json);
+            events.line(summary::to_json(&report));
             report
         } else {
             let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());

@@ -75,7 +75,8 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
         return output.print_json(&serde_json::json!({"status": word, "sandbox": record, "why": why}));
     }
     let Some(record) = record else {
-        return output.print("No sandbox is running. Any command with --sandbox starts it; so does `drctl sandbox start`.");
+        return output
+            .print("No sandbox is running. Any command with --sandbox starts it; so does `drctl sandbox start`.");
     };
     if let Some(why) = why {
         return output.print(&format!(
@@ -83,6 +84,7 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
             record.pid
         ));
     }
-    let pace = serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
+    let pace =
+        serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
     output.print(&format!("The sandbox runs at {} (process {}, pace {pace}).", record.endpoint(), record.pid))
 }

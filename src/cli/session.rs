@@ -34,8 +34,8 @@ pub struct Connected {
 
 impl Connected {
     /// Reaches AWS; starts the sandbox when it is asked for.
-    pub async fn new(global: &Global, output: &Output) -> Result<Self, CliError> {
-        let mut connection = Connection::default();
+    pub async fn new(global: &Global, region: &str, output: &Output) -> Result<Self, CliError> {
+        let mut connection = Connection { region: region.to_owned(), ..Connection::default() };
         let mut sandbox = None;
         if global.sandbox {
             let options = StartOptions { pace: Pace::Instant, time_scale: 60.0, port: 0, upstream: None };
@@ -52,6 +52,8 @@ impl Connected {
     pub fn time_scale(&self) -> f64 {
         match &self.sandbox {
             Some(record) if record.pace == Pace::Aws => record.time_scale,
+            // An emulator has no durations of its own: nothing is expected to take long.
+            _ if self.aws.is_custom_endpoint() => f64::INFINITY,
             _ => 1.0,
         }
     }
@@ -113,7 +115,7 @@ impl Session {
     /// Reads the configuration, reaches AWS, and draws the graph.
     pub async fn open(global: &Global, output: &Output, demand: Demand) -> Result<Self, CliError> {
         let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
-        let connected = Connected::new(global, output).await?;
+        let connected = Connected::new(global, config.regions.primary.as_str(), output).await?;
         let location = Location::new(&state_folder(global), &config.name());
         let recorded = location.read()?;
         let regions = Regions {

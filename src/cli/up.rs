@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::args::{Global, Plan as PlanArgs, Up};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
 use super::run::{Teller, Tools};
+use super::session::{Demand, Session};
 use super::{outputs, run, ui};
 use crate::engine::Plan;
 use crate::engine::cancel::Shutdown;
@@ -91,12 +91,8 @@ async fn build(
             Some(_) => break plan,
         }
     };
-    let tools = Tools {
-        graph: &session.graph,
-        drivers: &session.registry,
-        connected: &session.connected,
-        adopt: args.adopt,
-    };
+    let tools =
+        Tools { graph: &session.graph, drivers: &session.registry, connected: &session.connected, adopt: args.adopt };
     let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
     if exit == Exit::Done {
         teller.say(&outputs::for_people(store.snapshot(), &output.style))?;

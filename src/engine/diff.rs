@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::driver::{Change, Traits};
-use super::reference::{AFTER, Properties};
+use super::reference::{AFTER, Properties, is_unresolved};
 
 /// The property that holds tags: others may add theirs.
 pub const TAGS: &str = "tags";
@@ -21,7 +21,11 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
             continue;
         }
         let Some(old) = live.get(name) else { continue };
-        let forces_replacement = traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why);
+        // Made anew, its target cannot be let go of before it is deleted.
+        let held = traits.holds.contains(&name.as_str()) && is_unresolved(new) && !matches!(old.as_str(), Some(""));
+        let held = held.then_some("what it is attached to is made anew");
+        let forces_replacement =
+            traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why).or(held);
         match (old, new) {
             (Value::Object(old), Value::Object(new)) if name == TAGS => {
                 for (key, new) in new {
@@ -74,6 +78,7 @@ mod tests {
     const TRAITS: Traits = Traits {
         kind: "t",
         immutable: &[("cidr", "it cannot be changed")],
+        holds: &["gateway"],
         create: Duration::ZERO,
         delete: Duration::ZERO,
         idempotent_create: false,
@@ -99,6 +104,15 @@ mod tests {
         let seen: Vec<_> = changes.iter().map(|change| (change.property.as_str(), change.forces_replacement)).collect();
         assert_eq!(seen, [("cidr", Some("it cannot be changed")), ("tags.ours", None)]);
         assert_eq!((&changes[1].old, &changes[1].new), (&Value::Null, &json!("o")));
+    }
+
+    #[test]
+    fn who_holds_what_is_made_anew_is_made_anew_and_who_lost_it_is_not() {
+        let reference = json!({"$ref": "primary/vpc/main", "output": "id", "need": "ready"});
+        let desired = properties(json!({"gateway": reference}));
+        let forced = |old: &str| changes(&TRAITS, &desired, &properties(json!({"gateway": old})))[0].forces_replacement;
+        assert!(forced("igw-1").is_some());
+        assert!(forced("").is_none(), "it can be attached in place");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Traits {
     pub kind: &'static str,
     /// Properties that cannot be changed in place, with the reason shown in plans.
     pub immutable: &'static [(&'static str, &'static str)],
+    /// Properties whose target cannot be deleted while this one refers to it: when the target is made anew, so is this.
+    pub holds: &'static [&'static str],
     /// How long it typically takes to be created and available: orders the walk and is shown beside slow ones.
     pub create: Duration,
     /// How long it typically takes to be gone.

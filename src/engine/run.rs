@@ -565,7 +565,10 @@ impl<'a> Coordinator<'a> {
         self.outcomes.insert(step, Outcome::Failed(failure));
         for step in skipped {
             let (skipped, _) = self.schedule.step(step);
-            self.run.events.emit(Event::Skipped { address: skipped.clone(), because: address.clone() });
+            // The other half of the same resource's work needs no line of its own.
+            if *skipped != address {
+                self.run.events.emit(Event::Skipped { address: skipped.clone(), because: address.clone() });
+            }
             self.outcomes.insert(step, Outcome::Skipped(address.clone()));
         }
     }

@@ -131,3 +131,14 @@ impl StateError {
         Self::Io { action, path: path.to_owned(), source, help }
     }
 }
+
+/// Reads a state file whole; `None` when there is none. Only a regular file: a device or a pipe may never end.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    let refused = |e| StateError::io("read", path, e);
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => std::fs::read(path).map(Some).map_err(refused),
+        Ok(_) => Err(refused(std::io::Error::other("it is not a regular file"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(refused(e)),
+    }
+}

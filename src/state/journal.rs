@@ -81,10 +81,9 @@ pub struct Recovered {
 /// # Errors
 /// When a line before the last is damaged: a crash tears only the end.
 pub fn read(path: &Path) -> Result<Option<Recovered>, StateError> {
-    match std::fs::read(path) {
-        Ok(bytes) => parse(path, &bytes),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StateError::io("read", path, e)),
+    match super::error::read(path)? {
+        Some(bytes) => parse(path, &bytes),
+        None => Ok(None),
     }
 }
 

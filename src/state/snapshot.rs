@@ -84,11 +84,7 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be read, is no state, or is newer than this drctl.
     pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(StateError::io("read", path, e)),
-        };
+        let Some(bytes) = super::error::read(path)? else { return Ok(None) };
         Self::parse(path, &bytes).map(Some)
     }
 

@@ -8,7 +8,7 @@ use crate::harness::{DRCTL, Stack};
 fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {
     let stack = Stack::new();
     stack.configure("[network]\nnatt = \"single\"\n");
-    stack.run(&["plan"]).exits(3).says("drctl.toml:2:1").says("natt").says("did you mean `nat`");
+    stack.run(&["plan"]).exits(3).says("drctl.toml:2:1").says("natt").says("Did you mean `nat`?");
 }
 
 #[test]
@@ -36,15 +36,40 @@ fn an_unwritable_state_folder_is_said_before_anything_is_made() {
     assert!(stack.calls().iter().all(|call| !is_mutating(call)), "{:?}", stack.calls());
 }
 
+/// drctl under a limit on the size of every file it writes: beyond it the kernel answers EFBIG, as a full disk or quota
+/// would ENOSPC or EDQUOT (`state::journal` tests the former against /dev/full).
+fn with_little_disk(stack: &Stack, kilobytes: u32) -> std::process::Output {
+    let drctl = stack.command(&["up", "--yes"]);
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" up --yes"), DRCTL]);
+    shell.env_clear().envs(drctl.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    shell.current_dir(stack.path("")).output().expect("run")
+}
+
 #[test]
-fn a_full_disk_stops_the_run_and_the_next_one_goes_on() {
+fn a_disk_that_is_full_from_the_start_lets_nothing_be_made() {
     let stack = Stack::new();
-    std::fs::create_dir(stack.path("state")).expect("made");
-    std::os::unix::fs::symlink("/dev/full", stack.path("state/payment-dr-dev.journal")).expect("linked");
-    stack.run(&["up", "--yes"]).exits(4).says("No space left on device").says("The disk is full");
+    let output = with_little_disk(&stack, 0);
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("The disk is full"), "{said}");
     assert!(stack.calls().iter().all(|call| !is_mutating(call)), "nothing may be made without an intent on disk");
-    std::fs::remove_file(stack.path("state/payment-dr-dev.journal")).expect("removed");
     stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_stops_the_run_and_the_next_one_goes_on() {
+    let stack = Stack::new();
+    let output = with_little_disk(&stack, 16);
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("disk is full"), "{said}");
+    assert!(stack.calls().iter().any(is_mutating), "it was to fill up in the middle");
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
 }
 
 #[test]
@@ -102,7 +127,10 @@ fn expired_credentials_are_said_with_how_to_renew_them() {
     let output = stack.command(&["plan"]).env("AWS_ENDPOINT_URL", &server.url).output().expect("run");
     let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("ExpiredToken") && said.contains("11111111-2222") && said.contains("aws sso login"), "{said}");
+    assert!(
+        said.contains("ExpiredToken") && said.contains("11111111-2222") && said.contains("aws sso login"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -122,7 +150,8 @@ fn another_run_holding_the_lock_is_named() {
     let stack = Stack::new();
     std::fs::create_dir(stack.path("state")).expect("made");
     let path = stack.path("state/payment-dr-dev.lock");
-    std::fs::write(&path, r#"{"pid":4711,"host":"ops-1","command":"up","since":"2026-11-23T03:00:00Z"}"#).expect("written");
+    std::fs::write(&path, r#"{"pid":4711,"host":"ops-1","command":"up","since":"2026-11-23T03:00:00Z"}"#)
+        .expect("written");
     let held = std::fs::File::open(&path).expect("opened");
     held.lock().expect("locked");
     stack.run(&["up", "--yes"]).exits(4).says("`drctl up` (process 4711 on ops-1").says("freed by the kernel");

@@ -15,7 +15,7 @@ fn init_writes_a_configuration_that_changes_nothing() {
 fn up_without_a_terminal_asks_nobody_and_changes_nothing() {
     let stack = Stack::new();
     stack.run(&["up"]).exits(3).says("stdin is not a terminal").says("drctl up --yes");
-    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 85 to add, 0 to change, 0 to destroy.");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 88 to add, 0 to change, 0 to destroy.");
 }
 
 #[test]
@@ -38,7 +38,8 @@ fn outputs_are_flat_and_the_same_in_both_forms() {
     let outputs = stack.run(&["outputs"]).exits(0).json();
     let outputs = outputs.as_object().expect("one object");
     assert!(outputs["primary_vpc_main_id"].as_str().expect("text").starts_with("vpc-"));
-    assert!(outputs.iter().all(|(key, value)| value.is_string() && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')));
+    assert!(outputs.iter().all(|(key, value)| value.is_string()
+        && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')));
     let env = stack.run(&["outputs", "--format", "env"]).exits(0).stdout;
     assert_eq!(env.lines().count(), outputs.len());
     let vpc = outputs["primary_vpc_main_id"].as_str().expect("text");
@@ -56,7 +57,12 @@ fn status_tells_present_drifted_and_missing_apart() {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let logs = aws_sdk_cloudwatchlogs::Client::new(&stack.sdk("us-east-1").await);
         logs.delete_log_group().log_group_name("/aws/lambda/payment-dr-dev-processor").send().await.expect("deleted");
-        logs.put_retention_policy().log_group_name("/aws/vpc/payment-dr-dev-flow").retention_in_days(1).send().await.expect("set");
+        logs.put_retention_policy()
+            .log_group_name("/aws/vpc/payment-dr-dev-flow")
+            .retention_in_days(1)
+            .send()
+            .await
+            .expect("set");
     });
     stack.run(&["status"]).exits(0).says(address).says("drifted").says("missing");
     stack.run(&["up", "--yes"]).exits(0).says("1 added, 1 changed, 0 destroyed");
@@ -127,30 +133,31 @@ fn state_is_listed_shown_and_forgotten() {
 fn json_runs_are_events_line_by_line() {
     let stack = Stack::new();
     let ran = stack.run(&["up", "--yes", "--json"]).exits(0);
-    let lines: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
     assert_eq!(of("version"), 1, "{}", ran.stdout);
-    assert_eq!(of("done"), 85);
+    assert_eq!(of("done"), 88);
     stack.run(&["down", "--yes", "--json"]).exits(0);
 }
 
 #[test]
 fn an_interrupt_lets_mutations_finish_and_the_next_run_goes_on() {
-    use std::io::Read as _;
+    use std::io::{BufRead as _, Read as _};
     let stack = Stack::new();
-    let mut child = stack.command(&["up", "--yes", "--json"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
-    let mut stdout = child.stdout.take().expect("piped");
-    let mut seen = Vec::new();
-    let mut byte = [0; 1];
+    let mut child =
+        stack.command(&["up", "--yes", "--json"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
+    let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let mut seen = String::new();
     // The first resource that is done says that the run is in full swing.
-    while !String::from_utf8_lossy(&seen).contains("\"event\":\"done\"") {
-        assert_eq!(stdout.read(&mut byte).expect("read"), 1, "it ended early: {}", String::from_utf8_lossy(&seen));
-        seen.push(byte[0]);
+    while !seen.ends_with("}\n") || !seen.lines().last().is_some_and(|line| line.starts_with("{\"event\":\"done\"")) {
+        assert_ne!(stdout.read_line(&mut seen).expect("read"), 0, "it ended early: {seen}");
     }
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
-    stdout.read_to_end(&mut seen).expect("drained");
-    assert_eq!(child.wait().expect("ended").code(), Some(130), "{}", String::from_utf8_lossy(&seen));
+    stdout.read_to_string(&mut seen).expect("drained");
+    assert_eq!(child.wait().expect("ended").code(), Some(130), "{seen}");
+    assert!(seen.contains("\"event\":\"interrupted\""), "{seen}");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes"]).exits(0);

@@ -30,7 +30,12 @@ fn seed() -> u64 {
 }
 
 fn kill_after(stack: &Stack, args: &[&str], delay: Duration) {
-    let mut child = stack.command(args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("started");
+    let mut child = stack
+        .command(args)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
     std::thread::sleep(delay);
     // SIGKILL; a run that has ended already was faster than this moment.
     child.kill().expect("killed");

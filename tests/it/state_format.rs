@@ -11,5 +11,8 @@ fn the_schema_in_the_repository_is_the_one_of_the_types() {
         std::fs::write(path, &expected).expect("written");
     }
     let found = std::fs::read_to_string(path).expect("state/schema.json");
-    assert!(found == expected, "the types have changed: run `UPDATE_SCHEMA=1 cargo test schema` and look at the difference");
+    assert!(
+        found == expected,
+        "the types have changed: run `UPDATE_SCHEMA=1 cargo test schema` and look at the difference"
+    );
 }

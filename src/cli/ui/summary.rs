@@ -60,15 +60,20 @@ pub fn render(report: &Report, style: &Style) -> String {
     let tally = tally(report);
     let Tally { added, changed, destroyed, recorded, .. } = tally;
     let recorded = if recorded > 0 { format!(" {recorded} recorded.") } else { String::new() };
-    let done = format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.{recorded}");
+    let only_deletions = report.outcomes.iter().all(|(_, action, _)| *action == Action::Delete);
+    let (word, done) = if only_deletions {
+        ("Destroy", format!("Resources: {destroyed} destroyed."))
+    } else {
+        ("Apply", format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.{recorded}"))
+    };
     let mut lines = failed(report, style);
     lines.extend(state(report, style));
     lines.push(style.bold(&if report.is_success() {
-        style.green(&format!("Apply complete! {done}"))
+        style.green(&format!("{word} complete! {done}"))
     } else if report.interrupted {
-        style.yellow(&format!("Apply interrupted. {done}"))
+        style.yellow(&format!("{word} interrupted. {done}"))
     } else {
-        style.red(&format!("Apply incomplete. {done}"))
+        style.red(&format!("{word} incomplete. {done}"))
     }));
     let left = [
         (tally.failed, "failed"),

@@ -30,6 +30,7 @@ impl Resource for DefaultSecurityGroup {
     const TRAITS: Traits = Traits {
         kind: "default_security_group",
         immutable: &[("vpc", "each VPC has its own default security group")],
+        holds: &[],
         create: Duration::from_secs(3),
         delete: Duration::ZERO,
         idempotent_create: true,

@@ -18,6 +18,7 @@ impl Resource for Eip {
     const TRAITS: Traits = Traits {
         kind: "eip",
         immutable: &[],
+        holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         // AllocateAddress has no client token.

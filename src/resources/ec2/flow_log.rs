@@ -45,6 +45,7 @@ impl Resource for FlowLog {
             ("role_arn", FIXED),
             ("aggregation_seconds", FIXED),
         ],
+        holds: &[],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(1),
         idempotent_create: true,

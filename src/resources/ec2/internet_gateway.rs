@@ -23,6 +23,7 @@ impl Resource for InternetGateway {
     const TRAITS: Traits = Traits {
         kind: "internet_gateway",
         immutable: &[],
+        holds: &["vpc"],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         idempotent_create: false,

@@ -30,6 +30,7 @@ impl Resource for NatGateway {
             ("subnet", "a NAT gateway cannot be moved to another subnet"),
             ("allocation", "the primary address of a NAT gateway cannot be changed"),
         ],
+        holds: &[],
         create: Duration::from_secs(105),
         delete: Duration::from_secs(65),
         idempotent_create: true,

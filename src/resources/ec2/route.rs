@@ -67,6 +67,7 @@ impl Resource for Route {
             ("route_table", "a route cannot be moved to another table"),
             ("destination", "a route is known by its destination"),
         ],
+        holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         // A second one to the same destination is refused.

@@ -22,6 +22,7 @@ impl Resource for RouteTable {
     const TRAITS: Traits = Traits {
         kind: "route_table",
         immutable: &[("vpc", "a route table cannot be moved to another VPC")],
+        holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         idempotent_create: true,

@@ -30,6 +30,7 @@ impl Resource for RouteTableAssociation {
     const TRAITS: Traits = Traits {
         kind: "route_table_association",
         immutable: &[("subnet", "an association is known by its subnet")],
+        holds: &["route_table"],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         // A second one for the same subnet is refused.

@@ -140,6 +140,7 @@ impl Resource for SecurityGroup {
             ("name", "the name of a security group cannot be changed"),
             ("description", "the description of a security group cannot be changed"),
         ],
+        holds: &[],
         create: Duration::from_secs(3),
         delete: Duration::from_secs(1),
         // A second one of the same name is refused.

@@ -32,6 +32,7 @@ impl Resource for Subnet {
             ("cidr", "the CIDR block of a subnet cannot be changed"),
             ("zone", "a subnet cannot be moved to another Availability Zone"),
         ],
+        holds: &[],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(1),
         idempotent_create: false,

@@ -27,6 +27,7 @@ impl Resource for Vpc {
     const TRAITS: Traits = Traits {
         kind: "vpc",
         immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")],
+        holds: &[],
         create: Duration::from_secs(12),
         delete: Duration::from_secs(1),
         idempotent_create: false,

@@ -31,6 +31,7 @@ impl Resource for VpcEndpoint {
             ("vpc", "an endpoint cannot be moved to another VPC"),
             ("service", "the service of an endpoint cannot be changed"),
         ],
+        holds: &[],
         create: Duration::from_secs(5),
         delete: Duration::from_secs(10),
         idempotent_create: true,

@@ -41,6 +41,7 @@ impl Resource for VpcPeering {
             ("peer_vpc", "the VPCs of a peering cannot be changed"),
             ("peer_region", "the VPCs of a peering cannot be changed"),
         ],
+        holds: &[],
         create: Duration::from_secs(7),
         delete: Duration::from_secs(3),
         idempotent_create: false,

@@ -30,6 +30,7 @@ impl Resource for Role {
     const TRAITS: Traits = Traits {
         kind: "iam_role",
         immutable: &[("name", "a role cannot be renamed")],
+        holds: &[],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(2),
         idempotent_create: true,

@@ -22,6 +22,7 @@ impl Resource for Alias {
     const TRAITS: Traits = Traits {
         kind: "kms_alias",
         immutable: &[("name", "an alias cannot be renamed")],
+        holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         idempotent_create: true,

@@ -33,6 +33,7 @@ impl Resource for Key {
     const TRAITS: Traits = Traits {
         kind: "kms_key",
         immutable: &[],
+        holds: &[],
         create: Duration::from_secs(10),
         delete: Duration::from_secs(1),
         idempotent_create: false,

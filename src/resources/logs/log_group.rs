@@ -29,6 +29,7 @@ impl Resource for LogGroup {
     const TRAITS: Traits = Traits {
         kind: "log_group",
         immutable: &[("name", "a log group cannot be renamed")],
+        holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
         idempotent_create: true,

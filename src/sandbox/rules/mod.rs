@@ -12,15 +12,19 @@ use super::proxy::rule::Rule;
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* stand before *pace*: they select
-/// among the states that the pace has put into the answers.
+/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* of answers stand before *pace*: they
+/// select among the states that the pace has put into them. Those of resources stand behind it: the calls that they add
+/// take no time of AWS's.
 pub(super) fn for_options(options: &ProxyOptions) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(tokens::Tokens::default())];
     if options.own_ministack {
-        rules.extend(gaps::all());
+        rules.extend(gaps::of_answers());
     }
     if options.pace == Pace::Aws {
         rules.push(Box::new(pace::PaceRule::new(options.time_scale)));
+    }
+    if options.own_ministack {
+        rules.extend(gaps::of_resources());
     }
     rules
 }
