@@ -53,7 +53,12 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
 fn same(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::Array(old), Value::Array(new)) => {
-            old.len() == new.len() && old.iter().all(|item| new.iter().any(|other| same(item, other)))
+            let mut left: Vec<&Value> = new.iter().collect();
+            let matched = old.iter().all(|item| {
+                let found = left.iter().position(|other| same(item, other));
+                found.map(|at| left.swap_remove(at)).is_some()
+            });
+            matched && left.is_empty()
         }
         _ => old == new,
     }

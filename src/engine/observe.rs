@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::driver::{Driver, Drivers, Live, Owner, Phase, Region};
 use super::failure::{Class, Failure};
 use super::graph::Graph;
-use super::reference;
+use super::reference::{self, Properties};
 use crate::state::{Address, Entry, Status};
 
 /// What was seen of one resource.
@@ -47,6 +46,23 @@ impl Listing {
     }
 }
 
+type Listings = HashMap<&'static str, Result<Listing, Failure>>;
+
+/// A resource to look for.
+struct Wanted<'a> {
+    address: &'a Address,
+    driver: Option<Arc<dyn Driver>>,
+    desired: Option<&'a Properties>,
+}
+
+/// What is left of one Region's time, and whether it has stopped answering: it is not asked again for every single resource.
+struct Regional {
+    region: Region,
+    listings: Listings,
+    deadline: Instant,
+    silent: Option<Failure>,
+}
+
 /// The observer of one run.
 pub struct Observer<'a> {
     /// What shall be.
@@ -62,77 +78,102 @@ pub struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Looks at everything. Regions answer, or fail to, each for itself.
+    /// Looks at everything. Regions answer, or fail to, each for itself and within its own time.
     pub async fn observe(&self) -> Observations {
-        let listings = self.list().await;
-        let mut seen = Observations::new();
-        // A Region that stopped answering in the middle is not asked again for every single resource.
-        let mut silent: HashMap<Region, Failure> = HashMap::new();
+        let mut wanted: BTreeMap<Region, Vec<Wanted>> = BTreeMap::new();
         for node in self.graph.nodes() {
-            let lookup = |of: &Address, output: &str| match seen.get(of) {
-                Some(Observed::Live(live)) => live.output(output),
-                _ => None,
-            };
-            let desired = reference::resolve(&node.desired, &lookup);
-            let natural = node.driver.natural_id(&desired);
-            let found = self.find(&node.address, &node.driver, &node.region, natural, &listings, &mut silent).await;
-            seen.insert(node.address.clone(), found);
+            let wanted = wanted.entry(node.region.clone()).or_default();
+            wanted.push(Wanted {
+                address: &node.address,
+                driver: Some(node.driver.clone()),
+                desired: Some(&node.desired),
+            });
         }
-        for (address, entry) in self.entries {
-            if seen.contains_key(address) {
-                continue;
+        for (address, entry) in self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()) {
+            let wanted = wanted.entry(entry.region.as_str().into()).or_default();
+            wanted.push(Wanted { address, driver: self.drivers.driver(address.kind()), desired: None });
+        }
+        let regions = wanted.into_iter().map(|(region, wanted)| async move {
+            let deadline = Instant::now() + self.timeout;
+            let listings = self.list(&region, &wanted).await;
+            let mut regional = Regional { region, listings, silent: None, deadline };
+            let mut seen = Observations::new();
+            for wanted in wanted {
+                let found = self.look(&wanted, &mut regional, &seen).await;
+                seen.insert(wanted.address.clone(), found);
             }
-            let found = match self.drivers.driver(address.kind()) {
-                Some(driver) => {
-                    let region: Region = entry.region.as_str().into();
-                    self.find(address, &driver, &region, None, &listings, &mut silent).await
-                }
-                None => Observed::Unknown(
-                    Failure::new(Class::Internal, format!("this drctl does not know the type `{}`", address.kind()))
-                        .help(
-                            "Use the drctl that made it, or forget it with `drctl state rm` after deleting it by hand.",
-                        ),
-                ),
-            };
-            seen.insert(address.clone(), found);
+            (regional, seen)
+        });
+        let mut all = Observations::new();
+        let mut regionals = HashMap::new();
+        for (regional, seen) in futures::future::join_all(regions).await {
+            all.extend(seen);
+            regionals.insert(regional.region.clone(), regional);
         }
-        seen
+        // Names that follow from another Region's resources are known only now.
+        for node in self.graph.nodes() {
+            let is_across =
+                |found: &reference::Found| self.graph.get(&found.of).is_some_and(|of| of.region != node.region);
+            let absent = all.get(&node.address) == Some(&Observed::Absent);
+            if absent
+                && let Some(regional) = regionals.get_mut(&node.region)
+                && reference::references(&node.desired).iter().any(is_across)
+            {
+                let driver = Some(node.driver.clone());
+                let wanted = Wanted { address: &node.address, driver, desired: Some(&node.desired) };
+                let found = self.look(&wanted, regional, &all).await;
+                all.insert(node.address.clone(), found);
+            }
+        }
+        all
     }
 
-    async fn list(&self) -> HashMap<(&'static str, Region), Result<Listing, Failure>> {
-        let mut wanted: BTreeMap<(&'static str, Region), Arc<dyn Driver>> = BTreeMap::new();
-        for node in self.graph.nodes() {
-            wanted.insert((node.driver.traits().kind, node.region.clone()), node.driver.clone());
-        }
-        for (address, entry) in self.entries {
-            if let Some(driver) = self.drivers.driver(address.kind()) {
-                wanted.insert((driver.traits().kind, entry.region.as_str().into()), driver);
+    async fn look(&self, wanted: &Wanted<'_>, regional: &mut Regional, seen: &Observations) -> Observed {
+        let Some(driver) = &wanted.driver else {
+            let kind = wanted.address.kind();
+            return Observed::Unknown(
+                Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`"))
+                    .help("Use the drctl that made it, or forget it with `drctl state rm` after deleting it by hand."),
+            );
+        };
+        let entry = self.entries.get(wanted.address);
+        let natural = match wanted.desired {
+            Some(desired) => {
+                let lookup = |of: &Address, output: &str| match seen.get(of) {
+                    Some(Observed::Live(live)) => live.output(output),
+                    _ => None,
+                };
+                driver.natural_id(&reference::resolve(desired, &lookup))
             }
-        }
-        let mut calls: FuturesUnordered<_> = wanted
-            .into_iter()
-            .map(|(key, driver)| async move {
-                let listed = limited(self.timeout, &key.1, driver.list(&key.1)).await;
-                (key, listed.map(Listing::new))
-            })
+            None => None,
+        };
+        let natural = natural.or_else(|| entry.and_then(|entry| entry.natural_id.clone()));
+        self.find(wanted.address, driver, natural, regional).await
+    }
+
+    /// Lists every type that is wanted in one Region, all at once.
+    async fn list(&self, region: &Region, wanted: &[Wanted<'_>]) -> Listings {
+        let drivers: BTreeMap<&'static str, &Arc<dyn Driver>> = wanted
+            .iter()
+            .filter_map(|wanted| wanted.driver.as_ref())
+            .map(|driver| (driver.traits().kind, driver))
             .collect();
-        let mut listings = HashMap::new();
-        while let Some((key, listed)) = calls.next().await {
-            listings.insert(key, listed);
-        }
-        listings
+        let calls = drivers.into_iter().map(|(kind, driver)| async move {
+            let listed = limited(self.timeout, self.timeout, region, driver.list(region)).await;
+            (kind, listed.map(Listing::new))
+        });
+        futures::future::join_all(calls).await.into_iter().collect()
     }
 
     async fn find(
         &self,
         address: &Address,
         driver: &Arc<dyn Driver>,
-        region: &Region,
         natural: Option<String>,
-        listings: &HashMap<(&'static str, Region), Result<Listing, Failure>>,
-        silent: &mut HashMap<Region, Failure>,
+        regional: &mut Regional,
     ) -> Observed {
-        let listing = match listings.get(&(driver.traits().kind, region.clone())) {
+        let region = &regional.region;
+        let listing = match regional.listings.get(driver.traits().kind) {
             Some(Ok(listing)) => listing,
             Some(Err(failure)) => return Observed::Unknown(failure.clone()),
             None => return Observed::Unknown(Failure::new(Class::Internal, "it was not listed")),
@@ -142,14 +183,15 @@ impl Observer<'_> {
         for id in recorded.iter().chain(&natural) {
             let live = if let Some(index) = listing.by_id.get(id) {
                 Some(listing.all[*index].clone())
-            } else if let Some(failure) = silent.get(region) {
+            } else if let Some(failure) = &regional.silent {
                 return Observed::Unknown(failure.clone());
             } else {
-                match limited(self.timeout, region, driver.read(region, id)).await {
+                let left = regional.deadline.saturating_duration_since(Instant::now());
+                match limited(left, self.timeout, region, driver.read(region, id)).await {
                     Ok(live) => live,
                     Err(failure) => {
                         if matches!(failure.class, Class::Unreachable | Class::TimedOut) {
-                            silent.insert(region.clone(), failure.clone());
+                            regional.silent = Some(failure.clone());
                         }
                         return Observed::Unknown(failure);
                     }
@@ -218,11 +260,12 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
 }
 
 async fn limited<T>(
+    left: Duration,
     timeout: Duration,
     region: &Region,
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(timeout, call).await.unwrap_or_else(|_| {
+    tokio::time::timeout(left, call).await.unwrap_or_else(|_| {
         Err(Failure::new(Class::TimedOut, format!("{region} did not answer within {} s", timeout.as_secs()))
             .help("Check the network and AWS's health dashboard for that Region."))
     })

@@ -149,14 +149,26 @@ impl Decision<'_> {
         let mut items: Vec<Item> = Vec::with_capacity(self.graph.len());
         // Outputs that are known now and stay: those of nodes that are neither made nor replaced.
         let mut stays: BTreeMap<&Address, &Live> = BTreeMap::new();
+        let mut made: BTreeSet<Address> = BTreeSet::new();
         for node in self.graph.nodes() {
-            let lookup = |of: &Address, output: &str| stays.get(of).and_then(|live| live.output(output));
+            let lookup = |of: &Address, output: &str| match stays.get(of) {
+                Some(live) => live.output(output),
+                None if made.contains(of) => None,
+                // What could not be looked at is taken to be as recorded.
+                None => self.entries.get(of).and_then(|entry| entry.output(output)),
+            };
             let desired = reference::resolve(&node.desired, &lookup);
-            let item = self.item(&node.address, &node.region, node.driver.traits(), &desired);
-            if matches!(item.action, Action::None | Action::Record | Action::Update)
-                && let Some(Observed::Live(live)) = self.observed.get(&node.address)
-            {
-                stays.insert(&node.address, live);
+            let item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &made);
+            match item.action {
+                Action::None | Action::Record | Action::Update => {
+                    if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
+                        stays.insert(&node.address, live);
+                    }
+                }
+                Action::Create | Action::Replace => {
+                    made.insert(node.address.clone());
+                }
+                Action::Delete | Action::Unknown => {}
             }
             items.push(item);
         }
@@ -164,7 +176,14 @@ impl Decision<'_> {
         Plan { items }
     }
 
-    fn item(&self, address: &Address, region: &Region, traits: &super::driver::Traits, desired: &Properties) -> Item {
+    fn item(
+        &self,
+        address: &Address,
+        region: &Region,
+        traits: &super::driver::Traits,
+        desired: &Properties,
+        made: &BTreeSet<Address>,
+    ) -> Item {
         let entry = self.entries.get(address);
         let mut item = Item {
             address: address.clone(),
@@ -203,7 +222,11 @@ impl Decision<'_> {
             item.unsupported.clone_from(&entry.unsupported);
         }
         item.changes = diff::changes(traits, desired, &live.properties);
-        item.changes.retain(|change| !item.unsupported.contains_key(&change.property));
+        item.changes.retain(|change| {
+            // A value that is unknown because its source could not be looked at, or is still on its way, is no difference.
+            !item.unsupported.contains_key(&change.property)
+                && reference::references_in(&change.new).iter().all(|found| made.contains(&found.of))
+        });
         match &live.phase {
             Phase::Failed(why) => {
                 item.action = Action::Replace;
@@ -234,6 +257,9 @@ impl Decision<'_> {
                     }
                     Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
                         Some("its outputs have changed".to_owned())
+                    }
+                    Status::Ready if entry.depends_on != item.depends_on => {
+                        Some("what has to be there before it has changed".to_owned())
                     }
                     Status::Ready => None,
                     status => Some(format!("an interrupted run left it `{}`", status.as_str())),

@@ -35,6 +35,8 @@ pub(super) struct Job {
     pub unsupported: BTreeMap<String, String>,
     pub timing: Timing,
     pub adopt: bool,
+    /// Whether everything it refers to is ready.
+    pub settled: bool,
 }
 
 /// A step in progress.
@@ -58,7 +60,10 @@ impl Worker {
     pub(super) async fn ensure(mut self) -> Result<String, Failure> {
         let mut live = match self.job.live.take() {
             Some(live) => *live,
-            None => self.create().await?,
+            None => match self.not_visible_yet().await? {
+                Some(live) => live,
+                None => self.create().await?,
+            },
         };
         let mut rounds = 0;
         let mut failed_once = false;
@@ -166,14 +171,14 @@ impl Worker {
         Ok(())
     }
 
-    async fn find_recorded(&self) -> Result<Option<Live>, Failure> {
+    async fn find_recorded(&mut self) -> Result<Option<Live>, Failure> {
         let Some(entry) = self.entry.clone() else { return Ok(None) };
-        match (&entry.id, &entry.status) {
-            (Some(id), _) => self.droppable(self.job.driver.read(&self.job.region, id)).await,
-            (None, Status::Creating { attempt, since }) => {
-                self.resolve(&Attempt { token: attempt.clone() }, *since).await
+        match &entry.status {
+            Status::Creating { attempt, since } => {
+                // Nothing is sent again after this: even where the token would be honoured, time has to tell.
+                self.resolve(&Attempt { token: attempt.clone() }, *since, self.job.timing.grace).await
             }
-            (None, _) => Ok(None),
+            _ => self.not_visible_yet().await,
         }
     }
 
@@ -222,9 +227,11 @@ impl Worker {
     /// Creates it, under an intent that is durable before the call leaves.
     async fn create(&mut self) -> Result<Live, Failure> {
         let mut attempt = Attempt { token: uuid::Uuid::new_v4().simple().to_string() };
+        let mut doubtful = false;
         if let Some(Status::Creating { attempt: open, since }) = self.entry.as_ref().map(|entry| entry.status.clone()) {
             attempt.token = open;
-            if let Some(live) = self.resolve(&attempt, since).await? {
+            doubtful = true;
+            if let Some(live) = self.resolve(&attempt, since, self.grace()).await? {
                 return self.created(live, &attempt).await;
             }
         } else {
@@ -252,7 +259,8 @@ impl Worker {
                         delay,
                     });
                     self.pause(delay).await?;
-                    if let Some(live) = self.resolve(&attempt, Timestamp::now()).await? {
+                    doubtful = true;
+                    if let Some(live) = self.resolve(&attempt, Timestamp::now(), self.grace()).await? {
                         return self.created(live, &attempt).await;
                     }
                 }
@@ -262,27 +270,71 @@ impl Worker {
                     return Err(failure);
                 }
                 Class::Exists => {
-                    if let Some(live) = self.holder_of_name().await? {
-                        self.check_owner(&live)?;
-                        return self.created(live, &attempt).await;
+                    let holder = self.holder_of_name().await?;
+                    let refusal = match &holder {
+                        Some(live) => self.check_owner(live).err(),
+                        None => Some(failure),
+                    };
+                    match (holder, refusal) {
+                        (Some(live), None) => return self.created(live, &attempt).await,
+                        (_, refusal) => {
+                            self.close(doubtful).await?;
+                            return Err(refusal.unwrap_or_else(Failure::interrupted));
+                        }
                     }
-                    self.record(None).await?;
-                    return Err(failure);
                 }
                 Class::Ambiguous | Class::Unreachable | Class::TimedOut | Class::Interrupted | Class::Internal => {
                     return Err(failure);
                 }
                 _ => {
-                    // AWS has modelled the refusal: nothing was made.
-                    self.record(None).await?;
+                    self.close(doubtful).await?;
                     return Err(failure);
                 }
             }
         }
     }
 
+    /// AWS has modelled the refusal of a create call: nothing was made by it, and its intent is closed. Unless an earlier call
+    /// of the same attempt may have been carried out: then the next run has to look once more.
+    async fn close(&mut self, doubtful: bool) -> Result<(), Failure> {
+        if doubtful { Ok(()) } else { self.record(None).await }
+    }
+
+    /// How long an attempt may stay hidden before it is repeated. The same token again makes no second one: there is nothing
+    /// to wait for.
+    fn grace(&self) -> Duration {
+        if self.traits().idempotent_create { Duration::ZERO } else { self.job.timing.grace }
+    }
+
+    /// What is on record as made a moment ago, and not seen yet: reads may lag behind. `None` when it really is gone, or was
+    /// never made.
+    async fn not_visible_yet(&mut self) -> Result<Option<Live>, Failure> {
+        let Some(entry) = &self.entry else { return Ok(None) };
+        let Some(id) = entry.id.clone() else { return Ok(None) };
+        let age = Duration::try_from(Timestamp::now().duration_since(entry.updated_at)).unwrap_or_default();
+        let until = match entry.status {
+            Status::Created => Instant::now() + self.job.timing.visible.saturating_sub(age),
+            // It has been seen since.
+            _ => Instant::now(),
+        };
+        let mut delays = self.job.timing.polls();
+        loop {
+            let found = self.droppable(self.job.driver.read(&self.job.region, &id)).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            if Instant::now() >= until {
+                // Its record gives way to the next attempt's.
+                self.entry = self.entry.take().filter(|_| self.job.desired.is_empty());
+                return Ok(None);
+            }
+            self.wait("it to be visible", delays.next().unwrap_or_default()).await?;
+        }
+    }
+
     async fn holder_of_name(&self) -> Result<Option<Live>, Failure> {
-        match self.job.driver.natural_id(&self.job.desired) {
+        let recorded = self.entry.as_ref().and_then(|entry| entry.natural_id.clone());
+        match self.job.driver.natural_id(&self.job.desired).or(recorded) {
             Some(id) => self.droppable(self.job.driver.read(&self.job.region, &id)).await,
             None => Ok(None),
         }
@@ -293,6 +345,7 @@ impl Worker {
         let entry = Entry {
             status: Status::Creating { attempt: attempt.token.clone(), since: now },
             region: self.job.region.to_string(),
+            natural_id: self.job.driver.natural_id(&self.job.desired),
             id: None,
             arn: None,
             outputs: BTreeMap::new(),
@@ -325,10 +378,10 @@ impl Worker {
     }
 
     /// Finds out what became of an attempt. Only after the grace period does "not found" mean "not made".
-    async fn resolve(&self, attempt: &Attempt, since: Timestamp) -> Result<Option<Live>, Failure> {
+    async fn resolve(&self, attempt: &Attempt, since: Timestamp, grace: Duration) -> Result<Option<Live>, Failure> {
         let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
         // A clock that was set back must not make the wait longer than the grace period itself.
-        let until = Instant::now() + self.job.timing.grace.saturating_sub(age);
+        let until = Instant::now() + grace.saturating_sub(age);
         let mut delays = self.job.timing.polls();
         loop {
             let found = match self.holder_of_name().await? {
@@ -338,8 +391,7 @@ impl Worker {
             if found.is_some() {
                 return Ok(found);
             }
-            // The same token again makes no second one: there is nothing to wait for.
-            if self.traits().idempotent_create || Instant::now() >= until {
+            if Instant::now() >= until {
                 return Ok(None);
             }
             self.wait("an earlier attempt to show itself", delays.next().unwrap_or_default()).await?;
@@ -349,8 +401,9 @@ impl Worker {
     async fn intend_update(&mut self, live: &Live) -> Result<(), Failure> {
         let status = match self.entry.as_ref().map(|entry| &entry.status) {
             Some(Status::Created | Status::Updating { .. }) => return Ok(()),
-            Some(Status::Creating { .. }) | None => Status::Created,
-            Some(Status::Ready | Status::Deleting { .. }) => Status::Updating { since: Timestamp::now() },
+            // A deletion that did not come to pass is taken back: it is there, and not as desired.
+            Some(Status::Creating { .. } | Status::Deleting { .. }) | None => Status::Created,
+            Some(Status::Ready) => Status::Updating { since: Timestamp::now() },
         };
         let entry = self.entry_of(live, status);
         self.record(Some(entry)).await
@@ -372,6 +425,7 @@ impl Worker {
         Entry {
             status,
             region: self.job.region.to_string(),
+            natural_id: before.and_then(|entry| entry.natural_id.clone()),
             id: Some(live.id.clone()),
             arn: live.arn.clone(),
             outputs: live.outputs.clone(),
@@ -478,6 +532,7 @@ impl Worker {
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_secs(300)),
                 Class::Transient => began.elapsed() < patience,
+                Class::NotYet => self.job.settled && began.elapsed() < patience,
                 Class::Ambiguous | Class::Unreachable => after_lost_answers && attempts < LOST_ANSWERS,
                 _ => false,
             };

@@ -173,6 +173,12 @@ pub fn is_unresolved(value: &Value) -> bool {
 /// Every reference in some properties.
 #[must_use]
 pub fn references(properties: &Properties) -> Vec<Found> {
+    properties.values().flat_map(references_in).collect()
+}
+
+/// Every reference in one value.
+#[must_use]
+pub fn references_in(value: &Value) -> Vec<Found> {
     fn walk(value: &Value, found: &mut Vec<Found>) {
         if let Some(reference) = as_marker(value) {
             found.push(reference);
@@ -185,7 +191,7 @@ pub fn references(properties: &Properties) -> Vec<Found> {
         }
     }
     let mut found = Vec::new();
-    properties.values().for_each(|value| walk(value, &mut found));
+    walk(value, &mut found);
     found
 }
 

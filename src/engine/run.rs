@@ -1,7 +1,7 @@
 //! The coordinator: one task owns the schedule and the state; the tasks of the steps send events and wait for
 //! acknowledgement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::graph::Graph;
 use super::plan::{Action, Item, Plan};
 use super::reconcile::{Job, Worker};
 use super::reference::{self, Need};
-use super::schedule::{Half, Schedule, StepId};
+use super::schedule::{Half, Park, Schedule, StepId};
 use crate::state::{Address, Entry, StateError, Status, Store, Transition, check_transition, journal::Journal};
 
 /// How patiently a run waits. All of it is about AWS; a custom endpoint may be told to be quicker.
@@ -219,7 +219,10 @@ struct Coordinator<'a> {
     ensures: HashMap<&'a Address, StepId>,
     removes: HashMap<&'a Address, StepId>,
     started: HashMap<StepId, Instant>,
-    parked_since: HashMap<StepId, Instant>,
+    /// Steps that were refused once because of what they refer to.
+    restarted: HashSet<StepId>,
+    /// Steps that were started with everything they refer to ready.
+    settled: HashSet<StepId>,
     tasks: JoinSet<Finished>,
     task_steps: HashMap<tokio::task::Id, StepId>,
     send: mpsc::UnboundedSender<Message>,
@@ -244,7 +247,8 @@ impl<'a> Coordinator<'a> {
             ensures: HashMap::new(),
             removes: HashMap::new(),
             started: HashMap::new(),
-            parked_since: HashMap::new(),
+            restarted: HashSet::new(),
+            settled: HashSet::new(),
             tasks: JoinSet::new(),
             task_steps: HashMap::new(),
             send,
@@ -379,17 +383,20 @@ impl<'a> Coordinator<'a> {
         let entries = self.store.resources();
         let desired = match (node, half) {
             (Some(node), Half::Ensure) => {
-                let lookup =
-                    |of: &Address, output: &str| entries.get(of).and_then(|entry| recorded_output(entry, output));
+                let lookup = |of: &Address, output: &str| entries.get(of).and_then(|entry| entry.output(output));
                 reference::resolve(&node.desired, &lookup)
             }
             _ => reference::Properties::new(),
         };
         if desired.values().any(reference::is_unresolved) {
             // Its target exists, and the output comes only when it is ready.
-            if !self.schedule.park(step) {
-                let failure = Failure::new(Class::Internal, "an output it refers to was not made by its target");
-                self.finished(step, Err(failure));
+            match self.schedule.park(step) {
+                Park::Waits => {}
+                Park::Lost(source) => self.lost(step, source),
+                Park::Ready => {
+                    let failure = Failure::new(Class::Internal, "an output it refers to was not made by its target");
+                    self.finished(step, Err(failure));
+                }
             }
             return;
         }
@@ -403,9 +410,14 @@ impl<'a> Coordinator<'a> {
             (Some(entry), true) => entry.depends_on.clone(),
             _ => item.depends_on.clone(),
         };
-        let entry_gone = entry.as_ref().is_some_and(|entry| {
-            !removing && live.is_none() && !replaced && !matches!(entry.status, Status::Creating { .. })
-        });
+        if half == Half::Ensure && live.is_some() && entry.as_ref().is_some_and(|entry| entry.id.is_some()) {
+            // An earlier run has recorded it: whoever only needs it to exist need not wait until it is ready.
+            self.schedule.reached(step, Need::Exists);
+        }
+        let settled = self.schedule.is_settled(step);
+        if settled {
+            self.settled.insert(step);
+        }
         let region = Region::from(item.region.as_str());
         let job = Job {
             address: address.clone(),
@@ -413,14 +425,14 @@ impl<'a> Coordinator<'a> {
             driver,
             desired,
             depends_on,
-            // What was found missing is forgotten by the intent that makes it anew.
-            entry: if entry_gone { None } else { entry },
+            entry,
             live,
             unsupported: item.unsupported.clone(),
             timing: self.run.options.timing,
             adopt: self.run.options.adopt,
+            settled,
         };
-        if !self.parked_since.contains_key(&step) {
+        if !self.restarted.contains(&step) {
             let action = match (half, item.action) {
                 (Half::Remove, _) => Action::Delete,
                 (Half::Ensure, Action::Replace) => Action::Create,
@@ -554,22 +566,50 @@ impl<'a> Coordinator<'a> {
             return;
         }
         if failure.class == Class::NotYet {
-            self.parked_since.entry(step).or_insert_with(Instant::now);
-            if self.schedule.park(step) {
-                self.run.events.emit(Event::Waiting { address, on: format!("what it refers to: {}", failure.message) });
-                return;
+            match self.schedule.park(step) {
+                Park::Waits => {
+                    self.restarted.insert(step);
+                    let on = format!("what it refers to: {}", failure.message);
+                    self.run.events.emit(Event::Waiting { address, on });
+                    return;
+                }
+                Park::Ready if !self.settled.contains(&step) => {
+                    self.restarted.insert(step);
+                    self.schedule.again(step);
+                    return;
+                }
+                Park::Lost(source) => {
+                    self.lost(step, source);
+                    return;
+                }
+                Park::Ready => {}
             }
         }
         let skipped = self.schedule.failed(step);
         self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
         self.outcomes.insert(step, Outcome::Failed(failure));
-        for step in skipped {
+        self.skip(skipped, &address);
+    }
+
+    /// What a step waits for will never be: it is not tried, for the same reason as that.
+    fn lost(&mut self, step: StepId, source: StepId) {
+        let because = match self.outcomes.get(&source) {
+            Some(Outcome::Skipped(root)) => root.clone(),
+            _ => self.schedule.step(source).0.clone(),
+        };
+        let mut skipped = self.schedule.failed(step);
+        skipped.insert(0, step);
+        self.skip(skipped, &because);
+    }
+
+    fn skip(&mut self, steps: Vec<StepId>, because: &Address) {
+        for step in steps {
             let (skipped, _) = self.schedule.step(step);
             // The other half of the same resource's work needs no line of its own.
-            if *skipped != address {
-                self.run.events.emit(Event::Skipped { address: skipped.clone(), because: address.clone() });
+            if skipped != because {
+                self.run.events.emit(Event::Skipped { address: skipped.clone(), because: because.clone() });
             }
-            self.outcomes.insert(step, Outcome::Skipped(address.clone()));
+            self.outcomes.insert(step, Outcome::Skipped(because.clone()));
         }
     }
 
@@ -593,14 +633,6 @@ impl<'a> Coordinator<'a> {
             took: began.elapsed(),
             durations: self.durations,
         }
-    }
-}
-
-fn recorded_output(entry: &Entry, output: &str) -> Option<String> {
-    match output {
-        "id" => entry.id.clone(),
-        "arn" => entry.arn.clone(),
-        _ => entry.outputs.get(output).cloned(),
     }
 }
 

@@ -48,6 +48,17 @@ struct Step {
     progress: Progress,
 }
 
+/// What becomes of a step that was refused since something it refers to is not available yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Park {
+    /// It waits until everything it refers to is ready.
+    Waits,
+    /// Everything is ready already: nothing is left to wait for.
+    Ready,
+    /// This step will never be ready.
+    Lost(StepId),
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     need: Need,
@@ -184,9 +195,16 @@ impl Schedule {
     }
 
     /// The step was refused since something it refers to is not available yet: whatever it was content to see existing
-    /// must from now on be ready. Returns false when everything is ready already, and nothing is left to wait for.
-    pub fn park(&mut self, id: StepId) -> bool {
+    /// must from now on be ready.
+    pub fn park(&mut self, id: StepId) -> Park {
         let edges: Vec<_> = self.steps.edges_directed(id, Direction::Incoming).map(|e| (e.id(), e.source())).collect();
+        let lost = edges
+            .iter()
+            .map(|(_, source)| *source)
+            .find(|source| matches!(self.steps[*source].progress, Progress::Failed | Progress::Skipped));
+        if let Some(source) = lost {
+            return Park::Lost(source);
+        }
         let mut waits = 0;
         for (edge, source) in edges {
             let ready = self.steps[source].reached == Some(Need::Ready);
@@ -198,13 +216,19 @@ impl Schedule {
             }
         }
         if waits == 0 {
-            return false;
+            return Park::Ready;
         }
         self.leave(id);
         let step = &mut self.steps[id];
         step.unmet = waits;
         step.progress = Progress::Blocked;
-        true
+        Park::Waits
+    }
+
+    /// Starts the step once more: what it refers to became ready while its refusal was under way.
+    pub fn again(&mut self, id: StepId) {
+        self.leave(id);
+        self.queue(id);
     }
 
     /// The step has ended well.
@@ -264,10 +288,12 @@ impl Schedule {
         (&self.steps[id].address, self.steps[id].half)
     }
 
-    /// The typical duration of the longest chain of steps.
+    /// Whether everything that the step refers to is ready: a refusal "not ready yet" can only be about visibility then.
     #[must_use]
-    pub fn longest(&self) -> Duration {
-        self.steps.node_weights().map(|step| step.remaining).max().unwrap_or_default()
+    pub fn is_settled(&self, id: StepId) -> bool {
+        self.steps
+            .neighbors_directed(id, Direction::Incoming)
+            .all(|source| self.steps[source].reached == Some(Need::Ready))
     }
 }
 
@@ -308,7 +334,6 @@ mod tests {
         assert_eq!(s.next(), None);
         s.rest(ids[1]);
         assert_eq!(s.next(), Some(ids[0]), "who waits holds no place");
-        assert_eq!(s.longest(), Duration::from_secs(101));
     }
 
     #[test]
@@ -329,11 +354,24 @@ mod tests {
         assert_eq!(s.next(), Some(ids[0]));
         s.reached(ids[0], Need::Exists);
         assert_eq!(s.next(), Some(ids[1]));
-        assert!(s.park(ids[1]));
+        assert_eq!(s.park(ids[1]), Park::Waits);
         assert_eq!((s.next(), s.in_flight()), (None, 1));
         s.reached(ids[0], Need::Ready);
         assert_eq!(s.next(), Some(ids[1]));
-        assert!(!s.park(ids[1]), "nothing is left to wait for");
+        assert!(s.is_settled(ids[1]));
+        assert_eq!(s.park(ids[1]), Park::Ready, "nothing is left to wait for");
+        s.again(ids[1]);
+        assert_eq!(s.next(), Some(ids[1]));
+    }
+
+    #[test]
+    fn who_waits_for_what_has_failed_is_told() {
+        let (mut s, ids) = schedule(9, &[("a", "r", 1), ("b", "r", 1)], &[(0, 1, Need::Exists)]);
+        assert_eq!(s.next(), Some(ids[0]));
+        s.reached(ids[0], Need::Exists);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert_eq!(s.failed(ids[0]), Vec::new(), "it is at work already");
+        assert_eq!(s.park(ids[1]), Park::Lost(ids[0]));
     }
 
     #[test]

@@ -208,7 +208,16 @@ impl<R: Resource> Driver for Typed<R> {
             if R::TAGGING != Tagging::None {
                 tags.insert(ATTEMPT.to_owned(), attempt.token.clone());
             }
-            Self::parse(desired)?.create(&self.context.at(region), Creation { token: &attempt.token, tags }).await
+            let creation = Creation { token: &attempt.token, tags };
+            let id = Self::parse(desired)?.create(&self.context.at(region), creation).await?;
+            if id.is_empty() {
+                // Made, and not named: it is looked for as after a lost answer.
+                return Err(Failure::new(
+                    Class::Ambiguous,
+                    format!("a {} was made, and the answer does not name it", R::TRAITS.kind),
+                ));
+            }
+            Ok(id)
         }
         .boxed()
     }

@@ -77,6 +77,9 @@ pub struct Entry {
     pub status: Status,
     /// The AWS Region its calls go to.
     pub region: String,
+    /// The unique name it was given, where that is its id: known before it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub natural_id: Option<String>,
     /// The id by which AWS knows it; absent only while its creation is an open intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -106,6 +109,18 @@ pub struct Entry {
     pub updated_at: Timestamp,
 }
 
+impl Entry {
+    /// One recorded output by name; `id` and `arn` are outputs, too.
+    #[must_use]
+    pub fn output(&self, name: &str) -> Option<String> {
+        match name {
+            "id" => self.id.clone(),
+            "arn" => self.arn.clone(),
+            _ => self.outputs.get(name).cloned(),
+        }
+    }
+}
+
 /// A step that no resource takes: a defect of drctl or a state that was edited by hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{address} cannot go from {from} to {to}")]
@@ -129,11 +144,8 @@ pub fn check_transition(address: &Address, from: Option<&Entry>, to: Option<&Ent
         (None, _) => true,
         (Some(Status::Creating { .. }), Some(Status::Updating { .. })) => false,
         (Some(Status::Created), Some(Status::Updating { .. })) => false,
-        (Some(Status::Created | Status::Ready | Status::Updating { .. }), Some(Status::Creating { .. })) => {
-            // Found missing: its record gives way to a new attempt.
-            true
-        }
-        (Some(Status::Deleting { .. }), Some(Status::Creating { .. } | Status::Updating { .. })) => false,
+        // To `creating` from anywhere: it was found missing, and its record gives way to a new attempt.
+        (Some(Status::Deleting { .. }), Some(Status::Updating { .. })) => false,
         _ => true,
     };
     let identified = to.is_none_or(|e| {
@@ -156,6 +168,7 @@ mod tests {
             id: (!matches!(status, Status::Creating { .. })).then(|| "vpc-1".to_owned()),
             status,
             region: "us-east-1".to_owned(),
+            natural_id: None,
             arn: None,
             outputs: BTreeMap::new(),
             attempt: None,
@@ -184,6 +197,7 @@ mod tests {
             (Some(&updating), Some(&ready)),
             (Some(&ready), Some(&deleting)),
             (Some(&deleting), None),
+            (Some(&deleting), Some(&creating)),
             (Some(&creating), None),
         ];
         for (from, to) in steps {
@@ -192,7 +206,7 @@ mod tests {
         for (from, to) in [
             (None, Some(&updating)),
             (None, Some(&deleting)),
-            (Some(&deleting), Some(&creating)),
+            (Some(&deleting), Some(&updating)),
             (Some(&creating), Some(&updating)),
         ] {
             assert!(check_transition(&at, from, to).is_err());

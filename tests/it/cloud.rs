@@ -1,6 +1,6 @@
 //! A cloud in memory that behaves as AWS does where that hurts: ids that only the answer tells, client tokens for some
-//! types, unique names for others, things that are on their way for minutes, listings that lag, dependants that forbid a
-//! deletion, answers that get lost. Time is tokio's, so that a paused clock makes minutes free.
+//! types, unique names for others, things that are on their way for minutes, listings that lag, dependants that forbid
+//! a deletion, answers that get lost. Time is tokio's, so that a paused clock makes minutes free.
 
 pub mod world;
 
@@ -45,6 +45,7 @@ const fn traits(kind: &'static str, create: u64, idempotent_create: bool) -> Tra
     Traits {
         kind,
         immutable: IMMUTABLE,
+        holds: &["holds"],
         create: Duration::from_secs(create),
         delete: Duration::from_secs(1),
         idempotent_create,
@@ -658,9 +659,9 @@ impl Inner {
         if self.find(kind, region, id).is_none() {
             return Err(refusal(Class::NotFound, "NotFound", format!("there is no {id}")));
         }
-        let holder = self.things.iter().find(|thing| self::kind(thing.kind).traits.removable && lies_in(thing, id));
+        let holder = self.things.iter().find(|thing| self::kind(thing.kind).traits.removable && keeps(thing, id));
         if let Some(holder) = holder {
-            return Err(refusal(Class::Transient, "DependencyViolation", format!("{} lies in {id}", holder.id)));
+            return Err(refusal(Class::Transient, "DependencyViolation", format!("{} needs {id}", holder.id)));
         }
         let gone = Instant::now() + self.paces[kind.traits.kind].gone_after;
         for thing in &mut self.things {
@@ -669,7 +670,7 @@ impl Inner {
             }
         }
         // What cannot be deleted on its own goes with what it lies in.
-        self.things.retain(|thing| self::kind(thing.kind).traits.removable || !lies_in(thing, id));
+        self.things.retain(|thing| self::kind(thing.kind).traits.removable || !keeps(thing, id));
         self.prune();
         Ok(())
     }
@@ -710,13 +711,12 @@ fn ids(properties: &Properties, property: &str) -> Vec<String> {
 
 /// The ids that properties refer to.
 fn refers(properties: &Properties) -> Vec<String> {
-    let mut ids = ids(properties, "inside");
-    ids.extend(self::ids(properties, "uses"));
-    ids
+    ["inside", "holds", "uses"].into_iter().flat_map(|property| ids(properties, property)).collect()
 }
 
-fn lies_in(thing: &Thing, id: &str) -> bool {
-    ids(&thing.properties, "inside").iter().any(|inside| inside == id)
+/// Whether a thing keeps another from being deleted.
+fn keeps(thing: &Thing, id: &str) -> bool {
+    ["inside", "holds"].into_iter().any(|property| ids(&thing.properties, property).iter().any(|kept| kept == id))
 }
 
 fn anonymous(value: &Value, names: &BTreeMap<String, String>) -> Value {

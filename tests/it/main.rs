@@ -1,15 +1,16 @@
 //! Integration tests, by subject, in one binary: they share one sandbox, each test in an account of its own.
 
 mod bad_input;
-// mod cloud;
+mod cloud;
 mod commands;
-// mod crash;
+mod crash;
 mod drift;
-// mod engine;
+mod engine;
 mod harness;
 mod kill;
-// mod layers;
+mod layers;
 mod life;
+mod readme;
 mod state_format;
 mod survey;
 

@@ -6,6 +6,7 @@
 #[path = "../it/drift.rs"]
 mod drift;
 #[path = "../it/harness.rs"]
+#[expect(dead_code, reason = "some of it is only for tests against the sandbox")]
 mod harness;
 #[path = "../it/life.rs"]
 mod life;

@@ -103,13 +103,10 @@ impl Board {
             Event::Done { address, action, id, took } => {
                 self.ended(address, now, |lane| lane.done += 1);
                 let id = id.as_deref().map(|id| format!(" ({})", clean(id))).unwrap_or_default();
-                vec![format!(
-                    "{} {address} {} in {}{}",
-                    style.green("✓"),
-                    done(*action),
-                    duration(*took),
-                    style.dim(&id)
-                )]
+                let told = format!("{address} {} in {}", done(*action), duration(*took));
+                // A broken line says less than one without its id, which `drctl state list` has.
+                let fits = !rows || columns(&told) + columns(&id) + 2 <= style.width;
+                vec![format!("{} {told}{}", style.green("✓"), if fits { style.dim(&id) } else { String::new() })]
             }
             Event::Failed { address, action, failure, took } => {
                 self.ended(address, now, |lane| lane.failed += 1);

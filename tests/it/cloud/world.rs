@@ -72,6 +72,12 @@ impl Want {
         self.refer("inside", &id)
     }
 
+    /// Referring to something that cannot be deleted as long as it does; may be changed.
+    pub fn holds(self, other: &Self) -> Self {
+        let id = Ref::output(other.address(), "id");
+        self.refer("holds", &id)
+    }
+
     /// Referring to something, once that is ready; may be changed.
     pub fn uses(self, other: &Self) -> Self {
         let id = Ref::output(other.address(), "id");
@@ -175,7 +181,7 @@ impl World {
     }
 
     fn around(cloud: Cloud) -> Self {
-        // The crash tests make thousands of fsyncs: in memory they cost nothing, and what they promise is not under test here.
+        // The crash tests make thousands of fsyncs: in memory they cost nothing, and what they promise is not under test.
         let memory = Path::new("/dev/shm");
         let builder = &mut tempfile::Builder::new();
         let builder = builder.prefix("drctl-engine-");
@@ -319,8 +325,8 @@ impl World {
 
     /// A run that is killed. Returns whether it was: it may have come to its end before.
     ///
-    /// Nothing of it goes on: its tasks are dropped, the cloud answers none of its calls, and what its journal held then
-    /// is all that is left of it.
+    /// Nothing of it goes on: its tasks are dropped, the cloud answers none of its calls, and what its journal held
+    /// then is all that is left of it.
     pub async fn crash(&self, wants: &[Want], stop: Stop) -> bool {
         let graph = self.graph(wants);
         let journal = self.location().journal();
@@ -334,8 +340,8 @@ impl World {
             let alarm = self.cloud.alarm();
             let mut dead = pin!(alarm.notified());
             let mut work = pin!(self.carry_out(&graph, &mut store, shutdown));
-            // Looked at before and after every turn of the coordinator: whoever waits for a record to be durable is another
-            // task, and has no turn in between.
+            // Looked at before and after every turn of the coordinator: whoever waits for a record to be durable is
+            // another task, and has no turn in between.
             poll_fn(|context| {
                 if dead.as_mut().poll(context).is_ready() || enough() {
                     return Poll::Ready(true);

@@ -11,7 +11,8 @@ use crate::cloud::{Crash, Fault, NODE, OURS, Op, STACK};
 
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Reads the state from disk as each mutation arrives: was it announced? Returns those that were, and those that were not.
+/// Reads the state from disk as each mutation arrives: was it announced? Returns those that were, and those that were
+/// not.
 fn watch(world: &World) -> (Tally, Tally) {
     let (announced, unannounced) = (Tally::default(), Tally::default());
     let (yes, no, at) = (announced.clone(), unannounced.clone(), world.location());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drctl::engine::{Action, Event, Outcome};
 use drctl::state::Address;
 
-use crate::cloud::world::{EAST, Ran, WEST, Want, World, undisturbed};
+use crate::cloud::world::{EAST, Ran, Stop, WEST, Want, World, undisturbed};
 use crate::cloud::{Call, Fault, Op};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,6 +27,18 @@ async fn a_dependent_that_needs_existence_starts_while_its_target_is_on_its_way(
     assert!(ran.done_after(&base) >= 600 * SECOND);
     let started = world.cloud.calls_of("late", Op::Create)[0].at - ran.began;
     assert!(started >= ran.done_after(&base), "{started:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_on_its_way_since_an_earlier_run_exists_already() {
+    let base = Want::new("base", "base");
+    let early = Want::new("part", "early").uses_early(&base);
+    let world = World::new();
+    assert!(world.crash(std::slice::from_ref(&base), Stop::Records(2)).await);
+    let ran = world.up(&[base.clone(), early.clone()]).await;
+    assert!(ran.report.is_success(), "{:#?}", ran.report);
+    assert!(ran.done_after(&base) > 500 * SECOND);
+    assert!(ran.done_after(&early) < 5 * SECOND, "{:?}", ran.done_after(&early));
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,6 +181,21 @@ async fn a_replacement_deletes_the_dependents_first_and_then_makes_all_of_them_a
     assert_eq!(world.cloud.order_of(Op::Delete), ["gate", "part", "net"]);
     assert_eq!(world.cloud.order_of(Op::Create), ["net", "part", "gate"]);
     assert_eq!(world.cloud.order_of(Op::Sync), ["other"]);
+    assert!(world.cloud.refusals().is_empty(), "nothing was tried too early: {:?}", world.cloud.refusals());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_what_is_made_anew_is_made_anew_with_it() {
+    let net = Want::new("net", "net");
+    let holder = Want::new("part", "holder").holds(&net);
+    let user = Want::new("part", "user").uses(&holder);
+    let world = World::new();
+    assert!(world.up(&[net.clone(), holder.clone(), user.clone()]).await.report.is_success());
+    let after = [net.shape("square"), holder, user];
+    let expected = undisturbed(&after, |_| {}).await;
+    world.cloud.forget_calls();
+    world.assert_converges(&after, &expected, "replaced").await;
+    assert_eq!(world.cloud.order_of(Op::Delete), ["holder", "net"]);
     assert!(world.cloud.refusals().is_empty(), "nothing was tried too early: {:?}", world.cloud.refusals());
 }
 

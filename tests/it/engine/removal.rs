@@ -64,7 +64,7 @@ async fn who_stays_lets_go_of_what_leaves_before_that_is_deleted() {
     let ran = world.up(&[new.clone(), user.uses(&new)]).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     let calls = world.cloud.calls();
-    let at = |name: &str, op| calls.iter().position(|call| call.name == name && call.op == op).expect(name);
+    let at = |name: &str, op: Op| calls.iter().position(|call| call.name == name && call.op == op).expect(name);
     assert!(at("new", Op::Create) < at("user", Op::Sync) && at("user", Op::Sync) < at("old", Op::Delete), "{calls:#?}");
 }
 
@@ -98,6 +98,7 @@ async fn a_type_that_this_drctl_does_not_know_is_said_and_left_on_record() {
     assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
     let now = Timestamp::now();
     let entry = Entry {
+        natural_id: None,
         status: Status::Ready,
         region: EAST.to_owned(),
         id: Some("relic-1".to_owned()),

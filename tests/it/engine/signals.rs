@@ -1,5 +1,5 @@
-//! Law 9: the first signal starts nothing, lets mutations in flight finish and be recorded, and drops the waits; the second
-//! stops at once. After both the next run goes on where this one was.
+//! Law 9: the first signal starts nothing, lets mutations in flight finish and be recorded, and drops the waits; the
+//! second stops at once. After both the next run goes on where this one was.
 
 use std::time::Duration;
 

@@ -1,0 +1,905 @@
+"""The payment function behind the HTTP API, the same code in both regions.
+
+A payment survives a crash at any point, a lost answer and a failover, because every step can be repeated: its id
+follows from the `Idempotency-Key`, so doing a step twice finds what the first time left. The order is the design:
+
+    claim the key -> ledger -> receipt -> keep the answer
+
+A claim is a lease that ends with the invocation that holds it: whoever comes after a crash takes it over and goes on.
+
+Standard library and the runtime's own boto3 only, so that it deploys without a build step. README.md has the interface,
+the environment and the permissions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import hashlib
+import json
+import math
+import os
+import re
+import time
+import traceback
+import unicodedata
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+# `drctl failover` writes this item to the standby's replica of the sessions table. It has no expiry: a fence that
+# expired would let the old region write again.
+FAILOVER_KEY = "drctl#failover"
+
+# How long DNS still sends clients to a region that was failed away from: the TTL of the failover records.
+RETRY_AFTER_FAILOVER = 60
+RETRY_AFTER_OUTAGE = 5
+RETRY_AFTER_IN_PROGRESS = 1
+
+# A lease outlasts its invocation by this much, for clocks that differ between two hosts or two regions.
+LEASE_MARGIN_SECONDS = 2
+
+BODY_LIMIT = 16 * 1024
+# 15 digits: every JSON reader, also those that know only doubles, reads them exactly.
+AMOUNT_LIMIT = 999_999_999_999_999
+# What ISO 20022 allows for a remittance text.
+REFERENCE_LIMIT = 140
+# Visible ASCII without the comma: the HTTP API joins repeated headers with one, and two keys are not a key.
+IDEMPOTENCY_KEY = re.compile(r"[!-+\--~]{1,255}")
+PAYMENT_PATH = re.compile(r"/payments/([^/]+)")
+PAYMENT_ID = re.compile(r"pay_[0-9a-f]{32}")
+
+# ISO 4217 as of 2026, without funds codes, metals and the codes for tests: nobody can be paid in those.
+CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
+    CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR
+    IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
+    MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
+    SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV
+    WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+    """.split()
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class ApiError(Exception):
+    """An answer other than success. `cause` is for the log alone."""
+
+    def __init__(self, status, code, message, *, details=None, headers=None, cause=None):
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = headers or {}
+        self.cause = cause or {}
+
+
+class Unavailable(ApiError):
+    """A dependency that did not do what it was asked."""
+
+    def __init__(self, dependency, error):
+        super().__init__(
+            503,
+            f"{dependency}_unavailable",
+            f"The {dependency} cannot be used in this region at the moment. "
+            "Repeat the request with the same Idempotency-Key: nothing is done twice.",
+            headers={"retry-after": str(RETRY_AFTER_OUTAGE)},
+            cause=describe(error),
+        )
+
+
+class ConditionFailed(Exception):
+    """DynamoDB refused a conditional write because of `item`."""
+
+    def __init__(self, item):
+        super().__init__("condition failed")
+        self.item = item
+
+
+def describe(error):
+    """What may be logged of an SDK's error. Not its text: the Data API quotes the values of a statement in it."""
+    response = getattr(error, "response", {})
+    fields = {
+        "error": type(error).__name__,
+        "aws_code": response.get("Error", {}).get("Code"),
+        "aws_request_id": response.get("ResponseMetadata", {}).get("RequestId"),
+        "operation": getattr(error, "operation_name", None),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def log(level, event, **fields):
+    """One JSON line. Callers pass ids and codes only, never what a payment says or who is paid."""
+    print(json.dumps({"level": level, "event": event, "region": os.environ.get("AWS_REGION"), **fields}), flush=True)
+
+
+def guarded(dependency, failures, call):
+    """Turns the SDK's errors, and only those, into ours: a mistake of this file must stay a 500."""
+    try:
+        return call()
+    except failures as error:
+        response = getattr(error, "response", {})
+        if response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+            raise ConditionFailed(response.get("Item")) from None
+        raise Unavailable(dependency, error) from error
+
+
+@dataclass(frozen=True)
+class Config:
+    region: str
+    sessions_table: str
+    ttl_attribute: str
+    ttl_seconds: int
+    ledger: str
+    receipts_bucket: str
+    database: dict = field(default_factory=dict)
+
+    @staticmethod
+    def read(environment):
+        """All that is wrong is said at once, and by name only: a value could be anything."""
+        wrong = []
+
+        def value(name, default=None):
+            text = environment.get(name) or default
+            if text is None:
+                wrong.append(f"{name} is missing")
+            return text
+
+        ledger = value("LEDGER", "aurora")
+        if ledger not in ("aurora", "dynamodb"):
+            wrong.append("LEDGER is neither aurora nor dynamodb")
+        hours = value("SESSIONS_TTL_HOURS", "24")
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", hours):
+            wrong.append("SESSIONS_TTL_HOURS is not a number of hours")
+            hours = "24"
+        database = {}
+        if ledger == "aurora":
+            database = {
+                "resourceArn": value("DATABASE_CLUSTER_ARN"),
+                "secretArn": value("DATABASE_SECRET_ARN"),
+                "database": value("DATABASE_NAME", "payments"),
+            }
+        config = Config(
+            region=value("AWS_REGION"),
+            sessions_table=value("SESSIONS_TABLE"),
+            ttl_attribute=value("SESSIONS_TTL_ATTRIBUTE", "expires_at"),
+            ttl_seconds=int(hours) * 3600,
+            ledger=ledger,
+            receipts_bucket=value("RECEIPTS_BUCKET"),
+            database=database,
+        )
+        if wrong:
+            raise ApiError(
+                500, "misconfigured", "The function is not configured; its log says what.", cause={"problems": wrong}
+            )
+        return config
+
+
+@dataclass(frozen=True)
+class Clients:
+    dynamodb: object
+    s3: object
+    rds_data: object
+    # What the SDK raises; injected with the clients, so that the tests need no SDK.
+    failures: tuple
+
+
+def connect(config):
+    """The SDK's clients. boto3 is imported here, so that the tests run where it is not installed."""
+    import boto3
+    from botocore.config import Config as Options
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    # An emulator has one host name for all buckets; on AWS, a bucket's own regional name is resolved anew with each
+    # connection, and never the global one, which would lead through us-east-1.
+    is_emulated = "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ
+    s3 = {"addressing_style": "path" if is_emulated else "virtual", "us_east_1_regional_endpoint": "regional"}
+
+    def client(service, read_seconds):
+        # Two attempts of a second to connect and a few to answer: of a dependency that hangs, the caller hears before
+        # the invocation's default time-out of 15 s, and a second attempt asks DNS again. Keep-alive finds connections
+        # that died while the container was frozen.
+        options = Options(
+            connect_timeout=1,
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            tcp_keepalive=True,
+            max_pool_connections=4,
+            s3=s3,
+        )
+        return boto3.client(service, region_name=config.region, config=options)
+
+    return Clients(
+        dynamodb=client("dynamodb", 2),
+        s3=client("s3", 3),
+        rds_data=client("rds-data", 4) if config.ledger == "aurora" else None,
+        failures=(ClientError, BotoCoreError),
+    )
+
+
+@dataclass(frozen=True)
+class Payment:
+    id: str
+    amount: int
+    currency: str
+    reference: str
+    region: str
+    created_at_ms: int
+
+    @property
+    def fingerprint(self):
+        """Equal for the same order, however its JSON was written."""
+        order = json.dumps([self.amount, self.currency, self.reference])
+        return hashlib.sha256(order.encode()).hexdigest()
+
+    def to_json(self):
+        created_at = EPOCH + timedelta(milliseconds=self.created_at_ms)
+        return json.dumps(
+            {
+                "id": self.id,
+                "status": "accepted",
+                "amount": self.amount,
+                "currency": self.currency,
+                "reference": self.reference,
+                "region": self.region,
+                "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.created_at_ms % 1000:03}Z",
+            }
+        )
+
+    @staticmethod
+    def from_json(text):
+        values = json.loads(text)
+        # Python 3.10 does not read the Z.
+        created_at = datetime.fromisoformat(values["created_at"].replace("Z", "+00:00"))
+        return Payment(
+            id=values["id"],
+            amount=values["amount"],
+            currency=values["currency"],
+            reference=values["reference"],
+            region=values["region"],
+            created_at_ms=(created_at - EPOCH) // timedelta(milliseconds=1),
+        )
+
+
+def payment_id(key):
+    """Follows from the key alone, so that no crash and no second region can make two payments of one key."""
+    return "pay_" + hashlib.sha256(b"drctl payment\0" + key.encode()).hexdigest()[:32]
+
+
+def read_key(headers):
+    key = headers.get("idempotency-key")
+    if key is None:
+        raise ApiError(
+            400,
+            "idempotency_key_missing",
+            "Send an Idempotency-Key header: one key per payment, the same key when the request is repeated.",
+        )
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise ApiError(
+            400,
+            "idempotency_key_invalid",
+            "The Idempotency-Key takes 1 to 255 visible ASCII characters without a comma, for example a UUID.",
+        )
+    return key
+
+
+def read_order(body):
+    """The three fields of an order, or everything that is wrong with them."""
+    if len(body) > BODY_LIMIT:
+        raise ApiError(413, "body_too_large", f"The body takes at most {BODY_LIMIT} bytes.")
+    try:
+        order = json.loads(body.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse_constant)
+    except (ValueError, RecursionError):
+        raise ApiError(
+            400, "invalid_json", "The body must be JSON in UTF-8, in which no name occurs twice."
+        ) from None
+    if not isinstance(order, dict):
+        raise ApiError(400, "invalid_json", "The body must be a JSON object.")
+
+    checks = {"amount": check_amount, "currency": check_currency, "reference": check_reference}
+    problems = []
+    for name, check in checks.items():
+        problem = check(order[name]) if name in order else ("missing_field", "is missing")
+        if problem:
+            problems.append((name, *problem))
+    # Not ignored: a misspelt field, or a card number in a field that nobody expected, must not pass unseen.
+    problems += [(name[:64], "unknown_field", "is not a field of a payment") for name in order if name not in checks]
+    if problems:
+        details = [{"field": name, "code": code, "message": f"{name} {text}"} for name, code, text in problems]
+        raise ApiError(400, "invalid_payment", "The payment is not valid; see details.", details=details)
+    return order
+
+
+def unique(pairs):
+    """Of two amounts in one body, readers take different ones."""
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+def refuse_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+def check_amount(amount):
+    # A bool is an int in Python, and 10.0 is a float: whoever sends it counts in another unit than we do.
+    if isinstance(amount, bool) or not isinstance(amount, int):
+        return "amount_not_integer", "must be a whole number of minor units: 1250 for 12.50 EUR"
+    if not 1 <= amount <= AMOUNT_LIMIT:
+        return "amount_out_of_range", f"must be from 1 to {AMOUNT_LIMIT}"
+    return None
+
+
+def check_currency(currency):
+    if not isinstance(currency, str) or currency not in CURRENCIES:
+        return "currency_unknown", "must be an ISO 4217 code in capitals, for example EUR"
+    return None
+
+
+def check_reference(reference):
+    # Control characters forge lines in whatever prints them, PostgreSQL refuses NUL, and half a surrogate pair has no
+    # encoding in UTF-8.
+    is_sound = (
+        isinstance(reference, str)
+        and len(reference) <= REFERENCE_LIMIT
+        and reference.strip() != ""
+        and all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in reference)
+    )
+    if not is_sound:
+        return "reference_invalid", f"must be a text of 1 to {REFERENCE_LIMIT} characters without control characters"
+    return None
+
+
+class AuroraLedger:
+    """The table in Aurora PostgreSQL, over the Data API: no connections to exhaust, no driver to package.
+
+    The Data API works on a global database's writer only. In the standby every call fails until the cluster is
+    promoted, which is `Unavailable` like any other outage.
+    """
+
+    # The time is a number: the Data API hands time stamps over as text in a form and zone of its own.
+    TABLE = """
+        CREATE TABLE IF NOT EXISTS payments (
+            id text PRIMARY KEY,
+            amount bigint NOT NULL CHECK (amount > 0),
+            currency text NOT NULL CHECK (length(currency) = 3),
+            reference text NOT NULL,
+            region text NOT NULL,
+            created_at_ms bigint NOT NULL
+        )"""
+    INSERT = """
+        INSERT INTO payments (id, amount, currency, reference, region, created_at_ms)
+        VALUES (:id, :amount, :currency, :reference, :region, :created_at_ms)
+        ON CONFLICT (id) DO NOTHING"""
+    SELECT = "SELECT id, amount, currency, reference, region, created_at_ms FROM payments WHERE id = :id"
+
+    def __init__(self, config, clients):
+        self._target = config.database
+        self._client = clients.rds_data
+        self._failures = clients.failures
+        self._has_table = False
+
+    def store(self, payment):
+        """The payment that now stands in the ledger under this id: this one, or what an earlier attempt left."""
+        parameters = [
+            text("id", payment.id),
+            number("amount", payment.amount),
+            text("currency", payment.currency),
+            text("reference", payment.reference),
+            text("region", payment.region),
+            number("created_at_ms", payment.created_at_ms),
+        ]
+        if self._run(self.INSERT, parameters).get("numberOfRecordsUpdated") == 1:
+            return payment
+        stored = self.find(payment.id)
+        if stored is None:
+            raise RuntimeError("the ledger holds a payment's id and does not find it")
+        return stored
+
+    def find(self, identifier):
+        for row in self._run(self.SELECT, [text("id", identifier)]).get("records", []):
+            values = [column.get("stringValue", column.get("longValue")) for column in row]
+            return Payment(*values)
+        return None
+
+    def probe(self):
+        self._execute("SELECT 1", [])
+
+    def _run(self, statement, parameters):
+        try:
+            if not self._has_table:
+                self._make_table()
+            return self._execute(statement, parameters)
+        except Unavailable:
+            # The cluster behind the ARN may be another one next time, after a failover or a restore.
+            self._has_table = False
+            raise
+
+    def _make_table(self):
+        try:
+            self._execute(self.TABLE, [])
+        except Unavailable as refusal:
+            # Two containers that make the table at the same moment collide in PostgreSQL's catalogue in spite of IF NOT
+            # EXISTS; the second time it is there. An outage is not tried twice: there is no time for it.
+            if refusal.cause.get("aws_code") not in ("DatabaseErrorException", "BadRequestException"):
+                raise
+            log("warning", "table_retried", **refusal.cause)
+            self._execute(self.TABLE, [])
+        self._has_table = True
+
+    def _execute(self, statement, parameters):
+        return guarded(
+            "ledger",
+            self._failures,
+            lambda: self._client.execute_statement(sql=statement, parameters=parameters, **self._target),
+        )
+
+
+def text(name, value):
+    return {"name": name, "value": {"stringValue": value}}
+
+
+def number(name, value):
+    return {"name": name, "value": {"longValue": value}}
+
+
+class DynamoDbLedger:
+    """Payments in the sessions table, without an expiry; for endpoints without an SQL engine."""
+
+    def __init__(self, config, clients):
+        self._table = config.sessions_table
+        self._client = clients.dynamodb
+        self._failures = clients.failures
+
+    def store(self, payment):
+        item = {
+            "pk": {"S": f"payment#{payment.id}"},
+            "amount": {"N": str(payment.amount)},
+            "currency": {"S": payment.currency},
+            "reference": {"S": payment.reference},
+            "made_in": {"S": payment.region},
+            "created_at_ms": {"N": str(payment.created_at_ms)},
+        }
+        try:
+            self._call(
+                self._client.put_item,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as refusal:
+            return self._payment(payment.id, refusal.item)
+        return payment
+
+    def find(self, identifier):
+        key = {"pk": {"S": f"payment#{identifier}"}}
+        item = self._call(self._client.get_item, Key=key, ConsistentRead=True).get("Item")
+        return self._payment(identifier, item) if item else None
+
+    def probe(self):
+        self._call(self._client.get_item, Key={"pk": {"S": "payment#probe"}})
+
+    def _payment(self, identifier, item):
+        return Payment(
+            id=identifier,
+            amount=int(item["amount"]["N"]),
+            currency=item["currency"]["S"],
+            reference=item["reference"]["S"],
+            region=item["made_in"]["S"],
+            created_at_ms=int(item["created_at_ms"]["N"]),
+        )
+
+    def _call(self, method, **arguments):
+        return guarded("ledger", self._failures, lambda: method(TableName=self._table, **arguments))
+
+
+LEDGERS = {"aurora": AuroraLedger, "dynamodb": DynamoDbLedger}
+
+
+class Sessions:
+    """This region's replica of the global table: the failover order and the idempotency records."""
+
+    # `pk` is absent; or outdated, as DynamoDB may take days to remove it; or claimed by an invocation that died.
+    CLAIMABLE = (
+        "attribute_not_exists(pk) OR #ttl <= :now "
+        "OR (phase = :in_progress AND lease_until <= :now AND fingerprint = :fingerprint)"
+    )
+    MINE = "claimant = :me"
+
+    def __init__(self, config, clients, now):
+        self._config = config
+        self._client = clients.dynamodb
+        self._failures = clients.failures
+        self._now = now
+
+    def active_region(self):
+        """The region that a failover made active, or None if none was ordered.
+
+        Read anew and consistently for each write: of a fence, a container must not remember that it was open.
+        """
+        key = {"pk": {"S": FAILOVER_KEY}}
+        item = self._call(self._client.get_item, Key=key, ConsistentRead=True).get("Item", {})
+        return item.get("active_region", {}).get("S")
+
+    def claim(self, payment, claimant, lease_seconds):
+        """None if the key is now ours, else the record that stands in the way."""
+        now = self._now()
+        item = {
+            "pk": record_key(payment.id),
+            "fingerprint": {"S": payment.fingerprint},
+            "phase": {"S": "in_progress"},
+            "claimant": {"S": claimant},
+            "lease_until": {"N": str(math.ceil(now + lease_seconds))},
+            self._config.ttl_attribute: self._expiry(now),
+        }
+        try:
+            self._call(
+                self._client.put_item,
+                Item=item,
+                ConditionExpression=self.CLAIMABLE,
+                ExpressionAttributeNames={"#ttl": self._config.ttl_attribute},
+                ExpressionAttributeValues={
+                    ":now": {"N": str(math.floor(now))},
+                    ":in_progress": {"S": "in_progress"},
+                    ":fingerprint": {"S": payment.fingerprint},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as refusal:
+            # The SDK repeats a write whose answer was lost, and then meets its own first attempt.
+            if refusal.item.get("claimant", {}).get("S") == claimant:
+                return None
+            return refusal.item
+        return None
+
+    def finish(self, payment, claimant):
+        """Keeps the answer, and the fingerprint that belongs to it, under our claim."""
+        self._update(
+            payment.id,
+            claimant,
+            "SET phase = :done, answer = :answer, fingerprint = :fingerprint, #ttl = :expiry "
+            "REMOVE lease_until, claimant",
+            {
+                ":done": {"S": "done"},
+                ":answer": {"S": payment.to_json()},
+                ":fingerprint": {"S": payment.fingerprint},
+                ":expiry": self._expiry(self._now()),
+            },
+            {"#ttl": self._config.ttl_attribute},
+        )
+
+    def release(self, identifier, claimant):
+        """Ends our lease now, so that the client's next attempt goes on at once. The record stays, with its
+        fingerprint."""
+        self._update(identifier, claimant, "SET lease_until = :over", {":over": {"N": "0"}})
+
+    def _update(self, identifier, claimant, expression, values, names=None):
+        arguments = {
+            "Key": {"pk": record_key(identifier)},
+            "UpdateExpression": expression,
+            "ConditionExpression": self.MINE,
+            "ExpressionAttributeValues": {":me": {"S": claimant}, **values},
+        }
+        if names:
+            arguments["ExpressionAttributeNames"] = names
+        try:
+            self._call(self._client.update_item, **arguments)
+        except ConditionFailed:
+            # After the lease, another invocation took over. It makes the same payment and keeps the same answer.
+            log("info", "claim_taken_over", payment=identifier)
+
+    def _expiry(self, now):
+        return {"N": str(math.floor(now) + self._config.ttl_seconds)}
+
+    def _call(self, method, **arguments):
+        table = self._config.sessions_table
+        return guarded("sessions", self._failures, lambda: method(TableName=table, **arguments))
+
+
+def record_key(identifier):
+    return {"S": f"idempotency#{identifier}"}
+
+
+class Receipts:
+    """One object per payment, the same bytes however often it is written. They replicate to the other region's bucket,
+    so that a payment can be read where the ledger cannot, or has lost it. The bucket's default encrypts them."""
+
+    def __init__(self, config, clients):
+        self._bucket = config.receipts_bucket
+        self._client = clients.s3
+        self._failures = clients.failures
+
+    def write(self, payment):
+        self._call(
+            lambda: self._client.put_object(
+                Bucket=self._bucket,
+                Key=receipt_key(payment.id),
+                Body=payment.to_json().encode(),
+                ContentType="application/json",
+            )
+        )
+
+    def find(self, identifier):
+        # Read inside the guard: a connection can break in the middle of a body.
+        try:
+            body = self._call(
+                lambda: self._client.get_object(Bucket=self._bucket, Key=receipt_key(identifier))["Body"].read()
+            )
+        except Unavailable as outage:
+            if outage.cause.get("aws_code") == "NoSuchKey":
+                return None
+            raise
+        return Payment.from_json(body)
+
+    def probe(self):
+        self._call(lambda: self._client.head_bucket(Bucket=self._bucket))
+
+    def _call(self, call):
+        return guarded("receipts", self._failures, call)
+
+
+def receipt_key(identifier):
+    return f"receipts/{identifier}.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request of an HTTP API, payload format 2.0."""
+
+    method: str
+    path: str
+    query: dict
+    headers: dict
+    event: dict
+    remaining_seconds: float
+
+    @staticmethod
+    def read(event, context):
+        surroundings = event["requestContext"]
+        path = event["rawPath"]
+        # Only stages other than `$default` are part of the path.
+        stage = f"/{surroundings.get('stage', '$default')}"
+        if path.startswith(f"{stage}/"):
+            path = path[len(stage) :]
+        return Request(
+            method=surroundings["http"]["method"],
+            path=path,
+            query=event.get("queryStringParameters") or {},
+            headers=event.get("headers") or {},
+            event=event,
+            remaining_seconds=context.get_remaining_time_in_millis() / 1000,
+        )
+
+    def body(self):
+        body = self.event.get("body") or ""
+        if not self.event.get("isBase64Encoded"):
+            # What is not UTF-8 is refused with the other faults of JSON, where it is decoded.
+            return body.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(body, validate=True)
+        except (binascii.Error, ValueError):
+            raise ApiError(400, "invalid_json", "The body is not what its transfer encoding says.") from None
+
+
+def answer(status, body, headers=None):
+    return {
+        "statusCode": status,
+        # No answer is good for a second request: health changes, and payments are private.
+        "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+class Application:
+    def __init__(self, config, clients, now=time.time):
+        self._region = config.region
+        self._now = now
+        self._ledger = LEDGERS[config.ledger](config, clients)
+        self._sessions = Sessions(config, clients, now)
+        self._receipts = Receipts(config, clients)
+
+    def serve(self, request):
+        payment = PAYMENT_PATH.fullmatch(request.path)
+        routes = {
+            "/health": ("GET", self._health),
+            "/dr/failover": ("GET", self._failover),
+            "/payments": ("POST", self._pay),
+        }
+        if payment:
+            routes[request.path] = ("GET", lambda _: self._show(payment[1]))
+        if request.path not in routes:
+            raise ApiError(404, "not_found", "There is nothing under this path.")
+        method, action = routes[request.path]
+        if request.method != method:
+            raise ApiError(405, "method_not_allowed", f"This path takes {method} only.", headers={"allow": method})
+        return action(request)
+
+    def _health(self, request):
+        if request.query.get("deep") != "1":
+            # Nothing is touched: DNS must not leave a region because of a dependency that the other one has not either.
+            return answer(200, {"status": "ok", "region": self._region})
+        probes = {
+            "sessions": self._sessions.active_region,
+            "ledger": self._ledger.probe,
+            "receipts": self._receipts.probe,
+        }
+        # At the same time, as three dependencies that hang one after the other would outlast the invocation.
+        with ThreadPoolExecutor(len(probes)) as pool:
+            dependencies = dict(zip(probes, pool.map(self._probe, probes.values())))
+        failed = [name for name, found in dependencies.items() if found["status"] != "ok"]
+        body = {"status": "failed" if failed else "ok", "region": self._region, "dependencies": dependencies}
+        return answer(503 if failed else 200, body)
+
+    def _probe(self, probe):
+        start = time.monotonic()
+        status = "ok"
+        try:
+            probe()
+        except Unavailable as outage:
+            status = "failed"
+            log("warning", "probe_failed", code=outage.code, **outage.cause)
+        return {"status": status, "milliseconds": round((time.monotonic() - start) * 1000)}
+
+    def _failover(self, _request):
+        # Should the table fail, the answer is 503, and the inverted check takes that as "not ordered": nothing moves.
+        if self._sessions.active_region() == self._region:
+            return answer(200, {"failover": True, "active_region": self._region})
+        raise ApiError(404, "failover_not_ordered", "No failover to this region was ordered.")
+
+    def _pay(self, request):
+        key = read_key(request.headers)
+        order = read_order(request.body())
+        payment = Payment(
+            id=payment_id(key),
+            amount=order["amount"],
+            currency=order["currency"],
+            reference=order["reference"],
+            region=self._region,
+            created_at_ms=math.floor(self._now() * 1000),
+        )
+        self._refuse_if_fenced()
+        # Not the request id: Lambda repeats that when it repeats an invocation, and two must not share a claim.
+        claimant = uuid.uuid4().hex
+        record = self._sessions.claim(payment, claimant, request.remaining_seconds + LEASE_MARGIN_SECONDS)
+        if record is not None:
+            return self._repeat(payment, record)
+        try:
+            stored = self._ledger.store(payment)
+            self._receipts.write(stored)
+        except Exception:
+            self._tidy("claim_not_released", payment.id, self._sessions.release, payment.id, claimant)
+            raise
+        # The payment is made, whether or not the answer can be kept: without it, a repetition goes the whole way again
+        # and finds the same payment.
+        self._tidy("answer_not_kept", payment.id, self._sessions.finish, stored, claimant)
+        # The record of this key may have expired long ago; the ledger still knows what it stood for.
+        self._refuse_other_order(payment.fingerprint, stored.fingerprint)
+        log("info", "payment_accepted", payment=stored.id)
+        return self._accepted(stored.to_json())
+
+    def _refuse_if_fenced(self):
+        active = self._sessions.active_region()
+        if active not in (None, self._region):
+            raise ApiError(
+                503,
+                "failed_over",
+                f"Payments are made in {active} now. Repeat the request there with the same Idempotency-Key.",
+                headers={"retry-after": str(RETRY_AFTER_FAILOVER)},
+            )
+
+    def _repeat(self, payment, record):
+        self._refuse_other_order(payment.fingerprint, record["fingerprint"]["S"])
+        if record["phase"]["S"] != "done":
+            raise ApiError(
+                409,
+                "payment_in_progress",
+                "A request with this Idempotency-Key is being worked on.",
+                headers={"retry-after": str(RETRY_AFTER_IN_PROGRESS)},
+            )
+        kept = record["answer"]["S"]
+        # The table and the ledger replicate apart. In a failover the ledger may have lost a payment of which the table
+        # still has the answer: before it is promised again, it is put back.
+        self._ledger.store(Payment.from_json(kept))
+        return self._accepted(kept, {"idempotency-replayed": "true"})
+
+    def _refuse_other_order(self, given, known):
+        if given != known:
+            raise ApiError(
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key belongs to a payment with another content. Use a new key for a new payment.",
+            )
+
+    def _accepted(self, body, headers=None):
+        location = f"/payments/{json.loads(body)['id']}"
+        return answer(201, body, {"location": location, **(headers or {})})
+
+    def _tidy(self, event, identifier, step, *arguments):
+        """For a step after which the outcome stands already: its failure is reported and changes nothing."""
+        try:
+            step(*arguments)
+        except Unavailable as outage:
+            log("warning", event, payment=identifier, code=outage.code, **outage.cause)
+
+    def _show(self, identifier):
+        if not PAYMENT_ID.fullmatch(identifier):
+            raise payment_not_found()
+        outage = None
+        try:
+            payment = self._ledger.find(identifier)
+            if payment:
+                return answer(200, payment.to_json(), {"payment-source": "ledger"})
+        except Unavailable as error:
+            # Normal in a standby, whose Data API answers only after promotion. The receipts are here already.
+            log("warning", "ledger_bypassed", payment=identifier, code=error.code, **error.cause)
+            outage = error
+        payment = self._receipts.find(identifier)
+        if payment:
+            if outage is None:
+                log("error", "payment_missing_in_ledger", payment=identifier)
+            return answer(200, payment.to_json(), {"payment-source": "receipt"})
+        # Without the ledger nobody can say that there is no such payment: its receipt may be on its way.
+        raise outage or payment_not_found()
+
+
+def payment_not_found():
+    return ApiError(404, "payment_not_found", "There is no payment with this id.")
+
+
+@functools.cache
+def application():
+    """Once per container; a failure is not cached."""
+    config = Config.read(os.environ)
+    return Application(config, connect(config))
+
+
+def respond(find_application, event, context):
+    """An answer in any case: without one, the HTTP API says 500 without a code and a request id."""
+    request_id = event.get("requestContext", {}).get("requestId") or context.aws_request_id
+    try:
+        return find_application().serve(Request.read(event, context))
+    except ApiError as error:
+        if error.status >= 500:
+            log("warning", "request_failed", code=error.code, request_id=request_id, **error.cause)
+        body = {"code": error.code, "message": error.message, "request_id": request_id}
+        if error.details:
+            body["details"] = error.details
+        return answer(error.status, {"error": body}, error.headers)
+    except Exception as error:
+        # Where and of what kind, but not the error's text, which may quote a payment.
+        frames = traceback.extract_tb(error.__traceback__)
+        log(
+            "error",
+            "internal",
+            code="internal",
+            request_id=request_id,
+            error=type(error).__name__,
+            at=[f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames],
+        )
+        message = "Something went wrong that is not your request's fault. It was reported under this request id."
+        return answer(500, {"error": {"code": "internal", "message": message, "request_id": request_id}})
+
+
+def handler(event, context):
+    return respond(application, event, context)
+
+
+def warm_up():
+    """Makes the clients in the initialisation phase, which has a whole processor: the first payment need not wait."""
+    try:
+        application()
+    except ApiError as error:
+        # Raised here, it would look like a crash. Every request says it again, with a code.
+        log("error", "request_failed", code=error.code, **error.cause)
+
+
+# Set by the Lambda runtime, so that importing the module elsewhere makes no clients.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    warm_up()
