@@ -128,6 +128,26 @@ impl Plan {
     }
 }
 
+/// Whose outputs are not known while the plan is made.
+#[derive(Default)]
+struct Coming {
+    /// What is made, or made anew.
+    made: BTreeSet<Address>,
+    /// What is there and not available yet.
+    on_their_way: BTreeSet<Address>,
+}
+
+impl Coming {
+    /// Whether a change counts, as far as its new value is known. A value unknown because its source could not be looked at
+    /// is no difference; one whose source is on its way may be one, and is never a reason to replace anything.
+    fn is_difference(&self, change: &Change) -> bool {
+        reference::references_in(&change.new).iter().all(|found| {
+            let may_differ = change.forces_replacement.is_none() && self.on_their_way.contains(&found.of);
+            self.made.contains(&found.of) || may_differ
+        })
+    }
+}
+
 /// What a plan is decided from.
 pub struct Decision<'a> {
     /// What shall be.
@@ -149,24 +169,27 @@ impl Decision<'_> {
         let mut items: Vec<Item> = Vec::with_capacity(self.graph.len());
         // Outputs that are known now and stay: those of nodes that are neither made nor replaced.
         let mut stays: BTreeMap<&Address, &Live> = BTreeMap::new();
-        let mut made: BTreeSet<Address> = BTreeSet::new();
+        let mut coming = Coming::default();
         for node in self.graph.nodes() {
             let lookup = |of: &Address, output: &str| match stays.get(of) {
                 Some(live) => live.output(output),
-                None if made.contains(of) => None,
+                None if coming.made.contains(of) => None,
                 // What could not be looked at is taken to be as recorded.
                 None => self.entries.get(of).and_then(|entry| entry.output(output)),
             };
             let desired = reference::resolve(&node.desired, &lookup);
-            let item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &made);
+            let item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &coming);
             match item.action {
                 Action::None | Action::Record | Action::Update => {
                     if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
                         stays.insert(&node.address, live);
+                        if matches!(live.phase, Phase::Pending(_)) {
+                            coming.on_their_way.insert(node.address.clone());
+                        }
                     }
                 }
                 Action::Create | Action::Replace => {
-                    made.insert(node.address.clone());
+                    coming.made.insert(node.address.clone());
                 }
                 Action::Delete | Action::Unknown => {}
             }
@@ -182,7 +205,7 @@ impl Decision<'_> {
         region: &Region,
         traits: &super::driver::Traits,
         desired: &Properties,
-        made: &BTreeSet<Address>,
+        coming: &Coming,
     ) -> Item {
         let entry = self.entries.get(address);
         let mut item = Item {
@@ -222,11 +245,7 @@ impl Decision<'_> {
             item.unsupported.clone_from(&entry.unsupported);
         }
         item.changes = diff::changes(traits, desired, &live.properties);
-        item.changes.retain(|change| {
-            // A value that is unknown because its source could not be looked at, or is still on its way, is no difference.
-            !item.unsupported.contains_key(&change.property)
-                && reference::references_in(&change.new).iter().all(|found| made.contains(&found.of))
-        });
+        item.changes.retain(|change| !item.unsupported.contains_key(&change.property) && coming.is_difference(change));
         match &live.phase {
             Phase::Failed(why) => {
                 item.action = Action::Replace;
