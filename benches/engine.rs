@@ -39,7 +39,7 @@ const TRAITS: Traits = Traits {
     create: Duration::from_secs(1),
     delete: Duration::from_secs(1),
     idempotent_create: false,
-    patience: Duration::from_secs(60),
+    patience: Duration::from_mins(1),
     removable: true,
 };
 
@@ -159,7 +159,7 @@ fn graph(nodes: usize, nothings: &Nothings) -> Result<Graph, Error> {
 
 async fn plan(graph: &Graph, store: &Store, nothings: &Nothings) -> Plan {
     let (entries, drivers) = (store.resources(), nothings);
-    let observer = Observer { graph, entries, drivers, timeout: Duration::from_secs(600), adopt: false };
+    let observer = Observer { graph, entries, drivers, timeout: Duration::from_mins(10), adopt: false };
     let observed = observer.observe().await;
     Decision { graph, entries, drivers, observed: &observed, respect_unsupported: false }.plan()
 }

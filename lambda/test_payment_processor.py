@@ -536,6 +536,8 @@ class Crashes(Case):
         region.dynamodb.before["update_item"] = FakeAwsError("InternalServerError")
         self.assert_error(region.pay(), 503, "receipts_unavailable")
         self.assertIn("claim_not_released", region.events())
+        # Not before the invocation's own deadline, 15 s from now, and the margin for other clocks.
+        self.assertGreaterEqual(int(region.record()["lease_until"]["N"]), NOW + 15 + processor.LEASE_MARGIN_SECONDS)
         region.s3.before.clear()
         region.dynamodb.before.clear()
         self.assert_error(region.pay(), 409, "payment_in_progress")

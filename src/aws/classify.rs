@@ -262,7 +262,7 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
 }
 
 fn is_about_credentials<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
-    sources(error).any(|source| source.is::<aws_credential_types::provider::error::CredentialsError>())
+    sources(error).any(<dyn std::error::Error + 'static>::is::<aws_credential_types::provider::error::CredentialsError>)
         || chain(error).contains("no providers in chain provided credentials")
 }
 

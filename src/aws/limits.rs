@@ -34,12 +34,11 @@ fn quota(service: &str, kind: Kind) -> (u32, u32) {
         ("ec2", Kind::Read) => (10, 50),
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html: CreateLogGroup 10/s,
         // PutRetentionPolicy and AssociateKmsKey 5/s.
-        ("logs", Kind::Mutate) => (5, 5),
+        ("logs" | "kms", Kind::Mutate) => (5, 5),
         // IAM publishes no figure; Terraform's users are throttled from about 15/s on.
         ("iam", Kind::Mutate) => (5, 10),
-        // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html: CreateKey and most of its kin 5/s or more.
-        ("kms", Kind::Mutate) => (5, 5),
-        // The same page: reads of keys share quotas in the hundreds or more.
+        // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html: CreateKey and most of its kin 5/s or more,
+        // reads of keys share quotas in the hundreds or more.
         ("kms", Kind::Read) => (50, 100),
         _ => (10, 20),
     }

@@ -128,18 +128,17 @@ fn routing(
         let association = RouteTableAssociation { subnet: public.id(), route_table: public_table.id() };
         stack.add(site.role, &format!("public-{letter}"), site.region, &association)?;
 
-        let nat = match (&first_nat, site.nat) {
-            (Some(nat), Nat::Single) => nat.clone(),
-            _ => {
-                let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip {})?;
-                let nat = NatGateway {
-                    subnet: public.id(),
-                    allocation: address.id(),
-                    // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
-                    after: vec![gateway.id().any()],
-                };
-                stack.add(site.role, letter, site.region, &nat)?
-            }
+        let nat = if let (Some(nat), Nat::Single) = (&first_nat, site.nat) {
+            nat.clone()
+        } else {
+            let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip {})?;
+            let nat = NatGateway {
+                subnet: public.id(),
+                allocation: address.id(),
+                // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
+                after: vec![gateway.id().any()],
+            };
+            stack.add(site.role, letter, site.region, &nat)?
         };
         let table = stack.add(site.role, &format!("private-{letter}"), site.region, &RouteTable { vpc: vpc.id() })?;
         let association = RouteTableAssociation { subnet: private.id(), route_table: table.id() };

@@ -40,13 +40,13 @@ pub struct Global {
     /// Print JSON for machines
     #[arg(long, global = true)]
     pub json: bool,
-    /// Log more to stderr: -v decisions, -vv calls, -vvv everything (RUST_LOG is honoured, too)
+    /// Log more to stderr: -v decisions, -vv calls, -vvv everything (`RUST_LOG` is honoured, too)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// The form of the log
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// No colours (NO_COLOR is honoured, too)
+    /// No colours (`NO_COLOR` is honoured, too)
     #[arg(long, global = true)]
     pub no_color: bool,
 }
@@ -235,7 +235,7 @@ pub struct SandboxOptions {
     /// The port of the endpoint on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Stand before this emulator instead of MiniStack, e.g. http://127.0.0.1:4566
+    /// Stand before this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
 }

@@ -50,8 +50,7 @@ async fn delete(
     }
     let registry = registry(&connected.aws, &identity);
     let graph = Graph::new();
-    let plan =
-        plan(&connected, &registry, &graph, store.resources(), false, Duration::from_secs(60), &shutdown).await?;
+    let plan = plan(&connected, &registry, &graph, store.resources(), false, Duration::from_mins(1), &shutdown).await?;
     teller.plan(&plan, &plan_context(&identity, &connected, false))?;
     if !args.yes {
         let name = &identity.environment;

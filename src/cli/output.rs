@@ -18,11 +18,15 @@ pub struct Output {
 
 impl Output {
     /// As the options and the terminal say.
+    #[must_use]
     pub fn new(global: &Global) -> Self {
         Self { json: global.json, style: Style::detect(global.no_color), no_color: global.no_color }
     }
 
     /// Prints text to stdout.
+    ///
+    /// # Errors
+    /// When stdout takes nothing.
     pub fn print(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = std::io::stdout().lock();
         let written = stdout
@@ -34,6 +38,9 @@ impl Output {
     }
 
     /// Prints a JSON value to stdout, on one line.
+    ///
+    /// # Errors
+    /// When stdout takes nothing.
     pub fn print_json(&self, value: &serde_json::Value) -> Result<(), CliError> {
         self.print(&format!("{value}\n"))
     }
@@ -62,6 +69,9 @@ impl Output {
     }
 
     /// Asks a question on the terminal; `None` when stdin is no terminal.
+    ///
+    /// # Errors
+    /// When the answer cannot be read.
     #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
     pub fn ask(&self, question: &str) -> Result<Option<String>, CliError> {
         if !std::io::stdin().is_terminal() {

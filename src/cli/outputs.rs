@@ -62,7 +62,7 @@ pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-/// One flat map, snake_case keys, text values.
+/// One flat map, `snake_case` keys, text values.
 fn flat(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let identity = &snapshot.identity;
     let mut all = BTreeMap::from([

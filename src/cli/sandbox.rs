@@ -68,7 +68,7 @@ fn say(output: &Output, event: &str, text: &str) -> Result<(), CliError> {
 fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
     let (word, record, why): (_, Option<&Record>, Option<String>) = match status {
         Status::Running(record) => ("running", Some(record), None),
-        Status::Crashed(record, why) => ("crashed", Some(record), Some(why.to_string())),
+        Status::Crashed(record, why) => ("crashed", Some(record), Some(why.clone())),
         Status::Stopped => ("stopped", None, None),
     };
     if output.json {

@@ -12,10 +12,10 @@ use crate::engine::Plan;
 use crate::engine::cancel::Shutdown;
 
 /// How long one Region may take to answer before its resources count as unknown.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// Shows what `up` would do.
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {

@@ -76,13 +76,14 @@ type Known = [(&'static str, Vec<&'static str>)];
 fn unknown_section(written: &str, is_table: bool, known: &Known) -> Problem {
     let advice = match home_of(written, known) {
         Some(home) if !is_table => format!("`{written}` belongs in [{home}]: move the line below `[{home}]`."),
-        _ => match nearest(written, known.iter().map(|(name, _)| *name)) {
-            Some(near) => format!("Did you mean `[{near}]`?"),
-            None => {
+        _ => {
+            if let Some(near) = nearest(written, known.iter().map(|(name, _)| *name)) {
+                format!("Did you mean `[{near}]`?")
+            } else {
                 let names: Vec<String> = known.iter().map(|(name, _)| format!("[{name}]")).collect();
                 format!("The sections are {}.", names.join(", "))
             }
-        },
+        }
     };
     let message = if is_table {
         format!("there is no section [{written}]")

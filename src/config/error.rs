@@ -25,7 +25,7 @@ impl Location {
     fn of(offset: usize, text: &str) -> Self {
         let before = &text.as_bytes()[..offset.min(text.len())];
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        Self { line: before.iter().filter(|byte| **byte == b'\n').count() + 1, column: before.len() - line_start + 1 }
+        Self { line: before.split(|byte| *byte == b'\n').count(), column: before.len() - line_start + 1 }
     }
 }
 

@@ -42,7 +42,7 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
             }
             _ if same(old, new) => {}
             _ => {
-                changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement })
+                changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement });
             }
         }
     }

@@ -88,6 +88,7 @@ impl Graph {
     }
 
     /// All nodes, each after everything it refers to.
+    #[must_use]
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Arc<Node>> {
         self.nodes.node_weights().collect::<Vec<_>>().into_iter()
     }

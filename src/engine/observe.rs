@@ -248,11 +248,10 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
         )
     };
     match &live.owner {
-        Owner::Implied => Ok(()),
         Owner::Ours { node: Some(node), .. } if node != address => {
             Err(foreign(format!("its tag drctl:node says {node}")))
         }
-        Owner::Ours { .. } => Ok(()),
+        Owner::Ours { .. } | Owner::Implied => Ok(()),
         Owner::Untagged if recorded == Some(live.id.as_str()) => Ok(()),
         Owner::Untagged => Err(foreign("it carries no tags of drctl's".to_owned())),
         Owner::Foreign(stack) => Err(foreign(format!("its tags say it belongs to {stack}"))),

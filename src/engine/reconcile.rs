@@ -138,7 +138,7 @@ impl Worker {
                 }
             }
             if let Some(state) = waits_for {
-                let limit = traits.create * 6 + Duration::from_secs(300);
+                let limit = traits.create * 6 + Duration::from_mins(5);
                 if began.elapsed() > limit {
                     return Err(Failure::new(
                         Class::TimedOut,
@@ -213,7 +213,7 @@ impl Worker {
                 Phase::Failed(_) if matches!(live.phase, Phase::Failed(_)) => return self.record(None).await,
                 Phase::Failed(_) | Phase::Pending(_) | Phase::Ready => "still listed after its deletion".to_owned(),
             };
-            if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_secs(300) {
+            if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_mins(5) {
                 return Err(Failure::new(
                     Class::TimedOut,
                     format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()),
@@ -530,7 +530,7 @@ impl Worker {
             };
             attempts += 1;
             let again = match failure.class {
-                Class::Throttled => began.elapsed() < patience.max(Duration::from_secs(300)),
+                Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(5)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.settled && began.elapsed() < patience,
                 Class::Ambiguous | Class::Unreachable => after_lost_answers && attempts < LOST_ANSWERS,

@@ -45,7 +45,7 @@ impl Default for Timing {
             // EC2's eventual consistency is documented without a bound; "a few minutes" is the worst on record, seconds the rule.
             // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
             grace: Duration::from_secs(30),
-            visible: Duration::from_secs(120),
+            visible: Duration::from_mins(2),
         }
     }
 }
@@ -457,7 +457,7 @@ impl<'a> Coordinator<'a> {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record { step, transition, ack } => {
-                self.pending.push(Pending { step, transition: *transition, ack })
+                self.pending.push(Pending { step, transition: *transition, ack });
             }
             Message::Rest { step } => self.schedule.rest(step),
             Message::Event(event) => self.run.events.emit(event),

@@ -9,13 +9,13 @@ use crate::engine::{Class, Failure, Live};
 pub enum Tagging {
     /// It carries no tags.
     None,
-    /// By its id, with EC2's CreateTags.
+    /// By its id, with EC2's `CreateTags`.
     Ec2,
-    /// By its id, with KMS's TagResource.
+    /// By its id, with KMS's `TagResource`.
     Kms,
-    /// By its ARN, with CloudWatch Logs' TagResource.
+    /// By its ARN, with CloudWatch Logs' `TagResource`.
     Logs,
-    /// By its name, with IAM's TagRole.
+    /// By its name, with IAM's `TagRole`.
     IamRole,
 }
 

@@ -64,6 +64,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     ///
     /// # Errors
     /// What the call's answer means.
+    #[must_use]
     fn search(cx: &Context, attempt: &Attempt) -> impl Future<Output = Result<Option<Live>, Failure>> + Send {
         async {
             let all = Self::list(cx).await?;

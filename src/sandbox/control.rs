@@ -20,7 +20,7 @@ const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A start that installs takes minutes, and its waiters wait with it.
-const CONTROL_WITHIN: Duration = Duration::from_secs(20 * 60);
+const CONTROL_WITHIN: Duration = Duration::from_mins(20);
 /// MiniStack is given five seconds to end, and its process group is killed after that.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 const KILLED_WITHIN: Duration = Duration::from_secs(5);

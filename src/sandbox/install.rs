@@ -21,7 +21,7 @@ use super::record::FileLock;
 pub(super) const MINISTACK_VERSION: &str = "1.5.33";
 
 /// Longer than a slow line needs for some 40 MB; something hangs.
-const STEP_LIMIT: Duration = Duration::from_secs(15 * 60);
+const STEP_LIMIT: Duration = Duration::from_mins(15);
 
 /// How often a lock held by another drctl is tried again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);

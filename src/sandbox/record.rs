@@ -143,7 +143,7 @@ impl Folder {
     }
 
     pub(super) fn read_record(&self) -> Result<Option<Record>, SandboxError> {
-        self.read(&self.record())
+        Self::read(&self.record())
     }
 
     pub(super) fn write_record(&self, record: &Record) -> Result<(), SandboxError> {
@@ -155,7 +155,7 @@ impl Folder {
     }
 
     pub(super) fn read_failure(&self) -> Result<Option<Failure>, SandboxError> {
-        self.read(&self.failure())
+        Self::read(&self.failure())
     }
 
     pub(super) fn write_failure(&self, failure: &Failure) -> Result<(), SandboxError> {
@@ -166,7 +166,7 @@ impl Folder {
         remove(&self.failure())
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, SandboxError> {
+    fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, SandboxError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -138,20 +138,20 @@ pub struct InvalidTransition {
 /// # Errors
 /// The step, when [`Status`] does not allow it.
 pub fn check_transition(address: &Address, from: Option<&Entry>, to: Option<&Entry>) -> Result<(), InvalidTransition> {
-    let allowed = match (from.map(|e| &e.status), to.map(|e| &e.status)) {
-        // A resource of ours that the state had lost is taken in as it is found.
-        (None, Some(Status::Deleting { .. } | Status::Updating { .. })) => false,
-        (None, _) => true,
-        (Some(Status::Creating { .. }), Some(Status::Updating { .. })) => false,
-        (Some(Status::Created), Some(Status::Updating { .. })) => false,
-        // To `creating` from anywhere: it was found missing, and its record gives way to a new attempt.
-        (Some(Status::Deleting { .. }), Some(Status::Updating { .. })) => false,
-        _ => true,
-    };
+    let status = |entry: Option<&Entry>| entry.map(|entry| entry.status.clone());
+    // Refused is little. To `creating` from anywhere: it was found missing, and its record gives way to a new attempt. From
+    // nothing to `created` or `ready`: a resource of ours that the state had lost is taken in as it is found.
+    let refused = matches!(
+        (status(from), status(to)),
+        (
+            None | Some(Status::Creating { .. } | Status::Created | Status::Deleting { .. }),
+            Some(Status::Updating { .. })
+        ) | (None, Some(Status::Deleting { .. }))
+    );
     let identified = to.is_none_or(|e| {
         e.id.is_some() || matches!(e.status, Status::Creating { .. }) || from.is_some_and(|f| f.id.is_none())
     });
-    if allowed && identified {
+    if !refused && identified {
         return Ok(());
     }
     let word = |entry: Option<&Entry>| entry.map_or("absent", |e| e.status.as_str());

@@ -49,7 +49,7 @@ const fn traits(kind: &'static str, create: u64, idempotent_create: bool) -> Tra
         create: Duration::from_secs(create),
         delete: Duration::from_secs(1),
         idempotent_create,
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
         removable: true,
     }
 }
@@ -94,7 +94,7 @@ impl Pace {
         let slow = traits.create > Duration::from_secs(1);
         Self {
             ready_after: if slow { traits.create } else { Duration::ZERO },
-            gone_after: if traits.kind == "gate" { Duration::from_secs(60) } else { Duration::ZERO },
+            gone_after: if traits.kind == "gate" { Duration::from_mins(1) } else { Duration::ZERO },
             shown_after: Duration::ZERO,
             readable_after: Duration::ZERO,
             latency: Duration::from_millis(200),

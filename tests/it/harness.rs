@@ -13,7 +13,7 @@ use serde_json::Value;
 pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
 
 /// How long the sandbox may take to come up: its first start installs MiniStack.
-const START: Duration = Duration::from_secs(300);
+const START: Duration = Duration::from_mins(5);
 
 struct Shared {
     endpoint: String,

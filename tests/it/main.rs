@@ -1,5 +1,7 @@
 //! Integration tests, by subject, in one binary: they share one sandbox, each test in an account of its own.
 
+#![expect(clippy::print_stdout, reason = "what was measured is for whoever runs it with --nocapture")]
+
 mod bad_input;
 mod cloud;
 mod commands;

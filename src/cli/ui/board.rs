@@ -55,12 +55,11 @@ impl Board {
                 _ => 1,
             };
             let role = item.address.role();
-            match lanes.iter_mut().find(|lane| lane.role == role) {
-                Some(lane) => lane.total += steps,
-                None => {
-                    let region = if role == Role::Global { String::new() } else { clean(&item.region) };
-                    lanes.push(Lane { role, region, total: steps, done: 0, failed: 0, skipped: 0, ended: None });
-                }
+            if let Some(lane) = lanes.iter_mut().find(|lane| lane.role == role) {
+                lane.total += steps;
+            } else {
+                let region = if role == Role::Global { String::new() } else { clean(&item.region) };
+                lanes.push(Lane { role, region, total: steps, done: 0, failed: 0, skipped: 0, ended: None });
             }
         }
         lanes.sort_by_key(|lane| lane.role);
@@ -195,7 +194,7 @@ impl Board {
             tail.push_str(&style.yellow("  interrupted"));
         }
         let room = style.width.saturating_sub(places + 2 + columns(&tail)).clamp(10, 30);
-        let full = if lane.total == 0 { room } else { (room * ended.min(lane.total)) / lane.total };
+        let full = (room * ended.min(lane.total)).checked_div(lane.total).unwrap_or(room);
         let bar = format!("{}{}", style.green(&"█".repeat(full)), style.dim(&"░".repeat(room - full)));
         fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width)
     }

@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn health_follows_from_what_would_be_done() {
-        let with = |action: Action, phase: Phase| Item { live: live(phase), ..item("primary/nat_gateway/a", action) };
+        let with =
+            |action: Action, phase: Phase| Item { live: Some(live(phase)), ..item("primary/nat_gateway/a", action) };
         let cases = [
             (item("primary/vpc/main", Action::Record), Health::Present),
             (with(Action::Record, Phase::Pending("pending".to_owned())), Health::Pending),

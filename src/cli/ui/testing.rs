@@ -52,15 +52,15 @@ pub(super) fn change(property: &str, old: Value, new: Value) -> Change {
 }
 
 /// A live resource in this phase.
-pub(super) fn live(phase: Phase) -> Option<Box<Live>> {
-    Some(Box::new(Live {
+pub(super) fn live(phase: Phase) -> Box<Live> {
+    Box::new(Live {
         id: "x-0abc".to_owned(),
         arn: None,
         phase,
         owner: Owner::Implied,
         properties: Properties::new(),
         outputs: BTreeMap::new(),
-    }))
+    })
 }
 
 /// A refusal with everything a refusal may have.

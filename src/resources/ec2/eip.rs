@@ -32,7 +32,7 @@ impl Resource for Eip {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let answer =
-            cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().set_filters(ours(cx)).send()).await?;
+            cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().set_filters(Some(ours(cx))).send()).await?;
         let all = answer.addresses().iter().map(|address| from_described(cx, address));
         Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
     }

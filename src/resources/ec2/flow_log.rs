@@ -60,7 +60,7 @@ impl Resource for FlowLog {
         let logs = cx
             .read("ec2", "DescribeFlowLogs", || {
                 ec2.describe_flow_logs()
-                    .set_filter(ours(cx))
+                    .set_filter(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

@@ -38,7 +38,7 @@ impl Resource for InternetGateway {
         let gateways = cx
             .read("ec2", "DescribeInternetGateways", || {
                 ec2.describe_internet_gateways()
-                    .set_filters(ours(cx))
+                    .set_filters(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

@@ -34,11 +34,8 @@ use super::Context;
 use crate::aws::{ENVIRONMENT, STACK, TagMap};
 
 /// Filters for what carries this stack's tags.
-fn ours(cx: &Context) -> Option<Vec<Filter>> {
-    Some(vec![
-        filter(&format!("tag:{STACK}"), &cx.scope.stack),
-        filter(&format!("tag:{ENVIRONMENT}"), &cx.scope.environment),
-    ])
+fn ours(cx: &Context) -> Vec<Filter> {
+    vec![filter(&format!("tag:{STACK}"), &cx.scope.stack), filter(&format!("tag:{ENVIRONMENT}"), &cx.scope.environment)]
 }
 
 fn filter(name: &str, value: &str) -> Filter {

@@ -44,7 +44,7 @@ impl Resource for NatGateway {
         let gateways = cx
             .read("ec2", "DescribeNatGateways", || {
                 ec2.describe_nat_gateways()
-                    .set_filter(ours(cx))
+                    .set_filter(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

@@ -72,7 +72,7 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
         let mut tables = cx
             .read("ec2", "DescribeRouteTables", || {
                 ec2.describe_route_tables()
-                    .set_filters(ours(cx))
+                    .set_filters(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

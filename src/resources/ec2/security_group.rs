@@ -215,7 +215,7 @@ async fn of_stack(cx: &Context) -> Result<Vec<Described>, Failure> {
     let mut groups = cx
         .read("ec2", "DescribeSecurityGroups", || {
             ec2.describe_security_groups()
-                .set_filters(ours(cx))
+                .set_filters(Some(ours(cx)))
                 .into_paginator()
                 .items()
                 .send()

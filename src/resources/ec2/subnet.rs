@@ -47,7 +47,7 @@ impl Resource for Subnet {
         let subnets = cx
             .read("ec2", "DescribeSubnets", || {
                 ec2.describe_subnets()
-                    .set_filters(ours(cx))
+                    .set_filters(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

@@ -40,7 +40,12 @@ impl Resource for Vpc {
         let ec2 = &cx.clients().ec2;
         let vpcs = cx
             .read("ec2", "DescribeVpcs", || {
-                ec2.describe_vpcs().set_filters(ours(cx)).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                ec2.describe_vpcs()
+                    .set_filters(Some(ours(cx)))
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
         try_join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await

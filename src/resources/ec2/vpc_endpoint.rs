@@ -45,7 +45,7 @@ impl Resource for VpcEndpoint {
         let endpoints = cx
             .read("ec2", "DescribeVpcEndpoints", || {
                 ec2.describe_vpc_endpoints()
-                    .set_filters(ours(cx))
+                    .set_filters(Some(ours(cx)))
                     .into_paginator()
                     .items()
                     .send()

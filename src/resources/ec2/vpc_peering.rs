@@ -56,7 +56,7 @@ impl Resource for VpcPeering {
         let ec2 = &cx.clients().ec2;
         let mut peerings = cx
             .read("ec2", "DescribeVpcPeeringConnections", || {
-                let call = ec2.describe_vpc_peering_connections().set_filters(ours(cx));
+                let call = ec2.describe_vpc_peering_connections().set_filters(Some(ours(cx)));
                 call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
             })
             .await?;

@@ -192,13 +192,13 @@ fn cbor_map(pairs: &[(&str, &str)]) -> Bytes {
 fn cbor_head(kind: u8, length: usize, into: &mut Vec<u8>) {
     match (u8::try_from(length), u32::try_from(length)) {
         (Ok(short), _) if short < 24 => into.push(kind | short),
-        (Ok(byte), _) => into.extend_from_slice(&[kind | 24, byte]),
+        (Ok(byte), _) => into.extend_from_slice(&[kind | 0x18, byte]),
         (_, Ok(word)) => {
-            into.push(kind | 26);
+            into.push(kind | 0x1a);
             into.extend_from_slice(&word.to_be_bytes());
         }
         _ => {
-            into.push(kind | 27);
+            into.push(kind | 0x1b);
             into.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

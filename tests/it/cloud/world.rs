@@ -27,7 +27,7 @@ pub const EAST: &str = "east";
 pub const WEST: &str = "west";
 
 /// No run takes that long: whatever does will never end.
-const A_DAY: Duration = Duration::from_secs(24 * 3600);
+const A_DAY: Duration = Duration::from_hours(24);
 
 /// Something that shall be.
 #[derive(Debug, Clone)]
@@ -413,7 +413,7 @@ pub async fn undisturbed(wants: &[Want], prepare: impl Fn(&World)) -> Picture {
 /// The lines of a journal; the first is its header.
 fn whole_lines(journal: &Path) -> usize {
     // There is none before the first record and after the last.
-    fs::read(journal).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+    fs::read(journal).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count() - 1)
 }
 
 /// Cuts a journal off in the middle of the line after the header and `records` records, as a crash does.

@@ -106,7 +106,7 @@ async fn a_lost_answer_that_listings_do_not_show_yet_is_waited_for() {
 async fn a_lost_answer_is_asked_for_again_with_the_same_token_where_the_type_takes_one() {
     let world = World::new();
     let gate = [Want::new("gate", "g")];
-    world.cloud.pace("gate", |pace| pace.shown_after = Duration::from_secs(3600));
+    world.cloud.pace("gate", |pace| pace.shown_after = Duration::from_hours(1));
     world.cloud.lose_answer("g", Op::Create);
     let ran = world.up(&gate).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
@@ -122,7 +122,7 @@ async fn a_lost_answer_is_found_by_the_unique_name() {
     for kind in ["role", "rule"] {
         let world = World::new();
         let named = [Want::new(kind, "named")];
-        world.cloud.pace(kind, |pace| pace.shown_after = Duration::from_secs(3600));
+        world.cloud.pace(kind, |pace| pace.shown_after = Duration::from_hours(1));
         world.cloud.lose_answer("named", Op::Create);
         let ran = world.up(&named).await;
         assert!(ran.report.is_success(), "{:#?}", ran.report);
