@@ -4,7 +4,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::Connected;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
-use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
+use crate::engine::cancel::{Shutdown, Trigger, shutdown};
 use crate::engine::{Class, Drivers, Graph, Plan, Report, Run};
 use crate::state::Store;
 
@@ -17,15 +17,13 @@ pub fn listen() -> Result<Shutdown, CliError> {
     let (trigger, listener) = shutdown();
     tokio::spawn(async move {
         let trigger: Trigger = trigger;
+        // For ever: the trigger has to stay alive as long as anybody listens.
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if trigger.escalate() == Stage::Abort {
-                // The run ends by itself; only the trigger has to stay alive until then.
-                std::future::pending::<()>().await;
-            }
+            trigger.escalate();
         }
     });
     Ok(listener)

@@ -30,11 +30,10 @@ pub fn shutdown() -> (Trigger, Shutdown) {
 
 impl Trigger {
     /// Goes to the next stage, for every signal received.
-    pub fn escalate(&self) -> Stage {
+    pub fn escalate(&self) {
         self.0.send_modify(|stage| {
             *stage = if *stage == Stage::Run { Stage::Drain } else { Stage::Abort };
         });
-        *self.0.borrow()
     }
 }
 
