@@ -10,7 +10,7 @@ use super::section::Section;
 pub struct Sessions {
     /// The attribute that holds an item's time of expiry, in seconds since 1970. Default `expires_at`.
     pub ttl_attribute: String,
-    /// Hours an item lives, and with it how long a repeated `Idempotency-Key` is recognised. Default 24.
+    /// Hours an item lives, and with it how long the answer to an `Idempotency-Key` is kept. Default 24.
     pub ttl_hours: u32,
     /// Days one can go back to with point-in-time recovery. Default 35.
     pub recovery_days: u32,

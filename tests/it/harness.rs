@@ -15,8 +15,9 @@ pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
 /// How long the sandbox may take to come up: its first start installs MiniStack.
 const START: Duration = Duration::from_mins(5);
 
-struct Shared {
-    endpoint: String,
+/// A sandbox that ends with this test run.
+pub struct Shared {
+    pub endpoint: String,
     // Its stdin is held open: when this test run ends, however it ends, the sandbox ends with it.
     _process: Child,
     _folder: tempfile::TempDir,
@@ -29,15 +30,17 @@ pub fn endpoint() -> &'static str {
     if let Some(given) = GIVEN.get_or_init(|| std::env::var("DRCTL_TEST_ENDPOINT").ok()) {
         return given;
     }
-    &SHARED.get_or_init(start).endpoint
+    &SHARED.get_or_init(|| start(None)).endpoint
 }
 
-fn start() -> Shared {
+/// Starts a sandbox, before another emulator where one is named.
+pub fn start(upstream: Option<&str>) -> Shared {
     let folder = tempfile::tempdir().expect("a folder for the sandbox");
     let log = std::fs::File::create(folder.path().join("serve.log")).expect("a log");
     let mut process = Command::new(DRCTL)
         .args(["sandbox", "serve", "--exit-with-stdin", "--dir"])
         .arg(folder.path())
+        .args(upstream.map(|url| ["--upstream", url]).into_iter().flatten())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(log)
@@ -67,16 +70,21 @@ fn read_json(path: &Path) -> Option<Value> {
 /// A stack of its own: an account, a working folder, and drctl in it.
 pub struct Stack {
     pub account: String,
+    endpoint: String,
     folder: tempfile::TempDir,
 }
 
 impl Stack {
     pub fn new() -> Self {
+        Self::at(endpoint())
+    }
+
+    pub fn at(endpoint: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // A given endpoint outlives the test run: the process id keeps runs apart.
         let account =
             format!("{:06}{:06}", std::process::id() % 900_000 + 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { account, folder: tempfile::tempdir().expect("a folder") }
+        Self { account, endpoint: endpoint.to_owned(), folder: tempfile::tempdir().expect("a folder") }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -97,7 +105,7 @@ impl Stack {
             }
         }
         command
-            .env("AWS_ENDPOINT_URL", endpoint())
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_ACCESS_KEY_ID", &self.account)
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -114,7 +122,7 @@ impl Stack {
     /// The SDK's own view of the account, to check drctl's.
     pub async fn sdk(&self, region: &str) -> aws_config::SdkConfig {
         aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(endpoint())
+            .endpoint_url(&self.endpoint)
             .region(aws_types::region::Region::new(region.to_owned()))
             .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
             .load()
@@ -123,7 +131,7 @@ impl Stack {
 
     /// How many calls this account has made so far; only the sandbox counts them.
     pub fn calls(&self) -> Vec<Value> {
-        let url = endpoint().trim_start_matches("http://");
+        let url = self.endpoint.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(url).expect("the sandbox answers");
         let request = format!("GET /_drctl/calls?account={} HTTP/1.0\r\nHost: {url}\r\n\r\n", self.account);
         std::io::Write::write_all(&mut stream, request.as_bytes()).expect("asked");

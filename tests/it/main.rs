@@ -13,6 +13,8 @@ mod kill;
 mod layers;
 mod life;
 mod readme;
+mod sandbox;
+mod silence;
 mod state_format;
 mod survey;
 

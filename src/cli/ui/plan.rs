@@ -70,8 +70,7 @@ pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let counts = plan.counts();
-    let unknown =
-        if counts.unknown > 0 { format!(" {} could not be looked at.", counts.unknown) } else { String::new() };
+    let unknown = if counts.unknown > 0 { format!(" {} unknown.", counts.unknown) } else { String::new() };
     if plan.is_empty() {
         let scope = if counts.unknown > 0 {
             "No changes where it could be looked at."
@@ -88,7 +87,7 @@ fn legend(items: &[&Item], style: &Style) -> String {
     let meanings = [
         (Action::Create, "create"),
         (Action::Update, "update in place"),
-        (Action::Replace, "delete and create anew"),
+        (Action::Replace, "replace"),
         (Action::Delete, "delete"),
         (Action::Record, "only record"),
     ];
@@ -275,7 +274,7 @@ mod tests {
                 "1 resource could not be looked at",
                 "    ? 1 resource (secondary/vpc/main)",
                 "        request id 4f6e-11",
-                "Plan: 3 to add, 1 to change, 2 to destroy. 1 to record. 1 could not be looked at.",
+                "Plan: 3 to add, 1 to change, 2 to destroy. 1 to record. 1 unknown.",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
@@ -305,7 +304,7 @@ mod tests {
         let same = plan(vec![item("primary/vpc/main", Action::None)]);
         assert!(render(&same, &context, &Style::plain(80)).ends_with("\nNo changes. AWS matches the configuration.\n"));
         let unlooked = Item { failure: Some(refused()), ..item("primary/vpc/main", Action::Unknown) };
-        assert_eq!(summary(&plan(vec![unlooked])), "No changes where it could be looked at. 1 could not be looked at.");
+        assert_eq!(summary(&plan(vec![unlooked])), "No changes where it could be looked at. 1 unknown.");
     }
 
     #[test]

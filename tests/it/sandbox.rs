@@ -1,0 +1,171 @@
+//! The sandbox as people start and stop it, and what it adds to the emulator.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Ran, Stack};
+
+/// A stack whose `--sandbox` is its own. Stopped when the test ends, however it ends.
+struct Own(Stack);
+
+impl Own {
+    fn new() -> Self {
+        Self(Stack::new())
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.0.run(args)
+    }
+
+    fn record(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.0.path("state/sandbox/sandbox.json")).expect("a record"))
+            .expect("JSON")
+    }
+
+    fn pid(&self, name: &str) -> u64 {
+        self.record()[name].as_u64().expect("a process")
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        drop(self.0.command(&["sandbox", "stop"]).output());
+    }
+}
+
+fn is_alive(pid: u64) -> bool {
+    // A zombie is over; only its parent has not looked yet.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[track_caller]
+fn ends(pid: u64) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while is_alive(pid) {
+        assert!(Instant::now() < until, "process {pid} goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The addresses that a process listens on, as /proc has them: hexadecimal, 0100007F is 127.0.0.1.
+fn listens(pid: u64) -> Vec<String> {
+    let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("its files")
+        .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .filter_map(|target| Some(target.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let mut found = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let Ok(table) = std::fs::read_to_string(Path::new(table)) else { continue };
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // 0A is LISTEN.
+            if fields[3] == "0A" && sockets.iter().any(|inode| inode == fields[9]) {
+                found.push(fields[1].split(':').next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn it_starts_with_any_command_and_ends_when_stopped() {
+    let own = Own::new();
+    own.run(&["sandbox", "status"]).exits(1).says("No sandbox is running");
+    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("Apply complete!");
+    let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
+    own.run(&["status", "--sandbox"]).exits(0).says("primary/vpc/main");
+    assert_eq!(own.pid("pid"), proxy, "the same one serves the next command");
+    for pid in [proxy, emulator] {
+        let addresses = listens(pid);
+        assert!(!addresses.is_empty() && addresses.iter().all(|address| address == "0100007F"), "{addresses:?}");
+    }
+    own.run(&["down", "--sandbox", "--yes"]).exits(0);
+    own.run(&["sandbox", "stop"]).exits(0).says("stopped");
+    ends(proxy);
+    ends(emulator);
+    own.run(&["sandbox", "stop"]).exits(0).says("No sandbox was running");
+}
+
+#[test]
+fn a_crashed_one_is_noticed_and_nothing_lingers() {
+    let own = Own::new();
+    own.run(&["sandbox", "start"]).exits(0);
+    let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
+    let kill = |pid: u64| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("not 0");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+    };
+    kill(proxy);
+    ends(proxy);
+    ends(emulator);
+    own.run(&["sandbox", "status"]).exits(1).says("crashed");
+    own.run(&["sandbox", "start"]).exits(0);
+    let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
+    kill(emulator);
+    ends(proxy);
+    own.run(&["sandbox", "status"]).exits(1).says("crashed").says("MiniStack");
+    own.run(&["plan", "--sandbox"]).exits(0);
+}
+
+#[test]
+fn reset_empties_it_and_up_builds_anew() {
+    let own = Own::new();
+    own.run(&["up", "--sandbox", "--yes"]).exits(0);
+    own.run(&["sandbox", "reset"]).exits(0);
+    own.run(&["status", "--sandbox"]).exits(0).says("missing");
+    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("88 added");
+    own.run(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
+}
+
+#[test]
+fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
+    let own = Own::new();
+    own.run(&["sandbox", "start", "--pace", "aws", "--time-scale", "60"]).exits(0);
+    let began = Instant::now();
+    let ran = own.run(&["up", "--sandbox", "--yes", "--json"]).exits(0);
+    // A NAT gateway's typical 105 s, divided by 60, is on the way of every run.
+    assert!(began.elapsed() > Duration::from_millis(1750), "{:?}", began.elapsed());
+    let waited = |address: &str, on: &str| {
+        ran.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|event| {
+            event["event"] == "waiting"
+                && event["address"] == address
+                && event["on"].as_str().unwrap_or_default().contains(on)
+        })
+    };
+    assert!(waited("primary/nat_gateway/a", "pending"), "{}", ran.stdout);
+    assert!(
+        waited("global/vpc_peering/main", "see the request"),
+        "the accepter's Region sees it late:\n{}",
+        ran.stdout
+    );
+    let ran = own.run(&["down", "--sandbox", "--yes", "--json"]).exits(0);
+    assert!(ran.stdout.contains("\"deleting\""), "a deleted NAT gateway lingers:\n{}", ran.stdout);
+}
+
+#[test]
+fn a_region_that_does_not_answer_does_not_keep_the_other_from_answering() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    let silent = crate::silence::Silence::of("us-east-2");
+    let began = Instant::now();
+    let output = stack
+        .command(&["status", "--json", "--timeout", "2"])
+        .env("AWS_ENDPOINT_URL", &silent.url)
+        .output()
+        .expect("run");
+    let took = began.elapsed();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let health = |address: &str| {
+        let rows = status["resources"].as_array().expect("resources");
+        rows.iter().find(|row| row["address"] == address).unwrap_or_else(|| panic!("{address}: {status:#}"))["health"]
+            .clone()
+    };
+    assert_eq!(health("primary/vpc/main"), "present");
+    assert_eq!(health("secondary/vpc/main"), "unknown");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    stack.run(&["down", "--yes"]).exits(0);
+}
