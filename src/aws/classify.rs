@@ -93,10 +93,21 @@ const BY_TEXT: &[(&str, &str, &str, &str, Class)] = &[
         "The specified KMS key does not exist or is not allowed to be used",
         Class::Transient,
     ),
-    ("logs", "", "InvalidParameterException", "The specified KMS key", Class::Transient),
+    // "The specified KMS Key Id could not be found": a key made, or taken back, a moment ago.
+    // https://github.com/hashicorp/terraform/issues/24194
+    ("logs", "", "InvalidParameterException", "KMS", Class::Transient),
     // Made a moment ago, and not visible everywhere yet: the references are AWS's own ids, so they cannot be wrong.
     // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
     ("ec2", "AttachInternetGateway", "InvalidInternetGatewayID.NotFound", "", Class::NotYet),
+    ("ec2", "AttachInternetGateway", "InvalidVpcID.NotFound", "", Class::NotYet),
+    // Even after a successful Describe: https://github.com/hashicorp/packer/issues/3627
+    ("ec2", "AuthorizeSecurityGroupIngress", "InvalidGroup.NotFound", "", Class::NotYet),
+    ("ec2", "AuthorizeSecurityGroupEgress", "InvalidGroup.NotFound", "", Class::NotYet),
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress", "InvalidGroup.NotFound", "", Class::NotYet),
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress", "InvalidGroup.NotFound", "", Class::NotYet),
+    ("ec2", "CreateVpcPeeringConnection", "InvalidVpcID.NotFound", "", Class::Transient),
+    ("ec2", "CreateFlowLogs", "InvalidVpcId.NotFound", "", Class::Transient),
+    ("ec2", "CreateFlowLogs", "InvalidVpcID.NotFound", "", Class::Transient),
     ("ec2", "ModifySubnetAttribute", "InvalidSubnetID.NotFound", "", Class::NotYet),
     ("ec2", "ModifyVpcAttribute", "InvalidVpcID.NotFound", "", Class::NotYet),
     ("ec2", "CreateSubnet", "InvalidVpcID.NotFound", "", Class::Transient),
@@ -246,7 +257,10 @@ fn help(aws: &Aws, failure: &Failure) -> Option<String> {
             None => "Check the network, proxies and AWS's health dashboard for that Region.".to_owned(),
         }),
         Class::Unsupported => Some("This endpoint stands in for AWS and does not know the operation.".to_owned()),
-        _ if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") => {
+        // RequestLimitExceeded is about the rate of calls.
+        _ if failure.class != Class::Throttled
+            && (code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException")) =>
+        {
             Some("A quota of the account is used up. Ask for more in Service Quotas, or free some.".to_owned())
         }
         _ => None,
@@ -298,5 +312,7 @@ mod tests {
         let said = "The specified KMS key does not exist or is not allowed to be used with Arn 'arn:aws:logs:…'";
         assert_eq!(class_of("logs", "CreateLogGroup", "AccessDeniedException", said, 400), Class::Transient);
         assert_eq!(class_of("logs", "CreateLogGroup", "AccessDeniedException", "not authorized", 400), Class::Denied);
+        let said = "The specified KMS Key Id could not be found. '/aws/vpc/x'";
+        assert_eq!(class_of("logs", "CreateLogGroup", "InvalidParameterException", said, 400), Class::Transient);
     }
 }

@@ -124,6 +124,8 @@ pub(super) fn unsuccessful(
     let is_unseen = ["IAM role", "Access Denied for LogDestination"].iter().any(|text| message.contains(text));
     let class = match code {
         Some("FlowLogAlreadyExists") => Class::Exists,
+        // To a creation, its VPC is not visible everywhere yet.
+        Some(code) if code.ends_with(".NotFound") && operation == "CreateFlowLogs" => Class::Transient,
         Some(code) if code.ends_with(".NotFound") => Class::NotFound,
         _ if is_unseen => Class::Transient,
         _ => Class::Refused,

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as Described, VpcAttributeName, VpcState};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A virtual private cloud.
@@ -48,7 +48,10 @@ impl Resource for Vpc {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        try_join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await
+        let seen = join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await;
+        // Listed, and deleted since, or not visible everywhere yet: one such must not hide the others.
+        // https://github.com/hashicorp/terraform-provider-aws/issues/31877
+        seen.into_iter().filter(|live| !matches!(live, Err(failure) if failure.class == Class::NotFound)).collect()
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
