@@ -136,11 +136,8 @@ fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
         })
     };
     assert!(waited("primary/nat_gateway/a", "pending"), "{}", ran.stdout);
-    assert!(
-        waited("global/vpc_peering/main", "see the request"),
-        "the accepter's Region sees it late:\n{}",
-        ran.stdout
-    );
+    // What lasts only a few milliseconds at this pace, such as a request that the accepter's Region does not see yet, is tested
+    // in `sandbox::rules::pace` with a clock of its own.
     let ran = own.run(&["down", "--sandbox", "--yes", "--json"]).exits(0);
     assert!(ran.stdout.contains("\"deleting\""), "a deleted NAT gateway lingers:\n{}", ran.stdout);
 }
