@@ -43,8 +43,9 @@ impl Facts {
     #[must_use]
     pub fn recorded_zones(entries: &BTreeMap<Address, Entry>, role: Role) -> Option<[String; 3]> {
         let zone = |letter: &str| {
-            let by_kind = |kind: &str| entries.get(&Address::new(role, "subnet", &format!("{kind}-{letter}")));
-            by_kind("private").or_else(|| by_kind("public"))?.outputs.get("zone").cloned()
+            ["private", "public"].iter().find_map(|kind| {
+                entries.get(&Address::new(role, "subnet", &format!("{kind}-{letter}")))?.outputs.get("zone").cloned()
+            })
         };
         let [a, b, c] = LETTERS.map(zone);
         Some([a?, b?, c?])

@@ -46,8 +46,11 @@ pub fn main() -> Exit {
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit,
-        // As with `drctl state list | head`: the reader has seen what it wanted.
-        Err(error) if error.is_broken_pipe() => Exit::Done,
+        // As with `drctl state list | head`: the reader has seen what it wanted. Of a run that is not said lightly.
+        Err(error) if error.is_broken_pipe() => match cli.command {
+            Command::Up(_) | Command::Down(_) => Exit::Failed,
+            _ => Exit::Done,
+        },
         Err(error) => {
             output.error(&error);
             error.exit()
@@ -64,7 +67,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Status(args) => status::status(global, args, output).await,
         Command::Down(args) => down::down(global, args, output).await,
         Command::Outputs(args) => outputs::outputs(global, args, output),
-        Command::State(args) => state::state(global, args, output),
+        Command::State(args) => state::state(global, args, output).await,
         Command::Sandbox(args) => sandbox::sandbox(global, args, output).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
@@ -84,7 +87,8 @@ fn log(global: &Global) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(std::io::stderr);
     // A second initialisation is the only way to fail, and the first one stands then.
     match global.log_format {
         LogFormat::Json => drop(builder.json().try_init()),

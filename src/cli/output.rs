@@ -4,7 +4,9 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Global;
 use super::error::CliError;
+use super::run::unless_interrupted;
 use super::ui::Style;
+use crate::engine::cancel::Shutdown;
 
 /// Where a command prints, and how.
 #[derive(Debug, Clone)]
@@ -46,42 +48,50 @@ impl Output {
     }
 
     /// Tells people what is under way, on stderr.
-    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
     pub fn progress(&self, line: &str) {
-        eprintln!("{line}");
+        tell(&format!("{line}\n"));
     }
 
     /// Prints an error: to people on stderr, to machines on stdout as well.
-    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
     pub fn error(&self, error: &CliError) {
         if self.json {
             // The exit code says it, too, when nobody reads.
             drop(self.print_json(&error.to_json()));
         }
-        let fancy = std::io::stderr().is_terminal() && Style::detect_stderr(self.no_color).color;
+        let fancy = Style::detect_stderr(self.no_color).color;
         let theme = if fancy { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(self.style.width.min(120));
         let mut text = String::new();
         if handler.render_report(&mut text, error).is_err() {
             text = error.to_string();
         }
-        eprintln!("Error:\n{}", text.trim_end());
+        tell(&format!("Error:\n{}\n", text.trim_end()));
     }
 
     /// Asks a question on the terminal; `None` when stdin is no terminal.
     ///
     /// # Errors
-    /// When the answer cannot be read.
-    #[expect(clippy::print_stderr, reason = "this is where the command line prints")]
-    pub fn ask(&self, question: &str) -> Result<Option<String>, CliError> {
+    /// When the answer cannot be read, or a signal comes instead of it.
+    pub async fn ask(&self, question: &str, shutdown: &Shutdown) -> Result<Option<String>, CliError> {
         if !std::io::stdin().is_terminal() {
             return Ok(None);
         }
-        eprint!("{question}");
-        let mut answer = String::new();
-        std::io::stdin()
-            .read_line(&mut answer)
-            .map_err(|source| CliError::Io { action: "read the answer".into(), source })?;
+        tell(question);
+        // A thread of its own: it may wait for ever, and the process ends without it.
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let answer = async {
+            let line = line.await.map_err(std::io::Error::other).and_then(|line| line);
+            line.map_err(|source| CliError::Io { action: "read the answer".into(), source })
+        };
+        let answer = unless_interrupted(shutdown, answer).await?;
         Ok(Some(answer.trim().to_owned()))
     }
+}
+
+/// To stderr. When nobody listens there, the exit code is left to tell.
+fn tell(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }

@@ -4,8 +4,8 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::Connected;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
-use crate::engine::cancel::{Shutdown, Trigger, shutdown};
-use crate::engine::{Class, Drivers, Graph, Plan, Report, Run};
+use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
+use crate::engine::{Class, Drivers, Failure, Graph, Plan, Report, Run};
 use crate::state::Store;
 
 /// Listens for SIGINT and SIGTERM from now on.
@@ -27,6 +27,19 @@ pub fn listen() -> Result<Shutdown, CliError> {
         }
     });
     Ok(listener)
+}
+
+/// Does something that may be given up at any time, until the first signal.
+pub async fn unless_interrupted<T>(
+    shutdown: &Shutdown,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    let mut shutdown = shutdown.clone();
+    tokio::select! {
+        biased;
+        () = shutdown.reached(Stage::Drain) => Err(Failure::interrupted().into()),
+        done = work => done,
+    }
 }
 
 /// What a command that runs tells, to people or to machines.
@@ -90,16 +103,26 @@ impl<'a> Teller<'a> {
             let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());
             let report = run(&progress).apply(store, shutdown).await;
             progress.finish();
-            self.output.print(&summary::render(&report, &self.output.style))?;
+            let told = self.output.print(&summary::render(&report, &self.output.style));
+            if report.is_success() {
+                // A reader that is gone must not hide how the run ended.
+                told?;
+            }
             report
         };
         Ok(exit(&report))
     }
 
-    /// Ends: everything that was told is written.
-    pub fn finish(self) -> Result<(), CliError> {
-        let Some(events) = self.machines else { return Ok(()) };
-        events.finish().map_err(|source| CliError::Io { action: "write to stdout".to_owned(), source })
+    /// Ends: everything that was told is written, before an error is. A reader that went away changes nothing about how the
+    /// command ended.
+    pub fn end(self, ended: Result<Exit, CliError>) -> Result<Exit, CliError> {
+        let told = self.machines.map_or(Ok(()), |events| events.finish());
+        match ended {
+            Ok(Exit::Done) => told
+                .map(|()| Exit::Done)
+                .map_err(|source| CliError::Io { action: "write to stdout".to_owned(), source }),
+            ended => ended,
+        }
     }
 }
 

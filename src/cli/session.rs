@@ -12,7 +12,7 @@ use super::ui::plan::PlanContext;
 use crate::aws::{Aws, Connection, Scope};
 use crate::blueprint::{self, Facts};
 use crate::config::Config;
-use crate::engine::cancel::{Shutdown, Stage};
+use crate::engine::cancel::Shutdown;
 use crate::engine::{Class, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
 use crate::resources::Registry;
 use crate::sandbox::{Control, Pace, Record, StartOptions};
@@ -188,13 +188,10 @@ pub async fn plan(
     timeout: Duration,
     shutdown: &Shutdown,
 ) -> Result<Plan, CliError> {
+    // A look is a look: nothing that was listed for an earlier one counts.
+    registry.forget();
     let observer = Observer { graph, entries, drivers: registry, timeout, adopt };
-    let mut shutdown = shutdown.clone();
-    let observed = tokio::select! {
-        biased;
-        () = shutdown.reached(Stage::Drain) => return Err(Failure::interrupted().into()),
-        observed = observer.observe() => observed,
-    };
+    let observed = super::run::unless_interrupted(shutdown, async { Ok(observer.observe().await) }).await?;
     let respect_unsupported = connected.aws.is_custom_endpoint();
     Ok(Decision { graph, entries, drivers: registry, observed: &observed, respect_unsupported }.plan())
 }

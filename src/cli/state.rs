@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use super::args::{Global, State, StateCommand};
 use super::error::{CliError, Exit};
 use super::output::Output;
+use super::run;
 use super::session::state_folder;
 use crate::config::Config;
-use crate::state::{Location, Snapshot};
+use crate::state::{Location, Snapshot, Status};
 
 /// Looks into the state file, or makes it forget something.
-pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
+pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.ok_or_else(|| CliError::Usage {
@@ -28,8 +29,14 @@ pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, Cli
         StateCommand::Rm { addresses, yes } => {
             let mut store = location.open(snapshot.identity, "state rm")?;
             for address in addresses {
-                if !store.resources().contains_key(address) {
-                    return Err(unknown(address, &location));
+                let entry = store.resources().get(address).ok_or_else(|| unknown(address, &location))?;
+                if matches!(entry.status, Status::Creating { .. }) {
+                    return Err(CliError::Usage {
+                        message: format!("{address} is an open intent: a call that makes it may have been carried out"),
+                        help: "Nothing was changed. Run `drctl up` or `drctl down`, which find out; forgotten now, it could be \
+                               left behind in AWS."
+                            .to_owned(),
+                    });
                 }
             }
             if !yes {
@@ -37,7 +44,7 @@ pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, Cli
                     "drctl will forget {} and leave what is in AWS as it is. Only `yes` is taken as agreement: ",
                     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 );
-                match output.ask(&question)? {
+                match output.ask(&question, &run::listen()?).await? {
                     None => {
                         return Err(CliError::Usage {
                             message: "nobody can be asked: stdin is not a terminal".to_owned(),
@@ -45,7 +52,7 @@ pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, Cli
                         });
                     }
                     Some(answer) if answer != "yes" => {
-                        output.print("Nothing was changed.")?;
+                        output.progress("Nothing was changed.");
                         return Ok(Exit::Failed);
                     }
                     Some(_) => {}
@@ -55,7 +62,9 @@ pub fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, Cli
                 store.forget(address)?;
             }
             store.fold()?;
-            if !output.json {
+            if output.json {
+                output.print_json(&serde_json::json!({"event": "forgotten", "addresses": addresses}))?;
+            } else {
                 output.print(&format!("Forgotten: {}. AWS was not touched.", addresses.len()))?;
             }
         }

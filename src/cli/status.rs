@@ -11,7 +11,7 @@ use super::{run, ui};
 /// Compares what is recorded and configured with what is in AWS.
 pub async fn status(global: &Global, args: &Status, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
-    let session = Session::open(global, output, Demand::Some).await?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let timeout = Duration::from_secs(args.timeout);
     let plan = session.plan(&recorded, false, timeout, &shutdown).await?;

@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_mins(1);
 /// Shows what `up` would do.
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
-    let session = Session::open(global, output, Demand::All).await?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let plan = session.plan(&recorded, args.adopt, TIMEOUT, &shutdown).await?;
     let context = session.plan_context(args.full);
@@ -41,7 +41,7 @@ pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, Cli
     let teller = Teller::new(output);
     let ended = build(global, args, output, &teller, shutdown).await;
     // What was told goes out before an error is.
-    teller.finish().and(ended)
+    teller.end(ended)
 }
 
 async fn build(
@@ -51,7 +51,7 @@ async fn build(
     teller: &Teller<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let session = Session::open(global, output, Demand::All).await?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
     let mut store = session.location.open(session.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
     let plan = loop {
@@ -70,7 +70,7 @@ async fn build(
             break plan;
         }
         let question = "\nDo you want drctl to do this? Only `yes` is taken as agreement: ";
-        match output.ask(question)? {
+        match output.ask(question, &shutdown).await? {
             None => {
                 return Err(CliError::Usage {
                     message: "nobody can be asked: stdin is not a terminal".to_owned(),
@@ -91,6 +91,8 @@ async fn build(
             Some(_) => break plan,
         }
     };
+    // Protection first: a run that is killed must not lose it.
+    store.fold()?;
     let tools =
         Tools { graph: &session.graph, drivers: &session.registry, connected: &session.connected, adopt: args.adopt };
     let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;

@@ -230,7 +230,8 @@ impl Observer<'_> {
     /// Refuses what is somebody else's: a name or a recorded id alone is no title.
     fn owned(&self, address: &Address, live: Live, recorded: Option<&str>) -> Observed {
         match ownership(address, &live, recorded) {
-            Err(failure) if !self.adopt => Observed::Unknown(failure),
+            // Only what shall be can be taken over.
+            Err(failure) if !self.adopt || self.graph.get(address).is_none() => Observed::Unknown(failure),
             _ => Observed::Live(Box::new(live)),
         }
     }

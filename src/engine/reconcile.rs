@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::cancel::{Shutdown, Stage};
 use super::diff;
-use super::driver::{Attempt, Driver, Live, Owner, Phase, Region, Traits};
+use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Traits};
 use super::events::Event;
 use super::failure::{Class, Failure};
 use super::observe::ownership;
@@ -37,6 +37,8 @@ pub(super) struct Job {
     pub adopt: bool,
     /// Whether everything it refers to is ready.
     pub settled: bool,
+    /// Whether others may use its id before it is ready.
+    pub lent: bool,
 }
 
 /// A step in progress.
@@ -67,6 +69,7 @@ impl Worker {
         };
         let mut rounds = 0;
         let mut failed_once = false;
+        let mut remade = None;
         let began = Instant::now();
         let mut delays = self.job.timing.polls();
         loop {
@@ -80,8 +83,10 @@ impl Worker {
                     // A create call that was accepted and then failed: the remains are cleared away and it is tried once more.
                     failed_once = true;
                     self.note(format!("it came to state {why}; it is deleted and made once more"));
+                    let why = why.clone();
                     self.remove_live(&live).await?;
                     live = self.create().await?;
+                    remade = self.job.lent.then_some(why);
                     continue;
                 }
                 Phase::Failed(why) => {
@@ -105,37 +110,25 @@ impl Worker {
             if changes.is_empty() && waits_for.is_none() {
                 let id = live.id.clone();
                 self.ready(live).await?;
+                if let Some(why) = remade {
+                    let message = format!("it came to state {why} and was made once more, as {id}");
+                    return Err(Failure::new(Class::Transient, message).help(
+                        "It is available now; what was built on the first one may still refer to that. Run `drctl up` again: \
+                         it puts that right.",
+                    ));
+                }
                 return Ok(id);
             }
             if !changes.is_empty() {
                 rounds += 1;
-                if rounds > 1 && waits_for.is_none() && began.elapsed() > traits.patience.max(self.job.timing.visible) {
+                if rounds > 1 && waits_for.is_none() && began.elapsed() > self.job.timing.visible * 2 {
                     let names: Vec<&str> = changes.iter().map(|change| change.property.as_str()).collect();
-                    return Err(Failure::new(
-                        Class::TimedOut,
-                        format!("{} was set and still reads otherwise", names.join(", ")),
-                    )
-                    .help(
+                    let message = format!("{} was set and still reads otherwise", names.join(", "));
+                    return Err(Failure::new(Class::TimedOut, message).help(
                         "Something else may be changing it at the same time. Run `drctl plan` to see what differs.",
                     ));
                 }
-                self.intend_update(&live).await?;
-                let synced = self
-                    .repeat(true, || self.job.driver.sync(&self.job.region, &live, &self.job.desired, &changes))
-                    .await;
-                match synced {
-                    Ok(synced) => {
-                        for (property, answer) in synced.unsupported {
-                            self.note(format!("{property} is unsupported here: {answer}"));
-                            self.job.unsupported.insert(property, answer);
-                        }
-                        if synced.later.is_some() {
-                            waits_for = synced.later;
-                        }
-                    }
-                    Err(failure) if failure.class == Class::NotYet => waits_for = Some(failure.message),
-                    Err(failure) => return Err(failure),
-                }
+                waits_for = self.sync(&live, &changes).await?.or(waits_for);
             }
             if let Some(state) = waits_for {
                 let limit = traits.create * 6 + Duration::from_mins(5);
@@ -156,6 +149,23 @@ impl Worker {
         }
     }
 
+    /// Brings the changed properties to what is desired, under an intent. Returns what has to happen before the rest can be done.
+    async fn sync(&mut self, live: &Live, changes: &[Change]) -> Result<Option<String>, Failure> {
+        self.intend_update(live).await?;
+        let call = || self.job.driver.sync(&self.job.region, live, &self.job.desired, changes);
+        match self.repeat(true, call).await {
+            Ok(synced) => {
+                for (property, answer) in synced.unsupported {
+                    self.note(format!("{property} is unsupported here: {answer}"));
+                    self.job.unsupported.insert(property, answer);
+                }
+                Ok(synced.later)
+            }
+            Err(failure) if failure.class == Class::NotYet => Ok(Some(failure.message)),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Deletes it and waits until it is gone.
     pub(super) async fn remove(mut self) -> Result<(), Failure> {
         let live = match self.job.live.take() {
@@ -163,7 +173,8 @@ impl Worker {
             None => self.find_recorded().await?,
         };
         if let Some(live) = live {
-            self.check_owner(&live)?;
+            // Leave to take over is no leave to delete.
+            ownership(&self.job.address, &live, self.entry.as_ref().and_then(|entry| entry.id.as_deref()))?;
             self.remove_live(&live).await?;
         } else if self.entry.is_some() {
             self.record(None).await?;

@@ -431,6 +431,7 @@ impl<'a> Coordinator<'a> {
             timing: self.run.options.timing,
             adopt: self.run.options.adopt,
             settled,
+            lent: self.schedule.is_lent(step),
         };
         if !self.restarted.contains(&step) {
             let action = match (half, item.action) {
@@ -467,6 +468,13 @@ impl<'a> Coordinator<'a> {
     /// Group commit: everything that came in while the disk was busy goes out with one fsync.
     fn write(&mut self) {
         if self.disk.is_some() || self.pending.is_empty() {
+            return;
+        }
+        if self.state_error.is_some() {
+            // A journal begun anew would lose what the broken one holds.
+            for pending in std::mem::take(&mut self.pending) {
+                refuse(pending, &"it could not be written to earlier in this run");
+            }
             return;
         }
         let batch = std::mem::take(&mut self.pending);
@@ -641,7 +649,7 @@ fn job_duration(job: &Job, removing: bool) -> Duration {
     if removing { traits.delete } else { traits.create }
 }
 
-fn refuse(pending: Pending, error: &StateError) {
+fn refuse(pending: Pending, error: &dyn std::fmt::Display) {
     let failure = Failure::new(Class::Internal, format!("the state could not be written: {error}"));
     drop(pending.ack.send(Err(failure)));
 }

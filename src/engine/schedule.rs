@@ -288,6 +288,12 @@ impl Schedule {
         (&self.steps[id].address, self.steps[id].half)
     }
 
+    /// Whether anybody is content with the step's resource existing, and may have used its id before it is ready.
+    #[must_use]
+    pub fn is_lent(&self, id: StepId) -> bool {
+        self.steps.edges_directed(id, Direction::Outgoing).any(|edge| edge.weight().need == Need::Exists)
+    }
+
     /// Whether everything that the step refers to is ready: a refusal "not ready yet" can only be about visibility then.
     #[must_use]
     pub fn is_settled(&self, id: StepId) -> bool {

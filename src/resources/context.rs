@@ -39,6 +39,11 @@ impl Context {
         Self { region: region.into(), ..self.clone() }
     }
 
+    /// Forgets the listings, for everyone who shares them.
+    pub fn forget(&self) {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The same, with no listing made yet.
     #[must_use]
     pub fn fresh(&self) -> Self {

@@ -56,6 +56,11 @@ impl Registry {
         Self { drivers: drivers(&context), context }
     }
 
+    /// Forgets what was listed: before AWS is looked at again.
+    pub fn forget(&self) {
+        self.context.forget();
+    }
+
     /// On whose behalf.
     #[must_use]
     pub fn scope(&self) -> &Scope {

@@ -62,8 +62,17 @@ impl Location {
     /// # Errors
     /// When a file cannot be read or used.
     pub fn read(&self) -> Result<Option<Snapshot>, StateError> {
+        match self.read_once() {
+            // Without the lock, a run may have folded its journal between the two reads.
+            Err(StateError::Unreadable { .. }) => self.read_once(),
+            read => read,
+        }
+    }
+
+    fn read_once(&self) -> Result<Option<Snapshot>, StateError> {
+        let journal = journal::read(&self.journal())?;
         let snapshot = Snapshot::read(&self.snapshot())?;
-        let Some(recovered) = journal::read(&self.journal())? else {
+        let Some(recovered) = journal else {
             return Ok(snapshot);
         };
         let path = self.journal();
@@ -85,6 +94,20 @@ impl Location {
         if recovered.header.serial < snapshot.serial {
             // The run ended between replacing the snapshot and removing the journal.
             return Ok(Some(snapshot));
+        }
+        if recovered.header.serial > snapshot.serial {
+            return Err(StateError::Unreadable {
+                path: self.snapshot(),
+                detail: format!(
+                    "it is missing or older (serial {}) than what {} builds on (serial {})",
+                    snapshot.serial,
+                    path.display(),
+                    recovered.header.serial
+                ),
+                help: "Nothing was changed. Put back the snapshot of that serial; or move the journal aside and run \
+                       `drctl up`, which finds by their tags what was made since. Do not run `drctl down` before that."
+                    .to_owned(),
+            });
         }
         let changed = !recovered.transitions.is_empty();
         for Transition { address, entry, .. } in recovered.transitions {
@@ -252,5 +275,35 @@ impl Store {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StateError::io("remove", &path, e)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Regions;
+
+    fn identity() -> Identity {
+        Identity {
+            stack: "pay".into(),
+            environment: "test".into(),
+            account: "123456789012".into(),
+            regions: Regions { primary: "us-east-1".into(), secondary: "us-east-2".into() },
+        }
+    }
+
+    #[test]
+    fn a_journal_that_builds_on_another_snapshot_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = Location::new(folder.path(), "pay-test");
+        let mut store = at.open(identity(), "up").expect("opened");
+        store.protect(true);
+        store.fold().expect("folded");
+        let journal = store.take_journal().expect("a journal on serial 1");
+        drop((journal, store));
+        assert!(at.read().expect("read").expect("some").protected);
+        fs::remove_file(at.snapshot()).expect("removed");
+        let refusal = at.read().expect_err("the journal alone is no state");
+        assert!(refusal.to_string().contains("missing or older (serial 0)"), "{refusal}");
     }
 }

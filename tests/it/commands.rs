@@ -77,7 +77,10 @@ fn down_is_refused_while_protection_is_on() {
     stack.run(&["down", "--yes"]).exits(3).says("protection.deletion").says("Nothing was changed");
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
     stack.run(&["down", "--yes"]).exits(3).says("protection.deletion");
+    // A configuration that happens to lie here unprotects nothing before it is applied.
     stack.configure("[protection]\ndeletion = false\n");
+    stack.run(&["down", "--yes"]).exits(3).says("as of its last `up`");
+    stack.run(&["up", "--yes"]).exits(0).says("No changes.");
     stack.run(&["down", "--yes"]).exits(0);
 }
 
@@ -89,6 +92,8 @@ fn down_needs_no_configuration() {
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
     stack.run(&["down", "--yes"]).exits(0);
     stack.run(&["down", "--yes"]).exits(0).says("Nothing to delete");
+    // A typing error must not look like a stack that is gone.
+    stack.run(&["down", "--yes", "--environment", "tset"]).exits(3).says("there is no state").says("ledger-test");
 }
 
 #[test]
