@@ -175,3 +175,77 @@ fn completions_are_written_for_every_shell() {
         stack.run(&["completions", shell]).exits(0).says("drctl");
     }
 }
+
+/// A server that takes every connection and answers nothing. It ends with the test's process.
+fn silent_server() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    url
+}
+
+#[test]
+fn an_interrupt_ends_a_command_that_waits_for_its_first_answer() {
+    let stack = Stack::new();
+    for command in [&["up", "--yes"][..], &["status"], &["plan"]] {
+        let mut child = stack
+            .command(command)
+            .env("AWS_ENDPOINT_URL", silent_server())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("started");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
+        // Until it listens for signals, SIGINT ends it all the same, only without an exit code.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("its status") {
+                break status;
+            }
+            if std::time::Instant::now() > until {
+                child.kill().expect("killed");
+                panic!("drctl {} does not end", command.join(" "));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(130), "drctl {}", command.join(" "));
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_hides_no_failure() {
+    let stack = Stack::new();
+    stack.configure("[network]\nnatt = 1\n");
+    for args in [&["up", "--yes"][..], &["up", "--yes", "--json"], &["plan", "--json"]] {
+        let mut child = stack
+            .command(args)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        // Both readers are gone before anything is written.
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(child.wait().expect("ended").code(), Some(3), "drctl {}", args.join(" "));
+    }
+}
+
+#[test]
+fn protection_survives_a_run_that_is_killed() {
+    let stack = Stack::new();
+    stack.configure("[protection]\ndeletion = true\n");
+    let mut command = stack.command(&["up", "--yes"]);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("started");
+    let journal = stack.path("state/payment-dr-dev.journal");
+    while !journal.exists() {
+        assert!(child.try_wait().expect("its status").is_none(), "it ended before its first call");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("reaped");
+    std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
+    let snapshot =
+        std::fs::read_to_string(stack.path("state/payment-dr-dev.json")).expect("written before the first call");
+    assert!(snapshot.contains("\"protected\": true"), "{snapshot}");
+}
