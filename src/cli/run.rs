@@ -37,7 +37,9 @@ pub async fn unless_interrupted<T>(
     let mut shutdown = shutdown.clone();
     tokio::select! {
         biased;
-        () = shutdown.reached(Stage::Drain) => Err(Failure::interrupted().into()),
+        () = shutdown.reached(Stage::Drain) => {
+            Err(Failure::new(Class::Interrupted, "interrupted before anything was changed").into())
+        }
         done = work => done,
     }
 }

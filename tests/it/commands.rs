@@ -176,27 +176,29 @@ fn completions_are_written_for_every_shell() {
     }
 }
 
-/// A server that takes every connection and answers nothing. It ends with the test's process.
-fn silent_server() -> String {
+/// A server that takes every connection, tells of it, and answers nothing. It ends with the test's process.
+fn silent_server() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
-    url
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| tell.send(stream)));
+    (url, told)
 }
 
 #[test]
 fn an_interrupt_ends_a_command_that_waits_for_its_first_answer() {
     let stack = Stack::new();
     for command in [&["up", "--yes"][..], &["status"], &["plan"]] {
+        let (url, connections) = silent_server();
         let mut child = stack
             .command(command)
-            .env("AWS_ENDPOINT_URL", silent_server())
+            .env("AWS_ENDPOINT_URL", url)
             .stderr(std::process::Stdio::null())
             .spawn()
             .expect("started");
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
-        // Until it listens for signals, SIGINT ends it all the same, only without an exit code.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // It has asked, and listens for signals by then. Held open: a closed connection would be an answer.
+        let _held = connections.recv_timeout(std::time::Duration::from_secs(30)).expect("a connection");
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
         let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
         let status = loop {
