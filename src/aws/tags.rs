@@ -53,6 +53,12 @@ impl Scope {
         ])
     }
 
+    /// Whether a resource with these tags is this stack's.
+    #[must_use]
+    pub fn is_ours(&self, tags: &TagMap) -> bool {
+        matches!(self.owner(tags), Owner::Ours { .. })
+    }
+
     /// Whose a resource with these tags is.
     #[must_use]
     pub fn owner(&self, tags: &TagMap) -> Owner {

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, Properties};
+use super::{Class, Failure, Properties};
 use crate::state::Address;
 
 /// A place with a life of its own: work in one never waits for another except along an edge. An AWS Region's name.
@@ -125,6 +125,22 @@ pub struct Synced {
     pub later: Option<String>,
     /// Properties that a custom endpoint does not know, with what it answered.
     pub unsupported: BTreeMap<String, String>,
+}
+
+impl Synced {
+    /// Goes on without a property that a custom endpoint does not know, and notes it.
+    ///
+    /// # Errors
+    /// Every other failure of `answer`.
+    pub fn unless_unsupported<T>(&mut self, property: &str, answer: Result<T, Failure>) -> Result<(), Failure> {
+        match answer {
+            Err(failure) if failure.class == Class::Unsupported => {
+                self.unsupported.insert(property.to_owned(), failure.to_string());
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    }
 }
 
 /// A type of resource. One value serves every resource of the type.

@@ -434,11 +434,7 @@ impl<'a> Coordinator<'a> {
             lent: self.schedule.is_lent(step),
         };
         if !self.restarted.contains(&step) {
-            let action = match (half, item.action) {
-                (Half::Remove, _) => Action::Delete,
-                (Half::Ensure, Action::Replace) => Action::Create,
-                (Half::Ensure, action) => action,
-            };
+            let action = action_of(half, item);
             self.run.events.emit(Event::Started {
                 address: address.clone(),
                 region: item.region.clone(),
@@ -551,11 +547,7 @@ impl<'a> Coordinator<'a> {
         let address = address.clone();
         let Some(item) = self.items.get(&address).copied() else { return };
         let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
-        let action = match (half, item.action) {
-            (Half::Remove, _) => Action::Delete,
-            (Half::Ensure, Action::Replace) => Action::Create,
-            (Half::Ensure, action) => action,
-        };
+        let action = action_of(half, item);
         let failure = match result {
             Ok(id) => {
                 // A removal without a record behind it has nothing to make durable.
@@ -641,6 +633,15 @@ impl<'a> Coordinator<'a> {
             took: began.elapsed(),
             durations: self.durations,
         }
+    }
+}
+
+/// What one half of an item's work is called.
+fn action_of(half: Half, item: &Item) -> Action {
+    match (half, item.action) {
+        (Half::Remove, _) => Action::Delete,
+        (Half::Ensure, Action::Replace) => Action::Create,
+        (Half::Ensure, action) => action,
     }
 }
 

@@ -48,7 +48,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         None
     }
 
-    /// Everything of this type that is this stack's in the context's Region, with as few calls as possible.
+    /// Everything of this type that is this stack's in the context's Region, with as few calls as possible. What is
+    /// somebody else's may be among it: it is left out afterwards.
     ///
     /// # Errors
     /// What the call's answer means.
@@ -181,7 +182,13 @@ impl<R: Resource> Driver for Typed<R> {
     }
 
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
-        async move { R::list(&self.context.at(region)).await }.boxed()
+        async move {
+            let mut all = R::list(&self.context.at(region)).await?;
+            // Some endpoints ignore a call's tag filters.
+            all.retain(|live| matches!(live.owner, Owner::Ours { .. } | Owner::Implied));
+            Ok(all)
+        }
+        .boxed()
     }
 
     fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {

@@ -6,9 +6,7 @@ use aws_sdk_ec2::types::{Address as Described, DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{arn, ours, specification, tag_map};
-use crate::resources::{
-    Change, Context, Creation, Failure, Live, Owner, Phase, Resource, Synced, Tagging, Traits, live,
-};
+use crate::resources::{Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, live};
 
 /// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +31,7 @@ impl Resource for Eip {
         let ec2 = &cx.clients().ec2;
         let answer =
             cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().set_filters(Some(ours(cx))).send()).await?;
-        let all = answer.addresses().iter().map(|address| from_described(cx, address));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(answer.addresses().iter().map(|address| from_described(cx, address)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -67,8 +67,7 @@ impl Resource for FlowLog {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let all = logs.iter().map(|log| from_described(cx, log));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(logs.iter().map(|log| from_described(cx, log)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed,
-    live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// An internet gateway.
@@ -45,8 +44,7 @@ impl Resource for InternetGateway {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let all = gateways.iter().map(|gateway| from_described(cx, gateway));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(gateways.iter().map(|gateway| from_described(cx, gateway)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

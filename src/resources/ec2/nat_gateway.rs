@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A public NAT gateway.
@@ -51,8 +51,7 @@ impl Resource for NatGateway {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let all = gateways.iter().filter_map(|gateway| from_described(cx, gateway));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(gateways.iter().filter_map(|gateway| from_described(cx, gateway)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A route table.
@@ -79,7 +79,7 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        tables.retain(|table| matches!(cx.scope.owner(&tag_map(table.tags.as_deref())), Owner::Ours { .. }));
+        tables.retain(|table| cx.scope.is_ours(&tag_map(table.tags.as_deref())));
         Ok(tables)
     })
     .await

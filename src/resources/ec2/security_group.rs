@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, filter, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A security group.
@@ -222,7 +222,7 @@ async fn of_stack(cx: &Context) -> Result<Vec<Described>, Failure> {
                 .collect::<Result<Vec<_>, _>>()
         })
         .await?;
-    groups.retain(|group| matches!(cx.scope.owner(&tag_map(group.tags.as_deref())), Owner::Ours { .. }));
+    groups.retain(|group| cx.scope.is_ours(&tag_map(group.tags.as_deref())));
     Ok(groups)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A subnet.
@@ -54,8 +54,7 @@ impl Resource for Subnet {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let all = subnets.iter().map(|subnet| from_described(cx, subnet));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(subnets.iter().map(|subnet| from_described(cx, subnet)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

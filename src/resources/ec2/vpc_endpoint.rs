@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::flow_log::unsuccessful;
 use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A gateway endpoint.
@@ -52,8 +52,7 @@ impl Resource for VpcEndpoint {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let all = endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint));
-        Ok(all.filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed,
-    live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -61,8 +60,7 @@ impl Resource for VpcPeering {
             })
             .await?;
         peerings.retain(|peering| {
-            matches!(cx.scope.owner(&tag_map(peering.tags.as_deref())), Owner::Ours { .. })
-                && code_of(peering) != Some(&Code::Failed)
+            cx.scope.is_ours(&tag_map(peering.tags.as_deref())) && code_of(peering) != Some(&Code::Failed)
         });
         Ok(try_join_all(peerings.iter().map(|peering| from_described(cx, peering)))
             .await?
@@ -105,14 +103,14 @@ impl Resource for VpcPeering {
         if changed(changes, "requester_dns_resolution") {
             let call = cx.clients().ec2.modify_vpc_peering_connection_options().vpc_peering_connection_id(&live.id);
             let call = call.requester_peering_connection_options(dns_resolution(self.requester_dns_resolution));
-            let answer = cx.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await.map(drop);
-            unless_unsupported(&mut synced, "requester_dns_resolution", answer)?;
+            let answer = cx.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await;
+            synced.unless_unsupported("requester_dns_resolution", answer)?;
         }
         if changed(changes, "accepter_dns_resolution") {
             let call = there.clients().ec2.modify_vpc_peering_connection_options().vpc_peering_connection_id(&live.id);
             let call = call.accepter_peering_connection_options(dns_resolution(self.accepter_dns_resolution));
-            let answer = there.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await.map(drop);
-            unless_unsupported(&mut synced, "accepter_dns_resolution", answer)?;
+            let answer = there.mutate("ec2", "ModifyVpcPeeringConnectionOptions", call.send()).await;
+            synced.unless_unsupported("accepter_dns_resolution", answer)?;
         }
         Ok(synced)
     }
@@ -162,16 +160,6 @@ fn later(what: &str) -> Synced {
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>
 fn dns_resolution(on: bool) -> PeeringConnectionOptionsRequest {
     PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(on).build()
-}
-
-fn unless_unsupported(synced: &mut Synced, property: &str, answer: Result<(), Failure>) -> Result<(), Failure> {
-    match answer {
-        Err(failure) if failure.class == Class::Unsupported => {
-            synced.unsupported.insert(property.to_owned(), failure.to_string());
-            Ok(())
-        }
-        answer => answer,
-    }
 }
 
 async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> {

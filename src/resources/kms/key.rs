@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{Tagged, describe, find, named, tags, tags_of};
 use crate::aws::{ATTEMPT, NODE, TagMap};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Resource, Synced, Tagging, Traits, changed,
-    live, policy,
+    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
+    policy,
 };
 
 /// A symmetric key of one Region.
@@ -47,7 +47,7 @@ impl Resource for Key {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let found = named(cx).await?;
         match &*found {
-            Some(found) if is_ours(cx, &found.tags) => Ok(from_found(cx, found).await?.into_iter().collect()),
+            Some(found) if cx.scope.is_ours(&found.tags) => Ok(from_found(cx, found).await?.into_iter().collect()),
             _ => Ok(Vec::new()),
         }
     }
@@ -132,10 +132,6 @@ impl Resource for Key {
     }
 }
 
-fn is_ours(cx: &Context, tags: &TagMap) -> bool {
-    matches!(cx.scope.owner(tags), Owner::Ours { .. })
-}
-
 fn is_deleted(key: &KeyMetadata) -> bool {
     matches!(key.key_state(), Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
@@ -181,7 +177,7 @@ async fn all_ours(cx: &Context) -> Result<Vec<(String, TagMap)>, Failure> {
     let mut ours = Vec::new();
     for (id, answer) in answers {
         match answer {
-            Ok(tags) if is_ours(cx, &tags) => ours.push((id, tags)),
+            Ok(tags) if cx.scope.is_ours(&tags) => ours.push((id, tags)),
             Ok(_) => {}
             Err(failure) if failure.class == Class::NotFound => {}
             // A key that hides its tags is none of ours, which let the account read them. AWS's own for ACM does so

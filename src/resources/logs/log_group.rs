@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits,
-    changed, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// Where something's log goes.
@@ -59,7 +58,7 @@ impl Resource for LogGroup {
         // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
         let names = groups.iter().filter_map(Described::log_group_name);
         let found = try_join_all(names.map(|name| Self::read(cx, name))).await?;
-        Ok(found.into_iter().flatten().filter(|live| matches!(live.owner, Owner::Ours { .. })).collect())
+        Ok(found.into_iter().flatten().collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
@@ -118,12 +117,7 @@ impl Resource for LogGroup {
         }
         if changed(changes, "kms_key") {
             let call = logs.associate_kms_key().log_group_name(&live.id).kms_key_id(self.kms_key.value()).send();
-            match cx.mutate("logs", "AssociateKmsKey", call).await {
-                Err(failure) if failure.class == Class::Unsupported => {
-                    synced.unsupported.insert("kms_key".to_owned(), failure.to_string());
-                }
-                answer => answer.map(drop)?,
-            }
+            synced.unless_unsupported("kms_key", cx.mutate("logs", "AssociateKmsKey", call).await)?;
         }
         Ok(synced)
     }
