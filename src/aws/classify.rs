@@ -1,4 +1,4 @@
-//! What AWS's errors mean, by their codes. Where AWS itself distinguishes only by text, the text stands in [`BY_TEXT`] with
+//! What AWS's errors mean, by their codes. Where AWS itself distinguishes only by text, the text stands in [`refusals`] with
 //! its source.
 
 use std::error::Error as StdError;
@@ -9,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use super::clients::Aws;
+use super::refusals;
 use crate::engine::{Class, Failure, Region};
 
 /// `aws-runtime`'s own list (retries/classifiers.rs), less `LimitExceededException`, which is also a hard quota.
@@ -77,85 +78,6 @@ const TRANSIENT: &[&str] = &[
 const UNSUPPORTED: &[&str] =
     &["UnknownOperation", "UnknownOperationException", "InvalidAction", "NotImplemented", "501"];
 
-/// (service, operation or "", code, part of the message or "", meaning): where the code alone does not decide.
-const BY_TEXT: &[(&str, &str, &str, &str, Class)] = &[
-    // An address whose NAT gateway is still going. aws-behaviour row 9; terraform-provider-aws retries it as well
-    // (internal/service/ec2/ec2_eip.go).
-    ("ec2", "ReleaseAddress", "AuthFailure", "", Class::Transient),
-    // A role that was made a moment ago. EC2's CreateFlowLogs names no code of its own for it.
-    ("ec2", "CreateFlowLogs", "InvalidParameter", "IAM role", Class::Transient),
-    ("ec2", "CreateFlowLogs", "InvalidParameter", "Access Denied for LogDestination", Class::Transient),
-    // The key policy is not visible to CloudWatch Logs yet. aws-behaviour row 27.
-    (
-        "logs",
-        "",
-        "AccessDeniedException",
-        "The specified KMS key does not exist or is not allowed to be used",
-        Class::Transient,
-    ),
-    // "The specified KMS Key Id could not be found": a key made, or taken back, a moment ago.
-    // https://github.com/hashicorp/terraform/issues/24194
-    ("logs", "", "InvalidParameterException", "KMS", Class::Transient),
-    // Made a moment ago, and not visible everywhere yet: the references are AWS's own ids, so they cannot be wrong.
-    // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-    ("ec2", "AttachInternetGateway", "InvalidInternetGatewayID.NotFound", "", Class::NotYet),
-    ("ec2", "AttachInternetGateway", "InvalidVpcID.NotFound", "", Class::NotYet),
-    // Even after a successful Describe: https://github.com/hashicorp/packer/issues/3627
-    ("ec2", "AuthorizeSecurityGroupIngress", "InvalidGroup.NotFound", "", Class::NotYet),
-    ("ec2", "AuthorizeSecurityGroupEgress", "InvalidGroup.NotFound", "", Class::NotYet),
-    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress", "InvalidGroup.NotFound", "", Class::NotYet),
-    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress", "InvalidGroup.NotFound", "", Class::NotYet),
-    ("ec2", "CreateVpcPeeringConnection", "InvalidVpcID.NotFound", "", Class::Transient),
-    ("ec2", "CreateFlowLogs", "InvalidVpcId.NotFound", "", Class::Transient),
-    ("ec2", "CreateFlowLogs", "InvalidVpcID.NotFound", "", Class::Transient),
-    ("ec2", "ModifySubnetAttribute", "InvalidSubnetID.NotFound", "", Class::NotYet),
-    ("ec2", "ModifyVpcAttribute", "InvalidVpcID.NotFound", "", Class::NotYet),
-    ("ec2", "CreateSubnet", "InvalidVpcID.NotFound", "", Class::Transient),
-    ("ec2", "CreateRouteTable", "InvalidVpcID.NotFound", "", Class::Transient),
-    ("ec2", "CreateSecurityGroup", "InvalidVpcID.NotFound", "", Class::Transient),
-    ("ec2", "CreateNatGateway", "InvalidSubnetID.NotFound", "", Class::Transient),
-    ("ec2", "CreateNatGateway", "InvalidAllocationID.NotFound", "", Class::Transient),
-    ("ec2", "CreateVpcEndpoint", "InvalidVpcId.NotFound", "", Class::Transient),
-    ("ec2", "CreateVpcEndpoint", "InvalidRouteTableId.NotFound", "", Class::Transient),
-    // A principal in a key policy that was made a moment ago. aws-behaviour row 5.
-    ("kms", "", "MalformedPolicyDocumentException", "invalid principals", Class::Transient),
-    // A route or a NAT gateway whose target is being made. terraform-provider-aws, internal/service/ec2/vpc_route.go.
-    ("ec2", "CreateRoute", "InvalidNatGatewayID.NotFound", "", Class::NotYet),
-    ("ec2", "CreateRoute", "InvalidGatewayID.NotFound", "", Class::NotYet),
-    ("ec2", "CreateRoute", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
-    ("ec2", "CreateRoute", "InvalidParameterValue", "", Class::NotYet),
-    ("ec2", "CreateRoute", "InvalidRouteTableID.NotFound", "", Class::Transient),
-    ("ec2", "CreateRoute", "InvalidParameterException", "", Class::Transient),
-    ("ec2", "DeleteRoute", "InvalidParameterException", "", Class::Transient),
-    ("ec2", "ReplaceRoute", "InvalidNatGatewayID.NotFound", "", Class::NotYet),
-    ("ec2", "ReplaceRoute", "InvalidGatewayID.NotFound", "", Class::NotYet),
-    ("ec2", "ReplaceRoute", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
-    ("ec2", "AssociateRouteTable", "InvalidRouteTableID.NotFound", "", Class::Transient),
-    ("ec2", "AssociateRouteTable", "InvalidSubnetID.NotFound", "", Class::Transient),
-    // The accepter's Region has not heard of the request yet. aws-behaviour row 7.
-    ("ec2", "AcceptVpcPeeringConnection", "InvalidVpcPeeringConnectionID.NotFound", "", Class::NotYet),
-    ("ec2", "ModifyVpcPeeringConnectionOptions", "OperationNotPermitted", "", Class::NotYet),
-    // A key or role that was made, or taken back, a moment ago. aws-behaviour rows 5 and 26.
-    ("kms", "", "KMSInvalidStateException", "", Class::Transient),
-    ("kms", "", "DisabledException", "", Class::Transient),
-    ("kms", "CreateAlias", "NotFoundException", "", Class::Transient),
-    ("kms", "UpdateAlias", "NotFoundException", "", Class::Transient),
-    ("kms", "TagResource", "NotFoundException", "", Class::Transient),
-    ("kms", "EnableKey", "NotFoundException", "", Class::Transient),
-    ("kms", "EnableKeyRotation", "NotFoundException", "", Class::Transient),
-    ("kms", "UpdateKeyDescription", "NotFoundException", "", Class::Transient),
-    ("kms", "PutKeyPolicy", "NotFoundException", "", Class::Transient),
-    ("iam", "PutRolePolicy", "NoSuchEntity", "", Class::Transient),
-    ("iam", "UpdateAssumeRolePolicy", "NoSuchEntity", "", Class::Transient),
-    ("iam", "UpdateRoleDescription", "NoSuchEntity", "", Class::Transient),
-    ("iam", "TagRole", "NoSuchEntity", "", Class::Transient),
-    // MiniStack's answer to an operation that it does not know.
-    ("", "", "InvalidOperationException", "Unknown action", Class::Unsupported),
-    // Moto (and so LocalStack) answers unknown operations of known services with this.
-    ("", "", "InternalFailure", "not yet implemented", Class::Unsupported),
-    ("", "", "InternalFailure", "not been implemented", Class::Unsupported),
-];
-
 /// Turns an SDK error into what it means.
 pub(super) fn failure<E>(
     aws: &Aws,
@@ -212,7 +134,7 @@ where
 }
 
 fn class_of(service: &str, operation: &str, code: &str, message: &str, status: u16) -> Class {
-    let by_text = BY_TEXT.iter().find(|(s, o, c, text, _)| {
+    let by_text = refusals::rows().find(|(s, o, c, text, _)| {
         (s.is_empty() || *s == service) && (o.is_empty() || *o == operation) && *c == code && message.contains(text)
     });
     if let Some((.., class)) = by_text {

@@ -4,6 +4,7 @@ mod call;
 mod classify;
 mod clients;
 mod limits;
+mod refusals;
 mod tags;
 
 pub use clients::{Aws, Clients, Connection};

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod cancel;
+mod critical_path;
 mod diff;
 mod driver;
 mod events;
@@ -21,6 +22,7 @@ mod reference;
 mod run;
 mod schedule;
 
+pub use critical_path::Leg;
 pub use diff::{TAGS, changes, digest};
 pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, Synced, Traits};
 pub use events::{Event, Events};

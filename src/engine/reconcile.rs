@@ -107,6 +107,7 @@ impl Worker {
                 )
                 .help("Run `drctl plan` to see what replacing it means, then `drctl up`."));
             }
+            self.show(&live).await?;
             if changes.is_empty() && waits_for.is_none() {
                 let id = live.id.clone();
                 self.ready(live).await?;
@@ -147,6 +148,18 @@ impl Worker {
             }
             live = self.read_back(&live.id).await?;
         }
+    }
+
+    /// Makes the outputs of what is still being made known to those who are content with that.
+    async fn show(&mut self, live: &Live) -> Result<(), Failure> {
+        let is_news = self.entry.as_ref().is_some_and(|entry| {
+            entry.status == Status::Created && (entry.outputs != live.outputs || entry.arn != live.arn)
+        });
+        if self.job.lent && is_news && matches!(live.phase, Phase::Pending(_)) {
+            let entry = self.entry_of(live, Status::Created);
+            self.record(Some(entry)).await?;
+        }
+        Ok(())
     }
 
     /// Brings the changed properties to what is desired, under an intent. Returns what has to happen before the rest can be done.

@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::cancel::{Shutdown, Stage};
+use super::critical_path::{Clock, Leg};
 use super::driver::{Drivers, Region};
 use super::events::{Event, Events};
 use super::failure::{Class, Failure};
@@ -104,6 +105,8 @@ pub struct Report {
     pub took: Duration,
     /// How long each step took, for those that were done.
     pub durations: BTreeMap<Address, Duration>,
+    /// Which resources made the duration.
+    pub critical_path: Vec<Leg>,
 }
 
 impl Report {
@@ -221,6 +224,8 @@ struct Coordinator<'a> {
     started: HashMap<StepId, Instant>,
     /// Steps that were refused once because of what they refer to.
     restarted: HashSet<StepId>,
+    /// Those that wait for an output of what exists.
+    held: HashSet<StepId>,
     /// Steps that were started with everything they refer to ready.
     settled: HashSet<StepId>,
     tasks: JoinSet<Finished>,
@@ -231,6 +236,7 @@ struct Coordinator<'a> {
     disk: Option<JoinHandle<Written>>,
     outcomes: HashMap<StepId, Outcome>,
     durations: BTreeMap<Address, Duration>,
+    clock: Clock,
     state_error: Option<StateError>,
     interrupted: bool,
 }
@@ -248,6 +254,7 @@ impl<'a> Coordinator<'a> {
             removes: HashMap::new(),
             started: HashMap::new(),
             restarted: HashSet::new(),
+            held: HashSet::new(),
             settled: HashSet::new(),
             tasks: JoinSet::new(),
             task_steps: HashMap::new(),
@@ -257,6 +264,7 @@ impl<'a> Coordinator<'a> {
             disk: None,
             outcomes: HashMap::new(),
             durations: BTreeMap::new(),
+            clock: Clock::default(),
             state_error: None,
             interrupted: false,
         }
@@ -389,9 +397,11 @@ impl<'a> Coordinator<'a> {
             _ => reference::Properties::new(),
         };
         if desired.values().any(reference::is_unresolved) {
-            // Its target exists, and the output comes only when it is ready.
-            match self.schedule.park(step) {
-                Park::Waits => {}
+            // Its target exists, and shows this output later.
+            match self.schedule.hold(step) {
+                Park::Waits => {
+                    self.held.insert(step);
+                }
                 Park::Lost(source) => self.lost(step, source),
                 Park::Ready => {
                     let failure = Failure::new(Class::Internal, "an output it refers to was not made by its target");
@@ -412,6 +422,7 @@ impl<'a> Coordinator<'a> {
         };
         if half == Half::Ensure && live.is_some() && entry.as_ref().is_some_and(|entry| entry.id.is_some()) {
             // An earlier run has recorded it: whoever only needs it to exist need not wait until it is ready.
+            self.clock.note(step, Need::Exists);
             self.schedule.reached(step, Need::Exists);
         }
         let settled = self.schedule.is_settled(step);
@@ -449,6 +460,11 @@ impl<'a> Coordinator<'a> {
             Finished { step, result }
         });
         self.task_steps.insert(handle.id(), step);
+    }
+
+    fn reached(&mut self, step: StepId, level: Need) {
+        self.clock.note(step, level);
+        self.schedule.reached(step, level);
     }
 
     fn take(&mut self, message: Message) {
@@ -529,7 +545,13 @@ impl<'a> Coordinator<'a> {
         self.store.returned(journal, durable);
         for (step, level, ack) in news {
             if let Some(level) = level {
-                self.schedule.reached(step, level);
+                self.reached(step, level);
+            }
+            let fed: Vec<StepId> =
+                self.held.iter().copied().filter(|held| self.schedule.depends(*held, step)).collect();
+            for held in fed {
+                self.held.remove(&held);
+                self.schedule.again(held);
             }
             // Nobody listens when the task was aborted: the record stands all the same.
             drop(ack.send(Ok(())));
@@ -551,7 +573,7 @@ impl<'a> Coordinator<'a> {
         let failure = match result {
             Ok(id) => {
                 // A removal without a record behind it has nothing to make durable.
-                self.schedule.reached(step, Need::Ready);
+                self.reached(step, Need::Ready);
                 self.schedule.done(step);
                 *self.durations.entry(address.clone()).or_default() += took;
                 self.outcomes.insert(step, Outcome::Done);
@@ -604,6 +626,7 @@ impl<'a> Coordinator<'a> {
 
     fn skip(&mut self, steps: Vec<StepId>, because: &Address) {
         for step in steps {
+            self.held.remove(&step);
             let (skipped, _) = self.schedule.step(step);
             // The other half of the same resource's work needs no line of its own.
             if skipped != because {
@@ -631,6 +654,7 @@ impl<'a> Coordinator<'a> {
             interrupted: self.interrupted,
             state: self.state_error,
             took: began.elapsed(),
+            critical_path: self.clock.critical_path(&self.schedule, began),
             durations: self.durations,
         }
     }

@@ -225,6 +225,32 @@ impl Schedule {
         Park::Waits
     }
 
+    /// What the step refers to exists, and does not show yet what is referred to: it is taken out, until [`Schedule::again`].
+    pub fn hold(&mut self, id: StepId) -> Park {
+        let sources: Vec<_> = self.steps.neighbors_directed(id, Direction::Incoming).collect();
+        let is_lost = |source: &StepId| matches!(self.steps[*source].progress, Progress::Failed | Progress::Skipped);
+        if let Some(source) = sources.iter().copied().find(is_lost) {
+            return Park::Lost(source);
+        }
+        if self.is_settled(id) {
+            return Park::Ready;
+        }
+        self.leave(id);
+        self.steps[id].progress = Progress::Blocked;
+        Park::Waits
+    }
+
+    /// What a step waits for, and how far each must have come.
+    pub fn sources(&self, id: StepId) -> impl Iterator<Item = (StepId, Need)> + '_ {
+        self.steps.edges_directed(id, Direction::Incoming).map(|edge| (edge.source(), edge.weight().need))
+    }
+
+    /// Whether a step waits for another, as long as it waits for anything.
+    #[must_use]
+    pub fn depends(&self, id: StepId, on: StepId) -> bool {
+        self.steps.contains_edge(on, id)
+    }
+
     /// Starts the step once more: what it refers to became ready while its refusal was under way.
     pub fn again(&mut self, id: StepId) {
         self.leave(id);
@@ -368,6 +394,21 @@ mod tests {
         assert_eq!(s.park(ids[1]), Park::Ready, "nothing is left to wait for");
         s.again(ids[1]);
         assert_eq!(s.next(), Some(ids[1]));
+    }
+
+    #[test]
+    fn who_is_held_starts_again_when_told_and_not_before() {
+        let (mut s, ids) = schedule(9, &[("a", "r", 1), ("b", "r", 1)], &[(0, 1, Need::Exists)]);
+        assert_eq!(s.next(), Some(ids[0]));
+        s.reached(ids[0], Need::Exists);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert_eq!(s.hold(ids[1]), Park::Waits);
+        assert_eq!((s.next(), s.in_flight()), (None, 1));
+        assert!(s.depends(ids[1], ids[0]) && !s.depends(ids[0], ids[1]));
+        s.again(ids[1]);
+        assert_eq!(s.next(), Some(ids[1]));
+        assert_eq!(s.hold(ids[1]), Park::Waits);
+        assert_eq!(s.failed(ids[0]), vec![ids[1]], "it is given up with what it waits for");
     }
 
     #[test]

@@ -74,6 +74,9 @@ static KINDS: &[Kind] = &[
     Kind { traits: Traits { removable: false, ..traits("note", 1, false) }, named: true, tagged: false, strict: false },
 ];
 
+/// From a base's creation until it shows its proof.
+pub const PROOF_AFTER: Duration = Duration::from_secs(60);
+
 /// How fast a type of thing is.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -519,6 +522,10 @@ impl Inner {
         // As with a database's endpoint: there is none before it is available.
         if phase == Phase::Ready {
             outputs.insert("endpoint".to_owned(), format!("endpoint-of-{}", thing.id));
+        }
+        // As with a certificate's record of proof: it comes a while after the request, and long before the certificate.
+        if thing.kind == "base" && (phase == Phase::Ready || thing.made.elapsed() >= PROOF_AFTER) {
+            outputs.insert("proof".to_owned(), format!("proof-of-{}", thing.id));
         }
         Live { id: thing.id.clone(), arn: None, phase, owner, properties, outputs }
     }

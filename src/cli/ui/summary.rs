@@ -9,8 +9,8 @@ use super::{Style, joined, verb};
 use crate::engine::{Action, Outcome, Report};
 use crate::state::Address;
 
-/// How many of the slowest resources are named.
-const SLOWEST: usize = 3;
+/// What of the duration a link of the critical path must have made to be named.
+const TELLING: f64 = 0.02;
 
 /// How many resources came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -111,6 +111,7 @@ pub fn to_json(report: &Report) -> Value {
         "seconds": report.took.as_secs_f64(),
         "summary": tally(report),
         "state_error": state,
+        "critical_path": report.critical_path,
         "resources": resources,
     })
 }
@@ -176,13 +177,13 @@ fn state(report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
+/// How long it took, and which resources made it so long, each having waited for the one before.
 fn times(report: &Report, style: &Style) -> Vec<String> {
-    let mut slowest: Vec<_> = report.durations.iter().collect();
-    slowest.sort_by_key(|(_, took)| std::cmp::Reverse(**took));
-    let named: Vec<String> =
-        slowest.iter().take(SLOWEST).map(|(address, took)| format!("{address} {}", duration(**took))).collect();
-    let slowest = if named.len() > 1 { format!("; slowest: {}", named.join(", ")) } else { String::new() };
-    let told = format!("Took {}{slowest}.", duration(report.took));
+    let least = report.took.mul_f64(TELLING);
+    let legs = report.critical_path.iter().filter(|leg| leg.took >= least);
+    let named: Vec<String> = legs.map(|leg| format!("{} {}", leg.address, duration(leg.took))).collect();
+    let path = if named.is_empty() { String::new() } else { format!("; critical path: {}", named.join(" → ")) };
+    let told = format!("Took {}{path}.", duration(report.took));
     hanging("  ", &told, style.width, 0).iter().map(|line| style.dim(line)).collect()
 }
 
@@ -220,6 +221,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, refused};
+    use crate::engine::Leg;
     use crate::state::StateError;
 
     fn report(outcomes: Vec<(&str, Action, Outcome)>) -> Report {
@@ -230,7 +232,14 @@ mod tests {
             .zip(1..)
             .map(|((address, _, _), seconds)| (address.clone(), Duration::from_secs(seconds * 36)))
             .collect();
-        Report { outcomes, interrupted: false, state: None, took: Duration::from_secs(125), durations }
+        Report {
+            outcomes,
+            interrupted: false,
+            state: None,
+            took: Duration::from_secs(125),
+            durations,
+            critical_path: Vec::new(),
+        }
     }
 
     fn told(report: &Report) -> String {
@@ -242,18 +251,21 @@ mod tests {
 
     #[test]
     fn success_is_said_as_terraform_says_it() {
-        let report = report(vec![
+        let mut report = report(vec![
             ("primary/vpc/main", Action::Create, Outcome::Done),
             ("primary/subnet/a", Action::Update, Outcome::Done),
             ("primary/subnet/b", Action::Replace, Outcome::Done),
             ("primary/subnet/c", Action::Record, Outcome::Done),
         ]);
+        report.critical_path = [("primary/vpc/main", 1), ("primary/subnet/a", 120)]
+            .map(|(at, seconds)| Leg { address: address(at), took: Duration::from_secs(seconds) })
+            .into();
         let text = told(&report);
         assert!(
             text.starts_with("Apply complete! Resources: 2 added, 1 changed, 1 destroyed. 1 recorded.\n"),
             "{text}"
         );
-        assert!(text.contains("Took 2m 05s; slowest: primary/subnet/c 2m 24s, primary/subnet/b 1m 48s,"), "{text}");
+        assert!(text.contains("Took 2m 05s; critical path: primary/subnet/a 2m 00s."), "{text}");
         assert!(!text.contains("same command"), "{text}");
         assert_eq!(to_json(&report)["result"], json!("success"));
     }

@@ -96,6 +96,13 @@ impl Want {
         self.refer("after", &id)
     }
 
+    /// Holding an output that something shows while it is still being made.
+    pub fn proof(mut self, of: &Self) -> Self {
+        let proof: Ref<()> = Ref::output(of.address(), "proof").exists();
+        self.properties.insert("endpoint".to_owned(), serde_json::to_value(proof).expect("a marker"));
+        self
+    }
+
     /// Holding an output of something that is content with existing, though the output comes only when that is ready.
     pub fn endpoint(mut self, of: &Self) -> Self {
         let endpoint: Ref<()> = Ref::output(of.address(), "endpoint").exists();

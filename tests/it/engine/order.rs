@@ -6,7 +6,7 @@ use drctl::engine::{Action, Event, Outcome};
 use drctl::state::Address;
 
 use crate::cloud::world::{EAST, Ran, Stop, WEST, Want, World, undisturbed};
-use crate::cloud::{Call, Fault, Op};
+use crate::cloud::{Call, Fault, Op, PROOF_AFTER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -54,6 +54,31 @@ async fn a_refusal_of_not_yet_turns_that_one_edge_into_ready() {
     assert!(tries[0] < 5 * SECOND && tries[1] >= ran.done_after(&base), "{tries:?}");
     assert!(waiting_for(&ran, &rule.address(), "not available yet"), "it is told: {:#?}", ran.events);
     assert!(ran.done_after(&after) > ran.done_after(&rule));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_shown_on_the_way_is_used_on_the_way() {
+    let base = Want::new("base", "base");
+    let part = Want::new("part", "part").proof(&base);
+    let world = World::new();
+    let ran = world.up(&[base.clone(), part.clone()]).await;
+    assert!(ran.report.is_success(), "{:#?}", ran.report);
+    let done = ran.done_after(&part);
+    assert!(done >= PROOF_AFTER && done < PROOF_AFTER + 60 * SECOND, "{done:?}");
+    assert!(ran.done_after(&base) >= 600 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_names_what_made_the_duration() {
+    let base = Want::new("base", "base");
+    let gate = Want::new("gate", "gate");
+    let part = Want::new("part", "part").uses(&base).uses_early(&gate);
+    let world = World::new();
+    let ran = world.up(&[base.clone(), gate.clone(), part.clone()]).await;
+    let path: Vec<_> = ran.report.critical_path.iter().map(|leg| leg.address.clone()).collect();
+    assert_eq!(path, [base.address(), part.address()]);
+    let sum: Duration = ran.report.critical_path.iter().map(|leg| leg.took).sum();
+    assert!(ran.report.took - sum < SECOND, "{sum:?} of {:?}", ran.report.took);
 }
 
 #[tokio::test(start_paused = true)]
