@@ -22,7 +22,8 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
         }
         let Some(old) = live.get(name) else { continue };
         // Made anew, its target cannot be let go of before it is deleted.
-        let held = traits.holds.contains(&name.as_str()) && is_unresolved(new) && !matches!(old.as_str(), Some(""));
+        let holds_nothing = old.as_str() == Some("") || old.as_array().is_some_and(Vec::is_empty);
+        let held = traits.holds.contains(&name.as_str()) && is_unresolved(new) && !holds_nothing;
         let held = held.then_some("what it is attached to is made anew");
         let forces_replacement =
             traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why).or(held);

@@ -127,6 +127,17 @@ pub struct Synced {
     pub unsupported: BTreeMap<String, String>,
 }
 
+/// What came of asking for a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// It is ordered: what is left is to wait until it is gone.
+    Ordered,
+    /// Something has to happen first, which was set going: it is waited for, and the deletion asked for again.
+    Later(String),
+    /// Nobody can delete it, and it goes by itself; the text says how.
+    Left(String),
+}
+
 impl Synced {
     /// Goes on without a property that a custom endpoint does not know, and notes it.
     ///
@@ -180,8 +191,8 @@ pub trait Driver: Send + Sync {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
 
-    /// Deletes it. Absent is success; its end may be awaited with [`Driver::read`].
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Deletes it, or takes the next step towards that. Absent is success; its end may be awaited with [`Driver::read`].
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>>;
 }
 
 impl fmt::Debug for dyn Driver {

@@ -24,7 +24,7 @@ mod schedule;
 
 pub use critical_path::Leg;
 pub use diff::{TAGS, changes, digest};
-pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, Synced, Traits};
+pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, Removal, Synced, Traits};
 pub use events::{Event, Events};
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::cancel::{Shutdown, Stage};
 use super::diff;
-use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Traits};
+use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Traits};
 use super::events::Event;
 use super::failure::{Class, Failure};
 use super::observe::ownership;
@@ -123,8 +123,11 @@ impl Worker {
             if !changes.is_empty() {
                 rounds += 1;
                 if rounds > 1 && waits_for.is_none() && began.elapsed() > self.job.timing.visible * 2 {
-                    let names: Vec<&str> = changes.iter().map(|change| change.property.as_str()).collect();
-                    let message = format!("{} was set and still reads otherwise", names.join(", "));
+                    let told: Vec<String> = changes
+                        .iter()
+                        .map(|change| format!("{} still reads {}", change.property, change.old))
+                        .collect();
+                    let message = format!("what was set reads otherwise: {}", told.join(", "));
                     return Err(Failure::new(Class::TimedOut, message).help(
                         "Something else may be changing it at the same time. Run `drctl plan` to see what differs.",
                     ));
@@ -218,24 +221,36 @@ impl Worker {
             }
             self.record(Some(entry)).await?;
         }
+        let mut live = live.clone();
+        let had_failed = matches!(live.phase, Phase::Failed(_));
         let mut deleted = matches!(live.phase, Phase::Deleting(_));
         let mut delays = self.job.timing.polls();
         let began = Instant::now();
         loop {
+            let mut first = None;
             if !deleted {
-                match self.repeat(true, || self.job.driver.delete(&self.job.region, live)).await {
-                    Ok(()) => deleted = true,
+                match self.repeat(true, || self.job.driver.delete(&self.job.region, &live)).await {
+                    Ok(Removal::Ordered) => deleted = true,
+                    Ok(Removal::Later(what)) => first = Some(what),
+                    Ok(Removal::Left(how)) => {
+                        self.note(format!("{} cannot be deleted: {how}", live.id));
+                        return self.record(None).await;
+                    }
                     Err(failure) if failure.class == Class::NotFound => deleted = true,
                     Err(failure) => return Err(failure),
                 }
             }
             let now = self.droppable(self.job.driver.read(&self.job.region, &live.id)).await?;
             let Some(now) = now else { return self.record(None).await };
-            let state = match now.phase {
-                Phase::Deleting(state) => state,
+            live = now;
+            let state = match (first, &live.phase) {
+                (Some(what), _) => what,
+                (None, Phase::Deleting(state)) => state.clone(),
                 // What has failed may stay listed for hours, and nobody can delete it: AWS forgets it by itself.
-                Phase::Failed(_) if matches!(live.phase, Phase::Failed(_)) => return self.record(None).await,
-                Phase::Failed(_) | Phase::Pending(_) | Phase::Ready => "still listed after its deletion".to_owned(),
+                (None, Phase::Failed(_)) if had_failed => return self.record(None).await,
+                (None, Phase::Failed(_) | Phase::Pending(_) | Phase::Ready) => {
+                    "still listed after its deletion".to_owned()
+                }
             };
             if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_mins(5) {
                 return Err(Failure::new(
@@ -554,7 +569,8 @@ impl Worker {
             };
             attempts += 1;
             let again = match failure.class {
-                Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(5)),
+                // EC2 throttles Lambda for longer than anybody else (aws-behaviour row 4).
+                Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.settled && began.elapsed() < patience,
                 Class::Ambiguous | Class::Unreachable => after_lost_answers && attempts < LOST_ANSWERS,

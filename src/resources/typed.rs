@@ -14,7 +14,7 @@ use super::{Context, Tagging};
 use crate::aws::{ATTEMPT, Scope, TagMap};
 use crate::engine::{
     Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region,
-    Synced, TAGS, Traits,
+    Removal, Synced, TAGS, Traits,
 };
 use crate::state::{Address, Role};
 
@@ -92,11 +92,12 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
-    /// Deletes it. Absent is success, or [`Class::NotFound`], which the engine takes as such.
+    /// Deletes it, or takes the next step towards that. Absent is success, or [`Class::NotFound`], which the engine takes as
+    /// such.
     ///
     /// # Errors
     /// What a call's answer means.
-    fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
 }
 
 /// What was read of a resource, in the shape the engine compares.
@@ -262,7 +263,7 @@ impl<R: Resource> Driver for Typed<R> {
         .boxed()
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
         async move { R::delete(&self.context.at(region), live).await }.boxed()
     }
 }
@@ -291,6 +292,12 @@ impl<R: Resource> Handle<R> {
     #[must_use]
     pub fn arn(&self) -> Ref<Arn<R>> {
         Ref::output(self.address.clone(), "arn")
+    }
+
+    /// Another of its outputs, once it is ready.
+    #[must_use]
+    pub fn output<T: ?Sized>(&self, name: &str) -> Ref<T> {
+        Ref::output(self.address.clone(), name)
     }
 
     /// Its address.

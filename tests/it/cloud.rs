@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drctl::engine::{
-    Attempt, Change, Class, Driver, Drivers, Failure, Live, Owner, Phase, Properties, Region, Synced, TAGS, Traits,
-    is_unresolved,
+    Attempt, Change, Class, Driver, Drivers, Failure, Live, Owner, Phase, Properties, Region, Removal, Synced, TAGS,
+    Traits, is_unresolved,
 };
 use drctl::state::Address;
 use futures::future::BoxFuture;
@@ -75,7 +75,7 @@ static KINDS: &[Kind] = &[
 ];
 
 /// From a base's creation until it shows its proof.
-pub const PROOF_AFTER: Duration = Duration::from_secs(60);
+pub const PROOF_AFTER: Duration = Duration::from_mins(1);
 
 /// How fast a type of thing is.
 #[derive(Debug, Clone, Copy)]
@@ -661,10 +661,18 @@ impl Inner {
         Ok(Synced::default())
     }
 
-    fn delete(&mut self, kind: &Kind, region: &str, id: &str) -> Result<(), Failure> {
+    fn delete(&mut self, kind: &Kind, region: &str, id: &str) -> Result<Removal, Failure> {
         assert!(kind.traits.removable, "the engine deletes nothing that cannot be: {id}");
-        if self.find(kind, region, id).is_none() {
+        let thing = self.things.iter_mut().find(|t| t.kind == kind.traits.kind && t.region == region && t.id == id);
+        let Some(thing) = thing else {
             return Err(refusal(Class::NotFound, "NotFound", format!("there is no {id}")));
+        };
+        if thing.properties.contains_key("fleeting") {
+            return Ok(Removal::Left("it goes by itself".to_owned()));
+        }
+        if thing.properties.get("sealed") == Some(&json!(true)) {
+            thing.properties.insert("sealed".to_owned(), json!(false));
+            return Ok(Removal::Later("it to be open".to_owned()));
         }
         let holder = self.things.iter().find(|thing| self::kind(thing.kind).traits.removable && keeps(thing, id));
         if let Some(holder) = holder {
@@ -679,7 +687,7 @@ impl Inner {
         // What cannot be deleted on its own goes with what it lies in.
         self.things.retain(|thing| self::kind(thing.kind).traits.removable || !keeps(thing, id));
         self.prune();
-        Ok(())
+        Ok(Removal::Ordered)
     }
 }
 
@@ -809,7 +817,7 @@ impl Driver for FakeDriver {
         Box::pin(self.cloud.call(call, move |inner| inner.sync(self.kind, region, &live.id, desired, changes)))
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
         let call = self.arriving(Op::Delete, region, self.name(region, &live.id));
         Box::pin(self.cloud.call(call, move |inner| inner.delete(self.kind, region, &live.id)))
     }

@@ -25,7 +25,7 @@ fn side(side: &str, place: fn(Want) -> Want) -> Vec<Want> {
     let base = new("base", "base").inside(&left).uses(&role);
     let early = new("part", "early").uses_early(&base);
     let reader = new("role", "reader").endpoint(&base);
-    let last = new("part", "last").uses(&early).after(&rule_left);
+    let last = new("part", "last").uses(&early).after(&rule_left).sealed();
     vec![net, left, right, role, note, gate_left, gate_right, rule_left, rule_right, base, early, reader, last]
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::security_group::{rules_in, sync_rules};
 use super::{Rule, Vpc, filter};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// The output with the group's own id.
@@ -84,8 +84,8 @@ impl Resource for DefaultSecurityGroup {
         sync_rules(cx, &live.output(GROUP).unwrap_or_default(), changes, &self.ingress, &self.egress).await
     }
 
-    async fn delete(_: &Context, _: &Live) -> Result<(), Failure> {
-        Ok(())
+    async fn delete(_: &Context, _: &Live) -> Result<Removal, Failure> {
+        Ok(Removal::Ordered)
     }
 }
 

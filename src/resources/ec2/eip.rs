@@ -6,7 +6,9 @@ use aws_sdk_ec2::types::{Address as Described, DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{arn, ours, specification, tag_map};
-use crate::resources::{Change, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, live};
+use crate::resources::{
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+};
 
 /// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +58,9 @@ impl Resource for Eip {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.release_address().allocation_id(&live.id).send();
-        cx.mutate("ec2", "ReleaseAddress", call).await.map(drop)
+        cx.mutate("ec2", "ReleaseAddress", call).await.map(|_| Removal::Ordered)
     }
 }
 

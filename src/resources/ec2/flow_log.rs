@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -100,10 +100,10 @@ impl Resource for FlowLog {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_flow_logs().flow_log_ids(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteFlowLogs", call).await?;
-        unsuccessful(cx, "DeleteFlowLogs", answer.unsuccessful(), answer.request_id())
+        unsuccessful(cx, "DeleteFlowLogs", answer.unsuccessful(), answer.request_id()).map(|()| Removal::Ordered)
     }
 }
 

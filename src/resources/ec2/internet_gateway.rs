@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// An internet gateway.
@@ -89,10 +90,10 @@ impl Resource for InternetGateway {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         detach(cx, live).await?;
         let call = cx.clients().ec2.delete_internet_gateway().internet_gateway_id(&live.id).send();
-        cx.mutate("ec2", "DeleteInternetGateway", call).await.map(drop)
+        cx.mutate("ec2", "DeleteInternetGateway", call).await.map(|_| Removal::Ordered)
     }
 }
 

@@ -5,6 +5,7 @@ mod eip;
 mod flow_log;
 mod internet_gateway;
 mod nat_gateway;
+mod network_interface;
 mod route;
 mod route_table;
 mod route_table_association;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A public NAT gateway.
@@ -79,9 +79,9 @@ impl Resource for NatGateway {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_nat_gateway().nat_gateway_id(&live.id).send();
-        cx.mutate("ec2", "DeleteNatGateway", call).await.map(drop)
+        cx.mutate("ec2", "DeleteNatGateway", call).await.map(|_| Removal::Ordered)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A route. Its id is `rtb-…_10.1.0.0/16`.
@@ -132,10 +132,10 @@ impl Resource for Route {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (table, destination) = live.id.split_once('_').unwrap_or_default();
         let call = cx.clients().ec2.delete_route().route_table_id(table).destination_cidr_block(destination).send();
-        cx.mutate("ec2", "DeleteRoute", call).await.map(drop)
+        cx.mutate("ec2", "DeleteRoute", call).await.map(|_| Removal::Ordered)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A route table.
@@ -59,9 +59,9 @@ impl Resource for RouteTable {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_route_table().route_table_id(&live.id).send();
-        cx.mutate("ec2", "DeleteRouteTable", call).await.map(drop)
+        cx.mutate("ec2", "DeleteRouteTable", call).await.map(|_| Removal::Ordered)
     }
 }
 

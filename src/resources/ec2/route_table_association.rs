@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{RouteTable, Subnet, filter, route_table};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// The output with AWS's own id, which changes with the table.
@@ -97,9 +97,9 @@ impl Resource for RouteTableAssociation {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.disassociate_route_table().association_id(aws_id(live)).send();
-        cx.mutate("ec2", "DisassociateRouteTable", call).await.map(drop)
+        cx.mutate("ec2", "DisassociateRouteTable", call).await.map(|_| Removal::Ordered)
     }
 }
 

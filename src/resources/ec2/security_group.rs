@@ -9,9 +9,9 @@ use aws_sdk_ec2::types::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, arn, filter, ours, specification, tag_map};
+use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A security group.
@@ -27,6 +27,9 @@ pub struct SecurityGroup {
     pub ingress: Vec<Rule>,
     /// What is let out, and nothing else: AWS's own rule for everything is revoked. In-place.
     pub egress: Vec<Rule>,
+    /// What has to be there first, or has to outlive it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
 }
 
 /// Traffic that is let through.
@@ -145,8 +148,8 @@ impl Resource for SecurityGroup {
         delete: Duration::from_secs(1),
         // A second one of the same name is refused.
         idempotent_create: true,
-        // The network interfaces of a deleted Lambda function stay that long. aws-behaviour row 1.
-        patience: Duration::from_mins(45),
+        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
+        patience: Duration::from_mins(75),
         removable: true,
     };
     const TAGGING: Tagging = Tagging::Ec2;
@@ -195,7 +198,7 @@ impl Resource for SecurityGroup {
 
     /// A rule of another group that refers to it would keep it (aws-behaviour row 3). Such rules are revoked in this stack's groups;
     /// in those of others they are left, and AWS's refusal says so.
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));
         let others: Vec<&str> = referring.filter_map(Described::group_id).filter(|other| *other != live.id).collect();
@@ -205,7 +208,8 @@ impl Resource for SecurityGroup {
             revoke(cx, other, &about_it).await?;
         }
         let call = cx.clients().ec2.delete_security_group().group_id(&live.id).send();
-        cx.mutate("ec2", "DeleteSecurityGroup", call).await.map(drop)
+        let answer = cx.mutate("ec2", "DeleteSecurityGroup", call).await;
+        network_interface::unless_held(cx, answer, filter("group-id", &live.id)).await
     }
 }
 
@@ -234,6 +238,7 @@ fn from_described(cx: &Context, group: &Described) -> Live {
         description: group.description().unwrap_or_default().to_owned(),
         ingress: rules_in(group.ip_permissions()),
         egress: rules_in(group.ip_permissions_egress()),
+        after: Vec::new(),
     };
     live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(group.tags.as_deref()))).with_arn(arn(
         cx,

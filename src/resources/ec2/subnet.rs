@@ -6,9 +6,9 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as Describe
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, arn, ours, specification, tag_map};
+use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A subnet.
@@ -36,8 +36,8 @@ impl Resource for Subnet {
         create: Duration::from_secs(2),
         delete: Duration::from_secs(1),
         idempotent_create: false,
-        // The network interfaces of a deleted Lambda function stay that long. aws-behaviour row 1.
-        patience: Duration::from_mins(45),
+        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
+        patience: Duration::from_mins(75),
         removable: true,
     };
     const TAGGING: Tagging = Tagging::Ec2;
@@ -87,9 +87,10 @@ impl Resource for Subnet {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_subnet().subnet_id(&live.id).send();
-        cx.mutate("ec2", "DeleteSubnet", call).await.map(drop)
+        let answer = cx.mutate("ec2", "DeleteSubnet", call).await;
+        network_interface::unless_held(cx, answer, filter("subnet-id", &live.id)).await
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A virtual private cloud.
@@ -90,9 +90,9 @@ impl Resource for Vpc {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_vpc().vpc_id(&live.id).send();
-        cx.mutate("ec2", "DeleteVpc", call).await.map(drop)
+        cx.mutate("ec2", "DeleteVpc", call).await.map(|_| Removal::Ordered)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::flow_log::unsuccessful;
 use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A gateway endpoint.
@@ -96,10 +96,10 @@ impl Resource for VpcEndpoint {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteVpcEndpoints", call).await?;
-        unsuccessful(cx, "DeleteVpcEndpoints", answer.unsuccessful(), answer.request_id())
+        unsuccessful(cx, "DeleteVpcEndpoints", answer.unsuccessful(), answer.request_id()).map(|()| Removal::Ordered)
     }
 }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -115,7 +116,7 @@ impl Resource for VpcPeering {
         Ok(synced)
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&live.id).send();
         match cx.mutate("ec2", "DeleteVpcPeeringConnection", call).await {
             // One that failed cannot be deleted, nor one that is on its way out: AWS forgets them by itself. Any other can be later.
@@ -124,10 +125,10 @@ impl Resource for VpcPeering {
                     Some(Live { phase: Phase::Pending(_) | Phase::Ready, .. }) => {
                         Err(Failure { class: Class::Transient, ..failure })
                     }
-                    _ => Ok(()),
+                    _ => Ok(Removal::Ordered),
                 }
             }
-            answer => answer.map(drop),
+            answer => answer.map(|_| Removal::Ordered),
         }
     }
 }

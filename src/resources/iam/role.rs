@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::tags;
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live, policy,
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    policy,
 };
 
 /// What a service may do on the stack's behalf.
@@ -109,7 +110,7 @@ impl Resource for Role {
     }
 
     /// A role goes only when nothing is left in it or on it: `DeleteConflict` (aws-behaviour row 6).
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;
         for name in policy_names(cx, id).await? {
@@ -130,7 +131,7 @@ impl Resource for Role {
             let call = iam.detach_role_policy().role_name(id).policy_arn(arn).send();
             or_absent(cx.mutate("iam", "DetachRolePolicy", call).await)?;
         }
-        cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(drop)
+        cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(|_| Removal::Ordered)
     }
 }
 

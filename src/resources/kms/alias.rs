@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, Tagged, find, named, stack_alias};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// A name that leads to a key.
@@ -61,9 +62,9 @@ impl Resource for Alias {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().kms.delete_alias().alias_name(&live.id).send();
-        cx.mutate("kms", "DeleteAlias", call).await.map(drop)
+        cx.mutate("kms", "DeleteAlias", call).await.map(|_| Removal::Ordered)
     }
 }
 

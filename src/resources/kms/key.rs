@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{Tagged, describe, find, named, tags, tags_of};
 use crate::aws::{ATTEMPT, NODE, TagMap};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Resource, Synced, Tagging, Traits, changed, live,
-    policy,
+    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    changed, live, policy,
 };
 
 /// A symmetric key of one Region.
@@ -120,14 +120,18 @@ impl Resource for Key {
     }
 
     /// Seven days is the least that KMS accepts.
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
         match cx.mutate("kms", "ScheduleKeyDeletion", call).await {
             Err(failure) if failure.code.as_deref() == Some("KMSInvalidStateException") => {
                 // Also refused when it is scheduled already, e.g. by a call whose answer was lost.
-                if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) { Ok(()) } else { Err(failure) }
+                if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) {
+                    Ok(Removal::Ordered)
+                } else {
+                    Err(failure)
+                }
             }
-            answer => answer.map(drop),
+            answer => answer.map(|_| Removal::Ordered),
         }
     }
 }

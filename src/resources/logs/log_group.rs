@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Resource, Synced, Tagging, Traits, changed, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// Where something's log goes.
@@ -122,8 +123,8 @@ impl Resource for LogGroup {
         Ok(synced)
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<(), Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().logs.delete_log_group().log_group_name(&live.id).send();
-        cx.mutate("logs", "DeleteLogGroup", call).await.map(drop)
+        cx.mutate("logs", "DeleteLogGroup", call).await.map(|_| Removal::Ordered)
     }
 }

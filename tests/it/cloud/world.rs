@@ -66,6 +66,18 @@ impl Want {
         self
     }
 
+    /// To be opened before it can be deleted, as a member leaves its group and a bucket is emptied first.
+    pub fn sealed(mut self) -> Self {
+        self.properties.insert("sealed".to_owned(), json!(true));
+        self
+    }
+
+    /// Gone by itself one day, and deleted by nobody.
+    pub fn fleeting(mut self) -> Self {
+        self.properties.insert("fleeting".to_owned(), json!(true));
+        self
+    }
+
     /// Lying in something for life, once that is ready.
     pub fn inside(self, other: &Self) -> Self {
         let id = Ref::output(other.address(), "id");

@@ -91,6 +91,26 @@ async fn what_cannot_be_deleted_on_its_own_goes_with_what_it_lies_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_to_happen_first_is_waited_for_and_then_it_is_deleted() {
+    let vault = Want::new("net", "vault").sealed();
+    let world = World::new();
+    assert!(world.up(std::slice::from_ref(&vault)).await.report.is_success());
+    world.assert_goes_down("down").await;
+    assert_eq!(world.cloud.order_of(Op::Delete), ["vault", "vault"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_can_delete_leaves_the_record_and_holds_nobody_up() {
+    let memory = Want::new("role", "memory").fleeting();
+    let world = World::new();
+    assert!(world.up(std::slice::from_ref(&memory)).await.report.is_success());
+    let ran = world.down().await;
+    assert!(ran.report.is_success(), "{:?}", ran.report);
+    assert_eq!(world.cloud.order_of(Op::Delete), ["memory"]);
+    assert!(world.state().expect("a state").resources.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_type_that_this_drctl_does_not_know_is_said_and_left_on_record() {
     let net = Want::new("net", "net");
     let relic = Address::new(Role::Primary, "relic", "old");
