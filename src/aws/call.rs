@@ -81,7 +81,7 @@ impl Aws {
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
     {
-        self.limits.permit(region, service, kind).await;
+        self.limits.permit(region, service, operation, kind).await;
         let span = tracing::debug_span!("aws", service, operation, %region, request_id = tracing::field::Empty);
         async {
             match call.await {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
@@ -17,7 +18,16 @@ pub enum Kind {
     Mutate,
 }
 
-type Key = (Region, &'static str, Kind);
+type Key = (Region, Bucket);
+
+/// Whose calls share a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Bucket {
+    /// All calls of a kind to a service.
+    Service(&'static str, Kind),
+    /// Some operations of a service, which AWS counts apart.
+    Operations(&'static str),
+}
 
 /// The limits in force.
 #[derive(Debug)]
@@ -26,22 +36,53 @@ pub struct Limits {
     limiters: Mutex<HashMap<Key, Arc<DefaultDirectRateLimiter>>>,
 }
 
+/// Which limit a call counts against.
+fn bucket(service: &'static str, operation: &str, kind: Kind) -> Bucket {
+    match (service, operation) {
+        ("apigateway", "CreateDomainName" | "UpdateDomainName" | "DeleteDomainName") => {
+            Bucket::Operations("apigateway: domains")
+        }
+        ("apigateway", "DeleteApi") => Bucket::Operations("apigateway: deletion of APIs"),
+        ("cloudwatch", "PutMetricAlarm" | "DeleteAlarms") => Bucket::Operations("cloudwatch: alarms"),
+        // One figure for everything.
+        ("route53", _) => Bucket::Operations("route53"),
+        _ => Bucket::Service(service, kind),
+    }
+}
+
 /// Calls per second and burst.
-fn quota(service: &str, kind: Kind) -> (u32, u32) {
-    match (service, kind) {
+fn quota(bucket: Bucket) -> Quota {
+    let per_second = |rate: u32, burst: u32| Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(burst));
+    match bucket {
+        // One in 30 s and account, which cannot be raised (aws-behaviour row 29).
+        // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+        Bucket::Operations("apigateway: domains" | "apigateway: deletion of APIs") => {
+            Quota::with_period(Duration::from_secs(30)).unwrap_or_else(|| per_second(1, 1))
+        }
+        // 3/s each, not adjustable (aws-behaviour row 33).
+        // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+        Bucket::Operations("cloudwatch: alarms") => per_second(3, 3),
+        // 5/s and account for all calls (aws-behaviour row 31), which others may be making, too.
+        // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
+        Bucket::Operations(_) => per_second(4, 1),
+        Bucket::Service("cloudwatch", Kind::Read) => per_second(9, 9),
         // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html: mutating actions refill at 5/s.
-        ("ec2", Kind::Mutate) => (5, 25),
-        ("ec2", Kind::Read) => (10, 50),
+        Bucket::Service("ec2", Kind::Mutate) => per_second(5, 25),
+        Bucket::Service("ec2", Kind::Read) => per_second(10, 50),
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html: CreateLogGroup 10/s,
         // PutRetentionPolicy and AssociateKmsKey 5/s.
-        ("logs" | "kms", Kind::Mutate) => (5, 5),
+        Bucket::Service("logs" | "kms", Kind::Mutate) => per_second(5, 5),
         // IAM publishes no figure; Terraform's users are throttled from about 15/s on.
-        ("iam", Kind::Mutate) => (5, 10),
+        Bucket::Service("iam" | "apigateway", Kind::Mutate) => per_second(5, 10),
         // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html: CreateKey and most of its kin 5/s or more,
         // reads of keys share quotas in the hundreds or more.
-        ("kms", Kind::Read) => (50, 100),
-        _ => (10, 20),
+        Bucket::Service("kms", Kind::Read) => per_second(50, 100),
+        Bucket::Service(..) => per_second(10, 20),
     }
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
 impl Limits {
@@ -58,20 +99,17 @@ impl Limits {
     }
 
     /// Waits until a call may leave.
-    pub async fn permit(&self, region: &Region, service: &'static str, kind: Kind) {
+    pub async fn permit(&self, region: &Region, service: &'static str, operation: &str, kind: Kind) {
         if !self.enforced {
             return;
         }
+        let bucket = bucket(service, operation, kind);
         let limiter = self
             .limiters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .entry((region.clone(), service, kind))
-            .or_insert_with(|| {
-                let (rate, burst) = quota(service, kind);
-                let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-                Arc::new(RateLimiter::direct(Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(burst))))
-            })
+            .entry((region.clone(), bucket))
+            .or_insert_with(|| Arc::new(RateLimiter::direct(quota(bucket))))
             .clone();
         limiter.until_ready().await;
     }

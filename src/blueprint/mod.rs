@@ -1,18 +1,51 @@
 //! The blueprint: from the configuration to the graph of what shall be. Makes no call.
 
+mod base;
+mod compute;
+mod data;
+mod edge;
 mod facts;
 mod network;
+mod observability;
+
+use std::collections::BTreeMap;
 
 pub use facts::Facts;
 
 use crate::config::{Config, Nat};
 use crate::engine::{Graph, GraphError};
+use crate::resources::lambda::PackageError;
 use crate::resources::{Registry, Stack};
 use crate::state::Role;
+
+/// Why there is no graph.
+#[derive(Debug, thiserror::Error)]
+pub enum BlueprintError {
+    /// The function's code cannot be read.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// A defect of the blueprint.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+/// Where the calls of IAM and Route 53 go, and where health checks have their metrics: their control planes are in
+/// us-east-1, whatever the stack's Regions are.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>
+const GLOBAL: &str = "us-east-1";
+
+/// A Region, and in which role something is built in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plot<'a> {
+    role: Role,
+    region: &'a str,
+    account: &'a str,
+}
 
 /// One of the two Regions, seen from the blueprint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site<'a> {
+    plot: Plot<'a>,
     role: Role,
     region: &'a str,
     zones: &'a [String; 3],
@@ -24,25 +57,61 @@ pub(crate) struct Site<'a> {
 /// The graph of the whole architecture.
 ///
 /// # Errors
-/// Never for a sound blueprint: an address given twice or a reference to nowhere is a defect.
-pub fn graph(config: &Config, facts: &Facts, registry: &Registry) -> Result<Graph, GraphError> {
+/// [`BlueprintError::Package`] when the function's code cannot be read. [`BlueprintError::Graph`] never for a sound
+/// blueprint: an address given twice or a reference to nowhere is a defect.
+pub fn graph(config: &Config, facts: &Facts, registry: &Registry) -> Result<Graph, BlueprintError> {
     let mut stack = Stack::new(registry);
+    let sites = sites(config, facts);
+    let [here, there] = &sites;
+    let bases = [
+        base::build(&mut stack, config, &here.plot, &data::cluster_name(config, here))?,
+        base::build(&mut stack, config, &there.plot, &data::cluster_name(config, there))?,
+    ];
+    let lambda_role = compute::role(&mut stack, config, facts, &sites, &bases)?;
+    let networks = network::build(&mut stack, config, facts, &sites, &bases, &lambda_role)?;
+    let data = data::build(&mut stack, config, facts, &sites, &bases, &networks)?;
+    let grounds = compute::Grounds { sites: &sites, bases: &bases, networks: &networks };
+    let apis = compute::build(&mut stack, config, facts, &grounds, &data, &lambda_role)?;
+    let primary_check = edge::build(&mut stack, config, &sites, &apis)?;
+    let observed = |at: usize| observability::Observed {
+        topic: bases[at].topic.clone(),
+        api: apis[at].clone(),
+        nat_gateways: networks[at].nat_gateways.clone(),
+    };
+    observability::build(&mut stack, config, facts, &sites, &[observed(0), observed(1)], &primary_check.id())?;
+    Ok(stack.finish())
+}
+
+fn sites<'a>(config: &'a Config, facts: &'a Facts) -> [Site<'a>; 2] {
+    let [here, there] = [config.regions.primary.as_str(), config.regions.secondary.as_str()];
+    let plot = |role, region| Plot { role, region, account: &facts.account };
     let primary = Site {
+        plot: plot(Role::Primary, here),
         role: Role::Primary,
-        region: config.regions.primary.as_str(),
+        region: here,
         zones: &facts.primary_zones,
         cidr: config.network.primary_cidr,
         peer_cidr: config.network.secondary_cidr,
         nat: config.network.nat,
     };
     let secondary = Site {
+        plot: plot(Role::Secondary, there),
         role: Role::Secondary,
-        region: config.regions.secondary.as_str(),
+        region: there,
         zones: &facts.secondary_zones,
         cidr: config.network.secondary_cidr,
         peer_cidr: config.network.primary_cidr,
         ..primary
     };
-    network::build(&mut stack, config, facts, &[primary, secondary])?;
-    Ok(stack.finish())
+    [primary, secondary]
+}
+
+/// The configuration counts what AWS's APIs take as signed.
+fn whole(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// A map with keys of static text.
+fn named<V, const N: usize>(pairs: [(&str, V); N]) -> BTreeMap<String, V> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

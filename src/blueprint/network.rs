@@ -1,4 +1,4 @@
-//! The network of both Regions, the peering between them, and the keys and logs that it needs.
+//! The network of both Regions, and the peering between them.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -6,8 +6,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde_json::json;
 
-use super::Site;
+use super::base::{Base, flow_log_group};
 use super::facts::{Facts, LETTERS};
+use super::{GLOBAL, Site};
 use crate::config::{Config, Nat};
 use crate::engine::GraphError;
 use crate::resources::ec2::{
@@ -15,21 +16,30 @@ use crate::resources::ec2::{
     SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
 };
 use crate::resources::iam::Role as IamRole;
-use crate::resources::kms::{Alias, Key};
-use crate::resources::logs::LogGroup;
-use crate::resources::{Handle, Id, Ref, Stack, policy};
+use crate::resources::{Handle, Stack, policy};
 use crate::state::Role;
 
-/// Where a Region's IAM calls go: IAM's control plane is in us-east-1, whatever the stack's Regions are.
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>
-const IAM: &str = "us-east-1";
-
 /// PostgreSQL's port.
-const POSTGRES: u16 = 5432;
+pub(super) const POSTGRES: u16 = 5432;
 
-/// What the rest of a Region's network is built on.
-struct Base {
+/// One Region's.
+pub(super) struct Network {
+    /// The three private subnets.
+    pub private: Vec<Handle<Subnet>>,
+    /// The function's group.
+    pub lambda: Handle<SecurityGroup>,
+    /// The database's group.
+    pub database: Handle<SecurityGroup>,
+    /// The ways out.
+    pub nat_gateways: Vec<Handle<NatGateway>>,
     vpc: Handle<Vpc>,
+    tables: Vec<(&'static str, Handle<RouteTable>)>,
+}
+
+/// Subnets, and the ways that lead out of them.
+struct Routing {
+    private: Vec<Handle<Subnet>>,
+    nat_gateways: Vec<Handle<NatGateway>>,
     tables: Vec<(&'static str, Handle<RouteTable>)>,
 }
 
@@ -39,12 +49,12 @@ pub(super) fn build(
     config: &Config,
     facts: &Facts,
     sites: &[Site<'_>; 2],
-) -> Result<(), GraphError> {
+    bases: &[Base; 2],
+    lambda_role: &Handle<IamRole>,
+) -> Result<[Network; 2], GraphError> {
     let name = config.name();
-    let flow_role = stack.add(Role::Global, "flow-logs", IAM, &flow_log_role(&name, facts, sites))?;
-    let mut bases = Vec::with_capacity(2);
-    for site in sites {
-        let logs = keys_and_logs(stack, config, facts, site)?;
+    let flow_role = stack.add(Role::Global, "flow-logs", GLOBAL, &flow_log_role(&name, facts, sites))?;
+    let mut of = |site: &Site<'_>, base: &Base| {
         let vpc = Vpc { cidr: site.cidr, dns_support: true, dns_hostnames: true };
         let vpc = stack.add(site.role, "main", site.region, &vpc)?;
         let flow_log = FlowLog {
@@ -53,57 +63,21 @@ pub(super) fn build(
             log_group: flow_log_group(&name),
             role_arn: flow_role_arn(&name, facts),
             aggregation_seconds: 60,
-            after: vec![logs.any(), flow_role.id().any()],
+            after: vec![base.flow_log.id().any(), flow_role.id().any()],
         };
         stack.add(site.role, "vpc", site.region, &flow_log)?;
-        let tables = routing(stack, site, &vpc)?;
-        security_groups(stack, site, &name, &vpc)?;
+        let Routing { private, nat_gateways, tables } = routing(stack, site, &vpc)?;
+        let (lambda, database) = security_groups(stack, site, &name, &vpc, lambda_role)?;
         endpoints(stack, site, &vpc, &tables)?;
-        bases.push(Base { vpc, tables });
-    }
-    peering(stack, sites, &bases)
-}
-
-/// The key, its alias, and the log groups that it encrypts. Returns what the flow log waits for.
-fn keys_and_logs(
-    stack: &mut Stack<'_>,
-    config: &Config,
-    facts: &Facts,
-    site: &Site<'_>,
-) -> Result<Ref<Id<LogGroup>>, GraphError> {
-    let name = config.name();
-    let key = Key {
-        description: format!("{name}: everything at rest in {}", site.region),
-        rotation: true,
-        enabled: true,
-        policy: key_policy(&facts.account, site.region),
+        Ok(Network { private, lambda, database, nat_gateways, vpc, tables })
     };
-    let key = stack.add(site.role, "main", site.region, &key)?;
-    let alias = Alias { name: format!("alias/{name}"), key: key.id() };
-    stack.add(site.role, "main", site.region, &alias)?;
-    let retention = i32::try_from(config.alerts.log_retention_days).unwrap_or(i32::MAX);
-    let groups = [
-        ("lambda", format!("/aws/lambda/{name}-processor")),
-        ("api", format!("/aws/apigateway/{name}")),
-        ("flow", flow_log_group(&name)),
-    ];
-    let [_, _, flow] = groups.map(|(short, full)| {
-        let group = LogGroup { name: full, retention_days: retention, kms_key: key.arn() };
-        stack.add(site.role, short, site.region, &group)
-    });
-    Ok(flow?.id())
-}
-
-fn flow_log_group(name: &str) -> String {
-    format!("/aws/vpc/{name}-flow")
+    let networks = [of(&sites[0], &bases[0])?, of(&sites[1], &bases[1])?];
+    peering(stack, sites, &networks)?;
+    Ok(networks)
 }
 
 /// Subnets, the ways out, and the tables that lead there.
-fn routing(
-    stack: &mut Stack<'_>,
-    site: &Site<'_>,
-    vpc: &Handle<Vpc>,
-) -> Result<Vec<(&'static str, Handle<RouteTable>)>, GraphError> {
+fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<Routing, GraphError> {
     let everywhere = Ipv4Net::default();
     let gateway = stack.add(site.role, "main", site.region, &InternetGateway { vpc: vpc.id() })?;
     let public_table = stack.add(site.role, "public", site.region, &RouteTable { vpc: vpc.id() })?;
@@ -114,7 +88,8 @@ fn routing(
     };
     stack.add(site.role, "public-internet", site.region, &route)?;
     let mut tables = vec![("public", public_table.clone())];
-    let mut first_nat: Option<Handle<NatGateway>> = None;
+    let mut private_subnets = Vec::with_capacity(LETTERS.len());
+    let mut nat_gateways: Vec<Handle<NatGateway>> = Vec::new();
     for (index, letter) in LETTERS.into_iter().enumerate() {
         let third = u8::try_from(index).unwrap_or(u8::MAX);
         let subnet = |third: u8, map_public_ip: bool| Subnet {
@@ -128,7 +103,7 @@ fn routing(
         let association = RouteTableAssociation { subnet: public.id(), route_table: public_table.id() };
         stack.add(site.role, &format!("public-{letter}"), site.region, &association)?;
 
-        let nat = if let (Some(nat), Nat::Single) = (&first_nat, site.nat) {
+        let nat = if let (Some(nat), Nat::Single) = (nat_gateways.first(), site.nat) {
             nat.clone()
         } else {
             let address = stack.add(site.role, &format!("nat-{letter}"), site.region, &Eip {})?;
@@ -138,7 +113,9 @@ fn routing(
                 // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
                 after: vec![gateway.id().any()],
             };
-            stack.add(site.role, letter, site.region, &nat)?
+            let nat = stack.add(site.role, letter, site.region, &nat)?;
+            nat_gateways.push(nat.clone());
+            nat
         };
         let table = stack.add(site.role, &format!("private-{letter}"), site.region, &RouteTable { vpc: vpc.id() })?;
         let association = RouteTableAssociation { subnet: private.id(), route_table: table.id() };
@@ -151,12 +128,18 @@ fn routing(
         };
         stack.add(site.role, &format!("private-{letter}-nat"), site.region, &route)?;
         tables.push((["private-a", "private-b", "private-c"][index], table));
-        first_nat.get_or_insert(nat);
+        private_subnets.push(private);
     }
-    Ok(tables)
+    Ok(Routing { private: private_subnets, nat_gateways, tables })
 }
 
-fn security_groups(stack: &mut Stack<'_>, site: &Site<'_>, name: &str, vpc: &Handle<Vpc>) -> Result<(), GraphError> {
+fn security_groups(
+    stack: &mut Stack<'_>,
+    site: &Site<'_>,
+    name: &str,
+    vpc: &Handle<Vpc>,
+    lambda_role: &Handle<IamRole>,
+) -> Result<(Handle<SecurityGroup>, Handle<SecurityGroup>), GraphError> {
     let nothing = DefaultSecurityGroup { vpc: vpc.id(), ingress: Vec::new(), egress: Vec::new() };
     stack.add(site.role, "main", site.region, &nothing)?;
     let lambda = SecurityGroup {
@@ -169,6 +152,9 @@ fn security_groups(stack: &mut Stack<'_>, site: &Site<'_>, name: &str, vpc: &Han
             Rule::tcp(POSTGRES, site.cidr, "The database in this Region"),
             Rule::tcp(POSTGRES, site.peer_cidr, "The database in the other Region"),
         ],
+        // On the way down: Lambda takes its network interfaces out of the group under the function's role, for up to an hour
+        // after the function is gone. As long as the group cannot be deleted, the role has to stay (aws-behaviour row 1).
+        after: vec![lambda_role.id().any()],
     };
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
     let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];
@@ -182,9 +168,10 @@ fn security_groups(stack: &mut Stack<'_>, site: &Site<'_>, name: &str, vpc: &Han
         description: "The Aurora cluster".to_owned(),
         ingress,
         egress: Vec::new(),
+        after: Vec::new(),
     };
-    stack.add(site.role, "database", site.region, &database)?;
-    Ok(())
+    let database = stack.add(site.role, "database", site.region, &database)?;
+    Ok((lambda, database))
 }
 
 fn endpoints(
@@ -205,8 +192,8 @@ fn endpoints(
 }
 
 /// The peering, and all four tables' routes to the other side.
-fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], bases: &[Base]) -> Result<(), GraphError> {
-    let ([primary, secondary], [here, there]) = (sites, bases) else { return Ok(()) };
+fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], networks: &[Network; 2]) -> Result<(), GraphError> {
+    let ([primary, secondary], [here, there]) = (sites, networks);
     let peering = VpcPeering {
         vpc: here.vpc.id(),
         peer_vpc: there.vpc.id(),
@@ -216,8 +203,8 @@ fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], bases: &[Base]) -> Resu
         accepter_dns_resolution: true,
     };
     let peering = stack.add(Role::Global, "main", primary.region, &peering)?;
-    for (site, base) in [(primary, here), (secondary, there)] {
-        for (name, table) in &base.tables {
+    for (site, network) in [(primary, here), (secondary, there)] {
+        for (name, table) in &network.tables {
             let route = Route {
                 route_table: table.id(),
                 destination: site.peer_cidr,
@@ -236,40 +223,6 @@ fn slash_24(vpc: Ipv4Net, third: u8) -> Ipv4Net {
     let network = u32::from(vpc.network()) + (u32::from(third) << 8);
     // The configuration refuses ranges that are too small for this.
     Ipv4Net::new(Ipv4Addr::from(network), 24).unwrap_or(vpc)
-}
-
-/// Exactly: the account's root, CloudWatch Logs for this stack's groups, and alarms and topics.
-fn key_policy(account: &str, region: &str) -> serde_json::Value {
-    policy::canonical(json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Account",
-                "Effect": "Allow",
-                "Principal": {"AWS": format!("arn:aws:iam::{account}:root")},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Sid": "Logs",
-                "Effect": "Allow",
-                "Principal": {"Service": format!("logs.{region}.amazonaws.com")},
-                "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
-                "Resource": "*",
-                // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-                "Condition": {
-                    "ArnLike": {"kms:EncryptionContext:aws:logs:arn": format!("arn:aws:logs:{region}:{account}:log-group:*")},
-                },
-            },
-            {
-                "Sid": "Alarms",
-                "Effect": "Allow",
-                "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-            },
-        ],
-    }))
 }
 
 fn flow_role_name(name: &str) -> String {

@@ -5,8 +5,9 @@ use std::fmt;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::blueprint::BlueprintError;
 use crate::config::ConfigError;
-use crate::engine::{Class, Failure, GraphError};
+use crate::engine::{Class, Failure};
 use crate::sandbox::SandboxError;
 use crate::state::StateError;
 
@@ -58,8 +59,8 @@ pub enum CliError {
     #[error(transparent)]
     Aws(#[from] Failure),
     /// The blueprint.
-    #[error("a defect of drctl's blueprint: {0}")]
-    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Blueprint(#[from] BlueprintError),
     /// The command line, or what it asks for.
     #[error("{message}")]
     Usage {
@@ -83,10 +84,10 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage { .. } => Exit::Usage,
+            Self::Config(_) | Self::Usage { .. } | Self::Blueprint(BlueprintError::Package(_)) => Exit::Usage,
             Self::State(_) => Exit::State,
             Self::Aws(failure) => Exit::of(failure),
-            Self::Sandbox(_) | Self::Graph(_) | Self::Io { .. } => Exit::Failed,
+            Self::Sandbox(_) | Self::Blueprint(BlueprintError::Graph(_)) | Self::Io { .. } => Exit::Failed,
         }
     }
 
@@ -130,7 +131,12 @@ impl Diagnostic for CliError {
             Self::State(error) => error.help(),
             Self::Sandbox(error) => error.help(),
             Self::Aws(failure) => failure.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>),
-            Self::Graph(_) => Some(Box::new("Nothing was changed. Please report it with drctl.toml.")),
+            Self::Blueprint(BlueprintError::Graph(_)) => {
+                Some(Box::new("Nothing was changed. This is a defect of drctl: please report it with drctl.toml."))
+            }
+            Self::Blueprint(BlueprintError::Package(_)) => {
+                Some(Box::new("Nothing was changed. See `package` in [lambda] of drctl.toml."))
+            }
             Self::Usage { help, .. } => Some(Box::new(help)),
             Self::Io { .. } => None,
         }

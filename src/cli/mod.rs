@@ -15,7 +15,8 @@ pub mod ui;
 mod up;
 
 use clap::{CommandFactory as _, Parser as _};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::prelude::*;
 
 pub use args::{Cli, Command, Global, LogFormat};
 pub use error::{CliError, Exit};
@@ -78,6 +79,15 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
     }
 }
 
+/// Libraries that write whole requests and answers at the level `trace`: a password is in one of each.
+const SPEAK_OF_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
+
+/// What may be logged, whatever was asked for.
+fn is_discreet(event: &tracing::Metadata<'_>) -> bool {
+    *event.level() <= tracing::Level::DEBUG
+        || !SPEAK_OF_BODIES.iter().any(|library| event.target().starts_with(library))
+}
+
 fn log(global: &Global) {
     let level = match global.verbose {
         // What the SDK warns of comes back as an error that drctl explains.
@@ -87,11 +97,12 @@ fn log(global: &Global) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder =
-        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
+    let layer = match global.log_format {
+        LogFormat::Json => layer.json().boxed(),
+        LogFormat::Text => layer.with_ansi(ui::Style::detect_stderr(global.no_color).color).boxed(),
+    };
+    let layer = layer.with_filter(filter).with_filter(filter_fn(is_discreet));
     // A second initialisation is the only way to fail, and the first one stands then.
-    match global.log_format {
-        LogFormat::Json => drop(builder.json().try_init()),
-        LogFormat::Text => drop(builder.with_ansi(ui::Style::detect_stderr(global.no_color).color).try_init()),
-    }
+    drop(tracing_subscriber::registry().with(layer).try_init());
 }

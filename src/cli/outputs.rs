@@ -11,22 +11,44 @@ use super::ui::Style;
 use crate::config::Config;
 use crate::state::{Location, Snapshot};
 
-/// Which output of which type is of use to others.
-const USEFUL: &[(&str, &str)] = &[
-    ("vpc", "id"),
-    ("subnet", "id"),
-    ("eip", "public_ip"),
-    ("route_table", "id"),
-    ("security_group", "id"),
-    ("vpc_endpoint", "id"),
-    ("vpc_peering", "id"),
-    ("kms_key", "arn"),
-    ("log_group", "id"),
-    ("iam_role", "arn"),
+/// Which output of which type is of use to others, and whether it is told at the end of `up`; `drctl outputs` has all of
+/// them.
+const USEFUL: &[(&str, &str, bool)] = &[
+    ("record", "name", true),
+    ("api", "endpoint", true),
+    ("hosted_zone", "name_servers", true),
+    ("global_cluster", "endpoint", true),
+    ("db_cluster", "endpoint", true),
+    ("db_cluster", "reader_endpoint", false),
+    ("s3_bucket", "id", true),
+    ("dynamodb_table", "id", true),
+    ("secret", "arn", true),
+    ("api", "id", false),
+    ("api_domain", "target_domain", false),
+    ("certificate", "arn", false),
+    ("hosted_zone", "id", false),
+    ("health_check", "id", false),
+    ("lambda_function", "arn", false),
+    ("dynamodb_table", "arn", false),
+    ("dynamodb_table", "stream_arn", false),
+    ("dynamodb_table", "replica_arn", false),
+    ("s3_bucket", "arn", false),
+    ("global_cluster", "arn", false),
+    ("db_cluster", "arn", false),
+    ("db_instance", "endpoint", false),
+    ("secret", "replica_arn", false),
+    ("sns_topic", "arn", false),
+    ("kms_key", "arn", false),
+    ("iam_role", "arn", false),
+    ("log_group", "id", false),
+    ("vpc", "id", false),
+    ("subnet", "id", false),
+    ("eip", "public_ip", false),
+    ("route_table", "id", false),
+    ("security_group", "id", false),
+    ("vpc_endpoint", "id", false),
+    ("vpc_peering", "id", false),
 ];
-
-/// The outputs shown at the end of `up`; `drctl outputs` has all of them.
-const TELLING: &[&str] = &["vpc", "eip", "kms_key", "vpc_peering"];
 
 /// Prints what other tools need to know. Asks nobody but the state.
 pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit, CliError> {
@@ -72,43 +94,34 @@ fn flat(snapshot: &Snapshot) -> BTreeMap<String, String> {
         ("primary_region".to_owned(), identity.regions.primary.clone()),
         ("secondary_region".to_owned(), identity.regions.secondary.clone()),
     ]);
-    for (address, entry) in &snapshot.resources {
-        for (kind, output) in USEFUL {
-            if address.kind() != *kind {
-                continue;
-            }
-            let value = match *output {
-                "id" => entry.id.as_ref(),
-                "arn" => entry.arn.as_ref(),
-                other => entry.outputs.get(other),
-            };
-            if let Some(value) = value {
+    all.extend(useful(snapshot, false));
+    all
+}
+
+/// In the order of [`USEFUL`].
+fn useful(snapshot: &Snapshot, telling: bool) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (kind, output, _) in USEFUL.iter().filter(|(_, _, is_telling)| *is_telling || !telling) {
+        for (address, entry) in snapshot.resources.iter().filter(|(address, _)| address.kind() == *kind) {
+            if let Some(value) = entry.output(output) {
                 let key = format!("{}_{kind}_{}_{output}", address.role(), address.name()).replace('-', "_");
-                all.insert(key, value.clone());
+                found.push((key, value));
             }
         }
     }
-    all
+    found
 }
 
 /// The telling ones, for the end of `up`.
 pub fn for_people(snapshot: &Snapshot, style: &Style) -> String {
-    let all = flat(snapshot);
-    let telling: Vec<_> = all
-        .iter()
-        .filter(|(key, _)| {
-            TELLING
-                .iter()
-                .any(|kind| key.split_once('_').is_some_and(|(_, rest)| rest.starts_with(&format!("{kind}_"))))
-        })
-        .filter(|(key, _)| !key.contains("vpc_endpoint"))
-        .collect();
+    let telling = useful(snapshot, true);
     if telling.is_empty() {
         return String::new();
     }
     let width = telling.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     let mut text = format!("\n{}\n", style.bold("Outputs (all of them: drctl outputs)"));
     for (key, value) in telling {
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {key:width$} = {value}");
     }
     text

@@ -38,6 +38,17 @@ pub enum Package {
     Path(PathBuf),
 }
 
+impl Package {
+    /// As it is written in the file.
+    #[must_use]
+    pub fn as_text(&self) -> String {
+        match self {
+            Self::BuiltIn => "built-in".to_owned(),
+            Self::Path(path) => path.display().to_string(),
+        }
+    }
+}
+
 /// The store of payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -56,6 +56,20 @@ impl Context {
         self.aws.at(&self.region)
     }
 
+    /// Whether calls go to something else than AWS.
+    #[must_use]
+    pub fn is_custom_endpoint(&self) -> bool {
+        self.aws.is_custom_endpoint()
+    }
+
+    /// The credentials that calls are signed with.
+    ///
+    /// # Errors
+    /// [`Class::Denied`](crate::engine::Class::Denied) without usable ones.
+    pub async fn credentials(&self) -> Result<aws_credential_types::Credentials, Failure> {
+        self.aws.credentials().await
+    }
+
     /// A call that only looks; repeated when its answer was throttled or lost.
     ///
     /// # Errors

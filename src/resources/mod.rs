@@ -3,13 +3,23 @@
 //! A resource is a plain struct of its desired properties. What is live is read into the same struct, and the engine
 //! compares the two by name. Each property's documentation ends with "In-place." or "Immutable: forces replacement."
 
+pub mod acm;
+pub mod apigatewayv2;
+pub mod cloudwatch;
 mod context;
+pub mod dynamodb;
 pub mod ec2;
 pub mod iam;
 pub mod kms;
+pub mod lambda;
 pub mod logs;
 pub mod policy;
+pub mod rds;
 mod registry;
+pub mod route53;
+pub mod s3;
+pub mod secretsmanager;
+pub mod sns;
 mod tagging;
 mod typed;
 
@@ -18,4 +28,4 @@ pub use registry::{Registry, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 
-pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Synced, Traits};
+pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits};

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::typed::driver;
-use super::{Context, Resource, ec2, iam, kms, logs};
+use super::{
+    Context, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds, route53, s3,
+    secretsmanager, sns,
+};
 use crate::aws::{Aws, Scope};
 use crate::engine::{Driver, Drivers, Region};
 
@@ -46,6 +49,31 @@ types![
     kms::Key,
     kms::Alias,
     logs::LogGroup,
+    sns::Topic,
+    sns::Subscription,
+    secretsmanager::Secret,
+    rds::DbSubnetGroup,
+    rds::DbClusterParameterGroup,
+    rds::GlobalCluster,
+    rds::DbCluster,
+    rds::DbInstance,
+    dynamodb::Table,
+    s3::Bucket,
+    s3::Replication,
+    lambda::Function,
+    lambda::Permission,
+    apigatewayv2::Api,
+    apigatewayv2::Integration,
+    apigatewayv2::Route,
+    apigatewayv2::Stage,
+    apigatewayv2::DomainName,
+    apigatewayv2::ApiMapping,
+    acm::Certificate,
+    cloudwatch::Alarm,
+    cloudwatch::Dashboard,
+    route53::HostedZone,
+    route53::HealthCheck,
+    route53::Record,
 ];
 
 impl Registry {

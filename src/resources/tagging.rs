@@ -17,6 +17,26 @@ pub enum Tagging {
     Logs,
     /// By its name, with IAM's `TagRole`.
     IamRole,
+    /// By its ARN, with SNS's `TagResource`.
+    Sns,
+    /// By its name, with S3's `PutBucketTagging`, which takes all tags at once.
+    S3,
+    /// By its ARN, with Secrets Manager's `TagResource`.
+    SecretsManager,
+    /// By its ARN, with `DynamoDB`'s `TagResource`.
+    DynamoDb,
+    /// By its ARN, with RDS's `AddTagsToResource`.
+    Rds,
+    /// By its ARN, with Lambda's `TagResource`.
+    Lambda,
+    /// By its ARN, with API Gateway's `TagResource`.
+    ApiGateway,
+    /// By its ARN, with ACM's `AddTagsToCertificate`.
+    Acm,
+    /// By its ARN, with `CloudWatch`'s `TagResource`.
+    CloudWatch,
+    /// By its id and kind, with Route 53's `ChangeTagsForResource`.
+    Route53,
 }
 
 impl Tagging {
@@ -53,6 +73,16 @@ impl Tagging {
                 let call = clients.iam.tag_role().role_name(&live.id).set_tags(Some(super::iam::tags(tags)?)).send();
                 cx.mutate("iam", "TagRole", call).await.map(drop)
             }
+            Self::Sns => super::sns::tag(cx, live, tags).await,
+            Self::S3 => super::s3::tag(cx, live, tags).await,
+            Self::SecretsManager => super::secretsmanager::tag(cx, live, tags).await,
+            Self::DynamoDb => super::dynamodb::tag(cx, live, tags).await,
+            Self::Rds => super::rds::tag(cx, live, tags).await,
+            Self::Lambda => super::lambda::tag(cx, live, tags).await,
+            Self::ApiGateway => super::apigatewayv2::tag(cx, live, tags).await,
+            Self::Acm => super::acm::tag(cx, live, tags).await,
+            Self::CloudWatch => super::cloudwatch::tag(cx, live, tags).await,
+            Self::Route53 => super::route53::tag(cx, live, tags).await,
         }
     }
 }

@@ -20,6 +20,9 @@ use super::record::FileLock;
 /// The emulator's version, tried with everything drctl calls.
 pub(super) const MINISTACK_VERSION: &str = "1.5.33";
 
+/// What MiniStack runs functions with, and does not bring along: the runtime's own boto3, which the payment function uses.
+const BOTO3_VERSION: &str = "1.43.106";
+
 /// Longer than a slow line needs for some 40 MB; something hangs.
 const STEP_LIMIT: Duration = Duration::from_mins(15);
 
@@ -35,7 +38,7 @@ pub(super) async fn ensure(progress: Progress<'_>) -> Result<PathBuf, SandboxErr
 }
 
 async fn ensure_in(cache: &Path, progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
-    let target = cache.join(format!("ministack-{MINISTACK_VERSION}"));
+    let target = cache.join(format!("ministack-{MINISTACK_VERSION}-boto3-{BOTO3_VERSION}"));
     if is_usable(&target).await {
         return Ok(python_of(&target));
     }
@@ -143,8 +146,8 @@ async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<
 
     let mut pip = Command::new(python_of(&environment));
     pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
-        .arg(format!("ministack=={MINISTACK_VERSION}"));
-    run(pip, &format!("pip install ministack=={MINISTACK_VERSION}"), progress).await?;
+        .args([format!("ministack=={MINISTACK_VERSION}"), format!("boto3=={BOTO3_VERSION}")]);
+    run(pip, &format!("pip install ministack=={MINISTACK_VERSION} boto3=={BOTO3_VERSION}"), progress).await?;
 
     // What is there and not usable was made with a Python that is gone: it has to make room.
     if target.exists() {

@@ -71,6 +71,8 @@ fn read_json(path: &Path) -> Option<Value> {
 pub struct Stack {
     pub account: String,
     endpoint: String,
+    /// Services that another endpoint serves: the end of `AWS_ENDPOINT_URL_…`, and the endpoint.
+    elsewhere: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
 }
 
@@ -84,7 +86,18 @@ impl Stack {
         // A given endpoint outlives the test run: the process id keeps runs apart.
         let account =
             format!("{:06}{:06}", std::process::id() % 900_000 + 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { account, endpoint: endpoint.to_owned(), folder: tempfile::tempdir().expect("a folder") }
+        Self {
+            account,
+            endpoint: endpoint.to_owned(),
+            elsewhere: Vec::new(),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    /// With some services served by another endpoint.
+    pub fn with(mut self, services: &[&'static str], endpoint: &str) -> Self {
+        self.elsewhere.extend(services.iter().map(|service| (*service, endpoint.to_owned())));
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -106,6 +119,7 @@ impl Stack {
         }
         command
             .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .envs(self.elsewhere.iter().map(|(service, url)| (format!("AWS_ENDPOINT_URL_{service}"), url)))
             .env("AWS_ACCESS_KEY_ID", &self.account)
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -121,8 +135,15 @@ impl Stack {
 
     /// The SDK's own view of the account, to check drctl's.
     pub async fn sdk(&self, region: &str) -> aws_config::SdkConfig {
+        self.sdk_of("", region).await
+    }
+
+    /// The same where it matters which endpoint serves a service: its name is as in `src/aws/refusals`.
+    pub async fn sdk_of(&self, service: &str, region: &str) -> aws_config::SdkConfig {
+        let name = if service == "apigateway" { "APIGATEWAYV2".to_owned() } else { service.to_uppercase() };
+        let elsewhere = self.elsewhere.iter().find(|(other, _)| *other == name).map(|(_, url)| url);
         aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
+            .endpoint_url(elsewhere.unwrap_or(&self.endpoint))
             .region(aws_types::region::Region::new(region.to_owned()))
             .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
             .load()

@@ -14,6 +14,7 @@ mod layers;
 mod life;
 mod readme;
 mod sandbox;
+mod secrecy;
 mod silence;
 mod state_format;
 mod survey;

@@ -5,14 +5,14 @@
 
 #![expect(clippy::print_stdout, reason = "what was measured is for whoever reads the log")]
 
-#[path = "../it/drift.rs"]
+#[path = "../it/drift/mod.rs"]
 mod drift;
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "some of it is only for tests against the sandbox")]
 mod harness;
 #[path = "../it/life.rs"]
 mod life;
-#[path = "../it/survey.rs"]
+#[path = "../it/survey/mod.rs"]
 mod survey;
 
 #[tokio::test(flavor = "multi_thread")]

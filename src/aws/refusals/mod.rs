@@ -1,10 +1,20 @@
 //! Refusals whose code alone does not say what they mean, one file per service, each row with its source.
 
+mod acm;
+mod apigateway;
+mod cloudwatch;
+mod dynamodb;
 mod ec2;
 mod emulators;
 mod iam;
 mod kms;
+mod lambda;
 mod logs;
+mod rds;
+mod route53;
+mod s3;
+mod secretsmanager;
+mod sns;
 
 use crate::engine::Class;
 
@@ -14,5 +24,23 @@ pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, C
 
 /// All rows.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [ec2::ROWS, emulators::ROWS, iam::ROWS, kms::ROWS, logs::ROWS].into_iter().flatten()
+    [
+        acm::ROWS,
+        apigateway::ROWS,
+        cloudwatch::ROWS,
+        dynamodb::ROWS,
+        ec2::ROWS,
+        emulators::ROWS,
+        iam::ROWS,
+        kms::ROWS,
+        lambda::ROWS,
+        logs::ROWS,
+        rds::ROWS,
+        route53::ROWS,
+        s3::ROWS,
+        secretsmanager::ROWS,
+        sns::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::form::Form;
+use super::rest;
 
 /// Whose resources a call is about when its access key is no account of its own: MiniStack's default.
 const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -203,13 +204,7 @@ fn operation(service: &str, method: &Method, uri: &Uri, headers: &HeaderMap, for
         "s3" | "route53" | "cloudfront" => Protocol::RestXml,
         _ => Protocol::RestJson,
     };
-    (protocol, rest_operation(method, uri))
-}
-
-/// The name of a REST operation. So far it is method and path; a service whose operations a rule has to tell apart gets
-/// its own reading of them here.
-fn rest_operation(method: &Method, uri: &Uri) -> String {
-    format!("{method} {}", uri.path())
+    (protocol, rest::operation(service, method, uri))
 }
 
 #[cfg(test)]
@@ -282,10 +277,12 @@ pub(in crate::sandbox) mod tests {
     fn rest_calls() {
         let credential = "111122223333/20261123/eu-west-1/s3/aws4_request";
         let call = parse("PUT", "/bucket/key?partNumber=1", &[], credential, "body");
-        assert_eq!((call.operation.as_str(), call.protocol), ("PUT /bucket/key", Protocol::RestXml));
+        assert_eq!((call.operation.as_str(), call.protocol), ("PutObject", Protocol::RestXml));
         let credential = "111122223333/20261123/eu-west-1/lambda/aws4_request";
         let call = parse("GET", "/2015-03-31/functions", &[], credential, "");
-        assert_eq!((call.operation.as_str(), call.protocol), ("GET /2015-03-31/functions", Protocol::RestJson));
+        assert_eq!((call.operation.as_str(), call.protocol), ("ListFunctions", Protocol::RestJson));
+        assert!(call.reads());
+        let call = parse("GET", "/2015-03-31/layers", &[], credential, "");
         assert!(call.reads());
     }
 

@@ -5,6 +5,7 @@ pub(super) mod answer;
 pub(super) mod call;
 pub(super) mod calls;
 pub(super) mod form;
+mod rest;
 pub(super) mod rule;
 mod upstream;
 pub(super) mod xml;

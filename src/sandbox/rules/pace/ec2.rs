@@ -1,9 +1,10 @@
 //! EC2's pace: the network.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::lambda::Interfaces;
 use super::latencies::row;
 use super::nat::NatGateways;
 use super::peering::Peerings;
@@ -70,9 +71,16 @@ static PENDING: [Pending; 3] = [
 ];
 
 /// EC2.
-#[derive(Default)]
 pub(super) struct Ec2 {
     state: Mutex<State>,
+    /// What functions leave behind.
+    interfaces: Arc<Interfaces>,
+}
+
+impl Ec2 {
+    pub(super) fn new(interfaces: Arc<Interfaces>) -> Self {
+        Self { state: Mutex::default(), interfaces }
+    }
 }
 
 #[derive(Default)]
@@ -100,13 +108,15 @@ impl ServicePace for Ec2 {
             operation => PENDING.iter().filter(|kind| kind.describe == operation).map(|kind| kind.filter).collect(),
         };
         filters::hold_back(call, &held_back);
-        state.peerings.refuse(call, at).or_else(|| state.nat.get(&Scope::of(call))?.refuse(call, at))
+        let nat = state.nat.get(&Scope::of(call));
+        state.peerings.refuse(call, at).or_else(|| nat?.refuse(call, at)).or_else(|| self.interfaces.refuse(call, at))
     }
 
     fn after(&self, call: &Call, answer: &mut Answer, at: Moment) {
         if !answer.is_success() {
             return;
         }
+        self.interfaces.described(call, answer, at);
         let mut state = lock(&self.state);
         state.peerings.after(call, answer, at);
         let scope = Scope::of(call);
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_new_vpc_is_pending_and_then_available() {
-        let (ec2, start) = (Ec2::default(), Instant::now());
+        let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         let created = ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         assert!(text(&created).contains("<state>pending</state>"));
         let early = text(&ask(&ec2, start, 1.9, "us-east-1", "Action=DescribeVpcs", VPCS));
@@ -196,7 +206,7 @@ mod tests {
 
     #[test]
     fn filters_see_the_state_that_is_shown() {
-        let (ec2, start) = (Ec2::default(), Instant::now());
+        let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         let available = "Action=DescribeVpcs&Filter.1.Name=state&Filter.1.Value.1=available";
         let early = text(&ask(&ec2, start, 1.0, "us-east-1", available, VPCS));
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn reset_forgets() {
-        let (ec2, start) = (Ec2::default(), Instant::now());
+        let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         ec2.reset();
         assert!(!text(&ask(&ec2, start, 0.0, "us-east-1", "Action=DescribeVpcs", VPCS)).contains("pending"));

@@ -10,7 +10,7 @@ pub(super) struct Latencies {
 }
 
 /// One table per service.
-pub(super) const TABLES: [Latencies; 3] = [
+pub(super) const TABLES: [Latencies; 10] = [
     // "IAM role + policy": 2 typical to create and to delete, of which each call is a part.
     Latencies {
         service: "iam",
@@ -49,6 +49,69 @@ pub(super) const TABLES: [Latencies; 3] = [
             ("AssociateKmsKey", 1.0),
             ("DisassociateKmsKey", 1.0),
             ("DeleteLogGroup", 1.0),
+        ],
+    },
+    // "S3 bucket + config calls": 5 typical for all of them; replication 5.
+    Latencies {
+        service: "s3",
+        rows: &[
+            ("CreateBucket", 2.0),
+            ("PutBucketVersioning", 0.5),
+            ("PutBucketEncryption", 0.5),
+            ("PutPublicAccessBlock", 0.5),
+            ("PutBucketOwnershipControls", 0.5),
+            ("PutBucketPolicy", 0.5),
+            ("PutBucketLifecycleConfiguration", 0.5),
+            ("PutBucketTagging", 0.5),
+            ("PutBucketReplication", 5.0),
+            ("DeleteBucketReplication", 1.0),
+            ("DeleteObjects", 1.0),
+            ("DeleteBucket", 1.0),
+        ],
+    },
+    // "APIGWv2 api + integ + routes + stage": 4 typical; domain 10; deletion 2 and 3.
+    Latencies {
+        service: "apigateway",
+        rows: &[
+            ("CreateApi", 1.0),
+            ("DeleteApi", 1.0),
+            ("CreateStage", 1.0),
+            ("CreateDomainName", 10.0),
+            ("UpdateDomainName", 10.0),
+            ("DeleteDomainName", 3.0),
+            ("CreateApiMapping", 1.0),
+            ("DeleteApiMapping", 1.0),
+        ],
+    },
+    // "ACM cert": requesting takes a second; being issued is not modelled here.
+    Latencies { service: "acm", rows: &[("RequestCertificate", 1.0), ("DeleteCertificate", 1.0)] },
+    // "Secret": 1 typical; its replica 5, which is shown ready at once.
+    Latencies {
+        service: "secretsmanager",
+        rows: &[
+            ("CreateSecret", 5.0),
+            ("UpdateSecret", 1.0),
+            ("RestoreSecret", 1.0),
+            ("RemoveRegionsFromReplication", 5.0),
+            ("DeleteSecret", 1.0),
+        ],
+    },
+    // "SNS topic/sub": 1 typical.
+    Latencies { service: "sns", rows: &[("CreateTopic", 1.0), ("Subscribe", 1.0), ("DeleteTopic", 1.0)] },
+    // "alarm; dashboard": 1 typical.
+    Latencies {
+        service: "monitoring",
+        rows: &[("PutMetricAlarm", 1.0), ("PutDashboard", 1.0), ("DeleteAlarms", 1.0), ("DeleteDashboards", 1.0)],
+    },
+    // "R53 zone": 45 typical, most of it until name servers answer; "record INSYNC": 35, which nothing waits for.
+    Latencies {
+        service: "route53",
+        rows: &[
+            ("CreateHostedZone", 2.0),
+            ("ChangeResourceRecordSets", 1.0),
+            ("CreateHealthCheck", 1.0),
+            ("DeleteHealthCheck", 1.0),
+            ("DeleteHostedZone", 1.0),
         ],
     },
 ];

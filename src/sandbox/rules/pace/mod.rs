@@ -6,11 +6,15 @@
 //!
 //! A service without a file is as fast as the emulator.
 
+mod dynamodb;
 mod ec2;
+mod lambda;
 mod latencies;
 mod nat;
 mod peering;
+mod rds;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -73,7 +77,13 @@ pub(super) struct PaceRule {
 
 impl PaceRule {
     pub(super) fn new(scale: f64) -> Self {
-        let mut services: Vec<Box<dyn ServicePace>> = vec![Box::new(ec2::Ec2::default())];
+        let interfaces = Arc::new(lambda::Interfaces::default());
+        let mut services: Vec<Box<dyn ServicePace>> = vec![
+            Box::new(ec2::Ec2::new(Arc::clone(&interfaces))),
+            Box::new(lambda::Lambda::new(interfaces)),
+            Box::new(rds::Rds::default()),
+            Box::new(dynamodb::DynamoDb::default()),
+        ];
         for table in latencies::TABLES {
             services.push(Box::new(table));
         }

@@ -1,5 +1,7 @@
 //! What is in an account, asked with the SDK alone: drctl's own view is what is under test.
 
+mod services;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, Tag};
@@ -13,38 +15,11 @@ pub type Survey = BTreeMap<String, Vec<String>>;
 pub async fn survey(stack: &Stack, regions: [&str; 2]) -> Survey {
     let mut found = Survey::new();
     for region in regions {
-        let config = stack.sdk(region).await;
+        let config = stack.sdk_of("ec2", region).await;
         network(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
         edges(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
-        let kms = aws_sdk_kms::Client::new(&config);
-        for alias in kms.list_aliases().send().await.expect("aliases").aliases() {
-            let name = alias.alias_name().unwrap_or_default();
-            if !name.starts_with("alias/aws/") {
-                add(&mut found, region, "kms_alias", name, String::new());
-            }
-        }
-        for key in kms.list_keys().send().await.expect("keys").keys() {
-            let id = key.key_id().expect("an id");
-            let told = kms.describe_key().key_id(id).send().await.expect("a key");
-            let told = told.key_metadata().expect("metadata");
-            // A key cannot be deleted, only scheduled for it.
-            if told.deletion_date().is_none() && told.key_manager() != Some(&aws_sdk_kms::types::KeyManagerType::Aws) {
-                let rotation = kms.get_key_rotation_status().key_id(id).send().await.expect("rotation");
-                let detail = format!("enabled {} rotation {}", told.enabled(), rotation.key_rotation_enabled());
-                add(&mut found, region, "kms_key", told.description().unwrap_or_default(), detail);
-            }
-        }
-        let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
-        for group in logs.describe_log_groups().send().await.expect("log groups").log_groups() {
-            let detail = format!("{:?} key {}", group.retention_in_days(), group.kms_key_id().is_some());
-            add(&mut found, region, "log_group", group.log_group_name().unwrap_or_default(), detail);
-        }
     }
-    let iam = aws_sdk_iam::Client::new(&stack.sdk("us-east-1").await);
-    for role in iam.list_roles().send().await.expect("roles").roles() {
-        let policies = iam.list_role_policies().role_name(role.role_name()).send().await.expect("policies");
-        add(&mut found, "global", "iam_role", role.role_name(), policies.policy_names().join(","));
-    }
+    services::services(stack, regions, &mut found).await;
     found
 }
 

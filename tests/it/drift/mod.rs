@@ -1,5 +1,7 @@
 //! Changes made by hand, behind drctl's back: one for every property that can be changed in place.
 
+mod services;
+
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange, Tag};
 
 use crate::harness::Stack;
@@ -33,6 +35,7 @@ pub async fn all(stack: &Stack) -> Vec<Drift> {
     let mut drifts = network(&hands).await;
     drifts.extend(rules_and_routes(&hands).await);
     drifts.extend(keys_logs_roles(&config).await);
+    drifts.extend(services::services(stack).await);
     drifts
 }
 

@@ -1,0 +1,15 @@
+//! Amazon `CloudWatch`'s.
+
+use super::Row;
+use crate::engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // MiniStack's answer for a dashboard, which it does not tag. AWS's code here is ResourceNotFoundException.
+    ("cloudwatch", "TagResource", "ResourceNotFound", "Alarm resource", Class::Unsupported),
+    // Of DeleteAlarms and GetDashboard.
+    ("cloudwatch", "", "ResourceNotFound", "", Class::NotFound),
+    // Of DeleteDashboards, by what its model calls the error.
+    ("cloudwatch", "", "DashboardNotFoundError", "", Class::NotFound),
+    // Of dashboards and tags: another change to the same one is going on.
+    ("cloudwatch", "", "ConflictException", "", Class::Transient),
+];

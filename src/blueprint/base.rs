@@ -1,0 +1,134 @@
+//! What everything else in a Region rests on: the key, the log groups that it encrypts, and the topic that alarms go to.
+
+use serde_json::{Value, json};
+
+use super::{Plot, whole};
+use crate::config::Config;
+use crate::engine::GraphError;
+use crate::resources::kms::{Alias, Key};
+use crate::resources::logs::LogGroup;
+use crate::resources::policy::{self, Statement};
+use crate::resources::sns::Topic;
+use crate::resources::{Handle, Stack};
+
+/// One Region's.
+pub(super) struct Base {
+    /// The key of everything at rest.
+    pub key: Handle<Key>,
+    /// Where alarms go.
+    pub topic: Handle<Topic>,
+    /// The function's log.
+    pub lambda_log: Handle<LogGroup>,
+    /// The API's access log.
+    pub api_log: Handle<LogGroup>,
+    /// The database's log.
+    pub database_log: Handle<LogGroup>,
+    /// The VPC's flow log.
+    pub flow_log: Handle<LogGroup>,
+}
+
+/// Adds one Region's.
+pub(super) fn build(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    plot: &Plot<'_>,
+    cluster: &str,
+) -> Result<Base, GraphError> {
+    let key = key(stack, config, plot)?;
+    let topic = topic(stack, config, plot, &key)?;
+    let name = config.name();
+    let mut group = |short: &str, full: String| {
+        let retention_days = whole(config.alerts.log_retention_days);
+        let group = LogGroup { name: full, retention_days, kms_key: key.arn() };
+        stack.add(plot.role, short, plot.region, &group)
+    };
+    let lambda_log = group("lambda", lambda_log_group(&name))?;
+    // Under this prefix the resource policy that API Gateway writes does not grow with every group.
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
+    let api_log = group("api", format!("/aws/vendedlogs/apis/{name}"))?;
+    // Aurora would make this group itself, unencrypted and for good, and leave it behind.
+    let database_log = group("database", format!("/aws/rds/cluster/{cluster}/postgresql"))?;
+    let flow_log = group("flow", flow_log_group(&name))?;
+    Ok(Base { key, topic, lambda_log, api_log, database_log, flow_log })
+}
+
+/// Adds the key and its alias.
+pub(super) fn key(stack: &mut Stack<'_>, config: &Config, plot: &Plot<'_>) -> Result<Handle<Key>, GraphError> {
+    let name = config.name();
+    let key = Key {
+        description: format!("{name}: everything at rest in {}", plot.region),
+        rotation: true,
+        enabled: true,
+        policy: key_policy(plot.account, plot.region),
+    };
+    let key = stack.add(plot.role, "main", plot.region, &key)?;
+    let alias = Alias { name: format!("alias/{name}"), key: key.id() };
+    stack.add(plot.role, "main", plot.region, &alias)?;
+    Ok(key)
+}
+
+/// Adds the topic.
+pub(super) fn topic(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    plot: &Plot<'_>,
+    key: &Handle<Key>,
+) -> Result<Handle<Topic>, GraphError> {
+    let name = config.name();
+    let topic_name = format!("{name}-alerts");
+    let arn = format!("arn:aws:sns:{}:{}:{topic_name}", plot.region, plot.account);
+    let topic =
+        Topic { name: topic_name, display_name: name, kms_key: key.arn(), policy: topic_policy(plot.account, &arn) };
+    stack.add(plot.role, "alerts", plot.region, &topic)
+}
+
+pub(super) fn lambda_log_group(name: &str) -> String {
+    format!("/aws/lambda/{name}-processor")
+}
+
+pub(super) fn flow_log_group(name: &str) -> String {
+    format!("/aws/vpc/{name}-flow")
+}
+
+/// Alarms of the account, and nobody else: its own identities need no leave of the topic's.
+fn topic_policy(account: &str, arn: &str) -> Value {
+    policy::document([Statement::allow(["SNS:Publish"])
+        .sid("Alarms")
+        .by("Service", ["cloudwatch.amazonaws.com"])
+        .on([arn])
+        .when("StringEquals", "aws:SourceAccount", [account])])
+}
+
+/// Exactly: the account's root, CloudWatch Logs for this stack's groups, and alarms and topics.
+fn key_policy(account: &str, region: &str) -> Value {
+    policy::canonical(json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Account",
+                "Effect": "Allow",
+                "Principal": {"AWS": format!("arn:aws:iam::{account}:root")},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "Logs",
+                "Effect": "Allow",
+                "Principal": {"Service": format!("logs.{region}.amazonaws.com")},
+                "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+                "Resource": "*",
+                // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                "Condition": {
+                    "ArnLike": {"kms:EncryptionContext:aws:logs:arn": format!("arn:aws:logs:{region}:{account}:log-group:*")},
+                },
+            },
+            {
+                "Sid": "Alarms",
+                "Effect": "Allow",
+                "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+            },
+        ],
+    }))
+}

@@ -1,0 +1,248 @@
+//! The payment function in both Regions, what it may do, and the HTTP APIs that clients reach it through.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::base::{Base, lambda_log_group};
+use super::data::{self, Data};
+use super::facts::Facts;
+use super::network::Network;
+use super::{BlueprintError, GLOBAL, Site, named, whole};
+use crate::config::{Config, Ledger};
+use crate::engine::GraphError;
+use crate::resources::apigatewayv2::{Api, Integration, Route, Stage};
+use crate::resources::iam::Role as IamRole;
+use crate::resources::lambda::{self, Function, Permission};
+use crate::resources::policy::{self, Statement};
+use crate::resources::{Handle, Stack};
+use crate::state::Role;
+
+/// What the API lets through to the function, by the names that the routes have in addresses.
+const ROUTES: [(&str, &str); 4] = [
+    ("health", "GET /health"),
+    ("failover", "GET /dr/failover"),
+    ("pay", "POST /payments"),
+    ("payment", "GET /payments/{id}"),
+];
+
+/// The longest that an HTTP API waits for an answer, and its default.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+const LONGEST: i32 = 30_000;
+
+/// One line of JSON per request: who asked for what, how it went, and whose fault it was.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
+const ACCESS_LOG: &str = concat!(
+    r#"{"requestId":"$context.requestId","time":"$context.requestTime","ip":"$context.identity.sourceIp","#,
+    r#""route":"$context.routeKey","status":"$context.status","latency":"$context.responseLatency","#,
+    r#""integrationLatency":"$context.integrationLatency","integrationError":"$context.integrationErrorMessage"}"#,
+);
+
+/// What the function of both Regions stands on.
+pub(super) struct Grounds<'a> {
+    pub sites: &'a [Site<'a>; 2],
+    pub bases: &'a [Base; 2],
+    pub networks: &'a [Network; 2],
+}
+
+/// Adds the function of both Regions and what stands before it. Returns the APIs.
+pub(super) fn build(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    grounds: &Grounds<'_>,
+    data: &Data,
+    role: &Handle<IamRole>,
+) -> Result<[Handle<Api>; 2], BlueprintError> {
+    let package = config.lambda.package.as_text();
+    let code = lambda::package::zip(&package)?;
+    let mut of = |site: &Site<'_>, base: &Base, network: &Network| {
+        let function = Function {
+            name: function_name(&config.name()),
+            description: format!("{}: payments", config.name()),
+            role: role.arn(),
+            runtime: config.lambda.runtime.clone(),
+            handler: config.lambda.handler.clone(),
+            memory_mb: whole(config.lambda.memory_mb),
+            timeout_seconds: whole(config.lambda.timeout_seconds),
+            package: package.clone(),
+            code_sha256: code.sha256.clone(),
+            environment: environment(config, facts, site, data),
+            kms_key: base.key.arn(),
+            subnets: network.private.iter().map(Handle::id).collect(),
+            security_groups: vec![network.lambda.id()],
+            tracing: true,
+            reserved_concurrency: config.lambda.reserved_concurrency.map(|count| whole(count.get())),
+            log_group: lambda_log_group(&config.name()),
+            last_update: "Successful".to_owned(),
+            after: vec![base.lambda_log.id().any()],
+        };
+        let function = stack.add(site.role, "processor", site.region, &function)?;
+        api(stack, config, site, base, &function)
+    };
+    let Grounds { sites, bases, networks } = grounds;
+    Ok([of(&sites[0], &bases[0], &networks[0])?, of(&sites[1], &bases[1], &networks[1])?])
+}
+
+/// What `lambda/README.md` asks for.
+fn environment(config: &Config, facts: &Facts, site: &Site<'_>, data: &Data) -> BTreeMap<String, Value> {
+    let mut environment = named([
+        ("SESSIONS_TABLE", json!(data::table_name(&config.name()))),
+        ("SESSIONS_TTL_ATTRIBUTE", json!(config.sessions.ttl_attribute)),
+        ("SESSIONS_TTL_HOURS", json!(config.sessions.ttl_hours.to_string())),
+        ("RECEIPTS_BUCKET", json!(data::bucket_name(config, facts, site.region))),
+        ("LEDGER", json!(config.lambda.ledger)),
+    ]);
+    if config.lambda.ledger == Ledger::Aurora {
+        // The cluster is named, not referred to: the function need not wait for it, nor for most of an hour.
+        let secret = match site.role {
+            Role::Secondary => data.secret.output::<str>("replica_arn"),
+            _ => data.secret.output("arn"),
+        };
+        environment.extend(named([
+            ("DATABASE_CLUSTER_ARN", json!(data::cluster_arn(config, site))),
+            ("DATABASE_SECRET_ARN", json!(secret.exists())),
+            ("DATABASE_NAME", json!(config.database.database_name)),
+        ]));
+    }
+    environment
+}
+
+fn api(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    site: &Site<'_>,
+    base: &Base,
+    function: &Handle<Function>,
+) -> Result<Handle<Api>, BlueprintError> {
+    let name = config.name();
+    let api = Api {
+        name: name.clone(),
+        description: format!("{name}: payments"),
+        // Health checks probe the API's own name, which works before the public one does.
+        disable_execute_api_endpoint: false,
+    };
+    let api = stack.add(site.role, "main", site.region, &api)?;
+    let integration =
+        Integration { api: api.id(), function: function.arn(), payload_format: "2.0".to_owned(), timeout_ms: LONGEST };
+    let integration = stack.add(site.role, "main", site.region, &integration)?;
+    for (short, key) in ROUTES {
+        let route = Route { api: api.id(), key: key.to_owned(), integration: integration.id() };
+        stack.add(site.role, short, site.region, &route)?;
+    }
+    let stage = Stage {
+        api: api.id(),
+        name: "$default".to_owned(),
+        auto_deploy: true,
+        throttle_rate: whole(config.api.throttle_rate),
+        throttle_burst: whole(config.api.throttle_burst),
+        access_log_group: base.api_log.arn(),
+        access_log_format: ACCESS_LOG.to_owned(),
+        detailed_metrics: true,
+    };
+    stack.add(site.role, "default", site.region, &stage)?;
+    let permission = Permission {
+        function: function.id(),
+        statement_id: "api".to_owned(),
+        action: "lambda:InvokeFunction".to_owned(),
+        principal: "apigateway.amazonaws.com".to_owned(),
+        api: api.id(),
+    };
+    stack.add(site.role, "api", site.region, &permission)?;
+    Ok(api)
+}
+
+/// Adds the function's role, one for both Regions.
+pub(super) fn role(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    sites: &[Site<'_>; 2],
+    bases: &[Base; 2],
+) -> Result<Handle<IamRole>, GraphError> {
+    let name = config.name();
+    let role = IamRole {
+        name: role_name(&name),
+        description: format!("{name}: the payment function"),
+        assume_role_policy: policy::document([
+            Statement::allow(["sts:AssumeRole"]).by("Service", ["lambda.amazonaws.com"])
+        ]),
+        policies: named([
+            ("data", policy::document(data_statements(config, facts, sites, bases))),
+            ("run", policy::document(run_statements(config, sites))),
+        ]),
+    };
+    stack.add(Role::Global, "processor", GLOBAL, &role)
+}
+
+/// What `lambda/README.md` asks for, on what the stack has and nothing else.
+fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> Vec<Statement> {
+    let name = config.name();
+    let account = &facts.account;
+    let each = |arn: &dyn Fn(&Site<'_>) -> String| sites.iter().map(arn).collect::<Vec<String>>();
+    let mut statements = vec![
+        Statement::allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DescribeTable"])
+            .sid("Sessions")
+            .on(each(&|site| format!("arn:aws:dynamodb:{}:{account}:table/{}", site.region, data::table_name(&name)))),
+        Statement::allow(["s3:GetObject", "s3:PutObject"])
+            .sid("Receipts")
+            .on(each(&|site| format!("{}/receipts/*", data::bucket_arn(config, facts, site.region)))),
+        Statement::allow(["s3:ListBucket"])
+            .sid("MissingReceipts")
+            .on(each(&|site| data::bucket_arn(config, facts, site.region))),
+    ];
+    // One statement for each: in a list, where a reference belongs among its neighbours is known too late.
+    statements.extend(
+        bases.iter().map(|base| Statement::allow(["kms:Decrypt", "kms:GenerateDataKey"]).on_output(&base.key.arn())),
+    );
+    if config.lambda.ledger == Ledger::Aurora {
+        statements.extend([
+            Statement::allow(["rds-data:ExecuteStatement"])
+                .sid("Ledger")
+                .on(each(&|site| data::cluster_arn(config, site))),
+            Statement::allow(["secretsmanager:GetSecretValue"])
+                .sid("LedgerOwner")
+                // AWS ends a secret's ARN in six characters of its own.
+                // https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+                .on(each(&|site| {
+                    let secret = data::secret_name(&name);
+                    format!("arn:aws:secretsmanager:{}:{account}:secret:{secret}-??????", site.region)
+                })),
+        ]);
+    }
+    statements
+}
+
+/// What every function in a VPC needs, written out from the managed policies `AWSLambdaVPCAccessExecutionRole` and
+/// `AWSXRayDaemonWriteAccess`. Network interfaces and traces know no finer resource than `*`:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions>
+fn run_statements(config: &Config, sites: &[Site<'_>; 2]) -> Vec<Statement> {
+    let group = lambda_log_group(&config.name());
+    let groups: Vec<String> = sites
+        .iter()
+        .map(|site| format!("arn:aws:logs:{}:{}:log-group:{group}:*", site.region, site.plot.account))
+        .collect();
+    vec![
+        Statement::allow(["logs:CreateLogStream", "logs:PutLogEvents"]).sid("Log").on(groups),
+        Statement::allow([
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ])
+        .sid("Vpc")
+        .on(["*"]),
+        Statement::allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]).sid("Traces").on(["*"]),
+    ]
+}
+
+/// The function's, in both Regions.
+pub(super) fn function_name(name: &str) -> String {
+    format!("{name}-processor")
+}
+
+fn role_name(name: &str) -> String {
+    format!("{name}-processor")
+}

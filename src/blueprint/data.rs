@@ -1,0 +1,307 @@
+//! Where data lies in both Regions, and what carries it from one to the other: secret, Aurora, sessions table, buckets.
+
+use sha2::{Digest as _, Sha256};
+
+use super::base::Base;
+use super::facts::Facts;
+use super::network::{Network, POSTGRES};
+use super::{GLOBAL, Site, named, whole};
+use crate::config::{Config, InstanceClass};
+use crate::engine::GraphError;
+use crate::resources::dynamodb::{Replica, Table};
+use crate::resources::iam::Role as IamRole;
+use crate::resources::policy::{self, Statement};
+use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
+use crate::resources::s3::{Bucket, Replication};
+use crate::resources::secretsmanager::Secret;
+use crate::resources::{Handle, Ref, Stack};
+use crate::state::Role;
+
+/// What others need of it.
+pub(super) struct Data {
+    /// The database's owner and password.
+    pub secret: Handle<Secret>,
+}
+
+/// Adds everything.
+pub(super) fn build(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    sites: &[Site<'_>; 2],
+    bases: &[Base; 2],
+    networks: &[Network; 2],
+) -> Result<Data, GraphError> {
+    let secret = secret(stack, config, sites, bases)?;
+    database(stack, config, sites, bases, networks, &secret)?;
+    sessions(stack, config, sites, bases)?;
+    buckets(stack, config, facts, sites, bases)?;
+    Ok(Data { secret })
+}
+
+fn secret(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    [primary, secondary]: &[Site<'_>; 2],
+    [here, there]: &[Base; 2],
+) -> Result<Handle<Secret>, GraphError> {
+    let name = config.name();
+    let secret = Secret {
+        name: secret_name(&name),
+        description: format!("{name}: owner of the Aurora clusters"),
+        kms_key: here.key.arn(),
+        username: config.database.master_username.clone(),
+        replica_region: secondary.region.to_owned(),
+        replica_kms_key: there.key.arn(),
+    };
+    stack.add(Role::Global, "database", primary.region, &secret)
+}
+
+/// The order is Aurora's: the global cluster, the first member, its writer, and only once that is available the second
+/// member (aws-behaviour row 18). On the way down it is the same backwards.
+fn database(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    [primary, secondary]: &[Site<'_>; 2],
+    [here, there]: &[Base; 2],
+    [here_network, there_network]: &[Network; 2],
+    secret: &Handle<Secret>,
+) -> Result<(), GraphError> {
+    let name = config.name();
+    let global = GlobalCluster {
+        name: name.clone(),
+        engine_version: config.database.engine_version.to_string(),
+        database_name: config.database.database_name.clone(),
+        deletion_protection: config.protection.deletion,
+        encrypted: true,
+    };
+    let global = stack.add(Role::Global, "main", primary.region, &global)?;
+    let writer = DbCluster {
+        source_region: String::new(),
+        master_username: config.database.master_username.clone(),
+        master_secret: secret.arn().exists(),
+        secret_version: secret.output("version").exists(),
+        ..cluster(stack, config, primary, here, here_network, &global)?
+    };
+    let writer = stack.add(primary.role, "main", primary.region, &writer)?;
+    let writer = stack.add(primary.role, "main", primary.region, &instance(config, primary, here, &writer))?;
+    let reader = DbCluster {
+        after: vec![there.database_log.id().any(), writer.id().any()],
+        ..cluster(stack, config, secondary, there, there_network, &global)?
+    };
+    let reader = DbCluster { source_region: primary.region.to_owned(), ..reader };
+    let reader = stack.add(secondary.role, "main", secondary.region, &reader)?;
+    stack.add(secondary.role, "main", secondary.region, &instance(config, secondary, there, &reader))?;
+    Ok(())
+}
+
+/// A Region's cluster with what it stands on, as the second member of the global database: without owner and source.
+fn cluster(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    site: &Site<'_>,
+    base: &Base,
+    network: &Network,
+    global: &Handle<GlobalCluster>,
+) -> Result<DbCluster, GraphError> {
+    let name = config.name();
+    let database = &config.database;
+    let subnets = DbSubnetGroup {
+        name: name.clone(),
+        description: format!("{name}: the private subnets"),
+        subnets: network.private.iter().map(Handle::id).collect(),
+    };
+    let subnets = stack.add(site.role, "main", site.region, &subnets)?;
+    let major = database.engine_version.major;
+    let parameters = DbClusterParameterGroup {
+        name: format!("{name}-postgresql{major}"),
+        family: format!("aurora-postgresql{major}"),
+        description: format!("{name}: TLS only"),
+        parameters: named([("rds.force_ssl", "1".to_owned())]),
+    };
+    let parameters = stack.add(site.role, "main", site.region, &parameters)?;
+    let (min_acu, max_acu) = match database.instance_class {
+        InstanceClass::Serverless => (whole(database.min_acu), whole(database.max_acu)),
+        InstanceClass::Provisioned(_) => (0, 0),
+    };
+    Ok(DbCluster {
+        name: cluster_name(config, site),
+        engine_version: database.engine_version.to_string(),
+        global_cluster: global.id(),
+        source_region: String::new(),
+        master_username: String::new(),
+        master_secret: Ref::known(""),
+        secret_version: Ref::known(""),
+        subnet_group: subnets.id(),
+        parameter_group: parameters.id(),
+        security_groups: vec![network.database.id()],
+        kms_key: base.key.arn(),
+        port: i32::from(POSTGRES),
+        deletion_protection: config.protection.deletion,
+        backup_retention_days: whole(database.backup_retention_days),
+        backup_window: database.backup_window.to_string(),
+        maintenance_window: database.maintenance_window.to_string(),
+        iam_authentication: true,
+        log_exports: vec!["postgresql".to_owned()],
+        http_endpoint: true,
+        copy_tags_to_snapshots: true,
+        min_acu,
+        max_acu,
+        after: vec![base.database_log.id().any()],
+    })
+}
+
+fn instance(config: &Config, site: &Site<'_>, base: &Base, cluster: &Handle<DbCluster>) -> DbInstance {
+    DbInstance {
+        name: format!("{}-1", cluster_name(config, site)),
+        // Aurora takes an instance for a cluster that is still being made.
+        cluster: cluster.id().exists(),
+        class: config.database.instance_class.to_string(),
+        publicly_accessible: false,
+        performance_insights: true,
+        performance_insights_kms_key: base.key.arn(),
+        // Both Regions have to run the same version, or a switchover is refused: upgrades are an operator's to order.
+        auto_minor_version_upgrade: false,
+        maintenance_window: config.database.maintenance_window.to_string(),
+        promotion_tier: 1,
+        after: Vec::new(),
+    }
+}
+
+fn sessions(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    [primary, secondary]: &[Site<'_>; 2],
+    [here, there]: &[Base; 2],
+) -> Result<(), GraphError> {
+    let recovery_days = whole(config.sessions.recovery_days);
+    let table = Table {
+        name: table_name(&config.name()),
+        hash_key: "pk".to_owned(),
+        billing_mode: "PAY_PER_REQUEST".to_owned(),
+        stream_view: "NEW_AND_OLD_IMAGES".to_owned(),
+        kms_key: here.key.arn(),
+        ttl_attribute: config.sessions.ttl_attribute.clone(),
+        recovery_days,
+        deletion_protection: config.protection.deletion,
+        replica: Replica {
+            region: secondary.region.to_owned(),
+            kms_key: there.key.arn(),
+            recovery_days,
+            deletion_protection: config.protection.deletion,
+        },
+    };
+    stack.add(Role::Global, "sessions", primary.region, &table)?;
+    Ok(())
+}
+
+/// Replication runs both ways from the start: failover must not need S3's control plane, which is in us-east-1.
+fn buckets(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
+    sites: &[Site<'_>; 2],
+    bases: &[Base; 2],
+) -> Result<(), GraphError> {
+    let role = stack.add(Role::Global, "replication", GLOBAL, &replication_role(config, facts, sites, bases))?;
+    let mut bucket = |site: &Site<'_>, base: &Base| {
+        let bucket = Bucket {
+            name: bucket_name(config, facts, site.region),
+            versioned: true,
+            kms_key: base.key.arn(),
+            bucket_key: true,
+            public_access_blocked: true,
+            ownership: "BucketOwnerEnforced".to_owned(),
+            policy: bucket_policy(&bucket_arn(config, facts, site.region)),
+            noncurrent_days: whole(config.storage.noncurrent_days),
+            incomplete_upload_days: whole(config.storage.incomplete_upload_days),
+        };
+        stack.add(site.role, "data", site.region, &bucket)
+    };
+    let [here, there] = [bucket(&sites[0], &bases[0])?, bucket(&sites[1], &bases[1])?];
+    for (site, from, to, base) in [(&sites[0], &here, &there, &bases[1]), (&sites[1], &there, &here, &bases[0])] {
+        let replication = Replication {
+            bucket: from.id(),
+            role: role.arn(),
+            destination: to.arn(),
+            destination_kms_key: base.key.arn(),
+            time_control_minutes: 15,
+            delete_markers: true,
+            replica_modifications: true,
+            after: Vec::new(),
+        };
+        stack.add(site.role, "data", site.region, &replication)?;
+    }
+    Ok(())
+}
+
+/// TLS only. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html>
+fn bucket_policy(arn: &str) -> serde_json::Value {
+    policy::document([Statement::deny(["s3:*"])
+        .sid("TlsOnly")
+        .by("AWS", ["*"])
+        .on([arn.to_owned(), format!("{arn}/*")])
+        .when("Bool", "aws:SecureTransport", ["false"])])
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, and for the keys
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>.
+fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> IamRole {
+    let name = config.name();
+    let arns: Vec<String> = sites.iter().map(|site| bucket_arn(config, facts, site.region)).collect();
+    let objects: Vec<String> = arns.iter().map(|arn| format!("{arn}/*")).collect();
+    let mut statements = vec![
+        Statement::allow(["s3:GetReplicationConfiguration", "s3:ListBucket"]).on(arns),
+        Statement::allow([
+            "s3:GetObjectVersionForReplication",
+            "s3:GetObjectVersionAcl",
+            "s3:GetObjectVersionTagging",
+            "s3:ReplicateObject",
+            "s3:ReplicateDelete",
+            "s3:ReplicateTags",
+        ])
+        .on(objects),
+    ];
+    for (site, base) in sites.iter().zip(bases) {
+        let statement = Statement::allow(["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
+            .on_output(&base.key.arn())
+            .when("StringEquals", "kms:ViaService", [format!("s3.{}.amazonaws.com", site.region)]);
+        statements.push(statement);
+    }
+    IamRole {
+        name: format!("{name}-replication"),
+        description: format!("{name}: S3 replication between the two buckets"),
+        assume_role_policy: policy::document([Statement::allow(["sts:AssumeRole"])
+            .by("Service", ["s3.amazonaws.com"])
+            .when("StringEquals", "aws:SourceAccount", [facts.account.clone()])]),
+        policies: named([("replicate", policy::document(statements))]),
+    }
+}
+
+/// Names of clusters are unique across the Regions of a global database.
+pub(super) fn cluster_name(config: &Config, site: &Site<'_>) -> String {
+    format!("{}-{}", config.name(), site.role)
+}
+
+pub(super) fn cluster_arn(config: &Config, site: &Site<'_>) -> String {
+    format!("arn:aws:rds:{}:{}:cluster:{}", site.region, site.plot.account, cluster_name(config, site))
+}
+
+pub(super) fn table_name(name: &str) -> String {
+    format!("{name}-sessions")
+}
+
+pub(super) fn secret_name(name: &str) -> String {
+    format!("{name}-database")
+}
+
+/// Bucket names are shared by all of AWS: what makes this one unique follows from what it belongs to, so that it needs not
+/// be remembered.
+pub(super) fn bucket_name(config: &Config, facts: &Facts, region: &str) -> String {
+    let owner = format!("{},{},{region}", facts.account, config.stack.environment);
+    format!("{}-{region}-{}", config.name(), &hex::encode(Sha256::digest(owner.as_bytes()))[..8])
+}
+
+pub(super) fn bucket_arn(config: &Config, facts: &Facts, region: &str) -> String {
+    format!("arn:aws:s3:::{}", bucket_name(config, facts, region))
+}

@@ -1,0 +1,176 @@
+//! The dashboards: both Regions side by side, the primary to the left.
+
+use serde_json::{Value, json};
+
+use super::{Observed, alarm_name, mark};
+use crate::blueprint::facts::Facts;
+use crate::blueprint::{GLOBAL, Plot, Site, compute, data};
+use crate::config::Config;
+use crate::engine::GraphError;
+use crate::resources::cloudwatch::Dashboard;
+use crate::resources::route53::HealthCheck;
+use crate::resources::s3::RULE_ID;
+use crate::resources::{Id, Ref, Stack};
+use crate::state::Role;
+
+/// How wide a dashboard is, in its own units.
+const WIDTH: u32 = 24;
+
+/// How wide a Region's column is.
+const HALF: u32 = WIDTH / 2;
+
+/// How high the title is.
+const TITLE: u32 = 3;
+
+/// How high everything else is.
+const HEIGHT: u32 = 6;
+
+/// What is to be seen.
+pub(super) struct View<'a> {
+    pub config: &'a Config,
+    pub facts: &'a Facts,
+    pub sites: &'a [Site<'a>; 2],
+    pub parts: &'a [Observed; 2],
+    pub primary_check: &'a Ref<Id<HealthCheck>>,
+    /// The short names of the alarms that either Region has.
+    pub alarms: Vec<&'static str>,
+}
+
+/// Adds one Region's, which shows both. Dashboards are global, so that their names have to differ; there are two, so that one
+/// can still be changed by way of its own Region when the other is down.
+pub(super) fn build(stack: &mut Stack<'_>, view: &View<'_>, plot: &Plot<'_>) -> Result<(), GraphError> {
+    let [here, there] = view.sites;
+    let mut widgets = vec![title(view.config, plot)];
+    for ((site, other), part) in [(here, there), (there, here)].into_iter().zip(view.parts) {
+        widgets.extend(column(view, site, other, part));
+    }
+    widgets.push(health(view.primary_check));
+    let body = json!({ "widgets": widgets });
+    let dashboard = Dashboard { name: format!("{}-{}", view.config.name(), plot.role), body };
+    stack.add(plot.role, "main", plot.region, &dashboard).map(drop)
+}
+
+fn title(config: &Config, plot: &Plot<'_>) -> Value {
+    let name = config.name();
+    let mark = mark::<Dashboard>(config, plot.role, "main");
+    let markdown = format!("# {name}\nMade by drctl, which puts back what is changed by hand.\n\n{mark}");
+    widget("text", [0, 0, WIDTH, TITLE], &json!({ "markdown": markdown }))
+}
+
+/// One Region's column: its alarms, and graphs below.
+fn column(view: &View<'_>, site: &Site<'_>, other: &Site<'_>, part: &Observed) -> Vec<Value> {
+    let x = if site.role == Role::Primary { 0 } else { HALF };
+    let titled = |what: &str| format!("{what}: {} ({})", site.region, site.role);
+    let arn = |alarm: &&str| {
+        let name = alarm_name(view.config, alarm);
+        format!("arn:aws:cloudwatch:{}:{}:alarm:{name}", site.region, site.plot.account)
+    };
+    let alarms: Vec<String> = view.alarms.iter().map(arn).collect();
+    let alarms = json!({ "title": titled("Alarms"), "alarms": alarms });
+    let mut widgets = vec![widget("alarm", [x, TITLE, HALF, HEIGHT], &alarms)];
+    let graphs = [traffic(view, part), errors(view, part), lags(view, site, other), replication(view, site, other)];
+    for (row, (what, statistic, metrics)) in (1..).zip(graphs.into_iter().flatten()) {
+        let place = [x, TITLE + row * HEIGHT, HALF, HEIGHT];
+        widgets.push(graph(place, &titled(what), site.region, statistic, &metrics));
+    }
+    widgets
+}
+
+/// A title, what is made of a minute's samples, and metrics.
+type Graph = (&'static str, &'static str, Vec<Value>);
+
+fn function(view: &View<'_>) -> String {
+    compute::function_name(&view.config.name())
+}
+
+fn traffic(view: &View<'_>, part: &Observed) -> Vec<Graph> {
+    let (api, function) = (part.api.id().exists(), function(view));
+    let count = vec![
+        json!(["AWS/ApiGateway", "Count", "ApiId", api, { "label": "API requests" }]),
+        json!(["AWS/Lambda", "Invocations", "FunctionName", function, { "label": "executions" }]),
+    ];
+    let time = vec![
+        json!(["AWS/ApiGateway", "Latency", "ApiId", api, { "label": "API" }]),
+        json!(["AWS/Lambda", "Duration", "FunctionName", function, { "label": "function" }]),
+    ];
+    vec![("Traffic per minute", "Sum", count), ("Slowest hundredth, ms", "p99", time)]
+}
+
+fn errors(view: &View<'_>, part: &Observed) -> Vec<Graph> {
+    let (api, function) = (part.api.id().exists(), function(view));
+    let mut errors = vec![
+        json!(["AWS/ApiGateway", "5xx", "ApiId", api, { "label": "API 5xx" }]),
+        json!(["AWS/ApiGateway", "4xx", "ApiId", api, { "label": "API 4xx" }]),
+        json!(["AWS/Lambda", "Errors", "FunctionName", function, { "label": "function errors" }]),
+        json!(["AWS/Lambda", "Throttles", "FunctionName", function, { "label": "function throttles" }]),
+    ];
+    errors.extend(part.nat_gateways.iter().map(|gateway| {
+        let label = format!("NAT gateway {} out of ports", gateway.address().name());
+        json!(["AWS/NATGateway", "ErrorPortAllocation", "NatGatewayId", gateway.id().exists(), { "label": label }])
+    }));
+    vec![("Errors per minute", "Sum", errors)]
+}
+
+fn lags(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph> {
+    let (table, cluster) = (data::table_name(&view.config.name()), data::cluster_name(view.config, site));
+    let there = other.region;
+    let sessions = format!("sessions to {there}");
+    let database = format!("database from {there}");
+    let metrics = vec![
+        json!([
+            "AWS/DynamoDB", "ReplicationLatency", "TableName", table, "ReceivingRegion", there,
+            { "label": sessions },
+        ]),
+        json!([
+            "AWS/RDS", "AuroraGlobalDBRPOLag", "DBClusterIdentifier", cluster, "SourceRegion", there,
+            { "label": database },
+        ]),
+    ];
+    vec![("Lag of tables and database, ms", "Maximum", metrics)]
+}
+
+fn replication(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph> {
+    let bucket = |site: &Site<'_>| data::bucket_name(view.config, view.facts, site.region);
+    let (own, others) = (bucket(site), bucket(other));
+    let lag = format!("lag from {}, s", other.region);
+    let failed = format!("failed to {}", other.region);
+    let metrics = vec![
+        json!([
+            "AWS/S3", "ReplicationLatency", "SourceBucket", others, "DestinationBucket", own, "RuleId", RULE_ID,
+            { "label": lag },
+        ]),
+        json!([
+            "AWS/S3", "OperationsFailedReplication", "SourceBucket", own, "DestinationBucket", others, "RuleId", RULE_ID,
+            { "label": failed, "stat": "Sum" },
+        ]),
+    ];
+    vec![("Replication of receipts", "Maximum", metrics)]
+}
+
+/// Below both columns: what DNS goes by.
+fn health(check: &Ref<Id<HealthCheck>>) -> Value {
+    let check = check.clone().exists();
+    let label = "1: the name leads to the primary";
+    let metrics = [json!(["AWS/Route53", "HealthCheckStatus", "HealthCheckId", check, { "label": label }])];
+    // Below the alarms and five graphs.
+    let place = [0, TITLE + 6 * HEIGHT, WIDTH, HEIGHT];
+    graph(place, &format!("Health of the primary: {GLOBAL}"), GLOBAL, "Minimum", &metrics)
+}
+
+fn graph(place: [u32; 4], title: &str, region: &str, statistic: &str, metrics: &[Value]) -> Value {
+    let properties = json!({
+        "title": title,
+        "region": region,
+        "view": "timeSeries",
+        "stacked": false,
+        "period": 60,
+        "stat": statistic,
+        "metrics": metrics,
+    });
+    widget("metric", place, &properties)
+}
+
+/// A widget of a type, at x and y, with width and height.
+fn widget(kind: &str, [x, y, width, height]: [u32; 4], properties: &Value) -> Value {
+    json!({ "type": kind, "x": x, "y": y, "width": width, "height": height, "properties": properties })
+}

@@ -1,0 +1,315 @@
+//! Health checks: what they make of what was seen.
+//!
+//! The rules are from
+//! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html> and
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// What one look at an endpoint came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// It answered in time, with this HTTP status.
+    Answered(u16),
+    /// It did not, for this reason.
+    Failed(String),
+}
+
+impl Observation {
+    /// Whether it speaks for the endpoint: a status of 2xx or 3xx does.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Answered(200..=399))
+    }
+}
+
+/// A health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its id.
+    pub id: String,
+    /// What it goes by.
+    pub kind: Kind,
+    /// Whether its status is turned round.
+    pub inverted: bool,
+    /// Whether it does not look.
+    pub disabled: bool,
+}
+
+/// What a health check goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Looks at an endpoint, over HTTP or HTTPS.
+    Endpoint {
+        /// The endpoint's host.
+        host: String,
+        /// What is asked for there.
+        path: String,
+        /// How many looks in a row have to disagree with the status to change it.
+        failure_threshold: usize,
+    },
+    /// Counts other checks.
+    Calculated {
+        /// Their ids.
+        children: Vec<String>,
+        /// How many of them have to be healthy.
+        threshold: usize,
+    },
+    /// Something that drctl makes no checks of, by AWS's name for it: taken as healthy.
+    Other(String),
+}
+
+/// The last looks at an endpoint, and the status that they have led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    threshold: usize,
+    recent: VecDeque<bool>,
+    healthy: bool,
+}
+
+impl History {
+    /// That of a new check: healthy until it has seen enough.
+    #[must_use]
+    pub fn new(failure_threshold: usize) -> Self {
+        let threshold = failure_threshold.max(1);
+        Self { threshold, recent: VecDeque::with_capacity(threshold), healthy: true }
+    }
+
+    /// Takes in one more look. Only as many in a row as the threshold change the status, in either direction.
+    pub fn observe(&mut self, success: bool) {
+        if self.recent.len() == self.threshold {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(success);
+        if self.recent.len() == self.threshold && self.recent.iter().all(|seen| *seen == success) {
+            self.healthy = success;
+        }
+    }
+
+    /// Whether the endpoint is taken as healthy.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.healthy
+    }
+}
+
+/// Health checks, and what they have seen.
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    checks: BTreeMap<String, Check>,
+    histories: BTreeMap<String, History>,
+}
+
+impl Checks {
+    /// New ones, which have seen nothing yet.
+    #[must_use]
+    pub fn new(checks: impl IntoIterator<Item = Check>) -> Self {
+        let checks: BTreeMap<String, Check> = checks.into_iter().map(|check| (check.id.clone(), check)).collect();
+        let histories = checks.values().filter_map(|check| match &check.kind {
+            Kind::Endpoint { failure_threshold, .. } => Some((check.id.clone(), History::new(*failure_threshold))),
+            _ => None,
+        });
+        Self { histories: histories.collect(), checks }
+    }
+
+    /// All of them, by their ids, and whether each is healthy.
+    pub fn statuses(&self) -> impl Iterator<Item = (&Check, bool)> {
+        self.checks.values().map(|check| (check, self.healthy(&check.id)))
+    }
+
+    /// The endpoints that are looked at, by check: id, host and path. A disabled check does not look.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(&str, &str, &str)> {
+        let watched = self.checks.values().filter(|check| !check.disabled).filter_map(|check| match &check.kind {
+            Kind::Endpoint { host, path, .. } => Some((check.id.as_str(), host.as_str(), path.as_str())),
+            _ => None,
+        });
+        watched.collect()
+    }
+
+    /// Takes in what a check has seen.
+    pub fn observe(&mut self, id: &str, observation: &Observation) {
+        if let Some(history) = self.histories.get_mut(id) {
+            history.observe(observation.is_success());
+        }
+    }
+
+    /// Whether a check is healthy.
+    ///
+    /// One that is not there any more counts as healthy. What Route 53 does with the records that still refer to it "can't be
+    /// predicted" (`DeleteHealthCheck`).
+    #[must_use]
+    pub fn healthy(&self, id: &str) -> bool {
+        self.status(id, &mut Vec::new())
+    }
+
+    /// `above` are the checks that count this one: one that counted itself would never come to a status.
+    fn status<'a>(&'a self, id: &'a str, above: &mut Vec<&'a str>) -> bool {
+        let Some(check) = self.checks.get(id) else { return true };
+        let healthy = match &check.kind {
+            // "After you disable a health check, Route 53 considers the status of the health check to always be healthy."
+            _ if check.disabled => true,
+            Kind::Endpoint { .. } => self.histories.get(id).is_none_or(History::healthy),
+            Kind::Calculated { children, threshold } => {
+                above.push(id);
+                let mut healthy = 0;
+                for child in children {
+                    if !above.contains(&child.as_str()) && self.status(child, above) {
+                        healthy += 1;
+                    }
+                }
+                above.pop();
+                healthy >= *threshold
+            }
+            Kind::Other(_) => true,
+        };
+        // Last of all: "If you want to stop routing traffic to a resource", says Disabled, "change the value of Inverted".
+        healthy != check.inverted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(id: &str, kind: Kind) -> Check {
+        Check { id: id.to_owned(), kind, inverted: false, disabled: false }
+    }
+
+    fn endpoint(id: &str, failure_threshold: usize) -> Check {
+        check(id, Kind::Endpoint { host: "h".to_owned(), path: "/".to_owned(), failure_threshold })
+    }
+
+    fn calculated(children: &[&str], threshold: usize) -> Check {
+        let children = children.iter().map(|id| (*id).to_owned()).collect();
+        check("parent", Kind::Calculated { children, threshold })
+    }
+
+    fn see(checks: &mut Checks, id: &str, statuses: &[u16]) {
+        for status in statuses {
+            checks.observe(id, &Observation::Answered(*status));
+        }
+    }
+
+    /// "The endpoint must respond with an HTTP status code of 2xx or 3xx within two seconds after connecting."
+    #[test]
+    fn statuses_of_2xx_and_3xx_are_successes_and_nothing_else_is() {
+        for status in [200, 204, 299, 301, 399] {
+            assert!(Observation::Answered(status).is_success(), "{status}");
+        }
+        for status in [100, 199, 400, 404, 429, 500, 503] {
+            assert!(!Observation::Answered(status).is_success(), "{status}");
+        }
+        assert!(!Observation::Failed("no answer".to_owned()).is_success());
+    }
+
+    /// "Route 53 considers a new health check to be healthy until there's enough data to determine the actual status."
+    #[test]
+    fn a_new_check_is_healthy_and_an_inverted_one_is_not() {
+        let inverted = Check { inverted: true, ..endpoint("inverted", 3) };
+        let mut checks = Checks::new([endpoint("plain", 3), inverted]);
+        assert!(checks.healthy("plain") && !checks.healthy("inverted"));
+        see(&mut checks, "plain", &[500, 500]);
+        see(&mut checks, "inverted", &[404, 404]);
+        assert!(checks.healthy("plain") && !checks.healthy("inverted"));
+    }
+
+    /// `FailureThreshold`: "the number of consecutive health checks that an endpoint must pass or fail for Route 53 to change the
+    /// current status of the endpoint from unhealthy to healthy or vice versa".
+    #[test]
+    fn only_consecutive_results_change_the_status_in_either_direction() {
+        let mut checks = Checks::new([endpoint("a", 3)]);
+        see(&mut checks, "a", &[500, 500, 200, 500, 500]);
+        assert!(checks.healthy("a"));
+        see(&mut checks, "a", &[500]);
+        assert!(!checks.healthy("a"));
+        see(&mut checks, "a", &[200, 200, 500, 200, 200]);
+        assert!(!checks.healthy("a"));
+        see(&mut checks, "a", &[200]);
+        assert!(checks.healthy("a"));
+    }
+
+    #[test]
+    fn a_threshold_of_one_follows_every_result() {
+        let mut checks = Checks::new([endpoint("a", 1)]);
+        see(&mut checks, "a", &[500]);
+        assert!(!checks.healthy("a"));
+        see(&mut checks, "a", &[200]);
+        assert!(checks.healthy("a"));
+        let mut history = History::new(0);
+        history.observe(false);
+        assert!(!history.healthy(), "none is as one");
+    }
+
+    /// "After you disable a health check, Route 53 considers the status of the health check to always be healthy … If you want
+    /// to stop routing traffic to a resource, change the value of Inverted."
+    #[test]
+    fn a_disabled_check_does_not_look_and_is_healthy_unless_inverted() {
+        let disabled = Check { disabled: true, ..endpoint("a", 1) };
+        let inverted = Check { id: "b".to_owned(), inverted: true, ..disabled.clone() };
+        let mut checks = Checks::new([disabled, inverted]);
+        assert!(checks.watched().is_empty());
+        see(&mut checks, "a", &[500]);
+        assert!(checks.healthy("a") && !checks.healthy("b"));
+    }
+
+    /// Inverted: "Route 53 considers health checks healthy when the status is unhealthy and vice versa."
+    #[test]
+    fn an_inverted_check_is_healthy_while_its_endpoint_fails() {
+        let mut checks = Checks::new([Check { inverted: true, ..endpoint("a", 2) }]);
+        see(&mut checks, "a", &[404, 404]);
+        assert!(checks.healthy("a"));
+        see(&mut checks, "a", &[200, 200]);
+        assert!(!checks.healthy("a"));
+    }
+
+    /// `HealthThreshold`: "the number of child health checks … that Amazon Route 53 must consider healthy".
+    #[test]
+    fn a_calculated_check_is_healthy_with_as_many_healthy_children_as_its_threshold() {
+        for (threshold, expected) in [(1, true), (2, true), (3, false)] {
+            let parent = calculated(&["a", "b", "c"], threshold);
+            let mut checks = Checks::new([endpoint("a", 1), endpoint("b", 1), endpoint("c", 1), parent]);
+            see(&mut checks, "c", &[500]);
+            assert_eq!(checks.healthy("parent"), expected, "{threshold}");
+        }
+    }
+
+    /// `HealthThreshold`: "If you specify a number greater than the number of child health checks, Route 53 always considers this
+    /// health check to be unhealthy. If you specify 0, Route 53 always considers this health check to be healthy."
+    #[test]
+    fn thresholds_out_of_range_decide_for_good() {
+        let mut checks = Checks::new([endpoint("a", 1), calculated(&["a"], 2)]);
+        assert!(!checks.healthy("parent"));
+        checks = Checks::new([endpoint("a", 1), calculated(&["a"], 0)]);
+        see(&mut checks, "a", &[500]);
+        assert!(checks.healthy("parent"));
+    }
+
+    #[test]
+    fn a_calculated_check_counts_its_children_as_they_stand_inverted_or_not() {
+        let switch = Check { inverted: true, ..endpoint("switch", 1) };
+        let mut checks = Checks::new([endpoint("a", 1), switch, calculated(&["a", "switch"], 2)]);
+        see(&mut checks, "switch", &[404]);
+        assert!(checks.healthy("parent"));
+        see(&mut checks, "switch", &[200]);
+        assert!(!checks.healthy("parent"));
+        let mut turned = Checks::new([endpoint("a", 1), Check { inverted: true, ..calculated(&["a"], 1) }]);
+        assert!(!turned.healthy("parent"));
+        see(&mut turned, "a", &[500]);
+        assert!(turned.healthy("parent"));
+    }
+
+    #[test]
+    fn a_check_that_counts_itself_does_not_count() {
+        let checks = Checks::new([endpoint("a", 1), calculated(&["a", "parent"], 2)]);
+        assert!(!checks.healthy("parent"));
+    }
+
+    #[test]
+    fn checks_that_are_gone_or_of_another_type_count_as_healthy() {
+        let checks = Checks::new([check("tcp", Kind::Other("TCP".to_owned())), calculated(&["tcp", "gone"], 2)]);
+        assert!(checks.healthy("tcp") && checks.healthy("gone") && checks.healthy("parent"));
+        let statuses: Vec<_> = checks.statuses().map(|(check, healthy)| (check.id.as_str(), healthy)).collect();
+        assert_eq!(statuses, [("parent", true), ("tcp", true)]);
+    }
+}

@@ -1,0 +1,129 @@
+//! `api`: an HTTP API.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::operation::get_api::GetApiOutput;
+use aws_sdk_apigatewayv2::types::{Api as Described, ProtocolType};
+use serde::{Deserialize, Serialize};
+
+use super::{apis, arn, tag_map};
+use crate::resources::{
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// An HTTP API. Outputs: `endpoint`, the URL at which it answers; `host`, the same without the scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    /// Its name, which need not be unique. In-place.
+    pub name: String,
+    /// What it is for. In-place.
+    pub description: String,
+    /// Whether it answers under its domain name only. In-place.
+    pub disable_execute_api_endpoint: bool,
+}
+
+impl Resource for Api {
+    const TRAITS: Traits = Traits {
+        kind: "api",
+        immutable: &[],
+        holds: &[],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(2),
+        idempotent_create: false,
+        // Deletions of APIs are throttled per account, down to one in 30 s: aws-behaviour row 29.
+        patience: Duration::from_mins(10),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::ApiGateway;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(apis(cx).await?.iter().map(|api| from_described(cx, api)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let answer = cx.read("apigateway", "GetApi", || gateway.get_api().api_id(id).send()).await?;
+        Ok(Some(from_described(cx, &described(answer))))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .apigateway
+            .create_api()
+            .name(&self.name)
+            .protocol_type(ProtocolType::Http)
+            .description(&self.description)
+            .disable_execute_api_endpoint(self.disable_execute_api_endpoint)
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .send();
+        Ok(cx.mutate("apigateway", "CreateApi", call).await?.api_id.unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .apigateway
+            .update_api()
+            .api_id(&live.id)
+            .name(&self.name)
+            .description(&self.description)
+            .disable_execute_api_endpoint(self.disable_execute_api_endpoint)
+            .send();
+        cx.mutate("apigateway", "UpdateApi", call).await?;
+        Ok(Synced::default())
+    }
+
+    /// Everything within goes with it.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().apigateway.delete_api().api_id(&live.id).send();
+        cx.mutate("apigateway", "DeleteApi", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+/// The same in the shape of a listing's item.
+fn described(answer: GetApiOutput) -> Described {
+    Described::builder()
+        .set_api_id(answer.api_id)
+        .set_name(answer.name)
+        .set_description(answer.description)
+        .set_disable_execute_api_endpoint(answer.disable_execute_api_endpoint)
+        .set_api_endpoint(answer.api_endpoint)
+        .set_tags(answer.tags)
+        .build()
+}
+
+fn from_described(cx: &Context, api: &Described) -> Live {
+    let id = api.api_id().unwrap_or_default();
+    let properties = Api {
+        name: api.name().unwrap_or_default().to_owned(),
+        description: api.description().unwrap_or_default().to_owned(),
+        disable_execute_api_endpoint: api.disable_execute_api_endpoint().unwrap_or(false),
+    };
+    let tags = Some(tag_map(api.tags()));
+    let found = live(&cx.scope, id, Phase::Ready, &properties, tags).with_arn(arn(cx, &format!("apis/{id}")));
+    match api.api_endpoint() {
+        Some(endpoint) => found.with_output("endpoint", endpoint).with_output("host", host(endpoint)),
+        None => found,
+    }
+}
+
+/// What stands behind the scheme.
+fn host(endpoint: &str) -> &str {
+    endpoint.split_once("://").map_or(endpoint, |(_, host)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_no_scheme() {
+        assert_eq!(
+            host("https://a1b2.execute-api.us-east-1.amazonaws.com"),
+            "a1b2.execute-api.us-east-1.amazonaws.com"
+        );
+        // MiniStack's has a port.
+        assert_eq!(host("http://a1b2.execute-api.localhost:4566"), "a1b2.execute-api.localhost:4566");
+    }
+}

@@ -1,0 +1,141 @@
+//! `api_domain`: a domain name of the stack's own under which an API is reached.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::types::{
+    DomainNameConfiguration as Configuration, DomainNameStatus, EndpointType, SecurityPolicy,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{arn, tag_map};
+use crate::resources::acm::Certificate;
+use crate::resources::{
+    Arn, Change, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
+/// record leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainName {
+    /// The name. Immutable: forces replacement.
+    pub name: String,
+    /// Its certificate, of the same Region and issued. In-place.
+    pub certificate: Ref<Arn<Certificate>>,
+    /// The oldest version of TLS that clients may speak: `TLS_1_2`. In-place.
+    pub security_policy: String,
+}
+
+impl Resource for DomainName {
+    const TRAITS: Traits = Traits {
+        kind: "api_domain",
+        immutable: &[("name", "a domain name cannot be renamed")],
+        // A certificate in use cannot be deleted.
+        holds: &["certificate"],
+        // One call in 30 s per account: aws-behaviour row 29.
+        create: Duration::from_secs(30),
+        delete: Duration::from_secs(30),
+        // A second one of the same name is refused.
+        idempotent_create: true,
+        patience: Duration::from_mins(10),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::ApiGateway;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: a Region has one, which is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let domain =
+            cx.read("apigateway", "GetDomainName", || gateway.get_domain_name().domain_name(id).send()).await?;
+        let configuration = domain.domain_name_configurations().first();
+        let policy = configuration.and_then(Configuration::security_policy);
+        let properties = DomainName {
+            name: id.to_owned(),
+            certificate: Ref::known(configuration.and_then(Configuration::certificate_arn).unwrap_or_default()),
+            security_policy: policy.map(SecurityPolicy::as_str).unwrap_or_default().to_owned(),
+        };
+        let mut found = live(&cx.scope, id, phase(configuration), &properties, Some(tag_map(domain.tags())))
+            .with_arn(arn(cx, &format!("domainnames/{id}")));
+        if let Some(target) = configuration.and_then(Configuration::api_gateway_domain_name) {
+            found = found.with_output("target_domain", target);
+        }
+        if let Some(zone) = configuration.and_then(Configuration::hosted_zone_id) {
+            found = found.with_output("target_zone", zone);
+        }
+        Ok(Some(found))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .apigateway
+            .create_domain_name()
+            .domain_name(&self.name)
+            .domain_name_configurations(self.configuration())
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .send();
+        cx.mutate("apigateway", "CreateDomainName", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .apigateway
+            .update_domain_name()
+            .domain_name(&live.id)
+            .domain_name_configurations(self.configuration())
+            .send();
+        cx.mutate("apigateway", "UpdateDomainName", call).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().apigateway.delete_domain_name().domain_name(&live.id).send();
+        cx.mutate("apigateway", "DeleteDomainName", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl DomainName {
+    /// As a whole, in updates, too.
+    fn configuration(&self) -> Configuration {
+        Configuration::builder()
+            .certificate_arn(self.certificate.value())
+            .endpoint_type(EndpointType::Regional)
+            .security_policy(SecurityPolicy::from(self.security_policy.as_str()))
+            .build()
+    }
+}
+
+fn phase(configuration: Option<&Configuration>) -> Phase {
+    let status = configuration.and_then(Configuration::domain_name_status);
+    match status {
+        None | Some(DomainNameStatus::Available) => Phase::Ready,
+        Some(status) => {
+            let message = configuration.and_then(Configuration::domain_name_status_message);
+            let words = [Some(status.as_str()), message.filter(|message| !message.is_empty())];
+            Phase::Pending(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_waited_for_with_awss_words() {
+        let of = |status| Configuration::builder().domain_name_status(status);
+        assert_eq!(phase(Some(&of(DomainNameStatus::Available).build())), Phase::Ready);
+        let updating = of(DomainNameStatus::Updating).domain_name_status_message("new certificate").build();
+        assert_eq!(phase(Some(&updating)), Phase::Pending("UPDATING: new certificate".to_owned()));
+        assert_eq!(phase(None), Phase::Ready);
+    }
+}

@@ -1,0 +1,134 @@
+//! `api_route`: which requests an API hands to which integration.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::types::Route as Described;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Integration, id_of, of_stack, or_none, pages, parts};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// Where AWS's own id of a route is found.
+const ROUTE_ID: &str = "route_id";
+
+/// What stands before an integration's id in a route's target.
+const TARGET: &str = "integrations/";
+
+/// Which requests an API hands to which integration. An API has one route of a key, so its id is `API/KEY`; AWS's own is the
+/// output `route_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The API. Immutable: forces replacement.
+    pub api: Ref<Id<Api>>,
+    /// Method and path, e.g. `GET /health`. Immutable: forces replacement.
+    pub key: String,
+    /// The integration. In-place.
+    pub integration: Ref<Id<Integration>>,
+}
+
+impl Resource for Route {
+    const TRAITS: Traits = Traits {
+        kind: "api_route",
+        immutable: &[("api", "a route cannot be moved to another API"), ("key", "a route is known by its key")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        // A second one of the same key is refused.
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(id_of(self.api.value(), &self.key))
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let apis = of_stack(cx).await?;
+        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let (api, _) = parts(id);
+        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+    }
+
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        let api = self.api.value();
+        let call = cx.clients().apigateway.create_route().api_id(api).route_key(&self.key).target(self.target()).send();
+        cx.mutate("apigateway", "CreateRoute", call).await?;
+        Ok(id_of(api, &self.key))
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let (api, _) = parts(&live.id);
+        let call = cx
+            .clients()
+            .apigateway
+            .update_route()
+            .api_id(api)
+            .route_id(live.output(ROUTE_ID).unwrap_or_default())
+            .target(self.target())
+            .send();
+        cx.mutate("apigateway", "UpdateRoute", call).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let (api, _) = parts(&live.id);
+        let id = live.output(ROUTE_ID).unwrap_or_default();
+        let call = cx.clients().apigateway.delete_route().api_id(api).route_id(id).send();
+        cx.mutate("apigateway", "DeleteRoute", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl Route {
+    fn target(&self) -> String {
+        let (_, integration) = parts(self.integration.value());
+        format!("{TARGET}{integration}")
+    }
+}
+
+async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    let routes = pages(|token| async move {
+        let call = || gateway.get_routes().api_id(api).set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetRoutes", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await;
+    Ok(or_none(routes)?.iter().map(|route| from_described(cx, api, route)).collect())
+}
+
+fn from_described(cx: &Context, api: &str, route: &Described) -> Live {
+    let key = route.route_key().unwrap_or_default();
+    let integration = route.target().and_then(|target| target.strip_prefix(TARGET));
+    let properties = Route {
+        api: Ref::known(api),
+        key: key.to_owned(),
+        integration: Ref::known(integration.map(|id| id_of(api, id)).unwrap_or_default()),
+    };
+    live(&cx.scope, &id_of(api, key), Phase::Ready, &properties, None)
+        .with_output(ROUTE_ID, route.route_id().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_names_the_integration_within_its_api() {
+        let route = Route {
+            api: Ref::known("a1b2"),
+            key: "GET /payments/{id}".to_owned(),
+            integration: Ref::known("a1b2/c3d4"),
+        };
+        assert_eq!(route.target(), "integrations/c3d4");
+        assert_eq!(route.natural_id().as_deref(), Some("a1b2/GET /payments/{id}"));
+    }
+}

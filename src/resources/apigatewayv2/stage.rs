@@ -1,0 +1,177 @@
+//! `api_stage`: an API as it is served.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::types::{AccessLogSettings, RouteSettings};
+use serde::{Deserialize, Serialize};
+
+use super::{Api, arn, id_of, parts, tag_map};
+use crate::resources::logs::LogGroup;
+use crate::resources::{
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// An API as it is served. Its id is `API/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The API. Immutable: forces replacement.
+    pub api: Ref<Id<Api>>,
+    /// Its name; `$default` is served at the root of the API's endpoint. Immutable: forces replacement.
+    pub name: String,
+    /// Whether every change of the API is served at once. In-place.
+    pub auto_deploy: bool,
+    /// How many requests it takes, per second. In-place.
+    pub throttle_rate: i32,
+    /// How many requests it takes at once. In-place.
+    pub throttle_burst: i32,
+    /// Where each request is logged; its ARN without `:*`. In-place.
+    pub access_log_group: Ref<Arn<LogGroup>>,
+    /// What is logged: it names `$context.requestId` or `$context.extendedRequestId`, or is refused. In-place.
+    pub access_log_format: String,
+    /// Whether there are metrics of each route. In-place.
+    pub detailed_metrics: bool,
+}
+
+impl Resource for Stage {
+    const TRAITS: Traits = Traits {
+        kind: "api_stage",
+        immutable: &[("api", "a stage cannot be moved to another API"), ("name", "a stage cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(1),
+        // A second one of the same name is refused.
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::ApiGateway;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(id_of(self.api.value(), &self.name))
+    }
+
+    /// None: an API has one, which is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let (api, name) = parts(id);
+        let stage =
+            cx.read("apigateway", "GetStage", || gateway.get_stage().api_id(api).stage_name(name).send()).await?;
+        let settings = stage.default_route_settings();
+        let log = stage.access_log_settings();
+        let group = log.and_then(AccessLogSettings::destination_arn).unwrap_or_default();
+        let properties = Stage {
+            api: Ref::known(api),
+            name: name.to_owned(),
+            auto_deploy: stage.auto_deploy().unwrap_or(false),
+            throttle_rate: settings.and_then(RouteSettings::throttling_rate_limit).map(whole).unwrap_or_default(),
+            throttle_burst: settings.and_then(RouteSettings::throttling_burst_limit).unwrap_or_default(),
+            access_log_group: Ref::known(group.strip_suffix(":*").unwrap_or(group)),
+            access_log_format: log.and_then(AccessLogSettings::format).unwrap_or_default().to_owned(),
+            detailed_metrics: settings.and_then(RouteSettings::detailed_metrics_enabled).unwrap_or(false),
+        };
+        let found = live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(stage.tags())));
+        Ok(Some(found.with_arn(arn(cx, &format!("apis/{api}/stages/{name}")))))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .apigateway
+            .create_stage()
+            .api_id(self.api.value())
+            .stage_name(&self.name)
+            .auto_deploy(self.auto_deploy)
+            .default_route_settings(self.route_settings())
+            .access_log_settings(self.access_log())
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .send();
+        cx.mutate("apigateway", "CreateStage", call).await.map_err(about_logging)?;
+        Ok(id_of(self.api.value(), &self.name))
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let (api, name) = parts(&live.id);
+        let call = cx
+            .clients()
+            .apigateway
+            .update_stage()
+            .api_id(api)
+            .stage_name(name)
+            .auto_deploy(self.auto_deploy)
+            .default_route_settings(self.route_settings())
+            .access_log_settings(self.access_log())
+            .send();
+        cx.mutate("apigateway", "UpdateStage", call).await.map_err(about_logging)?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let (api, name) = parts(&live.id);
+        let call = cx.clients().apigateway.delete_stage().api_id(api).stage_name(name).send();
+        cx.mutate("apigateway", "DeleteStage", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl Stage {
+    /// All at once: an update with some of them takes the others away. Those of logging are for `WebSocket` APIs only, and
+    /// HTTP APIs refuse them.
+    fn route_settings(&self) -> RouteSettings {
+        RouteSettings::builder()
+            .throttling_rate_limit(f64::from(self.throttle_rate))
+            .throttling_burst_limit(self.throttle_burst)
+            .detailed_metrics_enabled(self.detailed_metrics)
+            .build()
+    }
+
+    fn access_log(&self) -> AccessLogSettings {
+        AccessLogSettings::builder()
+            .destination_arn(self.access_log_group.value())
+            .format(&self.access_log_format)
+            .build()
+    }
+}
+
+/// drctl sets whole numbers. A fraction, which somebody else has set, reads as the next one.
+fn whole(rate: f64) -> i32 {
+    format!("{:.0}", rate.ceil()).parse().unwrap_or(i32::MAX)
+}
+
+/// Says what to do about the refusal that does not pass by itself. API Gateway enters the log group in a resource policy
+/// of `CloudWatch` Logs, with the caller's permissions; that policy has room for 5120 characters, for the whole account.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html>
+fn about_logging(failure: Failure) -> Failure {
+    if !failure.message.contains("Insufficient permissions to enable logging") {
+        return failure;
+    }
+    failure.help(
+        "Either the credentials lack logs:CreateLogDelivery, logs:GetLogDelivery, logs:UpdateLogDelivery, \
+         logs:DeleteLogDelivery, logs:ListLogDeliveries, logs:PutResourcePolicy, logs:DescribeResourcePolicies or \
+         logs:DescribeLogGroups; or the policy AWSLogDeliveryWrite20150319 of CloudWatch Logs is full, which \
+         `aws logs describe-resource-policies` shows.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Class;
+
+    #[test]
+    fn rates_read_as_whole_numbers() {
+        assert_eq!(whole(100.0), 100);
+        assert_eq!(whole(100.2), 101);
+        assert_eq!(whole(0.0), 0);
+        assert_eq!(whole(1e12), i32::MAX);
+    }
+
+    #[test]
+    fn only_the_refusal_of_logging_is_explained() {
+        let refused = |message: &str| about_logging(Failure::new(Class::Refused, message));
+        assert!(refused("Insufficient permissions to enable logging").help.is_some_and(|help| help.contains("full")));
+        assert_eq!(refused("Invalid stage").help, None);
+    }
+}

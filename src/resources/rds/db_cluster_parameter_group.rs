@@ -1,0 +1,204 @@
+//! `db_cluster_parameter_group`: how a Region's cluster is set up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_rds::types::{ApplyMethod, Parameter};
+use serde::{Deserialize, Serialize};
+
+use super::{named, step, tags, tags_of};
+use crate::resources::{
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// How many parameters one call may change.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBClusterParameterGroup.html>
+const AT_ONCE: usize = 20;
+
+/// What AWS says of a value that was given, and not left to the engine.
+const GIVEN: &str = "user";
+
+/// How a Region's cluster is set up, where that is not left to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DbClusterParameterGroup {
+    /// Its name, in lower case. Immutable: forces replacement.
+    pub name: String,
+    /// The engine and major version it is for, e.g. `aurora-postgresql17`. Immutable: forces replacement.
+    pub family: String,
+    /// What it is for. Immutable: forces replacement.
+    pub description: String,
+    /// The values that are not left to the engine, by parameter. Any other that was given is given back to the engine; what
+    /// is read only at start takes effect with the next restart. In-place.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Resource for DbClusterParameterGroup {
+    const TRAITS: Traits = Traits {
+        kind: "db_cluster_parameter_group",
+        immutable: &[
+            ("name", "a parameter group cannot be renamed"),
+            ("family", "the family of a parameter group cannot be changed"),
+            ("description", "the description of a parameter group cannot be changed"),
+        ],
+        holds: &[],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(2),
+        idempotent_create: true,
+        patience: Duration::from_mins(15),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Rds;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: a listing is of the whole account, without tags. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let answer = cx
+            .read("rds", "DescribeDBClusterParameterGroups", || {
+                rds.describe_db_cluster_parameter_groups().db_cluster_parameter_group_name(id).send()
+            })
+            .await?;
+        let Some(group) = answer.db_cluster_parameter_groups().first() else { return Ok(None) };
+        let arn = group.db_cluster_parameter_group_arn().unwrap_or_default();
+        let (given, tags) = futures::try_join!(parameters(cx, id, Some(GIVEN)), tags_of(cx, arn))?;
+        let properties = DbClusterParameterGroup {
+            name: id.to_owned(),
+            family: group.db_parameter_group_family().unwrap_or_default().to_owned(),
+            description: group.description().unwrap_or_default().to_owned(),
+            parameters: given_values(&given),
+        };
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+    }
+
+    /// Without its parameters, which no creation takes.
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .rds
+            .create_db_cluster_parameter_group()
+            .db_cluster_parameter_group_name(&self.name)
+            .db_parameter_group_family(&self.family)
+            .description(&self.description)
+            .set_tags(Some(tags(&creation.tags)))
+            .send();
+        named::<Self, _>(cx, &self.name, cx.mutate("rds", "CreateDBClusterParameterGroup", call).await).await
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let rds = &cx.clients().rds;
+        let difference = Difference::between(&parameters(cx, &live.id, None).await?, &self.parameters);
+        for some in difference.set.chunks(AT_ONCE) {
+            let call = rds.modify_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
+            let call = call.set_parameters(Some(some.to_vec())).send();
+            cx.mutate("rds", "ModifyDBClusterParameterGroup", call).await?;
+        }
+        for some in difference.reset.chunks(AT_ONCE) {
+            let call = rds.reset_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
+            let call = call.set_parameters(Some(some.to_vec())).send();
+            cx.mutate("rds", "ResetDBClusterParameterGroup", call).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call =
+            cx.clients().rds.delete_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id).send();
+        step(cx.mutate("rds", "DeleteDBClusterParameterGroup", call).await, Removal::Ordered)
+    }
+}
+
+/// Those of one source, or all.
+async fn parameters(cx: &Context, group: &str, source: Option<&str>) -> Result<Vec<Parameter>, Failure> {
+    let rds = &cx.clients().rds;
+    cx.read("rds", "DescribeDBClusterParameters", || {
+        rds.describe_db_cluster_parameters()
+            .db_cluster_parameter_group_name(group)
+            .set_source(source.map(str::to_owned))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+fn given_values(parameters: &[Parameter]) -> BTreeMap<String, String> {
+    let given = parameters.iter().filter(|parameter| parameter.source() == Some(GIVEN));
+    given
+        .filter_map(|parameter| {
+            Some((parameter.parameter_name()?.to_owned(), parameter.parameter_value().unwrap_or_default().to_owned()))
+        })
+        .collect()
+}
+
+/// What is to be given, and what is to be given back to the engine.
+#[derive(Debug)]
+struct Difference {
+    set: Vec<Parameter>,
+    reset: Vec<Parameter>,
+}
+
+impl Difference {
+    fn between(all: &[Parameter], desired: &BTreeMap<String, String>) -> Self {
+        let given = given_values(all);
+        let set = desired.iter().filter(|(name, value)| given.get(*name) != Some(*value));
+        let reset = given.keys().filter(|name| !desired.contains_key(*name));
+        Self {
+            set: set.map(|(name, value)| parameter(all, name).parameter_value(value).build()).collect(),
+            reset: reset.map(|name| parameter(all, name).build()).collect(),
+        }
+    }
+}
+
+/// AWS refuses `immediate` for what is read only at start.
+fn parameter(all: &[Parameter], name: &str) -> aws_sdk_rds::types::builders::ParameterBuilder {
+    let known = all.iter().find(|parameter| parameter.parameter_name() == Some(name));
+    let method = match known.and_then(Parameter::apply_type) {
+        Some("static") => ApplyMethod::PendingReboot,
+        _ => ApplyMethod::Immediate,
+    };
+    Parameter::builder().parameter_name(name).apply_method(method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str, value: &str, source: &str, kind: &str) -> Parameter {
+        Parameter::builder().parameter_name(name).parameter_value(value).source(source).apply_type(kind).build()
+    }
+
+    #[test]
+    fn what_differs_is_set_and_what_is_too_much_is_reset() {
+        let all = [
+            known("rds.force_ssl", "0", "user", "dynamic"),
+            known("kept", "1", "user", "dynamic"),
+            known("extra", "9", "user", "static"),
+            known("shared_preload_libraries", "", "engine-default", "static"),
+            known("left", "7", "engine-default", "dynamic"),
+        ];
+        let desired = [("rds.force_ssl", "1"), ("kept", "1"), ("shared_preload_libraries", "pg_cron")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let difference = Difference::between(&all, &BTreeMap::from(desired));
+        let shown = |parameters: &[Parameter]| -> Vec<(String, Option<String>, Option<ApplyMethod>)> {
+            let shown = parameters.iter().map(|one| {
+                let name = one.parameter_name().unwrap_or_default().to_owned();
+                (name, one.parameter_value().map(str::to_owned), one.apply_method().cloned())
+            });
+            shown.collect()
+        };
+        let set = [
+            ("rds.force_ssl".to_owned(), Some("1".to_owned()), Some(ApplyMethod::Immediate)),
+            ("shared_preload_libraries".to_owned(), Some("pg_cron".to_owned()), Some(ApplyMethod::PendingReboot)),
+        ];
+        assert_eq!(shown(&difference.set), set);
+        assert_eq!(shown(&difference.reset), [("extra".to_owned(), None, Some(ApplyMethod::PendingReboot))]);
+    }
+}

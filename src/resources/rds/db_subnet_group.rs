@@ -1,0 +1,100 @@
+//! `db_subnet_group`: the subnets in which a Region's instances stand.
+
+use std::time::Duration;
+
+use aws_sdk_rds::types::Subnet as Member;
+use serde::{Deserialize, Serialize};
+
+use super::{named, step, tags, tags_of};
+use crate::resources::ec2::Subnet;
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// The subnets in which a Region's instances stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DbSubnetGroup {
+    /// Its name, in lower case. Immutable: forces replacement.
+    pub name: String,
+    /// What it is for. In-place.
+    pub description: String,
+    /// Its subnets, in at least two zones. In-place.
+    pub subnets: Vec<Ref<Id<Subnet>>>,
+}
+
+impl Resource for DbSubnetGroup {
+    const TRAITS: Traits = Traits {
+        kind: "db_subnet_group",
+        immutable: &[("name", "a subnet group cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(2),
+        delete: Duration::from_secs(2),
+        idempotent_create: true,
+        // In use until the last instance is gone: aws-behaviour row 34.
+        patience: Duration::from_mins(15),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::Rds;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: a listing is of the whole account, without tags. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let answer = cx
+            .read("rds", "DescribeDBSubnetGroups", || rds.describe_db_subnet_groups().db_subnet_group_name(id).send())
+            .await?;
+        let Some(group) = answer.db_subnet_groups().first() else { return Ok(None) };
+        let arn = group.db_subnet_group_arn().unwrap_or_default();
+        let tags = tags_of(cx, arn).await?;
+        let properties = DbSubnetGroup {
+            name: id.to_owned(),
+            description: group.db_subnet_group_description().unwrap_or_default().to_owned(),
+            subnets: group.subnets().iter().filter_map(Member::subnet_identifier).map(Ref::known).collect(),
+        };
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .rds
+            .create_db_subnet_group()
+            .db_subnet_group_name(&self.name)
+            .db_subnet_group_description(&self.description)
+            .set_subnet_ids(Some(self.subnet_ids()))
+            .set_tags(Some(tags(&creation.tags)))
+            .send();
+        named::<Self, _>(cx, &self.name, cx.mutate("rds", "CreateDBSubnetGroup", call).await).await
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .rds
+            .modify_db_subnet_group()
+            .db_subnet_group_name(&live.id)
+            .db_subnet_group_description(&self.description)
+            .set_subnet_ids(Some(self.subnet_ids()))
+            .send();
+        cx.mutate("rds", "ModifyDBSubnetGroup", call).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().rds.delete_db_subnet_group().db_subnet_group_name(&live.id).send();
+        step(cx.mutate("rds", "DeleteDBSubnetGroup", call).await, Removal::Ordered)
+    }
+}
+
+impl DbSubnetGroup {
+    fn subnet_ids(&self) -> Vec<String> {
+        self.subnets.iter().map(|subnet| subnet.value().to_owned()).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! The owner's password, on its way from the secret into the call that sets it.
+
+use serde::Deserialize;
+use zeroize::Zeroize as _;
+
+use super::DbCluster;
+use crate::resources::{Class, Context, Failure};
+
+/// What is needed of the secret's value: wiped when it is dropped (the SDK's own copies are out of reach), and without
+/// `Debug`, so that it cannot be printed.
+#[derive(Deserialize)]
+pub(super) struct Login {
+    pub(super) password: String,
+}
+
+impl Login {
+    /// Reads the version that is noted on the cluster afterwards, and no later one.
+    pub(super) async fn of(cluster: &DbCluster, cx: &Context) -> Result<Self, Failure> {
+        let secrets = &cx.clients().secrets;
+        let arn = cluster.master_secret.value();
+        let version = cluster.secret_version.value();
+        let answer = cx
+            .read("secretsmanager", "GetSecretValue", || {
+                let version = (!version.is_empty()).then(|| version.to_owned());
+                secrets.get_secret_value().secret_id(arn).set_version_id(version).send()
+            })
+            .await
+            .map_err(|failure| match failure.class {
+                // Made a moment ago.
+                Class::NotFound => Failure { class: Class::Transient, ..failure },
+                _ => failure,
+            })?;
+        Self::parse(answer.secret_string.unwrap_or_default()).ok_or_else(|| {
+            Failure::new(Class::Refused, format!("the secret {arn} is not JSON with a `password`"))
+                .help("Put its value right, or delete it by hand; then run `drctl up` again.")
+        })
+    }
+
+    /// `None` instead of an error: those of serde quote what they have read.
+    fn parse(mut text: String) -> Option<Self> {
+        let login = serde_json::from_str(&text).ok();
+        text.zeroize();
+        login
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        self.password.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_read_and_what_is_none_is_not_quoted() {
+        let login = Login::parse(r#"{"username":"owner","password":"abc"}"#.to_owned()).expect("a login");
+        assert_eq!(login.password, "abc");
+        for text in ["", "plain", r#""plain""#, r#"{"username":"owner"}"#, r#"{"password":7}"#] {
+            assert!(Login::parse(text.to_owned()).is_none(), "{text}");
+        }
+    }
+}

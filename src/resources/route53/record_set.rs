@@ -1,0 +1,154 @@
+//! Record sets as Route 53 keeps them: by what they are known, how they are listed, and how they are changed.
+
+use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecordSet as Described, RrType};
+
+use super::plain_name;
+use crate::resources::{Class, Context, Failure};
+
+/// By what a record set is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub zone: String,
+    pub name: String,
+    pub record_type: String,
+    pub set_identifier: String,
+}
+
+impl Key {
+    pub(super) fn id(&self) -> String {
+        format!("{}/{}/{}/{}", self.zone, self.name, self.record_type, self.set_identifier)
+    }
+
+    pub(super) fn parse(id: &str) -> Option<Self> {
+        let mut parts = id.splitn(4, '/').map(str::to_owned);
+        let mut next = || parts.next();
+        Some(Self { zone: next()?, name: next()?, record_type: next()?, set_identifier: next()? })
+    }
+
+    pub(super) fn is_of(&self, record: &Described) -> bool {
+        plain_name(record.name()) == self.name
+            && record.r#type().as_str() == self.record_type
+            && record.set_identifier().unwrap_or_default() == self.set_identifier
+    }
+}
+
+/// Whether a change was refused for what it asks. Route 53 answers it as `InvalidChangeBatch`, at times in a document of its
+/// own in which the SDK finds no code: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>
+pub(super) fn is_refused_batch(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Refused | Class::Exists)
+        && matches!(failure.code.as_deref(), None | Some("InvalidChangeBatch"))
+}
+
+pub(super) async fn change(cx: &Context, zone: &str, action: ChangeAction, record: Described) -> Result<(), Failure> {
+    let batch = Change::builder()
+        .action(action)
+        .resource_record_set(record)
+        .build()
+        .and_then(|change| ChangeBatch::builder().changes(change).build())
+        .map_err(|e| Failure::new(Class::Internal, format!("a change that Route 53 does not take: {e}")))?;
+    let call = cx.clients().route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch).send();
+    cx.mutate("route53", "ChangeResourceRecordSets", call).await.map(drop)
+}
+
+/// `None` when it, or its zone, is not there.
+pub(super) async fn find(cx: &Context, key: &Key) -> Result<Option<Described>, Failure> {
+    match sets(cx, &key.zone, Some(&key.name)).await {
+        Ok(records) => Ok(records.into_iter().find(|record| key.is_of(record))),
+        Err(failure) if failure.class == Class::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The records of a zone, or of one name in it.
+pub(super) async fn sets(cx: &Context, zone: &str, name: Option<&str>) -> Result<Vec<Described>, Failure> {
+    let mut found = Vec::new();
+    let mut page = list_from(cx, zone, name, None).await?;
+    loop {
+        for record in page.resource_record_sets() {
+            match name {
+                // Sorted: what follows has other names.
+                Some(name) if plain_name(record.name()) != name => return Ok(found),
+                _ => found.push(record.clone()),
+            }
+        }
+        if !page.is_truncated() {
+            return Ok(found);
+        }
+        page = list_from(cx, zone, name, Some(&page)).await?;
+    }
+}
+
+/// A page of records in their order: from a name on, or what follows another page.
+async fn list_from(
+    cx: &Context,
+    zone: &str,
+    name: Option<&str>,
+    after: Option<&ListResourceRecordSetsOutput>,
+) -> Result<ListResourceRecordSetsOutput, Failure> {
+    let route53 = &cx.clients().route53;
+    let start = after.map_or(name, ListResourceRecordSetsOutput::next_record_name);
+    let call = || {
+        route53
+            .list_resource_record_sets()
+            .hosted_zone_id(zone)
+            .set_start_record_name(start.map(str::to_owned))
+            .set_start_record_type(after.and_then(|page| page.next_record_type().cloned()))
+            .set_start_record_identifier(after.and_then(|page| page.next_record_identifier().map(str::to_owned)))
+            // One name has few records; a whole zone comes in pages as large as they get.
+            .max_items(if name.is_some() { 20 } else { 300 })
+            .send()
+    };
+    cx.read("route53", "ListResourceRecordSets", call).await
+}
+
+/// What stands in a zone besides what every zone has.
+pub(super) async fn left_in(cx: &Context, zone: &str) -> Result<Vec<String>, Failure> {
+    let records = sets(cx, zone, None).await?;
+    // Its own SOA record stands at its top, and its NS record beside it.
+    let top = records.iter().find(|record| *record.r#type() == RrType::Soa).map(|record| record.name().to_owned());
+    let left = records.iter().filter(|record| {
+        let of_its_own = matches!(record.r#type(), RrType::Soa | RrType::Ns);
+        !(of_its_own && Some(record.name()) == top.as_deref())
+    });
+    Ok(left.map(|record| format!("{} {}", plain_name(record.name()), record.r#type().as_str())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str, kind: RrType, identifier: Option<&str>) -> Described {
+        let record = Described::builder().name(name).r#type(kind).set_set_identifier(identifier.map(str::to_owned));
+        record.build().expect("complete")
+    }
+
+    #[test]
+    fn ids_name_zone_name_type_and_identifier() {
+        for id in ["Z1/api.example.com/CNAME/primary", "Z1/api.example.com/CNAME/", "Z1/api.example.com/CNAME/a/b"] {
+            assert_eq!(Key::parse(id).map(|key| key.id()).as_deref(), Some(id));
+        }
+        assert_eq!(Key::parse("Z1/api.example.com/CNAME"), None);
+    }
+
+    #[test]
+    fn a_record_is_known_by_its_plain_name_its_type_and_its_identifier() {
+        let key = Key::parse("Z1/api.example.com/CNAME/primary").expect("an id");
+        assert!(key.is_of(&record("API.example.com.", RrType::Cname, Some("primary"))));
+        assert!(!key.is_of(&record("api.example.com.", RrType::Cname, None)));
+        assert!(!key.is_of(&record("api.example.com.", RrType::A, Some("primary"))));
+        assert!(!key.is_of(&record("www.example.com.", RrType::Cname, Some("primary"))));
+    }
+
+    #[test]
+    fn a_refused_change_is_looked_into_even_without_a_code() {
+        let failure = |class, code: Option<&str>| Failure {
+            code: code.map(str::to_owned),
+            ..Failure::new(class, "HTTP status 400 without a message")
+        };
+        assert!(is_refused_batch(&failure(Class::Refused, None)));
+        assert!(is_refused_batch(&failure(Class::Exists, Some("InvalidChangeBatch"))));
+        assert!(!is_refused_batch(&failure(Class::Refused, Some("InvalidInput"))));
+        assert!(!is_refused_batch(&failure(Class::Ambiguous, None)));
+    }
+}

@@ -1,0 +1,126 @@
+//! A bucket's lifecycle, as far as drctl knows one: what is no longer needed is cleared away, and nothing else happens.
+
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+    LifecycleRuleFilter, NoncurrentVersionExpiration,
+};
+use aws_smithy_types::error::operation::BuildError;
+
+/// After how many days noncurrent versions and incomplete uploads are cleared away; 0 for never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Days {
+    pub(super) noncurrent: i32,
+    pub(super) incomplete_upload: i32,
+}
+
+impl Days {
+    /// The one rule that does it; `None` where there is nothing to do. With the noncurrent versions go the delete markers
+    /// that are left alone by it, which would slow down every listing for good.
+    pub(super) fn configuration(self) -> Result<Option<BucketLifecycleConfiguration>, BuildError> {
+        if self == Self::default() {
+            return Ok(None);
+        }
+        let mut rule = LifecycleRule::builder()
+            .id("clear-away")
+            .status(ExpirationStatus::Enabled)
+            .filter(LifecycleRuleFilter::builder().prefix("").build());
+        if self.noncurrent > 0 {
+            rule = rule
+                .noncurrent_version_expiration(
+                    NoncurrentVersionExpiration::builder().noncurrent_days(self.noncurrent).build(),
+                )
+                .expiration(LifecycleExpiration::builder().expired_object_delete_marker(true).build());
+        }
+        if self.incomplete_upload > 0 {
+            rule = rule.abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder().days_after_initiation(self.incomplete_upload).build(),
+            );
+        }
+        BucketLifecycleConfiguration::builder().rules(rule.build()?).build().map(Some)
+    }
+
+    /// What some rules come to: none of it where they do anything besides. So a rule that somebody added is seen, as a
+    /// change of both numbers, and overwritten.
+    pub(super) fn of(rules: &[LifecycleRule]) -> Self {
+        let in_force: Vec<&LifecycleRule> =
+            rules.iter().filter(|rule| *rule.status() == ExpirationStatus::Enabled).collect();
+        match in_force.as_slice() {
+            [rule] => Self::of_rule(rule).unwrap_or_default(),
+            _ => Self::default(),
+        }
+    }
+
+    fn of_rule(rule: &LifecycleRule) -> Option<Self> {
+        let noncurrent = rule.noncurrent_version_expiration();
+        let expiration = rule.expiration();
+        let does_more = !rule.transitions().is_empty()
+            || !rule.noncurrent_version_transitions().is_empty()
+            || noncurrent.is_some_and(|expiration| expiration.newer_noncurrent_versions().is_some())
+            || expiration.is_some_and(|expiration| expiration.days().is_some() || expiration.date().is_some());
+        let clears_markers = expiration.and_then(LifecycleExpiration::expired_object_delete_marker) == Some(true);
+        let is_for_all = rule.filter().is_some_and(is_everything);
+        if does_more || !is_for_all || clears_markers != noncurrent.is_some() {
+            return None;
+        }
+        let incomplete = rule.abort_incomplete_multipart_upload();
+        Some(Self {
+            noncurrent: noncurrent.and_then(NoncurrentVersionExpiration::noncurrent_days).unwrap_or_default(),
+            incomplete_upload: incomplete
+                .and_then(AbortIncompleteMultipartUpload::days_after_initiation)
+                .unwrap_or_default(),
+        })
+    }
+}
+
+fn is_everything(filter: &LifecycleRuleFilter) -> bool {
+    filter.prefix().unwrap_or_default().is_empty()
+        && filter.tag().is_none()
+        && filter.and().is_none()
+        && filter.object_size_greater_than().is_none()
+        && filter.object_size_less_than().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(noncurrent: i32, incomplete_upload: i32) -> Vec<LifecycleRule> {
+        let days = Days { noncurrent, incomplete_upload };
+        let configuration = days.configuration().expect("a complete rule");
+        configuration.map(|configuration| configuration.rules).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for (noncurrent, incomplete_upload) in [(30, 7), (30, 0), (0, 7), (0, 0)] {
+            let days = Days { noncurrent, incomplete_upload };
+            assert_eq!(Days::of(&rules(noncurrent, incomplete_upload)), days);
+        }
+        assert!(rules(0, 0).is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_does_anything_else_is_seen() {
+        let ours = rules(30, 7).remove(0);
+        let mut expires = ours.clone();
+        expires.expiration = Some(LifecycleExpiration::builder().days(1).build());
+        let mut narrow = ours.clone();
+        narrow.filter = Some(LifecycleRuleFilter::builder().prefix("logs/").build());
+        let mut keeps_some = ours.clone();
+        keeps_some.noncurrent_version_expiration =
+            Some(NoncurrentVersionExpiration::builder().noncurrent_days(30).newer_noncurrent_versions(5).build());
+        for other in [&expires, &narrow, &keeps_some] {
+            assert_eq!(Days::of(std::slice::from_ref(other)), Days::default());
+            assert_eq!(Days::of(&[ours.clone(), other.clone()]), Days::default());
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_switched_off_does_not_count() {
+        let ours = rules(30, 7).remove(0);
+        let mut off = ours.clone();
+        off.status = ExpirationStatus::Disabled;
+        assert_eq!(Days::of(std::slice::from_ref(&off)), Days::default());
+        assert_eq!(Days::of(&[off, ours]), Days { noncurrent: 30, incomplete_upload: 7 });
+    }
+}

@@ -1,0 +1,277 @@
+//! `s3_replication`: what is written to a bucket is copied to another one, in another Region.
+
+use std::time::Duration;
+
+use aws_sdk_s3::types::{
+    DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration, Metrics,
+    MetricsStatus, ReplicaModifications, ReplicaModificationsStatus, ReplicationConfiguration, ReplicationRule,
+    ReplicationRuleFilter, ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus, ReplicationTimeValue,
+    SourceSelectionCriteria, SseKmsEncryptedObjects, SseKmsEncryptedObjectsStatus,
+};
+use aws_smithy_types::error::operation::BuildError;
+use serde::{Deserialize, Serialize};
+
+use super::{Bucket, explained, incomplete, unless_unset};
+use crate::resources::iam::Role;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// The rule's id, which is a dimension of its metrics, too.
+pub const RULE_ID: &str = "everything";
+
+/// All that is written to a bucket is copied to another one. A configuration that does anything but that reads as one without
+/// a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replication {
+    /// The bucket that is copied; versioned. Immutable: forces replacement.
+    pub bucket: Ref<Id<Bucket>>,
+    /// The role that S3 copies as. In-place.
+    pub role: Ref<Arn<Role>>,
+    /// The bucket that is copied to; versioned. In-place.
+    pub destination: Ref<Arn<Bucket>>,
+    /// The key that copies are encrypted with, of the destination's Region. In-place.
+    pub destination_kms_key: Ref<Arn<Key>>,
+    /// Within how many minutes nearly all is copied (S3 Replication Time Control), with metrics and with events for what takes
+    /// longer: 15, the only value that S3 knows, or 0 for no such promise. In-place.
+    pub time_control_minutes: i32,
+    /// Whether what is deleted here is deleted there; never by version. In-place.
+    pub delete_markers: bool,
+    /// Whether what is changed of a copy's metadata is copied back. In-place.
+    pub replica_modifications: bool,
+    /// What has to be ready besides. Orders only, and is never compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
+}
+
+impl Resource for Replication {
+    const TRAITS: Traits = Traits {
+        kind: "s3_replication",
+        immutable: &[("bucket", "a replication is its bucket's own")],
+        holds: &[],
+        create: Duration::from_secs(5),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long. aws-behaviour row 22.
+        patience: Duration::from_mins(10),
+        removable: true,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.bucket.value().to_owned())
+    }
+
+    /// None: it is found by its bucket's name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let s3 = &cx.clients().s3;
+        let account = &cx.scope.account;
+        let call = cx.read("s3", "GetBucketReplication", || {
+            s3.get_bucket_replication().bucket(id).expected_bucket_owner(account).send()
+        });
+        let answer = match unless_unset("ReplicationConfigurationNotFoundError", call).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(explained(cx, id, failure).await),
+        };
+        Ok(answer
+            .and_then(|answer| answer.replication_configuration)
+            .map(|configuration| live(&cx.scope, id, Phase::Ready, &Self::of(id, &configuration), None)))
+    }
+
+    /// Takes the place of any other that the bucket has.
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        self.put(cx, self.bucket.value()).await?;
+        Ok(self.bucket.value().to_owned())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        self.put(cx, &live.id).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx
+            .clients()
+            .s3
+            .delete_bucket_replication()
+            .bucket(&live.id)
+            .expected_bucket_owner(&cx.scope.account)
+            .send();
+        cx.mutate("s3", "DeleteBucketReplication", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl Replication {
+    async fn put(&self, cx: &Context, bucket: &str) -> Result<(), Failure> {
+        let call = cx
+            .clients()
+            .s3
+            .put_bucket_replication()
+            .bucket(bucket)
+            .expected_bucket_owner(&cx.scope.account)
+            .replication_configuration(self.configuration().map_err(|e| incomplete(&e))?)
+            .send();
+        cx.mutate("s3", "PutBucketReplication", call).await.map(drop)
+    }
+
+    /// One rule for the whole bucket, with a filter that lets everything through: without one it would be of the first version,
+    /// which knows neither time control nor replica modifications.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>
+    fn configuration(&self) -> Result<ReplicationConfiguration, BuildError> {
+        let delete_markers = if self.delete_markers {
+            DeleteMarkerReplicationStatus::Enabled
+        } else {
+            DeleteMarkerReplicationStatus::Disabled
+        };
+        let rule = ReplicationRule::builder()
+            .id(RULE_ID)
+            .priority(1)
+            .status(ReplicationRuleStatus::Enabled)
+            .filter(ReplicationRuleFilter::builder().prefix("").build())
+            .source_selection_criteria(self.source_selection()?)
+            .delete_marker_replication(DeleteMarkerReplication::builder().status(delete_markers).build())
+            .destination(self.destination()?)
+            .build()?;
+        ReplicationConfiguration::builder().role(self.role.value()).rules(rule).build()
+    }
+
+    /// What is encrypted with a key of KMS, as everything here is, is copied only if that is asked for.
+    fn source_selection(&self) -> Result<SourceSelectionCriteria, BuildError> {
+        let encrypted = SseKmsEncryptedObjects::builder().status(SseKmsEncryptedObjectsStatus::Enabled).build()?;
+        let modifications = if self.replica_modifications {
+            ReplicaModificationsStatus::Enabled
+        } else {
+            ReplicaModificationsStatus::Disabled
+        };
+        let modifications = ReplicaModifications::builder().status(modifications).build()?;
+        Ok(SourceSelectionCriteria::builder()
+            .sse_kms_encrypted_objects(encrypted)
+            .replica_modifications(modifications)
+            .build())
+    }
+
+    fn destination(&self) -> Result<Destination, BuildError> {
+        let key = EncryptionConfiguration::builder().replica_kms_key_id(self.destination_kms_key.value()).build();
+        let mut destination = Destination::builder().bucket(self.destination.value()).encryption_configuration(key);
+        if self.time_control_minutes > 0 {
+            let minutes = ReplicationTimeValue::builder().minutes(self.time_control_minutes).build();
+            let time = ReplicationTime::builder().status(ReplicationTimeStatus::Enabled).time(minutes.clone());
+            let metrics = Metrics::builder().status(MetricsStatus::Enabled).event_threshold(minutes);
+            destination = destination.replication_time(time.build()?).metrics(metrics.build()?);
+        }
+        destination.build()
+    }
+
+    fn of(bucket: &str, configuration: &ReplicationConfiguration) -> Self {
+        let rule = match configuration.rules() {
+            [rule] if *rule.status() == ReplicationRuleStatus::Enabled && is_for_all(rule) => Some(rule),
+            _ => None,
+        };
+        let destination = rule.and_then(ReplicationRule::destination);
+        let selection = rule.and_then(ReplicationRule::source_selection_criteria);
+        let copies_encrypted = selection
+            .and_then(SourceSelectionCriteria::sse_kms_encrypted_objects)
+            .is_some_and(|encrypted| *encrypted.status() == SseKmsEncryptedObjectsStatus::Enabled);
+        let key = destination
+            .filter(|_| copies_encrypted)
+            .and_then(Destination::encryption_configuration)
+            .and_then(EncryptionConfiguration::replica_kms_key_id);
+        Self {
+            bucket: Ref::known(bucket),
+            role: Ref::known(configuration.role()),
+            destination: Ref::known(destination.map(Destination::bucket).unwrap_or_default()),
+            destination_kms_key: Ref::known(key.unwrap_or_default()),
+            time_control_minutes: destination.and_then(time_control).unwrap_or_default(),
+            delete_markers: rule
+                .and_then(ReplicationRule::delete_marker_replication)
+                .and_then(DeleteMarkerReplication::status)
+                .is_some_and(|status| *status == DeleteMarkerReplicationStatus::Enabled),
+            replica_modifications: selection
+                .and_then(SourceSelectionCriteria::replica_modifications)
+                .is_some_and(|modifications| *modifications.status() == ReplicaModificationsStatus::Enabled),
+            after: Vec::new(),
+        }
+    }
+}
+
+fn is_for_all(rule: &ReplicationRule) -> bool {
+    rule.filter().is_some_and(|filter| {
+        filter.prefix().unwrap_or_default().is_empty() && filter.tag().is_none() && filter.and().is_none()
+    })
+}
+
+/// The promised minutes, if what takes longer is told as well.
+fn time_control(destination: &Destination) -> Option<i32> {
+    let time = destination.replication_time().filter(|time| *time.status() == ReplicationTimeStatus::Enabled)?;
+    let metrics = destination.metrics().filter(|metrics| *metrics.status() == MetricsStatus::Enabled)?;
+    let promised = time.time()?.minutes()?;
+    (metrics.event_threshold()?.minutes() == Some(promised)).then_some(promised)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replication() -> Replication {
+        Replication {
+            bucket: Ref::known("source"),
+            role: Ref::known("arn:aws:iam::123456789012:role/r"),
+            destination: Ref::known("arn:aws:s3:::destination"),
+            destination_kms_key: Ref::known("arn:aws:kms:us-east-2:123456789012:key/k"),
+            time_control_minutes: 15,
+            delete_markers: true,
+            replica_modifications: true,
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let plain = Replication {
+            time_control_minutes: 0,
+            delete_markers: false,
+            replica_modifications: false,
+            ..replication()
+        };
+        for wanted in [replication(), plain] {
+            let written = wanted.configuration().expect("complete");
+            assert_eq!(Replication::of("source", &written), wanted);
+        }
+    }
+
+    #[test]
+    fn anything_but_one_rule_for_all_has_no_destination() {
+        let ours = replication().configuration().expect("complete");
+        let mut off = ours.clone();
+        off.rules[0].status = ReplicationRuleStatus::Disabled;
+        let mut narrow = ours.clone();
+        narrow.rules[0].filter = Some(ReplicationRuleFilter::builder().prefix("receipts/").build());
+        let mut of_the_first_version = ours.clone();
+        of_the_first_version.rules[0].filter = None;
+        let mut two = ours.clone();
+        two.rules.push(ours.rules[0].clone());
+        for other in [off, narrow, of_the_first_version, two] {
+            assert_eq!(Replication::of("source", &other).destination.value(), "");
+        }
+    }
+
+    #[test]
+    fn a_promise_that_nobody_watches_counts_for_none() {
+        let mut unwatched = replication().configuration().expect("complete");
+        let destination = unwatched.rules[0].destination.as_mut().expect("it has one");
+        destination.metrics = None;
+        assert_eq!(Replication::of("source", &unwatched).time_control_minutes, 0);
+    }
+
+    #[test]
+    fn a_rule_that_leaves_encrypted_objects_out_has_no_key() {
+        let mut plain_only = replication().configuration().expect("complete");
+        plain_only.rules[0].source_selection_criteria = None;
+        assert_eq!(Replication::of("source", &plain_only).destination_kms_key.value(), "");
+    }
+}
