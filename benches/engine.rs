@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use drctl::engine::cancel::shutdown;
 use drctl::engine::{
     Attempt, Change, Decision, Driver, Drivers, Event, Failure, Graph, Live, Node, Observer, Options, Owner, Phase,
-    Plan, Properties, Ref, Region, Run, Synced, Timing, Traits,
+    Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
 };
 use drctl::state::{Address, Identity, Location, Regions, Role, Store};
 use futures::future::{BoxFuture, FutureExt as _, ready};
@@ -114,12 +114,12 @@ impl Driver for Nothing {
         ready(Ok(Synced::default())).boxed()
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
         let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(things) = things.get_mut(region) {
             things.remove(&live.id);
         }
-        ready(Ok(())).boxed()
+        ready(Ok(Removal::Ordered)).boxed()
     }
 }
 

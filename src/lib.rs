@@ -9,7 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod dr;
 pub mod engine;
-// pub mod preflight;
+pub mod preflight;
 pub mod resources;
 pub mod sandbox;
 pub mod state;

@@ -67,6 +67,8 @@ pub enum Command {
     Init(Init),
     /// Show what `up` would do, and change nothing
     Plan(Plan),
+    /// Check what `up` needs before its first call, and change nothing
+    Check(Check),
     /// Build the stack, or bring it to what is configured
     Up(Up),
     /// Compare what is recorded and configured with what is in AWS
@@ -107,6 +109,14 @@ pub struct Plan {
     /// Take over resources that carry the names but not the tags of this stack
     #[arg(long)]
     pub adopt: bool,
+}
+
+/// `drctl check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Versions, quotas, names, zones and permissions, for what `up` would make
+    #[arg(long)]
+    pub preflight: bool,
 }
 
 /// `drctl up`

@@ -1,6 +1,7 @@
 //! The command line: one file per command. The only code that prints.
 
 mod args;
+mod check;
 mod down;
 mod error;
 mod init;
@@ -64,6 +65,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
     match &cli.command {
         Command::Init(args) => init::init(global, args, output),
         Command::Plan(args) => up::plan(global, args, output).await,
+        Command::Check(args) => check::check(global, args, output).await,
         Command::Up(args) => up::up(global, args, output).await,
         Command::Status(args) => status::status(global, args, output).await,
         Command::Down(args) => down::down(global, args, output).await,

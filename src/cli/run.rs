@@ -6,6 +6,7 @@ use super::session::Connected;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
 use crate::engine::{Class, Drivers, Failure, Graph, Plan, Report, Run};
+use crate::preflight::Findings;
 use crate::state::Store;
 
 /// Listens for SIGINT and SIGTERM from now on.
@@ -80,6 +81,18 @@ impl<'a> Teller<'a> {
             }
             None => self.output.print(&ui::plan::render(plan, context, &self.output.style)),
         }
+    }
+
+    /// Shows what was found out before the first call, where there is something to be said of it.
+    pub fn preflight(&self, findings: &Findings, context: &PlanContext) -> Result<(), CliError> {
+        if let Some(events) = &self.machines {
+            let mut json = serde_json::json!(findings);
+            json["event"] = "preflight".into();
+            events.line(json);
+            return Ok(());
+        }
+        let brief = ui::preflight::brief(findings, context, &self.output.style);
+        if brief.is_empty() { Ok(()) } else { self.output.print(&brief) }
     }
 
     /// Tells people, and not machines.

@@ -14,6 +14,7 @@ use crate::blueprint::{self, Facts};
 use crate::config::Config;
 use crate::engine::cancel::Shutdown;
 use crate::engine::{Class, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
+use crate::preflight::{Findings, Preflight};
 use crate::resources::Registry;
 use crate::sandbox::{Control, Pace, Record, StartOptions};
 use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
@@ -98,6 +99,8 @@ pub struct Session {
     pub identity: Identity,
     /// Where its files lie.
     pub location: Location,
+    /// What was found out beforehand.
+    pub facts: Facts,
     /// What shall be.
     pub graph: Graph,
 }
@@ -136,7 +139,7 @@ impl Session {
         let facts = facts(&connected.aws, &identity, &entries, demand).await?;
         let registry = registry(&connected.aws, &identity);
         let graph = blueprint::graph(&config, &facts, &registry)?;
-        Ok(Self { config, connected, registry, identity, location, graph })
+        Ok(Self { config, connected, registry, identity, location, facts, graph })
     }
 
     /// Looks at AWS and decides what is to be done.
@@ -148,6 +151,20 @@ impl Session {
         shutdown: &Shutdown,
     ) -> Result<Plan, CliError> {
         plan(&self.connected, &self.registry, &self.graph, entries, adopt, timeout, shutdown).await
+    }
+
+    /// Checks what a plan is going to make.
+    pub async fn preflight(&self, plan: &Plan, shutdown: &Shutdown) -> Result<Findings, CliError> {
+        let regions = &self.identity.regions;
+        let preflight = Preflight {
+            aws: &self.connected.aws,
+            config: &self.config,
+            account: &self.identity.account,
+            regions: [&regions.primary, &regions.secondary],
+            zones: [&self.facts.primary_zones, &self.facts.secondary_zones],
+            plan,
+        };
+        super::run::unless_interrupted(shutdown, async { Ok(preflight.run().await) }).await
     }
 
     /// What a plan's reader needs to know besides it.

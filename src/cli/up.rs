@@ -7,9 +7,11 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{Teller, Tools};
 use super::session::{Demand, Session};
-use super::{outputs, run, ui};
-use crate::engine::Plan;
+use super::{check, outputs, run, ui};
+use crate::config::Config;
 use crate::engine::cancel::Shutdown;
+use crate::engine::{Action, Item, Plan};
+use crate::resources::HOLD_DATA;
 
 /// How long one Region may take to answer before its resources count as unknown.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -23,14 +25,18 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
     let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let plan = session.plan(&recorded, args.adopt, TIMEOUT, &shutdown).await?;
+    let findings = session.preflight(&plan, &shutdown).await?;
     let context = session.plan_context(args.full);
     if output.json {
-        output.print_json(&ui::plan::to_json(&plan, &context))?;
+        let mut json = ui::plan::to_json(&plan, &context);
+        json["preflight"] = serde_json::json!(findings);
+        output.print_json(&json)?;
     } else {
-        output.print(&ui::plan::render(&plan, &context, &output.style))?;
+        let checked = ui::preflight::brief(&findings, &context, &output.style);
+        output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
     }
-    if plan.unknown().next().is_some() {
-        return Ok(unknown(&plan));
+    if findings.is_blocking() || plan.unknown().next().is_some() {
+        return Ok(check::exit(&findings, &plan));
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
 }
@@ -61,10 +67,17 @@ async fn build(
         if plan.is_empty() {
             store.fold()?;
             if plan.unknown().next().is_some() {
-                return Ok(unknown(&plan));
+                return Ok(check::unknown(&plan));
             }
             teller.say(&outputs::for_people(store.snapshot(), &output.style))?;
             return Ok(Exit::Done);
+        }
+        refuse_loss(&plan, &session.config)?;
+        let findings = session.preflight(&plan, &shutdown).await?;
+        teller.preflight(&findings, &session.plan_context(args.full))?;
+        if findings.is_blocking() {
+            teller.say("Nothing was changed.")?;
+            return Ok(check::exit(&findings, &plan));
         }
         if args.yes {
             break plan;
@@ -102,6 +115,20 @@ async fn build(
     Ok(exit)
 }
 
-fn unknown(plan: &Plan) -> Exit {
-    plan.unknown().map(|(_, failure)| Exit::of(failure)).find(|exit| *exit == Exit::Denied).unwrap_or(Exit::Failed)
+/// With protection on, nothing that holds data is deleted or made anew: not for what left the configuration, and not because
+/// something differs that cannot be changed in place, as after a cluster was detached from its global cluster.
+fn refuse_loss(plan: &Plan, config: &Config) -> Result<(), CliError> {
+    let is_lost = |item: &&Item| {
+        matches!(item.action, Action::Delete | Action::Replace) && HOLD_DATA.contains(&item.address.kind())
+    };
+    let lost: Vec<String> = plan.items.iter().filter(is_lost).map(|item| item.address.to_string()).collect();
+    if lost.is_empty() || !config.protection.deletion {
+        return Ok(());
+    }
+    Err(CliError::Usage {
+        message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
+        help: "Nothing was changed. The plan says why. If the data may really go, set `deletion = false` under [protection] in \
+               drctl.toml for this run; if not, put back what differs by hand."
+            .to_owned(),
+    })
 }

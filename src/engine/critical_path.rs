@@ -50,7 +50,7 @@ impl Clock {
         loop {
             let before = schedule
                 .sources(step)
-                .filter_map(|(source, need)| Some((*self.reached.get(&(source, need))?, source)))
+                .filter_map(|(source, need)| Some((self.let_go(source, need, until)?, source)))
                 .max();
             let from = before.map_or(began, |(at, _)| at);
             legs.push(Leg { address: schedule.step(step).0.clone(), took: until.saturating_duration_since(from) });
@@ -59,6 +59,13 @@ impl Clock {
         }
         legs.reverse();
         legs
+    }
+
+    /// When a step let one go on that was there by `until`. Who was content with its existence may have waited for more at
+    /// the service, as an Aurora instance does for its cluster: if it was ready by then, that counts.
+    fn let_go(&self, source: StepId, need: Need, until: Instant) -> Option<Instant> {
+        let ready = self.reached.get(&(source, Need::Ready)).filter(|at| **at <= until);
+        ready.or_else(|| self.reached.get(&(source, need))).copied()
     }
 }
 
@@ -93,7 +100,7 @@ mod tests {
         clock.note(second, Need::Ready);
         let path = clock.critical_path(&schedule, began);
         let told: Vec<_> = path.iter().map(|leg| (leg.address.name(), leg.took.as_secs())).collect();
-        assert_eq!(told, [("cluster", 1), ("writer", 344), ("second", 5)]);
+        assert_eq!(told, [("cluster", 45), ("writer", 300), ("second", 5)]);
         assert!(Clock::default().critical_path(&schedule, began).is_empty());
     }
 }

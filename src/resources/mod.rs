@@ -24,7 +24,7 @@ mod tagging;
 mod typed;
 
 pub use context::Context;
-pub use registry::{Registry, kinds};
+pub use registry::{HOLD_DATA, Registry, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 

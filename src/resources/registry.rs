@@ -76,6 +76,9 @@ types![
     route53::Record,
 ];
 
+/// The types that hold data, or without which data cannot be read: what is lost with one of these is lost for good.
+pub const HOLD_DATA: [&str; 6] = ["global_cluster", "db_cluster", "dynamodb_table", "s3_bucket", "kms_key", "secret"];
+
 impl Registry {
     /// The drivers of all types, on behalf of one stack.
     #[must_use]

@@ -52,8 +52,7 @@ pub fn assert_complete(found: &Survey) {
     }
 }
 
-pub async fn whole_life() {
-    let stack = Stack::new();
+pub async fn whole_life_of(stack: Stack) {
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     let built = survey(&stack, REGIONS).await;
     assert_complete(&built);

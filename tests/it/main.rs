@@ -12,6 +12,7 @@ mod harness;
 mod kill;
 mod layers;
 mod life;
+mod preflight;
 mod readme;
 mod sandbox;
 mod secrecy;
@@ -21,5 +22,5 @@ mod survey;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_life_against_the_sandbox() {
-    life::whole_life().await;
+    life::whole_life_of(harness::Stack::new()).await;
 }

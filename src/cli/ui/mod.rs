@@ -5,6 +5,7 @@ mod context;
 mod events;
 mod failures;
 pub mod plan;
+pub mod preflight;
 pub mod progress;
 pub mod status;
 pub mod summary;

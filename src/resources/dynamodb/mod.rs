@@ -66,6 +66,7 @@ async fn tags_of(cx: &Context, table: &str) -> Result<TagMap, Failure> {
 }
 
 /// A request that the SDK does not take: a field is missing, which is a defect of drctl.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn malformed(error: BuildError) -> Failure {
     Failure::new(Class::Internal, format!("a request that DynamoDB does not take: {error}"))
 }

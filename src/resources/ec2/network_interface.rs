@@ -14,10 +14,10 @@ const LAMBDA: &str = "AWS Lambda VPC ENI";
 /// How a deletion went that interfaces of Lambda may have kept from happening.
 ///
 /// Those that Lambda has let go of and nobody has deleted are deleted. Those that it holds are left alone: nobody else
-/// may detach them (aws-behaviour row 2). The refusal then says how many there are.
+/// may detach them (aws-behaviour row 2), and they are waited for.
 ///
 /// # Errors
-/// The refusal, and what the calls about the interfaces came to.
+/// A refusal that has nothing to do with Lambda, and what the calls about the interfaces came to.
 pub(super) async fn unless_held<T>(
     cx: &Context,
     answer: Result<T, Failure>,
@@ -35,13 +35,16 @@ pub(super) async fn unless_held<T>(
         })
         .await?;
     interfaces.retain(is_of_lambda);
+    if interfaces.is_empty() {
+        return Err(refusal);
+    }
     let mut held = 0;
     for interface in &interfaces {
         if interface.status() != Some(&NetworkInterfaceStatus::Available) || !delete(cx, interface).await? {
             held += 1;
         }
     }
-    Err(explained(refusal, interfaces.len(), held))
+    Ok(Removal::Later(waits_for(held)))
 }
 
 /// Whether it is gone; Lambda may take it up again at any time.
@@ -62,19 +65,12 @@ fn is_of_lambda(interface: &NetworkInterface) -> bool {
     interface.description().is_some_and(|description| description.starts_with(LAMBDA))
 }
 
-fn explained(refusal: Failure, found: usize, held: usize) -> Failure {
-    let message = match (found, held) {
-        (0, _) => refusal.message.clone(),
-        (_, 0) => format!("{}; what Lambda left in it has been deleted", refusal.message),
-        (_, 1) => {
-            format!("{}; Lambda still holds a network interface in it, and lets go of it by itself", refusal.message)
-        }
-        _ => format!(
-            "{}; Lambda still holds {held} network interfaces in it, and lets go of them by itself",
-            refusal.message
-        ),
-    };
-    Failure { class: Class::Transient, message, ..refusal }
+fn waits_for(held: usize) -> String {
+    match held {
+        0 => "EC2 to see that what Lambda left in it is deleted".to_owned(),
+        1 => "Lambda to let go of a network interface in it".to_owned(),
+        _ => format!("Lambda to let go of {held} network interfaces in it"),
+    }
 }
 
 #[cfg(test)]
@@ -90,16 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_passes_by_itself_and_says_what_is_in_the_way() {
-        let refusal = Failure {
-            code: Some("DependencyViolation".into()),
-            request_id: Some("r-1".into()),
-            ..Failure::new(Class::Transient, "resource sg-1 has a dependent object")
-        };
-        assert_eq!(explained(refusal.clone(), 0, 0), refusal);
-        let held = explained(refusal.clone(), 4, 3);
-        assert!(held.message.contains("holds 3 network interfaces"), "{held}");
-        assert_eq!((held.class, held.request_id.as_deref()), (Class::Transient, Some("r-1")));
-        assert!(explained(refusal, 1, 0).message.ends_with("has been deleted"));
+    fn the_wait_says_what_is_in_the_way() {
+        assert_eq!(waits_for(3), "Lambda to let go of 3 network interfaces in it");
+        assert!(waits_for(0).contains("is deleted"));
     }
 }

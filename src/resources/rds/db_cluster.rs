@@ -28,6 +28,7 @@ pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
 ///
 /// After a switchover its role is the other one. So nothing that follows from the role is compared: what was told when the
 /// first member was made stays unset, and with that unread, for the others.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Aurora's")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbCluster {
     /// Its name, in lower case, unique in the account across Regions. Immutable: forces replacement.
@@ -105,7 +106,7 @@ impl Resource for DbCluster {
         // A secondary member's, which is what a run waits for; the first one takes 45.
         create: Duration::from_secs(400),
         // It is promoted (120) before it is deleted (63).
-        delete: Duration::from_secs(180),
+        delete: Duration::from_mins(3),
         idempotent_create: true,
         patience: Duration::from_mins(30),
         removable: true,

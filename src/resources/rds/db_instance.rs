@@ -49,7 +49,7 @@ impl Resource for DbInstance {
         ],
         holds: &[],
         create: Duration::from_secs(400),
-        delete: Duration::from_secs(420),
+        delete: Duration::from_mins(7),
         idempotent_create: true,
         patience: Duration::from_mins(30),
         removable: true,

@@ -69,9 +69,10 @@ impl ExecuteApi {
     }
 
     fn learn(&self, call: &Call, value: &mut Value, port: Option<&str>) -> bool {
-        let apis: Vec<&mut Value> = match value.get("items").is_some() {
-            true => value["items"].as_array_mut().map(|items| items.iter_mut().collect()).unwrap_or_default(),
-            false => vec![value],
+        let apis: Vec<&mut Value> = if value.get("items").is_some() {
+            value["items"].as_array_mut().map(|items| items.iter_mut().collect()).unwrap_or_default()
+        } else {
+            vec![value]
         };
         let mut edited = false;
         for api in apis {

@@ -14,6 +14,7 @@
 //! | certificates' kinds of keys and request tokens | `acm` |
 //! | unsigned calls of an API by its host name | `execute_api` |
 //! | clusters' log exports and endpoints, instances' Performance Insights and promotion tier | `rds` |
+//! | which classes Aurora runs on, and that they are for global databases | `preflight_classes` |
 //! | replicas' keys, recovery periods, and that a source goes after its replica | `dynamodb_tables` |
 //! | secrets' replicas, and the refusals of secrets scheduled for deletion | `secret_replicas` |
 //! | health checks' children and flags, and the tags of several at once | `route53` |
@@ -36,6 +37,7 @@ mod execute_api;
 mod flow_logs;
 mod log_keys;
 mod peering_options;
+mod preflight_classes;
 mod rds;
 mod route53;
 mod routes;
@@ -56,6 +58,7 @@ pub(super) fn of_answers() -> Vec<Box<dyn Rule>> {
         Box::new(log_keys::LogKeys::default()),
         Box::new(execute_api::ExecuteApi::default()),
         Box::new(rds::Rds::default()),
+        Box::new(preflight_classes::PreflightClasses),
         Box::new(dynamodb_tables::DynamoDbTables::default()),
         Box::new(secret_replicas::SecretReplicas::default()),
         Box::new(route53::Route53),

@@ -39,10 +39,13 @@ struct Told {
     texts: BTreeMap<&'static str, String>,
 }
 
-/// What clusters and instances were told, by kind and name. Those that were made before are shown as the emulator does.
+/// By kind and name.
+type ByName = HashMap<(&'static str, String), Told>;
+
+/// What clusters and instances were told. Those that were made before are shown as the emulator does.
 #[derive(Default)]
 pub(super) struct Rds {
-    told: Mutex<HashMap<Scope, HashMap<(&'static str, String), Told>>>,
+    told: Mutex<HashMap<Scope, ByName>>,
 }
 
 impl Rule for Rds {

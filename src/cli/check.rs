@@ -1,0 +1,52 @@
+//! `drctl check`.
+
+use std::time::Duration;
+
+use super::args::{Check, Global};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::{Demand, Session};
+use super::{run, ui};
+use crate::engine::Plan;
+use crate::preflight::Findings;
+
+/// How long one Region may take to answer before its resources count as unknown.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Checks what is asked for, and changes nothing.
+pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {
+    if !args.preflight {
+        return Err(CliError::Usage {
+            message: "`drctl check` does not know what to check".to_owned(),
+            help: "Write `drctl check --preflight`: there is no other check so far.".to_owned(),
+        });
+    }
+    let shutdown = run::listen()?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
+    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
+    let plan = session.plan(&recorded, false, TIMEOUT, &shutdown).await?;
+    let findings = session.preflight(&plan, &shutdown).await?;
+    let context = session.plan_context(false);
+    if output.json {
+        output.print_json(&ui::preflight::to_json(&findings, &plan, &context))?;
+    } else {
+        output.print(&ui::preflight::render(&findings, &plan, &context, &output.style))?;
+    }
+    Ok(exit(&findings, &plan))
+}
+
+/// How to exit after a look: permissions before all else, as they are somebody else's to give.
+pub fn exit(findings: &Findings, plan: &Plan) -> Exit {
+    match unknown(plan) {
+        _ if findings.is_denied() => Exit::Denied,
+        Exit::Done if findings.is_blocking() => Exit::Failed,
+        looked => looked,
+    }
+}
+
+/// How to exit when not everything could be looked at.
+pub fn unknown(plan: &Plan) -> Exit {
+    let exits: Vec<Exit> = plan.unknown().map(|(_, failure)| Exit::of(failure)).collect();
+    let worst = exits.iter().find(|exit| **exit == Exit::Denied).or(exits.first());
+    worst.map_or(Exit::Done, |exit| if *exit == Exit::Denied { Exit::Denied } else { Exit::Failed })
+}

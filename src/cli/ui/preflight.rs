@@ -1,0 +1,259 @@
+//! What was found out before the first call: all of it for `check`, what stands in the way for `plan` and `up`.
+
+use serde_json::{Value, json};
+
+use super::failures::{hanging, help_lines};
+use super::plan::{PlanContext, unknown};
+use super::text::{clean, list, plural};
+use super::{Style, heading, joined};
+use crate::engine::{Class, Plan};
+use crate::preflight::{Findings, Problem, Unchecked};
+use crate::state::Role;
+
+/// Where what belongs to a finding begins.
+const INDENT: usize = 6;
+
+/// Everything, for `drctl check --preflight`.
+#[must_use]
+pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &Style) -> String {
+    let mut lines = context.header(style);
+    let problems: Vec<&Problem> = findings.problems.iter().collect();
+    for (title, problems) in by_region(&problems, context, |problem| problem.region.as_deref()) {
+        lines.extend([String::new(), style.bold(&title)]);
+        lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
+    }
+    lines.extend(unchecked(findings, context, style));
+    let unlooked = unlooked(plan);
+    lines.extend(unknown(&unlooked, style));
+    lines.extend([String::new(), style.bold(&verdict(findings, plan, &unlooked))]);
+    joined(&lines)
+}
+
+/// What `plan` and `up` add to a plan; empty when there is nothing to say. What the plan says already is only counted.
+#[must_use]
+pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> String {
+    let mut lines = Vec::new();
+    if findings.is_blocking() {
+        let count = findings.problems.len();
+        let verb = if count == 1 { "stands" } else { "stand" };
+        lines.push(String::new());
+        lines.push(style.bold(&style.red(&format!("{} {verb} in the way of `drctl up`", plural(count, "problem")))));
+        let (told, untold): (Vec<&Problem>, Vec<&Problem>) =
+            findings.problems.iter().partition(|problem| problem.in_plan);
+        if !told.is_empty() {
+            let names: Vec<&str> = told.iter().map(|problem| problem.subject.as_str()).collect();
+            let label = "  ✗ taken by somebody else, see above: ";
+            lines.extend(hanging(label, &names.join(", "), style.width, 0));
+        }
+        for (title, problems) in by_region(&untold, context, |problem| problem.region.as_deref()) {
+            lines.push(style.bold(&title));
+            lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
+        }
+    }
+    if !findings.unchecked.is_empty() {
+        let mut subjects: Vec<&str> = Vec::new();
+        for note in &findings.unchecked {
+            if !subjects.contains(&note.subject.as_str()) {
+                subjects.push(&note.subject);
+            }
+        }
+        let (before, after) = ("Not checked here: ", " (why: drctl check --preflight)");
+        let room = style.width.saturating_sub(before.len() + after.len());
+        lines.push(String::new());
+        lines.push(style.dim(&format!("{before}{}{after}", clean(&list(&subjects, room)))));
+    }
+    joined(&lines)
+}
+
+/// Everything, for machines.
+#[must_use]
+pub fn to_json(findings: &Findings, plan: &Plan, context: &PlanContext) -> Value {
+    let unlooked = unlooked(plan);
+    let summary = json!({
+        "problems": findings.problems.len(),
+        "unchecked": findings.unchecked.len(),
+        "unknown": unlooked.items.len(),
+    });
+    let mut value = context.to_json(&summary);
+    value["problems"] = json!(findings.problems);
+    value["unchecked"] = json!(findings.unchecked);
+    value["unknown"] =
+        unlooked.unknown().map(|(item, failure)| json!({"address": item.address, "failure": failure})).collect();
+    value
+}
+
+/// What the plan could not look at; names that somebody else has are problems already.
+fn unlooked(plan: &Plan) -> Plan {
+    let items = plan.items.iter();
+    let items =
+        items.filter(|item| item.failure.as_ref().is_some_and(|failure| failure.class != Class::Foreign)).cloned();
+    Plan { items: items.collect() }
+}
+
+fn problem_lines(problem: &Problem, style: &Style) -> Vec<String> {
+    let mut lines = vec![format!("  {} {}", style.red("✗"), clean(&problem.subject))];
+    lines.extend(hanging("", &clean(&problem.message), style.width, INDENT));
+    lines.extend(help_lines(&problem.help, style, INDENT));
+    lines
+}
+
+/// What could not be checked, and why: the same reason is told once per Region, for all that it keeps unchecked.
+fn unchecked(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<String> {
+    let notes: Vec<&Unchecked> = findings.unchecked.iter().collect();
+    let groups = by_region(&notes, context, |note| note.region.as_deref());
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Not checked")];
+    for (title, notes) in groups {
+        lines.push(title);
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for note in notes {
+            match reasons.iter_mut().find(|(why, _)| *why == note.why) {
+                Some((_, subjects)) => subjects.push(&note.subject),
+                None => reasons.push((&note.why, vec![&note.subject])),
+            }
+        }
+        for (why, subjects) in reasons {
+            let label = format!("  {} ", style.yellow("?"));
+            lines.extend(hanging(&label, &clean(&subjects.join(", ")), style.width, 0));
+            lines.extend(hanging("", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
+        }
+    }
+    lines
+}
+
+fn verdict(findings: &Findings, plan: &Plan, unlooked: &Plan) -> String {
+    if findings.is_blocking() {
+        let count = findings.problems.len();
+        let verb = if count == 1 { "stands" } else { "stand" };
+        return format!("{} {verb} in the way of `drctl up`. Nothing was changed.", plural(count, "problem"));
+    }
+    if !unlooked.items.is_empty() {
+        return "No problem was found where it could be looked.".to_owned();
+    }
+    let counts = plan.counts();
+    if counts.add == 0 {
+        return "Nothing is to be made, so there is nothing to check.".to_owned();
+    }
+    let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
+    format!("No problem was found{rest}: {} can be made.", plural(counts.add, "resource"))
+}
+
+/// Findings under the headings of their Regions: the primary, the secondary, others, what is global.
+fn by_region<'a, T>(
+    findings: &[&'a T],
+    context: &PlanContext,
+    region: impl Fn(&T) -> Option<&str>,
+) -> Vec<(String, Vec<&'a T>)> {
+    let mut groups: Vec<(usize, String, Vec<&'a T>)> = Vec::new();
+    for &finding in findings {
+        let (rank, title) = match region(finding) {
+            Some(region) if region == context.primary_region => (0, heading(Role::Primary, region)),
+            Some(region) if region == context.secondary_region => (1, heading(Role::Secondary, region)),
+            Some(region) => (2, clean(region)),
+            None => (3, heading(Role::Global, "")),
+        };
+        match groups.iter_mut().find(|(_, known, _)| *known == title) {
+            Some((_, _, members)) => members.push(finding),
+            None => groups.push((rank, title, vec![finding])),
+        }
+    }
+    groups.sort_by_key(|(rank, _, _)| *rank);
+    groups.into_iter().map(|(_, title, members)| (title, members)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::testing::{assert_fits, context, creation, item, plan, refused};
+    use crate::engine::{Action, Item};
+    use crate::preflight::{About, Figures};
+
+    fn problem(about: About, region: Option<&str>, subject: &str) -> Problem {
+        Problem {
+            about,
+            region: region.map(str::to_owned),
+            subject: subject.to_owned(),
+            message: format!("{subject}: 3 more are to be made, and 3 of 5 are in use"),
+            help: "Ask for 6 or more in Service Quotas (service ec2, quota L-0263D0A3), or free some.".to_owned(),
+            figures: Some(Figures { quota: 5, used: 3, planned: 3 }),
+            in_plan: about == About::Name,
+        }
+    }
+
+    fn note(region: &str, subject: &str) -> Unchecked {
+        let why =
+            "servicequotas:GetServiceQuota: AccessDeniedException: the caller is not authorized to ask".to_owned();
+        Unchecked { about: About::Quota, region: Some(region.to_owned()), subject: subject.to_owned(), why }
+    }
+
+    fn example() -> Findings {
+        Findings {
+            problems: vec![
+                problem(About::Quota, Some("us-east-2"), "Elastic IP addresses"),
+                problem(About::Domain, None, "global/hosted_zone/main"),
+                problem(About::Name, Some("us-east-1"), "primary/s3_bucket/data"),
+            ],
+            unchecked: vec![
+                note("us-east-1", "VPCs"),
+                note("us-east-1", "internet gateways"),
+                note("us-east-2", "VPCs"),
+            ],
+        }
+    }
+
+    #[test]
+    fn check_tells_problems_first_and_the_same_reason_once() {
+        let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
+        for width in [80, 140] {
+            let text = render(&example(), &plan, &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            for line in [
+                "primary · us-east-1",
+                "secondary · us-east-2",
+                "global",
+                "  ✗ Elastic IP addresses",
+                "      Elastic IP addresses: 3 more are to be made, and 3 of 5 are in use",
+                "  ? VPCs, internet gateways",
+                "3 problems stand in the way of `drctl up`. Nothing was changed.",
+            ] {
+                assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
+            }
+            assert!(text.find("✗ primary/s3_bucket/data") < text.find("✗ Elastic"), "{text}");
+            assert!(text.find("✗ global") < text.find("Not checked"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_plan_gets_the_problems_that_it_does_not_tell_and_one_line_on_the_rest() {
+        let text = brief(&example(), &context(false), &Style::plain(80));
+        assert_fits(&text, 80);
+        assert!(text.contains("3 problems stand in the way of `drctl up`"), "{text}");
+        assert!(text.contains("taken by somebody else, see above: primary/s3_bucket/data"), "{text}");
+        assert_eq!(text.matches("✗ ").count(), 3, "{text}");
+        let last = text.lines().last();
+        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: drctl check --preflight)"), "{text}");
+        assert_eq!(brief(&Findings::default(), &context(false), &Style::plain(80)), "");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_no_good_news() {
+        let unlooked = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
+        let text = render(&Findings::default(), &plan(vec![unlooked]), &context(false), &Style::plain(80));
+        assert!(text.contains("1 resource could not be looked at"), "{text}");
+        assert!(text.ends_with("\nNo problem was found where it could be looked.\n"), "{text}");
+        let nothing = plan(vec![item("primary/vpc/main", Action::None)]);
+        let text = render(&Findings::default(), &nothing, &context(false), &Style::plain(80));
+        assert!(text.ends_with("\nNothing is to be made, so there is nothing to check.\n"), "{text}");
+    }
+
+    #[test]
+    fn machines_get_every_finding_with_its_figures() {
+        let value = to_json(&example(), &plan(Vec::new()), &context(false));
+        assert_eq!((&value["summary"]["problems"], &value["summary"]["unchecked"]), (&json!(3), &json!(3)));
+        assert_eq!(value["problems"][0]["figures"], json!({"quota": 5, "used": 3, "planned": 3}));
+        assert_eq!((&value["problems"][0]["about"], &value["problems"][1]["region"]), (&json!("quota"), &Value::Null));
+        assert_eq!(value["unchecked"][0]["subject"], json!("VPCs"));
+    }
+}

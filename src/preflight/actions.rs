@@ -1,0 +1,155 @@
+//! Which permissions each type of resource takes: to look at it, make it, change it and delete it. One list (`needs.rs`), for
+//! the check before the first call, for the README and for a policy.
+//!
+//! Names follow the service authorization reference:
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
+
+use super::needs::{KEY, NEEDS};
+
+/// What a type of resource takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// The type's name in addresses.
+    pub kind: &'static str,
+    /// ARNs that its own actions are about, with `{region}`, `{account}`, `{name}` (the stack's) and ids as AWS makes them.
+    pub(super) on: &'static [&'static str],
+    /// Actions by service, separated by blanks.
+    pub(super) actions: &'static [(&'static str, &'static str)],
+}
+
+impl Needs {
+    /// The actions, as policies write them.
+    pub fn actions(&self) -> impl Iterator<Item = String> + use<> {
+        self.actions
+            .iter()
+            .flat_map(|(service, names)| names.split_whitespace().map(move |name| format!("{service}:{name}")))
+    }
+
+    /// What an action of this type may be restricted to in a policy that lets this stack be built; empty where it cannot be
+    /// restricted, or where that is not known.
+    #[must_use]
+    pub fn resources(&self, action: &str, region: &str, account: &str, name: &str) -> Vec<String> {
+        let service = action.split(':').next().unwrap_or_default();
+        let own = self.actions.first().is_some_and(|(first, _)| *first == service);
+        let templates: &[&str] = match service {
+            _ if own => self.on,
+            "iam" => &["arn:aws:iam::{account}:role/{name}-processor"],
+            "kms" => &[KEY],
+            _ => &[],
+        };
+        let fill = |template: &&str| {
+            template.replace("{region}", region).replace("{account}", account).replace("{name}", name)
+        };
+        templates.iter().map(fill).collect()
+    }
+}
+
+/// Taken by every command: who calls, and where.
+pub const ALWAYS: &[&str] = &["sts:GetCallerIdentity", "ec2:DescribeAvailabilityZones"];
+
+/// Taken by the checks before the first call, besides what is in [`NEEDS`]. Without one of them the check is left out, and
+/// told so.
+pub const LOOKING: &[&str] = &[
+    "iam:GetAccountSummary",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "lambda:GetAccountSettings",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeOrderableDBInstanceOptions",
+    "route53:GetHostedZone",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+];
+
+/// Taken once per account, by the first Aurora cluster, table replica and API domain in it. Not checked: where the
+/// service-linked roles are there, nobody needs it.
+pub const ONCE: &[&str] = &["iam:CreateServiceLinkedRole"];
+
+/// A type's; `None` for a type that is not known.
+#[must_use]
+pub fn needs_of(kind: &str) -> Option<&'static Needs> {
+    NEEDS.iter().find(|needs| needs.kind == kind)
+}
+
+/// Operations whose permission has another name.
+const RENAMED: &[(&str, &str, &str)] = &[
+    ("s3", "DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+    ("s3", "DeleteBucketReplication", "PutReplicationConfiguration"),
+    ("s3", "DeleteObjects", "DeleteObjectVersion"),
+    ("s3", "GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("s3", "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+    ("s3", "GetBucketReplication", "GetReplicationConfiguration"),
+    ("s3", "GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
+    ("s3", "GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
+    ("s3", "HeadBucket", "ListBucket"),
+    ("s3", "ListBuckets", "ListAllMyBuckets"),
+    ("s3", "ListMultipartUploads", "ListBucketMultipartUploads"),
+    ("s3", "ListObjectVersions", "ListBucketVersions"),
+    ("s3", "PutBucketEncryption", "PutEncryptionConfiguration"),
+    ("s3", "PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+    ("s3", "PutBucketReplication", "PutReplicationConfiguration"),
+    ("s3", "PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("lambda", "Invoke", "InvokeFunction"),
+];
+
+/// The permission that a call takes, by the names that drctl's calls have.
+#[must_use]
+pub fn permission(service: &str, operation: &str) -> String {
+    if service == "apigateway" {
+        let verb = match operation {
+            _ if operation.starts_with("Get") => "GET",
+            _ if operation.starts_with("Update") => "PATCH",
+            _ if operation.starts_with("Delete") || operation == "UntagResource" => "DELETE",
+            _ => "POST",
+        };
+        return format!("apigateway:{verb}");
+    }
+    let renamed = RENAMED.iter().find(|(of, old, _)| (*of, *old) == (service, operation));
+    format!("{service}:{}", renamed.map_or(operation, |(_, _, new)| new))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::resources::kinds;
+
+    #[test]
+    fn every_type_has_its_row_and_no_other_has() {
+        let types: BTreeSet<&str> = kinds().into_iter().collect();
+        let rows: BTreeSet<&str> = NEEDS.iter().map(|needs| needs.kind).collect();
+        assert_eq!(rows, types);
+        assert_eq!(NEEDS.len(), rows.len(), "a type has one row");
+    }
+
+    #[test]
+    fn actions_are_written_as_iam_writes_them() {
+        for action in NEEDS.iter().flat_map(Needs::actions) {
+            let (service, name) = action.split_once(':').expect("a service");
+            assert!(service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{action}");
+            assert!(name.starts_with(|first: char| first.is_ascii_uppercase()), "{action}");
+            assert!(!name.contains('*') && (3..=128).contains(&action.len()), "{action}");
+        }
+    }
+
+    #[test]
+    fn what_an_action_may_be_restricted_to_follows_from_the_stack() {
+        let on = |kind: &str, action: &str| {
+            needs_of(kind).expect("a type").resources(action, "us-east-1", "111122223333", "pay-dev")
+        };
+        assert_eq!(on("iam_role", "iam:CreateRole"), ["arn:aws:iam::111122223333:role/pay-dev-processor"]);
+        assert_eq!(on("flow_log", "iam:PassRole"), ["arn:aws:iam::111122223333:role/pay-dev-processor"]);
+        assert!(on("db_cluster", "ec2:DescribeVpcs").is_empty());
+        assert_eq!(on("s3_bucket", "s3:DeleteObject").len(), 2);
+    }
+
+    #[test]
+    fn permissions_are_not_always_called_as_operations_are() {
+        assert_eq!(permission("ec2", "CreateVpc"), "ec2:CreateVpc");
+        assert_eq!(permission("s3", "PutBucketEncryption"), "s3:PutEncryptionConfiguration");
+        assert_eq!(permission("apigateway", "UpdateStage"), "apigateway:PATCH");
+        assert_eq!(permission("apigateway", "TagResource"), "apigateway:POST");
+    }
+}
