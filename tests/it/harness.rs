@@ -95,6 +95,7 @@ impl Stack {
     }
 
     /// With some services served by another endpoint.
+    #[allow(dead_code, reason = "only for tests against LocalStack")]
     pub fn with(mut self, services: &[&'static str], endpoint: &str) -> Self {
         self.elsewhere.extend(services.iter().map(|service| (*service, endpoint.to_owned())));
         self

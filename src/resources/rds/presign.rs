@@ -78,7 +78,7 @@ mod tests {
     fn it_is_signed_as_botocore_signs_it() {
         let credentials =
             Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
-        let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_925_000);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_750);
         let url = url(&secondary(), "us-east-2", credentials, now).expect("signed");
         assert!(url.starts_with("https://rds.us-east-1.amazonaws.com/?Action=CreateDBCluster&"), "{url}");
         assert!(url.contains("&KmsKeyId=arn%3Aaws%3Akms%3Aus-east-2%3A111122223333%3Akey%2F0f&"), "{url}");
