@@ -191,7 +191,7 @@ mod tests {
         assert!(answer.contains("bucket.example:99") && answer.contains("body 3000000 bytes"), "{answer}");
         let list = "GET /_drctl/calls?account=111122223333 HTTP/1.0\r\n\r\n";
         let answer = tokio::task::spawn_blocking(move || exchange(port, list)).await??;
-        assert!(answer.contains("\"operation\":\"PUT /bucket/key\""), "{answer}");
+        assert!(answer.contains("\"operation\":\"PutObject\""), "{answer}");
         assert!(answer.contains("\"region\":\"us-east-2\"") && answer.contains("\"seq\":1"), "{answer}");
         let other = "GET /_drctl/calls?account=444455556666 HTTP/1.0\r\n\r\n";
         let answer = tokio::task::spawn_blocking(move || exchange(port, other)).await??;
