@@ -14,7 +14,7 @@ use super::{Context, Tagging};
 use crate::aws::{ATTEMPT, Scope, TagMap};
 use crate::engine::{
     Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region,
-    Removal, Synced, TAGS, Traits,
+    Removal, Synced, TAGS, Traits, resolve,
 };
 use crate::state::{Address, Role};
 
@@ -138,6 +138,9 @@ pub fn changed(changes: &[Change], property: &str) -> bool {
     changes.iter().any(|change| change.property == property)
 }
 
+/// Stands for what is not known yet: in no name of AWS's.
+const UNKNOWN: &str = "\0";
+
 fn to_map<R: Resource>(resource: &R) -> Properties {
     match serde_json::to_value(resource) {
         Ok(Value::Object(map)) => map,
@@ -178,8 +181,9 @@ impl<R: Resource> Driver for Typed<R> {
     }
 
     fn natural_id(&self, desired: &Properties) -> Option<String> {
-        // Not resolved yet: then nothing follows from it.
-        Self::parse(desired).ok()?.natural_id()
+        // Most names follow from the configuration alone, whatever else is still to come.
+        let filled = resolve(desired, &|_, _| Some(UNKNOWN.to_owned()));
+        Self::parse(&filled).ok()?.natural_id().filter(|id| !id.contains(UNKNOWN))
     }
 
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {

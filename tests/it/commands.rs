@@ -15,7 +15,7 @@ fn init_writes_a_configuration_that_changes_nothing() {
 fn up_without_a_terminal_asks_nobody_and_changes_nothing() {
     let stack = Stack::new();
     stack.run(&["up"]).exits(3).says("stdin is not a terminal").says("drctl up --yes");
-    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 88 to add, 0 to change, 0 to destroy.");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 157 to add, 0 to change, 0 to destroy.");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn down_is_refused_while_protection_is_on() {
     // A configuration that happens to lie here unprotects nothing before it is applied.
     stack.configure("[protection]\ndeletion = false\n");
     stack.run(&["down", "--yes"]).exits(3).says("as of its last `up`");
-    stack.run(&["up", "--yes"]).exits(0).says("No changes.");
+    stack.run(&["up", "--yes"]).exits(0).says("0 added, 4 changed, 0 destroyed");
     stack.run(&["down", "--yes"]).exits(0);
 }
 
@@ -103,7 +103,7 @@ fn what_left_the_configuration_is_shown_and_deleted() {
     stack.configure("[network]\nnat = \"single\"\n");
     let plan = stack.run(&["plan"]).exits(0).stdout;
     assert!(plan.contains("- primary/nat_gateway/b") || plan.contains("primary/nat_gateway/b"), "{plan}");
-    stack.run(&["up", "--yes"]).exits(0).says("0 added, 4 changed, 8 destroyed");
+    stack.run(&["up", "--yes"]).exits(0).says("0 added, 8 changed, 8 destroyed");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes"]).exits(0);
 }
@@ -142,7 +142,7 @@ fn json_runs_are_events_line_by_line() {
         ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
     assert_eq!(of("version"), 1, "{}", ran.stdout);
-    assert_eq!(of("done"), 88);
+    assert_eq!(of("done"), 157);
     stack.run(&["down", "--yes", "--json"]).exits(0);
 }
 

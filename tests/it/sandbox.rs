@@ -116,7 +116,7 @@ fn reset_empties_it_and_up_builds_anew() {
     own.run(&["up", "--sandbox", "--yes"]).exits(0);
     own.run(&["sandbox", "reset"]).exits(0);
     own.run(&["status", "--sandbox"]).exits(0).says("missing");
-    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("88 added");
+    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("157 added");
     own.run(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
 }
 

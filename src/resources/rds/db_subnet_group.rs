@@ -26,7 +26,8 @@ impl Resource for DbSubnetGroup {
     const TRAITS: Traits = Traits {
         kind: "db_subnet_group",
         immutable: &[("name", "a subnet group cannot be renamed")],
-        holds: &[],
+        // In other subnets, all its clusters would have to be, which they cannot.
+        holds: &["subnets"],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(2),
         idempotent_create: true,

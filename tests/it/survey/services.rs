@@ -1,6 +1,6 @@
 //! Everything but the network.
 
-use aws_sdk_route53::types::RrType;
+use aws_sdk_route53::types::{RrType, TagResourceType};
 
 use super::{Survey, add};
 use crate::harness::Stack;
@@ -182,13 +182,12 @@ async fn global(stack: &Stack, regions: [&str; 2], found: &mut Survey) {
     }
     for check in route53.list_health_checks().send().await.expect("health checks").health_checks() {
         let config = check.health_check_config().expect("a configuration");
-        let name = format!(
-            "{} {} {}",
-            config.r#type().as_str(),
-            config.resource_path().unwrap_or_default(),
-            // Two probe /health, each at its own API, whose name is a chance.
-            config.fully_qualified_domain_name().and_then(|host| host.split('.').nth(2)).unwrap_or_default(),
-        );
-        add(found, "global", "health_check", &name, format!("inverted {:?}", config.inverted()));
+        // By its tag: the host that it probes has a name by chance.
+        let call = route53.list_tags_for_resource().resource_type(TagResourceType::Healthcheck).resource_id(check.id());
+        let told = call.send().await.expect("tags");
+        let tags = told.resource_tag_set().map(|set| set.tags()).unwrap_or_default();
+        let node = tags.iter().find(|tag| tag.key() == Some("drctl:node")).and_then(|tag| tag.value());
+        let name = node.unwrap_or(config.r#type().as_str());
+        add(found, "global", "health_check", name, format!("inverted {:?}", config.inverted()));
     }
 }

@@ -156,7 +156,10 @@ fn write(value: &Value, is_time: bool, into: &mut Vec<u8>) {
                 double(number.as_f64().unwrap_or_default(), into);
             }
         }
-        Value::String(text) => write_text(text, into),
+        Value::String(text) => match text.parse::<jiff::Timestamp>() {
+            Ok(at) if is_time => write(&at.as_second().into(), true, into),
+            _ => write_text(text, into),
+        },
         Value::Array(items) => {
             head(LIST, items.len() as u64, into);
             for item in items {
@@ -167,7 +170,8 @@ fn write(value: &Value, is_time: bool, into: &mut Vec<u8>) {
             head(MAP, map.values().filter(|value| !value.is_null()).count() as u64, into);
             for (name, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                 write_text(name, into);
-                write(value, name.ends_with("Timestamp") || name.ends_with("Timestamps"), into);
+                let is_time = ["Timestamp", "Timestamps", "LastModified"].iter().any(|end| name.ends_with(end));
+                write(value, is_time, into);
             }
         }
     }
