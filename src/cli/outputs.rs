@@ -14,7 +14,6 @@ use crate::state::{Location, Snapshot};
 /// Which output of which type is of use to others, and whether it is told at the end of `up`; `drctl outputs` has all of
 /// them.
 const USEFUL: &[(&str, &str, bool)] = &[
-    ("record", "name", true),
     ("api", "endpoint", true),
     ("hosted_zone", "name_servers", true),
     ("global_cluster", "endpoint", true),
@@ -65,7 +64,7 @@ pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit,
             help: "Run `drctl up` first, or check --environment, --sandbox and --state-dir.".to_owned(),
         });
     };
-    let all = flat(&snapshot);
+    let all = flat(&snapshot, &config);
     match args.format {
         OutputFormat::Json => {
             let text = serde_json::to_string_pretty(&all)
@@ -85,7 +84,7 @@ pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit,
 }
 
 /// One flat map, `snake_case` keys, text values.
-fn flat(snapshot: &Snapshot) -> BTreeMap<String, String> {
+fn flat(snapshot: &Snapshot, config: &Config) -> BTreeMap<String, String> {
     let identity = &snapshot.identity;
     let mut all = BTreeMap::from([
         ("stack".to_owned(), identity.stack.clone()),
@@ -93,6 +92,7 @@ fn flat(snapshot: &Snapshot) -> BTreeMap<String, String> {
         ("account".to_owned(), identity.account.clone()),
         ("primary_region".to_owned(), identity.regions.primary.clone()),
         ("secondary_region".to_owned(), identity.regions.secondary.clone()),
+        ("public_name".to_owned(), config.dns.public_name()),
     ]);
     all.extend(useful(snapshot, false));
     all
@@ -113,11 +113,9 @@ fn useful(snapshot: &Snapshot, telling: bool) -> Vec<(String, String)> {
 }
 
 /// The telling ones, for the end of `up`.
-pub fn for_people(snapshot: &Snapshot, style: &Style) -> String {
-    let telling = useful(snapshot, true);
-    if telling.is_empty() {
-        return String::new();
-    }
+pub fn for_people(snapshot: &Snapshot, config: &Config, style: &Style) -> String {
+    let mut telling = vec![("public_name".to_owned(), config.dns.public_name())];
+    telling.extend(useful(snapshot, true));
     let width = telling.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     let mut text = format!("\n{}\n", style.bold("Outputs (all of them: drctl outputs)"));
     for (key, value) in telling {

@@ -69,7 +69,7 @@ async fn build(
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
             }
-            teller.say(&outputs::for_people(store.snapshot(), &output.style))?;
+            teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
             return Ok(Exit::Done);
         }
         refuse_loss(&plan, &session.config)?;
@@ -110,7 +110,7 @@ async fn build(
         Tools { graph: &session.graph, drivers: &session.registry, connected: &session.connected, adopt: args.adopt };
     let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
     if exit == Exit::Done {
-        teller.say(&outputs::for_people(store.snapshot(), &output.style))?;
+        teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
     }
     Ok(exit)
 }

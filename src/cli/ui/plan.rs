@@ -14,6 +14,8 @@ use crate::state::Role;
 /// Properties that tell most about a resource at first sight, most telling first.
 const TELLING: &[&str] = &[
     "cidr",
+    "key",
+    "threshold",
     "name",
     "service",
     "destination",

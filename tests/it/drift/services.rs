@@ -103,7 +103,7 @@ async fn watching(stack: &Stack, outputs: &Value) -> Vec<Drift> {
     call.send().await.expect("renamed");
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&stack.sdk_of("cloudwatch", REGION).await);
     let nothing = r#"{"widgets":[]}"#;
-    let call = cloudwatch.put_dashboard().dashboard_name("payment-dr-dev").dashboard_body(nothing);
+    let call = cloudwatch.put_dashboard().dashboard_name("payment-dr-dev-primary").dashboard_body(nothing);
     call.send().await.expect("emptied");
     vec![("primary/sns_topic/alerts", "display_name"), ("primary/dashboard/main", "body")]
 }
