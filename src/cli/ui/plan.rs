@@ -14,7 +14,7 @@ use crate::state::Role;
 /// Properties that tell most about a resource at first sight, most telling first.
 const TELLING: &[&str] = &[
     "cidr",
-    "key",
+    "route_key",
     "threshold",
     "name",
     "service",

@@ -24,6 +24,7 @@ pub struct Route {
     /// The API. Immutable: forces replacement.
     pub api: Ref<Id<Api>>,
     /// Method and path, e.g. `GET /health`. Immutable: forces replacement.
+    #[serde(rename = "route_key")]
     pub key: String,
     /// The integration. In-place.
     pub integration: Ref<Id<Integration>>,
@@ -32,7 +33,7 @@ pub struct Route {
 impl Resource for Route {
     const TRAITS: Traits = Traits {
         kind: "api_route",
-        immutable: &[("api", "a route cannot be moved to another API"), ("key", "a route is known by its key")],
+        immutable: &[("api", "a route cannot be moved to another API"), ("route_key", "a route is known by its key")],
         holds: &[],
         create: Duration::from_secs(1),
         delete: Duration::from_secs(1),
