@@ -141,7 +141,12 @@ impl Stack {
 
     /// The same where it matters which endpoint serves a service: its name is as in `src/aws/refusals`.
     pub async fn sdk_of(&self, service: &str, region: &str) -> aws_config::SdkConfig {
-        let name = if service == "apigateway" { "APIGATEWAYV2".to_owned() } else { service.to_uppercase() };
+        let name = match service {
+            "apigateway" => "APIGATEWAYV2".to_owned(),
+            "route53" => "ROUTE_53".to_owned(),
+            "secretsmanager" => "SECRETS_MANAGER".to_owned(),
+            _ => service.to_uppercase(),
+        };
         let elsewhere = self.elsewhere.iter().find(|(other, _)| *other == name).map(|(_, url)| url);
         aws_config::defaults(aws_config::BehaviorVersion::latest())
             .endpoint_url(elsewhere.unwrap_or(&self.endpoint))

@@ -31,7 +31,7 @@ impl Hands {
 /// Changes something of every kind and says what. An emulator that does not know a call leaves that one out, and says so.
 pub async fn all(stack: &Stack) -> Vec<Drift> {
     let config = stack.sdk("us-east-1").await;
-    let hands = Hands { ec2: aws_sdk_ec2::Client::new(&config) };
+    let hands = Hands { ec2: aws_sdk_ec2::Client::new(&stack.sdk_of("ec2", "us-east-1").await) };
     let mut drifts = network(&hands).await;
     drifts.extend(rules_and_routes(&hands).await);
     drifts.extend(keys_logs_roles(&config).await);
