@@ -1,6 +1,6 @@
 //! Everything but the network.
 
-use aws_sdk_route53::types::{RrType, TagResourceType};
+use aws_sdk_route53::types::{ResourceTagSet, RrType, TagResourceType};
 
 use super::{Survey, add};
 use crate::harness::Stack;
@@ -186,7 +186,7 @@ async fn global(stack: &Stack, regions: [&str; 2], found: &mut Survey) {
         // By its tag: the host that it probes has a name by chance.
         let call = route53.list_tags_for_resource().resource_type(TagResourceType::Healthcheck).resource_id(check.id());
         let told = call.send().await.expect("tags");
-        let tags = told.resource_tag_set().map(|set| set.tags()).unwrap_or_default();
+        let tags = told.resource_tag_set().map(ResourceTagSet::tags).unwrap_or_default();
         let node = tags.iter().find(|tag| tag.key() == Some("drctl:node")).and_then(|tag| tag.value());
         let name = node.unwrap_or(config.r#type().as_str());
         add(found, "global", "health_check", name, format!("inverted {:?}", config.inverted()));
