@@ -30,17 +30,17 @@ pub fn endpoint() -> &'static str {
     if let Some(given) = GIVEN.get_or_init(|| std::env::var("DRCTL_TEST_ENDPOINT").ok()) {
         return given;
     }
-    &SHARED.get_or_init(|| start(None)).endpoint
+    &SHARED.get_or_init(|| start(&[])).endpoint
 }
 
-/// Starts a sandbox, before another emulator where one is named.
-pub fn start(upstream: Option<&str>) -> Shared {
+/// Starts a sandbox with these options.
+pub fn start(options: &[&str]) -> Shared {
     let folder = tempfile::tempdir().expect("a folder for the sandbox");
     let log = std::fs::File::create(folder.path().join("serve.log")).expect("a log");
     let mut process = Command::new(DRCTL)
         .args(["sandbox", "serve", "--exit-with-stdin", "--dir"])
         .arg(folder.path())
-        .args(upstream.map(|url| ["--upstream", url]).into_iter().flatten())
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(log)
@@ -154,6 +154,11 @@ impl Stack {
             .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
             .load()
             .await
+    }
+
+    /// Where the endpoint listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.endpoint.trim_start_matches("http://").parse().expect("an address")
     }
 
     /// How many calls this account has made so far; only the sandbox counts them.

@@ -5,8 +5,6 @@ use crate::drift;
 use crate::harness::Stack;
 use crate::survey::{Survey, survey};
 
-const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-
 /// What the survey of a complete network holds: all of a kind that there is once per Region.
 #[track_caller]
 pub fn assert_complete(found: &Survey) {
@@ -52,15 +50,16 @@ pub fn assert_complete(found: &Survey) {
     }
 }
 
-pub async fn whole_life_of(stack: Stack) {
+/// In the Regions that the stack is configured for.
+pub async fn whole_life_of(stack: Stack, regions: [&str; 2]) {
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
-    let built = survey(&stack, REGIONS).await;
+    let built = survey(&stack, regions).await;
     assert_complete(&built);
 
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     stack.run(&["up", "--yes"]).exits(0).says("No changes.");
 
-    let drifts = drift::all(&stack).await;
+    let drifts = drift::all(&stack, regions[0]).await;
     let plan = stack.run(&["plan", "--detailed-exitcode", "--json"]).exits(2).json();
     for (address, property) in &drifts {
         let items = plan["changes"].as_array().expect("changes");
@@ -72,10 +71,10 @@ pub async fn whole_life_of(stack: Stack) {
     }
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-    assert_eq!(survey(&stack, REGIONS).await, built, "drift is put back");
+    assert_eq!(survey(&stack, regions).await, built, "drift is put back");
 
     stack.run(&["down", "--yes"]).exits(0);
-    let left = survey(&stack, REGIONS).await;
+    let left = survey(&stack, regions).await;
     assert!(left.is_empty(), "left behind: {left:#?}");
     let state = std::fs::read_to_string(stack.path("state/payment-dr-dev.json")).expect("the state");
     let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");

@@ -6,21 +6,19 @@ mod bad_input;
 mod cloud;
 mod commands;
 mod crash;
+mod data_plane;
 mod drift;
 mod engine;
 mod harness;
 mod kill;
 mod layers;
 mod life;
+mod pace;
 mod preflight;
+mod reach;
 mod readme;
 mod sandbox;
 mod secrecy;
 mod silence;
 mod state_format;
 mod survey;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_whole_life_against_the_sandbox() {
-    life::whole_life_of(harness::Stack::new()).await;
-}

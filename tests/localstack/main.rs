@@ -22,7 +22,7 @@ const ELSEWHERE: [&str; 8] =
 /// A stack on LocalStack, with the sandbox's MiniStack for the rest.
 fn stack(endpoint: &str) -> harness::Stack {
     static MINISTACK: std::sync::OnceLock<harness::Shared> = std::sync::OnceLock::new();
-    let ministack = MINISTACK.get_or_init(|| harness::start(None));
+    let ministack = MINISTACK.get_or_init(|| harness::start(&[]));
     harness::Stack::at(endpoint).with(&ELSEWHERE, &ministack.endpoint)
 }
 
@@ -30,5 +30,5 @@ fn stack(endpoint: &str) -> harness::Stack {
 async fn a_whole_life_against_localstack() {
     let given = std::env::var("DRCTL_TEST_ENDPOINT");
     assert!(given.is_ok(), "no LocalStack: run `localstack/test`, which starts one and sets DRCTL_TEST_ENDPOINT");
-    life::whole_life_of(stack(harness::endpoint())).await;
+    life::whole_life_of(stack(harness::endpoint()), ["us-east-1", "us-east-2"]).await;
 }

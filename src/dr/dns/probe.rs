@@ -74,10 +74,13 @@ impl Endpoint for PlainHttp {
     }
 }
 
-/// API Gateway's `ID.execute-api.REGION.amazonaws.com` is `ID.execute-api.localhost` before an emulator.
+/// API Gateway's `ID.execute-api.REGION.amazonaws.com` is `ID.execute-api.localhost` before an emulator, which tells it with its
+/// port.
 fn local_name(host: &str) -> String {
     match host.split_once(".execute-api.") {
-        Some((id, rest)) if rest.ends_with("amazonaws.com") => format!("{id}.execute-api.localhost"),
+        Some((id, rest)) if rest.ends_with("amazonaws.com") || rest.starts_with("localhost:") => {
+            format!("{id}.execute-api.localhost")
+        }
         _ => host.to_owned(),
     }
 }

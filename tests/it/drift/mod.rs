@@ -29,13 +29,13 @@ impl Hands {
 }
 
 /// Changes something of every kind and says what. An emulator that does not know a call leaves that one out, and says so.
-pub async fn all(stack: &Stack) -> Vec<Drift> {
-    let config = stack.sdk("us-east-1").await;
-    let hands = Hands { ec2: aws_sdk_ec2::Client::new(&stack.sdk_of("ec2", "us-east-1").await) };
+pub async fn all(stack: &Stack, region: &str) -> Vec<Drift> {
+    let config = stack.sdk(region).await;
+    let hands = Hands { ec2: aws_sdk_ec2::Client::new(&stack.sdk_of("ec2", region).await) };
     let mut drifts = network(&hands).await;
     drifts.extend(rules_and_routes(&hands).await);
     drifts.extend(keys_logs_roles(&config).await);
-    drifts.extend(services::services(stack).await);
+    drifts.extend(services::services(stack, region).await);
     drifts
 }
 

@@ -6,16 +6,14 @@ use serde_json::Value;
 use super::Drift;
 use crate::harness::Stack;
 
-const REGION: &str = "us-east-1";
-
 /// Changes something of every service, and says what.
-pub async fn services(stack: &Stack) -> Vec<Drift> {
+pub async fn services(stack: &Stack, region: &str) -> Vec<Drift> {
     let outputs = stack.run(&["outputs"]).exits(0).json();
-    let mut drifts = buckets(stack, &outputs).await;
-    drifts.extend(tables_and_secrets(stack, &outputs).await);
-    drifts.extend(databases(stack).await);
-    drifts.extend(compute(stack, &outputs).await);
-    drifts.extend(watching(stack, &outputs).await);
+    let mut drifts = buckets(stack, region, &outputs).await;
+    drifts.extend(tables_and_secrets(stack, region, &outputs).await);
+    drifts.extend(databases(stack, region).await);
+    drifts.extend(compute(stack, region, &outputs).await);
+    drifts.extend(watching(stack, region, &outputs).await);
     drifts.extend(names(stack, &outputs).await);
     drifts
 }
@@ -24,8 +22,8 @@ fn text<'a>(outputs: &'a Value, name: &str) -> &'a str {
     outputs[name].as_str().unwrap_or_else(|| panic!("no output {name}: {outputs:#}"))
 }
 
-async fn buckets(stack: &Stack, outputs: &Value) -> Vec<Drift> {
-    let config = stack.sdk_of("s3", REGION).await;
+async fn buckets(stack: &Stack, region: &str, outputs: &Value) -> Vec<Drift> {
+    let config = stack.sdk_of("s3", region).await;
     let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(config);
     let bucket = text(outputs, "primary_s3_bucket_data_id");
@@ -39,8 +37,8 @@ async fn buckets(stack: &Stack, outputs: &Value) -> Vec<Drift> {
     ]
 }
 
-async fn tables_and_secrets(stack: &Stack, outputs: &Value) -> Vec<Drift> {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_of("dynamodb", REGION).await);
+async fn tables_and_secrets(stack: &Stack, region: &str, outputs: &Value) -> Vec<Drift> {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_of("dynamodb", region).await);
     let off = aws_sdk_dynamodb::types::PointInTimeRecoverySpecification::builder()
         .point_in_time_recovery_enabled(false)
         .build()
@@ -48,14 +46,14 @@ async fn tables_and_secrets(stack: &Stack, outputs: &Value) -> Vec<Drift> {
     let table = text(outputs, "global_dynamodb_table_sessions_id");
     let call = dynamodb.update_continuous_backups().table_name(table).point_in_time_recovery_specification(off);
     call.send().await.expect("no recovery");
-    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk_of("secretsmanager", REGION).await);
+    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk_of("secretsmanager", region).await);
     let secret = text(outputs, "global_secret_database_arn");
     secrets.update_secret().secret_id(secret).description("ours now").send().await.expect("described");
     vec![("global/dynamodb_table/sessions", "recovery_days"), ("global/secret/database", "description")]
 }
 
-async fn databases(stack: &Stack) -> Vec<Drift> {
-    let rds = aws_sdk_rds::Client::new(&stack.sdk_of("rds", REGION).await);
+async fn databases(stack: &Stack, region: &str) -> Vec<Drift> {
+    let rds = aws_sdk_rds::Client::new(&stack.sdk_of("rds", region).await);
     let cluster = "payment-dr-dev-primary";
     let call = rds.modify_db_cluster().db_cluster_identifier(cluster).backup_retention_period(1);
     call.apply_immediately(true).send().await.expect("a day of backups");
@@ -73,13 +71,13 @@ async fn databases(stack: &Stack) -> Vec<Drift> {
     ]
 }
 
-async fn compute(stack: &Stack, outputs: &Value) -> Vec<Drift> {
-    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_of("lambda", REGION).await);
+async fn compute(stack: &Stack, region: &str, outputs: &Value) -> Vec<Drift> {
+    let lambda = aws_sdk_lambda::Client::new(&stack.sdk_of("lambda", region).await);
     let function = "payment-dr-dev-processor";
     let environment = aws_sdk_lambda::types::Environment::builder().variables("LEDGER", "nowhere").build();
     let call = lambda.update_function_configuration().function_name(function).memory_size(256).environment(environment);
     call.send().await.expect("less memory");
-    let apis = aws_sdk_apigatewayv2::Client::new(&stack.sdk_of("apigateway", REGION).await);
+    let apis = aws_sdk_apigatewayv2::Client::new(&stack.sdk_of("apigateway", region).await);
     let api = text(outputs, "primary_api_main_id");
     let slow = aws_sdk_apigatewayv2::types::RouteSettings::builder()
         .throttling_rate_limit(1.0)
@@ -96,12 +94,12 @@ async fn compute(stack: &Stack, outputs: &Value) -> Vec<Drift> {
     ]
 }
 
-async fn watching(stack: &Stack, outputs: &Value) -> Vec<Drift> {
-    let sns = aws_sdk_sns::Client::new(&stack.sdk_of("sns", REGION).await);
+async fn watching(stack: &Stack, region: &str, outputs: &Value) -> Vec<Drift> {
+    let sns = aws_sdk_sns::Client::new(&stack.sdk_of("sns", region).await);
     let topic = text(outputs, "primary_sns_topic_alerts_arn");
     let call = sns.set_topic_attributes().topic_arn(topic).attribute_name("DisplayName").attribute_value("ours now");
     call.send().await.expect("renamed");
-    let cloudwatch = aws_sdk_cloudwatch::Client::new(&stack.sdk_of("cloudwatch", REGION).await);
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&stack.sdk_of("cloudwatch", region).await);
     let nothing = r#"{"widgets":[]}"#;
     let call = cloudwatch.put_dashboard().dashboard_name("payment-dr-dev-primary").dashboard_body(nothing);
     call.send().await.expect("emptied");

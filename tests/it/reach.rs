@@ -1,0 +1,52 @@
+//! Regions are configuration: the whole life of a stack in several pairs, with and without us-east-1, where the control planes of
+//! IAM and Route 53 and the health checks' metric are whatever the pair.
+
+use crate::harness::Stack;
+use crate::life;
+
+async fn a_life_in(primary: &str, secondary: &str) {
+    let stack = Stack::new();
+    stack.configure(&format!("[regions]\nprimary = \"{primary}\"\nsecondary = \"{secondary}\"\n"));
+    life::whole_life_of(stack, [primary, secondary]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_against_the_sandbox() {
+    life::whole_life_of(Stack::new(), ["us-east-1", "us-east-2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_in_europe() {
+    a_life_in("eu-west-1", "eu-central-1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_with_us_east_1_as_the_standby() {
+    a_life_in("us-west-2", "us-east-1").await;
+}
+
+#[test]
+fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
+    let stack = Stack::new();
+    stack.configure("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    let calls = stack.calls();
+    let regions_of = |service: &str| {
+        let mut regions: Vec<_> =
+            calls.iter().filter(|call| call["service"] == service).filter_map(|call| call["region"].as_str()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        regions
+    };
+    assert_eq!(regions_of("iam"), ["us-east-1"]);
+    assert_eq!(regions_of("route53"), ["us-east-1"]);
+    for service in ["ec2", "rds", "lambda", "apigateway", "dynamodb", "s3"] {
+        assert_eq!(regions_of(service), ["eu-central-1", "eu-west-1"], "{service}");
+    }
+    // The metric HealthCheckStatus is there and nowhere else, and an alarm mails only within its Region (aws-behaviour row 28).
+    let made = |operation: &str| {
+        calls.iter().filter(|call| call["operation"] == operation && call["region"] == "us-east-1").count()
+    };
+    assert_eq!((made("PutMetricAlarm"), made("CreateTopic"), made("CreateKey")), (1, 1, 1));
+    stack.run(&["down", "--yes"]).exits(0);
+}
