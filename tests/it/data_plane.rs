@@ -49,7 +49,7 @@ impl Running {
         let endpoint = self.output(&format!("{role}_api_main_endpoint"));
         let host = endpoint.trim_start_matches("http://");
         let mut stream = TcpStream::connect(self.stack.address()).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("set");
         let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n{key}\

@@ -49,7 +49,7 @@ async fn up_killed_at_random_moments_converges() {
     undisturbed.run(&["up", "--yes"]).exits(0);
     let whole = began.elapsed();
     let expected = survey(&undisturbed, REGIONS).await;
-    assert_complete(&expected);
+    assert_complete(&expected, REGIONS);
 
     let (kills, seed) = (kills(), seed());
     let mut dice = Dice(seed);

@@ -42,10 +42,11 @@ fn the_database_makes_the_duration_of_up_and_the_primary_serves_long_before() {
         .collect();
     let last: Vec<&str> = path[path.len().saturating_sub(4)..].iter().map(|(address, _)| *address).collect();
     assert_eq!(last, CHAIN.map(|(address, _)| address), "{path:?}");
-    // Nothing of the chain takes longer than AWS does, but for the looks in between, which no scale shortens.
+    // Nothing of the chain takes longer than AWS does, but for the looks in between, which no scale shortens, and the settings that
+    // follow once a cluster is there.
     for (address, typical) in CHAIN {
         let (_, leg) = path.iter().find(|(found, _)| *found == address).expect("a leg");
-        assert!(*leg < typical / SCALE + 1.0, "{address} took {leg} s: {path:?}");
+        assert!(*leg < typical / SCALE * 1.25 + 1.0, "{address} took {leg} s: {path:?}");
     }
     let bound: f64 = CHAIN.iter().map(|(_, typical)| typical / SCALE).sum();
     println!("up at AWS's pace / {SCALE}: {took:.1} s; the chain alone {bound:.1} s: {path:?}");

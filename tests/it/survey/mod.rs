@@ -14,13 +14,22 @@ pub type Survey = BTreeMap<String, Vec<String>>;
 /// Everything in both Regions that could be drctl's: tagged with a stack, or of a type that has no tags.
 pub async fn survey(stack: &Stack, regions: [&str; 2]) -> Survey {
     let mut found = Survey::new();
-    for region in regions {
+    for region in with_global(regions) {
         let config = stack.sdk_of("ec2", region).await;
         network(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
         edges(&aws_sdk_ec2::Client::new(&config), region, &mut found).await;
     }
     services::services(stack, regions, &mut found).await;
     found
+}
+
+/// Where global services are called, and where the health checks' metric is.
+pub const GLOBAL: &str = "us-east-1";
+
+/// Something may have been left there, too.
+fn with_global(regions: [&str; 2]) -> Vec<&str> {
+    let apart = (!regions.contains(&GLOBAL)).then_some(GLOBAL);
+    regions.into_iter().chain(apart).collect()
 }
 
 fn add(found: &mut Survey, region: &str, kind: &str, name: &str, detail: String) {

@@ -2,12 +2,12 @@
 
 use aws_sdk_route53::types::{ResourceTagSet, RrType, TagResourceType};
 
-use super::{Survey, add};
+use super::{Survey, add, with_global};
 use crate::harness::Stack;
 
 /// What both Regions hold besides the network, and what is global.
 pub async fn services(stack: &Stack, regions: [&str; 2], found: &mut Survey) {
-    for region in regions {
+    for region in with_global(regions) {
         keys_and_logs(stack, region, found).await;
         data(stack, region, found).await;
         databases(stack, region, found).await;
