@@ -133,7 +133,7 @@ where
     failure
 }
 
-fn class_of(service: &str, operation: &str, code: &str, message: &str, status: u16) -> Class {
+pub(super) fn class_of(service: &str, operation: &str, code: &str, message: &str, status: u16) -> Class {
     let by_text = refusals::rows().find(|(s, o, c, text, _)| {
         (s.is_empty() || *s == service) && (o.is_empty() || *o == operation) && *c == code && message.contains(text)
     });

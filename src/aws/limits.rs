@@ -114,3 +114,36 @@ impl Limits {
         limiter.until_ready().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(service: &'static str, operation: &str, kind: Kind) -> (Duration, u32) {
+        let quota = quota(bucket(service, operation, kind));
+        (quota.replenish_interval(), quota.burst_size().get())
+    }
+
+    #[test]
+    fn what_aws_counts_apart_is_paced_apart() {
+        // Row 10.
+        assert_eq!(allowed("ec2", "CreateSubnet", Kind::Mutate), (Duration::from_millis(200), 25));
+        // Row 29: one in half a minute.
+        for operation in ["CreateDomainName", "DeleteDomainName", "DeleteApi"] {
+            assert_eq!(allowed("apigateway", operation, Kind::Mutate), (Duration::from_secs(30), 1), "{operation}");
+        }
+        assert!(allowed("apigateway", "CreateRoute", Kind::Mutate).0 < Duration::from_secs(1));
+        // Row 31: everything together stays under five a second.
+        assert_eq!(
+            bucket("route53", "ListHealthChecks", Kind::Read),
+            bucket("route53", "CreateHealthCheck", Kind::Mutate)
+        );
+        assert_eq!(allowed("route53", "GetHostedZone", Kind::Read), (Duration::from_millis(250), 1));
+        // Row 33: three a second, for alarms of either kind.
+        assert_eq!(
+            bucket("cloudwatch", "PutMetricAlarm", Kind::Mutate),
+            bucket("cloudwatch", "DeleteAlarms", Kind::Mutate)
+        );
+        assert_eq!(allowed("cloudwatch", "PutMetricAlarm", Kind::Mutate).1, 3);
+    }
+}

@@ -5,6 +5,8 @@ mod classify;
 mod clients;
 mod limits;
 mod refusals;
+#[cfg(test)]
+mod rows;
 mod tags;
 
 pub use clients::{Aws, Clients, Connection};

@@ -7,6 +7,8 @@ mod edge;
 mod facts;
 mod network;
 mod observability;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -154,7 +154,7 @@ fn security_groups(
         ],
         // On the way down: Lambda takes its network interfaces out of the group under the function's role, for up to an hour
         // after the function is gone. As long as the group cannot be deleted, the role has to stay (aws-behaviour row 1).
-        after: vec![lambda_role.id().any()],
+        after: vec![lambda_role.id().outlives().any()],
     };
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
     let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];

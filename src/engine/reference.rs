@@ -25,6 +25,8 @@ const MARKER: &str = "$ref";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
+    /// Only that it is there for as long as who refers to it: nothing waits on the way up, and it goes last on the way down.
+    Outlives,
     /// That its id is known and durably recorded.
     Exists,
     /// That it is available, with all its properties set.
@@ -61,6 +63,15 @@ impl<T: ?Sized> Ref<T> {
     pub fn exists(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
             *need = Need::Exists;
+        }
+        self
+    }
+
+    /// The same, only so that the target outlives whoever refers to it.
+    #[must_use]
+    pub fn outlives(mut self) -> Self {
+        if let Inner::Output { need, .. } = &mut self.inner {
+            *need = Need::Outlives;
         }
         self
     }

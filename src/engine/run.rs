@@ -301,6 +301,9 @@ impl<'a> Coordinator<'a> {
             }
             if let Some(ensure) = ensure {
                 for (on, need) in self.run.graph.needs(&item.address) {
+                    if need == Need::Outlives {
+                        continue;
+                    }
                     if let Some(on) = self.ensures.get(&on) {
                         self.schedule.wait_for(ensure, *on, need);
                     }

@@ -17,6 +17,7 @@ mod pace;
 mod preflight;
 mod reach;
 mod readme;
+mod rows;
 mod sandbox;
 mod secrecy;
 mod silence;

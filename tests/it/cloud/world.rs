@@ -108,6 +108,12 @@ impl Want {
         self.refer("after", &id)
     }
 
+    /// Gone before something is, and not waiting for it.
+    pub fn outlived_by(self, other: &Self) -> Self {
+        let id = Ref::output(other.address(), "id").outlives();
+        self.refer("after", &id)
+    }
+
     /// Holding an output that something shows while it is still being made.
     pub fn proof(mut self, of: &Self) -> Self {
         let proof: Ref<()> = Ref::output(of.address(), "proof").exists();

@@ -243,3 +243,16 @@ async fn a_run_without_changes_makes_one_listing_per_type_and_region_and_nothing
     assert!(calls.iter().all(|call| call.op == Op::List), "{calls:#?}");
     assert_eq!(calls.len(), 4 * 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_only_has_to_outlive_is_not_waited_for_and_goes_last() {
+    let slow = Want::new("base", "slow");
+    let quick = Want::new("part", "quick").outlived_by(&slow);
+    let world = World::new();
+    let ran = world.up(&[slow.clone(), quick.clone()]).await;
+    assert!(ran.report.is_success(), "{:?}", ran.report);
+    assert!(ran.done_after(&quick) < SECOND * 5, "{:?}", ran.done_after(&quick));
+    world.cloud.forget_calls();
+    world.assert_goes_down("down").await;
+    assert_eq!(world.cloud.order_of(Op::Delete), ["quick", "slow"]);
+}
