@@ -24,6 +24,14 @@ pub(super) const ROWS: &[Row] = &[
     ("secretsmanager", "RestoreSecret", "ResourceNotFoundException", "", Class::Transient),
     ("secretsmanager", "ReplicateSecretToRegions", "ResourceNotFoundException", "", Class::Transient),
     ("secretsmanager", "RemoveRegionsFromReplication", "ResourceNotFoundException", "", Class::Transient),
+    // Moto's (and so LocalStack's), which lets nobody set a replica's key. On AWS it is the replica's own.
+    (
+        "secretsmanager",
+        "UpdateSecret",
+        "InvalidRequestException",
+        "Operation not permitted on a replica",
+        Class::Unsupported,
+    ),
     // MiniStack's answer to an operation that it does not know.
     ("secretsmanager", "", "InvalidRequestException", "Unknown action", Class::Unsupported),
 ];

@@ -96,12 +96,14 @@ impl Resource for Secret {
             let call = call.kms_key_id(self.kms_key.value()).send();
             cx.mutate("secretsmanager", "UpdateSecret", call).await?;
         }
-        let later = if changed(changes, "replica_region") || changed(changes, "replica_kms_key") {
-            self.replicate(cx).await?
-        } else {
-            None
-        };
-        Ok(Synced { later, ..Synced::default() })
+        let mut synced = Synced::default();
+        if changed(changes, "replica_region") || changed(changes, "replica_kms_key") {
+            match self.replicate(cx).await {
+                Ok(later) => synced.later = later,
+                answer => synced.unless_unsupported("replica_kms_key", answer)?,
+            }
+        }
+        Ok(synced)
     }
 
     /// Its replicas first, which are gone at once; a secret that has some is not deleted (aws-behaviour row 25). It can be
