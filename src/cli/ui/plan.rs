@@ -1,11 +1,13 @@
 //! The plan as text, in Terraform's symbols, and as JSON.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 pub use super::context::PlanContext;
 
 use super::failures::{self, hanging};
-use super::text::{clean, columns, fit, list, pad, plural};
+use super::text::{clean, columns, duration, fit, list, pad, plural};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
 use crate::engine::{Action, Item, Plan, TAGS};
@@ -27,6 +29,10 @@ const TELLING: &[&str] = &[
     "class",
     "runtime",
 ];
+/// What takes less on AWS is over before anybody asks.
+const WORTH_TELLING: Duration = Duration::from_mins(1);
+/// What of it a link of the longest chain must make to be named.
+const TELLING_PART: f64 = 0.02;
 /// Addresses are aligned up to this many columns; the few that are longer push their properties to the right.
 const ALIGNED: usize = 44;
 /// Where an item's properties begin.
@@ -53,6 +59,7 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
     }
     lines.extend(left_alone(plan, style));
     lines.extend(unknown(plan, style));
+    lines.extend(expectation(plan, style));
     lines.push(String::new());
     lines.push(style.bold(&summary(plan)));
     joined(&lines)
@@ -65,6 +72,9 @@ pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
     let changes: Vec<Value> =
         plan.items.iter().filter(|item| item.action != Action::None).map(|item| json!(item)).collect();
     value["changes"] = Value::Array(changes);
+    let chain = plan.longest_chain().into_iter();
+    value["longest_chain"] =
+        chain.map(|(address, takes)| json!({ "address": address, "expected_seconds": takes.as_secs_f64() })).collect();
     value
 }
 
@@ -83,6 +93,22 @@ pub fn summary(plan: &Plan) -> String {
     }
     let record = if counts.record > 0 { format!(" {} to record.", counts.record) } else { String::new() };
     format!("Plan: {} to add, {} to change, {} to destroy.{record}{unknown}", counts.add, counts.change, counts.destroy)
+}
+
+/// How long it takes on AWS, and because of what.
+fn expectation(plan: &Plan, style: &Style) -> Vec<String> {
+    let chain = plan.longest_chain();
+    let whole: Duration = chain.iter().map(|(_, takes)| *takes).sum();
+    if whole < WORTH_TELLING {
+        return Vec::new();
+    }
+    let least = whole.mul_f64(TELLING_PART);
+    let legs = chain.iter().filter(|(_, takes)| *takes >= least);
+    let named: Vec<String> = legs.map(|(address, takes)| format!("{address} {}", duration(*takes))).collect();
+    let told = format!("On AWS typically about {}: {}.", duration(whole), named.join(" → "));
+    let mut lines = vec![String::new()];
+    lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
+    lines
 }
 
 fn legend(items: &[&Item], style: &Style) -> String {

@@ -256,3 +256,19 @@ async fn who_only_has_to_outlive_is_not_waited_for_and_goes_last() {
     world.assert_goes_down("down").await;
     assert_eq!(world.cloud.order_of(Op::Delete), ["quick", "slow"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_plan_names_the_longest_chain_of_what_is_made() {
+    let quick = Want::new("net", "quick");
+    let base = Want::new("base", "base");
+    let gate = Want::new("gate", "gate").uses(&base);
+    let other = Want::new("gate", "other").uses(&quick);
+    let world = World::new();
+    let wants = [quick, base.clone(), gate.clone(), other];
+    let plan = world.plan(&world.graph(&wants), &world.store()).await;
+    let chain: Vec<_> = plan.longest_chain().into_iter().map(|(address, takes)| (address.name(), takes)).collect();
+    assert_eq!(chain, [("base", SECOND * 600), ("gate", SECOND * 105)]);
+    assert!(world.up(&wants).await.report.is_success());
+    let plan = world.plan(&world.graph(&wants), &world.store()).await;
+    assert!(plan.longest_chain().is_empty(), "nothing is made");
+}
