@@ -3,6 +3,7 @@
 
 use crate::harness::Stack;
 use crate::life;
+use crate::survey::survey;
 
 async fn a_life_in(primary: &str, secondary: &str) {
     let stack = Stack::new();
@@ -49,4 +50,29 @@ fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
     };
     assert_eq!((made("PutMetricAlarm"), made("CreateTopic"), made("CreateKey")), (1, 1, 1));
     stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_with_a_certificate_and_mails() {
+    let stack = Stack::new();
+    stack.configure(
+        "[dns]\ndomain = \"pay.example-bank.com\"\ncertificate = true\n[alerts]\nemails = [\"on.call@example-bank.com\", \
+         \"cto@example-bank.com\"]\n",
+    );
+    let regions = ["us-east-1", "us-east-2"];
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    let built = survey(&stack, regions).await;
+    let count = |kind: &str| built.keys().filter(|key| key.split(' ').nth(1) == Some(kind)).count();
+    assert_eq!((count("certificate"), count("api_domain"), count("record")), (2, 2, 3), "{built:#?}");
+    for region in regions {
+        let sns = aws_sdk_sns::Client::new(&stack.sdk(region).await);
+        let subscriptions = sns.list_subscriptions().send().await.expect("subscriptions");
+        assert_eq!(subscriptions.subscriptions().len(), 2, "{region}: {subscriptions:?}");
+    }
+    let outputs = stack.run(&["outputs"]).exits(0).json();
+    assert_eq!(outputs["public_name"], "api.pay.example-bank.com");
+    stack.run(&["down", "--yes"]).exits(0);
+    let left = survey(&stack, regions).await;
+    assert!(left.is_empty(), "left behind: {left:#?}");
 }
