@@ -85,6 +85,22 @@ fn down_is_refused_while_protection_is_on() {
 }
 
 #[test]
+fn up_destroys_no_data_while_protection_is_on() {
+    let stack = Stack::new();
+    stack.configure("[protection]\ndeletion = true\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    // Another VPC means another subnet group, and that another cluster.
+    stack.configure("[protection]\ndeletion = true\n[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
+    stack
+        .run(&["up", "--yes"])
+        .exits(3)
+        .says("this plan would destroy data: secondary/db_cluster/main")
+        .says("Nothing was changed");
+    stack.configure("[protection]\ndeletion = true\n");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+}
+
+#[test]
 fn down_needs_no_configuration() {
     let stack = Stack::new();
     stack.configure("[stack]\nname = \"ledger\"\nenvironment = \"test\"\n");
