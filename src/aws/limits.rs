@@ -25,8 +25,14 @@ type Key = (Region, Bucket);
 enum Bucket {
     /// All calls of a kind to a service.
     Service(&'static str, Kind),
-    /// Some operations of a service, which AWS counts apart.
-    Operations(&'static str),
+    /// API Gateway's domain names.
+    ApiDomains,
+    /// The deletion of APIs.
+    ApiDeletion,
+    /// `CloudWatch`'s alarms.
+    Alarms,
+    /// Everything of Route 53's.
+    Route53,
 }
 
 /// The limits in force.
@@ -39,13 +45,11 @@ pub struct Limits {
 /// Which limit a call counts against.
 fn bucket(service: &'static str, operation: &str, kind: Kind) -> Bucket {
     match (service, operation) {
-        ("apigateway", "CreateDomainName" | "UpdateDomainName" | "DeleteDomainName") => {
-            Bucket::Operations("apigateway: domains")
-        }
-        ("apigateway", "DeleteApi") => Bucket::Operations("apigateway: deletion of APIs"),
-        ("cloudwatch", "PutMetricAlarm" | "DeleteAlarms") => Bucket::Operations("cloudwatch: alarms"),
+        ("apigateway", "CreateDomainName" | "UpdateDomainName" | "DeleteDomainName") => Bucket::ApiDomains,
+        ("apigateway", "DeleteApi") => Bucket::ApiDeletion,
+        ("cloudwatch", "PutMetricAlarm" | "DeleteAlarms") => Bucket::Alarms,
         // One figure for everything.
-        ("route53", _) => Bucket::Operations("route53"),
+        ("route53", _) => Bucket::Route53,
         _ => Bucket::Service(service, kind),
     }
 }
@@ -56,15 +60,15 @@ fn quota(bucket: Bucket) -> Quota {
     match bucket {
         // One in 30 s and account, which cannot be raised (aws-behaviour row 29).
         // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
-        Bucket::Operations("apigateway: domains" | "apigateway: deletion of APIs") => {
+        Bucket::ApiDomains | Bucket::ApiDeletion => {
             Quota::with_period(Duration::from_secs(30)).unwrap_or_else(|| per_second(1, 1))
         }
         // 3/s each, not adjustable (aws-behaviour row 33).
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
-        Bucket::Operations("cloudwatch: alarms") => per_second(3, 3),
+        Bucket::Alarms => per_second(3, 3),
         // 5/s and account for all calls (aws-behaviour row 31), which others may be making, too.
         // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
-        Bucket::Operations(_) => per_second(4, 1),
+        Bucket::Route53 => per_second(4, 1),
         Bucket::Service("cloudwatch", Kind::Read) => per_second(9, 9),
         // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html: mutating actions refill at 5/s.
         Bucket::Service("ec2", Kind::Mutate) => per_second(5, 25),

@@ -45,7 +45,13 @@ pub(super) struct Grounds<'a> {
     pub networks: &'a [Network; 2],
 }
 
-/// Adds the function of both Regions and what stands before it. Returns the APIs.
+/// One Region's API, and the stage that serves it.
+pub(super) struct Front {
+    pub api: Handle<Api>,
+    pub stage: Handle<Stage>,
+}
+
+/// Adds the function of both Regions and what stands before it.
 pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -53,7 +59,7 @@ pub(super) fn build(
     grounds: &Grounds<'_>,
     data: &Data,
     role: &Handle<IamRole>,
-) -> Result<[Handle<Api>; 2], BlueprintError> {
+) -> Result<[Front; 2], BlueprintError> {
     let package = config.lambda.package.as_text();
     let code = lambda::package::zip(&package)?;
     let mut of = |site: &Site<'_>, base: &Base, network: &Network| {
@@ -114,7 +120,7 @@ fn api(
     site: &Site<'_>,
     base: &Base,
     function: &Handle<Function>,
-) -> Result<Handle<Api>, BlueprintError> {
+) -> Result<Front, BlueprintError> {
     let name = config.name();
     let api = Api {
         name: name.clone(),
@@ -140,7 +146,7 @@ fn api(
         access_log_format: ACCESS_LOG.to_owned(),
         detailed_metrics: true,
     };
-    stack.add(site.role, "default", site.region, &stage)?;
+    let stage = stack.add(site.role, "default", site.region, &stage)?;
     let permission = Permission {
         function: function.id(),
         statement_id: "api".to_owned(),
@@ -149,7 +155,7 @@ fn api(
         api: api.id(),
     };
     stack.add(site.role, "api", site.region, &permission)?;
-    Ok(api)
+    Ok(Front { api, stage })
 }
 
 /// Adds the function's role, one for both Regions.

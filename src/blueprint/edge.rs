@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::compute::Front;
 use super::{GLOBAL, Site};
 use crate::config::Config;
 use crate::engine::GraphError;
@@ -19,11 +20,11 @@ pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
     sites: &[Site<'_>; 2],
-    apis: &[Handle<Api>; 2],
+    fronts: &[Front; 2],
 ) -> Result<Handle<HealthCheck>, GraphError> {
     let zone = zone(stack, config)?;
-    let primary = health_checks(stack, apis)?;
-    let targets = if config.dns.certificate { Some(domains(stack, config, sites, apis, &zone)?) } else { None };
+    let primary = health_checks(stack, fronts)?;
+    let targets = if config.dns.certificate { Some(domains(stack, config, sites, fronts, &zone)?) } else { None };
     let name = config.dns.public_name();
     for (at, (site, failover)) in sites.iter().zip(["PRIMARY", "SECONDARY"]).enumerate() {
         let record = Record {
@@ -38,7 +39,7 @@ pub(super) fn build(
             health_check: (site.role == Role::Primary).then(|| primary.id()),
             ..match &targets {
                 Some(targets) => alias(&targets[at]),
-                None => cname(&apis[at]),
+                None => cname(&fronts[at].api),
             }
         };
         stack.add(Role::Global, &format!("api-{}", site.role), GLOBAL, &record)?;
@@ -61,10 +62,10 @@ fn zone(stack: &mut Stack<'_>, config: &Config) -> Result<Ref<Id<HostedZone>>, G
 /// The switch needs no control plane: whoever fails over writes an item into the standby's own table, the standby's function
 /// says so, the inverted check turns unhealthy, and DNS moves. If the standby dies, nothing moves.
 /// <https://aws.amazon.com/blogs/networking-and-content-delivery/creating-disaster-recovery-mechanisms-using-amazon-route-53/>
-fn health_checks(stack: &mut Stack<'_>, [here, there]: &[Handle<Api>; 2]) -> Result<Handle<HealthCheck>, GraphError> {
-    let endpoint = |api: &Handle<Api>, path: &str| HealthCheck {
+fn health_checks(stack: &mut Stack<'_>, [here, there]: &[Front; 2]) -> Result<Handle<HealthCheck>, GraphError> {
+    let endpoint = |front: &Front, path: &str| HealthCheck {
         kind: "HTTPS".to_owned(),
-        host: api.output("host"),
+        host: front.api.output("host"),
         path: path.to_owned(),
         port: 443,
         request_interval: 10,
@@ -100,7 +101,7 @@ fn domains(
     stack: &mut Stack<'_>,
     config: &Config,
     sites: &[Site<'_>; 2],
-    apis: &[Handle<Api>; 2],
+    fronts: &[Front; 2],
     zone: &Ref<Id<HostedZone>>,
 ) -> Result<[Handle<DomainName>; 2], GraphError> {
     let mut certificate = |site: &Site<'_>| {
@@ -132,10 +133,10 @@ fn domains(
         let domain = stack.add(site.role, "api", site.region, &domain)?;
         let mapping = ApiMapping {
             domain: domain.id(),
-            api: apis[at].id(),
+            api: fronts[at].api.id(),
             stage: "$default".to_owned(),
             // A mapping is to a stage that is there.
-            after: vec![Ref::output(crate::state::Address::new(site.role, "api_stage", "default"), "id")],
+            after: vec![fronts[at].stage.id().any()],
         };
         stack.add(site.role, "api", site.region, &mapping)?;
         Ok::<_, GraphError>(domain)

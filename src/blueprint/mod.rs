@@ -73,11 +73,11 @@ pub fn graph(config: &Config, facts: &Facts, registry: &Registry) -> Result<Grap
     let networks = network::build(&mut stack, config, facts, &sites, &bases, &lambda_role)?;
     let data = data::build(&mut stack, config, facts, &sites, &bases, &networks)?;
     let grounds = compute::Grounds { sites: &sites, bases: &bases, networks: &networks };
-    let apis = compute::build(&mut stack, config, facts, &grounds, &data, &lambda_role)?;
-    let primary_check = edge::build(&mut stack, config, &sites, &apis)?;
+    let fronts = compute::build(&mut stack, config, facts, &grounds, &data, &lambda_role)?;
+    let primary_check = edge::build(&mut stack, config, &sites, &fronts)?;
     let observed = |at: usize| observability::Observed {
         topic: bases[at].topic.clone(),
-        api: apis[at].clone(),
+        api: fronts[at].api.clone(),
         nat_gateways: networks[at].nat_gateways.clone(),
     };
     observability::build(&mut stack, config, facts, &sites, &[observed(0), observed(1)], &primary_check.id())?;

@@ -1,17 +1,12 @@
 //! `drctl check`.
 
-use std::time::Duration;
-
 use super::args::{Check, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
+use super::session::{Demand, Session, TIMEOUT};
 use super::{run, ui};
 use crate::engine::Plan;
 use crate::preflight::Findings;
-
-/// How long one Region may take to answer before its resources count as unknown.
-const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Checks what is asked for, and changes nothing.
 pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {

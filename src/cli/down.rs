@@ -1,13 +1,12 @@
 //! `drctl down`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::args::{Down, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Connected, plan, plan_context, registry, state_folder};
+use super::session::{Connected, TIMEOUT, plan, plan_context, registry, state_folder};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::engine::cancel::Shutdown;
 use crate::engine::{Graph, Region};
@@ -54,7 +53,7 @@ async fn delete(
     }
     let registry = registry(&connected.aws, &identity);
     let graph = Graph::new();
-    let plan = plan(&connected, &registry, &graph, store.resources(), false, Duration::from_mins(1), &shutdown).await?;
+    let plan = plan(&connected, &registry, &graph, store.resources(), false, TIMEOUT, &shutdown).await?;
     teller.plan(&plan, &plan_context(&identity, &connected, false))?;
     if !args.yes {
         let name = &identity.environment;

@@ -22,6 +22,9 @@ use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, 
 /// How many steps may be at work in one Region at the same time: below every rate limit's burst.
 const CAP: usize = 16;
 
+/// How long one Region may take to answer before its resources count as unknown.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
+
 /// The account that the sandbox is used with, unless the environment names another.
 const SANDBOX_ACCOUNT: &str = "000000000000";
 

@@ -6,15 +6,12 @@ use super::args::{Global, Plan as PlanArgs, Up};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{Teller, Tools};
-use super::session::{Demand, Session};
+use super::session::{Demand, Session, TIMEOUT};
 use super::{check, outputs, run, ui};
 use crate::config::Config;
 use crate::engine::cancel::Shutdown;
 use crate::engine::{Action, Item, Plan};
 use crate::resources::HOLD_DATA;
-
-/// How long one Region may take to answer before its resources count as unknown.
-const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
 const FRESH: Duration = Duration::from_mins(1);

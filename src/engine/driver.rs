@@ -139,6 +139,12 @@ pub enum Removal {
 }
 
 impl Synced {
+    /// Nothing more can be done before this has happened.
+    #[must_use]
+    pub fn later(what: impl Into<String>) -> Self {
+        Self { later: Some(what.into()), ..Self::default() }
+    }
+
     /// Goes on without a property that a custom endpoint does not know, and notes it.
     ///
     /// # Errors

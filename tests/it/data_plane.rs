@@ -147,11 +147,7 @@ async fn objects_appear_in_the_other_bucket(running: &Running) {
     for (from, from_region, to, to_region) in
         [("primary", PRIMARY, "secondary", SECONDARY), ("secondary", SECONDARY, "primary", PRIMARY)]
     {
-        let client = async |region| {
-            let config = running.stack.sdk(region).await;
-            aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
-        };
-        let (source, target) = (client(from_region).await, client(to_region).await);
+        let (source, target) = (running.stack.s3(from_region).await, running.stack.s3(to_region).await);
         let (here, there) =
             (running.output(&format!("{from}_s3_bucket_data_id")), running.output(&format!("{to}_s3_bucket_data_id")));
         let key = format!("statements/from-{from}");

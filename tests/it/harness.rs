@@ -156,6 +156,12 @@ impl Stack {
             .await
     }
 
+    /// The SDK's S3, addressed as emulators want it.
+    pub async fn s3(&self, region: &str) -> aws_sdk_s3::Client {
+        let config = self.sdk_of("s3", region).await;
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+    }
+
     /// Where the endpoint listens.
     pub fn address(&self) -> std::net::SocketAddr {
         self.endpoint.trim_start_matches("http://").parse().expect("an address")

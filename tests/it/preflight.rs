@@ -79,8 +79,7 @@ fn a_class_that_no_region_offers_is_told_with_others() {
 async fn all_problems_are_told_at_once_and_nothing_is_made() {
     let (stack, other) = (Stack::new(), Stack::new());
     let bucket = bucket_name(&stack, "primary/s3_bucket/data");
-    let config = aws_sdk_s3::config::Builder::from(&other.sdk("us-east-1").await).force_path_style(true).build();
-    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let s3 = other.s3("us-east-1").await;
     s3.create_bucket().bucket(&bucket).send().await.expect("another account's bucket");
     stack.configure("[database]\nengine_version = \"16.4\"\n[lambda]\nreserved_concurrency = 100000\n");
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub use super::context::PlanContext;
 
 use super::failures::{self, hanging};
-use super::text::{clean, columns, duration, fit, list, pad, plural};
+use super::text::{chain, clean, columns, duration, fit, list, pad, plural};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
 use crate::engine::{Action, Item, Plan, TAGS};
@@ -31,8 +31,6 @@ const TELLING: &[&str] = &[
 ];
 /// What takes less on AWS is over before anybody asks.
 const WORTH_TELLING: Duration = Duration::from_mins(1);
-/// What of it a link of the longest chain must make to be named.
-const TELLING_PART: f64 = 0.02;
 /// Addresses are aligned up to this many columns; the few that are longer push their properties to the right.
 const ALIGNED: usize = 44;
 /// Where an item's properties begin.
@@ -97,15 +95,12 @@ pub fn summary(plan: &Plan) -> String {
 
 /// How long it takes on AWS, and because of what.
 fn expectation(plan: &Plan, style: &Style) -> Vec<String> {
-    let chain = plan.longest_chain();
-    let whole: Duration = chain.iter().map(|(_, takes)| *takes).sum();
+    let legs = plan.longest_chain();
+    let whole: Duration = legs.iter().map(|(_, takes)| *takes).sum();
     if whole < WORTH_TELLING {
         return Vec::new();
     }
-    let least = whole.mul_f64(TELLING_PART);
-    let legs = chain.iter().filter(|(_, takes)| *takes >= least);
-    let named: Vec<String> = legs.map(|(address, takes)| format!("{address} {}", duration(*takes))).collect();
-    let told = format!("On AWS typically about {}: {}.", duration(whole), named.join(" → "));
+    let told = format!("On AWS typically about {}: {}.", duration(whole), chain(legs, whole));
     let mut lines = vec![String::new()];
     lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
     lines

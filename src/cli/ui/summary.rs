@@ -4,13 +4,10 @@ use miette::Diagnostic as _;
 use serde_json::{Value, json};
 
 use super::failures::{self, hanging, help_lines};
-use super::text::{clean, columns, duration, plural};
+use super::text::{chain, clean, columns, duration, plural};
 use super::{Style, joined, verb};
 use crate::engine::{Action, Outcome, Report};
 use crate::state::Address;
-
-/// What of the duration a link of the critical path must have made to be named.
-const TELLING: f64 = 0.02;
 
 /// How many resources came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -179,10 +176,8 @@ fn state(report: &Report, style: &Style) -> Vec<String> {
 
 /// How long it took, and which resources made it so long, each having waited for the one before.
 fn times(report: &Report, style: &Style) -> Vec<String> {
-    let least = report.took.mul_f64(TELLING);
-    let legs = report.critical_path.iter().filter(|leg| leg.took >= least);
-    let named: Vec<String> = legs.map(|leg| format!("{} {}", leg.address, duration(leg.took))).collect();
-    let path = if named.is_empty() { String::new() } else { format!("; critical path: {}", named.join(" → ")) };
+    let named = chain(report.critical_path.iter().map(|leg| (&leg.address, leg.took)), report.took);
+    let path = if named.is_empty() { named } else { format!("; critical path: {named}") };
     let told = format!("Took {}{path}.", duration(report.took));
     hanging("  ", &told, style.width, 0).iter().map(|line| style.dim(line)).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::state::Address;
+
 /// How many columns a text takes; colours take none.
 #[must_use]
 pub fn columns(text: &str) -> usize {
@@ -109,6 +111,17 @@ pub fn scaled(expected: Duration, scale: f64) -> Duration {
     } else {
         Duration::ZERO
     }
+}
+
+/// What of the whole a link of a chain must make to be named.
+const TELLING: f64 = 0.02;
+
+/// A chain of resources, each having waited for the one before, by those that made it long; empty without any.
+#[must_use]
+pub fn chain<'a>(legs: impl IntoIterator<Item = (&'a Address, Duration)>, whole: Duration) -> String {
+    let least = whole.mul_f64(TELLING);
+    let legs = legs.into_iter().filter(|(_, takes)| *takes >= least);
+    legs.map(|(address, takes)| format!("{address} {}", duration(takes))).collect::<Vec<_>>().join(" → ")
 }
 
 #[cfg(test)]

@@ -118,14 +118,14 @@ impl Resource for Table {
     /// (aws-behaviour row 16).
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
-        let Some(table) = describe(cx, id).await? else { return Ok(later("it to be visible")) };
+        let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
         if table.table_status() != Some(&TableStatus::Active) {
-            return Ok(later(replica::at_work(&table)));
+            return Ok(Synced::later(replica::at_work(&table)));
         }
         let held = Replica::of(live);
         let replica_differs = changed(changes, "replica");
         if replica_differs && let Some(step) = self.replica.place(cx, &table).await? {
-            return Ok(later(step));
+            return Ok(Synced::later(step));
         }
         // Placed since the last look, it has yet to be read.
         let replica_differs = replica_differs && held.region == self.replica.region;
@@ -138,7 +138,7 @@ impl Resource for Table {
         if changed(changes, "ttl_attribute") {
             let old = live.properties.get("ttl_attribute").and_then(Value::as_str).unwrap_or_default();
             if let Some(step) = settings::set_ttl(cx, id, old, &self.ttl_attribute).await? {
-                return Ok(later(step));
+                return Ok(Synced::later(step));
             }
         }
         // From here on each change keeps the table busy: one at a time (aws-behaviour row 12).
@@ -148,7 +148,7 @@ impl Resource for Table {
             return Ok(if is_last && step.is_none() {
                 Synced::default()
             } else {
-                later(step.unwrap_or("its last change to be done"))
+                Synced::later(step.unwrap_or("its last change to be done"))
             });
         }
         if replica_differs {
@@ -230,8 +230,4 @@ impl Table {
     fn encryption(&self) -> SseSpecification {
         SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(self.kms_key.value()).build()
     }
-}
-
-fn later(what: impl Into<String>) -> Synced {
-    Synced { later: Some(what.into()), ..Synced::default() }
 }

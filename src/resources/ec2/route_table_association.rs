@@ -80,7 +80,7 @@ impl Resource for RouteTableAssociation {
             // Each replacement makes a new association. Looked up anew, because an earlier call whose answer was lost may have
             // been carried out.
             let Some(now) = Self::read(cx, &live.id).await? else {
-                return Ok(Synced { later: Some("its association to be visible".to_owned()), ..Synced::default() });
+                return Ok(Synced::later("its association to be visible"));
             };
             let wanted = self.route_table.value();
             if now.properties.get("route_table").and_then(Value::as_str) != Some(wanted) {

@@ -94,11 +94,11 @@ impl Resource for VpcPeering {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let there = cx.at(&self.peer_region);
         if changed(changes, "accepted") {
-            return self.accept(&there, &live.id).await.map(later);
+            return self.accept(&there, &live.id).await.map(Synced::later);
         }
         // Before, both Regions refuse them: OperationNotPermitted. aws-behaviour row 7.
         if live.phase != Phase::Ready {
-            return Ok(later("it to be active, as DNS resolution needs"));
+            return Ok(Synced::later("it to be active, as DNS resolution needs"));
         }
         let mut synced = Synced::default();
         if changed(changes, "requester_dns_resolution") {
@@ -151,10 +151,6 @@ impl VpcPeering {
             _ => Ok("the accepter's Region to see the request"),
         }
     }
-}
-
-fn later(what: &str) -> Synced {
-    Synced { later: Some(what.to_owned()), ..Synced::default() }
 }
 
 /// Nothing but this option: between Regions, a request that names the ones for `ClassicLink` as well is refused.

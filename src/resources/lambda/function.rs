@@ -151,7 +151,7 @@ impl Resource for Function {
     /// ask for new variables.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Synced { later: Some(state.clone()), ..Synced::default() });
+            return Ok(Synced::later(state.clone()));
         }
         let lambda = &cx.clients().lambda;
         let id = &live.id;
@@ -167,7 +167,7 @@ impl Resource for Function {
         }
         if CONFIGURATION.iter().any(|property| changed(changes, property)) {
             self.configure(cx, id, changes).await?;
-            return Ok(Synced { later: Some("its configuration to be updated".to_owned()), ..Synced::default() });
+            return Ok(Synced::later("its configuration to be updated"));
         }
         if changed(changes, "code_sha256") {
             let call = lambda
@@ -179,7 +179,7 @@ impl Resource for Function {
                 .config_override(unhurried())
                 .send();
             cx.mutate("lambda", "UpdateFunctionCode", call).await?;
-            return Ok(Synced { later: Some("its code to be updated".to_owned()), ..Synced::default() });
+            return Ok(Synced::later("its code to be updated"));
         }
         Ok(Synced::default())
     }

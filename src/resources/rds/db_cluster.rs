@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::login::Login;
 use super::member::from_described;
 use super::{
-    DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, global_cluster, later,
-    named, presign, step, tag, tags,
+    DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, global_cluster, named,
+    presign, step, tag, tags,
 };
 use crate::aws::TagMap;
 use crate::resources::ec2::SecurityGroup;
@@ -181,7 +181,7 @@ impl Resource for DbCluster {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // Anything else refuses: InvalidDBClusterStateFault.
         if live.phase != Phase::Ready {
-            return Ok(later("it to be available, as changes need"));
+            return Ok(Synced::later("it to be available, as changes need"));
         }
         let mut synced = Synced::default();
         if changed(changes, "http_endpoint") {

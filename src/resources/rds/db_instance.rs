@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_rds::types::{DbInstance as Described, Endpoint};
 use serde::{Deserialize, Serialize};
 
-use super::{DbCluster, ENGINE, later, named, phase, step, tag_map, tags};
+use super::{DbCluster, ENGINE, named, phase, step, tag_map, tags};
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
@@ -102,7 +102,7 @@ impl Resource for DbInstance {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // Anything else refuses: InvalidDBInstanceState.
         if live.phase != Phase::Ready {
-            return Ok(later("it to be available, as changes need"));
+            return Ok(Synced::later("it to be available, as changes need"));
         }
         let is = |property: &str| changed(changes, property);
         let insights = is("performance_insights");
@@ -121,7 +121,7 @@ impl Resource for DbInstance {
             .set_promotion_tier(is("promotion_tier").then_some(self.promotion_tier))
             .send();
         cx.mutate("rds", "ModifyDBInstance", call).await?;
-        Ok(later("its modification"))
+        Ok(Synced::later("its modification"))
     }
 
     /// The last instance of the primary cluster is refused while there are secondary ones (aws-behaviour row 19). There is no

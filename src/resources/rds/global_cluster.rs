@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{GlobalCluster as Described, GlobalClusterMember};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ENGINE, LIFECYCLE, later, named, phase, step, tag_map, tags};
+use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
@@ -78,7 +78,7 @@ impl Resource for GlobalCluster {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if live.phase != Phase::Ready {
-            return Ok(later("it to be available, as changes need"));
+            return Ok(Synced::later("it to be available, as changes need"));
         }
         if changed(changes, "deletion_protection") {
             protect(cx, &live.id, self.deletion_protection).await?;
@@ -112,7 +112,7 @@ impl GlobalCluster {
             .send();
         match cx.mutate("rds", "ModifyGlobalCluster", call).await {
             Err(failure) if failure.code.as_deref() == Some("InvalidParameterValue") => {}
-            answer => return answer.map(|_| later("its members to be upgraded")),
+            answer => return answer.map(|_| Synced::later("its members to be upgraded")),
         }
         let found = described(cx, Some(id)).await?;
         let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
@@ -127,10 +127,10 @@ impl GlobalCluster {
                 waits |= self.upgrade_member(cx, member).await?;
             }
             if waits {
-                return Ok(later(awaited));
+                return Ok(Synced::later(awaited));
             }
         }
-        Ok(later("it to take the version of its members"))
+        Ok(Synced::later("it to take the version of its members"))
     }
 
     /// Says whether the member has to be waited for.

@@ -17,7 +17,7 @@ pub use global_cluster::GlobalCluster;
 
 use aws_sdk_rds::types::Tag;
 
-use super::{Class, Context, Failure, Live, Phase, Removal, Resource, Synced};
+use super::{Class, Context, Failure, Live, Phase, Removal, Resource};
 use crate::aws::TagMap;
 
 /// Marks a reference to the version of a secret's value.
@@ -71,10 +71,6 @@ fn phase(status: Option<&str>) -> Phase {
         state if state.starts_with("incompatible-") => Phase::Failed(state.to_owned()),
         state => Phase::Pending(state.to_owned()),
     }
-}
-
-fn later(what: &str) -> Synced {
-    Synced { later: Some(what.to_owned()), ..Synced::default() }
 }
 
 /// A step of a removal. What AWS refuses at this moment is asked for again, after another look.

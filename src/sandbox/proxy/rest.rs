@@ -84,7 +84,7 @@ fn lambda(method: &Method, path: &[&str]) -> Option<String> {
         ("DELETE", ["functions", _, "policy", _]) => "RemovePermission",
         ("POST", ["functions", _, "invocations"]) => "Invoke",
         ("GET", ["account-settings"]) => "GetAccountSettings",
-        (verb, ["tags", ..]) => return tags(verb),
+        (verb, ["tags", ..]) => return tags(verb, "ListTags"),
         _ => return None,
     };
     Some(name.to_owned())
@@ -104,7 +104,7 @@ fn apigateway(method: &Method, path: &[&str]) -> Option<String> {
         ["domainnames", _] => ("DomainName", true),
         ["domainnames", _, "apimappings"] => ("ApiMapping", false),
         ["domainnames", _, "apimappings", _] => ("ApiMapping", true),
-        ["tags", ..] => return tags(method.as_str()),
+        ["tags", ..] => return tags(method.as_str(), "GetTags"),
         _ => return None,
     };
     match (method.as_str(), one) {
@@ -143,10 +143,11 @@ fn route53(method: &Method, path: &[&str]) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn tags(verb: &str) -> Option<String> {
+/// The two services call the look at tags by different names.
+fn tags(verb: &str, look: &str) -> Option<String> {
     let name = match verb {
         "POST" => "TagResource",
-        "GET" => "ListTags",
+        "GET" => look,
         "DELETE" => "UntagResource",
         _ => return None,
     };
@@ -180,6 +181,11 @@ mod tests {
         assert_eq!(named("lambda", "POST", "/2015-03-31/functions"), "CreateFunction");
         assert_eq!(named("lambda", "PUT", "/2015-03-31/functions/f/configuration"), "UpdateFunctionConfiguration");
         assert_eq!(named("lambda", "POST", "/2017-03-31/tags/arn%3Aaws"), "TagResource");
+        assert_eq!(named("lambda", "DELETE", "/2015-03-31/functions/f"), "DeleteFunction");
+        assert_eq!(named("lambda", "PUT", "/2015-03-31/functions/f/code"), "UpdateFunctionCode");
+        assert_eq!(named("lambda", "POST", "/2015-03-31/functions/f/invocations"), "Invoke");
+        assert_eq!(named("lambda", "DELETE", "/2017-10-31/functions/f/concurrency"), "DeleteFunctionConcurrency");
+        assert_eq!(named("apigateway", "GET", "/v2/tags/arn%3Aaws"), "GetTags");
         assert_eq!(named("apigateway", "GET", "/v2/apis?maxResults=500"), "GetApis");
         assert_eq!(named("apigateway", "DELETE", "/v2/domainnames/api.x.org/apimappings/1"), "DeleteApiMapping");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset"), "ChangeResourceRecordSets");

@@ -23,9 +23,7 @@ fn text<'a>(outputs: &'a Value, name: &str) -> &'a str {
 }
 
 async fn buckets(stack: &Stack, region: &str, outputs: &Value) -> Vec<Drift> {
-    let config = stack.sdk_of("s3", region).await;
-    let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
-    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let s3 = stack.s3(region).await;
     let bucket = text(outputs, "primary_s3_bucket_data_id");
     s3.delete_public_access_block().bucket(bucket).send().await.expect("open to the public");
     s3.delete_bucket_policy().bucket(bucket).send().await.expect("no policy");

@@ -73,9 +73,7 @@ async fn data(stack: &Stack, region: &str, found: &mut Survey) {
             recovery.and_then(|r| r.point_in_time_recovery_status()).map(AsRef::as_ref).unwrap_or_default().to_owned();
         add(found, region, "dynamodb_table", name, format!("{} replicas, recovery {on}", table.replicas().len()));
     }
-    let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&stack.sdk_of("s3", region).await).force_path_style(true).build(),
-    );
+    let s3 = stack.s3(region).await;
     for bucket in s3.list_buckets().send().await.expect("buckets").buckets() {
         let name = bucket.name().unwrap_or_default();
         // Emulators list those of all Regions everywhere.

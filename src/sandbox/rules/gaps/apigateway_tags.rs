@@ -84,7 +84,7 @@ fn items(value: &mut Value) -> &mut [Value] {
 async fn tags_of(call: &Call, arn: &str, next: Next<'_>) -> Option<Value> {
     let uri: Uri = format!("/v2/tags/{arn}").parse().ok()?;
     let mut question = call.clone();
-    question.operation = format!("GET {}", uri.path());
+    "GetTags".clone_into(&mut question.operation);
     question.uri = uri;
     let mut tags = None;
     next.run(&mut question).await.edit_json(|value| {

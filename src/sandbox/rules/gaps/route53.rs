@@ -26,21 +26,19 @@ impl Rule for Route53 {
             if call.service != "route53" {
                 return next.run(call).await;
             }
-            let path = call.uri.path().to_owned();
-            let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
-            match (call.method.as_str(), parts.as_slice()) {
-                ("POST", ["healthcheck"] | ["healthcheck", _]) => {
+            match call.operation.as_str() {
+                "CreateHealthCheck" | "UpdateHealthCheck" => {
                     let mut nested = with_nested_children(call);
                     let mut answer = next.run(nested.as_mut().unwrap_or(call)).await;
                     answer.edit_xml(small);
                     answer
                 }
-                (_, ["healthcheck", ..]) => {
+                operation if operation.contains("HealthCheck") => {
                     let mut answer = next.run(call).await;
                     answer.edit_xml(small);
                     answer
                 }
-                ("POST", ["tags", kind]) => tags_of_several(call, next, kind).await,
+                "ListTagsForResources" => tags_of_several(call, next).await,
                 _ => next.run(call).await,
             }
         }
@@ -77,7 +75,8 @@ fn with_nested_children(call: &Call) -> Option<Call> {
 }
 
 /// Asks for the tags of each, and answers them together.
-async fn tags_of_several(call: &Call, next: Next<'_>, kind: &str) -> Answer {
+async fn tags_of_several(call: &Call, next: Next<'_>) -> Answer {
+    let kind = call.uri.path().rsplit('/').next().unwrap_or_default();
     let Ok(root) = Element::parse(call.body()) else {
         return Answer::client_error(call, "InvalidInput", "the body is no ListTagsForResourcesRequest");
     };

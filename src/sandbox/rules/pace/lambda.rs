@@ -77,18 +77,14 @@ impl ServicePace for Lambda {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        let name = match operation.split_once(' ') {
-            Some((method, path)) => named(method, path)?.0,
-            None => operation,
-        };
-        row(&SECONDS, name)
+        row(&SECONDS, operation)
     }
 
     fn before(&self, call: &mut Call, at: Moment) -> Option<Answer> {
-        let (operation, name) = named(call.method.as_str(), call.uri.path())?;
-        if !operation.starts_with("UpdateFunction") {
+        if !call.operation.starts_with("UpdateFunction") {
             return None;
         }
+        let name = function_of(call);
         let function = self.function(call, name)?;
         let why = if at.now < function.active {
             "The function is currently in the following state: Pending".to_owned()
@@ -105,8 +101,8 @@ impl ServicePace for Lambda {
     }
 
     fn after(&self, call: &Call, answer: &mut Answer, at: Moment) {
-        let Some((operation, name)) = named(call.method.as_str(), call.uri.path()) else { return };
-        if !answer.is_success() {
+        let operation = call.operation.as_str();
+        if !SHOWS.contains(&operation) || !answer.is_success() {
             return;
         }
         let updating = |seconds| Some(Function { active: at.now, updated: at.later(seconds) });
@@ -115,6 +111,7 @@ impl ServicePace for Lambda {
             "UpdateFunctionConfiguration" => updating(CONFIGURING),
             "UpdateFunctionCode" => updating(LOADING),
             "DeleteFunction" => {
+                let name = function_of(call);
                 lock(&self.functions).remove(&(Scope::of(call), name.to_owned()));
                 return self.interfaces.place(Scope::of(call), name, &Value::Null, at);
             }
@@ -153,18 +150,14 @@ impl Function {
     }
 }
 
-/// The name of a REST operation, and the function it is about; none in the path of a creation.
-fn named<'a>(method: &str, path: &'a str) -> Option<(&'static str, &'a str)> {
-    let (_, rest) = path.split_once("/functions")?;
-    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
-    match (method, parts.as_slice()) {
-        ("POST", []) => Some(("CreateFunction", "")),
-        ("GET", [name]) => Some(("GetFunction", *name)),
-        ("PUT", [name, "configuration"]) => Some(("UpdateFunctionConfiguration", *name)),
-        ("PUT", [name, "code"]) => Some(("UpdateFunctionCode", *name)),
-        ("DELETE", [name]) => Some(("DeleteFunction", *name)),
-        _ => None,
-    }
+/// The operations that begin something, or whose answers tell how a function stands.
+const SHOWS: [&str; 5] =
+    ["CreateFunction", "GetFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode", "DeleteFunction"];
+
+/// The function that a call is about; none in the path of a creation.
+fn function_of(call: &Call) -> &str {
+    let (_, rest) = call.uri.path().split_once("/functions/").unwrap_or_default();
+    rest.split('/').next().unwrap_or_default()
 }
 
 /// The network interfaces of all functions, also of those that are gone. EC2's pace asks here.
@@ -376,13 +369,9 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_known_by_method_and_path() {
-        assert_eq!(named("POST", "/2015-03-31/functions"), Some(("CreateFunction", "")));
-        assert_eq!(named("DELETE", FUNCTION), Some(("DeleteFunction", "f")));
-        assert_eq!(named("POST", "/2015-03-31/functions/f/invocations"), None);
-        assert_eq!(named("DELETE", "/2017-10-31/functions/f/concurrency"), None);
+    fn what_is_no_change_of_a_function_takes_no_time_of_its_own() {
         let lambda = Lambda::new(Arc::default());
-        assert_eq!(lambda.seconds("PUT /2015-03-31/functions/f/code"), Some(1.0));
-        assert_eq!(lambda.seconds("POST /2017-03-31/tags/arn"), None);
+        assert_eq!(lambda.seconds("UpdateFunctionCode"), Some(1.0));
+        assert_eq!(lambda.seconds("TagResource"), None);
     }
 }
