@@ -248,6 +248,9 @@ pub struct SandboxOptions {
     /// Stand before this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
+    /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {

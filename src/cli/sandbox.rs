@@ -1,5 +1,7 @@
 //! `drctl sandbox`.
 
+use std::path::{Path, PathBuf};
+
 use super::args::{Global, Sandbox, SandboxCommand, SandboxOptions};
 use super::error::{CliError, Exit};
 use super::output::Output;
@@ -13,7 +15,7 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
     let progress = |line: &str| output.progress(line);
     match &args.command {
         SandboxCommand::Start(options) => {
-            let record = control.start(start_options(options), &progress).await?;
+            let record = control.start(start_options(options)?, &progress).await?;
             describe(&Status::Running(record), output)?;
         }
         SandboxCommand::Stop => {
@@ -44,6 +46,7 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
                 pace: options.pace,
                 time_scale: options.time_scale,
                 upstream: options.upstream.clone(),
+                faults: absolute(options.faults.as_deref())?,
                 exit_with_stdin: *exit_with_stdin,
             };
             serve(options, &progress).await?;
@@ -52,13 +55,21 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
     Ok(Exit::Done)
 }
 
-fn start_options(options: &SandboxOptions) -> StartOptions {
-    StartOptions {
+fn start_options(options: &SandboxOptions) -> Result<StartOptions, CliError> {
+    Ok(StartOptions {
         pace: options.pace,
         time_scale: options.time_scale,
         port: options.port,
         upstream: options.upstream.clone(),
-    }
+        faults: absolute(options.faults.as_deref())?,
+    })
+}
+
+/// The sandbox's process may work in another folder.
+fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
+    path.map(std::path::absolute)
+        .transpose()
+        .map_err(|source| CliError::Io { action: "find the working folder".to_owned(), source })
 }
 
 fn say(output: &Output, event: &str, text: &str) -> Result<(), CliError> {

@@ -42,7 +42,7 @@ impl Connected {
         let mut connection = Connection { region: region.to_owned(), ..Connection::default() };
         let mut sandbox = None;
         if global.sandbox {
-            let options = StartOptions { pace: Pace::Instant, time_scale: 60.0, port: 0, upstream: None };
+            let options = StartOptions { pace: Pace::Instant, ..StartOptions::default() };
             let record = Control::new(sandbox_folder(global)).ensure(options, &|line| output.progress(line)).await?;
             connection.endpoint = Some(record.endpoint());
             let account = std::env::var("DRCTL_SANDBOX_ACCOUNT").unwrap_or_else(|_| SANDBOX_ACCOUNT.to_owned());

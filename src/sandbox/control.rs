@@ -180,6 +180,9 @@ impl Control {
         if let Some(upstream) = &options.upstream {
             command.args(["--upstream", upstream]);
         }
+        if let Some(faults) = &options.faults {
+            command.arg("--faults").arg(faults);
+        }
         command
             .stdin(Stdio::null())
             .stdout(output)
@@ -402,6 +405,7 @@ mod tests {
             ministack_pid: Some(std::process::id()),
             ministack_port: Some(1),
             upstream: None,
+            faults: None,
             pace: Pace::Instant,
             time_scale: 60.0,
             started_at: Timestamp::UNIX_EPOCH,

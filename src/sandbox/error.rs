@@ -107,6 +107,19 @@ pub enum SandboxError {
         help: &'static str,
     },
 
+    /// A file of faults cannot be used.
+    #[error("{} is no file of faults: {reason}", .path.display())]
+    #[diagnostic(
+        code(drctl::sandbox::bad_faults),
+        help("nothing was started. docs/reliability.md describes the format, and names AWS's surprises")
+    )]
+    BadFaults {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+
     /// A file or folder of the sandbox cannot be read or written.
     #[error("cannot {action} {}", .path.display())]
     #[diagnostic(

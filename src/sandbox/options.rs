@@ -1,13 +1,14 @@
 //! How a sandbox is asked for.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::error::SandboxError;
+use super::rules::faults::FaultFile;
 
 /// Where the sandbox says what it is doing while somebody waits.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
@@ -46,6 +47,8 @@ pub struct ServeOptions {
     pub time_scale: f64,
     /// Stand before this URL instead of a MiniStack of one's own.
     pub upstream: Option<String>,
+    /// What goes wrong, for everybody and from the start: a file of faults.
+    pub faults: Option<PathBuf>,
     /// End when standard input ends: for test harnesses, so that nothing outlives a test run that is killed.
     pub exit_with_stdin: bool,
 }
@@ -61,6 +64,8 @@ pub struct StartOptions {
     pub port: u16,
     /// Stand before this URL instead of a MiniStack of one's own.
     pub upstream: Option<String>,
+    /// What goes wrong, for everybody and from the start: a file of faults.
+    pub faults: Option<PathBuf>,
 }
 
 /// An hour of AWS in a minute: slow enough to watch a NAT gateway come, fast enough to stay.
@@ -68,7 +73,7 @@ const DEFAULT_TIME_SCALE: f64 = 60.0;
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { pace: Pace::Instant, time_scale: DEFAULT_TIME_SCALE, port: 0, upstream: None }
+        Self { pace: Pace::Instant, time_scale: DEFAULT_TIME_SCALE, port: 0, upstream: None, faults: None }
     }
 }
 
@@ -83,6 +88,9 @@ impl fmt::Display for StartOptions {
         }
         if let Some(upstream) = &self.upstream {
             write!(formatter, ", upstream {upstream}")?;
+        }
+        if let Some(faults) = &self.faults {
+            write!(formatter, ", faults {}", faults.display())?;
         }
         Ok(())
     }
@@ -99,6 +107,12 @@ pub(super) fn check_time_scale(time_scale: f64) -> Result<(), SandboxError> {
         reason: "it must be a number from 0.01 to 1000000".to_owned(),
         help: "60, the default, lets a minute of AWS pass in a second; 1 is AWS's own speed",
     })
+}
+
+/// Reads a file of faults.
+pub(super) fn read_faults(path: &Path) -> Result<FaultFile, SandboxError> {
+    let text = std::fs::read_to_string(path).map_err(SandboxError::file("read", path))?;
+    FaultFile::parse(&text).map_err(|reason| SandboxError::BadFaults { path: path.to_owned(), reason })
 }
 
 /// The URL as scheme and authority, without a trailing slash.

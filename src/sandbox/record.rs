@@ -40,6 +40,9 @@ pub struct Record {
     pub pace: Pace,
     /// How many times faster than AWS.
     pub time_scale: f64,
+    /// The file of faults that it was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<PathBuf>,
     /// Since when it is ready.
     pub started_at: Timestamp,
     /// The version of drctl that serves.
@@ -60,11 +63,18 @@ impl Record {
         self.pace == options.pace
             && same_scale
             && (options.port == 0 || options.port == self.port)
+            && options.faults == self.faults
             && options.upstream.as_deref().map(|url| url.trim_end_matches('/')) == self.upstream.as_deref()
     }
 
     pub(super) fn options(&self) -> StartOptions {
-        StartOptions { pace: self.pace, time_scale: self.time_scale, port: self.port, upstream: self.upstream.clone() }
+        StartOptions {
+            pace: self.pace,
+            time_scale: self.time_scale,
+            port: self.port,
+            upstream: self.upstream.clone(),
+            faults: self.faults.clone(),
+        }
     }
 }
 
@@ -280,6 +290,7 @@ mod tests {
             ministack_pid: Some(4712),
             ministack_port: Some(40002),
             upstream: None,
+            faults: None,
             pace: Pace::Aws,
             time_scale: 60.0,
             started_at: Timestamp::UNIX_EPOCH,
@@ -326,7 +337,7 @@ mod tests {
 
     #[test]
     fn same_options_are_recognised() {
-        let wanted = StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, upstream: None };
+        let wanted = StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, upstream: None, faults: None };
         assert!(record().satisfies(&wanted));
         assert!(record().satisfies(&StartOptions { port: 40001, ..wanted.clone() }));
         assert!(!record().satisfies(&StartOptions { port: 40003, ..wanted.clone() }));

@@ -37,6 +37,8 @@ pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), 
     options::check_time_scale(options.time_scale)?;
     let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
     let options = ServeOptions { upstream, ..options };
+    // Before anything is started: what is wrong with a file is said at once.
+    options.faults.as_deref().map(options::read_faults).transpose()?;
     let folder = Folder::new(options.dir.clone()).create()?;
     let _lock = take_lock(&folder).await?;
     folder.remove_failure()?;
@@ -125,6 +127,7 @@ async fn attend(
         pace: options.pace,
         time_scale: options.time_scale,
         emulator_log: ministack.is_some().then(|| folder.ministack_log()),
+        faults: options.faults.as_deref().map(options::read_faults).transpose()?,
     })?);
     let serving = tokio::spawn(Arc::clone(&proxy).serve(listener));
     let record = Record {
@@ -133,6 +136,7 @@ async fn attend(
         ministack_pid: ministack.as_ref().map(|ministack| ministack.pid()),
         ministack_port: own_port,
         upstream: options.upstream.clone(),
+        faults: options.faults.clone(),
         pace: options.pace,
         time_scale: options.time_scale,
         started_at: Timestamp::now(),

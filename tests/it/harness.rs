@@ -167,19 +167,48 @@ impl Stack {
         self.endpoint.trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// How many calls this account has made so far; only the sandbox counts them.
-    pub fn calls(&self) -> Vec<Value> {
+    /// Asks the sandbox's own interface about this account.
+    #[track_caller]
+    fn ask_sandbox(&self, method: &str, what: &str, body: &str) -> Value {
         let url = self.endpoint.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(url).expect("the sandbox answers");
-        let request = format!("GET /_drctl/calls?account={} HTTP/1.0\r\nHost: {url}\r\n\r\n", self.account);
+        let separator = if what.contains('?') { '&' } else { '?' };
+        let request = format!(
+            "{method} /_drctl/{what}{separator}account={} HTTP/1.0\r\nHost: {url}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.account,
+            body.len()
+        );
         std::io::Write::write_all(&mut stream, request.as_bytes()).expect("asked");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
-        let body = answer.split_once("\r\n\r\n").expect("a body").1;
-        match serde_json::from_str(body).expect("JSON") {
-            Value::Array(calls) => calls,
-            other => panic!("a list of calls, not {other}"),
-        }
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("HTTP/1.0 200"), "{method} {what}: {answer}");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// The calls that this account has made so far; only the sandbox counts them.
+    pub fn calls(&self) -> Vec<Value> {
+        self.ask_sandbox("GET", "calls", "").as_array().expect("a list").clone()
+    }
+
+    /// The same with what was sent.
+    pub fn requests(&self) -> Vec<Value> {
+        self.ask_sandbox("GET", "calls?requests=1", "").as_array().expect("a list").clone()
+    }
+
+    /// Puts faults in force for this account, in place of those before.
+    pub fn faults(&self, toml: &str) {
+        self.ask_sandbox("PUT", "faults", toml);
+    }
+
+    /// Lifts them, and says what came of them.
+    pub fn no_faults(&self) -> Value {
+        self.ask_sandbox("DELETE", "faults", "")
+    }
+
+    /// Waits until a call is held by a fault of this account.
+    pub fn held(&self) -> Value {
+        self.ask_sandbox("GET", "held", "")
     }
 }
 

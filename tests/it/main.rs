@@ -22,4 +22,5 @@ mod sandbox;
 mod secrecy;
 mod silence;
 mod state_format;
+mod surprises;
 mod survey;

@@ -4,36 +4,63 @@
 //! |---|---|
 //! | `GET /_drctl/health` | `{pid, pace, time_scale, upstream, ministack}` |
 //! | `POST /_drctl/reset` | empties the emulator and the proxy's memory |
-//! | `GET /_drctl/calls?account=…` | the recorded calls, in order |
+//! | `GET /_drctl/calls?account=…` | the recorded calls, in order; with `&requests` also what was sent, without secrets |
 //! | `DELETE /_drctl/calls?account=…` | forgets them |
+//! | `PUT /_drctl/faults?account=…`, a fault file | puts faults in force for an account, or for everybody |
+//! | `GET /_drctl/faults?account=…` | what came of them |
+//! | `DELETE /_drctl/faults?account=…` | lifts them |
+//! | `GET /_drctl/held?account=…` | waits until a call is held, and answers as `faults` does |
 
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
 
 use super::Proxy;
 use super::answer::Answer;
 use super::form::Form;
+use crate::sandbox::rules::faults::FaultFile;
 
 /// Where the interface begins. No AWS operation has a path like this.
 pub(super) const PREFIX: &str = "/_drctl/";
 
-pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri) -> Answer {
+pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Bytes) -> Answer {
     let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let account = query.get("account").filter(|account| !account.is_empty());
     let name = uri.path().strip_prefix(PREFIX).unwrap_or_default();
     match (method.as_str(), name) {
         ("GET", "health") => health(proxy),
         ("POST", "reset") => reset(proxy).await,
-        ("GET", "calls") => match serde_json::to_value(proxy.calls.list(account)) {
+        ("GET", "calls") => match serde_json::to_value(proxy.calls.list(account, query.get("requests").is_some())) {
             Ok(calls) => Answer::json(StatusCode::OK, &calls),
             Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         },
         ("DELETE", "calls") => Answer::json(StatusCode::OK, &json!({"forgotten": proxy.calls.forget(account)})),
-        (_, "health" | "reset" | "calls") => {
+        ("PUT", "faults") => match FaultFile::parse(&String::from_utf8_lossy(body)) {
+            Ok(file) => {
+                proxy.faults.put(account, &file);
+                faults(proxy, account)
+            }
+            Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+        },
+        ("GET", "faults") => faults(proxy, account),
+        ("DELETE", "faults") => {
+            let answer = faults(proxy, account);
+            proxy.faults.lift(account);
+            answer
+        }
+        ("GET", "held") => {
+            proxy.faults.held(account.unwrap_or_default()).await;
+            faults(proxy, account)
+        }
+        (_, "health" | "reset" | "calls" | "faults" | "held") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
         }
-        _ => problem(StatusCode::NOT_FOUND, "there are health, reset and calls under /_drctl/"),
+        _ => problem(StatusCode::NOT_FOUND, "there are health, reset, calls, faults and held under /_drctl/"),
     }
+}
+
+fn faults(proxy: &Proxy, account: Option<&str>) -> Answer {
+    Answer::json(StatusCode::OK, &json!(proxy.faults.tally(account)))
 }
 
 fn health(proxy: &Proxy) -> Answer {

@@ -9,24 +9,41 @@ use uuid::Uuid;
 use super::call::{Call, Protocol};
 use super::xml::Element;
 
+/// Whether the client gets its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Delivery {
+    /// It does.
+    Sent,
+    /// The connection is reset instead.
+    Reset,
+    /// Nothing comes, until the client gives up.
+    Never,
+}
+
 /// What the client gets.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct Answer {
     pub(in crate::sandbox) status: StatusCode,
     pub(in crate::sandbox) headers: HeaderMap,
+    pub(in crate::sandbox) delivery: Delivery,
     body: Bytes,
 }
 
 impl Answer {
     pub(in crate::sandbox) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body }
+        Self { status, headers, delivery: Delivery::Sent, body }
+    }
+
+    /// None at all.
+    pub(in crate::sandbox) fn undelivered(delivery: Delivery) -> Self {
+        Self { delivery, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), Bytes::new()) }
     }
 
     /// A JSON document.
     pub(in crate::sandbox) fn json(status: StatusCode, value: &serde_json::Value) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { status, headers, body: Bytes::from(value.to_string()) }
+        Self::new(status, headers, Bytes::from(value.to_string()))
     }
 
     /// Success of a JSON-protocol call.
@@ -48,7 +65,7 @@ impl Answer {
         }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=UTF-8"));
-        let mut answer = Self { status: StatusCode::OK, headers, body: Bytes::from(root.to_document()) };
+        let mut answer = Self::new(StatusCode::OK, headers, Bytes::from(root.to_document()));
         answer.identify(&id);
         answer
     }
@@ -95,7 +112,7 @@ impl Answer {
         {
             headers.insert("x-amzn-errortype", code);
         }
-        let mut answer = Self { status, headers, body };
+        let mut answer = Self::new(status, headers, body);
         answer.identify(&id);
         answer
     }

@@ -75,6 +75,11 @@ impl Call {
         self.service == service && self.operation == operation
     }
 
+    /// Whether it is a call to AWS's API.
+    pub(in crate::sandbox) fn is_signed(&self) -> bool {
+        self.service != UNSIGNED
+    }
+
     /// Whether the operation only looks.
     pub(in crate::sandbox) fn reads(&self) -> bool {
         ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| self.operation.starts_with(start))

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::recorded::RecordedRequest;
 use crate::sandbox::sync::lock;
 
 /// Enough for the largest test run, and some 30 MB at most.
 const REMEMBERED: usize = 200_000;
+
+/// Of how many calls the requests are known: some 30 MB, too.
+const REQUESTS: usize = 20_000;
 
 /// One call to "AWS", as the SDK's retries make it: an operation that was tried three times is three calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub struct CallRecord {
     pub status: u16,
     /// How long the answer took.
     pub millis: u64,
+    /// What was sent, where that is asked for and still known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RecordedRequest>,
 }
 
 /// The calls so far.
@@ -49,13 +56,17 @@ impl CallLog {
             calls.pop_front();
         }
         calls.push_back(record);
+        if let Some(old) = calls.len().checked_sub(REQUESTS + 1) {
+            calls[old].request = None;
+        }
     }
 
-    /// The calls of an account, or all, in the order in which they arrived.
-    pub(in crate::sandbox) fn list(&self, account: Option<&str>) -> Vec<CallRecord> {
+    /// The calls of an account, or all, in the order in which they arrived; with what was sent, or without.
+    pub(in crate::sandbox) fn list(&self, account: Option<&str>, requests: bool) -> Vec<CallRecord> {
         let calls = lock(&self.calls);
+        let its = calls.iter().filter(|call| account.is_none_or(|account| call.account == account));
         let mut list: Vec<_> =
-            calls.iter().filter(|call| account.is_none_or(|account| call.account == account)).cloned().collect();
+            its.map(|call| CallRecord { request: call.request.clone().filter(|_| requests), ..call.clone() }).collect();
         drop(calls);
         list.sort_by_key(|call| call.seq);
         list
@@ -83,6 +94,7 @@ mod tests {
             operation: "DescribeVpcs".to_owned(),
             status: 200,
             millis: 1,
+            request: None,
         }
     }
 
@@ -92,9 +104,9 @@ mod tests {
         let (first, second) = (call(&log, "a"), call(&log, "b"));
         log.add(second);
         log.add(first);
-        let order: Vec<u64> = log.list(None).iter().map(|call| call.seq).collect();
+        let order: Vec<u64> = log.list(None, false).iter().map(|call| call.seq).collect();
         assert_eq!(order, [1, 2]);
-        assert_eq!(log.list(Some("b")).len(), 1);
+        assert_eq!(log.list(Some("b"), false).len(), 1);
     }
 
     #[test]
@@ -104,8 +116,8 @@ mod tests {
             log.add(call(&log, account));
         }
         assert_eq!(log.forget(Some("a")), 2);
-        assert_eq!(log.list(None).len(), 1);
+        assert_eq!(log.list(None, false).len(), 1);
         assert_eq!(log.forget(None), 1);
-        assert!(log.list(None).is_empty());
+        assert!(log.list(None, false).is_empty());
     }
 }

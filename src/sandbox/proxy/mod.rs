@@ -5,17 +5,18 @@ pub(super) mod answer;
 pub(super) mod call;
 pub(super) mod calls;
 pub(super) mod form;
+pub(super) mod recorded;
 mod rest;
 pub(super) mod rule;
 mod upstream;
 pub(super) mod xml;
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -27,9 +28,11 @@ use tokio::net::{TcpListener, TcpStream};
 use super::error::SandboxError;
 use super::options::Pace;
 use super::rules;
-use answer::Answer;
+use super::rules::faults::{FaultFile, Faults};
+use answer::{Answer, Delivery};
 use call::Call;
 use calls::{CallLog, CallRecord};
+use recorded::RecordedRequest;
 use rule::{Next, Rule};
 use upstream::Upstream;
 
@@ -50,6 +53,8 @@ pub(super) struct ProxyOptions {
     pub(super) pace: Pace,
     pub(super) time_scale: f64,
     pub(super) emulator_log: Option<PathBuf>,
+    /// What goes wrong for everybody, from the start.
+    pub(super) faults: Option<FaultFile>,
 }
 
 /// The proxy.
@@ -57,14 +62,24 @@ pub(super) struct Proxy {
     options: ProxyOptions,
     rules: Vec<Box<dyn Rule>>,
     upstream: Upstream,
+    faults: Arc<Faults>,
     calls: CallLog,
 }
+
+/// The connection ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault cut the connection")]
+struct Cut;
 
 impl Proxy {
     pub(super) fn new(options: ProxyOptions) -> Result<Self, SandboxError> {
         let upstream = Upstream::new(&options.upstream, options.emulator_log.clone())?;
-        let rules = rules::for_options(&options);
-        Ok(Self { options, rules, upstream, calls: CallLog::default() })
+        let faults = Arc::new(Faults::default());
+        if let Some(file) = &options.faults {
+            faults.put(None, file);
+        }
+        let rules = rules::for_options(&options, &faults);
+        Ok(Self { options, rules, upstream, faults, calls: CallLog::default() })
     }
 
     /// Serves until the task is dropped.
@@ -88,51 +103,61 @@ impl Proxy {
         }
         let service = service_fn(move |request| {
             let proxy = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(proxy.handle(request).await) }
+            proxy.handle(request).boxed()
         });
-        let served = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             // Clients keep idle connections for long, and closing one at the wrong moment loses a call.
             .header_read_timeout(None::<Duration>)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+            .serve_connection(TokioIo::new(stream), service);
+        let served = std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
         if let Err(error) = served {
             tracing::debug!(%error, "a connection ended early");
+            // With a reset, as when a machine on the way fails, and not with an orderly end.
+            if let Err(error) = connection.into_parts().io.into_inner().set_zero_linger() {
+                tracing::debug!(%error, "the connection ends in order");
+            }
         }
     }
 
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.uri().path().starts_with(admin::PREFIX) {
-            return admin::answer(&self, request.method(), request.uri()).await.into_response();
-        }
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
         let (parts, body) = request.into_parts();
         let body = match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
                 let message = format!("the request's body cannot be read: {error}");
-                return Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({"message": message})).into_response();
+                let answer = Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({"message": message}));
+                return Ok(answer.into_response());
             }
         };
+        if parts.uri.path().starts_with(admin::PREFIX) {
+            return Ok(admin::answer(&self, &parts.method, &parts.uri, &body).await.into_response());
+        }
         let call = Call::parse(parts, body);
         // In a task of its own: a client that is killed while it waits does not undo what AWS is doing.
         let carried_out = tokio::spawn(self.carry_out(call)).await;
-        carried_out
-            .unwrap_or_else(|error| {
-                tracing::error!(%error, "a rule of the sandbox failed");
-                let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
-                Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
-            })
-            .into_response()
+        let answer = carried_out.unwrap_or_else(|error| {
+            tracing::error!(%error, "a rule of the sandbox failed");
+            let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
+            Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
+        });
+        match answer.delivery {
+            Delivery::Sent => Ok(answer.into_response()),
+            Delivery::Reset => Err(Cut),
+            // Dropped when the client goes.
+            Delivery::Never => std::future::pending().await,
+        }
     }
 
     async fn carry_out(self: Arc<Self>, mut call: Call) -> Answer {
         let started = Instant::now();
         let seq = self.calls.arrive();
+        let request = Some(RecordedRequest::of(&call));
         let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = answer.status.as_u16();
         let Call { account, region, service, operation, .. } = call;
         tracing::debug!(seq, account, region, service, operation, status, millis, "call");
-        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis });
+        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis, request });
         answer
     }
 }
@@ -170,8 +195,14 @@ mod tests {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        let options =
-            ProxyOptions { upstream, own_ministack: false, pace: Pace::Instant, time_scale: 60.0, emulator_log: None };
+        let options = ProxyOptions {
+            upstream,
+            own_ministack: false,
+            pace: Pace::Instant,
+            time_scale: 60.0,
+            emulator_log: None,
+            faults: None,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         tokio::spawn(Arc::new(Proxy::new(options)?).serve(listener));

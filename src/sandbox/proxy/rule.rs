@@ -16,6 +16,11 @@ pub(in crate::sandbox) trait Rule: Send + Sync {
 
     /// Forgets everything: "AWS" was emptied.
     fn reset(&self);
+
+    /// How often it has changed what would have been answered; of those that are counted.
+    fn count(&self) -> u64 {
+        0
+    }
 }
 
 /// Where calls go that no rule answers.

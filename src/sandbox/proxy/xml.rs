@@ -122,6 +122,15 @@ impl Element {
         self.text.trim()
     }
 
+    pub(in crate::sandbox) fn children(&self) -> &[Self] {
+        &self.children
+    }
+
+    /// Whether it holds no elements.
+    pub(in crate::sandbox) fn is_leaf(&self) -> bool {
+        self.children.is_empty()
+    }
+
     pub(in crate::sandbox) fn set_attributes(&mut self, attributes: &str) {
         attributes.clone_into(&mut self.attributes);
     }

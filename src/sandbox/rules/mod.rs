@@ -1,9 +1,13 @@
 //! What the proxy adds to an emulator, one file or folder per difference from AWS.
 
 mod ec2;
+pub(super) mod faults;
 mod gaps;
 mod pace;
+mod surprises;
 mod tokens;
+
+use std::sync::Arc;
 
 use super::options::Pace;
 use super::proxy::ProxyOptions;
@@ -12,11 +16,12 @@ use super::proxy::rule::Rule;
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Tokens* come first, so that a replay costs no second call behind them. *Gaps* of answers stand before *pace*: they
+/// *Faults* are what the way to AWS does, and AWS's surprises with them: they stand before everything. *Tokens* come next,
+/// so that a replay costs no second call behind them. *Gaps* of answers stand before *pace*: they
 /// select among the states that the pace has put into them. Those of resources stand behind it: the calls that they add
 /// take no time of AWS's.
-pub(super) fn for_options(options: &ProxyOptions) -> Vec<Box<dyn Rule>> {
-    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(tokens::Tokens::default())];
+pub(super) fn for_options(options: &ProxyOptions, faults: &Arc<faults::Faults>) -> Vec<Box<dyn Rule>> {
+    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Arc::clone(faults)), Box::new(tokens::Tokens::default())];
     if options.own_ministack {
         rules.extend(gaps::of_answers());
     }

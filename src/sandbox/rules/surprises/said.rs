@@ -1,0 +1,558 @@
+//! What AWS says, row by row of the table of pitfalls.
+
+use super::Surprise;
+use super::nat::FailedNat;
+use super::refused::Refusal;
+use super::replica::VanishingReplica;
+
+const fn of(
+    service: &'static str,
+    operation: &'static str,
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+) -> Refusal {
+    Refusal::of(service, operation, status, code, message)
+}
+
+/// "Throttled by EC2" and its like are told apart from a wrong parameter by their text alone.
+const PARAMETER: &str = "InvalidParameterValueException";
+
+pub(super) static SURPRISES: &[Surprise] = &[
+    Surprise::refused(
+        1,
+        "interfaces-of-a-function-that-is-gone",
+        &[
+            of("ec2", "DeleteSecurityGroup", 400, "DependencyViolation", "resource sg-1 has a dependent object").times(3),
+            of(
+                "ec2",
+                "DeleteSubnet",
+                400,
+                "DependencyViolation",
+                "The subnet 'subnet-1' has dependencies and cannot be deleted.",
+            )
+            .times(3),
+        ],
+    ),
+    Surprise::refused(
+        3,
+        "security-group-still-referenced",
+        &[of(
+            "ec2",
+            "DeleteSecurityGroup",
+            400,
+            "DependencyViolation",
+            "resource sg-1 has a dependent object",
+        )
+        .times(2)],
+    ),
+    Surprise::refused(
+        4,
+        "role-not-assumable-yet",
+        &[
+            of(
+                "lambda",
+                "CreateFunction",
+                400,
+                PARAMETER,
+                "The role defined for the function cannot be assumed by Lambda.",
+            )
+            .times(2),
+            of(
+                "lambda",
+                "CreateFunction",
+                400,
+                PARAMETER,
+                "The provided execution role does not have permissions to call CreateNetworkInterface on EC2",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        4,
+        "key-not-usable-by-lambda-yet",
+        &[
+            of(
+                "lambda",
+                "CreateFunction",
+                400,
+                PARAMETER,
+                "Lambda was unable to configure access to your environment variables because the KMS key is invalid for \
+                 CreateGrant. Please check your KMS key settings.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        4,
+        "lambda-throttled-by-ec2",
+        &[of(
+            "lambda",
+            "CreateFunction",
+            400,
+            PARAMETER,
+            "Your request has been throttled by EC2, please make sure you have enough API rate limit.",
+        )],
+    ),
+    Surprise::refused(
+        4,
+        "function-update-in-progress",
+        &[
+            of(
+                "lambda",
+                "UpdateFunctionConfiguration",
+                409,
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. An update is in progress for resource",
+            ),
+            of(
+                "lambda",
+                "UpdateFunctionCode",
+                409,
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. An update is in progress for resource",
+            ),
+            of("lambda", "AddPermission", 404, "ResourceNotFoundException", "Function not found: arn"),
+        ],
+    ),
+    Surprise::refused(
+        5,
+        "principal-not-known-yet",
+        &[
+            of(
+                "kms",
+                "CreateKey",
+                400,
+                "MalformedPolicyDocumentException",
+                "Policy contains a statement with one or more invalid principals.",
+            ),
+            of("kms", "EnableKeyRotation", 400, "NotFoundException", "Key 'arn' does not exist"),
+            of("kms", "CreateAlias", 400, "NotFoundException", "Key 'arn' does not exist"),
+            of("s3", "PutBucketPolicy", 400, "MalformedPolicy", "Invalid principal in policy"),
+            of("iam", "PutRolePolicy", 404, "NoSuchEntity", "The role with name r cannot be found."),
+            of("ec2", "CreateFlowLogs", 400, "InvalidParameter", "Access Denied for LogDestination"),
+        ],
+    ),
+    Surprise::refused(
+        6,
+        "iam-busy",
+        &[
+            of("iam", "DeleteRole", 409, "DeleteConflict", "Cannot delete entity, must delete policies first."),
+            of(
+                "iam",
+                "PutRolePolicy",
+                409,
+                "ConcurrentModification",
+                "The request was rejected because multiple requests to change this object were submitted simultaneously.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        7,
+        "peering-unknown-to-the-accepter",
+        &[
+            of(
+                "ec2",
+                "AcceptVpcPeeringConnection",
+                400,
+                "InvalidVpcPeeringConnectionID.NotFound",
+                "The vpcPeeringConnection ID 'pcx-1' does not exist",
+            )
+            .times(2),
+            of(
+                "ec2",
+                "ModifyVpcPeeringConnectionOptions",
+                400,
+                "OperationNotPermitted",
+                "Peering pcx-1 is not active. Peering options can be added only to active peering connections.",
+            )
+            .times(2),
+        ],
+    ),
+    Surprise::made(8, "nat-failed", || Box::new(FailedNat::default())),
+    Surprise::refused(
+        9,
+        "address-held-by-a-nat-that-is-going",
+        &[
+            of(
+                "ec2",
+                "ReleaseAddress",
+                400,
+                "AuthFailure",
+                "You do not have permission to access the specified resource.",
+            ),
+            of("ec2", "ReleaseAddress", 400, "InvalidIPAddress.InUse", "The address is in use."),
+            of(
+                "ec2",
+                "DetachInternetGateway",
+                400,
+                "DependencyViolation",
+                "Network vpc-1 has some mapped public address(es). Please unmap those public address(es) before detaching the \
+                 gateway.",
+            )
+            .times(2),
+        ],
+    ),
+    Surprise::refused(
+        10,
+        "ec2-throttled",
+        &[of("ec2", "*", 503, "RequestLimitExceeded", "Request limit exceeded.")],
+    ),
+    Surprise::refused(
+        11,
+        "table-was-a-source",
+        &[of(
+            "dynamodb",
+            "DeleteTable",
+            400,
+            "ValidationException",
+            "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the table in \
+             the last 24 hours.",
+        )
+        .times(2)],
+    ),
+    Surprise::refused(
+        12,
+        "table-busy",
+        &[
+            of(
+                "dynamodb",
+                "UpdateTable",
+                400,
+                "ResourceInUseException",
+                "Attempt to change a resource which is still in use: Table is being updated",
+            ),
+            of(
+                "dynamodb",
+                "CreateTable",
+                400,
+                "LimitExceededException",
+                "Subscriber limit exceeded: Only 50 tables can be created, updated, or deleted simultaneously",
+            ),
+            of(
+                "dynamodb",
+                "UpdateContinuousBackups",
+                400,
+                "ContinuousBackupsUnavailableException",
+                "Backups are being enabled for the table. Please retry later",
+            ),
+        ],
+    ),
+    Surprise::made(13, "replica-vanishes", || Box::new(VanishingReplica::default())),
+    Surprise::refused(
+        14,
+        "replica-existed-as-table",
+        &[of(
+            "dynamodb",
+            "UpdateTable",
+            400,
+            "ValidationException",
+            "Failed to create a the new replica of table with name: 't' because one or more replicas already existed as tables.",
+        )
+        .having("\"Create\"")],
+    ),
+    Surprise::refused(
+        15,
+        "replica-key-updating",
+        &[of(
+            "dynamodb",
+            "UpdateTable",
+            400,
+            "ValidationException",
+            "The operation cannot be performed because one or more replicas replica server-side encryption status is in \
+             UPDATING state.",
+        )
+        .having("\"Create\"")],
+    ),
+    Surprise::refused(
+        16,
+        "replica-not-there-for-every-operation",
+        &[
+            of("dynamodb", "UpdateContinuousBackups", 400, "TableNotFoundException", "Table not found: t"),
+            of(
+                "dynamodb",
+                "UpdateTimeToLive",
+                400,
+                "ResourceNotFoundException",
+                "Requested resource not found: Table: t not found",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        17,
+        "table-protected-a-moment-ago",
+        &[of(
+            "dynamodb",
+            "DeleteTable",
+            400,
+            "ValidationException",
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+        )],
+    ),
+    Surprise::refused(
+        18,
+        "source-cluster-not-valid",
+        &[of(
+            "rds",
+            "CreateDBCluster",
+            400,
+            "InvalidDBClusterStateFault",
+            "Source cluster is in a state which is not valid for physical replication",
+        )
+        .lacking("MasterUsername")
+        .times(2)],
+    ),
+    Surprise::refused(
+        19,
+        "members-of-a-global-cluster",
+        &[
+            of(
+                "rds",
+                "DeleteDBCluster",
+                400,
+                "InvalidDBClusterStateFault",
+                "This cluster is a part of a global cluster, please remove it from globalcluster first",
+            ),
+            of(
+                "rds",
+                "DeleteDBCluster",
+                400,
+                "InvalidDBClusterStateFault",
+                "Can't create a snapshot because the database cluster c isn't currently in the available state.",
+            ),
+            of(
+                "rds",
+                "DeleteDBInstance",
+                400,
+                "InvalidDBClusterStateFault",
+                "Cannot delete the last instance of the master cluster. Delete the replica cluster before deleting the last \
+                 master cluster instance.",
+            ),
+            of(
+                "rds",
+                "DeleteGlobalCluster",
+                400,
+                "InvalidGlobalClusterStateFault",
+                "Global Cluster arn:aws:rds::1:global-cluster:g is not empty",
+            )
+            .times(2),
+        ],
+    ),
+    Surprise::refused(
+        20,
+        "cluster-name-lingers",
+        &[
+            of(
+                "rds",
+                "CreateGlobalCluster",
+                400,
+                "GlobalClusterAlreadyExistsFault",
+                "Global cluster 'g' already exists",
+            )
+            .times(2),
+            of("rds", "CreateDBCluster", 400, "DBClusterAlreadyExistsFault", "DB Cluster already exists"),
+        ],
+    ),
+    Surprise::refused(
+        21,
+        "bucket-operation-aborted",
+        &[
+            of(
+                "s3",
+                "CreateBucket",
+                409,
+                "OperationAborted",
+                "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+            )
+            .times(2),
+            of(
+                "s3",
+                "PutBucketVersioning",
+                409,
+                "OperationAborted",
+                "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+            ),
+            of(
+                "s3",
+                "PutBucketPolicy",
+                409,
+                "OperationAborted",
+                "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        22,
+        "versioning-not-settled",
+        &[
+            of(
+                "s3",
+                "PutBucketReplication",
+                400,
+                "InvalidRequest",
+                "Versioning must be 'Enabled' on the bucket to apply a replication configuration",
+            ),
+            of("s3", "PutBucketReplication", 404, "NoSuchBucket", "The specified bucket does not exist"),
+        ],
+    ),
+    Surprise::refused(
+        23,
+        "bucket-filled-again",
+        &[of(
+            "s3",
+            "DeleteBucket",
+            409,
+            "BucketNotEmpty",
+            "The bucket you tried to delete is not empty. You must delete all versions in the bucket.",
+        )
+        .times(2)],
+    ),
+    Surprise::refused(
+        24,
+        "secret-scheduled-for-deletion",
+        &[of(
+            "secretsmanager",
+            "CreateSecret",
+            400,
+            "InvalidRequestException",
+            "You can't create this secret because a secret with this name is already scheduled for deletion.",
+        )
+        .times(2)],
+    ),
+    Surprise::refused(
+        25,
+        "secret-has-replicas",
+        &[of(
+            "secretsmanager",
+            "DeleteSecret",
+            400,
+            "InvalidParameterException",
+            "You can't delete secret s that still has replica regions [us-east-2]",
+        )
+        .times(2)],
+    ),
+    Surprise::refused(
+        26,
+        "key-pending-deletion",
+        &[
+            of("kms", "CreateAlias", 400, "KMSInvalidStateException", "arn is pending deletion."),
+            of("kms", "EnableKeyRotation", 400, "KMSInvalidStateException", "arn is pending deletion."),
+        ],
+    ),
+    Surprise::refused(
+        27,
+        "key-unknown-to-logs",
+        &[
+            of(
+                "logs",
+                "CreateLogGroup",
+                400,
+                "AccessDeniedException",
+                "The specified KMS key does not exist or is not allowed to be used with Arn \
+                 'arn:aws:logs:us-east-1:1:log-group:x'",
+            ),
+            of(
+                "logs",
+                "CreateLogGroup",
+                400,
+                "OperationAbortedException",
+                "A conflicting operation is currently in progress against this resource. Please try again.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        28,
+        "key-unknown-to-topics",
+        &[of("sns", "CreateTopic", 400, "KMSAccessDenied", "The ciphertext references a key that doesn't exist")],
+    ),
+    Surprise::refused(
+        29,
+        "api-gateway-throttled",
+        &[
+            of("apigateway", "*", 429, "TooManyRequestsException", "Too Many Requests"),
+            of(
+                "apigateway",
+                "CreateRoute",
+                409,
+                "ConflictException",
+                "Unable to complete operation due to concurrent modification. Please try again later.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        30,
+        "certificate-not-issued",
+        &[
+            of(
+                "apigateway",
+                "CreateDomainName",
+                400,
+                "BadRequestException",
+                "Certificate arn:aws:acm:us-east-1:1:certificate/c is not in ISSUED state",
+            )
+            .times(2),
+            of("acm", "DeleteCertificate", 400, "ResourceInUseException", "Certificate arn in use.").times(2),
+        ],
+    ),
+    Surprise::refused(
+        31,
+        "route53-busy",
+        &[
+            of("route53", "*", 400, "Throttling", "Rate exceeded"),
+            of(
+                "route53",
+                "ChangeResourceRecordSets",
+                400,
+                "PriorRequestNotComplete",
+                "The request was rejected because Route 53 was still processing a prior request.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        32,
+        "records-do-not-match",
+        &[
+            of(
+                "route53",
+                "ChangeResourceRecordSets",
+                400,
+                "InvalidChangeBatch",
+                "[Tried to delete resource record set [name='a.', type='A'] but the values provided do not match the current \
+                 values]",
+            )
+            .having("DELETE"),
+            of(
+                "route53",
+                "DeleteHostedZone",
+                400,
+                "HostedZoneNotEmpty",
+                "The specified hosted zone contains non-required resource record sets and so cannot be deleted.",
+            ),
+            of(
+                "route53",
+                "DeleteHealthCheck",
+                400,
+                "HealthCheckInUse",
+                "The health check h is in use by other health checks.",
+            ),
+        ],
+    ),
+    Surprise::refused(
+        33,
+        "alarms-throttled",
+        &[of("monitoring", "*", 400, "Throttling", "Rate exceeded")],
+    ),
+    Surprise::refused(
+        34,
+        "subnet-group-in-use",
+        &[
+            of(
+                "rds",
+                "DeleteDBSubnetGroup",
+                400,
+                "InvalidDBSubnetGroupStateFault",
+                "Cannot delete the subnet group 'g' because at least one database instance is still using it.",
+            )
+            .times(2),
+            of("rds", "CreateDBCluster", 400, "KMSKeyNotAccessibleFault", "The specified KMS key is not accessible"),
+        ],
+    ),
+];

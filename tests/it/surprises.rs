@@ -1,0 +1,49 @@
+//! AWS's surprises, all of them: the stack comes and goes as if there were none.
+
+use serde_json::Value;
+
+use crate::harness::Stack;
+use crate::life::assert_complete;
+use crate::survey::survey;
+
+const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+
+/// A certificate, without which nobody is surprised by one.
+const WITH_CERTIFICATE: &str = "[dns]\ncertificate = true\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_with_every_surprise_of_awss() {
+    let stack = Stack::new();
+    stack.configure(WITH_CERTIFICATE);
+    stack.faults("surprises = [\"all\"]");
+    stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    let built = survey(&stack, REGIONS).await;
+    assert_complete(&built, REGIONS);
+    stack.run(&["down", "--yes"]).exits(0);
+    let left = survey(&stack, REGIONS).await;
+    assert!(left.is_empty(), "{left:#?}");
+    let tally = stack.no_faults();
+    for surprise in tally["surprises"].as_array().expect("surprises") {
+        assert!(surprise[2].as_u64() > Some(0), "{surprise} never came");
+    }
+    println!("{} surprises", tally["surprises"].as_array().map_or(0, Vec::len));
+}
+
+/// How often the surprise of this name has come.
+#[track_caller]
+fn came(tally: &Value, name: &str) -> u64 {
+    let surprises = tally["surprises"].as_array().expect("surprises");
+    let its = surprises.iter().find(|surprise| surprise[1] == name).unwrap_or_else(|| panic!("{name}: {tally}"));
+    its[2].as_u64().expect("a number")
+}
+
+#[test]
+fn a_failed_nat_gateway_is_made_once_more_and_its_routes_follow_it() {
+    let stack = Stack::new();
+    stack.faults("surprises = [\"nat-failed\"]");
+    stack.run(&["up", "--yes"]).exits(0).says("made once more");
+    assert_eq!(came(&stack.no_faults(), "nat-failed"), 2, "one in each Region");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    stack.run(&["down", "--yes"]).exits(0);
+}
