@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::Add;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
 
 use crate::engine::Region;
 
@@ -35,11 +41,50 @@ enum Bucket {
     Route53,
 }
 
+/// The runtime's clock: where that is paused, so are the limits.
+#[derive(Debug, Clone, Copy)]
+struct RuntimeClock;
+
+/// A reading of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Reading(Instant);
+
+impl Clock for RuntimeClock {
+    type Instant = Reading;
+
+    fn now(&self) -> Reading {
+        Reading(Instant::now())
+    }
+}
+
+impl Reference for Reading {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_duration_since(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.checked_sub(duration.into()).unwrap_or(self.0))
+    }
+}
+
+impl Add<Nanos> for Reading {
+    type Output = Self;
+
+    fn add(self, duration: Nanos) -> Self {
+        Self(self.0 + Duration::from(duration))
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Reading>>;
+
+/// One limiter and the queue before it: whoever asks first is served first, and only one at a time waits for the clock.
+type Gate = Arc<tokio::sync::Mutex<Limiter>>;
+
 /// The limits in force.
 #[derive(Debug)]
 pub struct Limits {
     enforced: bool,
-    limiters: Mutex<HashMap<Key, Arc<DefaultDirectRateLimiter>>>,
+    gates: Mutex<HashMap<Key, Gate>>,
 }
 
 /// Which limit a call counts against.
@@ -93,13 +138,13 @@ impl Limits {
     /// For AWS itself.
     #[must_use]
     pub fn aws() -> Self {
-        Self { enforced: true, limiters: Mutex::default() }
+        Self { enforced: true, gates: Mutex::default() }
     }
 
     /// For a custom endpoint, which sets its own.
     #[must_use]
     pub fn none() -> Self {
-        Self { enforced: false, limiters: Mutex::default() }
+        Self { enforced: false, gates: Mutex::default() }
     }
 
     /// Waits until a call may leave.
@@ -108,14 +153,19 @@ impl Limits {
             return;
         }
         let bucket = bucket(service, operation, kind);
-        let limiter = self
-            .limiters
+        let gate = self
+            .gates
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .entry((region.clone(), bucket))
-            .or_insert_with(|| Arc::new(RateLimiter::direct(quota(bucket))))
+            .or_insert_with(|| {
+                Arc::new(tokio::sync::Mutex::new(RateLimiter::direct_with_clock(quota(bucket), RuntimeClock)))
+            })
             .clone();
-        limiter.until_ready().await;
+        let limiter = gate.lock().await;
+        while let Err(refusal) = limiter.check() {
+            tokio::time::sleep(refusal.wait_time_from(RuntimeClock.now())).await;
+        }
     }
 }
 
@@ -126,6 +176,25 @@ mod tests {
     fn allowed(service: &'static str, operation: &str, kind: Kind) -> (Duration, u32) {
         let quota = quota(bucket(service, operation, kind));
         (quota.replenish_interval(), quota.burst_size().get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn permits_go_by_the_runtimes_clock_and_in_the_order_of_asking() {
+        let limits = Limits::aws();
+        let region = Region::from("us-east-1");
+        let began = Instant::now();
+        let order = Mutex::new(Vec::new());
+        let asked = (0..3).map(|number| {
+            let (limits, region, order) = (&limits, &region, &order);
+            async move {
+                limits.permit(region, "apigateway", "DeleteApi", Kind::Mutate).await;
+                order.lock().expect("no panic").push((number, began.elapsed().as_secs()));
+            }
+        });
+        futures::future::join_all(asked).await;
+        assert_eq!(*order.lock().expect("no panic"), [(0, 0), (1, 30), (2, 60)], "row 29: one in half a minute");
+        Limits::none().permit(&region, "apigateway", "DeleteApi", Kind::Mutate).await;
+        assert_eq!(began.elapsed().as_secs(), 60, "an emulator sets its own");
     }
 
     #[test]

@@ -174,6 +174,12 @@ pub trait Driver: Send + Sync {
     /// Everything of this type that bears this stack's tags in one Region, with as few calls as possible.
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>>;
 
+    /// Everything of this type that bears this stack's tags in one Region, however many calls it takes: for looking for what
+    /// the state has lost. What carries no tags is not among it: it belongs to what it lies in.
+    fn sweep<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
+        self.list(region)
+    }
+
     /// Looks for what an attempt may have made, as thoroughly as it takes. Called only for open intents.
     fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>>;
 

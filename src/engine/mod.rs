@@ -15,12 +15,16 @@ mod driver;
 mod events;
 mod failure;
 mod graph;
+mod intents;
 mod observe;
+mod orphans;
 mod plan;
 mod reconcile;
 mod reference;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod testing;
 
 pub use critical_path::Leg;
 pub use diff::{TAGS, changes, digest};
@@ -28,7 +32,9 @@ pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, R
 pub use events::{Event, Events};
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};
+pub use intents::{Became, Inspection, Intent};
 pub use observe::{Observations, Observed, Observer, ownership};
+pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
 pub use plan::{Action, Counts, Decision, Item, Plan};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
 pub use run::{Options, Outcome, Report, Run, Timing};

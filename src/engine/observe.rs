@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::driver::{Driver, Drivers, Live, Owner, Phase, Region};
 use super::failure::{Class, Failure};
 use super::graph::Graph;
+use super::orphans::is_copy_of;
 use super::reference::{self, Properties};
 use crate::state::{Address, Entry, Status};
 
@@ -249,7 +250,7 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
         )
     };
     match &live.owner {
-        Owner::Ours { node: Some(node), .. } if node != address => {
+        Owner::Ours { node: Some(node), .. } if node != address && !is_copy_of(address, node) => {
             Err(foreign(format!("its tag drctl:node says {node}")))
         }
         Owner::Ours { .. } | Owner::Implied => Ok(()),
@@ -259,7 +260,8 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
     }
 }
 
-async fn limited<T>(
+/// A call that has to answer in time.
+pub(super) async fn limited<T>(
     left: Duration,
     timeout: Duration,
     region: &Region,

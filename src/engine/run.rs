@@ -1,7 +1,7 @@
 //! The coordinator: one task owns the schedule and the state; the tasks of the steps send events and wait for
 //! acknowledgement.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -224,8 +224,8 @@ struct Coordinator<'a> {
     started: HashMap<StepId, Instant>,
     /// Steps that were refused once because of what they refer to.
     restarted: HashSet<StepId>,
-    /// Those that wait for an output of what exists.
-    held: HashSet<StepId>,
+    /// Those that wait for an output of what exists, in an order of their own: a run is as reproducible as its cloud.
+    held: BTreeSet<StepId>,
     /// Steps that were started with everything they refer to ready.
     settled: HashSet<StepId>,
     tasks: JoinSet<Finished>,
@@ -254,7 +254,7 @@ impl<'a> Coordinator<'a> {
             removes: HashMap::new(),
             started: HashMap::new(),
             restarted: HashSet::new(),
-            held: HashSet::new(),
+            held: BTreeSet::new(),
             settled: HashSet::new(),
             tasks: JoinSet::new(),
             task_steps: HashMap::new(),
@@ -503,11 +503,18 @@ impl<'a> Coordinator<'a> {
         }
         match self.store.take_journal() {
             Ok(mut journal) => {
-                self.disk = Some(tokio::task::spawn_blocking(move || {
+                let waits = journal.is_on_disk();
+                let append = move || {
                     let transitions: Vec<&Transition> = sound.iter().map(|pending| &pending.transition).collect();
                     let result = journal.append(&transitions);
                     (journal, sound, result)
-                }));
+                };
+                self.disk = Some(if waits {
+                    tokio::task::spawn_blocking(append)
+                } else {
+                    // No thread: when one is done is not up to the runtime's clock.
+                    tokio::spawn(async move { append() })
+                });
             }
             Err(error) => {
                 for pending in sound {

@@ -24,8 +24,10 @@ mod tagging;
 mod typed;
 
 pub use context::Context;
-pub use registry::{HOLD_DATA, Registry, kinds};
+pub use registry::{GO_LAST, HOLD_DATA, Registry, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
+
+use typed::{read_each, read_named};
 
 pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits};

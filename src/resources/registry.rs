@@ -79,6 +79,10 @@ types![
 /// The types that hold data, or without which data cannot be read: what is lost with one of these is lost for good.
 pub const HOLD_DATA: [&str; 6] = ["global_cluster", "db_cluster", "dynamodb_table", "s3_bucket", "kms_key", "secret"];
 
+/// The types that others go on using after AWS has deleted them without a word: the key of what is encrypted, the role of what
+/// runs, the log group of what still writes. They go after everything else that goes.
+pub const GO_LAST: [&str; 3] = ["iam_role", "kms_key", "log_group"];
+
 impl Registry {
     /// The drivers of all types, on behalf of one stack.
     #[must_use]

@@ -55,6 +55,18 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// What the call's answer means.
     fn list(cx: &Context) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send;
 
+    /// Everything of this type that bears this stack's tags in the context's Region, however many calls it takes: for looking
+    /// for what the state has lost. What is somebody else's, or carries no tags, is left out afterwards; what is only a
+    /// replica of another Region's, or is waiting for its end, is not among it. Needs to be written only where
+    /// [`Resource::list`] leaves something out.
+    ///
+    /// # Errors
+    /// What the call's answer means.
+    #[must_use]
+    fn sweep(cx: &Context) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send {
+        Self::list(cx)
+    }
+
     /// One by its id; `None` when it is not there, or when only the memory of it is.
     ///
     /// # Errors
@@ -132,6 +144,32 @@ impl Live {
     }
 }
 
+/// Of the names that a listing tells, those that begin with the stack's, as all that drctl gives do: each read by itself.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn read_named<R: Resource>(cx: &Context, names: Vec<String>) -> Result<Vec<Live>, Failure> {
+    let prefix = cx.scope.name();
+    read_each::<R>(cx, names.into_iter().filter(|name| name.starts_with(&prefix)).collect()).await
+}
+
+/// What has these ids, each read by itself.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn read_each<R: Resource>(cx: &Context, ids: Vec<String>) -> Result<Vec<Live>, Failure> {
+    let mut found = Vec::new();
+    for id in ids {
+        match R::read(cx, &id).await {
+            Ok(live) => found.extend(live),
+            // Deleted since it was listed.
+            Err(failure) if failure.class == Class::NotFound => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
 /// Whether one of the changes is about a property.
 #[must_use]
 pub fn changed(changes: &[Change], property: &str) -> bool {
@@ -191,6 +229,18 @@ impl<R: Resource> Driver for Typed<R> {
             let mut all = R::list(&self.context.at(region)).await?;
             // Some endpoints ignore a call's tag filters.
             all.retain(|live| matches!(live.owner, Owner::Ours { .. } | Owner::Implied));
+            Ok(all)
+        }
+        .boxed()
+    }
+
+    fn sweep<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
+        async move {
+            if R::TAGGING == Tagging::None {
+                return Ok(Vec::new());
+            }
+            let mut all = R::sweep(&self.context.at(region)).await?;
+            all.retain(|live| matches!(live.owner, Owner::Ours { .. }));
             Ok(all)
         }
         .boxed()

@@ -129,7 +129,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Recovered>, StateError>
 /// The open end of a journal. Lines handed over together share one write and one fsync.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
+    /// None for a state in memory.
+    file: Option<File>,
     path: PathBuf,
     broken: bool,
 }
@@ -147,7 +148,18 @@ impl Journal {
         file.write_all(&line).and_then(|()| file.sync_all()).map_err(io)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
-        Ok(Self { file, path: path.to_owned(), broken: false })
+        Ok(Self { file: Some(file), path: path.to_owned(), broken: false })
+    }
+
+    /// A journal that keeps nothing: for a state in memory.
+    pub(super) fn in_memory() -> Self {
+        Self { file: None, path: PathBuf::new(), broken: false }
+    }
+
+    /// Whether appending waits for a disk.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Makes transitions durable, all with one fsync.
@@ -158,12 +170,13 @@ impl Journal {
         if self.broken {
             return Err(StateError::Broken { path: self.path.clone() });
         }
+        let Some(file) = &mut self.file else { return Ok(()) };
         let mut bytes = Vec::with_capacity(transitions.len() * 512);
         let written = transitions
             .iter()
             .try_for_each(|t| encode(t, &mut bytes).map_err(std::io::Error::from))
-            .and_then(|()| self.file.write_all(&bytes))
-            .and_then(|()| self.file.sync_data());
+            .and_then(|()| file.write_all(&bytes))
+            .and_then(|()| file.sync_data());
         written.map_err(|e| {
             self.broken = true;
             StateError::io("write", &self.path, e)
@@ -238,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("j");
         let mut journal = Journal::create(&path, &header()).expect("created");
-        journal.file = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        journal.file = Some(OpenOptions::new().write(true).open("/dev/full").expect("/dev/full"));
         let error = journal.append(&[&gone("a")]).expect_err("full");
         assert!(matches!(&error, StateError::Io { help, .. } if help.contains("disk is full")), "{error:?}");
         assert!(matches!(journal.append(&[&gone("a")]), Err(StateError::Broken { .. })));

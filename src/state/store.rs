@@ -139,7 +139,7 @@ impl Location {
             None => Snapshot::new(identity),
         };
         env!("CARGO_PKG_VERSION").clone_into(&mut snapshot.tool_version);
-        let mut store = Store { at: self.clone(), snapshot, journal: None, folded: true, _lock: lock };
+        let mut store = Store { at: Some(self.clone()), snapshot, journal: None, folded: true, _lock: Some(lock) };
         if self.journal().exists() {
             store.replace_snapshot()?;
         }
@@ -173,14 +173,21 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
 /// A state opened for writing. The lock is held as long as it lives.
 #[derive(Debug)]
 pub struct Store {
-    at: Location,
+    /// None in memory.
+    at: Option<Location>,
     snapshot: Snapshot,
     journal: Option<Journal>,
     folded: bool,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Store {
+    /// An empty state without files, gone with this value: for runs that make nothing that lasts.
+    #[must_use]
+    pub fn in_memory(identity: Identity) -> Self {
+        Self { at: None, snapshot: Snapshot::new(identity), journal: None, folded: true, _lock: None }
+    }
+
     /// The state as of the last durable transition.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
@@ -198,10 +205,11 @@ impl Store {
     /// # Errors
     /// When the journal cannot be started.
     pub fn take_journal(&mut self) -> Result<Journal, StateError> {
-        match self.journal.take() {
-            Some(journal) => Ok(journal),
-            None => Journal::create(
-                &self.at.journal(),
+        match (self.journal.take(), &self.at) {
+            (Some(journal), _) => Ok(journal),
+            (None, None) => Ok(Journal::in_memory()),
+            (None, Some(at)) => Journal::create(
+                &at.journal(),
                 &Header {
                     format: FORMAT,
                     lineage: self.snapshot.lineage.clone(),
@@ -267,10 +275,13 @@ impl Store {
     }
 
     fn replace_snapshot(&mut self) -> Result<(), StateError> {
-        self.snapshot.write(&self.at.snapshot())?;
+        if let Some(at) = &self.at {
+            self.snapshot.write(&at.snapshot())?;
+        }
         self.journal = None;
         self.folded = true;
-        let path = self.at.journal();
+        let Some(at) = &self.at else { return Ok(()) };
+        let path = at.journal();
         match fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StateError::io("remove", &path, e)),
             _ => Ok(()),
@@ -290,6 +301,16 @@ mod tests {
             account: "123456789012".into(),
             regions: Regions { primary: "us-east-1".into(), secondary: "us-east-2".into() },
         }
+    }
+
+    #[test]
+    fn a_state_in_memory_needs_no_disk() {
+        let mut store = Store::in_memory(identity());
+        assert!(!store.take_journal().expect("one that keeps nothing").is_on_disk());
+        let gone = Address::new(crate::state::Role::Primary, "vpc", "main");
+        store.forget(&gone).expect("taken");
+        store.fold().expect("folded");
+        assert_eq!((store.snapshot().serial, store.resources().len()), (1, 0));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! types, unique names for others, things that are on their way for minutes, listings that lag, dependants that forbid
 //! a deletion, answers that get lost. Time is tokio's, so that a paused clock makes minutes free.
 
+mod driver;
+pub mod graphs;
 pub mod world;
 
 use std::collections::BTreeMap;
@@ -9,11 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drctl::engine::{
-    Attempt, Change, Class, Driver, Drivers, Failure, Live, Owner, Phase, Properties, Region, Removal, Synced, TAGS,
-    Traits, is_unresolved,
+    Attempt, Change, Class, Failure, Live, Owner, Phase, Properties, Removal, Synced, TAGS, Traits, is_unresolved,
 };
 use drctl::state::Address;
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -183,10 +183,18 @@ pub struct Thing {
     pub kind: &'static str,
     pub properties: Properties,
     pub tags: BTreeMap<String, String>,
-    token: String,
+    /// The attempt that made it, whatever its tags say.
+    pub token: String,
     made: Instant,
     spoiled: bool,
     gone: Option<Instant>,
+}
+
+impl Thing {
+    /// Whether its deletion has been ordered: it goes by itself.
+    pub fn is_leaving(&self) -> bool {
+        self.gone.is_some()
+    }
 }
 
 type Hook = Arc<dyn Fn(&Call) + Send + Sync>;
@@ -364,6 +372,26 @@ impl Cloud {
     /// Deletes a thing by hand, whatever lies in it.
     pub fn remove_by_hand(&self, name: &str) {
         self.lock().things.retain(|thing| thing.name != name);
+    }
+
+    /// Changes the thing of this id by hand.
+    pub fn meddle_with(&self, id: &str, change: impl FnOnce(&mut Thing)) {
+        let mut inner = self.lock();
+        change(inner.things.iter_mut().find(|thing| thing.id == id).expect("it exists"));
+    }
+
+    /// Deletes the thing of this id by hand, whatever lies in it.
+    pub fn take(&self, id: &str) {
+        self.lock().things.retain(|thing| thing.id != id);
+    }
+
+    /// Makes a second thing by hand, with everything the one of this id has, its tags included, and returns its id. `None`
+    /// where the first one's name is its id: there cannot be two.
+    pub fn double(&self, id: &str) -> Option<String> {
+        let mut inner = self.lock();
+        let of = inner.things.iter().find(|thing| thing.id == id)?.clone();
+        let kind = self::kind(of.kind);
+        (!kind.named).then(|| inner.make(kind, &of.region, of.properties, of.tags, String::new()))
     }
 
     /// Makes a thing by hand and returns its id.
@@ -748,84 +776,5 @@ fn anonymous(value: &Value, names: &BTreeMap<String, String>) -> Value {
             Value::Object(map.iter().map(|(key, value)| (key.clone(), anonymous(value, names))).collect())
         }
         other => other.clone(),
-    }
-}
-
-/// One type's driver.
-struct FakeDriver {
-    cloud: Cloud,
-    kind: &'static Kind,
-}
-
-impl FakeDriver {
-    fn arriving(&self, op: Op, region: &Region, name: String) -> Call {
-        let kind = self.kind.traits.kind;
-        Call { at: Instant::now(), op, kind, region: region.to_string(), name, token: None, refers: Vec::new() }
-    }
-
-    fn name(&self, region: &Region, id: &str) -> String {
-        self.cloud.lock().find(self.kind, region, id).map_or_else(|| id.to_owned(), |thing| thing.name.clone())
-    }
-}
-
-impl Driver for FakeDriver {
-    fn traits(&self) -> &Traits {
-        &self.kind.traits
-    }
-
-    fn natural_id(&self, desired: &Properties) -> Option<String> {
-        let name = desired.get("name").and_then(Value::as_str)?;
-        self.kind.named.then(|| format!("{}/{name}", self.kind.traits.kind))
-    }
-
-    fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
-        let call = self.arriving(Op::List, region, self.kind.traits.kind.to_owned());
-        Box::pin(self.cloud.call(call, move |inner| Ok(inner.list(self.kind, region))))
-    }
-
-    fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
-        let call = self.arriving(Op::Search, region, self.kind.traits.kind.to_owned());
-        let call = Call { token: Some(attempt.token.clone()), ..call };
-        Box::pin(self.cloud.call(call, move |inner| Ok(inner.search(self.kind, region, attempt))))
-    }
-
-    fn read<'a>(&'a self, region: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
-        let call = self.arriving(Op::Read, region, self.name(region, id));
-        Box::pin(self.cloud.call(call, move |inner| Ok(inner.read(self.kind, region, id))))
-    }
-
-    fn create<'a>(
-        &'a self,
-        region: &'a Region,
-        desired: &'a Properties,
-        attempt: &'a Attempt,
-    ) -> BoxFuture<'a, Result<String, Failure>> {
-        let call = self.arriving(Op::Create, region, name_of(desired));
-        let call = Call { token: Some(attempt.token.clone()), refers: refers(desired), ..call };
-        Box::pin(self.cloud.call(call, move |inner| inner.create(self.kind, region, desired, attempt)))
-    }
-
-    fn sync<'a>(
-        &'a self,
-        region: &'a Region,
-        live: &'a Live,
-        desired: &'a Properties,
-        changes: &'a [Change],
-    ) -> BoxFuture<'a, Result<Synced, Failure>> {
-        let call = self.arriving(Op::Sync, region, name_of(desired));
-        let call = Call { refers: refers(desired), ..call };
-        Box::pin(self.cloud.call(call, move |inner| inner.sync(self.kind, region, &live.id, desired, changes)))
-    }
-
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
-        let call = self.arriving(Op::Delete, region, self.name(region, &live.id));
-        Box::pin(self.cloud.call(call, move |inner| inner.delete(self.kind, region, &live.id)))
-    }
-}
-
-impl Drivers for Cloud {
-    fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
-        let kind = KINDS.iter().find(|known| known.traits.kind == kind)?;
-        Some(Arc::new(FakeDriver { cloud: self.clone(), kind }))
     }
 }

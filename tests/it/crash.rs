@@ -7,6 +7,7 @@ use drctl::engine::{Class, Failure};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::cloud::graphs::{Shape, shapes, wanted};
 use crate::cloud::world::{Stop, Want, World, undisturbed};
 use crate::cloud::{Crash, Fault, Op, Picture};
 
@@ -58,7 +59,7 @@ fn next_release() -> Vec<Want> {
 }
 
 /// Minutes become seconds, so that fewer calls are only another look at something on its way.
-fn brisk(world: &World) {
+pub fn brisk(world: &World) {
     world.cloud.pace("gate", |pace| {
         pace.ready_after = Duration::from_secs(8);
         pace.gone_after = Duration::from_secs(4);
@@ -232,67 +233,6 @@ async fn killed_again_and_again_it_still_comes_to_the_same() {
     }
 }
 
-const KINDS: [&str; 7] = ["net", "part", "gate", "role", "rule", "link", "base"];
-
-/// How one node refers to an earlier one.
-#[derive(Debug, Clone, Copy)]
-enum Tie {
-    Inside,
-    Holds,
-    Uses,
-    UsesEarly,
-    Endpoint,
-    After,
-}
-
-#[derive(Debug, Clone)]
-struct Shape {
-    kind: &'static str,
-    west: bool,
-    ties: Vec<(Index, Tie)>,
-}
-
-fn shapes() -> impl Strategy<Value = Vec<Shape>> {
-    let tie = prop_oneof![
-        Just(Tie::Inside),
-        Just(Tie::Holds),
-        Just(Tie::Uses),
-        Just(Tie::UsesEarly),
-        Just(Tie::Endpoint),
-        Just(Tie::After)
-    ];
-    let ties = prop::collection::vec((any::<Index>(), tie), 0..=3);
-    let shape = (prop::sample::select(KINDS.to_vec()), any::<bool>(), ties);
-    let shape = shape.prop_map(|(kind, west, ties)| Shape { kind, west, ties });
-    prop::collection::vec(shape, 1..=15)
-}
-
-/// Turns shapes into nodes that refer to earlier ones only.
-fn wanted(shapes: &[Shape]) -> Vec<Want> {
-    let mut wants: Vec<Want> = Vec::with_capacity(shapes.len());
-    for (number, shape) in shapes.iter().enumerate() {
-        let mut want = Want::new(shape.kind, &format!("n{number}"));
-        if shape.west {
-            want = want.west();
-        }
-        for (index, tie) in &shape.ties {
-            if number > 0 {
-                let to = &wants[index.index(number)];
-                want = match tie {
-                    Tie::Inside => want.inside(to),
-                    Tie::Holds => want.holds(to),
-                    Tie::Uses => want.uses(to),
-                    Tie::UsesEarly => want.uses_early(to),
-                    Tie::Endpoint => want.endpoint(to),
-                    Tie::After => want.after(to),
-                };
-            }
-        }
-        wants.push(want);
-    }
-    wants
-}
-
 /// The one thing that goes wrong.
 #[derive(Debug, Clone)]
 enum Trouble {
@@ -357,7 +297,7 @@ proptest! {
 
     #[test]
     fn any_stack_survives_any_single_trouble(
-        shapes in shapes(),
+        shapes in shapes(15),
         lag in 0..20_u64,
         up in troubles(),
         down in troubles(),

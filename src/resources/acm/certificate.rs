@@ -57,6 +57,20 @@ impl Resource for Certificate {
         Ok(Vec::new())
     }
 
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let certificates = all(cx).await?;
+        let arns: Vec<String> =
+            certificates.into_iter().filter_map(|certificate| certificate.certificate_arn).collect();
+        let mut found = Vec::new();
+        for arn in &arns {
+            let Some(tags) = tags_of(cx, arn).await? else { continue };
+            if cx.scope.is_ours(&tags) {
+                found.extend(describe(cx, arn, Some(tags)).await?);
+            }
+        }
+        Ok(found)
+    }
+
     /// By its ARN, or by its name: then one that bears this stack's tags.
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         if id.starts_with("arn:") {
@@ -98,24 +112,23 @@ impl Resource for Certificate {
     }
 }
 
-/// The ARNs of all certificates for a name. Without a filter, those with keys on elliptic curves are left out.
-/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>
+/// The ARNs of all certificates for a name.
 async fn named(cx: &Context, name: &str) -> Result<Vec<String>, Failure> {
+    let certificates = all(cx).await?;
+    let named = certificates.iter().filter(|certificate| certificate.domain_name() == Some(name));
+    Ok(named.filter_map(CertificateSummary::certificate_arn).map(str::to_owned).collect())
+}
+
+/// Every certificate of the Region. Without a filter, those with keys on elliptic curves are left out.
+/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>
+async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
     let acm = &cx.clients().acm;
     let kinds = vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];
     let filters = Filters::builder().set_key_types(Some(kinds)).build();
-    let certificates = cx
-        .read("acm", "ListCertificates", || {
-            acm.list_certificates()
-                .includes(filters.clone())
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-    let named = certificates.iter().filter(|certificate| certificate.domain_name() == Some(name));
-    Ok(named.filter_map(CertificateSummary::certificate_arn).map(str::to_owned).collect())
+    cx.read("acm", "ListCertificates", || {
+        acm.list_certificates().includes(filters.clone()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
 }
 
 /// `None` when it is not there.

@@ -7,10 +7,11 @@ use aws_sdk_apigatewayv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{arn, tag_map};
+use super::{arn, pages, tag_map};
 use crate::resources::acm::Certificate;
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    read_each,
 };
 
 /// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
@@ -48,6 +49,18 @@ impl Resource for DomainName {
     /// None: a Region has one, which is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let domains = pages(|token| async move {
+            let call = || gateway.get_domain_names().set_next_token(token.clone()).send();
+            let answer = cx.read("apigateway", "GetDomainNames", call).await?;
+            Ok((answer.items, answer.next_token))
+        })
+        .await?;
+        let ours = domains.into_iter().filter(|domain| cx.scope.is_ours(&tag_map(domain.tags())));
+        read_each::<Self>(cx, ours.filter_map(|domain| domain.domain_name).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

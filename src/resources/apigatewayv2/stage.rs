@@ -5,10 +5,11 @@ use std::time::Duration;
 use aws_sdk_apigatewayv2::types::{AccessLogSettings, RouteSettings};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, arn, id_of, parts, tag_map};
+use super::{Api, arn, id_of, of_stack, or_none, pages, parts, tag_map};
 use crate::resources::logs::LogGroup;
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    read_each,
 };
 
 /// An API as it is served. Its id is `API/NAME`.
@@ -53,6 +54,14 @@ impl Resource for Stage {
     /// None: an API has one, which is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let mut ids = Vec::new();
+        for api in of_stack(cx).await? {
+            ids.extend(of_api(cx, &api).await?);
+        }
+        read_each::<Self>(cx, ids).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
@@ -114,6 +123,18 @@ impl Resource for Stage {
         let call = cx.clients().apigateway.delete_stage().api_id(api).stage_name(name).send();
         cx.mutate("apigateway", "DeleteStage", call).await.map(|_| Removal::Ordered)
     }
+}
+
+/// The ids of an API's stages.
+async fn of_api(cx: &Context, api: &str) -> Result<Vec<String>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    let stages = pages(|token| async move {
+        let call = || gateway.get_stages().api_id(api).set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetStages", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await;
+    Ok(or_none(stages)?.iter().filter_map(|stage| Some(id_of(api, stage.stage_name()?))).collect())
 }
 
 impl Stage {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{marked, tag_adopted, tags};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    read_named,
 };
 
 /// A dashboard. Dashboards are the account's, not a Region's: two of one name in two Regions are one.
@@ -42,6 +43,16 @@ impl Resource for Dashboard {
     /// None: `ListDashboards` tells names and nothing of what is on them. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let cloudwatch = &cx.clients().cloudwatch;
+        let dashboards = cx
+            .read("cloudwatch", "ListDashboards", || {
+                cloudwatch.list_dashboards().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, dashboards.into_iter().filter_map(|dashboard| dashboard.dashboard_name).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

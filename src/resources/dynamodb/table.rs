@@ -16,7 +16,7 @@ use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed,
+    changed, read_named,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -69,6 +69,16 @@ impl Resource for Table {
     /// None: `ListTables` returns the names of the whole account. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let dynamodb = &cx.clients().dynamodb;
+        let names = cx
+            .read("dynamodb", "ListTables", || {
+                dynamodb.list_tables().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, names).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::tags;
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
-    policy,
+    policy, read_named,
 };
 
 /// What a service may do on the stack's behalf.
@@ -48,6 +48,16 @@ impl Resource for Role {
     /// from the blueprint or the state, and under which an open intent is found, too.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let iam = &cx.clients().iam;
+        let roles = cx
+            .read("iam", "ListRoles", || {
+                iam.list_roles().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, roles.into_iter().map(|role| role.role_name).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

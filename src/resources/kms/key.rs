@@ -13,7 +13,7 @@ use super::{Tagged, describe, find, named, tags, tags_of};
 use crate::aws::{ATTEMPT, NODE, TagMap};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy,
+    changed, live, policy, read_each,
 };
 
 /// A symmetric key of one Region.
@@ -50,6 +50,10 @@ impl Resource for Key {
             Some(found) if cx.scope.is_ours(&found.tags) => Ok(from_found(cx, found).await?.into_iter().collect()),
             _ => Ok(Vec::new()),
         }
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        read_each::<Self>(cx, all_ours(cx).await?.into_iter().map(|(id, _)| id).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

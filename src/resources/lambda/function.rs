@@ -20,7 +20,7 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, read_named,
 };
 
 /// For a call that carries code: the largest package over a line of 2 Mbit/s.
@@ -109,6 +109,16 @@ impl Resource for Function {
     /// None: `ListFunctions` returns the functions of the whole account, without tags. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let lambda = &cx.clients().lambda;
+        let functions = cx
+            .read("lambda", "ListFunctions", || {
+                lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, functions.into_iter().filter_map(|function| function.function_name).collect()).await
     }
 
     /// One call for configuration, tags and concurrency.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{named, step, tags, tags_of};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, read_named,
 };
 
 /// How many parameters one call may change.
@@ -56,6 +56,21 @@ impl Resource for DbClusterParameterGroup {
     /// None: a listing is of the whole account, without tags. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let groups = cx
+            .read("rds", "DescribeDBClusterParameterGroups", || {
+                rds.describe_db_cluster_parameter_groups()
+                    .into_paginator()
+                    .items()
+                    .send()
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let names = groups.into_iter().filter_map(|group| group.db_cluster_parameter_group_name);
+        read_named::<Self>(cx, names.collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -9,6 +9,7 @@ use super::{named, step, tags, tags_of};
 use crate::resources::ec2::Subnet;
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    read_named,
 };
 
 /// The subnets in which a Region's instances stand.
@@ -44,6 +45,16 @@ impl Resource for DbSubnetGroup {
     /// None: a listing is of the whole account, without tags. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let groups = cx
+            .read("rds", "DescribeDBSubnetGroups", || {
+                rds.describe_db_subnet_groups().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, groups.into_iter().filter_map(|group| group.db_subnet_group_name).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

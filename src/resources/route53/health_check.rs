@@ -68,12 +68,14 @@ impl Resource for HealthCheck {
     const TAGGING: Tagging = Tagging::Route53;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let checks = all(cx).await?;
-        let checks: Vec<&Described> = checks.iter().filter(|check| is_token(check.caller_reference())).collect();
-        let ids: Vec<String> = checks.iter().map(|check| check.id().to_owned()).collect();
-        let mut tags = tags_of(cx, &TagResourceType::Healthcheck, &ids).await?;
-        tags.retain(|_, tags| cx.scope.is_ours(tags));
-        Ok(checks.iter().filter_map(|check| from_described(cx, check, tags.remove(check.id())?)).collect())
+        let mut checks = all(cx).await?;
+        checks.retain(|check| is_token(check.caller_reference()));
+        ours(cx, &checks).await
+    }
+
+    /// Those too that were taken over, and so were made with somebody else's token.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        ours(cx, &all(cx).await?).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
@@ -201,6 +203,14 @@ async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
         route53.list_health_checks().into_paginator().page_size(1000).items().send().collect::<Result<Vec<_>, _>>()
     })
     .await
+}
+
+/// Those of them that carry the stack's tags.
+async fn ours(cx: &Context, checks: &[Described]) -> Result<Vec<Live>, Failure> {
+    let ids: Vec<String> = checks.iter().map(|check| check.id().to_owned()).collect();
+    let mut tags = tags_of(cx, &TagResourceType::Healthcheck, &ids).await?;
+    tags.retain(|_, tags| cx.scope.is_ours(tags));
+    Ok(checks.iter().filter_map(|check| from_described(cx, check, tags.remove(check.id())?)).collect())
 }
 
 async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {

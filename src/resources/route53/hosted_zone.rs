@@ -56,6 +56,18 @@ impl Resource for HostedZone {
         Ok(found)
     }
 
+    /// Those too that were taken over, and so were made with somebody else's token.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let ids: Vec<String> = all(cx).await?.iter().map(|zone| bare(zone.id()).to_owned()).collect();
+        let mut found = Vec::new();
+        for (id, tags) in tags_of(cx, &TagResourceType::Hostedzone, &ids).await? {
+            if cx.scope.is_ours(&tags) {
+                found.extend(get(cx, &id, Some(tags)).await?);
+            }
+        }
+        Ok(found)
+    }
+
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         get(cx, id, None).await
     }

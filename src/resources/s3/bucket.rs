@@ -18,7 +18,7 @@ use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, policy,
+    live, policy, read_named,
 };
 
 /// Where a Region's objects are.
@@ -69,6 +69,19 @@ impl Resource for Bucket {
     /// None: `ListBuckets` tells nothing but names, and the name is known.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    /// By its name, in which the Region stands: buckets of all Regions are listed everywhere.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let s3 = &cx.clients().s3;
+        let prefix = format!("{}-{}-", cx.scope.name(), cx.region);
+        let buckets = cx
+            .read("s3", "ListBuckets", || {
+                s3.list_buckets().prefix(&prefix).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let names = buckets.into_iter().filter_map(|bucket| bucket.name).filter(|name| name.starts_with(&prefix));
+        read_named::<Self>(cx, names.collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

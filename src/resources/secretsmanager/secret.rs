@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, StatusType};
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
 use serde::{Deserialize, Serialize};
 
 use super::{describe, password, tag_by_name, tag_map, tags};
@@ -54,6 +55,30 @@ impl Resource for Secret {
     /// None: there are few, and each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    /// Without replicas, which go with their primary, and without those that are scheduled for deletion, which a listing leaves
+    /// out.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let secrets = &cx.clients().secrets;
+        let pages = cx
+            .read("secretsmanager", "ListSecrets", || {
+                secrets.list_secrets().into_paginator().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let prefix = cx.scope.name();
+        let listed = pages.iter().flat_map(ListSecretsOutput::secret_list).filter_map(SecretListEntry::name);
+        let names: Vec<String> = listed.filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
+        let mut found = Vec::new();
+        for name in &names {
+            let Some(secret) = describe(cx, name).await? else { continue };
+            // Not every endpoint says so in its listing.
+            let is_replica = secret.primary_region().is_some_and(|primary| primary != &*cx.region);
+            if secret.deleted_date().is_none() && !is_replica {
+                found.push(from_described(cx, name, &secret)?);
+            }
+        }
+        Ok(found)
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

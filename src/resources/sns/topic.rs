@@ -10,7 +10,7 @@ use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy,
+    changed, live, policy, read_named,
 };
 
 /// Where a Region's alarms go.
@@ -47,6 +47,17 @@ impl Resource for Topic {
     /// None: `ListTopics` returns the topics of the whole account, without tags. Each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let sns = &cx.clients().sns;
+        let topics = cx
+            .read("sns", "ListTopics", || {
+                sns.list_topics().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let names = topics.iter().filter_map(|topic| topic.topic_arn()?.rsplit(':').next());
+        read_named::<Self>(cx, names.map(str::to_owned).collect()).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {

@@ -1,0 +1,94 @@
+//! `drctl recover`.
+
+use std::fs::{File, TryLockError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::args::{Global, Recover};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::{Demand, Session};
+use super::ui::recover::{Journaled, Recovery};
+use super::{run, ui};
+use crate::engine::{Became, Inspection};
+use crate::state::{Holder, Location, Snapshot, StateError, journal};
+
+/// Shows the open intents, and what became of each. Changes nothing.
+pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = run::listen()?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some)).await?;
+    // Before the state, which an ending run folds its journal into.
+    let (running, journal) = (running(&session.location), journaled(&session.location)?);
+    let entries = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
+    session.registry.forget();
+    let inspection = Inspection {
+        graph: &session.graph,
+        entries: &entries,
+        drivers: &session.registry,
+        timeout: Duration::from_secs(args.timeout),
+        grace: session.connected.options(false).timing.grace,
+    };
+    let intents = run::unless_interrupted(&shutdown, async { Ok(inspection.look().await) }).await?;
+    let is_whole = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
+    let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
+    let context = session.plan_context(false);
+    if output.json {
+        output.print_json(&ui::recover::to_json(&recovery, &context))?;
+    } else {
+        output.print(&ui::recover::render(&recovery, &context, &output.style))?;
+    }
+    Ok(if is_whole { Exit::Done } else { Exit::Failed })
+}
+
+/// The journal of a run that has not come to fold it. One that the snapshot holds already is only litter.
+fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
+    let Some(found) = journal::read(&location.journal())? else { return Ok(None) };
+    let serial = Snapshot::read(&location.snapshot())?.map_or(0, |snapshot| snapshot.serial);
+    let since = found.transitions.first().map(|transition| transition.at);
+    let is_open = found.header.serial >= serial;
+    Ok(is_open.then_some(Journaled { transitions: found.transitions.len(), since }))
+}
+
+/// Who holds the lock at this moment, if anybody does. It is shared for an instant to find out, and never taken.
+fn running(location: &Location) -> Option<Holder> {
+    let path = location.lock();
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            let unknown = Holder { pid: 0, host: String::new(), command: String::new(), since: None };
+            let text = std::fs::read_to_string(&path).ok();
+            Some(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(unknown))
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Identity, Regions};
+
+    #[test]
+    fn a_held_lock_names_its_holder_and_a_free_one_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = Location::new(folder.path(), "pay-test");
+        assert!(running(&location).is_none(), "there is no lock yet");
+        let identity = Identity {
+            stack: "pay".into(),
+            environment: "test".into(),
+            account: "123456789012".into(),
+            regions: Regions { primary: "us-east-1".into(), secondary: "us-east-2".into() },
+        };
+        let mut store = location.open(identity, "up").expect("opened");
+        let holder = running(&location).expect("it is held");
+        assert_eq!((holder.command.as_str(), holder.pid), ("up", std::process::id()));
+        assert_eq!(journaled(&location).expect("read"), None);
+        let journal = store.take_journal().expect("a journal");
+        let begun = journaled(&location).expect("read");
+        assert_eq!(begun, Some(Journaled { transitions: 0, since: None }));
+        store.returned(journal, Vec::new());
+        drop(store);
+        assert!(running(&location).is_none(), "it is free again");
+    }
+}

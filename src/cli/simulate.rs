@@ -1,0 +1,39 @@
+//! `drctl simulate`.
+
+use super::args::{Global, Simulate};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::session::CAP;
+use super::ui::{timeline, timeline_html};
+use crate::config::Config;
+use crate::engine::{Class, Failure, Options, Timing};
+use crate::simulate::{Draw, Simulation};
+
+/// Says how long `up` and `down` take on AWS, and because of what. Reaches nothing and changes nothing, but for the page that
+/// is asked for.
+pub async fn simulate(global: &Global, args: &Simulate, output: &Output) -> Result<Exit, CliError> {
+    let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
+    let draw = match args.seed {
+        Some(seed) => Draw::Seed(seed),
+        None if args.worst => Draw::Worst,
+        None => Draw::Typical,
+    };
+    let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
+    let simulation = Simulation::new(&config, draw, options).await?;
+    // It has a runtime of its own, which no thread of this one's may wait for.
+    let simulated = tokio::task::spawn_blocking(move || simulation.run())
+        .await
+        .map_err(|e| Failure::new(Class::Internal, format!("a defect of drctl: {e}")))??;
+    let title = config.name();
+    if let Some(path) = &args.html {
+        std::fs::write(path, timeline_html::page(&simulated, &title))
+            .map_err(|source| CliError::Io { action: format!("write {}", path.display()), source })?;
+        output.progress(&format!("{} written.", path.display()));
+    }
+    if output.json {
+        output.print_json(&timeline::to_json(&simulated, &title))?;
+    } else {
+        output.print(&timeline::render(&simulated, &title, &output.style))?;
+    }
+    Ok(Exit::Done)
+}

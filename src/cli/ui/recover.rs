@@ -1,0 +1,278 @@
+//! Open intents: what was about to happen, what became of it, and what to do; and the same as JSON.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::failures::{self, hanging};
+use super::plan::PlanContext;
+use super::text::{clean, elapsed, list, plural};
+use super::{Style, joined};
+use crate::engine::{Became, Intent, Phase};
+use crate::state::{Holder, Status};
+
+/// Where what belongs to an intent begins.
+const INDENT: usize = 6;
+
+/// The journal of a run that has not folded it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Journaled {
+    /// How many transitions it holds.
+    pub transitions: usize,
+    /// When the first was written; `None` when the run ended before that.
+    pub since: Option<Timestamp>,
+}
+
+/// Everything that is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// The open intents, by address.
+    pub intents: Vec<Intent>,
+    /// The journal of a run that was not finished, if there is one.
+    pub journal: Option<Journaled>,
+    /// The run that is at work now, if one is.
+    pub running: Option<Holder>,
+    /// When it was looked.
+    pub now: Timestamp,
+}
+
+/// For people.
+#[must_use]
+pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> String {
+    let mut lines = context.header(style);
+    lines.push(String::new());
+    if let Some(holder) = &recovery.running {
+        let told = format!("{} is at work now: what is told here is a moment of its run.", clean(&holder.to_string()));
+        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+    }
+    if let Some(journal) = &recovery.journal {
+        let whose = if recovery.running.is_some() { "The run in progress" } else { "A run that was not finished" };
+        let since = journal.since.map(|since| format!(", the first of {since:.0}")).unwrap_or_default();
+        let told = format!("{whose} has left a journal: {}{since}.", plural(journal.transitions, "transition"));
+        lines.extend(hanging("", &told, style.width, 0));
+    }
+    for intent in &recovery.intents {
+        lines.push(String::new());
+        lines.extend(row(intent, recovery.now, style));
+    }
+    if lines.last().is_some_and(|line| !line.is_empty()) {
+        lines.push(String::new());
+    }
+    let count = recovery.intents.len();
+    let summary = if count == 0 { "No open intents.".to_owned() } else { format!("{}.", plural(count, "open intent")) };
+    lines.push(style.bold(&summary));
+    joined(&lines)
+}
+
+/// For machines.
+#[must_use]
+pub fn to_json(recovery: &Recovery, context: &PlanContext) -> Value {
+    let unknown = recovery.intents.iter().filter(|intent| matches!(intent.became, Became::Unknown { .. })).count();
+    let mut value = context.to_json(&json!({ "open": recovery.intents.len(), "unknown": unknown }));
+    value["journal"] = json!(recovery.journal);
+    value["running"] = json!(recovery.running);
+    let intents = recovery.intents.iter().map(|intent| {
+        json!({
+            "address": intent.address,
+            "region": intent.entry.region,
+            "intent": intent.entry.status.as_str(),
+            "since": intent.since(),
+            "attempt": intent.entry.attempt,
+            "became": intent.became,
+            "told": became(intent),
+            "advice": advice(intent),
+        })
+    });
+    value["intents"] = intents.collect();
+    value
+}
+
+fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
+    let since = intent.since();
+    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let mut head =
+        format!("{} — {} since {since:.0} ({} ago)", intent.address, announced(&intent.entry.status), elapsed(age));
+    if let Some(attempt) = &intent.entry.attempt {
+        head = format!("{head}, attempt {}", clean(attempt));
+    }
+    let mut lines = hanging("? ", &head, style.width, 2);
+    let is_unknown = matches!(intent.became, Became::Unknown { .. });
+    let told: Vec<String> = hanging("", &became(intent), style.width, INDENT);
+    lines.extend(told.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
+    if let Became::Unknown { failure } | Became::Held { by: failure } = &intent.became {
+        lines.extend(failures::lines(failure, style, INDENT));
+    }
+    lines.extend(hanging("→ ", advice(intent), style.width, INDENT).iter().map(|line| style.cyan(line)));
+    lines
+}
+
+/// What was about to happen.
+fn announced(status: &Status) -> &'static str {
+    match status {
+        Status::Creating { .. } => "about to be made",
+        Status::Created => "made and not seen ready",
+        Status::Ready => "ready",
+        Status::Updating { .. } => "about to be changed",
+        Status::Deleting { .. } => "about to be deleted",
+    }
+}
+
+/// What became of it.
+fn became(intent: &Intent) -> String {
+    match &intent.became {
+        Became::Made { id, phase } => format!("it was made: {} ({})", clean(id), state(phase)),
+        Became::NotVisible { until } => {
+            format!("it is not visible yet, and may still come: nothing was made only if it is not there at {until:.0}")
+        }
+        Became::NotMade => "nothing was made".to_owned(),
+        Became::Held { .. } => "nothing was made by it: its name is somebody else's".to_owned(),
+        Became::There { id, phase, differs } => {
+            let there = format!("it is there: {} ({})", clean(id), state(phase));
+            match (&intent.entry.status, differs.as_deref()) {
+                (Status::Deleting { .. }, _) => format!("it is still there: {} ({})", clean(id), state(phase)),
+                (_, None) => there,
+                (_, Some([])) => format!("{there}, as configured"),
+                (_, Some(names)) => {
+                    let verb = if names.len() == 1 { "y still differs" } else { "ies still differ" };
+                    format!("{there}, and {} propert{verb}: {}", names.len(), clean(&list(names, 60)))
+                }
+            }
+        }
+        Became::Gone => match intent.entry.status {
+            Status::Deleting { .. } => "it is gone".to_owned(),
+            _ => "it is no longer there".to_owned(),
+        },
+        Became::Unknown { .. } => "it could not be looked at".to_owned(),
+    }
+}
+
+fn state(phase: &Phase) -> String {
+    match phase {
+        Phase::Ready => "available".to_owned(),
+        Phase::Pending(word) | Phase::Failed(word) | Phase::Deleting(word) => clean(word),
+    }
+}
+
+/// What to do about it, in one sentence.
+fn advice(intent: &Intent) -> &'static str {
+    match (&intent.became, &intent.entry.status) {
+        (Became::Made { .. }, _) => "`drctl up` takes it in and completes it; `drctl down` deletes it.",
+        (Became::NotVisible { .. }, _) => {
+            "`drctl up` and `drctl down` wait until then before they go on: neither makes a second one."
+        }
+        (Became::NotMade, _) => "`drctl up` makes it; `drctl down` forgets it.",
+        (Became::Held { .. }, _) => {
+            "Choose another stack name or environment, or take it over with `drctl up --adopt`. `drctl down` does not touch it."
+        }
+        (Became::There { .. }, Status::Deleting { .. }) => {
+            "`drctl down` completes the deletion; `drctl up` keeps it if it is still configured."
+        }
+        (Became::There { .. }, _) => "`drctl up` completes it; `drctl down` deletes it.",
+        (Became::Gone, Status::Deleting { .. }) => {
+            "`drctl down` clears its record away; `drctl up` makes it anew if it is configured."
+        }
+        (Became::Gone, _) => "`drctl up` makes it anew; `drctl down` clears its record away.",
+        (Became::Unknown { .. }, _) => {
+            "Its intent stays open. Put right what is said above, then run `drctl recover` again."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cli::ui::testing::{address, assert_fits, context, refused};
+    use crate::state::Entry;
+
+    const SINCE: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn intent(at: &str, status: Status, became: Became) -> Intent {
+        let entry = Entry {
+            status,
+            region: "us-east-1".to_owned(),
+            natural_id: None,
+            id: None,
+            arn: None,
+            outputs: BTreeMap::new(),
+            attempt: Some("a1b2".to_owned()),
+            digest: String::new(),
+            depends_on: Vec::new(),
+            unsupported: BTreeMap::new(),
+            created_at: SINCE,
+            updated_at: SINCE,
+        };
+        Intent { address: address(at), entry, became }
+    }
+
+    fn example() -> Recovery {
+        let creating = || Status::Creating { attempt: "a1b2".to_owned(), since: SINCE };
+        let there = |differs| Became::There { id: "x-1".to_owned(), phase: Phase::Ready, differs };
+        let made = Became::Made { id: "vpc-1".to_owned(), phase: Phase::Pending("pending".to_owned()) };
+        let names = Some(vec!["size".to_owned(), "zone".to_owned()]);
+        Recovery {
+            intents: vec![
+                intent("primary/vpc/main", creating(), made),
+                intent("primary/vpc/none", creating(), Became::NotMade),
+                intent("primary/vpc/held", creating(), Became::Held { by: refused() }),
+                intent("primary/eip/a", Status::Updating { since: SINCE }, there(names)),
+                intent("primary/eip/b", Status::Updating { since: SINCE }, there(Some(Vec::new()))),
+                intent("primary/eip/c", Status::Deleting { since: SINCE }, there(None)),
+                intent("primary/eip/d", Status::Deleting { since: SINCE }, Became::Gone),
+                intent("secondary/eip/e", creating(), Became::Unknown { failure: refused() }),
+            ],
+            journal: Some(Journaled { transitions: 37, since: Some(SINCE) }),
+            running: None,
+            now: SINCE + Duration::from_secs(125),
+        }
+    }
+
+    #[test]
+    fn every_intent_says_what_became_of_it_and_what_to_do() {
+        for width in [80, 140] {
+            let text = render(&example(), &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for said in [
+                "A run that was not finished has left a journal: 37 transitions, the first of 1970-01-01T00:00:00Z.",
+                "primary/vpc/main — about to be made since 1970-01-01T00:00:00Z (2m 05s ago), attempt a1b2",
+                "it was made: vpc-1 (pending)",
+                "→ `drctl up` takes it in and completes it; `drctl down` deletes it.",
+                "nothing was made → `drctl up` makes it",
+                "its name is somebody else's",
+                "it is there: x-1 (available), and 2 properties still differ: size, zone",
+                "it is there: x-1 (available), as configured",
+                "it is still there: x-1 (available)",
+                "it is gone",
+                "it could not be looked at",
+                "8 open intents.",
+            ] {
+                assert!(words.contains(said), "{said:?} at {width} in\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_open_is_one_line() {
+        let none = Recovery { intents: Vec::new(), journal: None, ..example() };
+        let text = render(&none, &context(false), &Style::plain(80));
+        assert!(text.ends_with("\n\nNo open intents.\n"), "{text}");
+        assert_eq!(to_json(&none, &context(false))["journal"], Value::Null);
+    }
+
+    #[test]
+    fn machines_get_the_same() {
+        let value = to_json(&example(), &context(false));
+        assert_eq!((&value["summary"]["open"], &value["summary"]["unknown"]), (&json!(8), &json!(1)));
+        assert_eq!(value["journal"]["transitions"], json!(37));
+        let first = &value["intents"][0];
+        assert_eq!((&first["intent"], &first["attempt"]), (&json!("creating"), &json!("a1b2")));
+        assert_eq!(
+            first["became"],
+            json!({"is": "made", "id": "vpc-1", "phase": {"is": "pending", "state": "pending"}})
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! A simulation as a web page of its own: every resource on a line of time, grouped by Region. Loads nothing from anywhere.
+
+use std::time::Duration;
+
+use super::text::{chain, duration, plural};
+use super::timeline::{against_bound, durations};
+use super::{by_role, heading};
+use crate::simulate::{Bar, Simulated, Walk};
+
+/// Light and dark as the reader's system is. What works is filled, what waits is striped: colours alone tell nothing.
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c2128;--dim:#59636e;--page:#fff;--line:#d1d9e0;--work:#1f6feb;--wait:#9aa7b5;--hot:#bc4c00}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--page:#0d1117;--line:#3d444d;--work:#4c94ff;--wait:#6b7785;--hot:#ffa657}}
+body{background:var(--page);color:var(--ink);font:14px/1.45 system-ui,sans-serif;max-width:1500px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.2rem;margin:2.5rem 0 .25rem}h3{font-size:1rem;margin:1.25rem 0 .25rem}
+p{margin:.25rem 0;overflow-wrap:anywhere}.dim{color:var(--dim)}
+.row{display:grid;grid-template-columns:minmax(9rem,22rem) 1fr 5rem;gap:.75rem;align-items:center}
+.name{font:12px/1.7 ui-monospace,monospace;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.track{position:relative;height:.9rem;border-left:1px solid var(--line);border-right:1px solid var(--line)}
+.took{font-variant-numeric:tabular-nums;text-align:right;color:var(--dim)}
+.wait,.work{position:absolute;top:.1rem;bottom:.1rem;min-width:2px}
+.wait{border:1px solid var(--wait);box-sizing:border-box;background:repeating-linear-gradient(45deg,transparent 0 3px,var(--wait) 3px 4px)}
+.work{background:var(--work)}.critical .name{font-weight:700;color:var(--hot)}.critical .work{background:var(--hot)}
+.key{position:relative;display:inline-block;width:2rem;height:.9rem;vertical-align:middle;margin-right:.35rem}
+.key *{left:0;right:0}.legend span{margin-right:1.5rem}
+";
+
+/// The page.
+#[must_use]
+pub fn page(simulated: &Simulated, title: &str) -> String {
+    let title = escaped(title);
+    let [primary, secondary] = &simulated.regions;
+    let mut parts = vec![
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{title}: up and down, simulated</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        ),
+        format!(
+            "<h1>{title}</h1>\n<p class=\"dim\">{}; primary {}, secondary {}; limits and caps in force, nothing refused.</p>\n\
+             <p>The primary's API serves after <b>{}</b>, its database takes writes after <b>{}</b>.</p>\n",
+            escaped(&durations(simulated.durations)),
+            escaped(primary),
+            escaped(secondary),
+            duration(simulated.serving),
+            duration(simulated.writer),
+        ),
+        "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is at work on it</span>\
+         <span><i class=\"key\"><i class=\"wait\"></i></i>it waits: for leave to call, for another one, for the next look</span>\
+         <span class=\"critical\"><b class=\"name\">● critical path</b></span></p>\n"
+            .to_owned(),
+    ];
+    for (name, walk) in [("up", &simulated.up), ("down", &simulated.down)] {
+        parts.extend(section(name, walk));
+    }
+    parts.push("</body>\n</html>\n".to_owned());
+    parts.concat()
+}
+
+fn section(name: &str, walk: &Walk) -> Vec<String> {
+    let path = chain(walk.critical_path.iter().map(|leg| (&leg.address, leg.took)), walk.took);
+    let mut parts = vec![format!(
+        "<section>\n<h2>{name}</h2>\n<p>{}; {}</p>\n<p class=\"dim\">Critical path: {}</p>\n",
+        escaped(&against_bound(walk)),
+        plural(walk.bars.len(), "resource"),
+        escaped(&path)
+    )];
+    for ((role, region), bars) in by_role(&walk.bars, |bar| (bar.address.role(), bar.region.clone())) {
+        parts.push(format!("<h3>{}</h3>\n", escaped(&heading(role, &region))));
+        parts.extend(bars.into_iter().map(|bar| row(bar, walk.took)));
+    }
+    parts.push("</section>\n".to_owned());
+    parts
+}
+
+fn row(bar: &Bar, whole: Duration) -> String {
+    let (class, mark) = if bar.critical { ("row critical", "● ") } else { ("row", "") };
+    let name = escaped(&bar.address.to_string());
+    let (began, ended) = (duration(bar.began), duration(bar.ended));
+    let mut pieces = vec![piece("wait", bar.began, bar.ended, whole)];
+    pieces.extend(bar.work.iter().map(|(from, until)| piece("work", *from, *until, whole)));
+    format!(
+        "<div class=\"{class}\" title=\"{name}: from {began} to {ended}\"><span class=\"name\">{mark}{name}</span>\
+         <span class=\"track\">{}</span><span class=\"took\">{}</span></div>\n",
+        pieces.concat(),
+        duration(bar.took())
+    )
+}
+
+fn piece(class: &str, from: Duration, until: Duration, whole: Duration) -> String {
+    let percent = |part: Duration| 100.0 * part.as_secs_f64() / whole.as_secs_f64().max(0.001);
+    let (left, width) = (percent(from), percent(until.saturating_sub(from)));
+    format!("<i class=\"{class}\" style=\"left:{left:.3}%;width:{width:.3}%\"></i>")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::timeline::tests::simulated;
+
+    #[test]
+    fn the_page_holds_every_resource_by_region_and_loads_nothing() {
+        let page = page(&simulated(), "pay & <dev>");
+        assert!(page.contains("<h1>pay &amp; &lt;dev&gt;</h1>"));
+        assert_eq!(page.matches("<div class=\"row").count(), 46);
+        assert_eq!(page.matches("<div class=\"row critical\"").count(), 2);
+        assert!(page.contains("<h3>primary · us-east-1</h3>") && page.contains("prefers-color-scheme:dark"));
+        for loads in ["http:", "https:", "src=", "url(", "<script", "@import"] {
+            assert!(!page.contains(loads), "{loads}");
+        }
+    }
+
+    #[test]
+    fn pieces_lie_where_their_time_is() {
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            piece("work", seconds(50), seconds(75), seconds(200)),
+            "<i class=\"work\" style=\"left:25.000%;width:12.500%\"></i>"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What came of a simulation, as data.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::Draw;
+use crate::engine::Leg;
+use crate::state::Address;
+
+/// What a simulation found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Simulated {
+    /// Which durations it took.
+    pub durations: Draw,
+    /// The primary Region and the secondary one.
+    pub regions: [String; 2],
+    /// Building everything.
+    pub up: Walk,
+    /// Deleting everything.
+    pub down: Walk,
+    /// From the beginning of `up` until the primary's API serves.
+    #[serde(rename = "serving_seconds", serialize_with = "seconds")]
+    pub serving: Duration,
+    /// From the beginning of `up` until the primary's database takes writes.
+    #[serde(rename = "writer_seconds", serialize_with = "seconds")]
+    pub writer: Duration,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Walk {
+    /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+    /// The least it could have taken: the longest chain of durations.
+    #[serde(rename = "bound_seconds", serialize_with = "seconds")]
+    pub bound: Duration,
+    /// The one by the other.
+    pub ratio: f64,
+    /// Which resources made the duration.
+    pub critical_path: Vec<Leg>,
+    /// Which resources make the bound.
+    pub bound_path: Vec<Leg>,
+    /// Every resource's time, in the order of their beginnings.
+    pub bars: Vec<Bar>,
+}
+
+/// One resource's time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bar {
+    /// Which resource.
+    pub address: Address,
+    /// Where its calls went.
+    pub region: String,
+    /// When its turn came.
+    #[serde(rename = "began_seconds", serialize_with = "seconds")]
+    pub began: Duration,
+    /// When it was done.
+    #[serde(rename = "ended_seconds", serialize_with = "seconds")]
+    pub ended: Duration,
+    /// Whether it lies on the critical path.
+    pub critical: bool,
+    /// From when until when AWS was at work on it, in the order of time and apart from each other. The rest is waiting: for
+    /// leave to call, for another resource, for the next look.
+    #[serde(rename = "work_seconds", serialize_with = "spans")]
+    pub work: Vec<(Duration, Duration)>,
+}
+
+impl Bar {
+    /// From its beginning to its end.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.ended.saturating_sub(self.began)
+    }
+
+    /// How much of a stretch of time AWS was at work on it.
+    #[must_use]
+    pub fn worked(&self, from: Duration, until: Duration) -> Duration {
+        self.work.iter().map(|(began, ended)| (*ended).min(until).saturating_sub((*began).max(from))).sum()
+    }
+}
+
+/// Stretches of time, sorted and with those that meet made one.
+pub(super) fn merged(mut spans: Vec<(Duration, Duration)>) -> Vec<(Duration, Duration)> {
+    spans.sort_unstable();
+    let mut merged: Vec<(Duration, Duration)> = Vec::with_capacity(spans.len());
+    for (from, until) in spans {
+        match merged.last_mut() {
+            Some((_, end)) if from <= *end => *end = until.max(*end),
+            _ => merged.push((from, until)),
+        }
+    }
+    merged
+}
+
+fn round(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(round(*duration))
+}
+
+fn spans<S: Serializer>(spans: &[(Duration, Duration)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(spans.iter().map(|(from, until)| [round(*from), round(*until)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Role;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn work_that_meets_is_one_stretch_and_is_measured_within_a_stretch_of_time() {
+        let work = merged(vec![(at(10), at(20)), (at(1), at(3)), (at(3), at(4)), (at(12), at(15))]);
+        assert_eq!(work, [(at(1), at(4)), (at(10), at(20))]);
+        let address = Address::new(Role::Primary, "vpc", "main");
+        let bar = Bar { address, region: "r".to_owned(), began: at(0), ended: at(25), critical: false, work };
+        assert_eq!(bar.worked(at(2), at(12)), at(4));
+        assert_eq!(bar.worked(at(4), at(10)), at(0));
+        assert_eq!(bar.took(), at(25));
+    }
+}

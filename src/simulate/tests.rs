@@ -1,0 +1,120 @@
+//! What a simulation of the whole stack comes to.
+
+use std::time::Duration;
+
+use super::*;
+use crate::engine::Timing;
+
+/// As the command line runs it.
+fn options() -> Options {
+    Options { cap: 16, timing: Timing::default(), adopt: false }
+}
+
+fn simulation(toml: &str, draw: Draw) -> Simulation {
+    let config = Config::parse("drctl.toml", toml, None).expect("a sound configuration");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(Simulation::new(&config, draw, options())).expect("a graph")
+}
+
+fn simulated(draw: Draw) -> Simulated {
+    simulation("", draw).run().expect("both runs come to their end")
+}
+
+const EVERYTHING: &str =
+    "[dns]\ndomain = \"pay.example-bank.com\"\ncertificate = true\n[alerts]\nemails = [\"on.call@example-bank.com\"]\n";
+
+fn path(walk: &Walk) -> String {
+    let legs = walk.critical_path.iter().map(|leg| format!("{} {:?}", leg.address, leg.took));
+    legs.collect::<Vec<_>>().join(" -> ")
+}
+
+#[test]
+fn up_and_down_lose_almost_nothing_to_the_engine_and_cost_no_time() {
+    let began = std::time::Instant::now();
+    let found = simulated(Draw::Typical);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!((1.0..=1.03).contains(&found.up.ratio), "{}: {}", found.up.ratio, path(&found.up));
+    assert!((1.0..=1.05).contains(&found.down.ratio), "{}: {}", found.down.ratio, path(&found.down));
+    // The model's own estimates.
+    assert!((24..=28).contains(&(found.up.took.as_secs() / 60)), "{:?}", found.up.took);
+    assert!((18..=45).contains(&(found.down.took.as_secs() / 60)), "{:?}", found.down.took);
+}
+
+#[test]
+fn the_primary_serves_long_before_the_standby_is_there() {
+    let found = simulated(Draw::Typical);
+    assert!(!found.serving.is_zero() && found.serving * 3 < found.up.took, "{:?}", found.serving);
+    assert!(found.writer > found.serving && found.writer * 2 < found.up.took, "{:?}", found.writer);
+}
+
+#[test]
+fn the_critical_path_of_up_is_auroras() {
+    let up = simulated(Draw::Typical).up;
+    let ends = ["primary/db_instance/main", "secondary/db_instance/main"];
+    for legs in [&up.critical_path, &up.bound_path] {
+        assert_eq!(legs.last().map(|leg| leg.address.to_string()).as_deref(), Some(ends[1]));
+        assert!(legs.iter().any(|leg| leg.address.to_string() == ends[0]), "{legs:?}");
+        let whole: Duration = legs.iter().map(|leg| leg.took).sum();
+        assert!(whole <= up.took, "{whole:?}");
+    }
+    assert_eq!(up.bound_path.iter().map(|leg| leg.took).sum::<Duration>(), up.bound);
+}
+
+#[test]
+fn the_same_seed_makes_the_same_run_and_another_one_another() {
+    let json = |seed| serde_json::to_string(&simulated(Draw::Seed(seed))).expect("JSON");
+    assert_eq!(json(7), json(7));
+    assert_ne!(json(7), json(8));
+}
+
+#[test]
+fn the_worst_case_comes_to_its_end_too() {
+    let worst = simulated(Draw::Worst);
+    let typical = simulated(Draw::Typical);
+    assert!(worst.up.took > typical.up.took * 2 && worst.down.took > typical.down.took * 2);
+    for walk in [&worst.up, &worst.down] {
+        assert!((1.0..=1.03).contains(&walk.ratio), "{}: {}", walk.ratio, path(walk));
+    }
+}
+
+#[test]
+fn with_certificates_and_mails_everything_is_made_and_goes() {
+    let simulation = simulation(EVERYTHING, Draw::Typical);
+    let found = simulation.run().expect("both runs come to their end");
+    assert_eq!(found.up.bars.len(), simulation.graph.len());
+    assert_eq!(found.down.bars.len(), simulation.graph.len());
+    // Row 30: issued after its validation is there, which waits for the zone.
+    let bar = |at: &str| found.up.bars.iter().find(|bar| bar.address.to_string() == at).expect("there");
+    let validated = bar("global/record/certificate").ended;
+    assert!(bar("primary/certificate/api").ended >= validated + Duration::from_secs(118));
+    assert!(bar("global/hosted_zone/main").ended <= bar("global/record/certificate").began);
+}
+
+#[test]
+fn what_is_in_a_vpc_with_a_function_goes_when_its_interfaces_are_gone() {
+    let down = simulated(Draw::Typical).down;
+    let bar = |at: &str| down.bars.iter().find(|bar| bar.address.to_string() == at).expect("there");
+    let function = bar("primary/lambda_function/processor");
+    for held in ["primary/subnet/private-a", "primary/security_group/lambda"] {
+        // Row 1.
+        assert!(bar(held).ended >= function.began + Duration::from_secs(1100), "{held}");
+    }
+    assert!(bar("primary/subnet/public-a").ended < function.began + Duration::from_mins(10));
+}
+
+#[test]
+fn the_types_expect_about_what_the_model_says() {
+    let simulation = simulation(EVERYTHING, Draw::Typical);
+    let models = model::of(&simulation.graph, Draw::Typical).expect("models");
+    let whole = |parts: &[durations::Part]| parts.iter().map(durations::Part::whole).sum::<Duration>();
+    let differ = |a: Duration, b: Duration| a.max(b) > Duration::from_secs(20) && a.max(b) > a.min(b) * 10;
+    for node in simulation.graph.nodes() {
+        let (model, traits) = (&models[&node.address], node.driver.traits());
+        for (what, expected, parts) in
+            [("create", traits.create, &model.create), ("delete", traits.delete, &model.delete)]
+        {
+            let modelled = whole(parts);
+            assert!(!differ(expected, modelled), "{} {what}: {expected:?}, and {modelled:?}", node.address);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a killed run left open is told, and not touched.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::Stack;
+
+const JOURNAL: &str = "state/payment-dr-dev.journal";
+
+/// The files of a folder, but not its folders.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files = entries.filter(|path| path.is_file());
+    files.map(|path| (path.display().to_string(), std::fs::read(&path).expect("read"))).collect()
+}
+
+/// Kills `up` as soon as its journal has this many lines.
+fn kill_in_the_middle(stack: &Stack, lines: usize) {
+    let mut child =
+        stack.command(&["up", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let until = Instant::now() + Duration::from_mins(2);
+    loop {
+        let written = std::fs::read(stack.path(JOURNAL)).unwrap_or_default();
+        if written.iter().filter(|byte| **byte == b'\n').count() >= lines {
+            break;
+        }
+        assert!(child.try_wait().expect("its status").is_none(), "it ended before it could be killed");
+        assert!(Instant::now() < until, "its journal stays short");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("reaped");
+    // What was on its way to the sandbox arrives, and the grace period passes.
+    std::thread::sleep(Duration::from_secs(3));
+}
+
+#[test]
+fn what_a_killed_run_left_open_is_told_and_not_touched() {
+    let stack = Stack::new();
+    kill_in_the_middle(&stack, 60);
+    let (before, calls) = (files(&stack.path("state")), stack.calls().len());
+
+    let told = stack.run(&["recover", "--json"]).exits(0).json();
+    assert!(told["journal"]["transitions"].as_u64().expect("a number") >= 50, "{told:#}");
+    assert_eq!(told["running"], Value::Null);
+    let intents = told["intents"].as_array().expect("intents");
+    assert!(!intents.is_empty(), "steps were at work: {told:#}");
+    for intent in intents {
+        let became = intent["became"]["is"].as_str().expect("a word");
+        match intent["intent"].as_str().expect("a word") {
+            // The grace period is over: it was made or it was not.
+            "creating" => assert!(matches!(became, "made" | "not_made"), "{intent:#}"),
+            "created" | "updating" => assert_eq!(became, "there", "{intent:#}"),
+            other => panic!("an `up` leaves no `{other}`: {intent:#}"),
+        }
+        assert!(intent["advice"].as_str().expect("text").contains("drctl up"), "{intent:#}");
+        assert!(intent["attempt"].is_string(), "{intent:#}");
+    }
+    let first = intents[0]["address"].as_str().expect("an address");
+    stack
+        .run(&["recover"])
+        .exits(0)
+        .says("A run that was not finished has left a journal")
+        .says(first)
+        .says("drctl up");
+
+    assert_eq!(files(&stack.path("state")), before, "the state is as it was");
+    let looks = |name: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| name.starts_with(verb));
+    let operation = |call: &Value| call["operation"].as_str().unwrap_or_default().to_owned();
+    let changing: Vec<String> = stack.calls().iter().skip(calls).map(operation).filter(|name| !looks(name)).collect();
+    assert!(changing.is_empty(), "it only looks: {changing:?}");
+
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["recover"]).exits(0).says("No open intents.");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn without_a_state_nothing_is_open() {
+    let stack = Stack::new();
+    let told = stack.run(&["recover", "--json"]).exits(0).json();
+    assert_eq!((&told["intents"], &told["journal"]), (&serde_json::json!([]), &Value::Null));
+    stack.run(&["recover"]).exits(0).says("No open intents.");
+}

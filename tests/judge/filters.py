@@ -1,0 +1,35 @@
+"""The names of filters, which the models know in their documentation only: EC2 and RDS refuse any other."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+# A family of names is `<code>tag</code>:&lt;key&gt;` here, `<code>tag:&lt;key&gt;</code>` there, and `tag` elsewhere.
+ITEM = re.compile(r"<li>\s*<p>\s*<code>([^<]+)</code>(:&lt;)?")
+# `tag:&lt;key&gt;` and the like stand for any name of that beginning.
+FAMILY = re.compile(r"(&lt;|<).*")
+
+
+def check(operation, params):
+    """Wrong filters of a call, as pairs of path and what is wrong."""
+    if operation.service_model.service_name not in ("ec2", "rds"):
+        return
+    for member in ("Filters", "Filter"):
+        given = params.get(member)
+        if not isinstance(given, list):
+            continue
+        names, families = known(operation.service_model, operation.name, member)
+        for index, one in enumerate(given):
+            name = one.get("Name") if isinstance(one, dict) else None
+            if isinstance(name, str) and name not in names and not name.startswith(families):
+                yield f"{member}[{index}].Name", f"is {name!r}, and may be {', '.join(sorted(names | set(families)))}"
+
+
+@functools.cache
+def known(service, operation, member):
+    text = service.operation_model(operation).input_shape.members[member].documentation
+    items = [name + family for name, family in ITEM.findall(text)]
+    items += ["tag:<key>"] * ("tag" in items)
+    families = tuple(FAMILY.sub("", item) for item in items if FAMILY.search(item))
+    return frozenset(item for item in items if not FAMILY.search(item)), families
