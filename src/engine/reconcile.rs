@@ -69,7 +69,6 @@ impl Worker {
         };
         let mut rounds = 0;
         let mut failed_once = false;
-        let mut remade = None;
         let began = Instant::now();
         let mut delays = self.job.timing.polls();
         loop {
@@ -83,10 +82,8 @@ impl Worker {
                     // A create call that was accepted and then failed: the remains are cleared away and it is tried once more.
                     failed_once = true;
                     self.note(format!("it came to state {why}; it is deleted and made once more"));
-                    let why = why.clone();
                     self.remove_live(&live).await?;
                     live = self.create().await?;
-                    remade = self.job.lent.then_some(why);
                     continue;
                 }
                 Phase::Failed(why) => {
@@ -111,13 +108,6 @@ impl Worker {
             if changes.is_empty() && waits_for.is_none() {
                 let id = live.id.clone();
                 self.ready(live).await?;
-                if let Some(why) = remade {
-                    let message = format!("it came to state {why} and was made once more, as {id}");
-                    return Err(Failure::new(Class::Transient, message).help(
-                        "It is available now; what was built on the first one may still refer to that. Run `drctl up` again: \
-                         it puts that right.",
-                    ));
-                }
                 return Ok(id);
             }
             if !changes.is_empty() {

@@ -544,6 +544,10 @@ impl<'a> Coordinator<'a> {
         let mut durable = Vec::with_capacity(batch.len());
         let mut news = Vec::with_capacity(batch.len());
         for Pending { step, transition, ack } in batch {
+            if self.schedule.step(step).1 == Half::Ensure && transition.entry.is_none() {
+                // It came to nothing, and is made once more: what was built on it refers to what is gone.
+                self.schedule.recall(step);
+            }
             let level = match (self.schedule.step(step).1, transition.entry.as_ref().map(|entry| &entry.status)) {
                 (Half::Ensure, Some(Status::Created)) => Some(Need::Exists),
                 (Half::Ensure, Some(Status::Ready)) | (Half::Remove, None) => Some(Need::Ready),
@@ -584,10 +588,16 @@ impl<'a> Coordinator<'a> {
             Ok(id) => {
                 // A removal without a record behind it has nothing to make durable.
                 self.reached(step, Need::Ready);
+                if self.schedule.is_stale(step) {
+                    self.anew(step);
+                    return;
+                }
                 self.schedule.done(step);
                 *self.durations.entry(address.clone()).or_default() += took;
-                self.outcomes.insert(step, Outcome::Done);
-                self.run.events.emit(Event::Done { address, action, id, took });
+                // One that was done, and was done once more because of what it refers to, is no news.
+                if self.outcomes.insert(step, Outcome::Done) != Some(Outcome::Done) {
+                    self.run.events.emit(Event::Done { address, action, id, took });
+                }
                 return;
             }
             Err(failure) => failure,
@@ -595,6 +605,10 @@ impl<'a> Coordinator<'a> {
         if failure.class == Class::Interrupted {
             self.schedule.done(step);
             self.outcomes.insert(step, Outcome::Interrupted);
+            return;
+        }
+        if self.schedule.is_stale(step) {
+            self.anew(step);
             return;
         }
         if failure.class == Class::NotYet {
@@ -621,6 +635,12 @@ impl<'a> Coordinator<'a> {
         self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
         self.outcomes.insert(step, Outcome::Failed(failure));
         self.skip(skipped, &address);
+    }
+
+    /// What it was started with has been taken back: whatever it came to is not what is desired.
+    fn anew(&mut self, step: StepId) {
+        self.restarted.insert(step);
+        self.schedule.anew(step);
     }
 
     /// What a step waits for will never be: it is not tried, for the same reason as that.

@@ -46,6 +46,8 @@ struct Step {
     unmet: usize,
     reached: Option<Need>,
     progress: Progress,
+    /// Whether something that it was started with has been taken back since.
+    stale: bool,
 }
 
 /// What becomes of a step that was refused since something it refers to is not available yet.
@@ -109,6 +111,7 @@ impl Schedule {
             unmet: 0,
             reached: None,
             progress: Progress::Blocked,
+            stale: false,
         })
     }
 
@@ -155,6 +158,7 @@ impl Schedule {
                 let step = &mut self.steps[id];
                 if step.progress == Progress::Queued {
                     step.progress = Progress::Running;
+                    step.stale = false;
                     self.running[region] += 1;
                     self.in_flight += 1;
                     return Some(id);
@@ -191,6 +195,51 @@ impl Schedule {
             if target_step.unmet == 0 && target_step.progress == Progress::Blocked {
                 self.queue(target);
             }
+        }
+    }
+
+    /// What the step had come to is no more, and is being made anew: who was content with it has to begin anew, too, once it
+    /// is there.
+    pub fn recall(&mut self, id: StepId) {
+        if self.steps[id].reached.take().is_none() {
+            return;
+        }
+        let edges: Vec<_> = self.steps.edges_directed(id, Direction::Outgoing).map(|e| (e.id(), e.target())).collect();
+        for (edge, target) in edges {
+            let weight = &mut self.steps[edge];
+            if !weight.met {
+                continue;
+            }
+            weight.met = false;
+            let step = &mut self.steps[target];
+            step.unmet += 1;
+            match step.progress {
+                Progress::Blocked => {}
+                Progress::Queued => step.progress = Progress::Blocked,
+                Progress::Running | Progress::Resting => step.stale = true,
+                // What depends on it stands all the same: it is brought to what is desired once more.
+                Progress::Done => {
+                    step.stale = true;
+                    step.progress = Progress::Blocked;
+                }
+                Progress::Failed | Progress::Skipped => {}
+            }
+        }
+    }
+
+    /// Whether something that the step was started with has been taken back since.
+    #[must_use]
+    pub fn is_stale(&self, id: StepId) -> bool {
+        self.steps[id].stale
+    }
+
+    /// The step, which has just ended, begins anew when what was taken back is there again.
+    pub fn anew(&mut self, id: StepId) {
+        self.leave(id);
+        self.steps[id].stale = false;
+        self.steps[id].progress = Progress::Blocked;
+        if self.steps[id].unmet == 0 {
+            self.queue(id);
         }
     }
 
@@ -273,6 +322,11 @@ impl Schedule {
             let next: Vec<_> = self.steps.neighbors(at).collect();
             for id in next {
                 let step = &mut self.steps[id];
+                // It ended well before what it refers to was taken back.
+                if step.stale && step.progress == Progress::Blocked {
+                    step.progress = Progress::Done;
+                    continue;
+                }
                 // One that was content with existence may be at work already: it goes on.
                 if matches!(step.progress, Progress::Blocked | Progress::Queued) {
                     step.progress = Progress::Skipped;
@@ -419,6 +473,34 @@ mod tests {
         assert_eq!(s.next(), Some(ids[1]));
         assert_eq!(s.failed(ids[0]), Vec::new(), "it is at work already");
         assert_eq!(s.park(ids[1]), Park::Lost(ids[0]));
+    }
+
+    #[test]
+    fn who_has_used_what_is_made_anew_begins_anew() {
+        let edges = [(0, 1, Need::Exists), (0, 2, Need::Exists), (0, 3, Need::Exists), (1, 4, Need::Ready)];
+        let steps = [("a", "r", 1), ("done", "r", 1), ("at-work", "r", 1), ("queued", "r", 1), ("after", "r", 1)];
+        let (mut s, ids) = schedule(2, &steps, &edges);
+        assert_eq!(s.next(), Some(ids[0]));
+        s.rest(ids[0]);
+        s.reached(ids[0], Need::Exists);
+        assert_eq!((s.next(), s.next()), (Some(ids[1]), Some(ids[2])));
+        s.reached(ids[1], Need::Ready);
+        s.done(ids[1]);
+        s.recall(ids[0]);
+        assert!(s.is_stale(ids[2]), "it is at work with what is no more");
+        assert_eq!(s.next(), Some(ids[4]), "what depends on who is done goes on; who was queued waits");
+        s.done(ids[4]);
+        s.anew(ids[2]);
+        assert_eq!(s.next(), None);
+        s.reached(ids[0], Need::Exists);
+        let mut again = [s.next(), s.next()];
+        again.sort_unstable();
+        assert_eq!(again, [Some(ids[1]), Some(ids[2])]);
+        assert!(!s.is_stale(ids[1]));
+        s.done(ids[1]);
+        assert_eq!(s.next(), Some(ids[3]));
+        s.recall(ids[0]);
+        assert_eq!(s.failed(ids[0]), Vec::new(), "who was done or is at work is not given up");
     }
 
     #[test]

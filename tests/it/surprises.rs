@@ -9,7 +9,7 @@ use crate::survey::survey;
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
 /// A certificate, without which nobody is surprised by one.
-const WITH_CERTIFICATE: &str = "[dns]\ncertificate = true\n";
+const WITH_CERTIFICATE: &str = "[dns]\ndomain = \"pay.surprised.dev\"\ncertificate = true\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_with_every_surprise_of_awss() {
