@@ -1,6 +1,6 @@
 //! drctl builds and operates a two-region disaster-recovery architecture on AWS.
 //!
-//! Dependencies point one way, top to bottom: `cli`, `config`, `preflight`, `blueprint`, `dr`, `resources`, `aws`, `engine`,
+//! Dependencies point one way, top to bottom: `cli`, `config`, `simulate`, `preflight`, `blueprint`, `dr`, `resources`, `aws`, `engine`,
 //! `state`, `sandbox`.
 
 pub mod aws;
@@ -12,4 +12,5 @@ pub mod engine;
 pub mod preflight;
 pub mod resources;
 pub mod sandbox;
+pub mod simulate;
 pub mod state;

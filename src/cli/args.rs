@@ -75,6 +75,12 @@ pub enum Command {
     Status(Status),
     /// Delete everything that drctl made
     Down(Down),
+    /// Show what an interrupted run left open, and what became of it
+    Recover(Recover),
+    /// List what drctl made and the state does not know; adopt or delete it
+    Orphans(Orphans),
+    /// Say how long `up` and `down` take on AWS, without AWS
+    Simulate(Simulate),
     /// Print what other tools need to know of the stack
     Outputs(Outputs),
     /// Look into the state file
@@ -131,6 +137,46 @@ pub struct Up {
     /// Take over resources that carry the names but not the tags of this stack
     #[arg(long)]
     pub adopt: bool,
+}
+
+/// `drctl recover`
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// How many seconds one look may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+}
+
+/// `drctl orphans`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct Orphans {
+    /// Take into the state what has an address to itself
+    #[arg(long, conflicts_with = "delete")]
+    pub adopt: bool,
+    /// Delete them
+    #[arg(long)]
+    pub delete: bool,
+    /// Do not ask before deleting
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Exit with 2 when there are orphans
+    #[arg(long, conflicts_with_all = ["adopt", "delete"])]
+    pub detailed_exitcode: bool,
+}
+
+/// `drctl simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Take the longest durations on record instead of typical ones
+    #[arg(long, conflicts_with = "seed")]
+    pub worst: bool,
+    /// Draw each duration between its shortest and its longest, from this seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Write the timeline as a web page, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `drctl status`

@@ -5,11 +5,14 @@ mod check;
 mod down;
 mod error;
 mod init;
+mod orphans;
 mod output;
 mod outputs;
+mod recover;
 mod run;
 mod sandbox;
 mod session;
+mod simulate;
 mod state;
 mod status;
 pub mod ui;
@@ -51,6 +54,7 @@ pub fn main() -> Exit {
         // As with `drctl state list | head`: the reader has seen what it wanted. Of a run that is not said lightly.
         Err(error) if error.is_broken_pipe() => match cli.command {
             Command::Up(_) | Command::Down(_) => Exit::Failed,
+            Command::Orphans(args) if args.delete => Exit::Failed,
             _ => Exit::Done,
         },
         Err(error) => {
@@ -69,6 +73,9 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Up(args) => up::up(global, args, output).await,
         Command::Status(args) => status::status(global, args, output).await,
         Command::Down(args) => down::down(global, args, output).await,
+        Command::Recover(args) => recover::recover(global, args, output).await,
+        Command::Orphans(args) => orphans::orphans(global, args, output).await,
+        Command::Simulate(args) => simulate::simulate(global, args, output).await,
         Command::Outputs(args) => outputs::outputs(global, args, output),
         Command::State(args) => state::state(global, args, output).await,
         Command::Sandbox(args) => sandbox::sandbox(global, args, output).await,

@@ -20,7 +20,7 @@ use crate::sandbox::{Control, Pace, Record, StartOptions};
 use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
 
 /// How many steps may be at work in one Region at the same time: below every rate limit's burst.
-const CAP: usize = 16;
+pub const CAP: usize = 16;
 
 /// How long one Region may take to answer before its resources count as unknown.
 pub const TIMEOUT: Duration = Duration::from_mins(1);

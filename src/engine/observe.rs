@@ -208,10 +208,12 @@ impl Observer<'_> {
             .map(|index| &listing.all[*index])
             .filter(|live| !matches!(live.phase, Phase::Deleting(_)))
             .collect();
-        if candidates.len() > 1
-            && let Some(Status::Creating { attempt, .. }) = entry.map(|entry| &entry.status)
+        // What another attempt has made is a copy, not what this one may have made.
+        if let Some(entry) = entry
+            && matches!(entry.status, Status::Creating { .. } | Status::Created)
+            && let Some(attempt) = &entry.attempt
         {
-            candidates.retain(|live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if by == attempt));
+            candidates.retain(|live| !matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if by != attempt));
         }
         match candidates.as_slice() {
             [] => Observed::Absent,

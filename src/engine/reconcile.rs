@@ -125,7 +125,7 @@ impl Worker {
                 waits_for = self.sync(&live, &changes).await?.or(waits_for);
             }
             if let Some(state) = waits_for {
-                let limit = traits.create * 6 + Duration::from_mins(5);
+                let limit = traits.create * 6 + traits.patience + Duration::from_mins(5);
                 if began.elapsed() > limit {
                     return Err(Failure::new(
                         Class::TimedOut,
@@ -191,9 +191,9 @@ impl Worker {
     async fn find_recorded(&mut self) -> Result<Option<Live>, Failure> {
         let Some(entry) = self.entry.clone() else { return Ok(None) };
         match &entry.status {
-            Status::Creating { attempt, since } => {
+            Status::Creating { attempt, .. } => {
                 // Nothing is sent again after this: even where the token would be honoured, time has to tell.
-                self.resolve(&Attempt { token: attempt.clone() }, *since, self.job.timing.grace).await
+                self.resolve(&Attempt { token: attempt.clone() }, self.job.timing.grace).await
             }
             _ => self.not_visible_yet().await,
         }
@@ -230,9 +230,12 @@ impl Worker {
                     Err(failure) => return Err(failure),
                 }
             }
-            let now = self.droppable(self.job.driver.read(&self.job.region, &live.id)).await?;
-            let Some(now) = now else { return self.record(None).await };
-            live = now;
+            match self.droppable(self.job.driver.read(&self.job.region, &live.id)).await? {
+                Some(now) => live = now,
+                None if first.is_none() => return self.record(None).await,
+                // Nothing was deleted yet: a read that lags is no proof that it is gone.
+                None => {}
+            }
             let state = match (first, &live.phase) {
                 (Some(what), _) => what,
                 (None, Phase::Deleting(state)) => state.clone(),
@@ -257,10 +260,10 @@ impl Worker {
     async fn create(&mut self) -> Result<Live, Failure> {
         let mut attempt = Attempt { token: uuid::Uuid::new_v4().simple().to_string() };
         let mut doubtful = false;
-        if let Some(Status::Creating { attempt: open, since }) = self.entry.as_ref().map(|entry| entry.status.clone()) {
+        if let Some(Status::Creating { attempt: open, .. }) = self.entry.as_ref().map(|entry| entry.status.clone()) {
             attempt.token = open;
             doubtful = true;
-            if let Some(live) = self.resolve(&attempt, since, self.grace()).await? {
+            if let Some(live) = self.resolve(&attempt, self.grace()).await? {
                 return self.created(live, &attempt).await;
             }
         } else {
@@ -289,7 +292,7 @@ impl Worker {
                     });
                     self.pause(delay).await?;
                     doubtful = true;
-                    if let Some(live) = self.resolve(&attempt, Timestamp::now(), self.grace()).await? {
+                    if let Some(live) = self.resolve(&attempt, self.grace()).await? {
                         return self.created(live, &attempt).await;
                     }
                 }
@@ -340,9 +343,9 @@ impl Worker {
     async fn not_visible_yet(&mut self) -> Result<Option<Live>, Failure> {
         let Some(entry) = &self.entry else { return Ok(None) };
         let Some(id) = entry.id.clone() else { return Ok(None) };
-        let age = Duration::try_from(Timestamp::now().duration_since(entry.updated_at)).unwrap_or_default();
         let until = match entry.status {
-            Status::Created => Instant::now() + self.job.timing.visible.saturating_sub(age),
+            // From now, as in `resolve`.
+            Status::Created => Instant::now() + self.job.timing.visible,
             // It has been seen since.
             _ => Instant::now(),
         };
@@ -406,11 +409,10 @@ impl Worker {
         Ok(live)
     }
 
-    /// Finds out what became of an attempt. Only after the grace period does "not found" mean "not made".
-    async fn resolve(&self, attempt: &Attempt, since: Timestamp, grace: Duration) -> Result<Option<Live>, Failure> {
-        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
-        // A clock that was set back must not make the wait longer than the grace period itself.
-        let until = Instant::now() + grace.saturating_sub(age);
+    /// Finds out what became of an attempt. Only after the grace period does "not found" mean "not made". It is counted from
+    /// now: the wall clock may have been set since the intent was written, and a period cut short could make a second one.
+    async fn resolve(&self, attempt: &Attempt, grace: Duration) -> Result<Option<Live>, Failure> {
+        let until = Instant::now() + grace;
         let mut delays = self.job.timing.polls();
         loop {
             let found = match self.holder_of_name().await? {
@@ -434,7 +436,11 @@ impl Worker {
             Some(Status::Creating { .. } | Status::Deleting { .. }) | None => Status::Created,
             Some(Status::Ready) => Status::Updating { since: Timestamp::now() },
         };
-        let entry = self.entry_of(live, status);
+        let mut entry = self.entry_of(live, status);
+        // Until the update has come to pass it may still refer to what it referred to before, which must not go first.
+        let before = self.entry.iter().flat_map(|entry| &entry.depends_on);
+        let kept: Vec<Address> = before.filter(|address| !entry.depends_on.contains(address)).cloned().collect();
+        entry.depends_on.extend(kept);
         self.record(Some(entry)).await
     }
 

@@ -293,6 +293,7 @@ impl<'a> Coordinator<'a> {
                 self.ensures.insert(&item.address, step);
             }
         }
+        let mut lets_go = Vec::new();
         for item in &self.run.plan.items {
             let ensure = self.ensures.get(&item.address).copied();
             let remove = self.removes.get(&item.address).copied();
@@ -318,8 +319,14 @@ impl<'a> Coordinator<'a> {
                 } else if let Some(ensure) = ensure
                     && !self.ensures.contains_key(on)
                 {
-                    self.schedule.wait_for(target, ensure, Need::Ready);
+                    lets_go.push((target, ensure));
                 }
+            }
+        }
+        for (target, ensure) in lets_go {
+            // Where that would tie a knot, AWS's refusal of the deletion is what tells which of the two comes first.
+            if !self.schedule.waits_for(ensure, target) {
+                self.schedule.wait_for(target, ensure, Need::Ready);
             }
         }
         self.schedule.begin()

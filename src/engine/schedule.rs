@@ -121,6 +121,12 @@ impl Schedule {
         self.steps[step].unmet += 1;
     }
 
+    /// Whether `step` waits for `on`, be it by way of others.
+    #[must_use]
+    pub fn waits_for(&self, step: StepId, on: StepId) -> bool {
+        petgraph::algo::has_path_connecting(&self.steps, on, step, None)
+    }
+
     /// Computes the order and queues what can start.
     ///
     /// # Errors
@@ -214,7 +220,6 @@ impl Schedule {
             let step = &mut self.steps[target];
             step.unmet += 1;
             match step.progress {
-                Progress::Blocked => {}
                 Progress::Queued => step.progress = Progress::Blocked,
                 Progress::Running | Progress::Resting => step.stale = true,
                 // What depends on it stands all the same: it is brought to what is desired once more.
@@ -222,7 +227,7 @@ impl Schedule {
                     step.stale = true;
                     step.progress = Progress::Blocked;
                 }
-                Progress::Failed | Progress::Skipped => {}
+                Progress::Blocked | Progress::Failed | Progress::Skipped => {}
             }
         }
     }

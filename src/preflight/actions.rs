@@ -62,6 +62,16 @@ pub const LOOKING: &[&str] = &[
     "servicequotas:GetServiceQuota",
 ];
 
+/// Taken by `drctl orphans`, besides what is in [`NEEDS`]: `up` and `down` know the names of what they look for.
+pub const SWEEPING: &[&str] = &[
+    "cloudwatch:ListDashboards",
+    "dynamodb:ListTables",
+    "iam:ListRoles",
+    "lambda:ListFunctions",
+    "secretsmanager:ListSecrets",
+    "sns:ListTopics",
+];
+
 /// Taken once per account, by the first Aurora cluster, table replica and API domain in it. Not checked: where the
 /// service-linked roles are there, nobody needs it.
 pub const ONCE: &[&str] = &["iam:CreateServiceLinkedRole"];

@@ -21,7 +21,7 @@ use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 
-pub use actions::{ALWAYS, LOOKING, Needs, ONCE, needs_of, permission};
+pub use actions::{ALWAYS, LOOKING, Needs, ONCE, SWEEPING, needs_of, permission};
 pub use needs::NEEDS;
 
 use crate::aws::Aws;

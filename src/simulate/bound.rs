@@ -76,7 +76,7 @@ impl Up<'_> {
         }
         let whole: Duration = model.create.iter().map(Part::whole).sum();
         let first = model.create.first().map_or(Duration::ZERO, Part::calling);
-        (from + (whole - first), after)
+        (from + (whole.saturating_sub(first)), after)
     }
 }
 

@@ -123,10 +123,10 @@ impl StateError {
             }
             Kind::PermissionDenied | Kind::ReadOnlyFilesystem => format!(
                 "drctl needs to read and write its state folder. Grant access to {}, or choose another with --state-dir.",
-                path.parent().unwrap_or(path).display()
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).display()
             ),
             Kind::NotFound | Kind::NotADirectory => "Choose a folder that exists and is writable with --state-dir.".to_owned(),
-            _ => "Nothing was changed by this step. Put that right and run the same command again.".to_owned(),
+            _ => "What was under way is on record as an open intent. Put that right and run the same command again.".to_owned(),
         };
         Self::Io { action, path: path.to_owned(), source, help }
     }
@@ -136,7 +136,12 @@ impl StateError {
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let refused = |e| StateError::io("read", path, e);
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => std::fs::read(path).map(Some).map_err(refused),
+        Ok(metadata) if metadata.is_file() => match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // A run that has just ended has folded it.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(refused(e)),
+        },
         Ok(_) => Err(refused(std::io::Error::other("it is not a regular file"))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(refused(e)),

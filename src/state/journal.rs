@@ -146,8 +146,7 @@ impl Journal {
         let mut line = Vec::new();
         encode(header, &mut line).map_err(|e| io(e.into()))?;
         file.write_all(&line).and_then(|()| file.sync_all()).map_err(io)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
+        super::snapshot::sync_folder(path).map_err(io)?;
         Ok(Self { file: Some(file), path: path.to_owned(), broken: false })
     }
 

@@ -1,8 +1,9 @@
 //! The snapshot: the state as of the end of the last run, one JSON file per stack.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -137,13 +138,14 @@ impl Snapshot {
     /// # Errors
     /// What the operating system says; the old file is then still in place.
     pub fn write(&self, path: &Path) -> Result<(), StateError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| StateError::io("write", path, e.into()))?;
         bytes.push(b'\n');
+        // One name, under the lock: what a crash leaves is written over by the next run.
+        let new = beside(path, ".new");
         let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".drctl-state-").tempfile_in(folder)?;
+            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
+            file.sync_all()?;
             let backup = backup_path(path);
             // A hard link keeps the predecessor without a moment in which there is no state.
             match fs::remove_file(&backup) {
@@ -154,17 +156,31 @@ impl Snapshot {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => fs::copy(path, &backup).map(|_| ())?,
                 _ => {}
             }
-            file.persist(path).map_err(|e| e.error)?;
-            File::open(folder)?.sync_all()
+            fs::rename(&new, path)?;
+            sync_folder(path)
         };
-        write().map_err(|e| StateError::io("write", path, e))
+        write().map_err(|e| {
+            // The failure itself is what has to be told; and the next run writes over it.
+            drop(fs::remove_file(&new));
+            StateError::io("write", path, e)
+        })
     }
 }
 
 /// Where the predecessor of a snapshot is kept.
 #[must_use]
 pub fn backup_path(path: &Path) -> PathBuf {
+    beside(path, ".bak")
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".bak");
+    name.push(end);
     PathBuf::from(name)
+}
+
+/// Makes a new name in a file's folder durable.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }

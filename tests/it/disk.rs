@@ -19,7 +19,7 @@ const UP: [&str; 2] = ["up", "--yes"];
 const DOWN: [&str; 2] = ["down", "--yes"];
 
 /// What the new snapshot is called before it takes the old one's place.
-const NEW_SNAPSHOT: &str = ".drctl-state-";
+const NEW_SNAPSHOT: &str = ".json.new";
 
 const DAY: i64 = 24 * 60 * 60;
 

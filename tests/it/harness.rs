@@ -221,7 +221,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn new(args: &[&str], output: Output) -> Self {
+    pub fn new(args: &[&str], output: Output) -> Self {
         Self {
             what: args.join(" "),
             code: output.status.code(),

@@ -29,7 +29,7 @@ fn seed() -> u64 {
     std::env::var("DRCTL_SEED").map_or(0x5eed_d2c7, |text| text.parse().expect("DRCTL_SEED is a number"))
 }
 
-fn kill_after(stack: &Stack, args: &[&str], delay: Duration) {
+pub fn kill_after(stack: &Stack, args: &[&str], delay: Duration) {
     let mut child = stack
         .command(args)
         .stdout(std::process::Stdio::null())

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// Top to bottom: a module, and what it may use besides itself. `src/main.rs` and `src/cli` may use everything.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("cli", &["config", "blueprint", "preflight", "dr", "resources", "aws", "engine", "state", "sandbox"]),
+    ("cli", &["config", "blueprint", "preflight", "dr", "resources", "aws", "engine", "state", "sandbox", "simulate"]),
     ("config", &[]),
+    ("simulate", &["config", "blueprint", "resources", "aws", "engine", "state"]),
     ("preflight", &["config", "blueprint", "resources", "aws", "engine", "state"]),
     ("dr", &["resources", "aws", "engine", "state"]),
     ("blueprint", &["config", "resources", "aws", "engine", "state"]),

@@ -7,19 +7,27 @@ mod cloud;
 mod commands;
 mod crash;
 mod data_plane;
+#[cfg(target_os = "linux")]
+mod disk;
 mod drift;
 mod engine;
 mod harness;
 mod kill;
 mod layers;
 mod life;
+mod orphans;
 mod pace;
 mod preflight;
+mod random;
+mod random_stack;
 mod reach;
 mod readme;
+mod recover;
 mod rows;
 mod sandbox;
 mod secrecy;
+#[cfg(target_os = "linux")]
+mod shim;
 mod silence;
 mod state_format;
 mod surprises;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drctl::preflight::{ALWAYS, LOOKING, NEEDS, permission};
+use drctl::preflight::{ALWAYS, LOOKING, NEEDS, SWEEPING, permission};
 use serde_json::Value;
 
 use crate::harness::{Ran, Stack};
@@ -252,7 +252,7 @@ fn every_call_has_its_permission_in_the_list() {
     let listed: BTreeSet<String> = NEEDS
         .iter()
         .flat_map(drctl::preflight::Needs::actions)
-        .chain(ALWAYS.iter().chain(LOOKING).map(|action| (*action).to_owned()))
+        .chain(ALWAYS.iter().chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))
         .collect();
     let missing: Vec<String> = calls
         .iter()

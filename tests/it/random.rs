@@ -13,6 +13,7 @@ use crate::cloud::graphs::{Shape, shapes};
 use script::{Step, ready_test, steps};
 
 /// Everything that scripts are written with.
+#[allow(unused_imports, reason = "for the tests that are printed, whatever is in them")]
 pub mod prelude {
     pub use drctl::engine::Class::{
         Ambiguous, Denied, Exists, NotFound, NotYet, Refused, Throttled, TimedOut, Transient, Unreachable, Unsupported,

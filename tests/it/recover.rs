@@ -24,8 +24,8 @@ fn kill_in_the_middle(stack: &Stack, lines: usize) {
         stack.command(&["up", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let until = Instant::now() + Duration::from_mins(2);
     loop {
-        let written = std::fs::read(stack.path(JOURNAL)).unwrap_or_default();
-        if written.iter().filter(|byte| **byte == b'\n').count() >= lines {
+        let written = std::fs::read_to_string(stack.path(JOURNAL)).unwrap_or_default();
+        if written.lines().count() >= lines {
             break;
         }
         assert!(child.try_wait().expect("its status").is_none(), "it ended before it could be killed");

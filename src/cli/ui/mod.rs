@@ -4,14 +4,18 @@ mod board;
 mod context;
 mod events;
 mod failures;
+pub mod orphans;
 pub mod plan;
 pub mod preflight;
 pub mod progress;
+pub mod recover;
 pub mod status;
 pub mod summary;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub mod timeline;
+pub mod timeline_html;
 mod values;
 
 use std::env;

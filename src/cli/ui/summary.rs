@@ -75,7 +75,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     let left = [
         (tally.failed, "failed"),
         (tally.skipped, "skipped because of that"),
-        (tally.interrupted, "not done because of the signal"),
+        (tally.interrupted, if report.interrupted { "not done because of the signal" } else { "not started" }),
     ];
     let left: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

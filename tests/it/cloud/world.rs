@@ -39,6 +39,16 @@ pub struct Want {
 }
 
 impl Want {
+    /// With every property that a reference can go into, empty where there is none: what is not desired is not compared, and a
+    /// reference could not be dropped.
+    pub fn whole(mut self) -> Self {
+        for property in ["inside", "holds", "uses"] {
+            self.properties.entry(property).or_insert_with(|| json!([]));
+        }
+        self.properties.entry("endpoint").or_insert_with(|| json!(""));
+        self
+    }
+
     /// In the east.
     pub fn new(kind: &'static str, name: &str) -> Self {
         let mut properties = Properties::new();

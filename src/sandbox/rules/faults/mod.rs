@@ -187,14 +187,14 @@ impl InForce {
                 tokio::time::sleep(fault.lasting()).await;
                 self.beyond(call, next).await
             }
-            Does::Stale => match self.stale.refuse(call, fault) {
-                Some(refusal) => refusal,
-                None => {
-                    let mut answer = self.beyond(call, next).await;
-                    self.stale.hide(call, fault, &mut answer);
-                    answer
+            Does::Stale => {
+                if let Some(refusal) = self.stale.refuse(call, fault) {
+                    return refusal;
                 }
-            },
+                let mut answer = self.beyond(call, next).await;
+                self.stale.hide(call, fault, &mut answer);
+                answer
+            }
             Does::HoldBefore => self.hold().await,
             Does::HoldAfter => {
                 self.beyond(call, next).await;
