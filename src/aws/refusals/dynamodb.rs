@@ -19,6 +19,8 @@ pub(super) const ROWS: &[Row] = &[
     // https://github.com/hashicorp/terraform-provider-aws/issues/49651.
     ("dynamodb", "UpdateTable", "ValidationException", "already existed as tables", Class::Transient),
     ("dynamodb", "UpdateTable", "ValidationException", "Replica specified in the Replica Update", Class::Transient),
+    // The key of a replica is being set. aws-behaviour row 15.
+    ("dynamodb", "UpdateTable", "ValidationException", "in UPDATING state", Class::Transient),
     // "Backups are being enabled for the table: … Please retry later." terraform-provider-aws retries it as well
     // (internal/service/dynamodb/table.go).
     ("dynamodb", "", "ContinuousBackupsUnavailableException", "", Class::Transient),

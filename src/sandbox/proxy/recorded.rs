@@ -34,7 +34,7 @@ pub struct RecordedRequest {
 
 impl RecordedRequest {
     /// What is kept of a call, before any rule has changed it.
-    pub(super) fn of(call: &Call) -> Self {
+    pub(in crate::sandbox) fn of(call: &Call) -> Self {
         let named = |name: &str| {
             (name.starts_with("x-amz-") && name != "x-amz-security-token")
                 || matches!(name, "content-type" | "smithy-protocol" | "content-md5")

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::sandbox::proxy::answer::Answer;
 use crate::sandbox::proxy::call::Call;
+use crate::sandbox::proxy::recorded::RecordedRequest;
 use crate::sandbox::proxy::rule::{Next, Rule};
 use crate::sandbox::sync::lock;
 
@@ -99,11 +101,32 @@ fn same(call: &Call) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&call.account, &call.region, &call.operation, call.uri.path_and_query().map(ToString::to_string))
         .hash(&mut hasher);
-    if call.form().pairs().is_empty() {
-        call.body().hash(&mut hasher);
+    // Without its secrets: a password is drawn anew each time.
+    let kept = RecordedRequest::of(call);
+    match serde_json::from_str(&kept.body) {
+        // The SDK keeps its maps in no order.
+        Ok(body @ Value::Object(_)) => hash_unordered(&body).hash(&mut hasher),
+        _ => kept
+            .body
+            .split('&')
+            .filter(|pair| !pair.starts_with("PreSignedUrl="))
+            .for_each(|pair| pair.hash(&mut hasher)),
     }
-    for (name, value) in call.form().pairs().iter().filter(|(name, _)| name != "PreSignedUrl") {
-        (name, value).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same for two documents that differ in the order of their members alone.
+fn hash_unordered(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::Object(map) => {
+            let mut members: Vec<(&String, u64)> =
+                map.iter().map(|(name, value)| (name, hash_unordered(value))).collect();
+            members.sort_unstable();
+            members.hash(&mut hasher);
+        }
+        Value::Array(items) => items.iter().map(hash_unordered).collect::<Vec<_>>().hash(&mut hasher),
+        leaf => leaf.to_string().hash(&mut hasher),
     }
     hasher.finish()
 }
@@ -131,7 +154,7 @@ impl Rule for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::proxy::call::tests::ec2;
+    use crate::sandbox::proxy::call::tests::{ec2, json};
     use crate::sandbox::proxy::rule::tests::{Scripted, text};
 
     static WORDS: &[Refusal] = &[
@@ -152,6 +175,13 @@ mod tests {
         assert_eq!(rule.count(), 5);
         let other = rule.apply(&mut ec2("1", "r", "Action=CreateVpc"), Next::new(&[], &origin)).await;
         assert!(other.is_success());
+    }
+
+    #[test]
+    fn members_in_another_order_make_no_other_call() {
+        let create = |body: &str| same(&json("logs", "Logs_20140328.CreateLogGroup", body));
+        assert_eq!(create(r#"{"a":{"x":1,"y":[2]},"b":"c"}"#), create(r#"{"b":"c","a":{"y":[2],"x":1}}"#));
+        assert_ne!(create(r#"{"a":[1,2]}"#), create(r#"{"a":[2,1]}"#));
     }
 
     #[test]
