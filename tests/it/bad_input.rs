@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{DRCTL, Stack};
+use crate::harness::{Stack, drctl};
 
 #[test]
 fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {
@@ -39,10 +39,10 @@ fn an_unwritable_state_folder_is_said_before_anything_is_made() {
 /// drctl under a limit on the size of every file it writes: beyond it the kernel answers EFBIG, as a full disk or quota
 /// would ENOSPC or EDQUOT (`state::journal` tests the former against /dev/full).
 fn with_little_disk(stack: &Stack, kilobytes: u32) -> std::process::Output {
-    let drctl = stack.command(&["up", "--yes"]);
+    let command = stack.command(&["up", "--yes"]);
     let mut shell = std::process::Command::new("bash");
-    shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" up --yes"), DRCTL]);
-    shell.env_clear().envs(drctl.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" up --yes"), drctl()]);
+    shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
     shell.current_dir(stack.path("")).output().expect("run")
 }
 
@@ -181,7 +181,7 @@ fn a_missing_python_is_said_with_what_to_install() {
 
 #[test]
 fn bad_usage_exits_with_3_and_help_with_0() {
-    let code = |args: &[&str]| std::process::Command::new(DRCTL).args(args).output().expect("run").status.code();
+    let code = |args: &[&str]| std::process::Command::new(drctl()).args(args).output().expect("run").status.code();
     assert_eq!(code(&["frobnicate"]), Some(3));
     assert_eq!(code(&["state", "show", "not-an-address"]), Some(3));
     assert_eq!(code(&["--help"]), Some(0));

@@ -1,16 +1,26 @@
 //! One sandbox for the whole test run, an account of its own for every test, and the real binary.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The binary under test.
-pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
+/// The binary under test: the one that was built with the tests, unless `DRCTL_BINARY` names another, e.g. a release build.
+pub fn drctl() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let binary = std::env::var("DRCTL_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_drctl").to_owned());
+        // It runs in other folders.
+        let binary = std::path::absolute(binary).expect("a path");
+        assert!(binary.exists(), "there is no {}", binary.display());
+        binary.into_os_string().into_string().expect("a path in UTF-8")
+    })
+}
 
 /// How long the sandbox may take to come up: its first start installs MiniStack.
 const START: Duration = Duration::from_mins(5);
@@ -37,7 +47,7 @@ pub fn endpoint() -> &'static str {
 pub fn start(options: &[&str]) -> Shared {
     let folder = tempfile::tempdir().expect("a folder for the sandbox");
     let log = std::fs::File::create(folder.path().join("serve.log")).expect("a log");
-    let mut process = Command::new(DRCTL)
+    let mut process = Command::new(drctl())
         .args(["sandbox", "serve", "--exit-with-stdin", "--dir"])
         .arg(folder.path())
         .args(options)
@@ -74,6 +84,8 @@ pub struct Stack {
     /// Services that another endpoint serves: the end of `AWS_ENDPOINT_URL_…`, and the endpoint.
     elsewhere: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
+    /// By endpoint and Region. Each holds a client with its certificates, which takes a while to make.
+    configs: Mutex<HashMap<(String, String), aws_config::SdkConfig>>,
 }
 
 impl Stack {
@@ -91,6 +103,7 @@ impl Stack {
             endpoint: endpoint.to_owned(),
             elsewhere: Vec::new(),
             folder: tempfile::tempdir().expect("a folder"),
+            configs: Mutex::default(),
         }
     }
 
@@ -111,7 +124,7 @@ impl Stack {
 
     /// drctl in the stack's folder, with nothing of this machine's environment that could change what it does.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(DRCTL);
+        let mut command = Command::new(drctl());
         command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         for name in ["PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
@@ -148,12 +161,18 @@ impl Stack {
             _ => service.to_uppercase(),
         };
         let elsewhere = self.elsewhere.iter().find(|(other, _)| *other == name).map(|(_, url)| url);
-        aws_config::defaults(aws_config::BehaviorVersion::latest())
+        let key = (elsewhere.cloned().unwrap_or_default(), region.to_owned());
+        if let Some(config) = self.configs.lock().expect("the configurations").get(&key) {
+            return config.clone();
+        }
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
             .endpoint_url(elsewhere.unwrap_or(&self.endpoint))
             .region(aws_types::region::Region::new(region.to_owned()))
             .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
             .load()
-            .await
+            .await;
+        self.configs.lock().expect("the configurations").insert(key, config.clone());
+        config
     }
 
     /// The SDK's S3, addressed as emulators want it.

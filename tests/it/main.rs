@@ -15,6 +15,8 @@ mod harness;
 mod kill;
 mod layers;
 mod life;
+#[cfg(target_os = "linux")]
+mod matrix;
 mod orphans;
 mod pace;
 mod preflight;
