@@ -34,9 +34,9 @@ impl Aws {
     {
         let mut attempt = 0;
         loop {
-            let failure = match self.once(region, service, operation, Kind::Read, call()).await {
+            let (failure, broke_off) = match self.once(region, service, operation, Kind::Read, call()).await {
                 Ok(output) => return Ok(output),
-                Err(failure) => failure,
+                Err(refused) => refused,
             };
             attempt += 1;
             let tries = match failure.class {
@@ -46,7 +46,9 @@ impl Aws {
                 _ => 1,
             };
             if attempt >= tries {
-                return Err(failure);
+                // Cut every time: nobody is there.
+                let class = if broke_off { Class::Unreachable } else { failure.class };
+                return Err(Failure { class, ..failure });
             }
             tracing::debug!(%failure, attempt, "repeated");
             tokio::time::sleep(Duration::from_millis(200) * 2_u32.pow(attempt)).await;
@@ -67,9 +69,10 @@ impl Aws {
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
     {
-        self.once(region, service, operation, Kind::Mutate, call).await
+        self.once(region, service, operation, Kind::Mutate, call).await.map_err(|(failure, _)| failure)
     }
 
+    /// What the answer means; and of what failed, whether the connection broke off.
     async fn once<T, E>(
         &self,
         region: &Region,
@@ -77,7 +80,7 @@ impl Aws {
         operation: &'static str,
         kind: Kind,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Failure>
+    ) -> Result<T, (Failure, bool)>
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
     {
@@ -95,7 +98,7 @@ impl Aws {
                         tracing::Span::current().record("request_id", id);
                     }
                     tracing::debug!(class = ?failure.class, code = failure.code, "{}", failure.message);
-                    Err(failure)
+                    Err((failure, classify::broke_off(&error)))
                 }
             }
         }

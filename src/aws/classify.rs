@@ -113,6 +113,11 @@ where
         SdkError::DispatchFailure(dispatch) => {
             if is_about_credentials(error) {
                 Failure::new(Class::Denied, format!("no usable credentials: {}", chain(error)))
+            } else if broke_off(error) {
+                Failure::new(
+                    Class::Ambiguous,
+                    format!("the connection to {} broke off: {}", place(aws, service, region), chain(error)),
+                )
             } else if dispatch.is_io() || dispatch.is_timeout() {
                 Failure::new(
                     Class::Unreachable,
@@ -131,6 +136,18 @@ where
     failure.request_id = error.request_id().map(str::to_owned);
     failure.help = help(aws, &failure);
     failure
+}
+
+/// Whether a connection that stood was cut: what was sent may have been carried out. It says little about whether the next one
+/// stands; one that was idle for long is cut by whatever is on the way.
+pub(super) fn broke_off<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    use std::io::ErrorKind as Kind;
+    let SdkError::DispatchFailure(_) = error else { return false };
+    sources(error).any(|source| {
+        let kind = source.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let cut = [Kind::ConnectionReset, Kind::ConnectionAborted, Kind::BrokenPipe, Kind::UnexpectedEof];
+        kind.is_some_and(|kind| cut.contains(&kind)) || source.to_string().contains("closed before message completed")
+    })
 }
 
 pub(super) fn class_of(service: &str, operation: &str, code: &str, message: &str, status: u16) -> Class {

@@ -129,6 +129,7 @@ impl Control {
         options::check_time_scale(options.time_scale)?;
         let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
         let options = StartOptions { upstream, ..options };
+        options.faults.as_deref().map(options::read_faults).transpose()?;
         // The usual case, and it needs no lock: commands follow one another while the sandbox stays.
         if let Status::Running(record) = self.status()? {
             accept(&record, &options)?;

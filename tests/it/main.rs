@@ -11,6 +11,7 @@ mod data_plane;
 mod disk;
 mod drift;
 mod engine;
+mod faults;
 mod harness;
 mod kill;
 mod layers;

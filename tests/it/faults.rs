@@ -1,0 +1,135 @@
+//! What can go wrong with any call, on the way of the real SDK: the stack comes and goes all the same, or the run says what
+//! happened and the next one goes on.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Stack, drctl};
+use crate::life::assert_complete;
+use crate::survey::survey;
+
+const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+
+/// How many calls the first fault has struck.
+fn struck(tally: &Value) -> u64 {
+    tally["faults"][0][1].as_u64().expect("a number")
+}
+
+/// A whole life under these faults, in which no run fails.
+async fn life_under(faults: &str, at_least: u64) {
+    let stack = Stack::new();
+    stack.faults(faults);
+    stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    let up = struck(&stack.no_faults());
+    assert_complete(&survey(&stack, REGIONS).await, REGIONS);
+    stack.faults(faults);
+    stack.run(&["down", "--yes"]).exits(0);
+    let down = struck(&stack.no_faults());
+    assert!(up >= at_least && down >= at_least, "struck {up} and {down} times");
+    let left = survey(&stack, REGIONS).await;
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_with_calls_that_fail_are_cut_off_and_lose_their_answers() {
+    life_under(
+        "seed = 11\n[[fault]]\nchance = 0.04\ndoes = \"fail\"\n[[fault]]\nchance = 0.04\ndoes = \"unavailable\"\n\
+         [[fault]]\nchance = 0.04\ndoes = \"reset\"\n[[fault]]\nchance = 0.04\ndoes = \"lose-answer\"\n\
+         [[fault]]\nchance = 0.02\ndoes = \"lose-answer\"\nstatus = 500\ncode = \"InternalFailure\"\n",
+        10,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_in_bursts_of_throttling_in_every_services_own_words() {
+    life_under("seed = 5\n[[fault]]\nchance = 0.2\ndoes = \"throttle\"\n", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_in_which_reads_lag_and_longer_from_another_region() {
+    life_under("[[fault]]\nkind = \"read\"\ndoes = \"stale\"\nseconds = 0.4\nelsewhere = 0.8\n", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_with_one_slow_region() {
+    life_under("[[fault]]\nregion = \"us-east-2\"\ndoes = \"slow\"\nseconds = 0.03\n", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_in_the_middle_end_the_run_and_new_ones_go_on() {
+    let stack = Stack::new();
+    // From the 100th call that changes something on, nothing is let through any more.
+    stack.faults("[[fault]]\nkind = \"mutation\"\nfirst = 99\ndoes = \"slow\"\nseconds = 0.0\n[[fault]]\nkind = \"mutation\"\nevery = 1\ndoes = \"expire-credentials\"\n");
+    stack.run(&["up", "--yes"]).exits(5).says("expired").says("run the same command again");
+    stack.no_faults();
+    stack.run(&["up", "--yes"]).exits(0);
+    assert_complete(&survey(&stack, REGIONS).await, REGIONS);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_region_that_is_gone_is_named_and_the_other_ones_status_is_told() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.faults("[[fault]]\nregion = \"us-east-2\"\ndoes = \"reset\"\n");
+    let began = Instant::now();
+    let status = stack.run(&["status", "--json"]);
+    assert_eq!(status.code, Some(1), "{}\n{}", status.stdout, status.stderr);
+    let told = status.json();
+    let place = told["regions"].to_string() + &status.stdout;
+    assert!(place.contains("us-east-2"), "{told:#}");
+    // Nothing is planned from a Region that does not answer, and nothing is changed.
+    stack.run(&["down", "--yes"]).exits(1).says("us-east-2");
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
+    stack.no_faults();
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_call_that_is_never_answered_is_given_up_and_found_out() {
+    let stack = Stack::new();
+    // One that is carried out by its name, and one by its token, after the SDK's twenty seconds.
+    stack.faults("[[fault]]\noperation = \"CreateRole\"\nfirst = 1\ndoes = \"hang\"\n[[fault]]\noperation = \"CreateVpc\"\nfirst = 1\ndoes = \"hang\"\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    let tally = stack.no_faults();
+    assert_eq!((struck(&tally), tally["faults"][1][1].as_u64()), (1, Some(1)), "{tally}");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_sandbox_is_started_with_a_file_of_faults() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faults.toml");
+    std::fs::write(&file, "[[fault]]\nservice = \"sts\"\nfirst = 1\ndoes = \"throttle\"\n").expect("written");
+    let sandbox = crate::harness::start(&["--faults", file.to_str().expect("UTF-8")]);
+    let stack = Stack::at(&sandbox.endpoint);
+    stack.run(&["plan"]).exits(0);
+    // They are everybody's. Asked for again, and once more by the checks.
+    let calls = stack.calls();
+    let asked: Vec<&Value> = calls.iter().filter(|call| call["service"] == "sts").collect();
+    assert_eq!(
+        (asked.len(), asked[0]["status"].as_u64(), asked[1]["status"].as_u64()),
+        (3, Some(400), Some(200)),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_none_of_faults_is_refused_before_anything_is_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faults.toml");
+    std::fs::write(&file, "[[fault]]\ndoes = \"explode\"\n").expect("written");
+    let output = std::process::Command::new(drctl())
+        .args(["sandbox", "start", "--faults", "faults.toml"])
+        .current_dir(folder.path())
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(said.contains("faults.toml") && said.contains("explode") && said.contains("throttle"), "{said}");
+}
