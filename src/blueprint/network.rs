@@ -257,11 +257,21 @@ fn flow_log_role(name: &str, facts: &Facts, sites: &[Site<'_>; 2]) -> IamRole {
             "write-flow-logs".to_owned(),
             policy::canonical(json!({
                 "Version": "2012-10-17",
-                "Statement": [{
-                    "Effect": "Allow",
-                    "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                    "Resource": groups,
-                }],
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+                        "Resource": groups,
+                    },
+                    // Asked for before a log group's streams are, and not to be restricted to one. That it may not make the group is meant: made anew, a deleted
+                    // one would have neither key nor retention.
+                    // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+                    {
+                        "Effect": "Allow",
+                        "Action": "logs:DescribeLogGroups",
+                        "Resource": "*",
+                    },
+                ],
             })),
         )]),
     }

@@ -7,6 +7,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run;
 use super::session::state_folder;
+use super::ui::text::clean;
 use crate::config::Config;
 use crate::state::{Location, Snapshot, Status};
 
@@ -79,7 +80,7 @@ fn list(snapshot: &Snapshot, output: &Output) -> Result<(), CliError> {
     let width = snapshot.resources.keys().map(|address| address.to_string().len()).max().unwrap_or(0);
     let mut text = String::new();
     for (address, entry) in &snapshot.resources {
-        let id = entry.id.as_deref().unwrap_or("-");
+        let id = clean(entry.id.as_deref().unwrap_or("-"));
         let address = address.to_string();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{address:width$}  {:8}  {id}", entry.status.as_str());

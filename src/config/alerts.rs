@@ -1,5 +1,7 @@
 //! `[alerts]`: who is told, from which figure on, and how long logs are kept.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::dns::domain_fault;
@@ -58,8 +60,9 @@ impl Alerts {
 
 fn emails(section: &mut Section<'_, '_>) -> Vec<String> {
     let mut addresses: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for given in section.list("emails", "oncall@your-company.com", email) {
-        if !addresses.contains(&given.value) {
+        if seen.insert(given.value.clone()) {
             addresses.push(given.value);
         } else if let Some(span) = given.span() {
             section.refuse(

@@ -107,22 +107,32 @@ impl Diagnostic for Problem {
     }
 }
 
-/// Why a configuration is refused: all its problems at once, in the order of the file.
+/// Why a configuration is refused: all its problems at once (up to fifty), in the order of the file.
 #[derive(Debug)]
 pub struct ConfigError {
     source: NamedSource<String>,
     problems: Vec<Problem>,
+    left_out: usize,
 }
+
+/// How many problems are shown. A file with more is no `drctl.toml`, and each is shown with the line that it stands on: a
+/// thousand of them on one long line would make a report of many megabytes.
+const MOST_PROBLEMS: usize = 50;
 
 impl ConfigError {
     pub(super) fn new(source_name: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(Problem::offset);
+        let left_out = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
         for problem in &mut problems {
             problem.location = problem.offset().map(|offset| Location::of(offset, text));
         }
-        problems.sort_by_key(Problem::offset);
-        // The report quotes lines of the text: blanks for control characters keep the terminal safe and the columns true.
+        // The report quotes lines of the text: blanks for control characters keep the terminal safe, and as many as they have
+        // bytes (those beyond ASCII have two) the columns true.
         let is_unprintable = |letter: char| letter.is_ascii_control() && letter != '\n' && letter != '\t';
-        Self { source: NamedSource::new(source_name, text.replace(is_unprintable, " ")), problems }
+        let is_wide = |letter: char| letter.is_control() && !letter.is_ascii();
+        let shown = text.replace(is_unprintable, " ").replace(is_wide, "  ");
+        Self { source: NamedSource::new(source_name, shown), problems, left_out }
     }
 
     pub(super) fn unreadable(source_name: &str, error: &io::Error) -> Self {
@@ -181,10 +191,11 @@ impl ConfigError {
 
 impl Display for ConfigError {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        match self.only() {
-            Some(problem) => problem.fmt(formatter),
-            None => write!(formatter, "{} has {} problems", self.source_name(), self.problems.len()),
+        if let Some(problem) = self.only() {
+            return problem.fmt(formatter);
         }
+        write!(formatter, "{} has {} problems", self.source_name(), self.problems.len() + self.left_out)?;
+        if self.left_out == 0 { Ok(()) } else { write!(formatter, ", of which these are the first {MOST_PROBLEMS}") }
     }
 }
 

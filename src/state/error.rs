@@ -132,6 +132,11 @@ impl StateError {
     }
 }
 
+/// What a file says, to be quoted in an error: no control character of it must reach the terminal.
+pub(super) fn quoted(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Reads a state file whole; `None` when there is none. Only a regular file: a device or a pipe may never end.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let refused = |e| StateError::io("read", path, e);

@@ -101,7 +101,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Recovered>, StateError>
     let damaged = |line: usize, detail: String| StateError::JournalDamaged {
         path: path.to_owned(),
         line: line + 1,
-        detail,
+        detail: super::error::quoted(&detail),
         help: format!(
             "Nothing was changed. A crash damages only the last line, so this was done by something else. Keep a copy, cut the \
              file off before line {}, and run `drctl plan`: resources recorded after it are found again by their tags.",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::quoted;
 use super::{Address, Entry, StateError};
 
 /// The format this drctl writes. It reads older ones and refuses newer ones.
@@ -100,15 +101,7 @@ impl Snapshot {
             #[serde(default)]
             tool_version: String,
         }
-        let unreadable = |detail: String| StateError::Unreadable {
-            path: path.to_owned(),
-            detail,
-            help: format!(
-                "Nothing was changed. The state before the last run is kept beside it: look at {} and copy it over if it is \
-                 the one you want; `drctl plan` then shows what differs from AWS.",
-                backup_path(path).display()
-            ),
-        };
+        let unreadable = |detail: String| unreadable(path, &detail);
         if bytes.is_empty() {
             return Err(unreadable("the file is empty".to_owned()));
         }
@@ -117,7 +110,7 @@ impl Snapshot {
             let written_by = if gate.tool_version.is_empty() {
                 "unknown".to_owned()
             } else {
-                format!("drctl {}", gate.tool_version)
+                format!("drctl {}", quoted(&gate.tool_version))
             };
             return Err(StateError::Newer { path: path.to_owned(), found: gate.format, written_by });
         }
@@ -125,12 +118,18 @@ impl Snapshot {
             return Err(unreadable("format 0 does not exist".to_owned()));
         }
         let snapshot: Self = serde_json::from_slice(bytes).map_err(|e| unreadable(e.to_string()))?;
-        for (address, entry) in &snapshot.resources {
+        snapshot.check(path)?;
+        Ok(snapshot)
+    }
+
+    /// Refuses an entry that could not be acted upon: one without an id. `path` is only named in the error.
+    pub(super) fn check(&self, path: &Path) -> Result<(), StateError> {
+        for (address, entry) in &self.resources {
             super::entry::check_transition(address, None, Some(entry))
                 .or_else(|e| if entry.status.is_open_intent() && entry.id.is_some() { Ok(()) } else { Err(e) })
-                .map_err(|_| unreadable(format!("{address} is `{}` without an id", entry.status.as_str())))?;
+                .map_err(|_| unreadable(path, &format!("{address} is `{}` without an id", entry.status.as_str())))?;
         }
-        Ok(snapshot)
+        Ok(())
     }
 
     /// Replaces the file: temporary file, fsync, the old one kept as `.bak`, rename, fsync of the folder.
@@ -164,6 +163,18 @@ impl Snapshot {
             drop(fs::remove_file(&new));
             StateError::io("write", path, e)
         })
+    }
+}
+
+fn unreadable(path: &Path, detail: &str) -> StateError {
+    StateError::Unreadable {
+        path: path.to_owned(),
+        detail: quoted(detail),
+        help: format!(
+            "Nothing was changed. The state before the last run is kept beside it: look at {} and copy it over if it is \
+             the one you want; `drctl plan` then shows what differs from AWS.",
+            backup_path(path).display()
+        ),
     }
 }
 

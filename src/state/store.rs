@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::error::quoted;
 use super::journal::{self, Header, Journal, Transition};
 use super::lock::Lock;
 use super::snapshot::{FORMAT, Identity, Snapshot};
@@ -87,8 +88,8 @@ impl Location {
             return Err(StateError::Foreign {
                 path,
                 what: "state",
-                recorded: format!("lineage {}", recovered.header.lineage),
-                expected: format!("lineage {} of {}", snapshot.lineage, self.snapshot().display()),
+                recorded: format!("lineage {}", quoted(&recovered.header.lineage)),
+                expected: format!("lineage {} of {}", quoted(&snapshot.lineage), self.snapshot().display()),
             });
         }
         if recovered.header.serial < snapshot.serial {
@@ -116,8 +117,10 @@ impl Location {
                 None => snapshot.resources.remove(&address),
             };
         }
+        // Before it is folded into a snapshot that would be refused ever after.
+        snapshot.check(&path)?;
         if changed {
-            snapshot.serial += 1;
+            snapshot.serial = snapshot.serial.saturating_add(1);
         }
         Ok(Some(snapshot))
     }
@@ -164,7 +167,7 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
         Some((what, recorded, expected)) => Err(StateError::Foreign {
             path: path.to_owned(),
             what,
-            recorded: recorded.clone(),
+            recorded: quoted(recorded),
             expected: expected.clone(),
         }),
     }
@@ -269,7 +272,7 @@ impl Store {
             return Ok(());
         }
         if !self.folded {
-            self.snapshot.serial += 1;
+            self.snapshot.serial = self.snapshot.serial.saturating_add(1);
         }
         self.replace_snapshot()
     }

@@ -1,0 +1,5 @@
+//! `properties::journal_lines` with what libFuzzer makes up.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| drctl_fuzz::properties::journal_lines(input));

@@ -1,0 +1,79 @@
+//! AWS's own service models judge every call of a life: emulators take what AWS refuses. The judge is `tests/judge`.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::drift;
+use crate::harness::Stack;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge")
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    said
+}
+
+/// A Python with AWS's models, made once for these requirements.
+fn python() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(make_python)
+}
+
+fn make_python() -> PathBuf {
+    let requirements = folder().join("requirements.txt");
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(&requirements).expect("the requirements").hash(&mut hasher);
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{:016x}", hasher.finish()));
+    if !place.exists() {
+        // Whole or not at all: a virtual environment knows where it lies, so it is made in place and marked when it is done.
+        let fresh = place.with_extension("new");
+        if fresh.exists() {
+            std::fs::remove_dir_all(&fresh).expect("what was left half-made goes");
+        }
+        run(Command::new("python3").args(["-m", "venv"]).arg(&fresh));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        run(Command::new(fresh.join("bin/python")).args(pip).arg(&requirements));
+        std::fs::rename(&fresh, &place).expect("in its place");
+    }
+    // Its interpreter is a link: that it was moved does not matter to it.
+    place.join("bin/python")
+}
+
+fn judged(python: &Path, args: &[&str]) -> String {
+    run(Command::new(python).args(args).current_dir(folder()).env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_life_is_one_that_awss_models_allow() {
+    let stack = Stack::new();
+    stack.configure(
+        "[dns]\ndomain = \"pay.judged.dev\"\ncertificate = true\n[alerts]\nemails = [\"on.call@judged.dev\"]\n",
+    );
+    stack.run(&["up", "--yes"]).exits(0);
+    // What is changed by hand is no call of drctl's.
+    let built = stack.requests();
+    drift::all(&stack, "us-east-1").await;
+    let before = stack.calls().len();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0);
+    let mut calls = built;
+    calls.extend(stack.requests().into_iter().skip(before));
+    assert!(calls.len() > 1000, "{}", calls.len());
+    assert!(calls.iter().all(|call| call["request"].is_object()), "every call was kept as it was sent");
+
+    let recorded = stack.path("calls.json");
+    std::fs::write(&recorded, serde_json::Value::Array(calls).to_string()).expect("written");
+    println!("{}", judged(python(), &["judge.py", recorded.to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn the_judge_finds_what_it_is_there_for() {
+    let said = judged(python(), &["-m", "unittest", "discover", "-s", "."]);
+    assert!(said.contains("OK"), "{said}");
+}
