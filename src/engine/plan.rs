@@ -301,7 +301,7 @@ impl Decision<'_> {
                         Some("what has to be there before it has changed".to_owned())
                     }
                     Status::Ready => None,
-                    status => Some(format!("an interrupted run left it `{}`", status.as_str())),
+                    status => Some(format!("it is on record as `{}`", status.as_str())),
                 },
             };
             item.action = if item.reason.is_some() { Action::Record } else { Action::None };

@@ -160,7 +160,7 @@ fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
         (Became::Made { .. }, _) => "`drctl up` takes it in and completes it; `drctl down` deletes it.",
         (Became::NotVisible { .. }, _) => {
-            "`drctl up` and `drctl down` wait until then before they go on: neither makes a second one."
+            "`drctl up` and `drctl down` look for it as long as that once more before they go on: neither makes a second one."
         }
         (Became::NotMade, _) => "`drctl up` makes it; `drctl down` forgets it.",
         (Became::Held { .. }, _) => {
