@@ -3,9 +3,12 @@
 #[path = "../../fuzz/src/properties.rs"]
 mod properties;
 
+/// What a target checks of an input.
+type Properties = fn(&[u8]);
+
 #[test]
 fn every_seed_of_the_fuzz_targets_holds_their_properties() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    let targets: [(&str, Properties); 5] = [
         ("config", properties::config),
         ("snapshot", properties::snapshot),
         ("journal", properties::journal),

@@ -139,7 +139,7 @@ fn disturb(stack: &Arc<Stack>, args: &[&str], point: Point, seed: u64) -> bool {
     }
 }
 
-async fn count(stack: &Arc<Stack>, args: &[&str]) -> Extent {
+fn count(stack: &Arc<Stack>, args: &[&str]) -> Extent {
     let before = stack.calls().len();
     let totals = Shim::new().count(stack, args);
     let mutations = stack.calls()[before..].iter().filter(|call| is_mutation(call)).count();
@@ -171,12 +171,12 @@ impl Matrix {
     }
 
     /// Takes each pair of points through a life: `up` into its point, `up` again, `down` into its point, `down` again.
-    fn play(&self, name: &str, ups: Vec<Point>, downs: Vec<Point>, expected: &Survey) {
+    fn play(&self, name: &str, ups: &[Point], downs: &[Point], expected: &Survey) {
         let began = Instant::now();
         let length = ups.len().max(downs.len());
         let points = ups.len() + downs.len();
         let of = |points: &[Point], index: usize| points.get(index).copied();
-        let lives: VecDeque<_> = (0..length).map(|index| (of(&ups, index), of(&downs, index))).collect();
+        let lives: VecDeque<_> = (0..length).map(|index| (of(ups, index), of(downs, index))).collect();
         let (lives, tally) = (Mutex::new(lives), Mutex::new(Tally { points, ..Tally::default() }));
         std::thread::scope(|scope| {
             for _ in 0..self.workers {
@@ -294,10 +294,10 @@ fn difference(expected: &Survey, found: &Survey) -> String {
 /// What an undisturbed life comes to, and how much its runs do.
 async fn undisturbed() -> (Survey, Extent, Extent) {
     let stack = Arc::new(Stack::new());
-    let up = count(&stack, &["up", "--yes"]).await;
+    let up = count(&stack, &["up", "--yes"]);
     let expected = survey(&stack, REGIONS).await;
     assert_complete(&expected, REGIONS);
-    let down = count(&stack, &["down", "--yes"]).await;
+    let down = count(&stack, &["down", "--yes"]);
     (expected, up, down)
 }
 
@@ -308,7 +308,7 @@ async fn killed_at_every_call_and_every_record_it_converges() {
     for seed in seeds() {
         let matrix = Matrix::new(seed);
         let (ups, downs) = (matrix.choose(up.kills(), 7), matrix.choose(down.kills(), 7));
-        tokio::task::block_in_place(|| matrix.play("killed", ups, downs, &expected));
+        tokio::task::block_in_place(|| matrix.play("killed", &ups, &downs, &expected));
     }
 }
 
@@ -318,6 +318,6 @@ async fn every_lost_answer_is_found_out_by_the_run_itself() {
     for seed in seeds() {
         let matrix = Matrix::new(seed);
         let (ups, downs) = (matrix.choose(up.losses(), 5), matrix.choose(down.losses(), 5));
-        tokio::task::block_in_place(|| matrix.play("answers lost", ups, downs, &expected));
+        tokio::task::block_in_place(|| matrix.play("answers lost", &ups, &downs, &expected));
     }
 }
