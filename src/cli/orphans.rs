@@ -24,15 +24,7 @@ const THOROUGH: Duration = Duration::from_mins(5);
 pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
     if args.delete {
-        let teller = Teller::new(output);
-        let mut left = None;
-        let ended = delete(global, args, output, &teller, &mut left, shutdown).await;
-        // What was told goes out before an error is.
-        let ended = teller.end(ended);
-        if let Some(left) = left.filter(|_| output.json) {
-            output.print_json(&left)?;
-        }
-        return ended;
+        return clear_away(global, args, output, shutdown).await;
     }
     if args.adopt {
         return adopt(global, output, &shutdown).await;
@@ -45,12 +37,34 @@ pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result
         output.print_json(&ui::orphans::to_json(&found, &context))?;
     } else {
         output.print(&ui::orphans::render(&found, &context, &output.style))?;
+        if !found.orphans.is_empty() && !args.detailed_exitcode {
+            // On a terminal they are offered; elsewhere the options are.
+            let question = "\nType `adopt` or `delete`, or nothing to leave them as they are: ";
+            match output.ask(question, &shutdown).await?.as_deref() {
+                Some("adopt") => return adopt(global, output, &shutdown).await,
+                Some("delete") => return clear_away(global, args, output, shutdown).await,
+                _ => {}
+            }
+        }
     }
     Ok(match (found.unreached.is_empty(), found.orphans.is_empty()) {
         (false, _) => Exit::Failed,
         (true, false) if args.detailed_exitcode => Exit::Differences,
         (true, _) => Exit::Done,
     })
+}
+
+/// Plans the deletion, asks, and carries it out.
+async fn clear_away(global: &Global, args: &Orphans, output: &Output, shutdown: Shutdown) -> Result<Exit, CliError> {
+    let teller = Teller::new(output);
+    let mut left = None;
+    let ended = delete(global, args, output, &teller, &mut left, shutdown).await;
+    // What was told goes out before an error is.
+    let ended = teller.end(ended);
+    if let Some(left) = left.filter(|_| output.json) {
+        output.print_json(&left)?;
+    }
+    ended
 }
 
 /// In both Regions, and wherever else the configuration has something.

@@ -31,7 +31,7 @@ fn side(side: &str, place: fn(Want) -> Want) -> Vec<Want> {
 }
 
 /// Both Regions, a link between them, and rules over it.
-fn stack() -> Vec<Want> {
+pub fn stack() -> Vec<Want> {
     let (mut wants, west) = (side("e", |want| want), side("w", Want::west));
     let link = Want::new("link", "link").inside(&wants[0]).uses(&west[0]);
     let over = Want::new("rule", "over-e").inside(&wants[1]).uses_early(&link);
@@ -68,13 +68,13 @@ pub fn brisk(world: &World) {
     world.cloud.pace("link", |pace| pace.ready_after = Duration::from_secs(5));
 }
 
-fn fresh() -> World {
+pub fn fresh() -> World {
     let world = World::new();
     brisk(&world);
     world
 }
 
-async fn built(wants: &[Want]) -> World {
+pub async fn built(wants: &[Want]) -> World {
     let world = fresh();
     assert!(world.up(wants).await.report.is_success());
     world
