@@ -1,35 +1,39 @@
 //! AWS's surprises, all of them: the stack comes and goes as if there were none.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
 use serde_json::Value;
 
 use crate::harness::Stack;
-use crate::survey::survey;
+use crate::survey::{Survey, survey};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
 /// A certificate, without which nobody is surprised by one.
 const WITH_CERTIFICATE: &str = "[dns]\ndomain = \"pay.surprised.dev\"\ncertificate = true\n";
 
-/// All of them at once, or those that `DRCTL_SURPRISES` names, with commas between.
-fn surprises() -> Vec<String> {
-    let names = std::env::var("DRCTL_SURPRISES").unwrap_or_else(|_| "all".to_owned());
-    names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+/// The lives to be lived, each with its surprises: one with all of them. `DRCTL_SURPRISES` names others, `;` between lives, and
+/// `,` between the surprises of one.
+fn lives() -> Vec<Vec<String>> {
+    let text = std::env::var("DRCTL_SURPRISES").unwrap_or_else(|_| "all".to_owned());
+    let names = |life: &str| life.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    text.split(';').map(names).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_life_with_every_surprise_of_awss() {
-    let undisturbed = Stack::new();
-    undisturbed.configure(WITH_CERTIFICATE);
-    undisturbed.run(&["up", "--yes"]).exits(0);
-    let expected = survey(&undisturbed, REGIONS).await;
-    undisturbed.run(&["down", "--yes"]).exits(0);
-
+fn configured() -> Stack {
     let stack = Stack::new();
     stack.configure(WITH_CERTIFICATE);
-    stack.faults(&format!("surprises = {:?}", surprises()));
+    stack
+}
+
+/// From nothing to nothing, with these surprises. What must come to pass is asserted.
+async fn live_with(surprises: &[String], expected: &Survey) {
+    let stack = configured();
+    stack.faults(&format!("surprises = {surprises:?}"));
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-    assert_eq!(survey(&stack, REGIONS).await, expected);
+    assert_eq!(survey(&stack, REGIONS).await, *expected);
     stack.run(&["down", "--yes"]).exits(0);
     let left = survey(&stack, REGIONS).await;
     assert!(left.is_empty(), "{left:#?}");
@@ -37,7 +41,23 @@ async fn a_life_with_every_surprise_of_awss() {
     for surprise in tally["surprises"].as_array().expect("surprises") {
         assert!(surprise[2].as_u64() > Some(0), "{surprise} never came");
     }
-    println!("{} surprises", tally["surprises"].as_array().map_or(0, Vec::len));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_with_every_surprise_of_awss() {
+    let undisturbed = configured();
+    undisturbed.run(&["up", "--yes"]).exits(0);
+    let expected = survey(&undisturbed, REGIONS).await;
+    undisturbed.run(&["down", "--yes"]).exits(0);
+    let mut failed = Vec::new();
+    for surprises in lives() {
+        let lived = AssertUnwindSafe(live_with(&surprises, &expected)).catch_unwind().await;
+        println!("life with {}: {}", surprises.join(","), if lived.is_ok() { "passes" } else { "fails" });
+        if lived.is_err() {
+            failed.push(surprises.join(","));
+        }
+    }
+    assert!(failed.is_empty(), "lives that failed, above why: {failed:?}");
 }
 
 /// How often the surprise of this name has come.
