@@ -63,8 +63,10 @@ struct Matrix {
 struct Tally {
     points: usize,
     converged: usize,
-    /// Group commit and retries make a run a little shorter or longer: the last points may not come.
+    /// Points that did not come: a run whose records went to the disk together has fewer writes than another.
     absent: usize,
+    /// Those among them that are calls, of which every run has the same.
+    absent_calls: usize,
     failures: Vec<String>,
 }
 
@@ -194,7 +196,8 @@ impl Matrix {
         );
         assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n"));
         assert_eq!(tally.converged, came);
-        assert!(tally.absent * 10 <= tally.points, "too few points came");
+        // A repetition more or less is what answers in another order may make.
+        assert!(tally.absent_calls * 50 <= tally.points, "{} calls did not come", tally.absent_calls);
     }
 
     fn work(
@@ -237,7 +240,10 @@ impl Matrix {
                 let mut tally = tally.lock().expect("the tally");
                 match came {
                     Ok(true) => tally.converged += 1,
-                    Ok(false) => tally.absent += 1,
+                    Ok(false) => {
+                        tally.absent += 1;
+                        tally.absent_calls += usize::from(!matches!(point, Point::Recorded(_)));
+                    }
                     Err(panic) => {
                         let failure = format!("{name}, seed {}: {} {point:?}: {}", self.seed, args[0], text(&*panic));
                         println!("{failure}");
