@@ -39,6 +39,9 @@ struct Region {
 #[derive(Default)]
 pub(super) struct Addresses {
     regions: Mutex<HashMap<Scope, Region>>,
+    /// Creations share it, a listing has it alone: no gateway is listed between its creation and the note of its address, since
+    /// AWS shows none as available without one.
+    creations: tokio::sync::RwLock<()>,
 }
 
 impl Rule for Addresses {
@@ -49,6 +52,12 @@ impl Rule for Addresses {
             }
             if let Some(refusal) = self.refuse(call) {
                 return refusal;
+            }
+            let (_among_others, _alone);
+            match call.operation.as_str() {
+                "CreateNatGateway" => _among_others = self.creations.read().await,
+                "DescribeNatGateways" => _alone = self.creations.write().await,
+                _ => {}
             }
             let mut answer = next.run(call).await;
             if answer.is_success() {
@@ -225,6 +234,42 @@ mod tests {
                 _ => "<r><return>true</return></r>".to_owned(),
             })
         })
+    }
+
+    /// An emulator that has made a gateway, and answers when it is told to.
+    struct Slow {
+        made: tokio::sync::Notify,
+        answer: tokio::sync::Notify,
+    }
+
+    impl crate::sandbox::proxy::rule::Origin for Slow {
+        fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
+            async move {
+                if call.operation == "CreateNatGateway" {
+                    self.made.notify_one();
+                    self.answer.notified().await;
+                }
+                crate::sandbox::proxy::rule::Origin::answer(&emulator(), call).await
+            }
+            .boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn no_gateway_is_listed_before_its_address_is_noted() {
+        let slow = Slow { made: tokio::sync::Notify::new(), answer: tokio::sync::Notify::new() };
+        let rule = Addresses::default();
+        let ask = async |body: &str| {
+            text(&rule.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], &slow)).await)
+        };
+        ask("Action=AllocateAddress").await;
+        let listing = async {
+            slow.made.notified().await;
+            let (listed, ()) = futures::join!(ask("Action=DescribeNatGateways"), async { slow.answer.notify_one() });
+            listed
+        };
+        let (_, listed) = futures::join!(ask("Action=CreateNatGateway&AllocationId=eipalloc-1"), listing);
+        assert!(listed.contains("52.0.0.1"), "{listed}");
     }
 
     #[tokio::test]
