@@ -19,7 +19,7 @@ use super::run::{Desk, Timing};
 use crate::state::{Address, Entry, Status};
 
 /// How often a lost answer is taken as a reason to try again before an operator has to look.
-const LOST_ANSWERS: usize = 5;
+const LOST_ANSWERS: usize = 6;
 
 /// Everything a step needs to know.
 pub(super) struct Job {

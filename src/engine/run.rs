@@ -58,13 +58,19 @@ impl Timing {
         std::iter::successors(Some(self.poll_first.min(max)), move |delay| Some(delay.mul_f64(1.5).min(max)))
     }
 
-    /// The delay after the `attempt`-th refusal, from 1. Spread, so that what was refused together does not come back together.
+    /// The delay after the `attempt`-th refusal, from 1.
     pub(super) fn retry(&self, attempt: usize) -> Duration {
         let doubled =
             self.retry_first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
-        let [spread, ..] = *uuid::Uuid::new_v4().as_bytes();
-        doubled.min(Duration::from_secs(20)).mul_f64(0.5 + f64::from(spread) / 512.0)
+        spread(doubled.min(Duration::from_secs(20)))
     }
+}
+
+/// Between half of a delay and all of it, by chance: what was refused together must not come back together.
+#[must_use]
+pub fn spread(delay: Duration) -> Duration {
+    let [chance, ..] = *uuid::Uuid::new_v4().as_bytes();
+    delay.mul_f64(0.5 + f64::from(chance) / 512.0)
 }
 
 /// How a run is carried out.

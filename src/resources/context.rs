@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -24,19 +25,26 @@ pub struct Context {
     /// On whose behalf.
     pub scope: Arc<Scope>,
     listings: Arc<Mutex<HashMap<(Region, &'static str), Shared>>>,
+    within: Option<Duration>,
 }
 
 impl Context {
     /// A context for one run: listings are kept as long as it lives.
     #[must_use]
     pub fn new(aws: Arc<Aws>, region: Region, scope: Arc<Scope>) -> Self {
-        Self { aws, region, scope, listings: Arc::default() }
+        Self { aws, region, scope, listings: Arc::default(), within: None }
     }
 
     /// The same in another Region.
     #[must_use]
     pub fn at(&self, region: &str) -> Self {
         Self { region: region.into(), ..self.clone() }
+    }
+
+    /// The same, where a single answer to a read may take so long. Nobody is asked again after that.
+    #[must_use]
+    pub fn answering_within(&self, limit: Duration) -> Self {
+        Self { within: Some(limit), ..self.clone() }
     }
 
     /// Forgets the listings, for everyone who shares them.
@@ -84,7 +92,7 @@ impl Context {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
     {
-        self.aws.read(&self.region, service, operation, call).await
+        self.aws.read_within(self.within, &self.region, service, operation, call).await
     }
 
     /// A call that changes something. Sent once.

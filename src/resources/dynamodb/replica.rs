@@ -14,7 +14,7 @@ use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref};
 
-/// How long the replica's Region may take to tell what stands there.
+/// How long the replica's Region may take for a single answer about what stands there.
 const ANSWER: Duration = Duration::from_secs(6);
 
 /// A table's replica in another Region. All empty, zero and false when there is none.
@@ -172,12 +172,8 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         }
         Some(status) => return Ok(unsettled(status.as_str())),
     }
-    let found = match tokio::time::timeout(ANSWER, look(&cx.at(region), name)).await {
-        Ok(found) => found.map_err(|failure| apart(failure, region))?,
-        Err(_) => {
-            return Err(apart(Failure::new(Class::TimedOut, format!("no answer in {} s", ANSWER.as_secs())), region));
-        }
-    };
+    let there = cx.at(region).answering_within(ANSWER);
+    let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
     // Listed as active here, and not there yet. Everything but DescribeTable would be refused there (row 16).
     Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
 }
