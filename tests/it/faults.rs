@@ -38,7 +38,7 @@ async fn a_life_with_calls_that_fail_are_cut_off_and_lose_their_answers() {
         "seed = 11\n[[fault]]\nchance = 0.02\ndoes = \"fail\"\n[[fault]]\nchance = 0.02\ndoes = \"unavailable\"\n\
          [[fault]]\nchance = 0.02\ndoes = \"reset\"\n[[fault]]\nchance = 0.02\ndoes = \"lose-answer\"\n\
          [[fault]]\nchance = 0.01\ndoes = \"lose-answer\"\nstatus = 500\ncode = \"InternalFailure\"\n",
-        10,
+        5,
     )
     .await;
 }
