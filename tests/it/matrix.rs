@@ -188,10 +188,11 @@ impl Matrix {
         let tally = tally.into_inner().expect("the tally");
         let came = tally.points - tally.absent;
         println!(
-            "{name}: {came} points, {} converged (seed {}; {} points did not come; {} s)",
+            "{name}: {came} points, {} converged (seed {}; {} points did not come, {} of them calls; {} s)",
             tally.converged,
             self.seed,
             tally.absent,
+            tally.absent_calls,
             began.elapsed().as_secs()
         );
         assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n"));
