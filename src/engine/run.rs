@@ -394,8 +394,9 @@ impl<'a> Coordinator<'a> {
         let (address, half) = self.schedule.step(step);
         let Some((&address, item)) = self.items.get_key_value(address) else { return };
         self.started.entry(step).or_insert_with(Instant::now);
+        // Whatever kept it from being looked at, no step of this run makes it pass.
         if let Some(failure) = &item.failure {
-            self.finished(step, Err(failure.clone()));
+            self.failed(step, failure.clone());
             return;
         }
         let node = self.run.graph.get(address);
@@ -644,7 +645,16 @@ impl<'a> Coordinator<'a> {
                 Park::Ready => {}
             }
         }
+        self.failed(step, failure);
+    }
+
+    fn failed(&mut self, step: StepId, failure: Failure) {
+        let (address, half) = self.schedule.step(step);
+        let address = address.clone();
+        let Some(item) = self.items.get(&address).copied() else { return };
+        let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
         let skipped = self.schedule.failed(step);
+        let action = action_of(half, item);
         self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
         self.outcomes.insert(step, Outcome::Failed(failure));
         self.skip(skipped, &address);

@@ -7,10 +7,18 @@
 mod player;
 mod script;
 
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 use crate::cloud::graphs::{Shape, shapes};
 use script::{Step, ready_test, steps};
+
+/// How long a script may play, on a machine that is busy.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Everything that scripts are written with.
 #[allow(unused_imports, reason = "for the tests that are printed, whatever is in them")]
@@ -38,6 +46,21 @@ pub fn run(shapes: &[Shape], steps: &[Step]) {
     runtime.expect("a runtime").block_on(player::play(shapes, steps));
 }
 
+/// Plays a script, which takes hundredths of a second: one that goes round in circles fails, too, and shrinks.
+fn run_to_its_end(shapes: Vec<Shape>, steps: Vec<Step>) {
+    let (playing, ended) = mpsc::channel::<()>();
+    let player = thread::spawn(move || {
+        let _until_it_ends = playing;
+        run(&shapes, &steps);
+    });
+    if ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+        panic!("it did not end within {LONGEST:?}");
+    }
+    if let Err(panicked) = player.join() {
+        resume_unwind(panicked);
+    }
+}
+
 #[test]
 fn whatever_happens_nothing_is_lost_and_nothing_is_there_twice() {
     // Half of the usual number, so that PROPTEST_CASES still means something; each case is a dozen runs.
@@ -48,7 +71,7 @@ fn whatever_happens_nothing_is_lost_and_nothing_is_there_twice() {
         ..Config::default()
     };
     let played = TestRunner::new(config).run(&(shapes(10), steps()), |(shapes, steps)| {
-        run(&shapes, &steps);
+        run_to_its_end(shapes, steps);
         Ok(())
     });
     match played {

@@ -110,3 +110,23 @@ async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
     assert!(world.cloud.calls_of("net", Op::Delete).is_empty());
     world.assert_goes_down("the next run does the rest").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
+    let net = Want::new("net", "net");
+    let part = Want::new("part", "part").inside(&net);
+    let free = Want::new("net", "free").west();
+    let wants = [net.clone(), part.clone(), free.clone()];
+    let expected = undisturbed(&wants, |_| {}).await;
+    // One that passes by itself, or once something else is there, is none to wait for: nothing looks again in this run.
+    for class in [Class::NotYet, Class::Throttled, Class::Transient, Class::Ambiguous, Class::Exists, Class::Refused] {
+        let world = World::new();
+        assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
+        world.cloud.fail("net", Op::List, Failure::new(class, "not now"));
+        let ran = world.up(&wants).await;
+        assert_eq!(ran.failed(), ["net"], "{class:?}");
+        assert_eq!(ran.outcome(&part), Outcome::Skipped(net.address()), "{class:?}");
+        assert_eq!(ran.outcome(&free), Outcome::Done, "{class:?}");
+        world.assert_converges(&wants, &expected, &format!("{class:?}")).await;
+    }
+}
