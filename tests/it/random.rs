@@ -53,9 +53,7 @@ fn run_to_its_end(shapes: Vec<Shape>, steps: Vec<Step>) {
         let _until_it_ends = playing;
         run(&shapes, &steps);
     });
-    if ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-        panic!("it did not end within {LONGEST:?}");
-    }
+    assert_ne!(ended.recv_timeout(LONGEST), Err(RecvTimeoutError::Timeout), "it did not end within {LONGEST:?}");
     if let Err(panicked) = player.join() {
         resume_unwind(panicked);
     }
