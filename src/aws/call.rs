@@ -12,17 +12,18 @@ use tracing::Instrument as _;
 use super::classify;
 use super::clients::Aws;
 use super::limits::Kind;
-use crate::engine::{Class, Failure, Region, spread};
+use crate::engine::{Class, Failure, Region, backoff};
 
 /// How often a read is tried whose answer is lost: that says nothing about what it asked for.
-const READS: u32 = 6;
+const READS: usize = 6;
 
 /// How long a read is repeated that is throttled. That is an answer, and the next one differs: in a burst of half a minute who
 /// gives up after a few tries has ended the run for nothing.
 const THROTTLED: Duration = Duration::from_mins(2);
 
-/// The longest pause between two tries of a read.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The first pause between two tries of a read, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Aws {
     /// A call that only looks; repeated when its answer was throttled or lost.
@@ -67,8 +68,8 @@ impl Aws {
                 Err(refused) => refused,
             };
             attempt += 1;
-            lost += u32::from(failure.class != Class::Throttled);
-            cut += u32::from(broke_off);
+            lost += usize::from(failure.class != Class::Throttled);
+            cut += usize::from(broke_off);
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
                 Class::Ambiguous => lost < READS,
@@ -82,7 +83,7 @@ impl Aws {
                 return Err(Failure { class, ..failure });
             }
             tracing::debug!(%failure, attempt, "repeated");
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt)).await;
         }
     }
 
@@ -119,11 +120,9 @@ impl Aws {
         self.limits.permit(region, service, operation, kind).await;
         let span = tracing::debug_span!("aws", service, operation, %region, request_id = tracing::field::Empty);
         async {
-            let answer = timeout(within.unwrap_or(Duration::MAX), call).await;
-            let Ok(answer) = answer else {
-                let said = format!("no answer in {} s", within.unwrap_or_default().as_secs());
-                let operation = Some(format!("{service}:{operation} in {region}"));
-                return Err((Failure { operation, ..Failure::new(Class::TimedOut, said) }, false));
+            let limit = within.unwrap_or(Duration::MAX);
+            let Ok(answer) = timeout(limit, call).await else {
+                return Err((classify::silence(limit, region, service, operation), false));
             };
             match answer {
                 Ok(output) => {
@@ -145,11 +144,6 @@ impl Aws {
     }
 }
 
-/// The pause after the `attempt`-th try, from 1.
-fn pause(attempt: u32) -> Duration {
-    spread((Duration::from_millis(400) * 2_u32.pow((attempt - 1).min(10))).min(PAUSE))
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -163,7 +157,7 @@ mod tests {
     use crate::aws::Connection;
 
     /// How often a read is tried whose first `times` answers are `refusal`, and how it ends.
-    async fn tried(times: u32, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (u32, Result<(), Class>) {
+    async fn tried(times: usize, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (usize, Result<(), Class>) {
         let connection = Connection {
             region: "us-east-1".to_owned(),
             endpoint: Some("http://127.0.0.1:1".to_owned()),
@@ -195,22 +189,22 @@ mod tests {
         let began = Instant::now();
         assert_eq!(tried(20, || answer(400, "Throttling")).await, (21, Ok(())));
         assert!(began.elapsed() > Duration::from_secs(30), "{:?}", began.elapsed());
-        let (_, end) = tried(u32::MAX, || answer(400, "Throttling")).await;
+        let (_, end) = tried(usize::MAX, || answer(400, "Throttling")).await;
         assert_eq!(end, Err(Class::Throttled));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_read_whose_answers_are_lost_is_given_up_after_a_few() {
         assert_eq!(tried(READS - 1, || answer(500, "InternalFailure")).await, (READS, Ok(())));
-        assert_eq!(tried(u32::MAX, || answer(500, "InternalFailure")).await, (READS, Err(Class::Ambiguous)));
-        assert_eq!(tried(u32::MAX, || answer(403, "AccessDenied")).await, (1, Err(Class::Denied)));
+        assert_eq!(tried(usize::MAX, || answer(500, "InternalFailure")).await, (READS, Err(Class::Ambiguous)));
+        assert_eq!(tried(usize::MAX, || answer(403, "AccessDenied")).await, (1, Err(Class::Denied)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_who_cuts_every_time_is_not_there() {
-        assert_eq!(tried(u32::MAX, cut).await, (READS, Err(Class::Unreachable)));
+        assert_eq!(tried(usize::MAX, cut).await, (READS, Err(Class::Unreachable)));
         let once = Cell::new(true);
         let first = || if once.take() { answer(500, "InternalFailure") } else { cut() };
-        assert_eq!(tried(u32::MAX, first).await, (READS, Err(Class::Ambiguous)));
+        assert_eq!(tried(usize::MAX, first).await, (READS, Err(Class::Ambiguous)));
     }
 }

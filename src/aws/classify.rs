@@ -2,6 +2,7 @@
 //! its source.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -132,10 +133,20 @@ where
         }
         _ => Failure::new(Class::Internal, chain(error)),
     };
-    failure.operation = Some(format!("{service}:{operation} in {region}"));
+    failure.operation = Some(name(service, operation, region));
     failure.request_id = error.request_id().map(str::to_owned);
     failure.help = help(aws, &failure);
     failure
+}
+
+/// Nothing came within `limit`.
+pub(super) fn silence(limit: Duration, region: &Region, service: &str, operation: &str) -> Failure {
+    let said = format!("no answer in {} s", limit.as_secs());
+    Failure { operation: Some(name(service, operation, region)), ..Failure::new(Class::TimedOut, said) }
+}
+
+fn name(service: &str, operation: &str, region: &Region) -> String {
+    format!("{service}:{operation} in {region}")
 }
 
 /// Whether a connection that stood was cut: what was sent may have been carried out. It says little about whether the next one

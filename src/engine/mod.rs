@@ -37,4 +37,4 @@ pub use observe::{Observations, Observed, Observer, ownership};
 pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
 pub use plan::{Action, Counts, Decision, Item, Plan};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
-pub use run::{Options, Outcome, Report, Run, Timing, spread};
+pub use run::{Options, Outcome, Report, Run, Timing, backoff};

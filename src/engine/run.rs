@@ -60,17 +60,17 @@ impl Timing {
 
     /// The delay after the `attempt`-th refusal, from 1.
     pub(super) fn retry(&self, attempt: usize) -> Duration {
-        let doubled =
-            self.retry_first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
-        spread(doubled.min(Duration::from_secs(20)))
+        backoff(self.retry_first, Duration::from_secs(20), attempt)
     }
 }
 
-/// Between half of a delay and all of it, by chance: what was refused together must not come back together.
+/// The delay after the `attempt`-th refusal, from 1: `first`, doubled each time up to `longest`, and between half and all of
+/// that by chance, since what was refused together must not come back together.
 #[must_use]
-pub fn spread(delay: Duration) -> Duration {
+pub fn backoff(first: Duration, longest: Duration, attempt: usize) -> Duration {
+    let doubled = first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
     let [chance, ..] = *uuid::Uuid::new_v4().as_bytes();
-    delay.mul_f64(0.5 + f64::from(chance) / 512.0)
+    doubled.min(longest).mul_f64(0.5 + f64::from(chance) / 512.0)
 }
 
 /// How a run is carried out.
@@ -592,12 +592,16 @@ impl<'a> Coordinator<'a> {
         self.state_error.get_or_insert(error);
     }
 
-    fn finished(&mut self, step: StepId, result: Result<Option<String>, Failure>) {
+    /// What is told of a step that ends: whose it is, what it did, and for how long.
+    fn told(&self, step: StepId) -> Option<(Address, Action, Duration)> {
         let (address, half) = self.schedule.step(step);
-        let address = address.clone();
-        let Some(item) = self.items.get(&address).copied() else { return };
+        let item = self.items.get(address)?;
         let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
-        let action = action_of(half, item);
+        Some((address.clone(), action_of(half, item), took))
+    }
+
+    fn finished(&mut self, step: StepId, result: Result<Option<String>, Failure>) {
+        let Some((address, action, took)) = self.told(step) else { return };
         let failure = match result {
             Ok(id) => {
                 // A removal without a record behind it has nothing to make durable.
@@ -649,12 +653,8 @@ impl<'a> Coordinator<'a> {
     }
 
     fn failed(&mut self, step: StepId, failure: Failure) {
-        let (address, half) = self.schedule.step(step);
-        let address = address.clone();
-        let Some(item) = self.items.get(&address).copied() else { return };
-        let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
+        let Some((address, action, took)) = self.told(step) else { return };
         let skipped = self.schedule.failed(step);
-        let action = action_of(half, item);
         self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
         self.outcomes.insert(step, Outcome::Failed(failure));
         self.skip(skipped, &address);
