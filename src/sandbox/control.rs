@@ -33,6 +33,31 @@ pub struct Control {
     program: Option<PathBuf>,
 }
 
+/// A sandbox that runs on this machine, as its command line shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Its process.
+    pub pid: u32,
+    /// Its folder, which may be gone.
+    pub dir: PathBuf,
+}
+
+/// Every sandbox that runs on this machine and can be seen by this user, by folder.
+#[must_use]
+pub fn list() -> Vec<Served> {
+    let mut all: Vec<Served> =
+        process::all().into_iter().filter_map(|(pid, words)| Some(Served { pid, dir: served(&words)? })).collect();
+    all.sort_by(|one, other| (&one.dir, one.pid).cmp(&(&other.dir, other.pid)));
+    all
+}
+
+/// The folder of a command line that serves a sandbox: `… sandbox serve … --dir FOLDER …`.
+fn served(words: &[String]) -> Option<PathBuf> {
+    let rest = words.get(1..)?.strip_prefix(&["sandbox".to_owned(), "serve".to_owned()])?;
+    let dir = rest.iter().position(|word| word == "--dir")?;
+    rest.get(dir + 1).map(PathBuf::from)
+}
+
 /// What the proxy answers when asked how it is.
 #[derive(Debug, Deserialize)]
 struct Health {
@@ -151,7 +176,9 @@ impl Control {
         }
         progress("starting the sandbox");
         let child = self.spawn(&folder, &options)?;
-        self.wait_until_ready(&folder, child, progress).await
+        let record = self.wait_until_ready(&folder, child, progress).await?;
+        progress("it stays in the background until `drctl sandbox stop`, or until its folder is removed");
+        Ok(record)
     }
 
     fn spawn(&self, folder: &Folder, options: &StartOptions) -> Result<Child, SandboxError> {
@@ -231,7 +258,7 @@ impl Control {
     /// When a process of it does not end.
     pub async fn stop(&self) -> Result<bool, SandboxError> {
         if !self.folder.path().exists() {
-            return Ok(false);
+            return self.stop_without_folder().await;
         }
         let folder = self.folder.create()?;
         let _lock = lock(&folder, &|_| {}).await?;
@@ -241,6 +268,26 @@ impl Control {
         let running = self.end(&folder, &record).await?;
         let orphan = clear(&folder, &record).await?;
         Ok(running || orphan)
+    }
+
+    /// Ends a sandbox whose folder was removed: its command line still says where that was. It ends by itself as well, a moment
+    /// later.
+    async fn stop_without_folder(&self) -> Result<bool, SandboxError> {
+        let dir = std::path::absolute(self.folder.path()).map_err(SandboxError::file("find", self.folder.path()))?;
+        let mut found = false;
+        for served in list().into_iter().filter(|served| served.dir == dir) {
+            found = true;
+            process::signal(served.pid, Signal::TERM)
+                .map_err(|source| SandboxError::Spawn { program: format!("a signal to {}", served.pid), source })?;
+            let started = Instant::now();
+            while process::exists(served.pid) && list().contains(&served) {
+                if started.elapsed() > ENDS_WITHIN {
+                    return Err(SandboxError::WillNotEnd { pid: served.pid });
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+        Ok(found)
     }
 
     /// Tells the serving process to end, and kills it when it does not.
@@ -411,6 +458,19 @@ mod tests {
             time_scale: 60.0,
             started_at: Timestamp::UNIX_EPOCH,
             version: "0.1.0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_sandbox_is_known_by_its_command_line() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let dir = Some(PathBuf::from("/a/sandbox"));
+        assert_eq!(served(&words("/bin/drctl sandbox serve --dir /a/sandbox --port 0")), dir);
+        assert_eq!(served(&words("drctl sandbox serve --exit-with-stdin --dir /a/sandbox")), dir);
+        for other in
+            ["drctl sandbox status --dir /a", "vim sandbox", "drctl", "grep sandbox serve --dir", "sandbox serve"]
+        {
+            assert_eq!(served(&words(other)), None, "{other}");
         }
     }
 

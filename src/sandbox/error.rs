@@ -22,6 +22,34 @@ impl fmt::Display for FoundPython {
     }
 }
 
+/// What a file of the sandbox's belongs to, and with it what chooses another place for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The sandbox of one state folder: `--state-dir`.
+    StateDir,
+    /// What is installed once per user: `XDG_CACHE_HOME`.
+    Cache,
+    /// What the emulator unpacks while it runs: `TMPDIR`.
+    Temporary,
+}
+
+impl Place {
+    /// What to do about what the operating system said.
+    fn advice(self, source: &io::Error) -> String {
+        use io::ErrorKind as Kind;
+        let check = "Check that the folder exists, that you own it and that the disk has room";
+        match self {
+            Self::StateDir if matches!(source.kind(), Kind::NotFound | Kind::NotADirectory | Kind::AlreadyExists) => {
+                "Choose a folder that exists and is writable with --state-dir.".to_owned()
+            }
+            // Not another folder: the stacks that were built in this sandbox would not be on record there.
+            Self::StateDir => format!("{check}; then run the same command again."),
+            Self::Cache => format!("{check}; XDG_CACHE_HOME names another one."),
+            Self::Temporary => format!("{check}; TMPDIR names another one."),
+        }
+    }
+}
+
 /// Why the sandbox could not be installed, started, reached, reset or stopped.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
@@ -31,7 +59,7 @@ pub enum SandboxError {
     #[diagnostic(
         code(drctl::sandbox::python_missing),
         help(
-            "install Python 3.10 or newer and run the command again:\n  \
+            "Install Python 3.10 or newer and run the command again:\n  \
              Debian, Ubuntu: apt install python3 python3-venv\n  \
              Fedora, RHEL: dnf install python3.12\n  \
              macOS: brew install python@3.13\n  \
@@ -49,7 +77,7 @@ pub enum SandboxError {
     )]
     #[diagnostic(
         code(drctl::sandbox::no_cache_folder),
-        help("set HOME, or XDG_CACHE_HOME to a folder that may hold about 100 MB")
+        help("Set HOME, or XDG_CACHE_HOME to a folder that may hold about 100 MB.")
     )]
     NoCacheFolder,
 
@@ -58,8 +86,8 @@ pub enum SandboxError {
     #[diagnostic(
         code(drctl::sandbox::install_failed),
         help(
-            "nothing half-made was left behind. Without network, point pip at a mirror (PIP_INDEX_URL or pip.conf); \
-             if the venv module is missing, install it (Debian, Ubuntu: apt install python3-venv); then run the command again"
+            "Nothing half-made was left behind. Without network, point pip at a mirror (PIP_INDEX_URL or pip.conf); \
+             if the venv module is missing, install it (Debian, Ubuntu: apt install python3-venv); then run the command again."
         )
     )]
     InstallFailed {
@@ -73,7 +101,7 @@ pub enum SandboxError {
     #[error("port {port} on loopback is taken")]
     #[diagnostic(
         code(drctl::sandbox::port_in_use),
-        help("choose another with --port, or leave it out: the sandbox then takes a free one")
+        help("Choose another with --port, or leave it out: the sandbox then takes a free one.")
     )]
     PortInUse {
         /// The port asked for.
@@ -86,7 +114,7 @@ pub enum SandboxError {
     #[error("the sandbox cannot listen on loopback")]
     #[diagnostic(
         code(drctl::sandbox::listen),
-        help("check that the loopback interface is up, and that --port, if given, is 1024 or higher")
+        help("Check that the loopback interface is up, and that --port, if given, is 1024 or higher.")
     )]
     Listen {
         /// What the system said.
@@ -108,31 +136,44 @@ pub enum SandboxError {
     },
 
     /// A file of faults cannot be used.
-    #[error("{} is no file of faults: {reason}", .path.display())]
+    #[error("{} {reason}", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::bad_faults),
-        help("nothing was started. docs/reliability.md describes the format, and names AWS's surprises")
+        help("Nothing was started. docs/reliability.md describes the format, and names AWS's surprises.")
     )]
     BadFaults {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// What is wrong with it, and where: the rest of a sentence that begins with the path.
         reason: String,
+    },
+
+    /// The emulator that is to be used instead of MiniStack does not answer.
+    #[error("nothing answers at {url}, which --upstream names: {why}")]
+    #[diagnostic(
+        code(drctl::sandbox::upstream_silent),
+        help("Start that emulator first, or leave --upstream out: the sandbox then brings its own.")
+    )]
+    UpstreamSilent {
+        /// Where it should listen.
+        url: String,
+        /// What happened instead.
+        why: String,
     },
 
     /// A file or folder of the sandbox cannot be read or written.
     #[error("cannot {action} {}", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::file),
-        help(
-            "check that the folder exists, that you own it and that the disk has room; --state-dir puts it elsewhere"
-        )
+        help("{}", place.advice(source))
     )]
     File {
         /// What was being done, as in "cannot write".
         action: &'static str,
         /// To which file.
         path: PathBuf,
+        /// What the file belongs to.
+        place: Place,
         /// What the system said.
         source: io::Error,
     },
@@ -142,8 +183,8 @@ pub enum SandboxError {
     #[diagnostic(
         code(drctl::sandbox::record_unreadable),
         help(
-            "it was edited, or written by another version of drctl. End that sandbox with the drctl that started it, or \
-             by hand, remove the file, and start again"
+            "It was edited, or written by another version of drctl. End that sandbox with the drctl that started it, or \
+             by hand, remove the file, and start again."
         )
     )]
     RecordUnreadable {
@@ -157,7 +198,7 @@ pub enum SandboxError {
     #[error("cannot start {program}")]
     #[diagnostic(
         code(drctl::sandbox::spawn),
-        help("check that the file is there and executable, and that the machine is not out of memory or processes")
+        help("Check that the file is there and executable, and that the machine is not out of memory or processes.")
     )]
     Spawn {
         /// The program.
@@ -171,7 +212,7 @@ pub enum SandboxError {
     #[diagnostic(
         code(drctl::sandbox::crashed),
         help(
-            "everything it held is gone. See {} for the whole log, then start again: drctl sandbox start",
+            "Everything it held is gone. See {} for the whole log, then start again with `drctl sandbox start`.",
             .log.display()
         )
     )]
@@ -188,7 +229,7 @@ pub enum SandboxError {
     #[error("MiniStack was started and did not answer within {seconds} s. Its last lines:\n{tail}")]
     #[diagnostic(
         code(drctl::sandbox::not_ready),
-        help("the machine may be overloaded: try again. See {} for the whole log", .log.display())
+        help("The machine may be overloaded: try again. See {} for the whole log.", .log.display())
     )]
     NotReady {
         /// How long it was waited for.
@@ -201,7 +242,10 @@ pub enum SandboxError {
 
     /// Another process serves from the same folder.
     #[error("a sandbox already runs from {}{}", .dir.display(), with_pid(*.pid))]
-    #[diagnostic(code(drctl::sandbox::already_serving), help("use it as it is, or end it first: drctl sandbox stop"))]
+    #[diagnostic(
+        code(drctl::sandbox::already_serving),
+        help("Use it as it is, or end it first with `drctl sandbox stop`.")
+    )]
     AlreadyServing {
         /// The folder both want.
         dir: PathBuf,
@@ -223,7 +267,9 @@ pub enum SandboxError {
     #[error("a sandbox already runs with {running}, not with {wanted}")]
     #[diagnostic(
         code(drctl::sandbox::running_differently),
-        help("end it first (drctl sandbox stop: what it holds is lost), or leave the options out to use it as it is")
+        help(
+            "End it first with `drctl sandbox stop` (what it holds is lost), or leave the options out to use it as it is."
+        )
     )]
     RunningDifferently {
         /// What it runs with.
@@ -234,7 +280,7 @@ pub enum SandboxError {
 
     /// There is no running sandbox to do this with.
     #[error("the sandbox is not running{reason}")]
-    #[diagnostic(code(drctl::sandbox::not_running), help("start it: drctl sandbox start"))]
+    #[diagnostic(code(drctl::sandbox::not_running), help("Start it with `drctl sandbox start`."))]
     NotRunning {
         /// Why, where it is known: empty, or beginning with a colon.
         reason: String,
@@ -242,10 +288,7 @@ pub enum SandboxError {
 
     /// The sandbox refused to reset.
     #[error("the sandbox was not reset: {message}")]
-    #[diagnostic(
-        code(drctl::sandbox::reset_failed),
-        help("stop and start it instead: drctl sandbox stop && drctl sandbox start")
-    )]
+    #[diagnostic(code(drctl::sandbox::reset_failed), help("Run `drctl sandbox stop`, then `drctl sandbox start`."))]
     ResetFailed {
         /// What it said.
         message: String,
@@ -255,7 +298,7 @@ pub enum SandboxError {
     #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::busy),
-        help("wait for it, or end it: the lock is freed with the process that holds it")
+        help("Wait for it, or end it: the lock is freed with the process that holds it.")
     )]
     Busy {
         /// What the lock is for.
@@ -270,7 +313,7 @@ pub enum SandboxError {
     #[error("the sandbox's process {pid} does not end")]
     #[diagnostic(
         code(drctl::sandbox::will_not_end),
-        help("it may hang in the kernel or belong to another user: look at it with ps, and end it by hand")
+        help("It may hang in the kernel or belong to another user: look at it with ps, and end it by hand.")
     )]
     WillNotEnd {
         /// The process.
@@ -281,7 +324,15 @@ pub enum SandboxError {
 impl SandboxError {
     pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File { action, path, place: Place::StateDir, source }
+    }
+
+    /// The same of a file that belongs to something else.
+    pub(super) fn of(self, place: Place) -> Self {
+        match self {
+            Self::File { action, path, source, .. } => Self::File { action, path, place, source },
+            other => other,
+        }
     }
 
     /// The message with the causes that the enum keeps apart: what a log or another process gets to read.
@@ -323,6 +374,59 @@ mod tests {
             "the sandbox needs Python 3.10 or newer, and there is none on the PATH (found python3: 3.9.2)"
         );
         assert!(error.help().is_some_and(|help| help.to_string().contains("apt install")));
+    }
+
+    /// One of each kind that has a help of its own.
+    fn every_kind() -> Vec<SandboxError> {
+        let io = || io::Error::other("disk full");
+        let path = || PathBuf::from("state/sandbox/x");
+        let text = || "said".to_owned();
+        let record = || serde_json::from_str::<u8>("x").err();
+        let mut kinds = vec![
+            SandboxError::NoCacheFolder,
+            SandboxError::InstallFailed { step: text(), output: text() },
+            SandboxError::PortInUse { port: 1, source: io() },
+            SandboxError::Listen { source: io() },
+            SandboxError::BadFaults { path: path(), reason: text() },
+            SandboxError::UpstreamSilent { url: text(), why: text() },
+            SandboxError::Spawn { program: text(), source: io() },
+            SandboxError::Crashed { status: text(), tail: text(), log: path() },
+            SandboxError::NotReady { seconds: 1, tail: text(), log: path() },
+            SandboxError::AlreadyServing { dir: path(), pid: None },
+            SandboxError::RunningDifferently { running: text(), wanted: text() },
+            SandboxError::NotRunning { reason: String::new() },
+            SandboxError::ResetFailed { message: text() },
+            SandboxError::Busy { doing: "installing", seconds: 1, path: path() },
+            SandboxError::WillNotEnd { pid: 1 },
+        ];
+        kinds.extend(record().map(|source| SandboxError::RecordUnreadable { path: path(), source }));
+        for place in [Place::StateDir, Place::Cache, Place::Temporary] {
+            kinds.push(SandboxError::file("write", path())(io()).of(place));
+        }
+        kinds.push(SandboxError::file("write", path())(io::ErrorKind::NotADirectory.into()));
+        kinds.extend(super::super::options::check_time_scale(0.0).err());
+        kinds.extend(super::super::options::check_upstream("x").err());
+        kinds
+    }
+
+    #[test]
+    fn every_help_is_a_sentence() {
+        let kinds = every_kind();
+        assert_eq!(kinds.len(), 22);
+        for error in kinds {
+            let help = error.help().map(|help| help.to_string()).unwrap_or_default();
+            assert!(help.starts_with(char::is_uppercase) && help.ends_with('.'), "{error}: {help}");
+        }
+    }
+
+    #[test]
+    fn each_place_names_what_chooses_another() {
+        let help = |place| {
+            let error = SandboxError::file("write", "x")(io::ErrorKind::PermissionDenied.into()).of(place);
+            error.help().map(|help| help.to_string()).unwrap_or_default()
+        };
+        assert!(help(Place::Cache).contains("XDG_CACHE_HOME") && help(Place::Temporary).contains("TMPDIR"));
+        assert!(!help(Place::StateDir).contains("--state-dir"), "the record is not worked without");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
-use super::error::SandboxError;
+use super::error::{Place, SandboxError};
 use super::options::Progress;
 use super::python;
 use super::record::FileLock;
@@ -34,7 +34,7 @@ const OUTPUT_LINES: usize = 15;
 
 /// The Python of an environment in which MiniStack is installed; installs it first where it is not.
 pub(super) async fn ensure(progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
-    ensure_in(&cache_folder()?, progress).await
+    ensure_in(&cache_folder()?, progress).await.map_err(|error| error.of(Place::Cache))
 }
 
 async fn ensure_in(cache: &Path, progress: Progress<'_>) -> Result<PathBuf, SandboxError> {

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::{Child, ChildStdin, Command};
 
-use super::error::SandboxError;
+use super::error::{Place, SandboxError};
 use super::loopback;
 use super::process;
 use super::record::Folder;
@@ -97,7 +97,8 @@ impl MiniStack {
         let scratch = tempfile::Builder::new()
             .prefix("drctl-sandbox-")
             .tempdir()
-            .map_err(SandboxError::file("create a folder in", std::env::temp_dir()))?;
+            .map_err(SandboxError::file("create a folder in", std::env::temp_dir()))
+            .map_err(|error| error.of(Place::Temporary))?;
         let mut command = Command::new(python);
         command
             .args(["-I", "-u", "-c", LAUNCHER, MARKER])

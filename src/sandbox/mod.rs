@@ -32,8 +32,8 @@ mod rules;
 mod serve;
 mod sync;
 
-pub use control::Control;
-pub use error::{FoundPython, SandboxError};
+pub use control::{Control, Served, list};
+pub use error::{FoundPython, Place, SandboxError};
 pub use options::{Pace, Progress, ServeOptions, StartOptions};
 pub use proxy::calls::CallRecord;
 pub use proxy::recorded::RecordedRequest;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use http::Uri;
@@ -33,6 +34,9 @@ impl fmt::Display for Pace {
         })
     }
 }
+
+/// How long an emulator may take to accept a connection.
+const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What [`serve`](super::serve) needs to know.
 #[derive(Debug, Clone)]
@@ -105,14 +109,29 @@ pub(super) fn check_time_scale(time_scale: f64) -> Result<(), SandboxError> {
         option: "--time-scale",
         value: time_scale.to_string(),
         reason: "it must be a number from 0.01 to 1000000".to_owned(),
-        help: "60, the default, lets a minute of AWS pass in a second; 1 is AWS's own speed",
+        help: "Write 60, the default, to let a minute of AWS pass in a second; 1 is AWS's own speed.",
     })
 }
 
 /// Reads a file of faults.
 pub(super) fn read_faults(path: &Path) -> Result<FaultFile, SandboxError> {
-    let text = std::fs::read_to_string(path).map_err(SandboxError::file("read", path))?;
-    FaultFile::parse(&text).map_err(|reason| SandboxError::BadFaults { path: path.to_owned(), reason })
+    let refused = |reason: String| SandboxError::BadFaults { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| refused(format!("cannot be read as a file of faults: {error}")))?;
+    FaultFile::parse(&text).map_err(|reason| refused(format!("is not a valid fault file: {reason}")))
+}
+
+/// Refuses an emulator that is not there: what stands before it would answer nothing but that.
+pub(super) async fn reach_upstream(url: &str) -> Result<(), SandboxError> {
+    let silent = |why: String| SandboxError::UpstreamSilent { url: url.to_owned(), why };
+    let uri: Uri = url.parse().map_err(|error| silent(format!("{error}")))?;
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
+    let connected = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
+    match tokio::time::timeout(UPSTREAM_WITHIN, connected).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(silent(error.to_string())),
+        Err(_) => Err(silent(format!("no connection within {} s", UPSTREAM_WITHIN.as_secs()))),
+    }
 }
 
 /// The URL as scheme and authority, without a trailing slash.
@@ -121,7 +140,7 @@ pub(super) fn check_upstream(url: &str) -> Result<String, SandboxError> {
         option: "--upstream",
         value: url.to_owned(),
         reason: reason.to_owned(),
-        help: "write where the emulator listens, as in --upstream http://127.0.0.1:4566",
+        help: "Write where the emulator listens, as in --upstream http://127.0.0.1:4566.",
     };
     let uri: Uri = url.parse().map_err(|error| refuse(&format!("it is not a URL ({error})")))?;
     if uri.scheme_str() != Some("http") {
@@ -145,6 +164,26 @@ mod tests {
         for bad in ["https://127.0.0.1:4566", "127.0.0.1:4566", "http://127.0.0.1:4566/path", "", "http://a b"] {
             assert!(check_upstream(bad).is_err(), "{bad} was accepted");
         }
+    }
+
+    #[tokio::test]
+    async fn an_emulator_that_is_not_there_is_named() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        assert!(reach_upstream(&url).await.is_ok());
+        drop(listener);
+        let error = reach_upstream(&url).await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(&format!("nothing answers at {url}")), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_fault_file_that_is_missing_is_a_bad_option_and_no_full_disk() {
+        use miette::Diagnostic as _;
+        let error = read_faults(Path::new("no/such/faults.toml")).expect_err("there is none");
+        let help = error.help().map(|help| help.to_string()).unwrap_or_default();
+        assert!(matches!(error, SandboxError::BadFaults { .. }) && !help.contains("disk"), "{error}: {help}");
+        assert!(error.to_string().starts_with("no/such/faults.toml cannot be read"), "{error}");
     }
 
     #[test]

@@ -48,6 +48,25 @@ pub(super) fn command_line(pid: u32) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Every process whose command line can be read, with the words of that.
+pub(super) fn all() -> Vec<(u32, Vec<String>)> {
+    if Path::new("/proc/self/cmdline").exists() {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let words = |pid| {
+            let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            Some(raw.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+        };
+        return pids.filter_map(|pid| Some((pid, words(pid)?))).collect();
+    }
+    let Ok(output) = Command::new("ps").args(["-axww", "-o", "pid=,command="]).output() else { return Vec::new() };
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        Some((words.next()?.parse().ok()?, words.collect()))
+    };
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(parse).collect()
+}
+
 /// The last `lines` lines of a log, or a sentence saying why there are none: it goes straight into an error message.
 pub(super) fn last_lines(path: &Path, lines: usize) -> String {
     match read_tail(path) {
@@ -81,6 +100,7 @@ mod tests {
         let pid = std::process::id();
         assert!(exists(pid));
         assert!(command_line(pid).is_some_and(|line| !line.is_empty()));
+        assert!(all().into_iter().any(|(other, words)| other == pid && !words.is_empty()));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -67,7 +68,9 @@ impl Record {
             && options.upstream.as_deref().map(|url| url.trim_end_matches('/')) == self.upstream.as_deref()
     }
 
-    pub(super) fn options(&self) -> StartOptions {
+    /// What it was started with.
+    #[must_use]
+    pub fn options(&self) -> StartOptions {
         StartOptions {
             pace: self.pace,
             time_scale: self.time_scale,
@@ -229,7 +232,7 @@ impl Holder {
 /// An exclusive lock on a file, freed when dropped or when the process dies.
 #[derive(Debug)]
 pub(super) struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -245,7 +248,12 @@ impl FileLock {
         file.set_len(0).map_err(failed())?;
         file.rewind().map_err(failed())?;
         writeln!(file, "{}", std::process::id()).map_err(failed())?;
-        Ok(Some(Self { _file: file }))
+        Ok(Some(Self { file }))
+    }
+
+    /// Whether somebody has removed the file: nobody else can find the lock any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
     /// Who holds the lock.
@@ -332,6 +340,20 @@ mod tests {
         assert_eq!(FileLock::holder(&path)?, Holder::Process(std::process::id()));
         drop(lock);
         assert_eq!(FileLock::holder(&path)?, Holder::Nobody);
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_whose_folder_is_removed_is_gone_and_one_that_is_moved_is_not() -> TestResult {
+        let dir = tempfile::tempdir()?;
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::create_dir(&old)?;
+        let lock = FileLock::take(&old.join("serve.lock"))?.ok_or("it is free")?;
+        assert!(!lock.is_gone());
+        std::fs::rename(&old, &new)?;
+        assert!(!lock.is_gone());
+        std::fs::remove_dir_all(&new)?;
+        assert!(lock.is_gone());
         Ok(())
     }
 

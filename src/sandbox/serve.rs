@@ -23,6 +23,8 @@ use super::sync::lock;
 /// Whoever looks at the lock holds it for an instant: that is no other sandbox.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often it is looked whether the folder is still there.
+const FOLDER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a sandbox in this process until SIGTERM, SIGINT or SIGHUP (or the end of standard input, where asked for).
 ///
@@ -40,9 +42,9 @@ pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), 
     // Before anything is started: what is wrong with a file is said at once.
     options.faults.as_deref().map(options::read_faults).transpose()?;
     let folder = Folder::new(options.dir.clone()).create()?;
-    let _lock = take_lock(&folder).await?;
+    let lock = take_lock(&folder).await?;
     folder.remove_failure()?;
-    let result = run(&options, &folder, progress).await;
+    let result = run(&options, &folder, &lock, progress).await;
     if let Err(error) = &result
         && let Err(unwritten) = folder.write_failure(&Failure::from(error))
     {
@@ -66,13 +68,21 @@ async fn take_lock(folder: &Folder) -> Result<FileLock, SandboxError> {
     }
 }
 
-async fn run(options: &ServeOptions, folder: &Folder, progress: Progress<'_>) -> Result<(), SandboxError> {
+async fn run(
+    options: &ServeOptions,
+    folder: &Folder,
+    lock: &FileLock,
+    progress: Progress<'_>,
+) -> Result<(), SandboxError> {
     let journal = ProgressLog::create(&folder.progress())?;
     let say = |line: &str| {
         journal.write(line);
         progress(line);
     };
     let mut ending = Ending::watch(options.exit_with_stdin)?;
+    if let Some(upstream) = &options.upstream {
+        options::reach_upstream(upstream).await?;
+    }
     if let Some(old) = folder.read_record()? {
         if let Some(pid) = old.ministack_pid {
             ministack::end_orphan(pid, folder).await?;
@@ -91,7 +101,7 @@ async fn run(options: &ServeOptions, folder: &Folder, progress: Progress<'_>) ->
         };
         ministack = Some(started);
     }
-    let result = attend(options, folder, listener, ministack.as_mut(), &mut ending, &say).await;
+    let result = attend(options, folder, listener, ministack.as_mut(), ending.or_gone(lock), &say).await;
     if let Some(ministack) = &mut ministack {
         ministack.stop().await;
     }
@@ -114,7 +124,7 @@ async fn attend(
     folder: &Folder,
     listener: TcpListener,
     mut ministack: Option<&mut MiniStack>,
-    ending: &mut Ending,
+    ending: impl Future<Output = &'static str>,
     progress: Progress<'_>,
 ) -> Result<(), SandboxError> {
     let port = listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port();
@@ -151,7 +161,7 @@ async fn attend(
         }
     };
     let result = tokio::select! {
-        reason = ending.reached() => {
+        reason = ending => {
             progress(&format!("ending: {reason}"));
             Ok(())
         }
@@ -219,6 +229,19 @@ impl Ending {
             hangup: on(SignalKind::hangup())?,
             stdin: stdin.then(watch_stdin),
         })
+    }
+
+    /// What tells the sandbox to end, or that nobody can: its folder has been removed.
+    async fn or_gone(&mut self, lock: &FileLock) -> &'static str {
+        let gone = async {
+            while !lock.is_gone() {
+                tokio::time::sleep(FOLDER_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            reason = self.reached() => reason,
+            () = gone => "its folder was removed",
+        }
     }
 
     async fn reached(&mut self) -> &'static str {

@@ -1,7 +1,7 @@
 //! A request to AWS, read from what the SDK signed.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
@@ -125,6 +125,19 @@ impl Call {
         asked
     }
 
+    /// The same call as its caller would make it in another Region: how a rule asks there. No emulator checks the signature.
+    pub(in crate::sandbox) fn in_region(&self, region: &str) -> Self {
+        let mut there = self.clone();
+        region.clone_into(&mut there.region);
+        let signed = self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let signed =
+            signed.replacen(&format!("/{}/{}/", self.region, self.service), &format!("/{region}/{}/", self.service), 1);
+        if let Ok(signed) = HeaderValue::from_str(&signed) {
+            there.headers.insert(AUTHORIZATION, signed);
+        }
+        there
+    }
+
     /// Another JSON-protocol call in the name of this one's caller.
     pub(in crate::sandbox) fn ask_json(&self, operation: &str, body: &serde_json::Value) -> Self {
         let mut asked = self.clone();
@@ -137,6 +150,28 @@ impl Call {
         asked.headers.remove(http::header::CONTENT_LENGTH);
         asked.body = Bytes::from(body.to_string());
         asked
+    }
+
+    /// A call in the name of somebody else, by their access key: how a rule asks the emulator about what is not the
+    /// caller's. The signature is made up, and no emulator checks it. `None` for what cannot be a request.
+    pub(in crate::sandbox) fn signed_by(
+        key: &str,
+        region: &str,
+        service: &str,
+        (method, path): (Method, &str),
+        content_type: &str,
+        body: Bytes,
+    ) -> Option<Self> {
+        let credential = format!("{key}/20260101/{region}/{service}/aws4_request");
+        let signed = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=00");
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(AUTHORIZATION, signed)
+            .header(CONTENT_TYPE, content_type);
+        let (parts, ()) = request.body(()).ok()?.into_parts();
+        Some(Self::parse(parts, body))
     }
 
     /// The body as JSON; `Null` when it is none.
@@ -226,6 +261,12 @@ pub(in crate::sandbox) mod tests {
     pub(in crate::sandbox) fn json(service: &str, target: &str, body: &str) -> Call {
         let credential = format!("111122223333/20261123/us-east-1/{service}/aws4_request");
         parse("POST", "/", &[(TARGET, target), ("content-type", "application/x-amz-json-1.1")], &credential, body)
+    }
+
+    /// A signed call of a REST service, for the tests of the rules.
+    pub(in crate::sandbox) fn rest(service: &str, method: &str, path: &str, body: &str) -> Call {
+        let credential = format!("111122223333/20261123/us-east-1/{service}/aws4_request");
+        parse(method, path, &[("content-type", "application/json")], &credential, body)
     }
 
     fn parse(method: &str, path: &str, headers: &[(&str, &str)], credential: &str, body: &str) -> Call {
@@ -325,6 +366,9 @@ pub(in crate::sandbox) mod tests {
         let asked = call.ask_query("DescribeVpcs", &[("VpcId.1", "vpc-1")]);
         assert_eq!(asked.body().as_ref(), b"Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1");
         assert_eq!((asked.operation.as_str(), asked.account.as_str()), ("DescribeVpcs", "111122223333"));
+        let there = call.in_region("us-west-2");
+        let signed = there.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        assert!(there.region == "us-west-2" && signed.contains("/20261123/us-west-2/ec2/aws4_request"), "{signed}");
         let call = json("logs", "Logs_20140328.AssociateKmsKey", "{}");
         let asked = call.ask_json("DescribeLogGroups", &serde_json::json!({"limit": 1}));
         assert_eq!(

@@ -96,6 +96,8 @@ fn apigateway(method: &Method, path: &[&str]) -> Option<String> {
         ["apis", _] => ("Api", true),
         ["apis", _, "integrations"] => ("Integration", false),
         ["apis", _, "integrations", _] => ("Integration", true),
+        ["apis", _, "authorizers"] => ("Authorizer", false),
+        ["apis", _, "authorizers", _] => ("Authorizer", true),
         ["apis", _, "routes"] => ("Route", false),
         ["apis", _, "routes", _] => ("Route", true),
         ["apis", _, "stages"] => ("Stage", false),
@@ -187,6 +189,7 @@ mod tests {
         assert_eq!(named("lambda", "DELETE", "/2017-10-31/functions/f/concurrency"), "DeleteFunctionConcurrency");
         assert_eq!(named("apigateway", "GET", "/v2/tags/arn%3Aaws"), "GetTags");
         assert_eq!(named("apigateway", "GET", "/v2/apis?maxResults=500"), "GetApis");
+        assert_eq!(named("apigateway", "PATCH", "/v2/apis/a1/authorizers/b2"), "UpdateAuthorizer");
         assert_eq!(named("apigateway", "DELETE", "/v2/domainnames/api.x.org/apimappings/1"), "DeleteApiMapping");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset"), "ChangeResourceRecordSets");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset/"), "ChangeResourceRecordSets");

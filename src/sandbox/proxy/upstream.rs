@@ -40,7 +40,7 @@ impl Upstream {
             option: "--upstream",
             value: url.to_owned(),
             reason: reason.to_owned(),
-            help: "write where the emulator listens, as in --upstream http://127.0.0.1:4566",
+            help: "Write where the emulator listens, as in --upstream http://127.0.0.1:4566.",
         };
         let uri: Uri = url.parse().map_err(|_| refuse("it is not a URL"))?;
         let authority = uri.authority().cloned().ok_or_else(|| refuse("it names no host"))?;
@@ -93,7 +93,7 @@ impl Upstream {
             "the emulator did not answer"
         );
         let see = match &self.log {
-            Some(log) => format!("MiniStack's log is {}; restart it with: drctl sandbox start", log.display()),
+            Some(log) => format!("MiniStack's log is {}; start it again with `drctl sandbox start`", log.display()),
             None => format!("it should listen at {}", self.url),
         };
         let message = format!("the sandbox's emulator is not running or broke off ({why}): {see}");

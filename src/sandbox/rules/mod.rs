@@ -9,10 +9,14 @@ mod tokens;
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::options::Pace;
 use super::proxy::ProxyOptions;
+use super::proxy::answer::Answer;
 use super::proxy::call::Call;
-use super::proxy::rule::Rule;
+use super::proxy::rule::{Next, Rule};
+use super::proxy::xml::Element;
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
@@ -23,7 +27,7 @@ use super::proxy::rule::Rule;
 pub(super) fn for_options(options: &ProxyOptions, faults: &Arc<faults::Faults>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Arc::clone(faults)), Box::new(tokens::Tokens::default())];
     if options.own_ministack {
-        rules.extend(gaps::of_answers());
+        rules.extend(gaps::of_answers((options.pace == Pace::Aws).then_some(options.time_scale)));
     }
     if options.pace == Pace::Aws {
         rules.push(Box::new(pace::PaceRule::new(options.time_scale)));
@@ -45,4 +49,19 @@ impl Scope {
     fn of(call: &Call) -> Self {
         Self { account: call.account.clone(), region: call.region.clone() }
     }
+}
+
+/// What stands behind a rule answers to a question of the rule's own, in the query protocol and the name of `call`'s caller.
+///
+/// `Err` is the answer for the caller when that cannot be known.
+async fn asked(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, &str)]) -> Result<Element, Answer> {
+    let mut question = call.ask_query(operation, parameters);
+    let answer = next.run(&mut question).await;
+    if !answer.is_success() {
+        return Err(answer);
+    }
+    Element::parse(answer.body()).map_err(|error| {
+        let message = format!("the emulator's answer to {operation} cannot be read: {error}");
+        Answer::refusal(call, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message)
+    })
 }

@@ -2,13 +2,12 @@
 
 pub(super) mod filters;
 
-use http::StatusCode;
-
 use crate::sandbox::proxy::answer::Answer;
 use crate::sandbox::proxy::call::Call;
 use crate::sandbox::proxy::form::Form;
 use crate::sandbox::proxy::rule::Next;
 use crate::sandbox::proxy::xml::Element;
+use crate::sandbox::rules::asked;
 
 /// A `Describe…` operation.
 #[derive(Debug)]
@@ -77,18 +76,8 @@ pub(super) fn listing(operation: &str) -> Option<&'static Listing> {
 ///
 /// `Err` is the answer for the caller when that cannot be known.
 pub(super) async fn listed(call: &Call, next: Next<'_>, operation: &str, set: &str) -> Result<Vec<Element>, Answer> {
-    let mut question = call.ask_query(operation, &[]);
-    let answer = next.run(&mut question).await;
-    if !answer.is_success() {
-        return Err(answer);
-    }
-    match Element::parse(answer.body()) {
-        Ok(root) => Ok(root.at(&[set, "item"]).into_iter().cloned().collect()),
-        Err(error) => {
-            let message = format!("the emulator's answer to {operation} cannot be read: {error}");
-            Err(Answer::refusal(call, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message))
-        }
-    }
+    let root = asked(call, next, operation, &[]).await?;
+    Ok(root.at(&[set, "item"]).into_iter().cloned().collect())
 }
 
 impl Listing {

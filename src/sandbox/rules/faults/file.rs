@@ -21,6 +21,11 @@ use crate::sandbox::rules::surprises;
 /// chance = 0.1                 # or at = 3, first = 2, every = 5: of the calls that match; all of them when left out
 /// after = 10.0                 # seconds since the faults were put in force, and `lasts` for how long
 /// does = "lose-answer"
+///
+/// [[fault]]
+/// does = "state"               # `resource` is in `state`, whatever AWS would do with it: see `state.rs`
+/// resource = "payment-dr-dev-secondary"
+/// state = "inaccessible-encryption-credentials"
 /// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +61,9 @@ pub(super) struct Fault {
     pub(super) status: Option<u16>,
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
+    /// Of `state`: the name or id of what is in it, and the word that its service has for it.
+    pub(super) resource: Option<String>,
+    pub(super) state: Option<String>,
 }
 
 /// Whether a call changes something.
@@ -94,6 +102,8 @@ pub(super) enum Does {
     HoldBefore,
     /// Carried out, and its answer held until the faults are lifted; then lost.
     HoldAfter,
+    /// Carried out; `resource` is shown in `state`, and takes no changes that AWS refuses in it. Beside any other fault.
+    State,
 }
 
 impl FaultFile {
@@ -137,6 +147,12 @@ impl Fault {
         }
         if matches!(self.does, Does::Slow | Does::Stale) && self.seconds.is_none() {
             return Err("`slow` and `stale` need `seconds`".to_owned());
+        }
+        if self.does == Does::State && (self.resource.is_none() || self.state.is_none()) {
+            return Err("`state` needs a `resource` and a `state`".to_owned());
+        }
+        if self.does != Does::State && (self.resource.is_some() || self.state.is_some()) {
+            return Err("`resource` and `state` are of the fault `state`".to_owned());
         }
         if self.status.is_some_and(|status| !(400..600).contains(&status)) {
             return Err("`status` is from 400 to 599".to_owned());
@@ -218,6 +234,8 @@ mod tests {
         assert!(refusal("[[fault]]\ndoes = \"fail\"\nchance = 2.0").contains("from 0 to 1"));
         assert!(refusal("[[fault]]\ndoes = \"refuse\"").contains("`code`"));
         assert!(refusal("[[fault]]\ndoes = \"slow\"").contains("`seconds`"));
+        assert!(refusal("[[fault]]\ndoes = \"state\"\nresource = \"a\"").contains("and a `state`"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nstate = \"a\"").contains("of the fault `state`"));
         assert!(refusal("[[fault]]\ndoes = \"fail\"\nstatus = 200").contains("400"));
         assert!(refusal("surprises = [\"none-such\"]").contains("nat-failed"));
         assert_eq!(refusal("surprises = [\"all\"]\n[[fault]]\ndoes = \"lose-answer\""), "");

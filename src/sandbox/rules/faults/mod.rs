@@ -7,6 +7,7 @@
 mod codes;
 mod file;
 mod stale;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,7 +143,8 @@ impl InForce {
         let age = self.since.elapsed();
         let mut struck = None;
         for (index, armed) in (0_u64..).zip(&self.faults) {
-            if !armed.fault.is_about(call) || !armed.fault.is_in_force(age) {
+            // States are beside all others: `beyond`.
+            if armed.fault.does == Does::State || !armed.fault.is_about(call) || !armed.fault.is_in_force(age) {
                 continue;
             }
             let number = armed.about.fetch_add(1, Ordering::Relaxed) + 1;
@@ -156,7 +158,23 @@ impl InForce {
 
     /// Behind the faults: AWS with its surprises.
     async fn beyond(&self, call: &mut Call, next: Next<'_>) -> Answer {
-        let answer = around(&self.surprises, call, next).await;
+        let age = self.since.elapsed();
+        let is_state = |armed: &&Armed| armed.fault.does == Does::State && armed.fault.is_in_force(age);
+        let states: Vec<&Armed> =
+            self.faults.iter().filter(is_state).filter(|armed| armed.fault.is_about(call)).collect();
+        for armed in &states {
+            armed.about.fetch_add(1, Ordering::Relaxed);
+            if let Some(refusal) = state::refuse(&armed.fault, call) {
+                armed.struck.fetch_add(1, Ordering::Relaxed);
+                return refusal;
+            }
+        }
+        let mut answer = around(&self.surprises, call, next).await;
+        for armed in states {
+            if state::show(&armed.fault, call, &mut answer) {
+                armed.struck.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         self.stale.learn(call, &answer);
         answer
     }
@@ -195,6 +213,8 @@ impl InForce {
                 self.stale.hide(call, fault, &mut answer);
                 answer
             }
+            // Never struck: what is in a state is so for every call.
+            Does::State => self.beyond(call, next).await,
             Does::HoldBefore => self.hold().await,
             Does::HoldAfter => {
                 self.beyond(call, next).await;

@@ -103,7 +103,7 @@ async fn tags_of_several(call: &Call, next: Next<'_>) -> Answer {
 }
 
 /// Another call in the name of this one's caller. The signature does not cover it, and MiniStack checks none.
-fn another(call: &Call, method: Method, uri: Uri, body: Bytes) -> Call {
+pub(super) fn another(call: &Call, method: Method, uri: Uri, body: Bytes) -> Call {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;

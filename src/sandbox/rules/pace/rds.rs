@@ -99,18 +99,6 @@ fn subject(call: &Call) -> Option<(&'static str, &'static Kind)> {
 /// What AWS refuses at this moment: code and message.
 fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, String)> {
     let form = call.form();
-    if call.operation == "DeleteDBSubnetGroup" {
-        let group = form.get("DBSubnetGroupName")?;
-        let (user, _) = known.iter().find(|(key, one)| {
-            let here = key.account == call.account && key.region == call.region;
-            here && key.kind == CLUSTER.name && one.within == group
-        })?;
-        let why = format!("at least one database cluster: {} is still using it", user.id);
-        return Some((
-            "InvalidDBSubnetGroupStateFault",
-            format!("Cannot delete the subnet group '{group}' because {why}."),
-        ));
-    }
     let (verb, kind) = subject(call)?;
     let id = form.get(kind.id)?;
     let key = Key::of(call, kind, id);
@@ -137,15 +125,6 @@ fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, S
             format!("Source cluster {} is in a state which is not valid for physical replication", source.id),
         ));
     }
-    if verb == "Delete" && kind.name == INSTANCE.name {
-        let cluster = Key { kind: CLUSTER.name, id: one?.within.clone(), ..key.clone() };
-        let primary = known.get(&cluster).filter(|cluster| !cluster.secondary)?;
-        let has_others = members(known, &call.account, &primary.global).any(|(other, _)| *other != cluster);
-        let is_last = instances(known, &cluster).all(|(other, _)| *other == key);
-        let message = "Cannot delete the last instance of the master cluster. Delete the replica cluster before deleting \
-                       the last master cluster instance.";
-        return (has_others && is_last).then(|| (CLUSTER.busy, message.to_owned()));
-    }
     None
 }
 
@@ -160,7 +139,7 @@ fn created(known: &mut Memory, call: &Call, kind: &'static Kind, answer: &mut An
     let key = Key::of(call, kind, &text(kind.id));
     let (mut global, mut within, mut secondary, mut began) = (String::new(), String::new(), false, at.now);
     let seconds = if kind.name == CLUSTER.name {
-        (global, within) = (text("GlobalClusterIdentifier"), text("DBSubnetGroupName"));
+        global = text("GlobalClusterIdentifier");
         secondary = members(known, &call.account, &global).next().is_some();
         if secondary { SECONDARY_CREATING } else { CLUSTER_CREATING }
     } else if kind.name == INSTANCE.name {

@@ -18,6 +18,11 @@ const fn of(
 /// "Throttled by EC2" and its like are told apart from a wrong parameter by their text alone.
 const PARAMETER: &str = "InvalidParameterValueException";
 
+const VPC: &str = "The vpc ID 'vpc-1' does not exist";
+const SUBNET: &str = "The subnet ID 'subnet-1' does not exist";
+const TABLE: &str = "The routeTable ID 'rtb-1' does not exist";
+const GROUP: &str = "The security group 'sg-1' does not exist";
+
 pub(super) static SURPRISES: &[Surprise] = &[
     Surprise::refused(
         1,
@@ -165,6 +170,32 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "Peering pcx-1 is not active. Peering options can be added only to active peering connections.",
             )
             .times(2),
+        ],
+    ),
+    // EC2 documents most ids' errors in two spellings, and security groups' under two names.
+    // <https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html>
+    Surprise::refused(
+        7,
+        "new-ids-unknown-in-either-spelling",
+        &[
+            of("ec2", "CreateSubnet", 400, "InvalidVpcId.NotFound", VPC),
+            of("ec2", "CreateSubnet", 400, "InvalidVpcID.NotFound", VPC),
+            of("ec2", "CreateRouteTable", 400, "InvalidVpcId.NotFound", VPC),
+            of("ec2", "CreateSecurityGroup", 400, "InvalidVpcId.NotFound", VPC),
+            of("ec2", "AttachInternetGateway", 400, "InvalidInternetGatewayId.NotFound", "The gateway ID 'igw-1' does not exist"),
+            of("ec2", "ModifyVpcAttribute", 400, "InvalidVpcId.NotFound", VPC),
+            of("ec2", "ModifySubnetAttribute", 400, "InvalidSubnetId.NotFound", SUBNET),
+            of("ec2", "ModifySubnetAttribute", 400, "InvalidSubnetID.NotFound", SUBNET),
+            of("ec2", "CreateNatGateway", 400, "InvalidSubnetId.NotFound", SUBNET),
+            of("ec2", "CreateNatGateway", 400, "InvalidAllocationId.NotFound", "The allocation ID 'eipalloc-1' does not exist"),
+            of("ec2", "AssociateRouteTable", 400, "InvalidSubnetId.NotFound", SUBNET),
+            of("ec2", "AssociateRouteTable", 400, "InvalidRouteTableId.NotFound", TABLE),
+            of("ec2", "CreateRoute", 400, "InvalidRouteTableId.NotFound", TABLE),
+            of("ec2", "CreateVpcEndpoint", 400, "InvalidVpcID.NotFound", VPC),
+            of("ec2", "CreateVpcEndpoint", 400, "InvalidRouteTableID.NotFound", TABLE),
+            of("ec2", "AuthorizeSecurityGroupIngress", 400, "InvalidSecurityGroupID.NotFound", GROUP),
+            of("ec2", "AuthorizeSecurityGroupEgress", 400, "InvalidSecurityGroupId.NotFound", GROUP),
+            of("ec2", "CreateFlowLogs", 400, "InvalidVpcID.NotFound", VPC),
         ],
     ),
     Surprise::made(8, "nat-failed", || Box::new(FailedNat::default())),

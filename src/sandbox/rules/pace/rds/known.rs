@@ -89,7 +89,7 @@ pub(super) struct Known {
     /// When it is gone, once it is deleted; and what it was last seen as, which the emulator does not remember.
     pub(super) gone: Option<Instant>,
     pub(super) item: Element,
-    /// An instance's cluster; a cluster's subnet group.
+    /// An instance's cluster.
     pub(super) within: String,
     /// A cluster's global cluster, and whether it is a secondary member of it.
     pub(super) global: String,
