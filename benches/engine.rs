@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use drctl::engine::cancel::shutdown;
 use drctl::engine::{
-    Attempt, Change, Decision, Driver, Drivers, Event, Failure, Graph, Live, Node, Observer, Options, Owner, Phase,
-    Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
+    Attempt, Change, Consent, Decision, Driver, Drivers, Event, Failure, Graph, Live, Node, Observer, Options, Owner,
+    Phase, Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
 };
 use drctl::state::{Address, Identity, Location, Regions, Role, Store};
 use futures::future::{BoxFuture, FutureExt as _, ready};
@@ -41,6 +41,9 @@ const TRAITS: Traits = Traits {
     idempotent_create: false,
     patience: Duration::from_mins(1),
     removable: true,
+    holds_data: false,
+    versions: &[],
+    grace: 1,
 };
 
 /// A type of resource whose operations do nothing but remember.
@@ -61,6 +64,7 @@ impl Nothing {
             owner: Owner::Ours { node, attempt: Some(attempt.token.clone()) },
             properties: desired.clone(),
             outputs: BTreeMap::new(),
+            goes_after: Vec::new(),
         };
         let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
         things.entry(region.clone()).or_default().insert(id.clone(), live);
@@ -161,7 +165,8 @@ async fn plan(graph: &Graph, store: &Store, nothings: &Nothings) -> Plan {
     let (entries, drivers) = (store.resources(), nothings);
     let observer = Observer { graph, entries, drivers, timeout: Duration::from_mins(10), adopt: false };
     let observed = observer.observe().await;
-    Decision { graph, entries, drivers, observed: &observed, respect_unsupported: false }.plan()
+    Decision { graph, entries, drivers, observed: &observed, respect_unsupported: false, consent: &Consent::Everything }
+        .plan()
 }
 
 /// What one size came to.

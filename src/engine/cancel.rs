@@ -1,6 +1,11 @@
 //! Interruption in two stages. Commands hold the [`Trigger`]; everything else can only listen.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How far a run has been told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,13 +24,34 @@ pub struct Trigger(watch::Sender<Stage>);
 
 /// Listens.
 #[derive(Debug, Clone)]
-pub struct Shutdown(watch::Receiver<Stage>);
+pub struct Shutdown {
+    stage: watch::Receiver<Stage>,
+    /// For how many milliseconds the run has stood still, e.g. for want of credentials.
+    paused: Arc<AtomicU64>,
+}
+
+/// Time in which the run did not stand still: what is waited for has a chance to come only then.
+#[derive(Debug)]
+pub struct Stopwatch {
+    began: Instant,
+    before: u64,
+    paused: Arc<AtomicU64>,
+}
+
+impl Stopwatch {
+    /// How much of it has passed.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        let paused = self.paused.load(Ordering::SeqCst).saturating_sub(self.before);
+        self.began.elapsed().saturating_sub(Duration::from_millis(paused))
+    }
+}
 
 /// A trigger and what listens to it.
 #[must_use]
 pub fn shutdown() -> (Trigger, Shutdown) {
     let (send, receive) = watch::channel(Stage::Run);
-    (Trigger(send), Shutdown(receive))
+    (Trigger(send), Shutdown { stage: receive, paused: Arc::default() })
 }
 
 impl Trigger {
@@ -41,13 +67,42 @@ impl Shutdown {
     /// The stage now.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        *self.0.borrow()
+        *self.stage.borrow()
+    }
+
+    /// The whole run stood still for so long.
+    pub fn was_paused(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.paused.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Begins to count time.
+    #[must_use]
+    pub fn stopwatch(&self) -> Stopwatch {
+        let before = self.paused.load(Ordering::SeqCst);
+        Stopwatch { began: Instant::now(), before, paused: self.paused.clone() }
     }
 
     /// Waits until `stage` is reached; for ever when the trigger is gone before.
     pub async fn reached(&mut self, stage: Stage) {
-        if self.0.wait_for(|now| *now >= stage).await.is_err() {
+        if self.stage.wait_for(|now| *now >= stage).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_passes_while_the_run_stands_still() {
+        let (_trigger, listener) = shutdown();
+        listener.was_paused(Duration::from_secs(7));
+        let watch = listener.clone().stopwatch();
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        assert_eq!(watch.elapsed(), Duration::from_mins(20));
+        listener.was_paused(Duration::from_mins(19));
+        assert_eq!(watch.elapsed(), Duration::from_mins(1));
     }
 }

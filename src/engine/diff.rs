@@ -42,6 +42,7 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
                 }
             }
             _ if same(old, new) => {}
+            _ if traits.versions.contains(&name.as_str()) && covers(old, new) => {}
             _ => {
                 changes.push(Change { property: name.clone(), old: old.clone(), new: new.clone(), forces_replacement });
             }
@@ -62,6 +63,16 @@ fn same(old: &Value, new: &Value) -> bool {
             matched && left.is_empty()
         }
         _ => old == new,
+    }
+}
+
+/// Whether a version is another one or a later one of the same major version: dotted numbers, compared as numbers.
+fn covers(live: &Value, desired: &Value) -> bool {
+    let parts =
+        |value: &Value| -> Option<Vec<u32>> { value.as_str()?.split('.').map(|part| part.parse().ok()).collect() };
+    match (parts(live), parts(desired)) {
+        (Some(live), Some(desired)) => live.first() == desired.first() && live >= desired,
+        _ => false,
     }
 }
 
@@ -90,6 +101,9 @@ mod tests {
         idempotent_create: false,
         patience: Duration::ZERO,
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
 
     fn properties(value: Value) -> Properties {
@@ -110,6 +124,21 @@ mod tests {
         let seen: Vec<_> = changes.iter().map(|change| (change.property.as_str(), change.forces_replacement)).collect();
         assert_eq!(seen, [("cidr", Some("it cannot be changed")), ("tags.ours", None)]);
         assert_eq!((&changes[1].old, &changes[1].new), (&Value::Null, &json!("o")));
+    }
+
+    #[test]
+    fn a_version_that_was_raised_by_others_is_no_difference() {
+        let traits = Traits { versions: &["engine_version"], ..TRAITS };
+        let differs = |live: &str, desired: &str| {
+            let [live, desired] = [live, desired].map(|version| properties(json!({ "engine_version": version })));
+            !changes(&traits, &desired, &live).is_empty()
+        };
+        for (live, desired) in [("17.7", "17.7"), ("17.10", "17.9"), ("17.7.1", "17.7")] {
+            assert!(!differs(live, desired), "{live} covers {desired}");
+        }
+        for (live, desired) in [("17.7", "17.9"), ("16.8", "17.7"), ("18.1", "17.7"), ("", "17.7"), ("17.x", "17.7")] {
+            assert!(differs(live, desired), "{live} does not cover {desired}");
+        }
     }
 
     #[test]

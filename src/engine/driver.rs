@@ -34,6 +34,33 @@ pub struct Traits {
     pub patience: Duration,
     /// Whether it can be deleted on its own. If not, only its record goes, and it goes with what it belongs to.
     pub removable: bool,
+    /// Whether data is lost for good when it is deleted: then it is deleted or replaced only by its name, typed
+    /// ([`Consent`](super::Consent)).
+    pub holds_data: bool,
+    /// Properties that are versions, e.g. `17.7`: AWS and operators raise them, and nobody can lower them. A live one above the
+    /// desired one, of the same major version, is no difference.
+    pub versions: &'static [&'static str],
+    /// How many times as long as usual what a lost call has made may stay out of sight.
+    pub grace: u32,
+}
+
+/// How long one resource typically takes, from the first call to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// To be created and available.
+    pub create: Duration,
+    /// To be changed in place.
+    pub update: Duration,
+    /// To be deleted.
+    pub delete: Duration,
+}
+
+impl Expected {
+    /// As the type says, for a resource of which nothing more is known.
+    #[must_use]
+    pub fn of_type(traits: &Traits) -> Self {
+        Self { create: traits.create, update: traits.create, delete: traits.delete }
+    }
 }
 
 /// How a live resource stands.
@@ -83,6 +110,9 @@ pub struct Live {
     pub properties: Properties,
     /// What others may refer to, besides `id` and `arn`.
     pub outputs: BTreeMap<String, String>,
+    /// ARNs of what has to be gone before this can be deleted, as its role is at the moment: the other members of a global
+    /// database, for the one that writes.
+    pub goes_after: Vec<String>,
 }
 
 impl Live {
@@ -121,8 +151,10 @@ pub struct Attempt {
 /// What a round of [`Driver::sync`] came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Synced {
-    /// What has to happen before the rest can be done, if anything.
+    /// What was set going and takes its time, if anything: the rest is done afterwards.
     pub later: Option<String>,
+    /// What was asked for as a whole and shows in a moment, if anything: it is looked at again before it is asked for once more.
+    pub shows: Option<String>,
     /// Properties that a custom endpoint does not know, with what it answered.
     pub unsupported: BTreeMap<String, String>,
 }
@@ -136,6 +168,19 @@ pub enum Removal {
     Later(String),
     /// Nobody can delete it, and it goes by itself; the text says how.
     Left(String),
+    /// It is deleted in some days, and can be taken back until then.
+    Scheduled,
+    /// It is not deleted, since something that stays needs it; the text says what. It stays on record.
+    Kept(String),
+}
+
+/// What the deletion of a live resource means, found out before anything is deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// What is lost with it, as far as AWS tells: "1,204 items, 3.1 MB". `None` when nothing is.
+    pub stake: Option<String>,
+    /// What is somebody else's and keeps AWS from deleting it: a sentence for each.
+    pub hindrances: Vec<String>,
 }
 
 impl Synced {
@@ -143,6 +188,12 @@ impl Synced {
     #[must_use]
     pub fn later(what: impl Into<String>) -> Self {
         Self { later: Some(what.into()), ..Self::default() }
+    }
+
+    /// All of it was asked for, and shows when this is over.
+    #[must_use]
+    pub fn shows_after(what: impl Into<String>) -> Self {
+        Self { shows: Some(what.into()), ..Self::default() }
     }
 
     /// Goes on without a property that a custom endpoint does not know, and notes it.
@@ -166,6 +217,11 @@ impl Synced {
 pub trait Driver: Send + Sync {
     /// What is fixed for the type.
     fn traits(&self) -> &Traits;
+
+    /// How long one resource of the type typically takes: some differ by role.
+    fn expected(&self, _address: &Address) -> Expected {
+        Expected::of_type(self.traits())
+    }
 
     /// The id that follows from the desired properties alone: a unique name. `None` when AWS assigns it, or when the
     /// properties are not resolved far enough.
@@ -202,6 +258,11 @@ pub trait Driver: Send + Sync {
         desired: &'a Properties,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
+
+    /// What its deletion means: what is lost, and what stands in the way. Changes nothing.
+    fn weigh<'a>(&'a self, _region: &'a Region, _live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {
+        Box::pin(std::future::ready(Ok(Weight::default())))
+    }
 
     /// Deletes it, or takes the next step towards that. Absent is success; its end may be awaited with [`Driver::read`].
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>>;

@@ -80,6 +80,11 @@ pub enum Event {
         /// Whose failure is the cause.
         because: Address,
     },
+    /// Something about the whole run, e.g. that it waits for credentials.
+    Notice {
+        /// What.
+        message: String,
+    },
     /// A signal came.
     Interrupted {
         /// Whether it was the second: nothing more is waited for.

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod cancel;
+mod consent;
 mod critical_path;
 mod diff;
 mod driver;
@@ -25,10 +26,14 @@ mod run;
 mod schedule;
 #[cfg(test)]
 mod testing;
+mod timing;
 
+pub use consent::{Consent, Refusal};
 pub use critical_path::Leg;
 pub use diff::{TAGS, changes, digest};
-pub use driver::{Attempt, Change, Driver, Drivers, Live, Owner, Phase, Region, Removal, Synced, Traits};
+pub use driver::{
+    Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits, Weight,
+};
 pub use events::{Event, Events};
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};
@@ -37,4 +42,5 @@ pub use observe::{Observations, Observed, Observer, ownership};
 pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
 pub use plan::{Action, Counts, Decision, Item, Plan};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
-pub use run::{Options, Outcome, Report, Run, Timing, backoff};
+pub use run::{Options, Outcome, Report, Run};
+pub use timing::{Timing, backoff};

@@ -398,8 +398,10 @@ impl Clearing<'_> {
             changes: Vec::new(),
             unsupported: BTreeMap::new(),
             failure: None,
-            expected: driver.map_or(Duration::ZERO, |driver| driver.traits().delete),
+            refusal: None,
+            expected: driver.map_or(Duration::ZERO, |driver| driver.expected(&address).delete),
             live: Some(Box::new(live.clone())),
+            waits_for: depends_on.clone(),
             depends_on,
             address,
         }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::consent::{Consent, Refusal};
 use super::diff;
-use super::driver::{Change, Drivers, Live, Phase, Region};
-use super::failure::Failure;
+use super::driver::{Change, Drivers, Expected, Live, Phase, Region};
+use super::failure::{Class, Failure};
 use super::graph::Graph;
 use super::observe::{Observations, Observed};
-use super::reference::{self, Properties};
+use super::reference::{self, Need, Properties};
 use crate::state::{Address, Entry, Status};
 
 /// What is done with one resource.
@@ -30,7 +31,9 @@ pub enum Action {
     Replace,
     /// It is deleted.
     Delete,
-    /// Nothing: it could not be looked at.
+    /// Nothing: it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
+    Refused,
+    /// Nothing: it could not be looked at, or is in a state that a person has to put right.
     Unknown,
 }
 
@@ -56,18 +59,24 @@ pub struct Item {
     /// Properties that the endpoint does not know, with what it answered: neither set nor compared.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: BTreeMap<String, String>,
-    /// Why it could not be looked at.
+    /// Why it could not be looked at, or what a person has to put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Why it is not deleted or replaced, and what that would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
     /// How long the action typically takes.
     #[serde(rename = "expected_seconds", serialize_with = "super::events::seconds")]
     pub expected: Duration,
     /// The resource as it was observed.
     #[serde(skip)]
     pub live: Option<Box<Live>>,
-    /// What it refers to.
+    /// What it refers to, and what outlives it therefore.
     #[serde(skip)]
     pub depends_on: Vec<Address>,
+    /// What has to be there before it is made: what it refers to, and what only goes first.
+    #[serde(skip)]
+    pub waits_for: Vec<Address>,
 }
 
 /// Everything that is planned, in an order in which it could be done one by one: deletions last, in reverse.
@@ -92,6 +101,14 @@ pub struct Counts {
     pub unchanged: usize,
     /// Not looked at.
     pub unknown: usize,
+    /// Not done, because data would be lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Plan {
@@ -111,6 +128,7 @@ impl Plan {
                 }
                 Action::Delete => counts.destroy += 1,
                 Action::Unknown => counts.unknown += 1,
+                Action::Refused => counts.refused += 1,
             }
         }
         counts
@@ -119,27 +137,12 @@ impl Plan {
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown))
+        self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown | Action::Refused))
     }
 
-    /// The chain of what is made that takes longest, each waiting for the one before, with its typical duration: no run of this
-    /// plan is quicker, and one without delays is hardly slower. Empty when nothing is made.
-    #[must_use]
-    pub fn longest_chain(&self) -> Vec<(&Address, Duration)> {
-        let made = |item: &&Item| matches!(item.action, Action::Create | Action::Replace);
-        // Items stand after everything they depend on.
-        let mut until: BTreeMap<&Address, (Duration, Duration, Option<&Address>)> = BTreeMap::new();
-        for item in self.items.iter().filter(made) {
-            let before = item.depends_on.iter().filter_map(|on| Some((until.get(on)?.0, on))).max();
-            let (from, on) = before.map_or((Duration::ZERO, None), |(from, on)| (from, Some(on)));
-            until.insert(&item.address, (from + item.expected, item.expected, on));
-        }
-        let last = until.iter().max_by_key(|(_, (end, ..))| *end).map(|(address, _)| *address);
-        let mut chain: Vec<_> = std::iter::successors(last, |address| until[*address].2)
-            .map(|address| (address, until[address].1))
-            .collect();
-        chain.reverse();
-        chain
+    /// What is not done because data would be lost.
+    pub fn refused(&self) -> impl Iterator<Item = (&Item, &Refusal)> {
+        self.items.iter().filter_map(|item| item.refusal.as_ref().map(|refusal| (item, refusal)))
     }
 
     /// What could not be looked at.
@@ -180,12 +183,114 @@ pub struct Decision<'a> {
     pub observed: &'a Observations,
     /// Whether properties recorded as unsupported are left alone: only on a custom endpoint.
     pub respect_unsupported: bool,
+    /// What may be lost.
+    pub consent: &'a Consent,
 }
 
 impl Decision<'_> {
-    /// Decides.
+    /// Decides. What holds data is deleted or replaced only with consent, and never when AWS would refuse half of it.
     #[must_use]
     pub fn plan(&self) -> Plan {
+        let mut plan = self.decide();
+        self.refuse_the_impossible(&mut plan);
+        if plan.refused().next().is_some() {
+            let (names, impossible) = self.what_it_would_take(&plan);
+            for refusal in plan.items.iter_mut().filter_map(|item| item.refusal.as_mut()) {
+                refusal.names.clone_from(&names);
+                refusal.impossible.clone_from(&impossible);
+            }
+        }
+        plan
+    }
+
+    /// Everything that would have to be named for what is refused to be done, and why it cannot be done even then.
+    fn what_it_would_take(&self, plan: &Plan) -> (Vec<Address>, Option<String>) {
+        let named = match self.consent {
+            Consent::Named(named) => named.clone(),
+            Consent::Nothing | Consent::Everything => BTreeSet::new(),
+        };
+        let mut names: BTreeSet<Address> = plan.refused().map(|(item, _)| item.address.clone()).chain(named).collect();
+        loop {
+            let before = names.len();
+            let consent = Consent::Named(names.clone());
+            let mut whole = Decision { consent: &consent, ..*self }.decide();
+            let goes = |item: &&Item| matches!(item.action, Action::Delete | Action::Replace);
+            let first: BTreeSet<&String> = whole
+                .items
+                .iter()
+                .filter(goes)
+                .filter_map(|item| item.live.as_ref())
+                .flat_map(|l| &l.goes_after)
+                .collect();
+            let is_first = |item: &Item| {
+                item.live.as_ref().and_then(|live| live.arn.as_ref()).is_some_and(|arn| first.contains(arn))
+            };
+            names.extend(
+                whole
+                    .items
+                    .iter()
+                    .filter(|item| item.action == Action::Refused || is_first(item))
+                    .map(|item| item.address.clone()),
+            );
+            if names.len() == before {
+                self.refuse_the_impossible(&mut whole);
+                let impossible = whole.refused().find_map(|(_, refusal)| refusal.impossible.clone());
+                let lost = whole.items.iter().filter(|item| goes(item) || item.action == Action::Refused);
+                let lost = lost.map(|item| item.address.clone()).filter(|address| self.holds_data(address));
+                return (lost.collect(), impossible);
+            }
+        }
+    }
+
+    fn holds_data(&self, address: &Address) -> bool {
+        let node = self.graph.get(address).map(|node| node.driver.clone());
+        node.or_else(|| self.drivers.driver(address.kind())).is_some_and(|driver| driver.traits().holds_data)
+    }
+
+    /// What AWS lets go only after something else is not begun while that stays: half of it would be done.
+    fn refuse_the_impossible(&self, plan: &mut Plan) {
+        let goes = |item: &Item| matches!(item.action, Action::Delete | Action::Replace);
+        let arns: BTreeMap<String, usize> = plan
+            .items
+            .iter()
+            .enumerate()
+            .filter_map(|(at, item)| {
+                let seen = item.live.as_ref().and_then(|live| live.arn.clone());
+                let recorded = || self.entries.get(&item.address).and_then(|entry| entry.arn.clone());
+                Some((seen.or_else(recorded)?, at))
+            })
+            .collect();
+        for at in 0..plan.items.len() {
+            let item = &plan.items[at];
+            let Some(live) = item.live.as_ref().filter(|_| goes(item)) else { continue };
+            let stays =
+                live.goes_after.iter().find(|arn| arns.get(*arn).is_none_or(|other| !goes(&plan.items[*other])));
+            let Some(arn) = stays.cloned() else { continue };
+            let unseen = arns.get(&arn).and_then(|other| {
+                let failure = plan.items[*other].failure.clone()?;
+                Some((plan.items[*other].address.clone(), failure))
+            });
+            let item = &mut plan.items[at];
+            let id = item.id.clone().unwrap_or_default();
+            if let Some((other, failure)) = unseen {
+                item.action = Action::Unknown;
+                let message = format!("{id} can only go after {other}, which could not be read: {failure}");
+                item.failure = Some(Failure { message, operation: None, code: None, request_id: None, ..failure });
+                continue;
+            }
+            let replaced = item.action == Action::Replace;
+            let why = item.reason.take().unwrap_or_else(|| "it is to be deleted".to_owned());
+            item.action = Action::Refused;
+            item.refusal = Some(Refusal {
+                replaced,
+                why,
+                names: Vec::new(),
+                impossible: Some(format!("AWS refuses to remove {id}, which writes, while {arn} is attached to it")),
+            });
+        }
+    }
+
+    fn decide(&self) -> Plan {
         let mut items: Vec<Item> = Vec::with_capacity(self.graph.len());
         // Outputs that are known now and stay: those of nodes that are neither made nor replaced.
         let mut stays: BTreeMap<&Address, &Live> = BTreeMap::new();
@@ -198,9 +303,11 @@ impl Decision<'_> {
                 None => self.entries.get(of).and_then(|entry| entry.output(output)),
             };
             let desired = reference::resolve(&node.desired, &lookup);
-            let item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &coming);
+            let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &coming);
+            item.expected = expected(&item, &node.driver.expected(&node.address));
             match item.action {
-                Action::None | Action::Record | Action::Update => {
+                // What is refused stays as it is.
+                Action::None | Action::Record | Action::Update | Action::Refused => {
                     if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
                         stays.insert(&node.address, live);
                         if matches!(live.phase, Phase::Pending(_)) {
@@ -228,6 +335,7 @@ impl Decision<'_> {
         coming: &Coming,
     ) -> Item {
         let entry = self.entries.get(address);
+        let needs = self.graph.needs(address);
         let mut item = Item {
             address: address.clone(),
             region: region.to_string(),
@@ -238,9 +346,15 @@ impl Decision<'_> {
             changes: Vec::new(),
             unsupported: BTreeMap::new(),
             failure: None,
-            expected: traits.create,
+            refusal: None,
+            expected: Duration::ZERO,
             live: None,
-            depends_on: self.graph.needs(address).into_iter().map(|(address, _)| address).collect(),
+            depends_on: needs
+                .iter()
+                .filter(|(_, need)| *need != Need::First)
+                .map(|(address, _)| address.clone())
+                .collect(),
+            waits_for: needs.into_iter().map(|(address, _)| address).collect(),
         };
         let live = match self.observed.get(address) {
             Some(Observed::Live(live)) => live,
@@ -266,44 +380,40 @@ impl Decision<'_> {
         }
         item.changes = diff::changes(traits, desired, &live.properties);
         item.changes.retain(|change| !item.unsupported.contains_key(&change.property) && coming.is_difference(change));
-        match &live.phase {
-            Phase::Failed(why) => {
+        let named = !traits.holds_data || self.consent.covers(address);
+        match blocked(address, live, named) {
+            Some(Ok(reason)) => {
                 item.action = Action::Replace;
-                item.reason = Some(format!("it is in state {why}"));
+                item.reason = Some(reason);
                 return item;
             }
-            Phase::Deleting(state) => {
-                item.action = Action::Replace;
-                item.reason = Some(format!("it is {state}"));
+            // For the rest of the stack to be put right, what has failed must not stand in its way.
+            Some(Err(failure)) => {
+                item.failure = Some(failure);
                 return item;
             }
-            Phase::Pending(_) | Phase::Ready => {}
+            None => {}
         }
-        if let Some(change) = item.changes.iter().find(|change| change.forces_replacement.is_some()) {
+        if matches!(self.consent, Consent::Named(named) if named.contains(address)) {
             item.action = Action::Replace;
-            item.reason = change.forces_replacement.map(|why| format!("{}: {why}", change.property));
+            item.reason = Some("it was named to be replaced".to_owned());
+        } else if let Some(change) = item.changes.iter().find(|change| change.forces_replacement.is_some()) {
+            let why = change.forces_replacement.map(|why| format!("{}: {why}", change.property));
+            if named {
+                item.action = Action::Replace;
+                item.reason = why;
+            } else {
+                item.action = Action::Refused;
+                let why = why.unwrap_or_default();
+                item.refusal = Some(Refusal { replaced: true, why, names: Vec::new(), impossible: None });
+            }
         } else if !item.changes.is_empty() {
             item.action = Action::Update;
         } else if let Phase::Pending(state) = &live.phase {
             item.action = Action::Record;
             item.reason = Some(format!("it is still {state}"));
         } else {
-            item.reason = match entry {
-                None => Some("it is in AWS, and the state does not know it".to_owned()),
-                Some(entry) => match &entry.status {
-                    Status::Ready if entry.id.as_deref() != Some(&live.id) => {
-                        Some("it has another id than recorded".to_owned())
-                    }
-                    Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
-                        Some("its outputs have changed".to_owned())
-                    }
-                    Status::Ready if entry.depends_on != item.depends_on => {
-                        Some("what has to be there before it has changed".to_owned())
-                    }
-                    Status::Ready => None,
-                    status => Some(format!("it is on record as `{}`", status.as_str())),
-                },
-            };
+            item.reason = unlike_recorded(entry, live, &item.depends_on);
             item.action = if item.reason.is_some() { Action::Record } else { Action::None };
         }
         item
@@ -332,10 +442,21 @@ impl Decision<'_> {
                     Some(Observed::Live(live)) => Some(live.clone()),
                     _ => None,
                 };
+                let refused = live.is_some() && self.holds_data(address) && !self.consent.covers(address);
+                let refusal = refused.then(|| Refusal {
+                    replaced: false,
+                    why: "it is no longer in the configuration".to_owned(),
+                    names: Vec::new(),
+                    impossible: None,
+                });
                 Item {
                     address: address.clone(),
                     region: entry.region.clone(),
-                    action: if failure.is_some() { Action::Unknown } else { Action::Delete },
+                    action: match (&failure, refused) {
+                        (Some(_), _) => Action::Unknown,
+                        (None, true) => Action::Refused,
+                        (None, false) => Action::Delete,
+                    },
                     reason: (live.is_none() && failure.is_none())
                         .then(|| "it is no longer in AWS: only its record goes".to_owned()),
                     recorded: true,
@@ -343,15 +464,68 @@ impl Decision<'_> {
                     changes: Vec::new(),
                     unsupported: BTreeMap::new(),
                     failure,
+                    refusal,
                     expected: self
                         .drivers
                         .driver(address.kind())
-                        .map_or(Duration::ZERO, |driver| driver.traits().delete),
+                        .map_or(Duration::ZERO, |driver| driver.expected(address).delete),
                     live,
                     depends_on: entry.depends_on.clone(),
+                    waits_for: entry.depends_on.clone(),
                 }
             })
             .collect()
+    }
+}
+
+/// What a state means from which a resource does not come back by itself: why it is replaced, or, where data would be lost with
+/// it, what a person has to put right.
+fn blocked(address: &Address, live: &Live, may_go: bool) -> Option<Result<String, Failure>> {
+    match &live.phase {
+        Phase::Pending(_) | Phase::Ready => None,
+        Phase::Failed(why) if may_go => Some(Ok(format!("it is in state {why}"))),
+        Phase::Deleting(state) if may_go => Some(Ok(format!("it is {state}"))),
+        Phase::Failed(why) => Some(Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)).help(
+            format!(
+                "drctl does not replace what holds data because it failed. Put the cause right and it recovers by itself; or \
+                 restore it. If it may really be deleted and made anew: `drctl up --replace {address}`."
+            ),
+        ))),
+        Phase::Deleting(state) => {
+            let message = format!("{} is {state}, and drctl did not ask for it", live.id);
+            Some(Err(Failure::new(Class::Refused, message)
+                .help("Find out who deletes it. When it is gone, `drctl up` makes a new one, without its data.")))
+        }
+    }
+}
+
+/// In what the state's record of something that is as desired differs from it, if in anything.
+fn unlike_recorded(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -> Option<String> {
+    let Some(entry) = entry else { return Some("it is in AWS, and the state does not know it".to_owned()) };
+    match &entry.status {
+        Status::Ready if entry.id.as_deref() != Some(&live.id) => Some("it has another id than recorded".to_owned()),
+        Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
+            Some("its outputs have changed".to_owned())
+        }
+        Status::Ready if entry.depends_on != depends_on => {
+            Some("what has to be there before it has changed".to_owned())
+        }
+        Status::Ready => None,
+        Status::Created => Some("created by an earlier run that stopped before it was confirmed ready".to_owned()),
+        status => Some(format!("it is on record as `{}`", status.as_str())),
+    }
+}
+
+/// How long what is planned for one resource takes. What is only recorded takes no time, unless it is still on its way.
+fn expected(item: &Item, takes: &Expected) -> Duration {
+    let is_pending = item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Pending(_)));
+    match item.action {
+        Action::Create => takes.create,
+        Action::Replace => takes.delete + takes.create,
+        Action::Update => takes.update,
+        Action::Delete => takes.delete,
+        Action::Record if is_pending => takes.create,
+        Action::Record | Action::None | Action::Unknown | Action::Refused => Duration::ZERO,
     }
 }
 

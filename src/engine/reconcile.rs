@@ -10,18 +10,20 @@ use tokio::time::{Instant, sleep};
 
 use super::cancel::{Shutdown, Stage};
 use super::diff;
-use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Traits};
+use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Synced, Traits};
 use super::events::Event;
 use super::failure::{Class, Failure};
 use super::observe::ownership;
 use super::reference::Properties;
-use super::run::{Desk, Timing};
+use super::run::Desk;
+use super::timing::Timing;
 use crate::state::{Address, Entry, Status};
 
 /// How often a lost answer is taken as a reason to try again before an operator has to look.
 const LOST_ANSWERS: usize = 6;
 
 /// Everything a step needs to know.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the step")]
 pub(super) struct Job {
     pub address: Address,
     pub region: Region,
@@ -32,6 +34,8 @@ pub(super) struct Job {
     pub entry: Option<Entry>,
     /// As the plan saw it.
     pub live: Option<Box<Live>>,
+    /// Whether what it refers to was changed since: a global cluster changes its members' version itself.
+    pub stale: bool,
     pub unsupported: BTreeMap<String, String>,
     pub timing: Timing,
     pub adopt: bool,
@@ -41,17 +45,27 @@ pub(super) struct Job {
     pub lent: bool,
 }
 
+/// What was set goes on reading as before.
+fn reads_otherwise(changes: &[Change]) -> Failure {
+    let told: Vec<String> =
+        changes.iter().map(|change| format!("{} still reads {}", change.property, change.old)).collect();
+    Failure::new(Class::TimedOut, format!("what was set reads otherwise: {}", told.join(", ")))
+        .help("Something else may be changing it at the same time. Run `drctl plan` to see what differs.")
+}
+
 /// A step in progress.
 pub(super) struct Worker {
     job: Job,
     desk: Desk,
     shutdown: Shutdown,
     entry: Option<Entry>,
+    /// Whether this step has made it.
+    made: bool,
 }
 
 impl Worker {
     pub(super) fn new(job: Job, desk: Desk, shutdown: Shutdown) -> Self {
-        Self { entry: job.entry.clone(), job, desk, shutdown }
+        Self { entry: job.entry.clone(), job, desk, shutdown, made: false }
     }
 
     fn traits(&self) -> &Traits {
@@ -61,15 +75,20 @@ impl Worker {
     /// Makes it as desired. Returns its id.
     pub(super) async fn ensure(mut self) -> Result<String, Failure> {
         let mut live = match self.job.live.take() {
+            Some(live) if self.job.stale => {
+                let now = self.droppable(self.job.driver.read(&self.job.region, &live.id)).await?;
+                now.unwrap_or(*live)
+            }
             Some(live) => *live,
             None => match self.not_visible_yet().await? {
                 Some(live) => live,
                 None => self.create().await?,
             },
         };
-        let mut rounds = 0;
+        // Since when what was set on what is available should show: while it is on its way, it may read as before.
+        let mut set: Option<Instant> = None;
         let mut failed_once = false;
-        let began = Instant::now();
+        let began = self.shutdown.stopwatch();
         let mut delays = self.job.timing.polls();
         loop {
             self.check_owner(&live)?;
@@ -78,7 +97,7 @@ impl Worker {
             changes.retain(|change| !self.job.unsupported.contains_key(&change.property));
             let mut waits_for = None;
             match &live.phase {
-                Phase::Failed(why) if !failed_once && self.just_made(&live) => {
+                Phase::Failed(why) if !failed_once && self.may_make_anew(&live) => {
                     // A create call that was accepted and then failed: the remains are cleared away and it is tried once more.
                     failed_once = true;
                     self.note(format!("it came to state {why}; it is deleted and made once more"));
@@ -87,14 +106,21 @@ impl Worker {
                     continue;
                 }
                 Phase::Failed(why) => {
-                    return Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id))
-                        .help("Put its cause right, then run `drctl up` again: it will be replaced."));
+                    let help = if traits.holds_data {
+                        "Put its cause right, then run `drctl up` again. It holds data: drctl does not replace it by itself."
+                    } else {
+                        "Put its cause right, then run `drctl up` again: it will be replaced."
+                    };
+                    return Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)).help(help));
                 }
                 Phase::Deleting(state) => {
                     return Err(Failure::new(Class::Transient, format!("{} is {state}", live.id))
                         .help("Something else is deleting it. Run `drctl up` again when it is gone."));
                 }
-                Phase::Pending(state) => waits_for = Some(state.clone()),
+                Phase::Pending(state) => {
+                    waits_for = Some(state.clone());
+                    set = None;
+                }
                 Phase::Ready => {}
             }
             if let Some(change) = changes.iter().find(|change| change.forces_replacement.is_some()) {
@@ -110,19 +136,21 @@ impl Worker {
                 self.ready(live).await?;
                 return Ok(id);
             }
+            let mut shown_late = false;
             if !changes.is_empty() {
-                rounds += 1;
-                if rounds > 1 && waits_for.is_none() && began.elapsed() > self.job.timing.visible * 2 {
-                    let told: Vec<String> = changes
-                        .iter()
-                        .map(|change| format!("{} still reads {}", change.property, change.old))
-                        .collect();
-                    let message = format!("what was set reads otherwise: {}", told.join(", "));
-                    return Err(Failure::new(Class::TimedOut, message).help(
-                        "Something else may be changing it at the same time. Run `drctl plan` to see what differs.",
-                    ));
+                if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {
+                    return Err(reads_otherwise(&changes));
                 }
-                waits_for = self.sync(&live, &changes).await?.or(waits_for);
+                shown_late = set.is_some();
+                let is_ready = waits_for.is_none();
+                let synced = self.sync(&live, &changes).await?;
+                if synced.later.is_some() {
+                    // A step that takes its time was set going: what is set after it has a time of its own to show.
+                    set = None;
+                } else if is_ready {
+                    set.get_or_insert_with(Instant::now);
+                }
+                waits_for = synced.later.or(synced.shows).or(waits_for);
             }
             if let Some(state) = waits_for {
                 let limit = traits.create * 6 + traits.patience + Duration::from_mins(5);
@@ -136,7 +164,7 @@ impl Worker {
                     ));
                 }
                 self.wait(&state, delays.next().unwrap_or_default()).await?;
-            } else if rounds > 1 {
+            } else if shown_late {
                 self.wait("the change to be visible", delays.next().unwrap_or_default()).await?;
             }
             live = self.read_back(&live.id).await?;
@@ -155,25 +183,26 @@ impl Worker {
         Ok(())
     }
 
-    /// Brings the changed properties to what is desired, under an intent. Returns what has to happen before the rest can be done.
-    async fn sync(&mut self, live: &Live, changes: &[Change]) -> Result<Option<String>, Failure> {
+    /// Brings the changed properties to what is desired, under an intent.
+    async fn sync(&mut self, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         self.intend_update(live).await?;
         let call = || self.job.driver.sync(&self.job.region, live, &self.job.desired, changes);
         match self.repeat(true, call).await {
-            Ok(synced) => {
-                for (property, answer) in synced.unsupported {
+            Ok(mut synced) => {
+                for (property, answer) in std::mem::take(&mut synced.unsupported) {
                     self.note(format!("{property} is unsupported here: {answer}"));
                     self.job.unsupported.insert(property, answer);
                 }
-                Ok(synced.later)
+                Ok(synced)
             }
-            Err(failure) if failure.class == Class::NotYet => Ok(Some(failure.message)),
+            Err(failure) if failure.class == Class::NotYet => Ok(Synced::later(failure.message)),
             Err(failure) => Err(failure),
         }
     }
 
     /// Deletes it and waits until it is gone.
     pub(super) async fn remove(mut self) -> Result<(), Failure> {
+        let unplanned = self.job.live.is_none();
         let live = match self.job.live.take() {
             Some(live) => Some(*live),
             None => self.find_recorded().await?,
@@ -181,6 +210,11 @@ impl Worker {
         if let Some(live) = live {
             // Leave to take over is no leave to delete.
             ownership(&self.job.address, &live, self.entry.as_ref().and_then(|entry| entry.id.as_deref()))?;
+            if unplanned && self.traits().holds_data && self.was_in_use() {
+                let message = format!("{} was not there when the plan was made, and is there now", live.id);
+                return Err(Failure::new(Class::Refused, message)
+                    .help("It holds data. Look at `drctl plan` again: nothing was agreed to about it."));
+            }
             self.remove_live(&live).await?;
         } else if self.entry.is_some() {
             self.record(None).await?;
@@ -188,12 +222,17 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether it has ever been ready: what an open intent has made holds nothing yet.
+    fn was_in_use(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| !matches!(entry.status, Status::Creating { .. } | Status::Created))
+    }
+
     async fn find_recorded(&mut self) -> Result<Option<Live>, Failure> {
         let Some(entry) = self.entry.clone() else { return Ok(None) };
         match &entry.status {
             Status::Creating { attempt, .. } => {
                 // Nothing is sent again after this: even where the token would be honoured, time has to tell.
-                self.resolve(&Attempt { token: attempt.clone() }, self.job.timing.grace).await
+                self.resolve(&Attempt { token: attempt.clone() }, self.job.timing.grace * self.traits().grace).await
             }
             _ => self.not_visible_yet().await,
         }
@@ -215,7 +254,7 @@ impl Worker {
         let had_failed = matches!(live.phase, Phase::Failed(_));
         let mut deleted = matches!(live.phase, Phase::Deleting(_));
         let mut delays = self.job.timing.polls();
-        let began = Instant::now();
+        let began = self.shutdown.stopwatch();
         loop {
             let mut first = None;
             if !deleted {
@@ -225,6 +264,11 @@ impl Worker {
                     Ok(Removal::Left(how)) => {
                         self.note(format!("{} cannot be deleted: {how}", live.id));
                         return self.record(None).await;
+                    }
+                    Ok(Removal::Scheduled) => return self.record(None).await,
+                    Ok(Removal::Kept(why)) => {
+                        self.note(format!("{} is kept: {why}", live.id));
+                        return self.record(Some(self.entry_of(&live, Status::Ready))).await;
                     }
                     Err(failure) if failure.class == Class::NotFound => deleted = true,
                     Err(failure) => return Err(failure),
@@ -250,7 +294,11 @@ impl Worker {
                     Class::TimedOut,
                     format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()),
                 )
-                .help("It is on record. `drctl down` takes up the wait where it was left."));
+                .help(if self.job.desired.is_empty() {
+                    "It is on record. Run the same command again: it takes up the wait where it was left."
+                } else {
+                    "It is on record. `drctl up` takes up the wait where it was left."
+                }));
             }
             self.wait(&state, delays.next().unwrap_or_default()).await?;
         }
@@ -275,6 +323,7 @@ impl Worker {
                 self.repeat(false, || self.job.driver.create(&self.job.region, &self.job.desired, &attempt)).await;
             let failure = match answer {
                 Ok(id) => {
+                    self.made = true;
                     self.record_created(&id, &attempt).await?;
                     let live = self.read_back(&id).await?;
                     return Ok(live);
@@ -335,7 +384,7 @@ impl Worker {
     /// How long an attempt may stay hidden before it is repeated. The same token again makes no second one: there is nothing
     /// to wait for.
     fn grace(&self) -> Duration {
-        if self.traits().idempotent_create { Duration::ZERO } else { self.job.timing.grace }
+        if self.traits().idempotent_create { Duration::ZERO } else { self.job.timing.grace * self.traits().grace }
     }
 
     /// What is on record as made a moment ago, and not seen yet: reads may lag behind. `None` when it really is gone, or was
@@ -483,6 +532,12 @@ impl Worker {
             .is_some_and(|entry| matches!(entry.status, Status::Created) && entry.id.as_deref() == Some(&live.id))
     }
 
+    /// Whether what has failed was made a moment ago. What holds data must have been made by this very step: what an earlier run
+    /// has made may have been used since.
+    fn may_make_anew(&self, live: &Live) -> bool {
+        self.just_made(live) && (self.made || !self.traits().holds_data)
+    }
+
     fn check_owner(&self, live: &Live) -> Result<(), Failure> {
         if self.job.adopt {
             return Ok(());
@@ -492,7 +547,7 @@ impl Worker {
 
     /// Reads what is known to exist; a new resource may not be visible everywhere at once.
     async fn read_back(&self, id: &str) -> Result<Live, Failure> {
-        let began = Instant::now();
+        let began = self.shutdown.stopwatch();
         let mut delays = self.job.timing.polls();
         loop {
             if let Some(live) = self.droppable(self.job.driver.read(&self.job.region, id)).await? {
@@ -552,7 +607,7 @@ impl Worker {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let began = Instant::now();
+        let began = self.shutdown.stopwatch();
         let patience = self.traits().patience;
         let mut attempts = 0;
         loop {

@@ -27,6 +27,9 @@ const MARKER: &str = "$ref";
 pub enum Need {
     /// Only that it is there for as long as who refers to it: nothing waits on the way up, and it goes last on the way down.
     Outlives,
+    /// That it is available first, on the way up only: which of the two goes first on the way down is for their live roles to say
+    /// ([`Live::goes_after`](super::Live::goes_after)).
+    First,
     /// That its id is known and durably recorded.
     Exists,
     /// That it is available, with all its properties set.
@@ -58,7 +61,8 @@ impl<T: ?Sized> Ref<T> {
         Self { inner: Inner::Output { of, output: output.into(), need: Need::Ready }, kind: PhantomData }
     }
 
-    /// The same, content with the target's existence: for what AWS accepts while the target is still being made.
+    /// The same, content with the target's existence: for what AWS accepts while the target is still being made. What is there
+    /// and works is turned to another target only once that is ready all the same.
     #[must_use]
     pub fn exists(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
@@ -72,6 +76,15 @@ impl<T: ?Sized> Ref<T> {
     pub fn outlives(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
             *need = Need::Outlives;
+        }
+        self
+    }
+
+    /// The same, only so that the target is ready first on the way up.
+    #[must_use]
+    pub fn first(mut self) -> Self {
+        if let Inner::Output { need, .. } = &mut self.inner {
+            *need = Need::First;
         }
         self
     }

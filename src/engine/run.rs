@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::cancel::{Shutdown, Stage};
 use super::critical_path::{Clock, Leg};
-use super::driver::{Drivers, Region};
+use super::driver::{Driver, Drivers, Region};
 use super::events::{Event, Events};
 use super::failure::{Class, Failure};
 use super::graph::Graph;
@@ -19,59 +19,8 @@ use super::plan::{Action, Item, Plan};
 use super::reconcile::{Job, Worker};
 use super::reference::{self, Need};
 use super::schedule::{Half, Park, Schedule, StepId};
+use super::timing::Timing;
 use crate::state::{Address, Entry, StateError, Status, Store, Transition, check_transition, journal::Journal};
-
-/// How patiently a run waits. All of it is about AWS; a custom endpoint may be told to be quicker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// The first delay between two looks at a resource that is on its way; grows up to `poll_max`.
-    pub poll_first: Duration,
-    /// The longest such delay.
-    pub poll_max: Duration,
-    /// The first delay before a refused call is repeated; doubles up to 20 s.
-    pub retry_first: Duration,
-    /// How long after its intent an attempt may have made something that listings do not show yet.
-    pub grace: Duration,
-    /// How long something made may stay invisible to reads by id.
-    pub visible: Duration,
-}
-
-impl Default for Timing {
-    /// For AWS itself.
-    fn default() -> Self {
-        Self {
-            poll_first: Duration::from_millis(500),
-            poll_max: Duration::from_secs(5),
-            retry_first: Duration::from_millis(500),
-            // EC2's eventual consistency is documented without a bound; "a few minutes" is the worst on record, seconds the rule.
-            // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-            grace: Duration::from_secs(30),
-            visible: Duration::from_mins(2),
-        }
-    }
-}
-
-impl Timing {
-    /// The delays between looks.
-    pub(super) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        let max = self.poll_max;
-        std::iter::successors(Some(self.poll_first.min(max)), move |delay| Some(delay.mul_f64(1.5).min(max)))
-    }
-
-    /// The delay after the `attempt`-th refusal, from 1.
-    pub(super) fn retry(&self, attempt: usize) -> Duration {
-        backoff(self.retry_first, Duration::from_secs(20), attempt)
-    }
-}
-
-/// The delay after the `attempt`-th refusal, from 1: `first`, doubled each time up to `longest`, and between half and all of
-/// that by chance, since what was refused together must not come back together.
-#[must_use]
-pub fn backoff(first: Duration, longest: Duration, attempt: usize) -> Duration {
-    let doubled = first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));
-    let [chance, ..] = *uuid::Uuid::new_v4().as_bytes();
-    doubled.min(longest).mul_f64(0.5 + f64::from(chance) / 512.0)
-}
 
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +54,10 @@ pub struct Report {
     pub outcomes: Vec<(Address, Action, Outcome)>,
     /// Whether a signal ended it early.
     pub interrupted: bool,
+    /// Replacements of which only the first half was done: deleted, and not made again.
+    pub only_deleted: BTreeSet<Address>,
+    /// Interrupted while their calls, or what these set going, were under way: AWS may go on with them.
+    pub under_way: BTreeSet<Address>,
     /// What kept the state from being written, if anything.
     pub state: Option<StateError>,
     /// How long it took.
@@ -113,6 +66,8 @@ pub struct Report {
     pub durations: BTreeMap<Address, Duration>,
     /// Which resources made the duration.
     pub critical_path: Vec<Leg>,
+    /// What was to be deleted and is kept, since something that stays needs it.
+    pub kept: Vec<Address>,
 }
 
 impl Report {
@@ -242,6 +197,12 @@ struct Coordinator<'a> {
     disk: Option<JoinHandle<Written>>,
     outcomes: HashMap<StepId, Outcome>,
     durations: BTreeMap<Address, Duration>,
+    /// What this run has recorded something of.
+    recorded: HashSet<Address>,
+    /// What it was to delete and has kept.
+    kept: HashSet<Address>,
+    /// What this run has changed in place.
+    updated: HashSet<Address>,
     clock: Clock,
     state_error: Option<StateError>,
     interrupted: bool,
@@ -270,6 +231,9 @@ impl<'a> Coordinator<'a> {
             disk: None,
             outcomes: HashMap::new(),
             durations: BTreeMap::new(),
+            recorded: HashSet::new(),
+            updated: HashSet::new(),
+            kept: HashSet::new(),
             clock: Clock::default(),
             state_error: None,
             interrupted: false,
@@ -286,19 +250,26 @@ impl<'a> Coordinator<'a> {
                 .get(&item.address)
                 .map(|node| node.driver.clone())
                 .or_else(|| self.run.drivers.driver(item.address.kind()));
-            let delete = driver.map_or(Duration::ZERO, |driver| driver.traits().delete);
+            let takes = |half| driver.as_ref().map_or(item.expected, |driver| expected(half, item, &**driver));
             if matches!(item.action, Action::Delete | Action::Replace) {
-                let step = self.schedule.add(item.address.clone(), Half::Remove, &region, delete);
+                let step = self.schedule.add(item.address.clone(), Half::Remove, &region, takes(Half::Remove));
                 self.removes.insert(&item.address, step);
             }
             if matches!(
                 item.action,
                 Action::Create | Action::Update | Action::Replace | Action::Record | Action::Unknown
             ) {
-                let step = self.schedule.add(item.address.clone(), Half::Ensure, &region, item.expected);
+                let step = self.schedule.add(item.address.clone(), Half::Ensure, &region, takes(Half::Ensure));
                 self.ensures.insert(&item.address, step);
             }
         }
+        let removed: HashMap<&str, StepId> = self
+            .run
+            .plan
+            .items
+            .iter()
+            .filter_map(|item| Some((item.live.as_ref()?.arn.as_deref()?, *self.removes.get(&item.address)?)))
+            .collect();
         let mut lets_go = Vec::new();
         for item in &self.run.plan.items {
             let ensure = self.ensures.get(&item.address).copied();
@@ -307,12 +278,25 @@ impl<'a> Coordinator<'a> {
                 self.schedule.wait_for(ensure, remove, Need::Ready);
             }
             if let Some(ensure) = ensure {
+                let turned_to = self.turned_to(item);
                 for (on, need) in self.run.graph.needs(&item.address) {
-                    if need == Need::Outlives {
-                        continue;
-                    }
+                    let need = match need {
+                        Need::Outlives => continue,
+                        Need::First => Need::Ready,
+                        _ if turned_to.contains(&on) => Need::Ready,
+                        need => need,
+                    };
                     if let Some(on) = self.ensures.get(&on) {
                         self.schedule.wait_for(ensure, *on, need);
+                    }
+                }
+            }
+            // Which of the two AWS lets go first follows from their roles at the moment.
+            if let Some(remove) = remove {
+                for arn in item.live.iter().flat_map(|live| &live.goes_after) {
+                    let other = removed.get(arn.as_str()).filter(|other| **other != remove);
+                    if let Some(other) = other {
+                        self.schedule.wait_for(remove, *other, Need::Ready);
                     }
                 }
             }
@@ -336,6 +320,16 @@ impl<'a> Coordinator<'a> {
             }
         }
         self.schedule.begin()
+    }
+
+    /// What a resource that works is turned to by an update: it goes on working with what it has until that is ready, whatever
+    /// would be enough for a new one. A route that leads to a gateway would lead nowhere while the next one is being made.
+    fn turned_to(&self, item: &Item) -> BTreeSet<Address> {
+        let Some(node) = self.run.graph.get(&item.address).filter(|_| item.action == Action::Update) else {
+            return BTreeSet::new();
+        };
+        let changed = item.changes.iter().filter_map(|change| node.desired.get(&change.property));
+        changed.flat_map(reference::references_in).map(|found| found.of).collect()
     }
 
     async fn walk(&mut self) {
@@ -407,10 +401,7 @@ impl<'a> Coordinator<'a> {
         };
         let entries = self.store.resources();
         let desired = match (node, half) {
-            (Some(node), Half::Ensure) => {
-                let lookup = |of: &Address, output: &str| entries.get(of).and_then(|entry| entry.output(output));
-                reference::resolve(&node.desired, &lookup)
-            }
+            (Some(node), Half::Ensure) => reference::resolve(&node.desired, &|of, output| self.output(of, output)),
             _ => reference::Properties::new(),
         };
         if desired.values().any(reference::is_unresolved) {
@@ -442,6 +433,13 @@ impl<'a> Coordinator<'a> {
             self.clock.note(step, Need::Exists);
             self.schedule.reached(step, Need::Exists);
         }
+        let stale = half == Half::Ensure
+            && self
+                .run
+                .graph
+                .needs(address)
+                .iter()
+                .any(|(on, need)| *need != Need::Outlives && self.updated.contains(on));
         let settled = self.schedule.is_settled(step);
         if settled {
             self.settled.insert(step);
@@ -455,6 +453,7 @@ impl<'a> Coordinator<'a> {
             depends_on,
             entry,
             live,
+            stale,
             unsupported: item.unsupported.clone(),
             timing: self.run.options.timing,
             adopt: self.run.options.adopt,
@@ -467,7 +466,7 @@ impl<'a> Coordinator<'a> {
                 address: address.clone(),
                 region: item.region.clone(),
                 action,
-                expected: job_duration(&job, removing),
+                expected: expected(half, item, &*job.driver),
             });
         }
         let desk = Desk { step, messages: self.send.clone() };
@@ -477,6 +476,16 @@ impl<'a> Coordinator<'a> {
             Finished { step, result }
         });
         self.task_steps.insert(handle.id(), step);
+    }
+
+    /// An output as it is known now: as this run has recorded it, else as the plan saw it, which is younger than the state.
+    fn output(&self, of: &Address, output: &str) -> Option<String> {
+        let seen = || {
+            let item = self.items.get(of).filter(|item| matches!(item.action, Action::Record | Action::Update))?;
+            item.live.as_ref()?.output(output)
+        };
+        let recorded = || self.store.resources().get(of).and_then(|entry| entry.output(output));
+        if self.recorded.contains(of) { recorded() } else { seen().or_else(recorded) }
     }
 
     fn reached(&mut self, step: StepId, level: Need) {
@@ -565,9 +574,14 @@ impl<'a> Coordinator<'a> {
             let level = match (self.schedule.step(step).1, transition.entry.as_ref().map(|entry| &entry.status)) {
                 (Half::Ensure, Some(Status::Created)) => Some(Need::Exists),
                 (Half::Ensure, Some(Status::Ready)) | (Half::Remove, None) => Some(Need::Ready),
+                (Half::Remove, Some(Status::Ready)) => {
+                    self.kept.insert(transition.address.clone());
+                    None
+                }
                 _ => None,
             };
             news.push((step, level, ack));
+            self.recorded.insert(transition.address.clone());
             durable.push(transition);
         }
         self.store.returned(journal, durable);
@@ -611,6 +625,9 @@ impl<'a> Coordinator<'a> {
                     return;
                 }
                 self.schedule.done(step);
+                if action == Action::Update {
+                    self.updated.insert(address.clone());
+                }
                 *self.durations.entry(address.clone()).or_default() += took;
                 // One that was done, and was done once more because of what it refers to, is no news.
                 if self.outcomes.insert(step, Outcome::Done) != Some(Outcome::Done) {
@@ -691,6 +708,7 @@ impl<'a> Coordinator<'a> {
 
     fn report(self, began: Instant) -> Report {
         let mut outcomes = Vec::new();
+        let (mut only_deleted, mut under_way) = (BTreeSet::new(), BTreeSet::new());
         for item in &self.run.plan.items {
             let steps = [self.removes.get(&item.address), self.ensures.get(&item.address)];
             let worst = steps
@@ -701,13 +719,36 @@ impl<'a> Coordinator<'a> {
             if self.removes.contains_key(&item.address) || self.ensures.contains_key(&item.address) {
                 outcomes.push((item.address.clone(), item.action, worst.unwrap_or(Outcome::Done)));
             }
+            let outcome = |step: Option<&StepId>| step.and_then(|step| self.outcomes.get(step));
+            if let (Some(Outcome::Done), Some(ensure)) = (outcome(steps[0]), steps[1])
+                && outcome(Some(ensure)) != Some(&Outcome::Done)
+            {
+                only_deleted.insert(item.address.clone());
+            }
+            let was_cut_short = |step: &&StepId| {
+                self.started.contains_key(step) && matches!(self.outcomes.get(step), None | Some(Outcome::Interrupted))
+            };
+            if steps.iter().flatten().any(was_cut_short) {
+                under_way.insert(item.address.clone());
+            }
         }
         Report {
             outcomes,
             interrupted: self.interrupted,
+            only_deleted,
+            under_way,
             state: self.state_error,
             took: began.elapsed(),
             critical_path: self.clock.critical_path(&self.schedule, began),
+            kept: self
+                .run
+                .plan
+                .items
+                .iter()
+                .map(|item| &item.address)
+                .filter(|a| self.kept.contains(*a))
+                .cloned()
+                .collect(),
             durations: self.durations,
         }
     }
@@ -722,9 +763,14 @@ fn action_of(half: Half, item: &Item) -> Action {
     }
 }
 
-fn job_duration(job: &Job, removing: bool) -> Duration {
-    let traits = job.driver.traits();
-    if removing { traits.delete } else { traits.create }
+/// How long one half of an item's work typically takes: of a replacement, the deletion or the creation alone.
+fn expected(half: Half, item: &Item, driver: &dyn Driver) -> Duration {
+    let delete = driver.expected(&item.address).delete;
+    match (half, item.action) {
+        (Half::Remove, _) => delete,
+        (Half::Ensure, Action::Replace) => item.expected.saturating_sub(delete),
+        (Half::Ensure, _) => item.expected,
+    }
 }
 
 fn refuse(pending: Pending, error: &dyn std::fmt::Display) {

@@ -117,13 +117,24 @@ fn traits(kind: &'static str) -> Traits {
         idempotent_create: false,
         patience: Duration::ZERO,
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     }
 }
 
 /// Something of ours, made as a node by an attempt.
 pub(super) fn live(id: &str, node: &str, attempt: Option<&str>, phase: Phase) -> Live {
     let owner = Owner::Ours { node: node.parse().ok(), attempt: attempt.map(str::to_owned) };
-    Live { id: id.to_owned(), arn: None, phase, owner, properties: Properties::new(), outputs: BTreeMap::new() }
+    Live {
+        id: id.to_owned(),
+        arn: None,
+        phase,
+        owner,
+        properties: Properties::new(),
+        outputs: BTreeMap::new(),
+        goes_after: Vec::new(),
+    }
 }
 
 /// What the state holds.

@@ -60,9 +60,7 @@ pub enum StateError {
     },
     /// It belongs to something else.
     #[error("{} belongs to another {what}: it says {recorded}, and this run is for {expected}", path.display())]
-    #[diagnostic(help(
-        "Nothing was changed. Check the credentials, --environment and drctl.toml; or keep the states apart with --state-dir."
-    ))]
+    #[diagnostic(help("Nothing was changed. {}", foreign(what)))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -121,14 +119,34 @@ impl StateError {
                  intent and is looked for in AWS before anything else is made."
                     .to_owned()
             }
+            // Not another folder: a run without the record would not know what was made.
             Kind::PermissionDenied | Kind::ReadOnlyFilesystem => format!(
-                "drctl needs to read and write its state folder. Grant access to {}, or choose another with --state-dir.",
+                "drctl needs to read and write its state folder, which holds the record of what was made. Grant access to {} \
+                 and run the same command again.",
                 path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).display()
             ),
-            Kind::NotFound | Kind::NotADirectory => "Choose a folder that exists and is writable with --state-dir.".to_owned(),
+            Kind::NotFound | Kind::NotADirectory | Kind::AlreadyExists => {
+                "Choose a folder that exists and is writable with --state-dir.".to_owned()
+            }
+            _ if action == READ => {
+                "Nothing was changed. Put that right and run the same command again.".to_owned()
+            }
             _ => "What was under way is on record as an open intent. Put that right and run the same command again.".to_owned(),
         };
         Self::Io { action, path: path.to_owned(), source, help }
+    }
+}
+
+/// What is done to a state that is only looked at.
+const READ: &str = "read";
+
+/// What to do about a state that belongs to something else.
+fn foreign(what: &str) -> &'static str {
+    if what.ends_with("Region") {
+        "A stack does not move: delete it with `drctl down` while drctl.toml has the Regions that it was built in, then build it \
+         in the others; or build it there beside this one, as another environment."
+    } else {
+        "Check the credentials, --environment and drctl.toml; or keep the states apart with --state-dir."
     }
 }
 
@@ -139,7 +157,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Reads a state file whole; `None` when there is none. Only a regular file: a device or a pipe may never end.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    let refused = |e| StateError::io("read", path, e);
+    let refused = |e| StateError::io(READ, path, e);
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => match std::fs::read(path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -150,5 +168,60 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
         Ok(_) => Err(refused(std::io::Error::other("it is not a regular file"))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(refused(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    fn help(error: &StateError) -> String {
+        error.help().map(|help| help.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_state_that_may_not_be_read_is_not_worked_without() {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
+            let error = StateError::io(READ, Path::new("records/payment-dr-dev.json"), Error::from(kind));
+            let help = help(&error);
+            assert!(help.contains("Grant access to records") && !help.contains("--state-dir"), "{help}");
+        }
+        let error = StateError::io("open the lock", Path::new("file/x.lock"), Error::from(ErrorKind::NotADirectory));
+        assert!(help(&error).contains("--state-dir"), "{}", help(&error));
+        assert!(
+            help(&StateError::io(READ, Path::new("x.json"), Error::other("odd"))).starts_with("Nothing was changed.")
+        );
+    }
+
+    #[test]
+    fn a_backup_is_named_only_where_there_is_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("payment-dr-dev.json");
+        let damaged = || crate::state::Snapshot::parse(&path, b"{").expect_err("damaged");
+        let alone = help(&damaged());
+        assert!(
+            !alone.contains(".bak") && alone.contains("`drctl orphans --adopt`") && alone.contains("`drctl up`"),
+            "{alone}"
+        );
+        std::fs::write(folder.path().join("payment-dr-dev.json.bak"), "{}").expect("written");
+        let kept = help(&damaged());
+        assert!(kept.contains("payment-dr-dev.json.bak") && kept.contains("`drctl orphans --adopt`"), "{kept}");
+    }
+
+    #[test]
+    fn another_stack_says_how_to_go_on() {
+        let foreign = |what| StateError::Foreign {
+            path: PathBuf::from("state/payment-dr-dev.json"),
+            what,
+            recorded: "a".to_owned(),
+            expected: "b".to_owned(),
+        };
+        assert!(help(&foreign("primary Region")).contains("`drctl down`"));
+        assert!(help(&foreign("account")).contains("Check the credentials"));
+        for what in ["account", "secondary Region"] {
+            assert!(help(&foreign(what)).starts_with("Nothing was changed. "), "{}", help(&foreign(what)));
+        }
     }
 }

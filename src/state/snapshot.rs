@@ -167,15 +167,21 @@ impl Snapshot {
 }
 
 fn unreadable(path: &Path, detail: &str) -> StateError {
-    StateError::Unreadable {
-        path: path.to_owned(),
-        detail: quoted(detail),
-        help: format!(
-            "Nothing was changed. The state before the last run is kept beside it: look at {} and copy it over if it is \
-             the one you want; `drctl plan` then shows what differs from AWS.",
-            backup_path(path).display()
-        ),
-    }
+    let backup = backup_path(path);
+    let aside = "Move it aside and run `drctl orphans --adopt`, which finds by its tags what was made, then `drctl up`, which \
+                 completes the record.";
+    let help = if backup.exists() {
+        format!(
+            "Nothing was changed. The state before the last run is kept in {}: copy it over this file if it is the one you \
+             want; `drctl plan` then shows what differs from AWS. Or start without either: {}{}",
+            backup.display(),
+            aside[..1].to_lowercase(),
+            &aside[1..]
+        )
+    } else {
+        format!("Nothing was changed. {aside}")
+    };
+    StateError::Unreadable { path: path.to_owned(), detail: quoted(detail), help }
 }
 
 /// Where the predecessor of a snapshot is kept.

@@ -51,6 +51,9 @@ const fn traits(kind: &'static str, create: u64, idempotent_create: bool) -> Tra
         idempotent_create,
         patience: Duration::from_mins(1),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     }
 }
 
@@ -549,13 +552,15 @@ impl Inner {
         let mut outputs = BTreeMap::new();
         // As with a database's endpoint: there is none before it is available.
         if phase == Phase::Ready {
-            outputs.insert("endpoint".to_owned(), format!("endpoint-of-{}", thing.id));
+            // Somebody else may give it another one.
+            let turn = thing.properties.get("turn").and_then(Value::as_str).unwrap_or_default();
+            outputs.insert("endpoint".to_owned(), format!("endpoint-of-{}{turn}", thing.id));
         }
         // As with a certificate's record of proof: it comes a while after the request, and long before the certificate.
         if thing.kind == "base" && (phase == Phase::Ready || thing.made.elapsed() >= PROOF_AFTER) {
             outputs.insert("proof".to_owned(), format!("proof-of-{}", thing.id));
         }
-        Live { id: thing.id.clone(), arn: None, phase, owner, properties, outputs }
+        Live { id: thing.id.clone(), arn: None, phase, owner, properties, outputs, goes_after: Vec::new() }
     }
 
     fn list(&self, kind: &Kind, region: &str) -> Vec<Live> {
@@ -697,6 +702,12 @@ impl Inner {
         };
         if thing.properties.contains_key("fleeting") {
             return Ok(Removal::Left("it goes by itself".to_owned()));
+        }
+        if thing.properties.contains_key("kept") {
+            return Ok(Removal::Kept("something needs it".to_owned()));
+        }
+        if thing.properties.contains_key("scheduled") {
+            return Ok(Removal::Scheduled);
         }
         if thing.properties.get("sealed") == Some(&json!(true)) {
             thing.properties.insert("sealed".to_owned(), json!(false));

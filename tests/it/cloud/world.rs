@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use drctl::engine::cancel::{Shutdown, shutdown};
 use drctl::engine::{
-    Decision, Drivers as _, Event, Graph, Node, Observer, Options, Outcome, Plan, Properties, Ref, Report, Run, TAGS,
-    Timing,
+    Consent, Decision, Drivers as _, Event, Graph, Node, Observer, Options, Outcome, Plan, Properties, Ref, Report,
+    Run, TAGS, Timing,
 };
 use drctl::state::{Address, Identity, Location, Regions, Role, Snapshot, StateError, Status, Store};
 use serde_json::{Value, json};
@@ -85,6 +85,18 @@ impl Want {
     /// Gone by itself one day, and deleted by nobody.
     pub fn fleeting(mut self) -> Self {
         self.properties.insert("fleeting".to_owned(), json!(true));
+        self
+    }
+
+    /// Needed by something that stays: its deletion keeps it.
+    pub fn kept(mut self) -> Self {
+        self.properties.insert("kept".to_owned(), json!(true));
+        self
+    }
+
+    /// Deleted days after it was ordered.
+    pub fn scheduled(mut self) -> Self {
+        self.properties.insert("scheduled".to_owned(), json!(true));
         self
     }
 
@@ -293,7 +305,15 @@ impl World {
         let (entries, drivers) = (store.resources(), &self.cloud);
         let timeout = Duration::from_secs(10);
         let observed = Observer { graph, entries, drivers, timeout, adopt: self.options.adopt }.observe().await;
-        Decision { graph, entries, drivers, observed: &observed, respect_unsupported: false }.plan()
+        Decision {
+            graph,
+            entries,
+            drivers,
+            observed: &observed,
+            respect_unsupported: false,
+            consent: &Consent::Everything,
+        }
+        .plan()
     }
 
     /// Plans and carries out, with an open state.

@@ -28,6 +28,7 @@ async fn the_first_signal_lets_mutations_finish_and_records_them_and_starts_noth
     );
     assert_eq!(world.recorded(&net), Some((Status::Created, Some(world.cloud.thing("net").id))));
     assert_eq!((ran.outcome(&net), ran.outcome(&next)), (Outcome::Interrupted, Outcome::Interrupted));
+    assert_eq!(ran.report.under_way, [net.address()].into(), "AWS goes on with what was begun, and the rest was not");
     assert!(world.cloud.calls_of("next", Op::Create).is_empty());
     assert!(world.recorded(&next).is_none());
     let told: Vec<_> = ran.events.iter().filter(|(_, event)| matches!(event, Event::Interrupted { .. })).collect();
@@ -88,9 +89,30 @@ async fn the_second_signal_stops_at_once_and_the_intent_stays_open() {
     assert!(ran.report.interrupted);
     assert!(ran.took < 7 * SECOND, "{:?}", ran.took);
     assert!(ran.events.iter().any(|(_, event)| matches!(event, Event::Interrupted { at_once: true, .. })));
+    assert_eq!(ran.report.under_way, [net.address()].into());
     assert!(matches!(world.recorded(&net), Some((Status::Creating { .. }, None))));
     world.assert_converges(&wants, &expected, "the next run").await;
     assert_eq!(world.cloud.calls_of("net", Op::Create).len(), 1, "what was made is found, not made again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_came_no_further_than_its_deletion_is_reported_as_deleted() {
+    let (net, other) = (Want::new("net", "net"), Want::new("net", "other"));
+    let world = World::new();
+    assert!(world.up(&[net.clone(), other.clone()]).await.report.is_success());
+    let wants = [net.clone().shape("square"), other.clone().shape("square")];
+    let expected = undisturbed(&wants, |_| {}).await;
+    world.cloud.pace("net", |pace| pace.latency = 10 * SECOND);
+    // The listings take as long: the deletions are then under way, and the creations are not begun.
+    let refused = drctl::engine::Failure::new(drctl::engine::Class::Refused, "no");
+    world.cloud.inject("other", Op::Create, crate::cloud::Fault::Refuse(refused), usize::MAX);
+    let ran = world.up(&wants).await;
+    assert_eq!(ran.outcome(&net), Outcome::Done);
+    assert!(matches!(ran.outcome(&other), Outcome::Failed(_)));
+    assert_eq!(ran.report.only_deleted, [other.address()].into());
+    assert!(ran.report.under_way.is_empty());
+    world.cloud.heal();
+    world.assert_converges(&wants, &expected, "the next run").await;
 }
 
 #[tokio::test(start_paused = true)]
