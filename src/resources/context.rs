@@ -24,15 +24,32 @@ pub struct Context {
     pub region: Region,
     /// On whose behalf.
     pub scope: Arc<Scope>,
+    /// What is kept of what is deleted.
+    pub disposal: Disposal,
     listings: Arc<Mutex<HashMap<(Region, &'static str), Shared>>>,
     within: Option<Duration>,
+}
+
+/// What is kept of what is deleted, and what may go with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disposal {
+    /// Whether a cluster leaves a final snapshot.
+    pub final_snapshots: bool,
+    /// Whether a bucket may be deleted that is not empty.
+    pub empty_buckets: bool,
+}
+
+impl Default for Disposal {
+    fn default() -> Self {
+        Self { final_snapshots: true, empty_buckets: false }
+    }
 }
 
 impl Context {
     /// A context for one run: listings are kept as long as it lives.
     #[must_use]
-    pub fn new(aws: Arc<Aws>, region: Region, scope: Arc<Scope>) -> Self {
-        Self { aws, region, scope, listings: Arc::default(), within: None }
+    pub fn new(aws: Arc<Aws>, region: Region, scope: Arc<Scope>, disposal: Disposal) -> Self {
+        Self { aws, region, scope, disposal, listings: Arc::default(), within: None }
     }
 
     /// The same in another Region.

@@ -7,6 +7,7 @@ pub mod acm;
 pub mod apigatewayv2;
 pub mod cloudwatch;
 mod context;
+pub mod durations;
 pub mod dynamodb;
 pub mod ec2;
 pub mod iam;
@@ -15,19 +16,22 @@ pub mod lambda;
 pub mod logs;
 pub mod policy;
 pub mod rds;
+#[cfg(test)]
+mod recorded;
 mod registry;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
 pub mod sns;
+mod stake;
 mod tagging;
 mod typed;
 
-pub use context::Context;
-pub use registry::{GO_LAST, HOLD_DATA, Registry, kinds};
+pub use context::{Context, Disposal};
+pub use registry::{GO_LAST, Registry, holds_data, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 
-use typed::{read_each, read_named};
+use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable};
 
-pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits};
+pub use crate::engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight};

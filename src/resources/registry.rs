@@ -1,19 +1,19 @@
 //! Which types there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::typed::driver;
 use super::{
-    Context, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds, route53, s3,
-    secretsmanager, sns,
+    Context, Disposal, Failure, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds,
+    route53, s3, secretsmanager, sns,
 };
 use crate::aws::{Aws, Scope};
 use crate::engine::{Driver, Drivers, Region};
 
 /// The drivers of all types, for one run.
 pub struct Registry {
-    context: Context,
+    pub(super) context: Context,
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
 }
 
@@ -23,6 +23,12 @@ macro_rules! types {
         #[must_use]
         pub fn kinds() -> Vec<&'static str> {
             vec![$(<$resource as Resource>::TRAITS.kind),+]
+        }
+
+        /// Whether data is lost for good when a resource of this type is deleted: it holds them, or they cannot be read without it.
+        #[must_use]
+        pub fn holds_data(kind: &str) -> bool {
+            [$(<$resource as Resource>::TRAITS),+].iter().any(|traits| traits.kind == kind && traits.holds_data)
         }
 
         fn drivers(context: &Context) -> HashMap<&'static str, Arc<dyn Driver>> {
@@ -64,6 +70,7 @@ types![
     lambda::Permission,
     apigatewayv2::Api,
     apigatewayv2::Integration,
+    apigatewayv2::Authorizer,
     apigatewayv2::Route,
     apigatewayv2::Stage,
     apigatewayv2::DomainName,
@@ -76,9 +83,6 @@ types![
     route53::Record,
 ];
 
-/// The types that hold data, or without which data cannot be read: what is lost with one of these is lost for good.
-pub const HOLD_DATA: [&str; 6] = ["global_cluster", "db_cluster", "dynamodb_table", "s3_bucket", "kms_key", "secret"];
-
 /// The types that others go on using after AWS has deleted them without a word: the key of what is encrypted, the role of what
 /// runs, the log group of what still writes. They go after everything else that goes.
 pub const GO_LAST: [&str; 3] = ["iam_role", "kms_key", "log_group"];
@@ -87,7 +91,13 @@ impl Registry {
     /// The drivers of all types, on behalf of one stack.
     #[must_use]
     pub fn new(aws: &Arc<Aws>, scope: Scope, region: &Region) -> Self {
-        let context = Context::new(aws.clone(), region.clone(), Arc::new(scope));
+        Self::disposing(aws, scope, region, Disposal::default())
+    }
+
+    /// The same, where something was agreed about what is deleted.
+    #[must_use]
+    pub fn disposing(aws: &Arc<Aws>, scope: Scope, region: &Region, disposal: Disposal) -> Self {
+        let context = Context::new(aws.clone(), region.clone(), Arc::new(scope), disposal);
         Self { drivers: drivers(&context), context }
     }
 
@@ -100,6 +110,20 @@ impl Registry {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.context.scope
+    }
+
+    /// What lies in a VPC of the stack's and is not drctl's, in a sentence each: as long as it is there, the VPC cannot be
+    /// deleted. What has one of the `recorded` ids is drctl's, whatever its tags.
+    ///
+    /// # Errors
+    /// What a call's answer means.
+    pub async fn foreign_in_vpc(
+        &self,
+        region: &Region,
+        vpc: &str,
+        recorded: &BTreeSet<&str>,
+    ) -> Result<Vec<String>, Failure> {
+        ec2::foreign_in_vpc(&self.context.at(region), vpc, recorded).await
     }
 
     pub(super) fn typed<R: Resource>(&self) -> Arc<dyn Driver> {

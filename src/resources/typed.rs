@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::{Context, Tagging};
 use crate::aws::{ATTEMPT, Scope, TagMap};
 use crate::engine::{
-    Attempt, Change, Class, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref, Region,
-    Removal, Synced, TAGS, Traits, resolve,
+    Attempt, Change, Class, Driver, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref,
+    Region, Removal, Synced, TAGS, Traits, Weight, resolve,
 };
 use crate::state::{Address, Role};
 
@@ -104,6 +104,15 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
+    /// What its deletion means: what is lost with it, and what of others keeps AWS from deleting it.
+    ///
+    /// # Errors
+    /// What a call's answer means.
+    #[must_use]
+    fn weigh(_: &Context, _: &Live) -> impl Future<Output = Result<Weight, Failure>> + Send {
+        std::future::ready(Ok(Weight::default()))
+    }
+
     /// Deletes it, or takes the next step towards that. Absent is success, or [`Class::NotFound`], which the engine takes as
     /// such.
     ///
@@ -125,7 +134,15 @@ pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, properties: &R, 
         }
         None => Owner::Implied,
     };
-    Live { id: id.to_owned(), arn: None, phase, owner, properties: map, outputs: BTreeMap::new() }
+    Live {
+        id: id.to_owned(),
+        arn: None,
+        phase,
+        owner,
+        properties: map,
+        outputs: BTreeMap::new(),
+        goes_after: Vec::new(),
+    }
 }
 
 impl Live {
@@ -133,6 +150,15 @@ impl Live {
     #[must_use]
     pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
         self.arn = Some(arn.into());
+        self
+    }
+
+    /// Without the properties that AWS did not tell: what cannot be read is not compared.
+    #[must_use]
+    pub fn without(mut self, properties: impl IntoIterator<Item = (&'static str, bool)>) -> Self {
+        for (name, _) in properties.into_iter().filter(|(_, absent)| *absent) {
+            self.properties.remove(name);
+        }
         self
     }
 
@@ -144,16 +170,71 @@ impl Live {
     }
 }
 
-/// Of the names that a listing tells, those that begin with the stack's, as all that drctl gives do: each read by itself.
+/// Whether a name is the stack's: with the stack's name it ends, or a hyphen follows. Another stack's may begin with it, too
+/// (`pay-dev` and `pay-dev-2`): whose it is, its tags decide.
+pub(super) fn bears_name(stack: &str, name: &str) -> bool {
+    name.strip_prefix(stack).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Of the names that a listing tells, those that are the stack's, as all that drctl gives are: each read by itself.
 ///
 /// # Errors
 /// What a call's answer means.
 pub(super) async fn read_named<R: Resource>(cx: &Context, names: Vec<String>) -> Result<Vec<Live>, Failure> {
-    let prefix = cx.scope.name();
-    read_each::<R>(cx, names.into_iter().filter(|name| name.starts_with(&prefix)).collect()).await
+    let stack = cx.scope.name();
+    let mut answers = Vec::new();
+    for name in names.iter().filter(|name| bears_name(&stack, name)) {
+        answers.push(R::read(cx, name).await);
+        if !goes_on(answers.last()) {
+            break;
+        }
+    }
+    readable(answers)
 }
 
-/// What has these ids, each read by itself.
+/// Whether after this answer it is asked on: one that is gone, or that may not be looked at, says nothing of the others.
+pub(super) fn goes_on<T>(last: Option<&Result<T, Failure>>) -> bool {
+    match last {
+        Some(Err(failure)) => failure.class == Class::NotFound || is_about_permission(failure),
+        _ => true,
+    }
+}
+
+/// What is there of what was asked for one by one, among names or ids that others may have, too.
+///
+/// One that may not be looked at while others may is somebody else's: permissions that tell them apart are given for the
+/// stack's own. Where nothing may be looked at, nothing is known.
+///
+/// # Errors
+/// The first failure that is about more than one of them; the refusal, when all were refused.
+pub(super) fn readable<T>(answers: Vec<Result<Option<T>, Failure>>) -> Result<Vec<T>, Failure> {
+    let (mut found, mut answered, mut refusal) = (Vec::new(), false, None);
+    for answer in answers {
+        match answer {
+            Ok(one) => {
+                answered = true;
+                found.extend(one);
+            }
+            // Deleted since it was listed.
+            Err(failure) if failure.class == Class::NotFound => {}
+            Err(failure) if is_about_permission(&failure) => refusal = refusal.or(Some(failure)),
+            Err(failure) => return Err(failure),
+        }
+    }
+    match refusal {
+        Some(failure) if !answered => Err(failure),
+        _ => Ok(found),
+    }
+}
+
+/// Whether the credentials are good and may not do this, as opposed to credentials that are not good.
+pub(super) fn is_about_permission(failure: &Failure) -> bool {
+    let code = failure.code.as_deref().unwrap_or_default();
+    let codes = ["AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"];
+    failure.class == Class::Denied && codes.contains(&code)
+}
+
+/// What has these ids, all of them the stack's own, each read by itself.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -216,6 +297,11 @@ impl<R: Resource> Typed<R> {
 impl<R: Resource> Driver for Typed<R> {
     fn traits(&self) -> &Traits {
         &R::TRAITS
+    }
+
+    fn expected(&self, address: &Address) -> Expected {
+        let typical = super::durations::expected(address);
+        typical.unwrap_or_else(|| Expected::of_type(&R::TRAITS))
     }
 
     fn natural_id(&self, desired: &Properties) -> Option<String> {
@@ -297,12 +383,13 @@ impl<R: Resource> Driver for Typed<R> {
             let (tags, others): (Vec<Change>, Vec<Change>) =
                 changes.iter().cloned().partition(|change| change.property.starts_with("tags."));
             let mut synced = Synced::default();
-            if !tags.is_empty() {
+            if !tags.is_empty() || R::TAGGING.follow(&others) {
                 match R::TAGGING.apply(&cx, live, &Self::tags(desired)).await {
                     Err(failure) if failure.class == Class::Unsupported => {
-                        synced
-                            .unsupported
-                            .extend(tags.into_iter().map(|change| (change.property, failure.to_string())));
+                        // Those that are not read are none of the changes.
+                        let unread = tags.is_empty().then(|| TAGS.to_owned());
+                        let properties = tags.into_iter().map(|change| change.property).chain(unread);
+                        synced.unsupported.extend(properties.map(|property| (property, failure.to_string())));
                     }
                     answer => answer?,
                 }
@@ -310,11 +397,16 @@ impl<R: Resource> Driver for Typed<R> {
             if !others.is_empty() {
                 let rest = Self::parse(desired)?.sync(&cx, live, &others).await?;
                 synced.later = rest.later;
+                synced.shows = rest.shows;
                 synced.unsupported.extend(rest.unsupported);
             }
             Ok(synced)
         }
         .boxed()
+    }
+
+    fn weigh<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {
+        async move { R::weigh(&self.context.at(region), live).await }.boxed()
     }
 
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
@@ -365,13 +457,20 @@ impl<R: Resource> Handle<R> {
 pub struct Stack<'a> {
     graph: Graph,
     registry: &'a super::Registry,
+    tags: TagMap,
 }
 
 impl<'a> Stack<'a> {
     /// An empty one.
     #[must_use]
     pub fn new(registry: &'a super::Registry) -> Self {
-        Self { graph: Graph::new(), registry }
+        Self { graph: Graph::new(), registry, tags: TagMap::new() }
+    }
+
+    /// With tags for everything that takes them, besides drctl's own.
+    #[must_use]
+    pub fn tagged(self, tags: TagMap) -> Self {
+        Self { tags, ..self }
     }
 
     /// Adds a resource and returns what refers to it.
@@ -388,7 +487,8 @@ impl<'a> Stack<'a> {
         let address = Address::new(role, R::TRAITS.kind, name);
         let mut desired = to_map(resource);
         if R::TAGGING != Tagging::None {
-            let tags = self.registry.scope().tags(&address);
+            let mut tags = if R::TAGGING.is_real() { self.tags.clone() } else { TagMap::new() };
+            tags.extend(self.registry.scope().tags(&address));
             desired.insert(TAGS.to_owned(), tags.into_iter().map(|(key, value)| (key, Value::String(value))).collect());
         }
         self.graph.add(Node {
@@ -410,4 +510,45 @@ impl<'a> Stack<'a> {
 /// Shares one driver among all resources of a type.
 pub(super) fn driver<R: Resource>(context: &Context) -> Arc<dyn Driver> {
     Arc::new(Typed::<R>::new(context.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(class: Class, code: &str) -> Result<Option<u8>, Failure> {
+        Err(Failure { code: Some(code.to_owned()), ..Failure::new(class, "refused") })
+    }
+
+    #[test]
+    fn a_name_is_the_stacks_up_to_its_hyphen() {
+        for (name, is) in [
+            ("pay-dev", true),
+            ("pay-dev-alerts", true),
+            ("pay-dev-2-alerts", true),
+            ("pay-dev2-alerts", false),
+            ("pay-development", false),
+            ("my-pay-dev-alerts", false),
+        ] {
+            assert_eq!(bears_name("pay-dev", name), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_that_may_not_be_looked_at_hides_no_other() {
+        let denied = || refused(Class::Denied, "AccessDeniedException");
+        assert_eq!(readable(vec![denied(), Ok(Some(1)), refused(Class::NotFound, "NotFound"), Ok(None)]), Ok(vec![1]));
+        // Where nobody answers, nothing is known.
+        assert_eq!(readable(vec![denied(), denied()]), denied().map(|_| Vec::new()));
+        assert_eq!(readable::<u8>(Vec::new()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn credentials_that_ran_out_are_about_all_of_them() {
+        let expired = || refused(Class::Denied, "ExpiredTokenException");
+        assert_eq!(readable(vec![Ok(Some(1)), expired()]), expired().map(|_| Vec::new()));
+        assert!(!goes_on(Some(&expired())));
+        assert!(goes_on(Some(&refused(Class::Denied, "AuthorizationError"))));
+        assert!(!goes_on(Some(&refused(Class::Throttled, "Throttling"))));
+    }
 }

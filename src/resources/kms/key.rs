@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Tagged, describe, find, named, tags, tags_of};
 use crate::aws::{ATTEMPT, NODE, TagMap};
+use crate::resources::rds;
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
     changed, live, policy, read_each,
@@ -27,6 +28,8 @@ pub struct Key {
     pub policy: Value,
     /// Whether it can be used. In-place.
     pub enabled: bool,
+    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    pub pending_deletion: bool,
 }
 
 impl Resource for Key {
@@ -39,6 +42,11 @@ impl Resource for Key {
         idempotent_create: false,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: true,
+        versions: &[],
+        // KMS is eventually consistent, mostly within seconds, at times within minutes, and has no client token:
+        // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+        grace: 6,
     };
     const TAGGING: Tagging = Tagging::Kms;
 
@@ -47,18 +55,20 @@ impl Resource for Key {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let found = named(cx).await?;
         match &*found {
-            Some(found) if cx.scope.is_ours(&found.tags) => Ok(from_found(cx, found).await?.into_iter().collect()),
+            Some(found) if cx.scope.is_ours(&found.tags) => Ok(vec![from_found(cx, found).await?]),
             _ => Ok(Vec::new()),
         }
     }
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
-        read_each::<Self>(cx, all_ours(cx).await?.into_iter().map(|(id, _)| id).collect()).await
+        let mut ours = read_each::<Self>(cx, all_ours(cx).await?.into_iter().map(|(id, _)| id).collect()).await?;
+        ours.retain(|key| !is_pending_deletion(key));
+        Ok(ours)
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         match find(cx, id).await? {
-            Some(found) => from_found(cx, &found).await,
+            Some(found) => from_found(cx, &found).await.map(Some),
             None => Ok(None),
         }
     }
@@ -71,9 +81,9 @@ impl Resource for Key {
         }
     }
 
-    /// Takes back this node's key, if there still is one: a deleted key remains for seven days, and the data under it
-    /// with it (aws-behaviour row 26). Each of the calls may be repeated, and the attempt's tag makes it the attempt's.
-    /// It comes back disabled; [`Resource::sync`] does the rest.
+    /// Takes back this node's key, if there still is one: a deleted key remains for seven days or more, and the data under it with
+    /// it. One call and no second one, whose refusal would leave it without a record: [`Resource::sync`] does the rest.
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let kms = &cx.clients().kms;
         if let Some(key) = left_over(cx, &creation.tags).await? {
@@ -81,8 +91,6 @@ impl Resource for Key {
             if is_deleted(&key) {
                 cx.mutate("kms", "CancelKeyDeletion", kms.cancel_key_deletion().key_id(id).send()).await?;
             }
-            let call = kms.tag_resource().key_id(id).set_tags(Some(tags(&creation.tags)?)).send();
-            cx.mutate("kms", "TagResource", call).await?;
             return Ok(id.to_owned());
         }
         let call = kms
@@ -98,6 +106,11 @@ impl Resource for Key {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let kms = &cx.clients().kms;
         let id = &live.id;
+        if changed(changes, "pending_deletion") {
+            cx.mutate("kms", "CancelKeyDeletion", kms.cancel_key_deletion().key_id(id).send()).await?;
+            // It comes back disabled.
+            cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
+        }
         // A disabled key refuses to have its rotation changed: enabled first, disabled last.
         if changed(changes, "enabled") && self.enabled {
             cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
@@ -123,19 +136,27 @@ impl Resource for Key {
         Ok(Synced::default())
     }
 
-    /// Seven days is the least that KMS accepts.
+    /// Seven days is the least that KMS accepts. A key that a snapshot needs stays: without it the snapshot is lost.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let arn = live.arn.as_deref().unwrap_or_default();
+        let snapshots = rds::encrypted_with(cx, arn).await?;
+        if !snapshots.is_empty() {
+            return Ok(Removal::Kept(format!(
+                "{} can be read only with it. When it is no longer needed, delete it, and run `drctl down` again",
+                snapshots.join(", ")
+            )));
+        }
         let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
         match cx.mutate("kms", "ScheduleKeyDeletion", call).await {
             Err(failure) if failure.code.as_deref() == Some("KMSInvalidStateException") => {
                 // Also refused when it is scheduled already, e.g. by a call whose answer was lost.
                 if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) {
-                    Ok(Removal::Ordered)
+                    Ok(Removal::Scheduled)
                 } else {
                     Err(failure)
                 }
             }
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Removal::Scheduled),
         }
     }
 }
@@ -144,12 +165,12 @@ fn is_deleted(key: &KeyMetadata) -> bool {
     matches!(key.key_state(), Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
-/// `None` for a key that is only waiting for its end.
-async fn from_found(cx: &Context, found: &Tagged) -> Result<Option<Live>, Failure> {
+fn is_pending_deletion(live: &Live) -> bool {
+    live.properties.get("pending_deletion") == Some(&Value::Bool(true))
+}
+
+async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
     let Tagged { key, tags } = found;
-    if is_deleted(key) {
-        return Ok(None);
-    }
     let id = key.key_id();
     let kms = &cx.clients().kms;
     let (document, rotation) = try_join(
@@ -163,13 +184,14 @@ async fn from_found(cx: &Context, found: &Tagged) -> Result<Option<Live>, Failur
         policy: document.policy().map_or(Ok(Value::Null), policy::parse)?,
         // `enabled()` is false in states on the way to Enabled, too, where EnableKey is refused.
         enabled: key.key_state() != Some(&KeyState::Disabled),
+        pending_deletion: is_deleted(key),
     };
     let phase = match key.key_state() {
-        None | Some(KeyState::Enabled | KeyState::Disabled) => Phase::Ready,
+        None | Some(KeyState::Enabled | KeyState::Disabled | KeyState::PendingDeletion) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
     let live = live(&cx.scope, id, phase, &properties, Some(tags.clone()));
-    Ok(Some(live.with_arn(key.arn().unwrap_or_default())))
+    Ok(live.with_arn(key.arn().unwrap_or_default()))
 }
 
 /// Every key with this stack's tags, whatever its state: a call for each key of the account in the Region.

@@ -2,15 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, ServerlessV2ScalingConfiguration};
+use aws_sdk_rds::types::{
+    CloudwatchLogsExportConfiguration, Filter, GlobalCluster as Global, ServerlessV2ScalingConfiguration,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::described::from_described;
 use super::login::Login;
-use super::member::from_described;
+use super::member::{place, writer};
 use super::{
     DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, global_cluster, named,
-    presign, step, tag, tags,
+    presign, snapshot, step, tag, tag_map, tags,
 };
 use crate::aws::TagMap;
 use crate::resources::ec2::SecurityGroup;
@@ -18,7 +21,7 @@ use crate::resources::kms::Key;
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed,
+    Weight, changed,
 };
 
 /// The tag that says which version of the secret the password was last taken from.
@@ -26,8 +29,8 @@ pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
 
 /// An Aurora PostgreSQL cluster in a global database. Outputs: `endpoint` (the writer's) and `reader_endpoint`.
 ///
-/// After a switchover its role is the other one. So nothing that follows from the role is compared: what was told when the
-/// first member was made stays unset, and with that unread, for the others.
+/// Every member is described alike: which of them is made as the first one, and which writes, is read from the global cluster
+/// when it is acted upon, since a switchover or a failover changes it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of Aurora's")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbCluster {
@@ -37,19 +40,16 @@ pub struct DbCluster {
     pub engine_version: String,
     /// What it is a member of. Immutable: forces replacement.
     pub global_cluster: Ref<Id<GlobalCluster>>,
-    /// The Region of the member that it is copied from; empty for the first member. Told on creation, never compared.
-    /// Immutable: forces replacement.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub source_region: String,
-    /// The database's owner; empty for all but the first member, which have the first one's. Immutable: forces replacement.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is. Immutable:
+    /// forces replacement.
+    pub database_name: String,
+    /// The database's owner, who is told on the creation of the first member, and compared with the one that writes. Immutable:
+    /// forces replacement.
     pub master_username: String,
-    /// Where the owner's password is read from, in memory; unset for all but the first member. Never compared. In-place.
-    #[serde(default = "unset", skip_serializing_if = "is_unset")]
+    /// Where the owner's password is read from, in memory. Never compared. In-place.
     pub master_secret: Ref<Arn<Secret>>,
-    /// The version of that secret, by which a new password is noticed without knowing it; unset for all but the first member,
-    /// and not compared while another one is the writer. In-place.
-    #[serde(default = "unset", skip_serializing_if = "is_unset")]
+    /// The version of that secret, by which a new password is noticed without knowing it. The member that writes takes the
+    /// password; the others note that it has. In-place.
     pub secret_version: Ref<SecretVersion>,
     /// Where its instances stand. Immutable: forces replacement.
     pub subnet_group: Ref<Id<DbSubnetGroup>>,
@@ -96,7 +96,8 @@ impl Resource for DbCluster {
             ("name", "a member of a global cluster cannot be renamed"),
             (
                 "global_cluster",
-                "a cluster cannot join a global cluster afterwards: its data is copied by making it anew",
+                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A cluster that \
+                 has left its global cluster writes, and may hold the newest data: decide first which of the two is to be the primary",
             ),
             ("master_username", "the owner of the database cannot be changed"),
             ("subnet_group", "a cluster cannot be moved to other subnets"),
@@ -110,6 +111,9 @@ impl Resource for DbCluster {
         idempotent_create: true,
         patience: Duration::from_mins(30),
         removable: true,
+        holds_data: true,
+        versions: &["engine_version"],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Rds;
 
@@ -139,14 +143,20 @@ impl Resource for DbCluster {
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
+        let global = globals.first();
+        // A copy has its writer's owner, password and database, and is refused with any of them: "Cannot specify user name for
+        // cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188
+        let source = global.and_then(writer).and_then(place).map(|(region, _)| region);
         let mut all_tags = creation.tags;
+        all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
         let mut call = cx
             .clients()
             .rds
             .create_db_cluster()
             .db_cluster_identifier(&self.name)
             .engine(ENGINE)
-            .engine_version(&self.engine_version)
+            .engine_version(self.version_in(global))
             .engine_lifecycle_support(LIFECYCLE)
             .global_cluster_identifier(self.global_cluster.value())
             .db_subnet_group_name(self.subnet_group.value())
@@ -162,17 +172,19 @@ impl Resource for DbCluster {
             .enable_iam_database_authentication(self.iam_authentication)
             .set_enable_cloudwatch_logs_exports(some(self.log_exports.clone()))
             .copy_tags_to_snapshot(self.copy_tags_to_snapshots)
+            .enable_http_endpoint(self.http_endpoint)
             .set_serverless_v2_scaling_configuration(self.scaling());
-        if self.source_region.is_empty() {
+        if let Some(source) = source {
+            if !cx.is_custom_endpoint() {
+                let credentials = cx.credentials().await?;
+                call = call.pre_signed_url(presign::url(self, source, &cx.region, credentials, SystemTime::now())?);
+            }
+        } else {
             let login = Login::of(self, cx).await?;
-            all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
             call = call
                 .master_username(&self.master_username)
                 .master_user_password(&login.password)
-                .enable_http_endpoint(self.http_endpoint);
-        } else if !cx.is_custom_endpoint() {
-            let credentials = cx.credentials().await?;
-            call = call.pre_signed_url(presign::url(self, &cx.region, credentials, SystemTime::now())?);
+                .database_name(&self.database_name);
         }
         let answer = cx.mutate("rds", "CreateDBCluster", call.set_tags(Some(tags(&all_tags))).send()).await;
         named::<Self, _>(cx, &self.name, answer).await
@@ -188,17 +200,45 @@ impl Resource for DbCluster {
             let answer = self.switch_http_endpoint(cx, live.arn.as_deref().unwrap_or_default()).await;
             synced.unless_unsupported("http_endpoint", answer)?;
         }
-        if changes.iter().any(|change| change.property != "http_endpoint") {
+        let (secret, others): (Vec<&Change>, Vec<&Change>) = changes
+            .iter()
+            .filter(|change| change.property != "http_endpoint")
+            .partition(|change| change.property == "secret_version");
+        if !secret.is_empty()
+            && let Some(later) = self.take_over_password(cx, live).await?
+        {
+            synced.later = Some(later);
+        }
+        if !others.is_empty() {
             self.modify(cx, live, changes).await?;
-            synced.later = Some("its modification".to_owned());
+        }
+        if synced.later.is_none() && !(others.is_empty() && secret.is_empty()) {
+            synced.shows = Some("its modification".to_owned());
         }
         Ok(synced)
     }
 
-    /// In the order that AWS insists on (aws-behaviour row 19): no protection, no membership, available, gone.
-    ///
-    /// Nothing is left of it, neither a final snapshot nor the automated backups, which would outlive it and its key: `drctl
-    /// down` is asked twice, is refused while the stack is protected, and means what it says.
+    /// Instances of others, e.g. of Application Auto Scaling, would go with it: AWS refuses, and drctl does not touch them.
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        let rds = &cx.clients().rds;
+        let filter = Filter::builder().name("db-cluster-id").values(&live.id).build();
+        let answer = cx
+            .read("rds", "DescribeDBInstances", || rds.describe_db_instances().filters(filter.clone()).send())
+            .await?;
+        let foreign = answer.db_instances().iter().filter(|instance| {
+            // An emulator may ignore the filter.
+            instance.db_cluster_identifier() == Some(&live.id) && !cx.scope.is_ours(&tag_map(instance.tag_list()))
+        });
+        let hindrances = foreign.filter_map(|instance| {
+            let name = instance.db_instance_identifier()?;
+            Some(format!("{} has an instance that is not drctl's: {name}", live.id))
+        });
+        Ok(Weight { stake: Some(format!("the database in {}", live.id)), hindrances: hindrances.collect() })
+    }
+
+    /// In the order that AWS insists on: no protection, no membership, available, gone. A final snapshot is kept unless it was
+    /// agreed that there shall be none.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
@@ -220,9 +260,20 @@ impl Resource for DbCluster {
                 answer => step(answer, leaving),
             };
         }
-        let call = rds.delete_db_cluster().db_cluster_identifier(&live.id);
-        let call = call.skip_final_snapshot(true).delete_automated_backups(true).send();
-        step(cx.mutate("rds", "DeleteDBCluster", call).await, Removal::Ordered)
+        let call = rds.delete_db_cluster().db_cluster_identifier(&live.id).delete_automated_backups(true);
+        if !cx.disposal.final_snapshots {
+            let answer = cx.mutate("rds", "DeleteDBCluster", call.skip_final_snapshot(true).send()).await;
+            return step(answer, Removal::Ordered);
+        }
+        let snapshot = snapshot::name(live);
+        let call = call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot);
+        match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
+            // Ordered by a call whose answer was lost: the name is this very cluster's.
+            Err(failure) if failure.class == Class::Exists => {
+                Ok(Removal::Later(format!("its final snapshot {snapshot} to be made")))
+            }
+            answer => step(answer, Removal::Ordered),
+        }
     }
 }
 
@@ -237,12 +288,48 @@ impl DbCluster {
         (self.max_acu > 0).then(|| builder.min_capacity(min).max_capacity(max).build())
     }
 
-    /// All changes in one call, except for the Data API's, which has its own.
+    /// The version to be made with: the global database's, when that is a later one of the same major version.
+    fn version_in<'a>(&'a self, global: Option<&'a Global>) -> &'a str {
+        let live = global.and_then(Global::engine_version).unwrap_or_default();
+        let major = |version: &'a str| version.split('.').next().unwrap_or_default();
+        if major(live) == major(&self.engine_version) { live } else { &self.engine_version }
+    }
+
+    /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
+    /// too. The note on another one waits until the writer's stands.
+    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
+        let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
+        let arn = live.arn.as_deref().unwrap_or_default();
+        let writer = globals.first().and_then(writer).filter(|writer| *writer != arn);
+        if let Some((region, name)) = writer.and_then(place) {
+            let there = cx.at(region);
+            let rds = &there.clients().rds;
+            let answer = there
+                .read("rds", "DescribeDBClusters", || rds.describe_db_clusters().db_cluster_identifier(name).send())
+                .await?;
+            let tags = answer.db_clusters().first().map(|cluster| tag_map(cluster.tag_list())).unwrap_or_default();
+            if tags.get(SECRET_VERSION).map(String::as_str) != Some(self.secret_version.value()) {
+                return Ok(Some(format!("{name} in {region}, which writes, to take the new password")));
+            }
+        } else {
+            let password = Login::of(self, cx).await?;
+            let rds = &cx.clients().rds;
+            let call = rds.modify_db_cluster().db_cluster_identifier(&live.id).apply_immediately(true);
+            let call = call.master_user_password(&password.password).send();
+            cx.mutate("rds", "ModifyDBCluster", call).await?;
+        }
+        // Afterwards: a run that ends in between sets the password once more.
+        let version = self.secret_version.value().to_owned();
+        tag(cx, live, &TagMap::from([(SECRET_VERSION.to_owned(), version)])).await?;
+        Ok(None)
+    }
+
+    /// All changes in one call, except for the Data API's and the password, which have their own.
     async fn modify(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<(), Failure> {
         let is = |property: &str| changed(changes, property);
         let exports = changes.iter().find(|change| change.property == "log_exports");
         let scales = is("min_acu") || is("max_acu");
-        let mut call = cx
+        let call = cx
             .clients()
             .rds
             .modify_db_cluster()
@@ -260,15 +347,7 @@ impl DbCluster {
             .set_copy_tags_to_snapshot(is("copy_tags_to_snapshots").then_some(self.copy_tags_to_snapshots))
             .set_cloudwatch_logs_export_configuration(exports.map(|change| switch_logs(&change.old, &self.log_exports)))
             .set_serverless_v2_scaling_configuration(if scales { self.scaling() } else { None });
-        if is("secret_version") {
-            call = call.master_user_password(&Login::of(self, cx).await?.password);
-        }
         cx.mutate("rds", "ModifyDBCluster", call.send()).await?;
-        if is("secret_version") {
-            // Afterwards: a run that ends in between sets the password once more.
-            let version = self.secret_version.value().to_owned();
-            tag(cx, live, &TagMap::from([(SECRET_VERSION.to_owned(), version)])).await?;
-        }
         Ok(())
     }
 
@@ -302,10 +381,6 @@ pub(super) fn unset<T: ?Sized>() -> Ref<T> {
     Ref::known("")
 }
 
-fn is_unset<T: ?Sized>(reference: &Ref<T>) -> bool {
-    *reference == Ref::known("")
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &i32) -> bool {
     *number == 0
@@ -322,10 +397,10 @@ pub(super) mod tests {
             name: "pay-prod-use2".to_owned(),
             engine_version: "17.7".to_owned(),
             global_cluster: Ref::known("pay-prod"),
-            source_region: "us-east-1".to_owned(),
-            master_username: String::new(),
-            master_secret: unset(),
-            secret_version: unset(),
+            database_name: "payments".to_owned(),
+            master_username: "payments_admin".to_owned(),
+            master_secret: Ref::known("arn:aws:secretsmanager:us-east-1:111122223333:secret:pay-prod-database-AbCdEf"),
+            secret_version: Ref::known("v1"),
             subnet_group: Ref::known("pay-prod"),
             parameter_group: Ref::known("pay-prod-postgresql17"),
             security_groups: vec![Ref::known("sg-1")],
@@ -346,16 +421,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_only_the_first_member_has_is_not_compared_for_the_others() {
-        let properties = json!(secondary());
-        for name in ["master_username", "master_secret", "secret_version", "min_acu", "max_acu"] {
-            assert!(properties.get(name).is_none(), "{name}");
-        }
-        let address = crate::state::Address::new(crate::state::Role::Global, "secret", "database");
-        let first = DbCluster { secret_version: Ref::output(address, "version"), min_acu: 8, ..secondary() };
-        let properties = json!(first);
-        assert!(properties["secret_version"].is_object() && properties["min_acu"] == 8);
-        assert_eq!(serde_json::from_value::<DbCluster>(json!(secondary())).expect("reads back"), secondary());
+    fn a_member_is_made_with_the_version_that_the_others_run() {
+        let global = |version: &str| Global::builder().engine_version(version).build();
+        let cluster = secondary();
+        assert_eq!(cluster.version_in(Some(&global("17.9"))), "17.9");
+        assert_eq!(cluster.version_in(Some(&global("16.8"))), "17.7", "another major version is refused beforehand");
+        assert_eq!(cluster.version_in(None), "17.7");
     }
 
     #[test]

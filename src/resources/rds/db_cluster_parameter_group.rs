@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_rds::types::{ApplyMethod, Parameter};
+use aws_sdk_rds::types::{ApplyMethod, Filter, Parameter};
 use serde::{Deserialize, Serialize};
 
 use super::{named, step, tags, tags_of};
@@ -15,8 +15,16 @@ use crate::resources::{
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBClusterParameterGroup.html>
 const AT_ONCE: usize = 20;
 
-/// What AWS says of a value that was given, and not left to the engine.
+/// What AWS says of a value that was given, and not left to the engine. A value that is the engine's default is never said to be
+/// given, whoever set it: <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
 const GIVEN: &str = "user";
+
+/// What is given to every group, and compared whatever its source: from Aurora PostgreSQL 17 on it is the default.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html>
+const ALWAYS_COMPARED: [&str; 1] = [FORCE_SSL];
+
+/// Whether connections without TLS are refused.
+pub const FORCE_SSL: &str = "rds.force_ssl";
 
 /// How a Region's cluster is set up, where that is not left to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +54,9 @@ impl Resource for DbClusterParameterGroup {
         idempotent_create: true,
         patience: Duration::from_mins(15),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Rds;
 
@@ -82,12 +93,17 @@ impl Resource for DbClusterParameterGroup {
             .await?;
         let Some(group) = answer.db_cluster_parameter_groups().first() else { return Ok(None) };
         let arn = group.db_cluster_parameter_group_arn().unwrap_or_default();
-        let (given, tags) = futures::try_join!(parameters(cx, id, Some(GIVEN)), tags_of(cx, arn))?;
+        let (given, compared, tags) = futures::try_join!(
+            parameters(cx, id, Which::Given),
+            parameters(cx, id, Which::Named(&ALWAYS_COMPARED)),
+            tags_of(cx, arn)
+        )?;
+        let compared = compared.iter().filter_map(value).filter(|(name, _)| ALWAYS_COMPARED.contains(&name.as_str()));
         let properties = DbClusterParameterGroup {
             name: id.to_owned(),
             family: group.db_parameter_group_family().unwrap_or_default().to_owned(),
             description: group.description().unwrap_or_default().to_owned(),
-            parameters: given_values(&given),
+            parameters: compared.chain(given_values(&given)).collect(),
         };
         Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
     }
@@ -108,7 +124,7 @@ impl Resource for DbClusterParameterGroup {
 
     async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
         let rds = &cx.clients().rds;
-        let difference = Difference::between(&parameters(cx, &live.id, None).await?, &self.parameters);
+        let difference = Difference::between(&parameters(cx, &live.id, Which::All).await?, &self.parameters);
         for some in difference.set.chunks(AT_ONCE) {
             let call = rds.modify_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
             let call = call.set_parameters(Some(some.to_vec())).send();
@@ -129,13 +145,29 @@ impl Resource for DbClusterParameterGroup {
     }
 }
 
-/// Those of one source, or all.
-async fn parameters(cx: &Context, group: &str, source: Option<&str>) -> Result<Vec<Parameter>, Failure> {
+/// Which parameters are asked for.
+#[derive(Debug, Clone, Copy)]
+enum Which<'a> {
+    All,
+    Given,
+    Named(&'a [&'a str]),
+}
+
+async fn parameters(cx: &Context, group: &str, which: Which<'_>) -> Result<Vec<Parameter>, Failure> {
     let rds = &cx.clients().rds;
+    let (source, names) = match which {
+        Which::All => (None, None),
+        Which::Given => (Some(GIVEN), None),
+        Which::Named(names) => {
+            let filter = Filter::builder().name("parameter-name");
+            (None, Some(filter.set_values(Some(names.iter().map(|&name| name.to_owned()).collect())).build()))
+        }
+    };
     cx.read("rds", "DescribeDBClusterParameters", || {
         rds.describe_db_cluster_parameters()
             .db_cluster_parameter_group_name(group)
             .set_source(source.map(str::to_owned))
+            .set_filters(names.clone().map(|names| vec![names]))
             .into_paginator()
             .items()
             .send()
@@ -145,12 +177,11 @@ async fn parameters(cx: &Context, group: &str, source: Option<&str>) -> Result<V
 }
 
 fn given_values(parameters: &[Parameter]) -> BTreeMap<String, String> {
-    let given = parameters.iter().filter(|parameter| parameter.source() == Some(GIVEN));
-    given
-        .filter_map(|parameter| {
-            Some((parameter.parameter_name()?.to_owned(), parameter.parameter_value().unwrap_or_default().to_owned()))
-        })
-        .collect()
+    parameters.iter().filter(|parameter| parameter.source() == Some(GIVEN)).filter_map(value).collect()
+}
+
+fn value(parameter: &Parameter) -> Option<(String, String)> {
+    Some((parameter.parameter_name()?.to_owned(), parameter.parameter_value()?.to_owned()))
 }
 
 /// What is to be given, and what is to be given back to the engine.
@@ -163,7 +194,8 @@ struct Difference {
 impl Difference {
     fn between(all: &[Parameter], desired: &BTreeMap<String, String>) -> Self {
         let given = given_values(all);
-        let set = desired.iter().filter(|(name, value)| given.get(*name) != Some(*value));
+        let effective: BTreeMap<String, String> = all.iter().filter_map(value).collect();
+        let set = desired.iter().filter(|(name, value)| effective.get(*name) != Some(*value));
         let reset = given.keys().filter(|name| !desired.contains_key(*name));
         Self {
             set: set.map(|(name, value)| parameter(all, name).parameter_value(value).build()).collect(),
@@ -198,9 +230,11 @@ mod tests {
             known("extra", "9", "user", "static"),
             known("shared_preload_libraries", "", "engine-default", "static"),
             known("left", "7", "engine-default", "dynamic"),
+            known("at.default", "1", "system", "dynamic"),
         ];
-        let desired = [("rds.force_ssl", "1"), ("kept", "1"), ("shared_preload_libraries", "pg_cron")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let desired =
+            [("rds.force_ssl", "1"), ("kept", "1"), ("shared_preload_libraries", "pg_cron"), ("at.default", "1")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let difference = Difference::between(&all, &BTreeMap::from(desired));
         let shown = |parameters: &[Parameter]| -> Vec<(String, Option<String>, Option<ApplyMethod>)> {
             let shown = parameters.iter().map(|one| {

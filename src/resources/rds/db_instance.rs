@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use aws_sdk_rds::types::{DbInstance as Described, Endpoint};
+use aws_sdk_rds::types::{DbInstance as Described, Endpoint, GlobalCluster as Global};
 use serde::{Deserialize, Serialize};
 
-use super::{DbCluster, ENGINE, named, phase, step, tag_map, tags};
+use super::member::Membership;
+use super::{DbCluster, ENGINE, global_cluster, named, phase, step, tag_map, tags};
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
@@ -53,6 +54,9 @@ impl Resource for DbInstance {
         idempotent_create: true,
         patience: Duration::from_mins(30),
         removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Rds;
 
@@ -67,7 +71,8 @@ impl Resource for DbInstance {
                 rds.describe_db_instances().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        Ok(instances.iter().map(|instance| from_described(cx, instance)).collect())
+        let globals = global_cluster::listed(cx).await?;
+        Ok(instances.iter().map(|instance| from_described(cx, instance, &globals)).collect())
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
@@ -75,7 +80,8 @@ impl Resource for DbInstance {
         let answer = cx
             .read("rds", "DescribeDBInstances", || rds.describe_db_instances().db_instance_identifier(id).send())
             .await?;
-        Ok(answer.db_instances().first().map(|instance| from_described(cx, instance)))
+        let Some(instance) = answer.db_instances().first() else { return Ok(None) };
+        Ok(Some(from_described(cx, instance, &[])))
     }
 
     /// Version, owner, network and encryption are its cluster's.
@@ -121,7 +127,7 @@ impl Resource for DbInstance {
             .set_promotion_tier(is("promotion_tier").then_some(self.promotion_tier))
             .send();
         cx.mutate("rds", "ModifyDBInstance", call).await?;
-        Ok(Synced::later("its modification"))
+        Ok(Synced::shows_after("its modification"))
     }
 
     /// The last instance of the primary cluster is refused while there are secondary ones (aws-behaviour row 19). There is no
@@ -139,7 +145,7 @@ impl DbInstance {
     }
 }
 
-fn from_described(cx: &Context, instance: &Described) -> Live {
+fn from_described(cx: &Context, instance: &Described, globals: &[Global]) -> Live {
     let id = instance.db_instance_identifier().unwrap_or_default();
     let key = instance.performance_insights_kms_key_id();
     let properties = DbInstance {
@@ -157,18 +163,22 @@ fn from_described(cx: &Context, instance: &Described) -> Live {
     let tags = Some(tag_map(instance.tag_list()));
     let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &properties, tags)
         .with_arn(instance.db_instance_arn().unwrap_or_default());
-    // There is none while Performance Insights is off; and an emulator may not tell it.
-    if key.is_none_or(str::is_empty) {
-        found.properties.remove("performance_insights_kms_key");
-    }
-    // Told only once it is available, or nearly.
-    let unset = [
-        ("performance_insights", instance.performance_insights_enabled().is_none()),
-        ("promotion_tier", instance.promotion_tier().is_none()),
-    ];
-    for (name, _) in unset.into_iter().filter(|(_, absent)| *absent) {
-        found.properties.remove(name);
-    }
+    let cluster = instance.db_cluster_identifier().unwrap_or_default();
+    // AWS refuses to delete the last instance of the cluster that writes while others copy it: "Cannot delete the last instance
+    // of the master cluster". https://github.com/hashicorp/terraform-provider-aws/issues/26234
+    found.goes_after = Membership::of_cluster(cluster, &cx.region, globals).leave_before();
+    found = found.without([
+        ("cluster", instance.db_cluster_identifier.is_none()),
+        ("class", instance.db_instance_class.is_none()),
+        ("publicly_accessible", instance.publicly_accessible.is_none()),
+        // There is none while Performance Insights is off; and an emulator may not tell it.
+        ("performance_insights_kms_key", key.is_none_or(str::is_empty)),
+        // Told only once it is available, or nearly.
+        ("performance_insights", instance.performance_insights_enabled.is_none()),
+        ("promotion_tier", instance.promotion_tier.is_none()),
+        ("auto_minor_version_upgrade", instance.auto_minor_version_upgrade.is_none()),
+        ("maintenance_window", instance.preferred_maintenance_window.is_none()),
+    ]);
     match instance.endpoint().and_then(Endpoint::address) {
         Some(address) => found.with_output("endpoint", address),
         None => found,

@@ -35,6 +35,9 @@ impl Resource for DbSubnetGroup {
         // In use until the last instance is gone: aws-behaviour row 34.
         patience: Duration::from_mins(15),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Rds;
 

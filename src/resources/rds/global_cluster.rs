@@ -7,10 +7,13 @@ use aws_sdk_rds::types::{GlobalCluster as Described, GlobalClusterMember};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::member::place;
 use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
+    changed, live,
 };
+use crate::state::Role;
 
 /// An Aurora PostgreSQL global database. Output: `endpoint`, the host name that follows the writer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ impl Resource for GlobalCluster {
         idempotent_create: true,
         patience: Duration::from_mins(20),
         removable: true,
+        holds_data: true,
+        versions: &["engine_version"],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Rds;
 
@@ -86,6 +92,18 @@ impl Resource for GlobalCluster {
         if changed(changes, "engine_version") { self.upgrade(cx, &live.id).await } else { Ok(Synced::default()) }
     }
 
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        let found = described(cx, Some(&live.id)).await?;
+        let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
+        let prefix = cx.scope.name();
+        let foreign = members.iter().filter_map(GlobalClusterMember::db_cluster_arn).filter(|arn| {
+            let name = place(arn).map_or("", |(_, name)| name);
+            ![Role::Primary, Role::Secondary].iter().any(|role| name == format!("{prefix}-{role}"))
+        });
+        let hindrances = foreign.map(|arn| format!("{} has a member that is not drctl's: {arn}", live.id)).collect();
+        Ok(Weight { stake: None, hindrances })
+    }
+
     /// Refused as long as it has members, and for a while after the last one has left (aws-behaviour row 19).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
@@ -100,8 +118,8 @@ impl Resource for GlobalCluster {
 impl GlobalCluster {
     /// Takes the next step towards another minor version, and says what comes after it.
     ///
-    /// A global cluster may refuse, with `InvalidParameterValue`, to be changed by itself to anything but another major version:
-    /// terraform-provider-aws, `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
+    /// A global cluster may refuse to be changed by itself to anything but another major version: terraform-provider-aws,
+    /// `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
     async fn upgrade(&self, cx: &Context, id: &str) -> Result<Synced, Failure> {
         let call = cx
             .clients()
@@ -111,7 +129,7 @@ impl GlobalCluster {
             .engine_version(&self.engine_version)
             .send();
         match cx.mutate("rds", "ModifyGlobalCluster", call).await {
-            Err(failure) if failure.code.as_deref() == Some("InvalidParameterValue") => {}
+            Err(failure) if failure.message.contains("only supports Major Version Upgrades") => {}
             answer => return answer.map(|_| Synced::later("its members to be upgraded")),
         }
         let found = described(cx, Some(id)).await?;
@@ -161,13 +179,6 @@ async fn protect(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
     cx.mutate("rds", "ModifyGlobalCluster", call).await.map(drop)
 }
 
-/// Region and name of the cluster with this ARN: `arn:aws:rds:REGION:ACCOUNT:cluster:NAME`.
-fn place(arn: &str) -> Option<(&str, &str)> {
-    let mut parts = arn.split(':').skip(3);
-    let region = parts.next()?;
-    Some((region, parts.nth(2)?))
-}
-
 /// All of the account that the Region knows, listed once per run.
 pub(super) async fn listed(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
     cx.shared("rds_global_clusters", move || async move { described(cx, None).await }).await
@@ -203,22 +214,16 @@ fn from_described(cx: &Context, global: &Described) -> Live {
     };
     let tags = Some(tag_map(global.tag_list()));
     let found = live(&cx.scope, id, phase(global.status()), &properties, tags)
-        .with_arn(global.global_cluster_arn().unwrap_or_default());
+        .with_arn(global.global_cluster_arn().unwrap_or_default())
+        .without([
+            ("engine_version", global.engine_version.is_none()),
+            ("database_name", global.database_name().is_none_or(str::is_empty)),
+            ("deletion_protection", global.deletion_protection.is_none()),
+            ("encrypted", global.storage_encrypted.is_none()),
+        ]);
     // Not there yet, as long as it has no writer.
     match global.endpoint().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) => found.with_output("endpoint", endpoint),
         None => found,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_members_arn_says_where_it_is() {
-        let arn = "arn:aws:rds:us-east-2:111122223333:cluster:pay-prod";
-        assert_eq!(place(arn), Some(("us-east-2", "pay-prod")));
-        assert_eq!(place("arn:aws:rds:us-east-2"), None);
     }
 }

@@ -14,10 +14,11 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Reads the version that is noted on the cluster afterwards, and no later one.
+    /// Reads the version that is noted on the cluster afterwards, and no later one; from the cluster's own Region, where the secret
+    /// or its replica is: the other one may be gone.
     pub(super) async fn of(cluster: &DbCluster, cx: &Context) -> Result<Self, Failure> {
         let secrets = &cx.clients().secrets;
-        let arn = cluster.master_secret.value();
+        let arn = &in_region(cluster.master_secret.value(), &cx.region);
         let version = cluster.secret_version.value();
         let answer = cx
             .read("secretsmanager", "GetSecretValue", || {
@@ -44,6 +45,16 @@ impl Login {
     }
 }
 
+/// The ARN of the same secret in a Region: they differ in the Region only.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html>
+fn in_region(arn: &str, region: &str) -> String {
+    let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
+    if let Some(part) = parts.get_mut(3) {
+        *part = region;
+    }
+    parts.join(":")
+}
+
 impl Drop for Login {
     fn drop(&mut self) {
         self.password.zeroize();
@@ -53,6 +64,14 @@ impl Drop for Login {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_read_where_the_cluster_is() {
+        let arn =
+            |region: &str| format!("arn:aws:secretsmanager:{region}:111122223333:secret:pay-prod-database-AbCdEf");
+        assert_eq!(in_region(&arn("us-east-1"), "us-east-2"), arn("us-east-2"));
+        assert_eq!(in_region(&arn("us-east-1"), "us-east-1"), arn("us-east-1"));
+    }
 
     #[test]
     fn a_password_is_read_and_what_is_none_is_not_quoted() {

@@ -1,123 +1,122 @@
-//! How a cluster is read: what it says of itself, and what its global cluster says of it.
+//! A cluster's place in its global database: which one it is in, whether it writes, and who else is in it.
 
-use aws_sdk_rds::types::{
-    DbCluster as Described, GlobalCluster as Global, ServerlessV2ScalingConfigurationInfo as Scaling,
-    VpcSecurityGroupMembership,
-};
-use serde_json::{Value, json};
+use aws_sdk_rds::types::{DbCluster as Described, GlobalCluster as Global, GlobalClusterMember};
 
-use super::db_cluster::{DbCluster, SECRET_VERSION, unset};
-use super::{phase, tag_map};
-use crate::resources::{Context, Live, Phase, Ref, live};
+/// A cluster's place in a global database. A switchover or a failover changes it, so it is read and never remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Membership {
+    /// The global cluster's name; empty for a cluster that is in none.
+    pub global: String,
+    /// Whether it is a copy of another member. A cluster that is in no global database writes, too.
+    pub is_secondary: bool,
+    /// The ARNs of the other members.
+    pub others: Vec<String>,
+}
 
-pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Global]) -> Live {
-    let id = cluster.db_cluster_identifier().unwrap_or_default();
-    let arn = cluster.db_cluster_arn().unwrap_or_default();
-    let (global_cluster, is_secondary) = membership(cluster, arn, globals);
-    let security_groups = cluster.vpc_security_groups().iter().filter(|group| group.status() != Some("removing"));
-    let properties = DbCluster {
-        name: id.to_owned(),
-        engine_version: cluster.engine_version().unwrap_or_default().to_owned(),
-        global_cluster: Ref::known(global_cluster),
-        source_region: String::new(),
-        master_username: cluster.master_username().unwrap_or_default().to_owned(),
-        master_secret: unset(),
-        secret_version: unset(),
-        subnet_group: Ref::known(cluster.db_subnet_group().unwrap_or_default()),
-        parameter_group: Ref::known(cluster.db_cluster_parameter_group().unwrap_or_default()),
-        security_groups: security_groups
-            .filter_map(VpcSecurityGroupMembership::vpc_security_group_id)
-            .map(Ref::known)
-            .collect(),
-        kms_key: Ref::known(cluster.kms_key_id().unwrap_or_default()),
-        port: cluster.port().unwrap_or_default(),
-        deletion_protection: cluster.deletion_protection().unwrap_or_default(),
-        backup_retention_days: cluster.backup_retention_period().unwrap_or_default(),
-        backup_window: cluster.preferred_backup_window().unwrap_or_default().to_owned(),
-        maintenance_window: cluster.preferred_maintenance_window().unwrap_or_default().to_owned(),
-        iam_authentication: cluster.iam_database_authentication_enabled().unwrap_or_default(),
-        log_exports: cluster.enabled_cloudwatch_logs_exports().to_vec(),
-        http_endpoint: cluster.http_endpoint_enabled().unwrap_or_default(),
-        copy_tags_to_snapshots: cluster.copy_tags_to_snapshot().unwrap_or_default(),
-        min_acu: 0,
-        max_acu: 0,
-        after: Vec::new(),
-    };
-    let tags = tag_map(cluster.tag_list());
-    let version = tags.get(SECRET_VERSION).cloned().unwrap_or_default();
-    let phase = match phase(cluster.status()) {
-        // What has failed is made anew, and this is where the data are: whether they can go, a person decides.
-        Phase::Failed(state) => Phase::Pending(state),
-        phase => phase,
-    };
-    let mut found = live(&cx.scope, id, phase, &properties, Some(tags)).with_arn(arn);
-    if !is_secondary {
-        found.properties.insert("secret_version".to_owned(), json!(version));
-    }
-    let scaling = cluster.serverless_v2_scaling_configuration();
-    found.properties.insert("min_acu".to_owned(), acu(scaling.and_then(Scaling::min_capacity)));
-    found.properties.insert("max_acu".to_owned(), acu(scaling.and_then(Scaling::max_capacity)));
-    // AWS leaves the list out when it is empty, MiniStack always.
-    if cluster.enabled_cloudwatch_logs_exports.is_none() && cx.is_custom_endpoint() {
-        found.properties.remove("log_exports");
-    }
-    for (name, host) in [("endpoint", cluster.endpoint()), ("reader_endpoint", cluster.reader_endpoint())] {
-        if let Some(host) = host.filter(|host| !host.is_empty()) {
-            found = found.with_output(name, host);
+impl Membership {
+    /// A cluster and its global cluster do not always say the same at the same time
+    /// (<https://github.com/terraform-aws-modules/terraform-aws-rds-aurora/issues/495>): it has left when both say so.
+    pub(super) fn of(cluster: &Described, globals: &[Global]) -> Self {
+        let listed = Self::listed(globals, |arn| Some(arn) == cluster.db_cluster_arn());
+        let told = cluster.global_cluster_identifier().filter(|name| !name.is_empty());
+        match (listed, told) {
+            (Some(listed), _) => listed,
+            // AWS sets it for secondary members: terraform-provider-aws, website/docs/r/rds_cluster.html.markdown.
+            (None, told) => Self {
+                global: told.unwrap_or_default().to_owned(),
+                is_secondary: cluster.replication_source_identifier().is_some_and(|source| !source.is_empty()),
+                others: Vec::new(),
+            },
         }
     }
-    found
+
+    /// Of the cluster that an instance serves.
+    pub(super) fn of_cluster(name: &str, region: &str, globals: &[Global]) -> Self {
+        Self::listed(globals, |arn| place(arn) == Some((region, name))).unwrap_or_default()
+    }
+
+    fn listed(globals: &[Global], is_it: impl Fn(&str) -> bool) -> Option<Self> {
+        globals.iter().find_map(|global| {
+            let members = global.global_cluster_members();
+            let is_member = |member: &&GlobalClusterMember| member.db_cluster_arn().is_some_and(&is_it);
+            let member = members.iter().find(is_member)?;
+            let others = members.iter().filter(|member| !is_member(member));
+            Some(Self {
+                global: global.global_cluster_identifier().unwrap_or_default().to_owned(),
+                is_secondary: member.is_writer() == Some(false),
+                others: others.filter_map(|other| other.db_cluster_arn().map(str::to_owned)).collect(),
+            })
+        })
+    }
+
+    /// Who has to leave before it may: the member that writes is the last one to leave.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-detaching.html>
+    pub(super) fn leave_before(&self) -> Vec<String> {
+        if self.is_secondary { Vec::new() } else { self.others.clone() }
+    }
 }
 
-/// A capacity as it compares with a desired one. Someone else may have set half a unit.
-fn acu(capacity: Option<f64>) -> Value {
-    let capacity = capacity.unwrap_or_default();
-    capacity.to_string().parse::<i32>().map_or_else(|_| json!(capacity), Value::from)
+/// The ARN of the member that writes, if any does.
+pub(super) fn writer(global: &Global) -> Option<&str> {
+    let members = global.global_cluster_members();
+    members.iter().find(|member| member.is_writer() == Some(true)).and_then(GlobalClusterMember::db_cluster_arn)
 }
 
-/// Of which global cluster it is a member, if of any, and whether as a secondary one. A cluster and its global cluster do not
-/// always tell the same at the same time (aws-behaviour row 20): it has left when both say so.
-fn membership<'a>(cluster: &'a Described, arn: &str, globals: &'a [Global]) -> (&'a str, bool) {
-    let listed = globals.iter().find_map(|global| {
-        let members = global.global_cluster_members();
-        Some((global, members.iter().find(|member| member.db_cluster_arn() == Some(arn))?))
-    });
-    let told = cluster.global_cluster_identifier().filter(|name| !name.is_empty());
-    let name = told.or_else(|| listed.and_then(|(global, _)| global.global_cluster_identifier()));
-    let is_secondary = match listed {
-        Some((_, member)) => member.is_writer() == Some(false),
-        // terraform-provider-aws, website/docs/r/rds_cluster.html.markdown: AWS sets it for secondary members.
-        None => cluster.replication_source_identifier().is_some_and(|source| !source.is_empty()),
-    };
-    (name.unwrap_or_default(), is_secondary)
+/// Region and name of the cluster with this ARN: `arn:aws:rds:REGION:ACCOUNT:cluster:NAME`.
+pub(super) fn place(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.split(':').skip(3);
+    let region = parts.next()?;
+    Some((region, parts.nth(2)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_rds::types::GlobalClusterMember;
-
     use super::*;
 
-    #[test]
-    fn whole_capacities_compare_with_whole_numbers() {
-        assert_eq!((acu(Some(8.0)), acu(Some(0.5)), acu(None)), (json!(8), json!(0.5), json!(0)));
+    fn global(writer: &str, reader: &str) -> Global {
+        let member = |arn: &str, writes| GlobalClusterMember::builder().db_cluster_arn(arn).is_writer(writes).build();
+        Global::builder()
+            .global_cluster_identifier("g")
+            .global_cluster_members(member(writer, true))
+            .global_cluster_members(member(reader, false))
+            .build()
+    }
+
+    fn cluster(arn: &str) -> Described {
+        Described::builder().db_cluster_arn(arn).build()
     }
 
     #[test]
     fn a_member_is_one_until_both_sides_have_forgotten_it() {
-        let member = |arn: &str, writes| GlobalClusterMember::builder().db_cluster_arn(arn).is_writer(writes).build();
-        let global = Global::builder()
-            .global_cluster_identifier("g")
-            .global_cluster_members(member("arn:a", true))
-            .global_cluster_members(member("arn:b", false))
-            .build();
-        let silent = Described::builder().build();
-        let telling =
-            Described::builder().global_cluster_identifier("g").replication_source_identifier("arn:a").build();
-        let globals = [global];
-        assert_eq!(membership(&silent, "arn:a", &globals), ("g", false));
-        assert_eq!(membership(&silent, "arn:b", &globals), ("g", true));
-        assert_eq!(membership(&telling, "arn:b", &[]), ("g", true));
-        assert_eq!(membership(&silent, "arn:b", &[]), ("", false));
+        let globals = [global("arn:a", "arn:b")];
+        let telling = |arn: &str| {
+            let cluster = Described::builder().db_cluster_arn(arn).global_cluster_identifier("g");
+            cluster.replication_source_identifier("arn:a").build()
+        };
+        let place = |membership: Membership| (membership.global, membership.is_secondary);
+        assert_eq!(place(Membership::of(&cluster("arn:a"), &globals)), ("g".to_owned(), false));
+        assert_eq!(place(Membership::of(&cluster("arn:b"), &globals)), ("g".to_owned(), true));
+        assert_eq!(place(Membership::of(&telling("arn:b"), &[])), ("g".to_owned(), true));
+        assert_eq!(place(Membership::of(&cluster("arn:b"), &[])), (String::new(), false));
+    }
+
+    #[test]
+    fn whoever_writes_leaves_last() {
+        let [a, b] = ["a", "b"].map(|name| format!("arn:aws:rds:us-east-1:111122223333:cluster:{name}"));
+        for (writer, reader) in [(&a, &b), (&b, &a)] {
+            let globals = [global(writer, reader)];
+            assert_eq!(Membership::of(&cluster(writer), &globals).leave_before(), std::slice::from_ref(reader));
+            assert_eq!(Membership::of(&cluster(reader), &globals).leave_before(), [""; 0]);
+            let (region, name) = place(writer).expect("an ARN");
+            assert_eq!(Membership::of_cluster(name, region, &globals).leave_before(), std::slice::from_ref(reader));
+        }
+        assert_eq!(writer(&global(&a, &b)), Some(a.as_str()));
+    }
+
+    #[test]
+    fn a_members_arn_says_where_it_is() {
+        let arn = "arn:aws:rds:us-east-2:111122223333:cluster:pay-prod";
+        assert_eq!(place(arn), Some(("us-east-2", "pay-prod")));
+        assert_eq!(place("arn:aws:rds:us-east-2"), None);
     }
 }

@@ -4,16 +4,19 @@ mod db_cluster;
 mod db_cluster_parameter_group;
 mod db_instance;
 mod db_subnet_group;
+mod described;
 mod global_cluster;
 mod login;
 mod member;
 mod presign;
+mod snapshot;
 
 pub use db_cluster::DbCluster;
 pub use db_cluster_parameter_group::DbClusterParameterGroup;
 pub use db_instance::DbInstance;
 pub use db_subnet_group::DbSubnetGroup;
 pub use global_cluster::GlobalCluster;
+pub(crate) use snapshot::encrypted_with;
 
 use aws_sdk_rds::types::Tag;
 

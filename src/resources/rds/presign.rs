@@ -22,14 +22,14 @@ const LIFETIME: Duration = Duration::from_hours(1);
 /// All but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The URL for the creation of `cluster` in `region`. It bears a signature: it belongs into the call and nowhere else.
+/// The URL for the creation of `cluster` in `region`, as a copy of the one in `source`. It bears a signature: it belongs into the call and nowhere else.
 pub(super) fn url(
     cluster: &DbCluster,
+    source: &str,
     region: &str,
     credentials: Credentials,
     now: SystemTime,
 ) -> Result<String, Failure> {
-    let source = &cluster.source_region;
     let query = [
         ("Action", "CreateDBCluster"),
         ("Version", "2014-10-31"),
@@ -79,7 +79,7 @@ mod tests {
         let credentials =
             Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_750);
-        let url = url(&secondary(), "us-east-2", credentials, now).expect("signed");
+        let url = url(&secondary(), "us-east-1", "us-east-2", credentials, now).expect("signed");
         assert!(url.starts_with("https://rds.us-east-1.amazonaws.com/?Action=CreateDBCluster&"), "{url}");
         assert!(url.contains("&KmsKeyId=arn%3Aaws%3Akms%3Aus-east-2%3A111122223333%3Akey%2F0f&"), "{url}");
         assert!(url.contains("&DestinationRegion=us-east-2&"), "{url}");

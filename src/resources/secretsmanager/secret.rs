@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
 use serde::{Deserialize, Serialize};
 
-use super::{describe, password, tag_by_name, tag_map, tags};
+use super::{describe, password, tag_map, tags};
 use crate::aws::{NODE, TagMap};
 use crate::resources::kms::Key;
 use crate::resources::{
@@ -33,6 +33,8 @@ pub struct Secret {
     pub replica_region: String,
     /// The key of that Region that the replica is encrypted with. In-place.
     pub replica_kms_key: Ref<Arn<Key>>,
+    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    pub pending_deletion: bool,
 }
 
 impl Resource for Secret {
@@ -45,6 +47,9 @@ impl Resource for Secret {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::SecretsManager;
 
@@ -83,8 +88,10 @@ impl Resource for Secret {
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         match describe(cx, id).await? {
-            Some(secret) if secret.deleted_date().is_none() => from_described(cx, id, &secret).map(Some),
-            _ => Ok(None),
+            // Somebody else's that is on its way out is no secret of ours; that it keeps its name, a creation finds out.
+            Some(secret) if secret.deleted_date().is_some() && !cx.scope.is_ours(&tag_map(secret.tags())) => Ok(None),
+            Some(secret) => from_described(cx, id, &secret).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -116,6 +123,11 @@ impl Resource for Secret {
     }
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if changed(changes, "pending_deletion") {
+            // Anything else is refused until then.
+            let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
+            cx.mutate("secretsmanager", "RestoreSecret", call).await?;
+        }
         if changed(changes, "description") || changed(changes, "kms_key") {
             let call = cx.clients().secrets.update_secret().secret_id(&live.id).description(&self.description);
             let call = call.kms_key_id(self.kms_key.value()).send();
@@ -137,7 +149,7 @@ impl Resource for Secret {
         let name = &live.id;
         let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
         if secret.deleted_date().is_some() {
-            return Ok(Removal::Ordered);
+            return Ok(Removal::Scheduled);
         }
         let regions: Vec<&str> = secret.replication_status().iter().map(region).collect();
         if !regions.is_empty() {
@@ -145,7 +157,7 @@ impl Resource for Secret {
         }
         let call = cx.clients().secrets.delete_secret().secret_id(name).recovery_window_in_days(7).send();
         cx.mutate("secretsmanager", "DeleteSecret", call).await?;
-        Ok(Removal::Ordered)
+        Ok(Removal::Scheduled)
     }
 }
 
@@ -167,8 +179,8 @@ impl Secret {
                 .help("Choose another stack name or environment, or wait until AWS has deleted it."));
         }
         let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
+        // One call and no second one, whose refusal would leave it without a record: its tags are this node's already.
         cx.mutate("secretsmanager", "RestoreSecret", call).await?;
-        tag_by_name(cx, &self.name, wanted).await?;
         Ok(true)
     }
 
@@ -252,6 +264,7 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
         username: String::new(),
         replica_region: listed(&|replica| region(replica).to_owned()),
         replica_kms_key: Ref::known(listed(&|replica| key_arn(cx, region(replica), replica.kms_key_id()))),
+        pending_deletion: secret.deleted_date().is_some(),
     };
     let arn = secret.arn().unwrap_or_default();
     let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(secret.tags()))).with_arn(arn);
@@ -356,6 +369,7 @@ mod tests {
             username: "payments".into(),
             replica_region: String::new(),
             replica_kms_key: Ref::known(""),
+            pending_deletion: false,
         };
         let value = serde_json::to_value(&secret).expect("a plain struct");
         assert_eq!(serde_json::from_value::<Secret>(value.clone()).expect("its own form"), secret);
