@@ -1,0 +1,195 @@
+//! Amazon DynamoDB.
+
+use super::{Answers, NOTHING, compared, found, read};
+use crate::resources::dynamodb::{Replica, Table};
+use crate::resources::{Live, Phase, Ref};
+
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
+const OTHER_KEY: &str = "arn:aws:kms:us-east-2:123456789012:key/04fa09fb-afe3-46c8-ad3c-410b8047f7b9";
+
+/// From cloud-custodian's recordings of dynamodb.DescribeTable (`test_dynamodb_kms_key_filter`, 2019, and
+/// `test_dynamodb_export_description_filter`, 2026), with a stream as AWS's API reference of `TableDescription` has it.
+const TABLE: &str = r#"
+"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "TableName": "pay-prod-sessions",
+"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "TableStatus": "ACTIVE", "CreationDateTime": 1770988835.834,
+"ProvisionedThroughput": {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+"TableSizeBytes": 0, "ItemCount": 0, "TableArn": "arn:aws:dynamodb:us-east-1:123456789012:table/pay-prod-sessions",
+"TableId": "b9edda4f-dec1-46b2-8dab-b232db7cd965",
+"BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST", "LastUpdateToPayPerRequestDateTime": 1770988835.834},
+"TableClassSummary": {"TableClass": "STANDARD"}, "DeletionProtectionEnabled": true,
+"WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"},
+"SSEDescription": {"Status": "ENABLED", "SSEType": "KMS",
+  "KMSMasterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5"},
+"StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+"LatestStreamLabel": "2026-02-13T13:20:35.834",
+"LatestStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/pay-prod-sessions/stream/2026-02-13T13:20:35.834",
+"GlobalTableVersion": "2019.11.21""#;
+
+/// From cloud-custodian's recordings of dynamodb.DescribeContinuousBackups (`test_dynamodb_continuous_backup_action`, 2020),
+/// which is older than the period that can be chosen: AWS's model has it beside the status.
+const RECOVERABLE: &str = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
+"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35,
+"EarliestRestorableDateTime": 1588427859.0, "LatestRestorableDateTime": 1588427859.0}}}"#;
+const NOT_RECOVERABLE: &str = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
+"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"}}}"#;
+
+/// From AWS's example of `describe-time-to-live` in the AWS CLI's reference.
+const EXPIRING: &str = r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}}"#;
+
+/// From cloud-custodian's recording of dynamodb.ListTagsOfResource (`test_dynamodb_mark`).
+const TAGS: &str =
+    r#"{"Tags": [{"Key": "drctl:environment", "Value": "prod"}, {"Key": "drctl:stack", "Value": "pay"}]}"#;
+
+fn table() -> Table {
+    Table {
+        name: "pay-prod-sessions".to_owned(),
+        hash_key: "id".to_owned(),
+        billing_mode: "PAY_PER_REQUEST".to_owned(),
+        stream_view: "NEW_AND_OLD_IMAGES".to_owned(),
+        kms_key: Ref::known(KEY),
+        ttl_attribute: "expires_at".to_owned(),
+        recovery_days: 35,
+        deletion_protection: true,
+        replica: Replica {
+            region: String::new(),
+            kms_key: Ref::known(""),
+            recovery_days: 0,
+            deletion_protection: false,
+        },
+    }
+}
+
+fn described(inner: &str) -> String {
+    format!(r#"{{"Table": {{{inner}}}}}"#)
+}
+
+fn answers(inner: &str) -> Answers {
+    Answers::default()
+        .to("DescribeTable", described(inner))
+        .to("DescribeContinuousBackups", RECOVERABLE)
+        .to("DescribeTimeToLive", EXPIRING)
+        .to("ListTagsOfResource", TAGS)
+}
+
+async fn read_table(inner: &str) -> Live {
+    read::<Table>(answers(inner), "pay-prod-sessions").await
+}
+
+#[tokio::test]
+async fn a_table_as_recorded_reads_as_it_was_made() {
+    let live = read_table(TABLE).await;
+    assert_eq!((compared(&table(), &live), &live.phase), (vec![], &Phase::Ready));
+    assert!(live.outputs["stream_arn"].ends_with("/stream/2026-02-13T13:20:35.834"));
+}
+
+#[tokio::test]
+async fn what_is_added_to_an_answer_about_a_table_is_passed_over() {
+    let future = TABLE
+        .replace(r#""STANDARD""#, r#""OF_TOMORROW""#)
+        .replace(r#""SSEType": "KMS""#, r#""SSEType": "OF_TOMORROW""#)
+        .replace(r#""TableStatus": "ACTIVE""#, r#""TableStatus": "OF_TOMORROW""#)
+        + r#", "OfTomorrow": {"Deep": [1, null, "x"]}"#;
+    let live = read_table(&future).await;
+    assert_eq!((compared(&table(), &live), &live.phase), (vec![], &Phase::Ready));
+}
+
+/// What AWS leaves out has a meaning, and can be set where the table is: no summary of billing is provisioned throughput
+/// (`BillingModeSummary` in AWS's API reference; cloud-custodian's older recordings), no description of encryption a key of
+/// DynamoDB's own, no stream's specification none.
+#[tokio::test]
+async fn what_an_answer_about_a_table_lacks_never_makes_it_anew() {
+    let live = read_table(r#""TableName": "pay-prod-sessions", "TableStatus": "ACTIVE""#).await;
+    let differs = compared(&table(), &live);
+    let names: Vec<&str> = differs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["billing_mode", "stream_view", "kms_key", "deletion_protection"]);
+    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+}
+
+/// A view beside `StreamEnabled` false says nothing: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_StreamSpecification.html>
+#[tokio::test]
+async fn a_stream_that_is_off_is_none() {
+    let off = TABLE.replace(
+        r#"{"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}"#,
+        r#"{"StreamEnabled": false, "StreamViewType": "NEW_AND_OLD_IMAGES"}"#,
+    );
+    let desired = Table { stream_view: String::new(), ..table() };
+    assert_eq!(compared(&desired, &read_table(&off).await), NOTHING);
+}
+
+#[tokio::test]
+async fn recovery_and_expiry_read_as_they_are_told() {
+    let read = |recovery: &'static str, expiry: &'static str| {
+        let answers = Answers::default()
+            .to("DescribeTable", described(TABLE))
+            .to("DescribeContinuousBackups", recovery)
+            .to("DescribeTimeToLive", expiry)
+            .to("ListTagsOfResource", TAGS);
+        read::<Table>(answers, "pay-prod-sessions")
+    };
+    let older = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
+        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#;
+    assert_eq!(compared(&table(), &read(older, EXPIRING).await), NOTHING, "the period was 35 days before it was told");
+    // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TimeToLiveDescription.html
+    let off = r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}"#;
+    let desired = Table { recovery_days: 0, ttl_attribute: String::new(), ..table() };
+    assert_eq!(compared(&desired, &read(NOT_RECOVERABLE, off).await), NOTHING);
+    assert_eq!(compared(&desired, &read("{}", "{}").await), NOTHING);
+}
+
+fn replicated() -> String {
+    TABLE.to_owned()
+        + r#", "Replicas": [
+            {"RegionName": "us-east-2", "ReplicaStatus": "ACTIVE", "OfTomorrow": 1},
+            {"RegionName": "us-east-1", "ReplicaStatus": "ACTIVE"}]"#
+}
+
+fn there() -> Table {
+    let replica = Replica {
+        region: "us-east-2".to_owned(),
+        kms_key: Ref::known(OTHER_KEY),
+        recovery_days: 0,
+        deletion_protection: false,
+    };
+    Table { replica, ..table() }
+}
+
+/// No recorded answer shows one: as AWS's API reference of `ReplicaDescription` has it. The replica is told by name and state; what it is like is told in its own Region, whose entry may be among the replicas.
+#[tokio::test]
+async fn a_replica_reads_as_its_own_region_tells_it() {
+    let other = TABLE
+        .replace(KEY, OTHER_KEY)
+        .replace(r#""DeletionProtectionEnabled": true"#, r#""DeletionProtectionEnabled": false"#);
+    let answers = answers(&replicated())
+        .to("us-east-2 DescribeTable", described(&other))
+        .to("us-east-2 DescribeContinuousBackups", NOT_RECOVERABLE);
+    let live = read::<Table>(answers, "pay-prod-sessions").await;
+    assert_eq!((compared(&there(), &live), &live.phase), (vec![], &Phase::Ready));
+    assert_eq!(live.outputs["replica_arn"], "arn:aws:dynamodb:us-east-2:123456789012:table/pay-prod-sessions");
+}
+
+#[tokio::test]
+async fn a_replica_that_is_coming_is_not_compared() {
+    let coming = replicated().replacen(r#""ReplicaStatus": "ACTIVE""#, r#""ReplicaStatus": "CREATING""#, 1);
+    let live = read_table(&coming).await;
+    assert_eq!(compared(&there(), &live), NOTHING);
+    assert!(matches!(live.phase, Phase::Pending(_)), "{:?}", live.phase);
+}
+
+/// From cloud-custodian's recording of dynamodb.DescribeContinuousBackups (`test_dynamodb_continuous_backup_filter`), and AWS's
+/// words for a table that is not there: LocalStack's snapshot of `test_table_crud`.
+#[tokio::test]
+async fn what_is_not_there_is_none_and_no_error() {
+    let gone = r#"{"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+        "message": "Requested resource not found: Table: pay-prod-sessions not found"}"#;
+    let answers = Answers::default().refused("DescribeTable", 400, gone);
+    assert!(found::<Table>(answers, "pay-prod-sessions").await.is_none());
+    let unseen = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TableNotFoundException",
+        "message": "Table not found: pay-prod-sessions"}"#;
+    let answers = Answers::default()
+        .to("DescribeTable", described(TABLE))
+        .refused("DescribeContinuousBackups", 400, unseen)
+        .to("DescribeTimeToLive", EXPIRING)
+        .to("ListTagsOfResource", TAGS);
+    let live = read::<Table>(answers, "pay-prod-sessions").await;
+    assert_eq!(compared(&table(), &live), NOTHING);
+}
