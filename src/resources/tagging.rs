@@ -1,6 +1,6 @@
 //! Putting tags back, for every service that has them.
 
-use super::Context;
+use super::{Change, Context};
 use crate::aws::TagMap;
 use crate::engine::{Class, Failure, Live};
 
@@ -31,15 +31,28 @@ pub enum Tagging {
     Lambda,
     /// By its ARN, with API Gateway's `TagResource`.
     ApiGateway,
+    /// It takes none: what are tags elsewhere stand in its description, and there is room for no others.
+    Description,
     /// By its ARN, with ACM's `AddTagsToCertificate`.
     Acm,
-    /// By its ARN, with `CloudWatch`'s `TagResource`.
+    /// By its ARN, with `CloudWatch`'s `TagResource`. They are never read: a mark tells when to set them.
     CloudWatch,
     /// By its id and kind, with Route 53's `ChangeTagsForResource`.
     Route53,
 }
 
 impl Tagging {
+    /// Whether AWS shows its tags as such, in bills and to policies.
+    #[must_use]
+    pub fn is_real(self) -> bool {
+        !matches!(self, Self::None | Self::Description)
+    }
+
+    /// Whether other changes mean that the tags have to be set, too: where they are not read.
+    pub(super) fn follow(self, changes: &[Change]) -> bool {
+        self == Self::CloudWatch && super::cloudwatch::is_marked_anew(changes)
+    }
+
     /// Sets tags; others are left alone.
     ///
     /// # Errors
@@ -80,6 +93,7 @@ impl Tagging {
             Self::Rds => super::rds::tag(cx, live, tags).await,
             Self::Lambda => super::lambda::tag(cx, live, tags).await,
             Self::ApiGateway => super::apigatewayv2::tag(cx, live, tags).await,
+            Self::Description => super::apigatewayv2::describe(cx, live, tags).await,
             Self::Acm => super::acm::tag(cx, live, tags).await,
             Self::CloudWatch => super::cloudwatch::tag(cx, live, tags).await,
             Self::Route53 => super::route53::tag(cx, live, tags).await,

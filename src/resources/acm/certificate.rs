@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::tags;
 use crate::aws::TagMap;
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, goes_on, live,
+    readable,
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
@@ -43,6 +44,9 @@ impl Resource for Certificate {
         // terraform-provider-aws, internal/service/acm/certificate.go
         patience: Duration::from_mins(20),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Acm;
 
@@ -62,11 +66,8 @@ impl Resource for Certificate {
         let arns: Vec<String> =
             certificates.into_iter().filter_map(|certificate| certificate.certificate_arn).collect();
         let mut found = Vec::new();
-        for arn in &arns {
-            let Some(tags) = tags_of(cx, arn).await? else { continue };
-            if cx.scope.is_ours(&tags) {
-                found.extend(describe(cx, arn, Some(tags)).await?);
-            }
+        for (arn, tags) in ours(cx, arns).await? {
+            found.extend(describe(cx, &arn, Some(tags)).await?);
         }
         Ok(found)
     }
@@ -76,11 +77,8 @@ impl Resource for Certificate {
         if id.starts_with("arn:") {
             return describe(cx, id, None).await;
         }
-        for arn in named(cx, id).await? {
-            let Some(tags) = tags_of(cx, &arn).await? else { continue };
-            if cx.scope.is_ours(&tags)
-                && let Some(live) = describe(cx, &arn, Some(tags)).await?
-            {
+        for (arn, tags) in ours(cx, named(cx, id).await?).await? {
+            if let Some(live) = describe(cx, &arn, Some(tags)).await? {
                 return Ok(Some(live));
             }
         }
@@ -108,8 +106,47 @@ impl Resource for Certificate {
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().acm.delete_certificate().certificate_arn(&live.id).send();
-        cx.mutate("acm", "DeleteCertificate", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("acm", "DeleteCertificate", call).await {
+            Err(failure) if failure.class == Class::Transient => Err(users(cx, &live.id, failure).await?),
+            answer => answer.map(|_| Removal::Ordered),
+        }
     }
+}
+
+/// Those certificates that bear the stack's tags, with them.
+async fn ours(cx: &Context, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, Failure> {
+    let mut answers = Vec::new();
+    for arn in arns {
+        let tags = tags_of(cx, &arn).await;
+        answers.push(tags.map(|tags| tags.map(|tags| (arn, tags))));
+        if !goes_on(answers.last()) {
+            break;
+        }
+    }
+    let tagged = readable(answers)?;
+    Ok(tagged.into_iter().filter(|(_, tags)| cx.scope.is_ours(tags)).collect())
+}
+
+/// Says what keeps a certificate from being deleted: the stack's own domain went before it, and API Gateway lets go of it by
+/// itself.
+async fn users(cx: &Context, arn: &str, refusal: Failure) -> Result<Failure, Failure> {
+    let acm = &cx.clients().acm;
+    let call = || acm.describe_certificate().certificate_arn(arn).send();
+    let answer = cx.read("acm", "DescribeCertificate", call).await?;
+    let users = answer.certificate().map(Described::in_use_by).unwrap_or_default();
+    let others = of_account(users, &cx.scope.account);
+    if others.is_empty() {
+        return Ok(refusal);
+    }
+    let message = format!("{arn} is in use by what this stack has not made: {}", others.join(", "));
+    Ok(Failure { class: Class::Refused, message, ..refusal }
+        .help("Give that another certificate; then run the same command again."))
+}
+
+/// Those users of a certificate that are the account's own. API Gateway uses it with load balancers of AWS's.
+fn of_account<'a>(users: &'a [String], account: &str) -> Vec<&'a str> {
+    let is_own = |user: &&str| user.split(':').nth(4) == Some(account);
+    users.iter().map(String::as_str).filter(is_own).collect()
 }
 
 /// The ARNs of all certificates for a name.
@@ -175,8 +212,11 @@ fn from_described(cx: &Context, arn: &str, certificate: &Described, tags: TagMap
         key_algorithm: certificate.key_algorithm().map(spelled).unwrap_or_default(),
     };
     let mut found = live(&cx.scope, arn, phase, &properties, Some(tags)).with_arn(arn);
-    if properties.key_algorithm.is_empty() {
-        found.properties.remove("key_algorithm");
+    // What is not told is no reason to replace it.
+    for (property, value) in [("domain", &properties.domain), ("key_algorithm", &properties.key_algorithm)] {
+        if value.is_empty() {
+            found.properties.remove(property);
+        }
     }
     Some(match record {
         Some(record) => found
@@ -188,14 +228,21 @@ fn from_described(cx: &Context, arn: &str, certificate: &Described, tags: TagMap
 
 fn phase(certificate: &Described) -> Phase {
     match certificate.status() {
-        Some(CertificateStatus::Issued) => Phase::Ready,
         None | Some(CertificateStatus::PendingValidation) => {
             Phase::Pending("pending validation by its DNS record".to_owned())
         }
-        Some(status) => {
+        Some(
+            status @ (CertificateStatus::Failed
+            | CertificateStatus::ValidationTimedOut
+            | CertificateStatus::Expired
+            | CertificateStatus::Revoked
+            | CertificateStatus::Inactive),
+        ) => {
             let words = [Some(status.as_str()), certificate.failure_reason().map(FailureReason::as_str)];
             Phase::Failed(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
+        // Issued; or in a state that AWS has added since, which is no reason to replace it.
+        Some(_) => Phase::Ready,
     }
 }
 
@@ -219,12 +266,21 @@ mod tests {
     }
 
     #[test]
+    fn who_else_uses_a_certificate_is_told_by_the_account() {
+        let own = "arn:aws:cloudfront::111122223333:distribution/E1".to_owned();
+        let awss = "arn:aws:elasticloadbalancing:us-east-1:392220576650:loadbalancer/app/prod-iad-1".to_owned();
+        assert_eq!(of_account(&[awss.clone(), own.clone()], "111122223333"), [own.as_str()]);
+        assert!(of_account(&[awss], "111122223333").is_empty());
+    }
+
+    #[test]
     fn what_will_never_be_issued_has_failed() {
         let of = |status| Described::builder().status(status);
         assert_eq!(phase(&of(CertificateStatus::Issued).build()), Phase::Ready);
         assert!(matches!(phase(&of(CertificateStatus::PendingValidation).build()), Phase::Pending(_)));
         let refused = of(CertificateStatus::Failed).failure_reason(FailureReason::CaaError).build();
         assert_eq!(phase(&refused), Phase::Failed("FAILED: CAA_ERROR".to_owned()));
+        assert_eq!(phase(&of(CertificateStatus::from("ADDED_BY_AWS_LATER")).build()), Phase::Ready);
         let late = of(CertificateStatus::ValidationTimedOut).build();
         assert_eq!(phase(&late), Phase::Failed("VALIDATION_TIMED_OUT".to_owned()));
     }

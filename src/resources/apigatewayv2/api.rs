@@ -6,6 +6,7 @@ use aws_sdk_apigatewayv2::operation::get_api::GetApiOutput;
 use aws_sdk_apigatewayv2::types::{Api as Described, ProtocolType};
 use serde::{Deserialize, Serialize};
 
+use super::api_mapping::still_mapped;
 use super::{apis, arn, tag_map};
 use crate::resources::{
     Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
@@ -33,6 +34,9 @@ impl Resource for Api {
         // Deletions of APIs are throttled per account, down to one in 30 s: aws-behaviour row 29.
         patience: Duration::from_mins(10),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::ApiGateway;
 
@@ -77,7 +81,10 @@ impl Resource for Api {
     /// Everything within goes with it.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().apigateway.delete_api().api_id(&live.id).send();
-        cx.mutate("apigateway", "DeleteApi", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("apigateway", "DeleteApi", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(failure) => Err(still_mapped(cx, &live.id, None, failure).await?),
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_sdk_apigatewayv2::types::ApiMapping as Described;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, DomainName, id_of, or_none, pages, parts};
+use super::{Api, DomainName, domains, id_of, or_none, pages, parts, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// Where AWS's own id of a mapping is found.
@@ -38,6 +38,9 @@ impl Resource for ApiMapping {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -51,15 +54,8 @@ impl Resource for ApiMapping {
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
-        let gateway = &cx.clients().apigateway;
         let (domain, _) = parts(id);
-        let mappings = pages(|token| async move {
-            let call = || gateway.get_api_mappings().domain_name(domain).set_next_token(token.clone()).send();
-            let answer = cx.read("apigateway", "GetApiMappings", call).await?;
-            Ok((answer.items, answer.next_token))
-        })
-        .await;
-        let mappings = or_none(mappings)?;
+        let mappings = mappings_of(cx, domain).await?;
         Ok(mappings.iter().find(|mapping| is_of_root(mapping)).map(|mapping| from_described(cx, domain, mapping)))
     }
 
@@ -100,8 +96,58 @@ impl Resource for ApiMapping {
     }
 }
 
+/// What a domain name leads to; nothing when it is not there.
+pub(super) async fn mappings_of(cx: &Context, domain: &str) -> Result<Vec<Described>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    let mappings = pages(|token| async move {
+        let call = || gateway.get_api_mappings().domain_name(domain).set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetApiMappings", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await;
+    or_none(mappings)
+}
+
+/// What the refusal to delete an API, or a stage of it, because of a mapping means: the stack's own went before it, by its
+/// edges, and is let go of; one that somebody else has made does not pass by itself.
+pub(super) async fn still_mapped(
+    cx: &Context,
+    api: &str,
+    stage: Option<&str>,
+    refusal: Failure,
+) -> Result<Failure, Failure> {
+    if refusal.class != Class::Transient || !refusal.message.contains("mapping") {
+        return Ok(refusal);
+    }
+    let mut others = Vec::new();
+    for domain in domains(cx).await? {
+        let name = domain.domain_name().unwrap_or_default();
+        let is_ours = cx.scope.is_ours(&tag_map(domain.tags()));
+        let mappings = mappings_of(cx, name).await?;
+        let leading = mappings.iter().filter(|mapping| leads_to(mapping, api, stage));
+        let theirs = leading.filter(|mapping| !(is_ours && is_of_root(mapping)));
+        others.extend(theirs.map(|mapping| id_of(name, mapping.api_mapping_key().unwrap_or_default())));
+    }
+    if others.is_empty() {
+        return Ok(refusal);
+    }
+    let message = format!("{api} is reached by way of what this stack has not mapped: {}", others.join(", "));
+    Ok(Failure { class: Class::Refused, message, ..refusal }
+        .help("Delete those mappings of their domain names; then run the same command again."))
+}
+
+fn leads_to(mapping: &Described, api: &str, stage: Option<&str>) -> bool {
+    mapping.api_id() == Some(api) && stage.is_none_or(|stage| mapping.stage() == Some(stage))
+}
+
+/// A mapping by its path and where it leads.
+pub(super) fn in_words(mapping: &Described) -> String {
+    let (path, api) = (mapping.api_mapping_key().unwrap_or_default(), mapping.api_id().unwrap_or_default());
+    format!("{path} to {api}")
+}
+
 /// `(none)` is what the first version of the API calls the root.
-fn is_of_root(mapping: &Described) -> bool {
+pub(super) fn is_of_root(mapping: &Described) -> bool {
     matches!(mapping.api_mapping_key(), None | Some("" | "(none)"))
 }
 
@@ -119,6 +165,14 @@ fn from_described(cx: &Context, domain: &str, mapping: &Described) -> Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapping_leads_to_a_stage_of_an_api() {
+        let mapping = Described::builder().api_mapping_key("v1").api_id("a1b2").stage("$default").build();
+        assert!(leads_to(&mapping, "a1b2", None) && leads_to(&mapping, "a1b2", Some("$default")));
+        assert!(!leads_to(&mapping, "a1b2", Some("test")) && !leads_to(&mapping, "c3d4", None));
+        assert_eq!(in_words(&mapping), "v1 to a1b2");
+    }
 
     #[test]
     fn only_the_root_is_ours() {

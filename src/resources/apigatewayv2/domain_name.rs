@@ -7,10 +7,11 @@ use aws_sdk_apigatewayv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{arn, pages, tag_map};
+use super::api_mapping::{in_words, is_of_root, mappings_of};
+use super::{arn, domains, tag_map};
 use crate::resources::acm::Certificate;
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
     read_each,
 };
 
@@ -39,6 +40,9 @@ impl Resource for DomainName {
         idempotent_create: true,
         patience: Duration::from_mins(10),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::ApiGateway;
 
@@ -52,14 +56,7 @@ impl Resource for DomainName {
     }
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let gateway = &cx.clients().apigateway;
-        let domains = pages(|token| async move {
-            let call = || gateway.get_domain_names().set_next_token(token.clone()).send();
-            let answer = cx.read("apigateway", "GetDomainNames", call).await?;
-            Ok((answer.items, answer.next_token))
-        })
-        .await?;
-        let ours = domains.into_iter().filter(|domain| cx.scope.is_ours(&tag_map(domain.tags())));
+        let ours = domains(cx).await?.into_iter().filter(|domain| cx.scope.is_ours(&tag_map(domain.tags())));
         read_each::<Self>(cx, ours.filter_map(|domain| domain.domain_name).collect()).await
     }
 
@@ -76,6 +73,8 @@ impl Resource for DomainName {
         };
         let mut found = live(&cx.scope, id, phase(configuration), &properties, Some(tag_map(domain.tags())))
             .with_arn(arn(cx, &format!("domainnames/{id}")));
+        let certificate = configuration.and_then(Configuration::certificate_arn);
+        found = found.without([("certificate", certificate.is_none()), ("security_policy", policy.is_none())]);
         if let Some(target) = configuration.and_then(Configuration::api_gateway_domain_name) {
             found = found.with_output("target_domain", target);
         }
@@ -110,7 +109,15 @@ impl Resource for DomainName {
         Ok(Synced::default())
     }
 
+    /// Whatever is mapped to it goes with it: what somebody else has mapped keeps it.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let others = mappings_of(cx, &live.id).await?;
+        let others: Vec<String> = others.iter().filter(|mapping| !is_of_root(mapping)).map(in_words).collect();
+        if !others.is_empty() {
+            let message = format!("{} leads to what this stack has not mapped there: {}", live.id, others.join(", "));
+            return Err(Failure::new(Class::Refused, message)
+                .help("Delete those mappings, or move them to another domain name; then run the same command again."));
+        }
         let call = cx.clients().apigateway.delete_domain_name().domain_name(&live.id).send();
         cx.mutate("apigateway", "DeleteDomainName", call).await.map(|_| Removal::Ordered)
     }
@@ -130,12 +137,17 @@ impl DomainName {
 fn phase(configuration: Option<&Configuration>) -> Phase {
     let status = configuration.and_then(Configuration::domain_name_status);
     match status {
-        None | Some(DomainNameStatus::Available) => Phase::Ready,
-        Some(status) => {
+        Some(
+            status @ (DomainNameStatus::Updating
+            | DomainNameStatus::PendingCertificateReimport
+            | DomainNameStatus::PendingOwnershipVerification),
+        ) => {
             let message = configuration.and_then(Configuration::domain_name_status_message);
             let words = [Some(status.as_str()), message.filter(|message| !message.is_empty())];
             Phase::Pending(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
+        // In a state, too, that AWS has added since: it is not waited for.
+        _ => Phase::Ready,
     }
 }
 
@@ -150,5 +162,6 @@ mod tests {
         let updating = of(DomainNameStatus::Updating).domain_name_status_message("new certificate").build();
         assert_eq!(phase(Some(&updating)), Phase::Pending("UPDATING: new certificate".to_owned()));
         assert_eq!(phase(None), Phase::Ready);
+        assert_eq!(phase(Some(&of(DomainNameStatus::from("ADDED_BY_AWS_LATER")).build())), Phase::Ready);
     }
 }

@@ -7,12 +7,13 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Api, arn, id_of, of_stack, or_none, pages, parts};
+use super::{Api, arn, id_of, of_stack, or_none, pages, parts, route};
 use crate::aws::TagMap;
 use crate::engine::TAGS;
 use crate::resources::lambda::Function;
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    live,
 };
 
 /// What an API hands its requests to: a function, which is given each as a whole. Its id is `API/INTEGRATION`.
@@ -41,8 +42,11 @@ impl Resource for Integration {
         idempotent_create: false,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
-    const TAGGING: Tagging = Tagging::ApiGateway;
+    const TAGGING: Tagging = Tagging::Description;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let apis = of_stack(cx).await?;
@@ -89,16 +93,29 @@ impl Resource for Integration {
         Ok(Synced::default())
     }
 
-    /// Refused while a route leads to it: those refer to it, and so go first.
+    /// Refused while a route leads to it: the stack's own refer to it, and so were gone before. One that somebody else has made
+    /// does not go by itself.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, id) = parts(&live.id);
         let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();
-        cx.mutate("apigateway", "DeleteIntegration", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("apigateway", "DeleteIntegration", call).await {
+            Err(failure) if failure.class == Class::Transient => {
+                let routes = route::leading_to(cx, &live.id).await?;
+                Err(if routes.is_empty() { failure } else { held_by(&live.id, &routes, failure) })
+            }
+            answer => answer.map(|_| Removal::Ordered),
+        }
     }
 }
 
+fn held_by(id: &str, routes: &[String], refusal: Failure) -> Failure {
+    let message = format!("{id} is what routes lead to that this stack has not made: {}", routes.join(", "));
+    Failure { class: Class::Refused, message, ..refusal }
+        .help("Delete those routes, or let them lead elsewhere; then run the same command again.")
+}
+
 /// Puts tags into an integration's description; others that it holds stay.
-pub(super) async fn describe(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+pub(in crate::resources) async fn describe(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let held = live.properties.get(TAGS).and_then(|tags| TagMap::deserialize(tags).ok());
     let mut tags = held.unwrap_or_default();
     tags.extend(wanted.clone());
@@ -131,8 +148,10 @@ fn from_described(cx: &Context, api: &str, integration: &Described) -> Live {
     let properties = Integration {
         api: Ref::known(api),
         function: Ref::known(integration.integration_uri().unwrap_or_default()),
-        payload_format: integration.payload_format_version().unwrap_or_default().to_owned(),
-        timeout_ms: integration.timeout_in_millis().unwrap_or_default(),
+        // What an HTTP API takes where nothing was said.
+        // https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations-integrationid.html
+        payload_format: integration.payload_format_version().unwrap_or("1.0").to_owned(),
+        timeout_ms: integration.timeout_in_millis().unwrap_or(30_000),
     };
     let tags = Some(from_description(integration.description().unwrap_or_default()));
     live(&cx.scope, &id_of(api, id), Phase::Ready, &properties, tags)
@@ -163,6 +182,14 @@ mod tests {
         let description = to_description(&tags);
         assert!(description.len() <= 1024, "{description}");
         assert_eq!(from_description(&description), tags);
+    }
+
+    #[test]
+    fn a_route_of_others_is_named() {
+        let refusal = Failure::new(Class::Transient, "it is referenced by a route");
+        let failure = held_by("a1b2/c3d4", &["POST /refunds".to_owned()], refusal);
+        assert_eq!(failure.class, Class::Refused);
+        assert!(failure.message.ends_with("POST /refunds") && failure.help.is_some(), "{failure}");
     }
 
     #[test]

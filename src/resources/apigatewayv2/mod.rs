@@ -4,6 +4,7 @@
 
 mod api;
 mod api_mapping;
+mod authorizer;
 mod domain_name;
 mod integration;
 mod route;
@@ -11,25 +12,24 @@ mod stage;
 
 pub use api::Api;
 pub use api_mapping::ApiMapping;
+pub use authorizer::Authorizer;
 pub use domain_name::DomainName;
 pub use integration::Integration;
-pub use route::Route;
+pub(super) use integration::describe;
+pub use route::{Access, Route};
 pub use stage::Stage;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_sdk_apigatewayv2::types::Api as Described;
+use aws_sdk_apigatewayv2::types::{Api as Described, DomainName as DescribedDomain};
 
 use super::{Class, Context, Failure, Live};
 use crate::aws::TagMap;
 
-/// Sets tags; others are left alone. An integration keeps its own in its description.
+/// Sets tags; others are left alone.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let arn = live.arn.as_deref().unwrap_or_default();
-    if arn.contains("/integrations/") {
-        return integration::describe(cx, live, wanted).await;
-    }
     let tags = wanted.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let call = cx.clients().apigateway.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
     cx.mutate("apigateway", "TagResource", call).await.map(drop)
@@ -45,6 +45,17 @@ async fn apis(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
             Ok((answer.items, answer.next_token))
         })
         .await
+    })
+    .await
+}
+
+/// Every domain name of the Region, with its tags.
+async fn domains(cx: &Context) -> Result<Vec<DescribedDomain>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    pages(|token| async move {
+        let call = || gateway.get_domain_names().set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetDomainNames", call).await?;
+        Ok((answer.items, answer.next_token))
     })
     .await
 }

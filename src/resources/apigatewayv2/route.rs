@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use aws_sdk_apigatewayv2::types::Route as Described;
+use aws_sdk_apigatewayv2::types::{AuthorizationType, Route as Described};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Api, Integration, id_of, of_stack, or_none, pages, parts};
+use super::authorizer::AUTHORIZER_ID;
+use super::{Api, Authorizer, Integration, id_of, of_stack, or_none, pages, parts};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Handle, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// Where AWS's own id of a route is found.
@@ -28,6 +30,21 @@ pub struct Route {
     pub key: String,
     /// The integration. In-place.
     pub integration: Ref<Id<Integration>>,
+    /// `NONE`, `AWS_IAM` or `JWT`. In-place.
+    pub authorization_type: String,
+    /// AWS's own id of the authorizer that checks tokens; empty without one. In-place.
+    pub authorizer: Ref<str>,
+}
+
+/// Who gets through to a route.
+#[derive(Debug)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Those whose signature is good, and who are allowed `execute-api:Invoke`.
+    Iam,
+    /// Those with a token that this authorizer accepts.
+    Jwt(Handle<Authorizer>),
 }
 
 impl Resource for Route {
@@ -41,6 +58,9 @@ impl Resource for Route {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -61,7 +81,17 @@ impl Resource for Route {
 
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
         let api = self.api.value();
-        let call = cx.clients().apigateway.create_route().api_id(api).route_key(&self.key).target(self.target()).send();
+        let authorizer = Some(self.authorizer.value()).filter(|id| !id.is_empty()).map(str::to_owned);
+        let call = cx
+            .clients()
+            .apigateway
+            .create_route()
+            .api_id(api)
+            .route_key(&self.key)
+            .target(self.target())
+            .authorization_type(self.authorization_type.as_str().into())
+            .set_authorizer_id(authorizer)
+            .send();
         cx.mutate("apigateway", "CreateRoute", call).await?;
         Ok(id_of(api, &self.key))
     }
@@ -75,6 +105,10 @@ impl Resource for Route {
             .api_id(api)
             .route_id(live.output(ROUTE_ID).unwrap_or_default())
             .target(self.target())
+            // Both: without the type, an authorizer that is let go of stays. An empty id takes it off.
+            // https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2184
+            .authorization_type(self.authorization_type.as_str().into())
+            .authorizer_id(self.authorizer.value())
             .send();
         cx.mutate("apigateway", "UpdateRoute", call).await?;
         Ok(Synced::default())
@@ -89,6 +123,23 @@ impl Resource for Route {
 }
 
 impl Route {
+    /// For requests of this method and path.
+    #[must_use]
+    pub fn new(api: &Handle<Api>, key: &str, integration: &Handle<Integration>, access: &Access) -> Self {
+        let (authorization_type, authorizer) = match access {
+            Access::Open => (AuthorizationType::None, Ref::known("")),
+            Access::Iam => (AuthorizationType::AwsIam, Ref::known("")),
+            Access::Jwt(authorizer) => (AuthorizationType::Jwt, authorizer.output(AUTHORIZER_ID)),
+        };
+        Self {
+            api: api.id(),
+            key: key.to_owned(),
+            integration: integration.id(),
+            authorization_type: authorization_type.as_str().to_owned(),
+            authorizer,
+        }
+    }
+
     fn target(&self) -> String {
         let (_, integration) = parts(self.integration.value());
         format!("{TARGET}{integration}")
@@ -106,6 +157,14 @@ async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
     Ok(or_none(routes)?.iter().map(|route| from_described(cx, api, route)).collect())
 }
 
+/// The keys of the routes that lead to an integration.
+pub(super) async fn leading_to(cx: &Context, integration: &str) -> Result<Vec<String>, Failure> {
+    let (api, _) = parts(integration);
+    let leads = |live: &Live| live.properties.get("integration").and_then(Value::as_str) == Some(integration);
+    let routes = of_api(cx, api).await?;
+    Ok(routes.iter().filter(|live| leads(live)).map(|live| parts(&live.id).1.to_owned()).collect())
+}
+
 fn from_described(cx: &Context, api: &str, route: &Described) -> Live {
     let key = route.route_key().unwrap_or_default();
     let integration = route.target().and_then(|target| target.strip_prefix(TARGET));
@@ -113,6 +172,9 @@ fn from_described(cx: &Context, api: &str, route: &Described) -> Live {
         api: Ref::known(api),
         key: key.to_owned(),
         integration: Ref::known(integration.map(|id| id_of(api, id)).unwrap_or_default()),
+        // A route is open unless it says otherwise.
+        authorization_type: route.authorization_type().unwrap_or(&AuthorizationType::None).as_str().to_owned(),
+        authorizer: Ref::known(route.authorizer_id().unwrap_or_default()),
     };
     live(&cx.scope, &id_of(api, key), Phase::Ready, &properties, None)
         .with_output(ROUTE_ID, route.route_id().unwrap_or_default())
@@ -128,6 +190,8 @@ mod tests {
             api: Ref::known("a1b2"),
             key: "GET /payments/{id}".to_owned(),
             integration: Ref::known("a1b2/c3d4"),
+            authorization_type: "NONE".to_owned(),
+            authorizer: Ref::known(""),
         };
         assert_eq!(route.target(), "integrations/c3d4");
         assert_eq!(route.natural_id().as_deref(), Some("a1b2/GET /payments/{id}"));

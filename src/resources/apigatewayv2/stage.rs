@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_apigatewayv2::types::{AccessLogSettings, RouteSettings};
 use serde::{Deserialize, Serialize};
 
+use super::api_mapping::still_mapped;
 use super::{Api, arn, id_of, of_stack, or_none, pages, parts, tag_map};
 use crate::resources::logs::LogGroup;
 use crate::resources::{
@@ -44,6 +45,9 @@ impl Resource for Stage {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::ApiGateway;
 
@@ -121,7 +125,10 @@ impl Resource for Stage {
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, name) = parts(&live.id);
         let call = cx.clients().apigateway.delete_stage().api_id(api).stage_name(name).send();
-        cx.mutate("apigateway", "DeleteStage", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("apigateway", "DeleteStage", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(failure) => Err(still_mapped(cx, api, Some(name), failure).await?),
+        }
     }
 }
 
@@ -161,9 +168,10 @@ fn whole(rate: f64) -> i32 {
     format!("{:.0}", rate.ceil()).parse().unwrap_or(i32::MAX)
 }
 
-/// Says what to do about the refusal that does not pass by itself. API Gateway enters the log group in a resource policy
-/// of `CloudWatch` Logs, with the caller's permissions; that policy has room for 5120 characters, for the whole account.
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html>
+/// Says what to do about the refusal that does not pass by itself. API Gateway lets the delivery write to the log group by a
+/// resource policy of `CloudWatch` Logs, with the caller's permissions: the group's own, of at most 51,200 bytes, or where
+/// that is not there yet, the account's, of at most 5120 characters.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>
 fn about_logging(failure: Failure) -> Failure {
     if !failure.message.contains("Insufficient permissions to enable logging") {
         return failure;
@@ -171,8 +179,9 @@ fn about_logging(failure: Failure) -> Failure {
     failure.help(
         "Either the credentials lack logs:CreateLogDelivery, logs:GetLogDelivery, logs:UpdateLogDelivery, \
          logs:DeleteLogDelivery, logs:ListLogDeliveries, logs:PutResourcePolicy, logs:DescribeResourcePolicies or \
-         logs:DescribeLogGroups; or the policy AWSLogDeliveryWrite20150319 of CloudWatch Logs is full, which \
-         `aws logs describe-resource-policies` shows.",
+         logs:DescribeLogGroups; or the policy by which CloudWatch Logs takes the log is full: look with `aws logs \
+         describe-resource-policies --policy-scope RESOURCE --resource-arn LOG-GROUP-ARN`, and without those options at the \
+         account's AWSLogDeliveryWrite20150319.",
     )
 }
 

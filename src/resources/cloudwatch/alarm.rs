@@ -11,7 +11,7 @@ use aws_sdk_cloudwatch::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{marked, tag_adopted, tags};
+use super::{marked, tags};
 use crate::resources::sns::Topic;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
@@ -81,6 +81,9 @@ impl Resource for Alarm {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::CloudWatch;
 
@@ -120,10 +123,9 @@ impl Resource for Alarm {
     }
 
     /// All at once: what the call does not name is forgotten.
-    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
-        let synced = tag_adopted(cx, live, &self.description).await?;
+    async fn sync(&self, cx: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
         cx.mutate("cloudwatch", "PutMetricAlarm", self.put(cx).send()).await?;
-        Ok(synced)
+        Ok(Synced::default())
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
@@ -276,6 +278,7 @@ fn read_actions(alarm: &Described) -> Vec<Ref<Arn<Topic>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::recorded;
 
     const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:pay-prod-alerts";
 
@@ -309,6 +312,48 @@ mod tests {
         for query in [metric("m1", false), metric("m2", true), total] {
             assert_eq!(Query::from_data_query(&query.to_data_query()), query);
         }
+    }
+
+    /// From cloud-custodian's recordings of cloudwatch.DescribeAlarms (`test_is_composite_child_filter`): neither how missing
+    /// data counts nor how many data points have to be bad, and one metric beside the alarm's own fields.
+    #[tokio::test]
+    async fn an_alarm_as_recorded_reads_as_it_was_made() {
+        let cx = recorded::context(recorded::Answers::default()).await;
+        let described = || {
+            Described::builder()
+                .alarm_name("pay-prod-nat")
+                .alarm_arn("arn:aws:cloudwatch:us-east-1:123456789012:alarm:pay-prod-nat")
+                .actions_enabled(true)
+                .set_ok_actions(Some(vec![TOPIC.to_owned()]))
+                .set_alarm_actions(Some(vec![TOPIC.to_owned()]))
+                .set_insufficient_data_actions(Some(Vec::new()))
+                .metric_name("ErrorPortAllocation")
+                .namespace("AWS/NATGateway")
+                .statistic(Statistic::Sum)
+                .dimensions(Dimension::builder().name("NatGatewayId").value("nat-1").build())
+                .period(60)
+                .evaluation_periods(5)
+                .threshold(10.0)
+                .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        };
+        let own = Query { id: Query::from_alarm(&described().build()).id, ..metric("m", true) };
+        let desired = Alarm {
+            name: "pay-prod-nat".to_owned(),
+            description: String::new(),
+            queries: vec![own],
+            threshold: 10.0,
+            comparison: "GreaterThanThreshold".to_owned(),
+            evaluation_periods: 5,
+            datapoints: 5,
+            missing_data: "missing".to_owned(),
+            actions: vec![Ref::known(TOPIC)],
+        };
+        assert_eq!(recorded::compared(&desired, &from_described(&cx, &described().build())), recorded::NOTHING);
+        let told = described().datapoints_to_alarm(5).treat_missing_data("missing").set_metrics(Some(Vec::new()));
+        assert_eq!(recorded::compared(&desired, &from_described(&cx, &told.build())), recorded::NOTHING);
+        let least = from_described(&cx, &Described::builder().alarm_name("pay-prod-nat").build());
+        let differs = recorded::compared(&desired, &least);
+        assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
     }
 
     #[test]

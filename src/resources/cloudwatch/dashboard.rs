@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{marked, tag_adopted, tags};
+use super::{marked, tags};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
     read_named,
@@ -33,6 +33,9 @@ impl Resource for Dashboard {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::CloudWatch;
 
@@ -87,7 +90,6 @@ impl Resource for Dashboard {
     }
 
     async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
-        let synced = tag_adopted(cx, live, &texts(&self.body)).await?;
         let call = cx
             .clients()
             .cloudwatch
@@ -96,7 +98,7 @@ impl Resource for Dashboard {
             .dashboard_body(self.body.to_string())
             .send();
         cx.mutate("cloudwatch", "PutDashboard", call).await?;
-        Ok(synced)
+        Ok(Synced::default())
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
@@ -111,7 +113,7 @@ fn parse(body: &str) -> Value {
 }
 
 /// All that a dashboard's text widgets say.
-fn texts(body: &Value) -> String {
+pub(super) fn texts(body: &Value) -> String {
     let widgets = body.get("widgets").and_then(Value::as_array);
     let texts: Vec<&str> = widgets
         .into_iter()

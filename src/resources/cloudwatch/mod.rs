@@ -3,7 +3,7 @@
 //! `DescribeAlarms` and `GetDashboard` tell no tags, and to ask for them would cost a call for each of some forty alarms in
 //! every run. So whose they are also stands in a text that comes with them anyway: the description of an alarm, a text
 //! widget of a dashboard. That mark is what ownership is judged by; the tags are set on creation, for the account's own
-//! books, and not compared.
+//! books, and not compared. Those that the configuration adds leave their sum in the mark, so that it shows when they change.
 
 mod alarm;
 mod dashboard;
@@ -11,16 +11,26 @@ mod dashboard;
 pub use alarm::{Alarm, Query};
 pub use dashboard::Dashboard;
 
-use aws_sdk_cloudwatch::types::Tag;
+use std::collections::BTreeSet;
 
-use super::{Context, Failure, Live, Owner, Synced};
+use aws_sdk_cloudwatch::types::Tag;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{Change, Context, Failure, Live};
 use crate::aws::{ENVIRONMENT, NODE, STACK, TagMap};
 use crate::state::Address;
 
-/// What an alarm's description or a dashboard's text has to hold, so that drctl knows it again.
+/// What an alarm's description or a dashboard's text has to hold, so that drctl knows it again, and sees when the tags that the
+/// configuration adds have changed.
 #[must_use]
-pub fn mark(stack: &str, environment: &str, node: &Address) -> String {
-    format!("{STACK}={stack} {ENVIRONMENT}={environment} {NODE}={node}")
+pub fn mark(stack: &str, environment: &str, node: &Address, added: &TagMap) -> String {
+    let mark = format!("{STACK}={stack} {ENVIRONMENT}={environment} {NODE}={node}");
+    if added.is_empty() {
+        return mark;
+    }
+    let sum = hex::encode(Sha256::digest(json!(added).to_string()));
+    format!("{mark} drctl:tags={}", &sum[..8])
 }
 
 /// The tags that a mark somewhere in a text stands for; none without one.
@@ -44,29 +54,56 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
     cx.mutate("cloudwatch", "TagResource", call).await.map(drop)
 }
 
-/// Tags what does not bear the stack's mark yet, as what was adopted: tags in a `Put` count on creation only.
-async fn tag_adopted(cx: &Context, live: &Live, text: &str) -> Result<Synced, Failure> {
-    let mut synced = Synced::default();
-    if !matches!(live.owner, Owner::Ours { .. }) {
-        synced.unless_unsupported("tags", tag(cx, live, &marked(text)).await)?;
-    }
-    Ok(synced)
+/// Whether a change is about the mark: what is adopted has none, and other added tags leave another sum in it.
+pub(super) fn is_marked_anew(changes: &[Change]) -> bool {
+    let words = |value: &Value| {
+        let text = value.as_str().map_or_else(|| dashboard::texts(value), str::to_owned);
+        let words = text.split_whitespace().filter(|word| word.starts_with("drctl:"));
+        words.map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    changes.iter().any(|change| words(&change.old) != words(&change.new))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aws::Scope;
+    use crate::resources::Owner;
     use crate::state::Role;
+
+    #[test]
+    fn tags_are_set_when_the_mark_says_so_and_only_then() {
+        let node = Address::new(Role::Primary, "alarm", "lambda-errors");
+        let added = |value: &str| TagMap::from([("CostCenter".to_owned(), value.to_owned())]);
+        let described = |says: &str, tags: &TagMap| json!(format!("{says}\n{}", mark("pay", "prod", &node, tags)));
+        let drawn = |text: &Value| json!({"widgets": [{"properties": {"markdown": text}}]});
+        let change = |old: Value, new: Value| {
+            let property = "description".to_owned();
+            [Change { property, old, new, forces_replacement: None }]
+        };
+        let (none, one, other) = (TagMap::new(), added("1"), added("2"));
+        for (old, new, anew) in [
+            (json!("made by hand"), described("a", &none), true),
+            (described("a", &none), described("a", &one), true),
+            (described("a", &one), described("a", &other), true),
+            (described("a", &one), described("b", &one), false),
+            (json!(3), json!(5), false),
+        ] {
+            assert_eq!(is_marked_anew(&change(old.clone(), new.clone())), anew, "{old} {new}");
+            if old.is_string() {
+                assert_eq!(is_marked_anew(&change(drawn(&old), drawn(&new))), anew, "{old} {new}");
+            }
+        }
+    }
 
     #[test]
     fn what_bears_the_mark_is_ours_and_what_lost_it_is_nobodys() {
         let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
         let node = Address::new(Role::Primary, "alarm", "lambda-errors");
-        let text = format!("Executions fail: a=b, drctl:other=x.\n\n{}", mark("pay", "prod", &node));
+        let text = format!("Executions fail: a=b, drctl:other=x.\n\n{}", mark("pay", "prod", &node, &TagMap::new()));
         assert_eq!(scope.owner(&marked(&text)), Owner::Ours { node: Some(node.clone()), attempt: None });
         assert_eq!(scope.owner(&marked("Executions fail.")), Owner::Untagged);
-        let theirs = mark("pay", "test", &node);
+        let theirs = mark("pay", "test", &node, &TagMap::new());
         assert_eq!(scope.owner(&marked(&theirs)), Owner::Foreign("stack pay, environment test".into()));
     }
 }

@@ -3,6 +3,7 @@
 mod observe;
 mod replica;
 mod settings;
+mod stake;
 mod table;
 
 pub use replica::Replica;

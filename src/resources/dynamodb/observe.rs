@@ -69,15 +69,14 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     )
     .await?;
     let phase = match (table.table_status(), &seen) {
-        (None | Some(TableStatus::Active | TableStatus::Updating), Seen::Unsettled(state)) => {
-            Phase::Pending(state.clone())
-        }
-        (None | Some(TableStatus::Active | TableStatus::Updating), _) => Phase::Ready,
         // Not failed: what has failed is replaced, and this one comes back with its key. aws-behaviour row 17.
         (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
             "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
         ),
-        (Some(status), _) => Phase::Pending(status.as_str().to_owned()),
+        (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
+        (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
+        // In a state, too, that AWS has added since: it was read like any other.
+        _ => Phase::Ready,
     };
     let mut properties = from_described(table);
     properties.recovery_days = days.unwrap_or_default();
@@ -108,9 +107,24 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     Ok(found)
 }
 
+/// Whether a table in this state cannot be read or changed, apart from its coming and going.
+pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
+    matches!(
+        status,
+        TableStatus::Archiving
+            | TableStatus::Archived
+            | TableStatus::InaccessibleEncryptionCredentials
+            | TableStatus::ReplicationNotAuthorized
+    )
+}
+
 fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
     let name = &properties.name;
-    let found = live(&cx.scope, name, phase, properties, Some(tags)).with_arn(arn(cx, name));
+    let mut found = live(&cx.scope, name, phase, properties, Some(tags)).with_arn(arn(cx, name));
+    // A description without a key tells nothing of it, and least of all that the table has to be made anew.
+    if properties.hash_key.is_empty() {
+        found.properties.remove("hash_key");
+    }
     match table.latest_stream_arn() {
         Some(stream) => found.with_output("stream_arn", stream),
         None => found,
@@ -135,6 +149,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::{Aws, Connection, Scope};
 
     fn described(keys: &[(&str, KeyType, ScalarAttributeType)]) -> TableDescription {
         let mut table = TableDescription::builder();
@@ -154,6 +169,39 @@ mod tests {
         assert_eq!(key_of(&described(&[("id", KeyType::Hash, ScalarAttributeType::N)])), "id (HASH, N)");
         let two = [("id", KeyType::Hash, ScalarAttributeType::S), ("at", KeyType::Range, ScalarAttributeType::S)];
         assert_eq!(key_of(&described(&two)), "id + at (RANGE, S)");
+    }
+
+    #[tokio::test]
+    async fn a_description_without_a_key_is_no_reason_to_make_a_table_anew() {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "1".repeat(12) };
+        let cx = Context::new(
+            Aws::connect(&connection).await.into(),
+            "us-east-1".into(),
+            scope.into(),
+            crate::resources::Disposal::default(),
+        );
+        let table = TableDescription::builder().table_name("t").build();
+        for found in [
+            base(&cx, &table, Phase::Ready, &from_described(&table), TagMap::new()),
+            unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new()),
+        ] {
+            assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
+        }
+    }
+
+    #[test]
+    fn only_known_states_put_a_table_out_of_use() {
+        for status in ["ARCHIVED", "ARCHIVING", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
+            assert!(is_out_of_use(&TableStatus::from(status)), "{status}");
+        }
+        for status in ["ACTIVE", "UPDATING", "ADDED_BY_AWS_LATER"] {
+            assert!(!is_out_of_use(&TableStatus::from(status)), "{status}");
+        }
     }
 
     #[test]

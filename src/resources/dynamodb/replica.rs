@@ -67,9 +67,11 @@ impl Replica {
             return self.add(cx, name).await.map(Some);
         };
         match entry.replica_status() {
-            None | Some(ReplicaStatus::Active | ReplicaStatus::Updating) => Ok(None),
             Some(ReplicaStatus::CreationFailed) => remove(cx, name, entry).await.map(Some),
-            Some(status) => Ok(Some(format!("its replica in {} to be no longer {status}", self.region))),
+            Some(status) if is_out_of_use(status) => {
+                Ok(Some(format!("its replica in {} to be no longer {status}", self.region)))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -163,14 +165,14 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     let region = region(entry);
     let unsettled = |state: &str| Seen::Unsettled(format!("waiting for its replica in {region}, which is {state}"));
     match entry.replica_status() {
-        None | Some(ReplicaStatus::Active | ReplicaStatus::Updating) => {}
         Some(ReplicaStatus::CreationFailed) => return Ok(Seen::None),
         Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
             return Ok(unsettled(
                 "cut off from its key; enable the key, or after 20 hours the replica is none any more",
             ));
         }
-        Some(status) => return Ok(unsettled(status.as_str())),
+        Some(status) if is_out_of_use(status) => return Ok(unsettled(status.as_str())),
+        _ => {}
     }
     let there = cx.at(region).answering_within(ANSWER);
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
@@ -286,6 +288,20 @@ async fn owner(cx: &Context, table: &str, region: &str) -> Result<Owner, Failure
 fn elsewhere<'a>(cx: &Context, table: &'a TableDescription) -> impl Iterator<Item = &'a ReplicaDescription> {
     let here = cx.region.clone();
     table.replicas().iter().filter(move |replica| region(replica) != &*here)
+}
+
+/// Whether a replica in this state cannot be read or changed; one that AWS has added since is none of them.
+fn is_out_of_use(status: &ReplicaStatus) -> bool {
+    matches!(
+        status,
+        ReplicaStatus::Creating
+            | ReplicaStatus::Deleting
+            | ReplicaStatus::RegionDisabled
+            | ReplicaStatus::InaccessibleEncryptionCredentials
+            | ReplicaStatus::Archiving
+            | ReplicaStatus::Archived
+            | ReplicaStatus::ReplicationNotAuthorized
+    )
 }
 
 fn region(replica: &ReplicaDescription) -> &str {

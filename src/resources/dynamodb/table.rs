@@ -9,14 +9,15 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::observe::{settled, unsettled};
+use super::observe::{is_out_of_use, settled, unsettled};
 use super::replica::{self, Replica};
+use super::stake::stake;
 use super::{describe, malformed, settings, tags, tags_of};
 use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, read_named,
+    Weight, changed, read_named,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -59,6 +60,9 @@ impl Resource for Table {
         // aws-behaviour row 12.
         patience: Duration::from_mins(30),
         removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::DynamoDb;
 
@@ -129,7 +133,11 @@ impl Resource for Table {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
-        if table.table_status() != Some(&TableStatus::Active) {
+        let is_busy = |status: &TableStatus| {
+            let at_work = matches!(status, TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting);
+            at_work || is_out_of_use(status)
+        };
+        if table.table_status().is_some_and(is_busy) {
             return Ok(Synced::later(replica::at_work(&table)));
         }
         let held = Replica::of(live);
@@ -165,6 +173,10 @@ impl Resource for Table {
             self.replica.sync_protection(cx, id, &held).await?;
         }
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
     }
 
     /// Protections first, then the replica, then the table, each when the one before is done. That its Region has forgotten the

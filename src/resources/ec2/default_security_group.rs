@@ -37,6 +37,9 @@ impl Resource for DefaultSecurityGroup {
         patience: Duration::from_mins(5),
         // AWS refuses: `CannotDelete`. It goes with its VPC.
         removable: false,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -96,5 +99,7 @@ fn from_described(cx: &Context, group: &Described) -> Live {
         ingress: rules_in(group.ip_permissions()),
         egress: rules_in(group.ip_permissions_egress()),
     };
-    live(&cx.scope, vpc, Phase::Ready, &properties, None).with_output(GROUP, group.group_id().unwrap_or_default())
+    live(&cx.scope, vpc, Phase::Ready, &properties, None)
+        .without([("vpc", group.vpc_id.is_none())])
+        .with_output(GROUP, group.group_id().unwrap_or_default())
 }

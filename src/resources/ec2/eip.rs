@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{Address as Described, DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{arn, ours, specification, tag_map};
+use super::{arn, foreign, ours, specification, tag_map};
 use crate::resources::{
     Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
 };
@@ -26,6 +26,9 @@ impl Resource for Eip {
         // It cannot be released while its NAT gateway is still going. aws-behaviour row 9.
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -60,7 +63,10 @@ impl Resource for Eip {
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.release_address().allocation_id(&live.id).send();
-        cx.mutate("ec2", "ReleaseAddress", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("ec2", "ReleaseAddress", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(refusal) => Err(foreign::user_of_address(cx, refusal, &live.id).await?),
+        }
     }
 }
 

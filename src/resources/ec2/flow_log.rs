@@ -52,6 +52,9 @@ impl Resource for FlowLog {
         // A role may take 2 min to be seen by other services. aws-behaviour row 5.
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -148,19 +151,16 @@ fn from_described(cx: &Context, log: &Described) -> Live {
         after: Vec::new(),
     };
     // Its only status is ACTIVE. Whether records arrive is told minutes later, and is no matter of its creation.
-    let mut found = live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(log.tags.as_deref()))).with_arn(arn(
-        cx,
-        "vpc-flow-log",
-        id,
-    ));
-    // MiniStack keeps neither. What is not known does not differ.
-    if log.deliver_logs_permission_arn().is_none() {
-        found.properties.remove("role_arn");
-    }
-    if log.max_aggregation_interval().is_none() {
-        found.properties.remove("aggregation_seconds");
-    }
-    found
+    let tags = Some(tag_map(log.tags.as_deref()));
+    let found = live(&cx.scope, id, Phase::Ready, &properties, tags).with_arn(arn(cx, "vpc-flow-log", id));
+    // MiniStack keeps neither role nor interval. What is not known does not differ.
+    found.without([
+        ("vpc", log.resource_id.is_none()),
+        ("traffic", log.traffic_type.is_none()),
+        ("log_group", group(log).is_empty()),
+        ("role_arn", log.deliver_logs_permission_arn.is_none()),
+        ("aggregation_seconds", log.max_aggregation_interval.is_none()),
+    ])
 }
 
 /// The name of its log group, which is told as a name or as an ARN.

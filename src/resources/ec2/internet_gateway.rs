@@ -6,6 +6,7 @@ use aws_sdk_ec2::types::{AttachmentStatus, InternetGateway as Described, Interne
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::foreign::{self, Held};
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
@@ -30,6 +31,9 @@ impl Resource for InternetGateway {
         // Detaching is refused while an address of the VPC is mapped. aws-behaviour row 9.
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -105,8 +109,10 @@ async fn detach(cx: &Context, live: &Live) -> Result<(), Failure> {
     }
     let call = cx.clients().ec2.detach_internet_gateway().internet_gateway_id(&live.id).vpc_id(vpc).send();
     match cx.mutate("ec2", "DetachInternetGateway", call).await {
+        Ok(_) => Ok(()),
         Err(failure) if failure.code.as_deref() == Some("Gateway.NotAttached") => Ok(()),
-        answer => answer.map(drop),
+        // "Network vpc-… has some mapped public address(es)"
+        Err(refusal) => Err(foreign::named(cx, refusal, live, Held::Gateway).await?),
     }
 }
 

@@ -3,6 +3,7 @@
 mod default_security_group;
 mod eip;
 mod flow_log;
+mod foreign;
 mod internet_gateway;
 mod nat_gateway;
 mod network_interface;
@@ -18,6 +19,7 @@ mod vpc_peering;
 pub use default_security_group::DefaultSecurityGroup;
 pub use eip::Eip;
 pub use flow_log::FlowLog;
+pub use foreign::foreign_in_vpc;
 pub use internet_gateway::InternetGateway;
 pub use nat_gateway::NatGateway;
 pub use route::{Route, Target};

@@ -36,6 +36,9 @@ impl Resource for NatGateway {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -112,9 +115,7 @@ fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
         id,
     ));
     // A gateway that failed or is on its way may tell no address; MiniStack never does. What is not known does not differ.
-    if allocation.is_none() {
-        found.properties.remove("allocation");
-    }
+    found = found.without([("subnet", gateway.subnet_id.is_none()), ("allocation", allocation.is_none())]);
     Some(match primary.and_then(NatGatewayAddress::public_ip) {
         Some(address) => found.with_output("public_ip", address),
         None => found,

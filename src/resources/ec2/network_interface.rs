@@ -4,9 +4,11 @@
 //! when it gets to it, as a rule within 45 minutes, and until then EC2 refuses to delete what they are in (aws-behaviour
 //! row 1).
 
-use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus};
+use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus};
 
-use crate::resources::{Class, Context, Failure, Removal};
+use super::filter;
+use super::foreign::{self, Held};
+use crate::resources::{Class, Context, Failure, Live, Removal};
 
 /// What Lambda calls all of its interfaces.
 const LAMBDA: &str = "AWS Lambda VPC ENI";
@@ -14,18 +16,23 @@ const LAMBDA: &str = "AWS Lambda VPC ENI";
 /// How a deletion went that interfaces of Lambda may have kept from happening.
 ///
 /// Those that Lambda has let go of and nobody has deleted are deleted. Those that it holds are left alone: nobody else
-/// may detach them (aws-behaviour row 2), and they are waited for.
+/// may detach them (aws-behaviour row 2), and they are waited for. What others have put there is not: it is named.
 ///
 /// # Errors
 /// A refusal that has nothing to do with Lambda, and what the calls about the interfaces came to.
 pub(super) async fn unless_held<T>(
     cx: &Context,
     answer: Result<T, Failure>,
-    within: Filter,
+    live: &Live,
+    held: Held<'_>,
 ) -> Result<Removal, Failure> {
     let refusal = match answer {
         Err(refusal) if refusal.code.as_deref() == Some("DependencyViolation") => refusal,
         answer => return answer.map(|_| Removal::Ordered),
+    };
+    let within = match held {
+        Held::Group(id) => filter("group-id", id),
+        _ => filter("subnet-id", &live.id),
     };
     let ec2 = &cx.clients().ec2;
     let mut interfaces = cx
@@ -34,8 +41,13 @@ pub(super) async fn unless_held<T>(
             call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
         })
         .await?;
+    let refusal = if foreign::are_kept(cx, &interfaces).await? {
+        refusal
+    } else {
+        foreign::named(cx, refusal, live, held).await?
+    };
     interfaces.retain(is_of_lambda);
-    if interfaces.is_empty() {
+    if interfaces.is_empty() || refusal.class == Class::Refused {
         return Err(refusal);
     }
     let mut held = 0;
@@ -61,7 +73,7 @@ async fn delete(cx: &Context, interface: &NetworkInterface) -> Result<bool, Fail
     }
 }
 
-fn is_of_lambda(interface: &NetworkInterface) -> bool {
+pub(super) fn is_of_lambda(interface: &NetworkInterface) -> bool {
     interface.description().is_some_and(|description| description.starts_with(LAMBDA))
 }
 

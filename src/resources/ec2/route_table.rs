@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{ResourceType, RouteTable as Described};
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{self, Held};
 use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
@@ -28,6 +29,9 @@ impl Resource for RouteTable {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -61,7 +65,10 @@ impl Resource for RouteTable {
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_route_table().route_table_id(&live.id).send();
-        cx.mutate("ec2", "DeleteRouteTable", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("ec2", "DeleteRouteTable", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(refusal) => Err(foreign::named(cx, refusal, live, Held::Table(&live.id)).await?),
+        }
     }
 }
 
@@ -88,9 +95,7 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
 fn from_described(cx: &Context, table: &Described) -> Live {
     let id = table.route_table_id().unwrap_or_default();
     let properties = RouteTable { vpc: Ref::known(table.vpc_id().unwrap_or_default()) };
-    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(table.tags.as_deref()))).with_arn(arn(
-        cx,
-        "route-table",
-        id,
-    ))
+    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(table.tags.as_deref())))
+        .without([("vpc", table.vpc_id.is_none())])
+        .with_arn(arn(cx, "route-table", id))
 }

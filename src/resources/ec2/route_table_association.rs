@@ -37,6 +37,9 @@ impl Resource for RouteTableAssociation {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -126,5 +129,6 @@ fn from_described(cx: &Context, association: &Described) -> Option<Live> {
         route_table: Ref::known(association.route_table_id().unwrap_or_default()),
     };
     let id = association.route_table_association_id().unwrap_or_default();
-    Some(live(&cx.scope, subnet, phase, &properties, None).with_output(ASSOCIATION, id))
+    let found = live(&cx.scope, subnet, phase, &properties, None);
+    Some(found.without([("route_table", association.route_table_id.is_none())]).with_output(ASSOCIATION, id))
 }

@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::foreign::Held;
 use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
@@ -151,6 +152,9 @@ impl Resource for SecurityGroup {
         // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
         patience: Duration::from_mins(75),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -197,7 +201,7 @@ impl Resource for SecurityGroup {
     }
 
     /// A rule of another group that refers to it would keep it (aws-behaviour row 3). Such rules are revoked in this stack's groups;
-    /// in those of others they are left, and AWS's refusal says so.
+    /// in those of others they are left, and the group that has them is named.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));
@@ -209,7 +213,7 @@ impl Resource for SecurityGroup {
         }
         let call = cx.clients().ec2.delete_security_group().group_id(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteSecurityGroup", call).await;
-        network_interface::unless_held(cx, answer, filter("group-id", &live.id)).await
+        network_interface::unless_held(cx, answer, live, Held::Group(&live.id)).await
     }
 }
 
@@ -240,11 +244,13 @@ fn from_described(cx: &Context, group: &Described) -> Live {
         egress: rules_in(group.ip_permissions_egress()),
         after: Vec::new(),
     };
-    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(group.tags.as_deref()))).with_arn(arn(
-        cx,
-        "security-group",
-        id,
-    ))
+    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(group.tags.as_deref())))
+        .without([
+            ("vpc", group.vpc_id.is_none()),
+            ("name", group.group_name.is_none()),
+            ("description", group.description.is_none()),
+        ])
+        .with_arn(arn(cx, "security-group", id))
 }
 
 /// `DescribeSecurityGroupRules` says -1 for all ports, where `DescribeSecurityGroups` says nothing.

@@ -6,7 +6,8 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as Describe
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
+use super::foreign::Held;
+use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
@@ -39,6 +40,9 @@ impl Resource for Subnet {
         // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
         patience: Duration::from_mins(75),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -90,7 +94,7 @@ impl Resource for Subnet {
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_subnet().subnet_id(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteSubnet", call).await;
-        network_interface::unless_held(cx, answer, filter("subnet-id", &live.id)).await
+        network_interface::unless_held(cx, answer, live, Held::Subnet(&live.id)).await
     }
 }
 
@@ -112,5 +116,10 @@ fn from_described(cx: &Context, subnet: &Described) -> Live {
     };
     live(&cx.scope, id, phase, &properties, Some(tag_map(subnet.tags.as_deref())))
         .with_arn(arn(cx, "subnet", id))
+        .without([
+            ("vpc", subnet.vpc_id.is_none()),
+            ("cidr", subnet.cidr_block.is_none()),
+            ("zone", subnet.availability_zone.is_none()),
+        ])
         .with_output("zone", zone)
 }

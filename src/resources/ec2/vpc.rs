@@ -7,6 +7,7 @@ use futures::future::join_all;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{self, Held};
 use super::{arn, ours, specification, tag_map};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
@@ -33,6 +34,9 @@ impl Resource for Vpc {
         idempotent_create: false,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -92,7 +96,10 @@ impl Resource for Vpc {
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_vpc().vpc_id(&live.id).send();
-        cx.mutate("ec2", "DeleteVpc", call).await.map(|_| Removal::Ordered)
+        match cx.mutate("ec2", "DeleteVpc", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(refusal) => Err(foreign::named(cx, refusal, live, Held::Vpc).await?),
+        }
     }
 }
 
@@ -120,5 +127,8 @@ async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> 
         None | Some(VpcState::Available) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    Ok(live(&cx.scope, id, phase, &properties, Some(tag_map(vpc.tags.as_deref()))).with_arn(arn(cx, "vpc", id)))
+    let tags = Some(tag_map(vpc.tags.as_deref()));
+    // What AWS does not tell does not differ, and least of all makes anything anew: so in all of EC2.
+    let found = live(&cx.scope, id, phase, &properties, tags).without([("cidr", vpc.cidr_block.is_none())]);
+    Ok(found.with_arn(arn(cx, "vpc", id)))
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::{LastError, ResourceType, State, VpcEndpoint as Described, VpcEndpointType};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::flow_log::unsuccessful;
 use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
+    live, policy,
 };
 
 /// A gateway endpoint.
@@ -22,6 +24,9 @@ pub struct VpcEndpoint {
     pub service: String,
     /// The route tables that lead to it. In-place.
     pub route_tables: Vec<Ref<Id<RouteTable>>>,
+    /// What may be reached through it, in canonical form (see [`policy`]). Without one, AWS lets everything of everybody's be
+    /// reached. In-place.
+    pub policy: Value,
 }
 
 impl Resource for VpcEndpoint {
@@ -37,6 +42,9 @@ impl Resource for VpcEndpoint {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -52,11 +60,14 @@ impl Resource for VpcEndpoint {
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        Ok(endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint)).collect())
+        endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint).transpose()).collect()
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
-        Ok(describe(cx, id).await?.and_then(|endpoint| from_described(cx, &endpoint)))
+        match describe(cx, id).await? {
+            Some(endpoint) => from_described(cx, &endpoint),
+            None => Ok(None),
+        }
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
@@ -69,6 +80,7 @@ impl Resource for VpcEndpoint {
             .vpc_id(self.vpc.value())
             .service_name(&self.service)
             .set_route_table_ids(Some(route_tables))
+            .policy_document(self.policy.to_string())
             .client_token(creation.token)
             .tag_specifications(specification(ResourceType::VpcEndpoint, &creation.tags))
             .send();
@@ -93,6 +105,11 @@ impl Resource for VpcEndpoint {
                 cx.mutate("ec2", "ModifyVpcEndpoint", call).await?;
             }
         }
+        if changed(changes, "policy") {
+            let change = cx.clients().ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
+            let call = change.policy_document(self.policy.to_string()).send();
+            cx.mutate("ec2", "ModifyVpcEndpoint", call).await?;
+        }
         Ok(Synced::default())
     }
 
@@ -111,13 +128,13 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> 
 }
 
 /// `None` for a deleted one, which stays listed for a while.
-fn from_described(cx: &Context, endpoint: &Described) -> Option<Live> {
+fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Failure> {
     let id = endpoint.vpc_endpoint_id().unwrap_or_default();
     // AWS answers in lower case (`available`), the SDK's enum has capitals (`Available`), and so have some endpoints.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
     let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
     let phase = match state.as_deref() {
-        Some("deleted") => return None,
+        Some("deleted") => return Ok(None),
         None | Some("available") => Phase::Ready,
         Some("deleting") => Phase::Deleting("deleting".to_owned()),
         Some(state @ ("failed" | "rejected" | "expired")) => {
@@ -135,14 +152,21 @@ fn from_described(cx: &Context, endpoint: &Described) -> Option<Live> {
     let mut route_tables: Vec<Ref<Id<RouteTable>>> =
         endpoint.route_table_ids().iter().map(|id| Ref::known(id.as_str())).collect();
     route_tables.sort();
+    let document = endpoint.policy_document().filter(|document| !document.is_empty());
     let properties = VpcEndpoint {
         vpc: Ref::known(endpoint.vpc_id().unwrap_or_default()),
         service: endpoint.service_name().unwrap_or_default().to_owned(),
         route_tables,
+        policy: document.map_or(Ok(Value::Null), policy::parse)?,
     };
-    Some(live(&cx.scope, id, phase, &properties, Some(tag_map(endpoint.tags.as_deref()))).with_arn(arn(
-        cx,
-        "vpc-endpoint",
-        id,
-    )))
+    let tags = Some(tag_map(endpoint.tags.as_deref()));
+    let found = live(&cx.scope, id, phase, &properties, tags).with_arn(arn(cx, "vpc-endpoint", id));
+    // Some emulators keep no policy. What is not known does not differ.
+    let found = found.without([
+        ("vpc", endpoint.vpc_id.is_none()),
+        ("service", endpoint.service_name.is_none()),
+        ("route_tables", endpoint.route_table_ids.is_none()),
+        ("policy", document.is_none()),
+    ]);
+    Ok(Some(found))
 }

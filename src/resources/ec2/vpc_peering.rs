@@ -47,6 +47,9 @@ impl Resource for VpcPeering {
         idempotent_create: false,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Ec2;
 
@@ -212,7 +215,12 @@ async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live
         accepter_dns_resolution: accepter_dns_resolution.unwrap_or(false),
     };
     let tags = Some(tag_map(peering.tags.as_deref()));
-    Ok(Some(live(&cx.scope, id, phase, &properties, tags).with_arn(arn(cx, "vpc-peering-connection", id))))
+    let found = live(&cx.scope, id, phase, &properties, tags).without([
+        ("vpc", requester.and_then(Side::vpc_id).is_none()),
+        ("peer_vpc", accepter.and_then(Side::vpc_id).is_none()),
+        ("peer_region", accepter.and_then(Side::region).is_none()),
+    ]);
+    Ok(Some(found.with_arn(arn(cx, "vpc-peering-connection", id))))
 }
 
 fn resolves_dns(side: Option<&Side>) -> Option<bool> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_iam::types::AttachedPolicy;
+use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,6 +19,10 @@ use crate::resources::{
 pub struct Role {
     /// Its name. Immutable: forces replacement.
     pub name: String,
+    /// The path before its name in its ARN, `/` for none. Immutable: forces replacement.
+    pub path: String,
+    /// The ARN of the policy that bounds what it may be allowed; empty for none. In-place.
+    pub permissions_boundary: String,
     /// What it is for. In-place.
     pub description: String,
     /// Who may assume it, in canonical form (see [`policy`]). In-place.
@@ -30,13 +34,16 @@ pub struct Role {
 impl Resource for Role {
     const TRAITS: Traits = Traits {
         kind: "iam_role",
-        immutable: &[("name", "a role cannot be renamed")],
+        immutable: &[("name", "a role cannot be renamed"), ("path", "a role cannot be moved to another path")],
         holds: &[],
         create: Duration::from_secs(2),
         delete: Duration::from_secs(2),
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::IamRole;
 
@@ -68,6 +75,12 @@ impl Resource for Role {
         let policies = try_join_all(names.iter().map(|name| inline_policy(cx, id, name))).await?;
         let properties = Role {
             name: id.to_owned(),
+            path: role.path().to_owned(),
+            permissions_boundary: role
+                .permissions_boundary()
+                .and_then(AttachedPermissionsBoundary::permissions_boundary_arn)
+                .unwrap_or_default()
+                .to_owned(),
             description: role.description().unwrap_or_default().to_owned(),
             assume_role_policy: role.assume_role_policy_document().map_or(Ok(Value::Null), policy::parse)?,
             policies: policies.into_iter().flatten().collect(),
@@ -82,6 +95,9 @@ impl Resource for Role {
             .iam
             .create_role()
             .role_name(&self.name)
+            .path(&self.path)
+            // With the creation: an organisation may allow no role without one.
+            .set_permissions_boundary(self.boundary())
             .description(&self.description)
             .assume_role_policy_document(self.assume_role_policy.to_string())
             .set_tags(Some(tags(&creation.tags)?))
@@ -93,6 +109,16 @@ impl Resource for Role {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;
+        // First: what follows may be allowed only within it.
+        if changed(changes, "permissions_boundary") {
+            if let Some(boundary) = self.boundary() {
+                let call = iam.put_role_permissions_boundary().role_name(id).permissions_boundary(boundary).send();
+                cx.mutate("iam", "PutRolePermissionsBoundary", call).await?;
+            } else {
+                let call = iam.delete_role_permissions_boundary().role_name(id).send();
+                or_absent(cx.mutate("iam", "DeleteRolePermissionsBoundary", call).await)?;
+            }
+        }
         if changed(changes, "description") {
             // Not UpdateRole, which sets the session's duration back to an hour when it is not told one.
             let call = iam.update_role_description().role_name(id).description(&self.description).send();
@@ -142,6 +168,12 @@ impl Resource for Role {
             or_absent(cx.mutate("iam", "DetachRolePolicy", call).await)?;
         }
         cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl Role {
+    fn boundary(&self) -> Option<String> {
+        Some(&self.permissions_boundary).filter(|arn| !arn.is_empty()).cloned()
     }
 }
 

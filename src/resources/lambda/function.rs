@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_lambda::config;
-use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Concurrency, Environment, EnvironmentResponse, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, Runtime,
-    TracingConfig, TracingConfigResponse, TracingMode, VpcConfig,
+    Concurrency, Environment, EnvironmentError, EnvironmentResponse, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, LogFormat, LoggingConfig, Runtime, TracingConfig, TracingConfigResponse, TracingMode, VpcConfig,
 };
 use aws_smithy_types::timeout::TimeoutConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{last_update, package, phase};
+use crate::aws::TagMap;
 use crate::resources::ec2::{SecurityGroup, Subnet};
 use crate::resources::iam::Role;
 use crate::resources::kms::Key;
@@ -99,6 +99,9 @@ impl Resource for Function {
         // A role, a key's grant or an interface that is not there yet. aws-behaviour row 4.
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Lambda;
 
@@ -125,7 +128,16 @@ impl Resource for Function {
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let lambda = &cx.clients().lambda;
         let answer = cx.read("lambda", "GetFunction", || lambda.get_function().function_name(id).send()).await?;
-        from_answer(cx, id, &answer)
+        let Some(found) = &answer.configuration else { return Ok(None) };
+        let tags = if answer.tags_error().is_none() {
+            answer.tags.clone()
+        } else {
+            // Whether they may not be looked at, or only were not answered this time, the call of their own says.
+            let arn = found.function_arn().unwrap_or(id);
+            cx.read("lambda", "ListTags", || lambda.list_tags().resource(arn).send()).await?.tags
+        };
+        let tags = tags.unwrap_or_default();
+        Ok(Some(from_described(cx, id, found, answer.concurrency(), tags.into_iter().collect())))
     }
 
     /// Everything but the reserved concurrency, which has a call of its own.
@@ -177,7 +189,7 @@ impl Resource for Function {
         }
         if CONFIGURATION.iter().any(|property| changed(changes, property)) {
             self.configure(cx, id, changes).await?;
-            return Ok(Synced::later("its configuration to be updated"));
+            return Ok(Synced::shows_after("its configuration to be updated"));
         }
         if changed(changes, "code_sha256") {
             let call = lambda
@@ -189,7 +201,7 @@ impl Resource for Function {
                 .config_override(unhurried())
                 .send();
             cx.mutate("lambda", "UpdateFunctionCode", call).await?;
-            return Ok(Synced::later("its code to be updated"));
+            return Ok(Synced::shows_after("its code to be updated"));
         }
         Ok(Synced::default())
     }
@@ -241,7 +253,7 @@ impl Function {
             .set_handler(is("handler").then(|| self.handler.clone()))
             .set_memory_size(is("memory_mb").then_some(self.memory_mb))
             .set_timeout(is("timeout_seconds").then_some(self.timeout_seconds))
-            .set_environment(is("environment").then(|| self.variables()))
+            .set_environment(resends_environment(changes).then(|| self.variables()))
             .set_kms_key_arn(is("kms_key").then(|| self.kms_key.value().to_owned()))
             .set_vpc_config((is("subnets") || is("security_groups")).then(|| self.network()))
             .set_tracing_config(is("tracing").then(|| self.tracing_config()))
@@ -272,6 +284,12 @@ impl Function {
     fn logging_config(&self) -> LoggingConfig {
         LoggingConfig::builder().log_format(LogFormat::Text).log_group(&self.log_group).build()
     }
+}
+
+/// Whether the environment is among what an update sends: with a new key, too, or it stays encrypted with the old one.
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+fn resends_environment(changes: &[Change]) -> bool {
+    ["environment", "kms_key", "last_update"].iter().any(|property| changed(changes, property))
 }
 
 fn unhurried() -> config::Builder {
@@ -312,14 +330,15 @@ fn is_about_the_rest(failure: &Failure) -> bool {
     failure.class != Class::Throttled && failure.code.as_deref() == Some("InvalidParameterValueException")
 }
 
-fn from_answer(cx: &Context, id: &str, answer: &GetFunctionOutput) -> Result<Option<Live>, Failure> {
-    if let Some(error) = answer.tags_error() {
-        let message = format!("the tags of {id} cannot be read: {}: {}", error.error_code(), error.message());
-        return Err(
-            Failure::new(Class::Denied, message).help("Grant lambda:ListTags; the README lists what drctl needs.")
-        );
-    }
-    let Some(found) = &answer.configuration else { return Ok(None) };
+/// What is left out is what Lambda takes then.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
+fn from_described(
+    cx: &Context,
+    id: &str,
+    found: &FunctionConfiguration,
+    concurrency: Option<&Concurrency>,
+    tags: TagMap,
+) -> Live {
     let network = found.vpc_config();
     let environment = found.environment();
     let variables = environment.and_then(EnvironmentResponse::variables).into_iter().flatten();
@@ -330,8 +349,8 @@ fn from_answer(cx: &Context, id: &str, answer: &GetFunctionOutput) -> Result<Opt
         role: Ref::known(found.role().unwrap_or_default()),
         runtime: found.runtime().map(Runtime::as_str).unwrap_or_default().to_owned(),
         handler: found.handler().unwrap_or_default().to_owned(),
-        memory_mb: found.memory_size().unwrap_or_default(),
-        timeout_seconds: found.timeout().unwrap_or_default(),
+        memory_mb: found.memory_size().unwrap_or(128),
+        timeout_seconds: found.timeout().unwrap_or(3),
         package: String::new(),
         code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
         environment: variables.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
@@ -343,23 +362,69 @@ fn from_answer(cx: &Context, id: &str, answer: &GetFunctionOutput) -> Result<Opt
             .map(|vpc| vpc.security_group_ids().iter().map(|id| Ref::known(id.as_str())).collect())
             .unwrap_or_default(),
         tracing: found.tracing_config().and_then(TracingConfigResponse::mode) == Some(&TracingMode::Active),
-        reserved_concurrency: answer.concurrency().and_then(Concurrency::reserved_concurrent_executions),
-        log_group: logging.and_then(LoggingConfig::log_group).unwrap_or_default().to_owned(),
+        reserved_concurrency: concurrency.and_then(Concurrency::reserved_concurrent_executions),
+        log_group: logging
+            .and_then(LoggingConfig::log_group)
+            .map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned),
         last_update: last_update(found),
         after: Vec::new(),
     };
-    let tags = answer.tags.clone().unwrap_or_default().into_iter().collect();
     let mut live = live(&cx.scope, id, phase(found), &properties, Some(tags));
-    // A key that Lambda may not use hides them.
-    let hidden = environment.is_some_and(|environment| environment.error().is_some());
+    // Encrypted with a key that can no longer be used, they do not reach the function either: they differ until they are sent
+    // again, which encrypts them with the key of now.
+    if let Some(error) = environment.and_then(EnvironmentResponse::error) {
+        live.properties.insert("environment".to_owned(), unusable(error).into());
+    }
     let unreadable = [
         ("package", true),
-        ("environment", hidden),
+        ("role", found.role().is_none()),
+        ("runtime", found.runtime().is_none()),
+        ("handler", found.handler().is_none()),
+        ("code_sha256", found.code_sha256().is_none()),
         ("tracing", found.tracing_config().is_none()),
         ("log_group", logging.is_none()),
     ];
     for (property, _) in unreadable.into_iter().filter(|(_, unreadable)| *unreadable) {
         live.properties.remove(property);
     }
-    Ok(Some(live.with_arn(found.function_arn().unwrap_or_default())))
+    live.with_arn(found.function_arn().unwrap_or_default())
+}
+
+/// Why Lambda keeps the environment back, in place of its variables. By the code alone: Lambda's model calls the text sensitive.
+fn unusable(error: &EnvironmentError) -> String {
+    format!("cannot be decrypted ({})", error.error_code().unwrap_or("no reason given"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_sent_with_the_environment_that_it_is_for() {
+        let change = |property: &str| Change {
+            property: property.to_owned(),
+            old: Value::Null,
+            new: Value::Null,
+            forces_replacement: None,
+        };
+        for (changes, sent) in [
+            (vec![change("kms_key")], true),
+            (vec![change("environment")], true),
+            (vec![change("last_update")], true),
+            (vec![change("timeout_seconds"), change("log_group")], false),
+        ] {
+            assert_eq!(resends_environment(&changes), sent, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn an_environment_that_cannot_be_decrypted_differs_from_every_other() {
+        let error = EnvironmentError::builder()
+            .error_code("KMSAccessDeniedException")
+            .message("Lambda was unable to decrypt your environment variables.")
+            .build();
+        let read = unusable(&error);
+        assert_eq!(read, "cannot be decrypted (KMSAccessDeniedException)");
+        assert_ne!(Value::from(read), Value::Object(serde_json::Map::new()));
+    }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::LogGroup as Described;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    bears_name, changed, is_about_permission, live, readable,
 };
 
 /// Where something's log goes.
@@ -35,6 +35,9 @@ impl Resource for LogGroup {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Logs;
 
@@ -42,24 +45,16 @@ impl Resource for LogGroup {
         Some(self.name.clone())
     }
 
+    /// One that may not be looked at is left out: either it is somebody else's, whose name has the stack's in it, or whoever
+    /// looks for it by its own name is told.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let logs = &cx.clients().logs;
-        let part = cx.scope.name();
-        let groups = cx
-            .read("logs", "DescribeLogGroups", || {
-                logs.describe_log_groups()
-                    .log_group_name_pattern(&part)
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
-        // A search by part of the name answers with names and nothing of retention and key; emulators answer with all.
-        // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
-        let names = groups.iter().filter_map(Described::log_group_name);
-        let found = try_join_all(names.map(|name| Self::read(cx, name))).await?;
-        Ok(found.into_iter().flatten().collect())
+        let mut answers = one_by_one(cx).await?;
+        answers.retain(|answer| !matches!(answer, Err(failure) if is_about_permission(failure)));
+        readable(answers)
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        readable(one_by_one(cx).await?)
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
@@ -71,8 +66,7 @@ impl Resource for LogGroup {
         let Some(group) = answer.log_groups().iter().find(|group| group.log_group_name() == Some(id)) else {
             return Ok(None);
         };
-        // Tags are found under the ARN without the `:*` for all of its streams that `arn()` ends in.
-        let arn = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*")).unwrap_or_default();
+        let arn = &arn_of(cx, id, group);
         let tags = match cx
             .read("logs", "ListTagsForResource", || logs.list_tags_for_resource().resource_arn(arn).send())
             .await
@@ -87,7 +81,7 @@ impl Resource for LogGroup {
             retention_days: group.retention_in_days().unwrap_or_default(),
             kms_key: Ref::known(group.kms_key_id().unwrap_or_default()),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn.clone())))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
@@ -126,5 +120,54 @@ impl Resource for LogGroup {
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().logs.delete_log_group().log_group_name(&live.id).send();
         cx.mutate("logs", "DeleteLogGroup", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+/// Tags are found under the ARN without the `:*` for all of its streams that `arn()` ends in; both follow from the name.
+fn arn_of(cx: &Context, name: &str, group: &Described) -> String {
+    let said = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*"));
+    said.map_or_else(|| format!("arn:aws:logs:{}:{}:log-group:{name}", cx.region, cx.scope.account), str::to_owned)
+}
+
+/// What is found by the stack's name, each read by itself: a search by part of the name answers with names and nothing of
+/// retention and key; emulators answer with all.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
+async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, Failure> {
+    let logs = &cx.clients().logs;
+    let part = cx.scope.name();
+    let groups = cx
+        .read("logs", "DescribeLogGroups", || {
+            logs.describe_log_groups()
+                .log_group_name_pattern(&part)
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let names = groups.iter().filter_map(Described::log_group_name).filter(|name| is_named(&part, name));
+    Ok(join_all(names.map(|name| LogGroup::read(cx, name))).await)
+}
+
+/// Whether a name may be the stack's: one of the parts between its slashes is.
+fn is_named(stack: &str, name: &str) -> bool {
+    name.split('/').any(|part| bears_name(stack, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_the_stacks_by_a_part_of_its_path() {
+        for (name, is) in [
+            ("/aws/lambda/pay-dev-processor", true),
+            ("/aws/rds/cluster/pay-dev-primary/postgresql", true),
+            ("/aws/vendedlogs/apis/pay-dev", true),
+            ("/aws/lambda/pay-dev2-processor", false),
+            ("/aws/lambda/other-pay-dev-processor", false),
+        ] {
+            assert_eq!(is_named("pay-dev", name), is, "{name}");
+        }
     }
 }

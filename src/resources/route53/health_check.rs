@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_route53::types::{HealthCheck as Described, HealthCheckConfig, HealthCheckType, TagResourceType};
+use aws_sdk_route53::types::{
+    HealthCheck as Described, HealthCheckConfig, HealthCheckObservation, HealthCheckType, StatusReport, TagResourceType,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{HostName, found_by, is_token, made_with, plain_name, tags_of, tags_of_one};
+use super::{HostName, found_by, plain_name, reference, tags_of, tags_of_one};
 use crate::aws::TagMap;
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
@@ -64,12 +67,15 @@ impl Resource for HealthCheck {
         idempotent_create: true,
         patience: Duration::from_mins(5),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Route53;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let mut checks = all(cx).await?;
-        checks.retain(|check| is_token(check.caller_reference()));
+        checks.retain(|check| reference::may_be_ours(&cx.scope, check.caller_reference()));
         ours(cx, &checks).await
     }
 
@@ -83,7 +89,14 @@ impl Resource for HealthCheck {
         let answer =
             cx.read("route53", "GetHealthCheck", || route53.get_health_check().health_check_id(id).send()).await?;
         let tags = tags_of_one(cx, &TagResourceType::Healthcheck, id).await?;
-        Ok(answer.health_check().zip(tags).and_then(|(check, tags)| from_described(cx, check, tags)))
+        let found = answer.health_check().zip(tags).and_then(|(check, tags)| from_described(cx, check, tags));
+        match found {
+            Some(mut found) if looks(&found) && !is_observed(cx, id).await? => {
+                found.phase = Phase::Pending("waiting for what its checkers see".to_owned());
+                Ok(Some(found))
+            }
+            found => Ok(found),
+        }
     }
 
     async fn search(cx: &Context, attempt: &Attempt) -> Result<Option<Live>, Failure> {
@@ -93,13 +106,13 @@ impl Resource for HealthCheck {
         }
     }
 
-    /// Without tags: the call takes none. Until they are set, right after it, the check is known by the token.
+    /// Without tags: the call takes none. Until they are set, right after it, the check is known by its [`reference`].
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
             .route53
             .create_health_check()
-            .caller_reference(creation.token)
+            .caller_reference(reference::compose(&cx.scope, &creation))
             .health_check_config(self.config()?)
             .send();
         match cx.mutate("route53", "CreateHealthCheck", call).await {
@@ -174,15 +187,18 @@ impl HealthCheck {
             .map_err(|e| Failure::new(Class::Internal, format!("a health check that Route 53 does not take: {e}")))
     }
 
+    /// What is left out is what Route 53 takes then.
+    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>
     fn of(config: &HealthCheckConfig) -> Self {
+        let calculated = *config.r#type() == HealthCheckType::Calculated;
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Self {
             kind: config.r#type().as_str().to_owned(),
             host: Ref::known(plain_name(config.fully_qualified_domain_name().unwrap_or_default())),
             path: text(config.resource_path()),
-            port: config.port().unwrap_or_default(),
-            request_interval: config.request_interval().unwrap_or_default(),
-            failure_threshold: config.failure_threshold().unwrap_or_default(),
+            port: config.port().unwrap_or(if calculated { 0 } else { 443 }),
+            request_interval: config.request_interval().unwrap_or(if calculated { 0 } else { 30 }),
+            failure_threshold: config.failure_threshold().unwrap_or(if calculated { 0 } else { 3 }),
             sni: config.enable_sni().unwrap_or_default(),
             inverted: config.inverted().unwrap_or_default(),
             disabled: config.disabled().unwrap_or_default(),
@@ -205,21 +221,51 @@ async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     .await
 }
 
-/// Those of them that carry the stack's tags.
+/// Those of them that are the stack's.
 async fn ours(cx: &Context, checks: &[Described]) -> Result<Vec<Live>, Failure> {
     let ids: Vec<String> = checks.iter().map(|check| check.id().to_owned()).collect();
     let mut tags = tags_of(cx, &TagResourceType::Healthcheck, &ids).await?;
-    tags.retain(|_, tags| cx.scope.is_ours(tags));
-    Ok(checks.iter().filter_map(|check| from_described(cx, check, tags.remove(check.id())?)).collect())
+    let tagged = checks.iter().filter_map(|check| Some((check, tags.remove(check.id())?)));
+    let ours = tagged.filter(|(check, tags)| reference::is_ours(&cx.scope, check.caller_reference(), tags));
+    Ok(ours.filter_map(|(check, tags)| from_described(cx, check, tags)).collect())
 }
 
 async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
     let checks = all(cx).await?;
-    Ok(checks.iter().find(|check| check.caller_reference() == token).map(|check| check.id().to_owned()))
+    Ok(checks
+        .iter()
+        .find(|check| reference::token(check.caller_reference()) == token)
+        .map(|check| check.id().to_owned()))
 }
 
-/// Ready as soon as it is listed: until its checkers have looked often enough, it is healthy, or unhealthy if inverted.
+/// Whether a check has checkers of its own that look: a calculated one has none, and one that is switched off does not look.
+fn looks(live: &Live) -> bool {
+    let is = |property: &str, value: Value| live.properties.get(property) == Some(&value);
+    !is("kind", CALCULATED.into()) && !is("disabled", true.into())
+}
+
+/// Whether the checkers of an endpoint have looked at it. "Route 53 considers a new health check to be healthy until there's
+/// enough data", and an inverted one unhealthy: counted by another check before that, it would move DNS for no reason.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>
+async fn is_observed(cx: &Context, id: &str) -> Result<bool, Failure> {
+    let route53 = &cx.clients().route53;
+    let call = || route53.get_health_check_status().health_check_id(id).send();
+    match cx.read("route53", "GetHealthCheckStatus", call).await {
+        Ok(answer) => Ok(answer.health_check_observations().iter().any(has_looked)),
+        // An emulator has no checkers to wait for.
+        Err(failure) if failure.class == Class::Unsupported => Ok(true),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a checker tells what it saw: "Success: HTTP Status Code 200, OK", or "Failure: …".
+fn has_looked(observation: &HealthCheckObservation) -> bool {
+    let status = observation.status_report().and_then(StatusReport::status).unwrap_or_default();
+    status.starts_with("Success") || status.starts_with("Failure")
+}
+
+/// Ready as soon as it is listed. Only [`Resource::read`], by which a new one is waited for, asks whether it has been looked
+/// at: Route 53 has that asked for each check by itself, and not often.
 fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live> {
     let properties = HealthCheck::of(check.health_check_config()?);
     let id = check.id();
@@ -227,12 +273,14 @@ fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live>
     for property in properties.not_of_its_type() {
         found.properties.remove(*property);
     }
-    Some(made_with(found.with_arn(format!("arn:aws:route53:::healthcheck/{id}")), check.caller_reference()))
+    let found = found.with_arn(format!("arn:aws:route53:::healthcheck/{id}"));
+    Some(reference::told(&cx.scope, HealthCheck::TRAITS.kind, check.caller_reference(), found))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Scope;
 
     fn endpoint() -> HealthCheck {
         HealthCheck {
@@ -280,6 +328,32 @@ mod tests {
         assert_eq!((config.resource_path(), config.fully_qualified_domain_name()), (None, None));
         let config = endpoint().config().expect("complete");
         assert_eq!((config.health_threshold(), config.child_health_checks().len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_left_out_reads_as_route_53s_default() {
+        let bare = HealthCheckConfig::builder().r#type(HealthCheckType::Https).build().expect("complete");
+        let read = HealthCheck::of(&bare);
+        assert_eq!((read.port, read.request_interval, read.failure_threshold), (443, 30, 3));
+    }
+
+    #[test]
+    fn a_new_check_is_waited_for_until_a_checker_has_looked() {
+        let observation = |status: Option<&str>| {
+            let report = StatusReport::builder().set_status(status.map(str::to_owned)).build();
+            HealthCheckObservation::builder().status_report(report).build()
+        };
+        assert!(has_looked(&observation(Some("Success: HTTP Status Code 200, OK"))));
+        assert!(has_looked(&observation(Some("Failure: The endpoint did not respond."))));
+        assert!(!has_looked(&observation(Some("Unknown"))) && !has_looked(&observation(None)));
+    }
+
+    #[test]
+    fn only_checks_with_checkers_are_waited_for() {
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
+        let waits = |check: &HealthCheck| looks(&live(&scope, "c", Phase::Ready, check, None));
+        assert!(waits(&endpoint()));
+        assert!(!waits(&calculated()) && !waits(&HealthCheck { disabled: true, ..endpoint() }));
     }
 
     #[test]

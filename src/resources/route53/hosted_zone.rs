@@ -1,5 +1,6 @@
 //! `hosted_zone`: where a domain's records stand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use aws_sdk_route53::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{bare, found_by, is_token, made_with, plain_name, record_set, tags_of, tags_of_one};
+use super::{bare, found_by, plain_name, record_set, reference, tags_of, tags_of_one};
 use crate::aws::TagMap;
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced, Tagging, Traits,
     changed, live,
 };
 
@@ -44,6 +45,9 @@ impl Resource for HostedZone {
         // While accelerated recovery is being switched, everything else is refused.
         patience: Duration::from_mins(15),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::Route53;
 
@@ -58,12 +62,9 @@ impl Resource for HostedZone {
 
     /// Those too that were taken over, and so were made with somebody else's token.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let ids: Vec<String> = all(cx).await?.iter().map(|zone| bare(zone.id()).to_owned()).collect();
         let mut found = Vec::new();
-        for (id, tags) in tags_of(cx, &TagResourceType::Hostedzone, &ids).await? {
-            if cx.scope.is_ours(&tags) {
-                found.extend(get(cx, &id, Some(tags)).await?);
-            }
+        for (id, tags) in tagged(cx, &all(cx).await?).await? {
+            found.extend(get(cx, &id, Some(tags)).await?);
         }
         Ok(found)
     }
@@ -79,14 +80,14 @@ impl Resource for HostedZone {
         }
     }
 
-    /// Without tags: the call takes none. Until they are set, right after it, the zone is known by the token.
+    /// Without tags: the call takes none. Until they are set, right after it, the zone is known by its [`reference`].
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
             .route53
             .create_hosted_zone()
             .name(&self.name)
-            .caller_reference(creation.token)
+            .caller_reference(reference::compose(&cx.scope, &creation))
             .hosted_zone_config(HostedZoneConfig::builder().comment(&self.comment).build())
             .send();
         match cx.mutate("route53", "CreateHostedZone", call).await {
@@ -141,19 +142,37 @@ impl Resource for HostedZone {
 /// The ids of the stack's zones, with their tags.
 pub(super) async fn ours(cx: &Context) -> Result<Arc<Vec<(String, TagMap)>>, Failure> {
     cx.shared("route53_zones", move || async move {
-        let zones = all(cx).await?;
-        let ours = zones.iter().filter(|zone| is_token(zone.caller_reference()));
-        let ids: Vec<String> = ours.map(|zone| bare(zone.id()).to_owned()).collect();
-        let tags = tags_of(cx, &TagResourceType::Hostedzone, &ids).await?;
-        Ok(tags.into_iter().filter(|(_, tags)| cx.scope.is_ours(tags)).collect())
+        let mut zones = all(cx).await?;
+        zones.retain(|zone| reference::may_be_ours(&cx.scope, zone.caller_reference()));
+        tagged(cx, &zones).await
     })
     .await
 }
 
-/// Whether a zone carries the stack's tags.
+/// The ids of those zones that are the stack's, with their tags.
+async fn tagged(cx: &Context, zones: &[Described]) -> Result<Vec<(String, TagMap)>, Failure> {
+    let references: BTreeMap<&str, &str> =
+        zones.iter().map(|zone| (bare(zone.id()), zone.caller_reference())).collect();
+    let ids: Vec<String> = references.keys().map(|id| (*id).to_owned()).collect();
+    let tags = tags_of(cx, &TagResourceType::Hostedzone, &ids).await?;
+    let is_ours = |(id, tags): &(String, TagMap)| {
+        let reference = references.get(id.as_str()).copied().unwrap_or_default();
+        reference::is_ours(&cx.scope, reference, tags)
+    };
+    Ok(tags.into_iter().filter(is_ours).collect())
+}
+
+/// Whether a zone is the stack's: by its tags, or by its [`reference`] if it was never tagged.
 pub(super) async fn is_ours(cx: &Context, id: &str) -> Result<bool, Failure> {
     let tags = tags_of_one(cx, &TagResourceType::Hostedzone, id).await?;
-    Ok(tags.is_some_and(|tags| cx.scope.is_ours(&tags)))
+    match tags.map(|tags| cx.scope.owner(&tags)) {
+        Some(Owner::Ours { .. }) => Ok(true),
+        Some(Owner::Untagged) => {
+            let found = get(cx, id, Some(TagMap::new())).await?;
+            Ok(found.is_some_and(|live| matches!(live.owner, Owner::Ours { .. })))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Every zone of the account, of which there may be 500 by default.
@@ -167,7 +186,10 @@ async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
 
 async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
     let zones = all(cx).await?;
-    Ok(zones.iter().find(|zone| zone.caller_reference() == token).map(|zone| bare(zone.id()).to_owned()))
+    Ok(zones
+        .iter()
+        .find(|zone| reference::token(zone.caller_reference()) == token)
+        .map(|zone| bare(zone.id()).to_owned()))
 }
 
 /// `None` when it is not there.
@@ -200,7 +222,8 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
         live(&cx.scope, id, phase, &properties, Some(tags)).with_arn(format!("arn:aws:route53:::hostedzone/{id}"));
     let servers = answer.delegation_set().map(|set| set.name_servers().iter().map(|name| plain_name(name)));
     let servers = servers.map(|names| names.collect::<Vec<_>>().join(",")).unwrap_or_default();
-    made_with(found, zone.caller_reference()).with_output("name_servers", servers)
+    reference::told(&cx.scope, HostedZone::TRAITS.kind, zone.caller_reference(), found)
+        .with_output("name_servers", servers)
 }
 
 /// Whether a zone has accelerated recovery, or will have it. One that never had it tells nothing of it. While it is being

@@ -6,16 +6,18 @@ mod health_check;
 mod hosted_zone;
 mod record;
 mod record_set;
+mod reference;
 
 pub use health_check::HealthCheck;
 pub use hosted_zone::HostedZone;
 pub use record::{Alias, Record};
+pub use record_set::{excludes, record_id};
 
 use std::collections::BTreeMap;
 
 use aws_sdk_route53::types::{Tag, TagResourceType};
 
-use super::{Attempt, Class, Context, Failure, Live, Owner};
+use super::{Attempt, Class, Context, Failure, Live, Owner, goes_on, is_about_permission, readable};
 use crate::aws::TagMap;
 
 /// Marks a reference to the name of a host, or to the id of the hosted zone that AWS keeps such a name in.
@@ -54,20 +56,6 @@ fn bare(id: &str) -> &str {
     id.rsplit_once('/').map_or(id, |(_, id)| id)
 }
 
-/// Whether a caller reference may be an attempt's token. Those of consoles and other tools look otherwise, so that the tags of
-/// what they made need not be asked for.
-fn is_token(reference: &str) -> bool {
-    reference.len() == 32 && reference.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
-}
-
-/// With the attempt that made it: Route 53 keeps the token of the create call, and takes tags only after it.
-fn made_with(mut live: Live, reference: &str) -> Live {
-    if let Owner::Ours { attempt: attempt @ None, .. } = &mut live.owner {
-        *attempt = Some(reference.to_owned());
-    }
-    live
-}
-
 /// What an attempt is known to have made by its token. It may not have come to its tags: it is the stack's nevertheless.
 fn found_by(mut live: Live, attempt: &Attempt) -> Live {
     if live.owner == Owner::Untagged {
@@ -80,23 +68,22 @@ fn found_by(mut live: Live, attempt: &Attempt) -> Live {
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let is_zone = live.arn.as_deref().is_some_and(|arn| arn.contains(":hostedzone/"));
     let kind = if is_zone { TagResourceType::Hostedzone } else { TagResourceType::Healthcheck };
-    let tags = wanted.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-    let call = cx
-        .clients()
-        .route53
-        .change_tags_for_resource()
-        .resource_type(kind)
-        .resource_id(&live.id)
-        .set_add_tags(Some(tags))
-        .send();
-    cx.mutate("route53", "ChangeTagsForResource", call).await.map(drop)
+    let tags: Vec<Tag> = wanted.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let route53 = &cx.clients().route53;
+    // Ten at most: https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeTagsForResource.html
+    for some in tags.chunks(10) {
+        let call = route53.change_tags_for_resource().resource_type(kind.clone()).resource_id(&live.id);
+        cx.mutate("route53", "ChangeTagsForResource", call.set_add_tags(Some(some.to_vec())).send()).await?;
+    }
+    Ok(())
 }
 
 /// The tags of several, by id; what is not there any more is left out.
 async fn tags_of(cx: &Context, kind: &TagResourceType, ids: &[String]) -> Result<BTreeMap<String, TagMap>, Failure> {
     let mut tags = BTreeMap::new();
+    let mut one_by_one = Vec::new();
     // Ten at most: https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListTagsForResources.html
-    for ids in ids.chunks(10) {
+    'all: for ids in ids.chunks(10) {
         let together = match ids {
             [_] => None,
             _ => tags_together(cx, kind, ids).await?,
@@ -106,15 +93,19 @@ async fn tags_of(cx: &Context, kind: &TagResourceType, ids: &[String]) -> Result
             continue;
         }
         for id in ids {
-            if let Some(found) = tags_of_one(cx, kind, id).await? {
-                tags.insert(id.clone(), found);
+            let found = tags_of_one(cx, kind, id).await;
+            one_by_one.push(found.map(|found| found.map(|found| (id.clone(), found))));
+            if !goes_on(one_by_one.last()) {
+                break 'all;
             }
         }
     }
+    tags.extend(readable(one_by_one)?);
     Ok(tags)
 }
 
-/// `None` when they have to be asked for one by one: one of them is gone, or the endpoint does not know the operation.
+/// `None` when they have to be asked for one by one: one of them is gone or may not be looked at, or the endpoint does not know
+/// the operation.
 async fn tags_together(
     cx: &Context,
     kind: &TagResourceType,
@@ -129,6 +120,7 @@ async fn tags_together(
             Ok(Some(sets.filter_map(|set| Some((set.resource_id()?.to_owned(), tag_map(set.tags())))).collect()))
         }
         Err(failure) if matches!(failure.class, Class::NotFound | Class::Unsupported) => Ok(None),
+        Err(failure) if is_about_permission(&failure) => Ok(None),
         Err(failure) => Err(failure),
     }
 }
@@ -175,13 +167,5 @@ mod tests {
     fn ids_come_with_and_without_a_prefix() {
         assert_eq!(bare("/hostedzone/Z1"), "Z1");
         assert_eq!(bare("Z1"), "Z1");
-    }
-
-    #[test]
-    fn only_tokens_look_like_tokens() {
-        assert!(is_token("0123456789abcdef0123456789abcdef"));
-        for other in ["", "RISWorkflow-RD:0123", "terraform-20261125043058", "0123456789ABCDEF0123456789ABCDEF"] {
-            assert!(!is_token(other), "{other}");
-        }
     }
 }

@@ -10,13 +10,14 @@ use aws_sdk_route53::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::record_set::{Key, change, find, is_refused_batch, sets};
+use super::record_set::{Key, change, excludes, find, is_refused_batch, sets};
 use super::{HealthCheck, HostName, HostedZone, hosted_zone, plain_name};
 use crate::aws::Scope;
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced,
     Tagging, Traits, live,
 };
+use crate::state;
 
 /// Where the records lie by which ACM sees that a domain is the account's.
 const VALIDATIONS: &str = ".acm-validations.aws";
@@ -76,6 +77,9 @@ impl Resource for Record {
         // While its zone's accelerated recovery is being switched, every change is refused.
         patience: Duration::from_mins(15),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -233,16 +237,7 @@ impl Record {
 
     /// Whether another record of the same name keeps this one from being made.
     fn excludes(&self, other: &Described) -> bool {
-        match other.r#type() {
-            // Every zone has those of its own.
-            RrType::Ns | RrType::Soa => false,
-            kind if kind.as_str() != self.record_type => *kind == RrType::Cname || self.record_type == "CNAME",
-            // One without an identifier stands alone; of two with failover, each has its role.
-            _ => {
-                let role = other.failover().map(Role::as_str).unwrap_or_default();
-                self.set_identifier.is_empty() || other.set_identifier().is_none() || role == self.failover
-            }
-        }
+        excludes(&self.record_type, &self.set_identifier, &self.failover, other)
     }
 }
 
@@ -267,11 +262,9 @@ async fn owner(cx: &Context, zone: &str, record: &Described) -> Result<Owner, Fa
 }
 
 fn is_named_ours(scope: &Scope, record: &Described) -> bool {
-    let name = scope.name();
-    record
-        .set_identifier()
-        .and_then(|identifier| identifier.strip_prefix(&name))
-        .is_some_and(|rest| rest.starts_with('-'))
+    // Another environment's name may begin with this one's.
+    let ours = [state::Role::Primary, state::Role::Secondary].map(|role| format!("{}-{role}", scope.name()));
+    record.set_identifier().is_some_and(|identifier| ours.iter().any(|name| name == identifier))
 }
 
 fn is_validation(record: &Described) -> bool {

@@ -33,6 +33,33 @@ impl Key {
     }
 }
 
+/// The id of a record as it is described.
+#[must_use]
+pub fn record_id(zone: &str, record: &Described) -> String {
+    Key {
+        zone: zone.to_owned(),
+        name: plain_name(record.name()),
+        record_type: record.r#type().as_str().to_owned(),
+        set_identifier: record.set_identifier().unwrap_or_default().to_owned(),
+    }
+    .id()
+}
+
+/// Whether another record of the same name keeps one of this type, identifier and role from being made: a CNAME stands alone,
+/// one without an identifier is the only one of its type, all others choose in the same way, and in a failover each has its
+/// role. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html>
+#[must_use]
+pub fn excludes(record_type: &str, set_identifier: &str, failover: &str, other: &Described) -> bool {
+    match other.r#type() {
+        // Every zone has those of its own, at its top; further down they make room for another zone.
+        RrType::Soa => false,
+        RrType::Ns => record_type == "CNAME",
+        kind if kind.as_str() != record_type => *kind == RrType::Cname || record_type == "CNAME",
+        _ if set_identifier.is_empty() || other.set_identifier().is_none() => true,
+        _ => other.failover().is_none_or(|role| role.as_str() == failover),
+    }
+}
+
 /// Whether a change was refused for what it asks. Route 53 answers it as `InvalidChangeBatch`, at times in a document of its
 /// own in which the SDK finds no code: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>
 pub(super) fn is_refused_batch(failure: &Failure) -> bool {

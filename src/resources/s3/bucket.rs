@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lifecycle::Days;
+use super::stake::stake;
 use super::{contents, explained, incomplete, tags, taken, unless_unset};
 use crate::aws::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, policy, read_named,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live, policy, read_named,
 };
 
 /// Where a Region's objects are.
@@ -59,6 +60,9 @@ impl Resource for Bucket {
         // A name can stay taken for a while after its bucket's deletion. aws-behaviour row 21.
         patience: Duration::from_mins(10),
         removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::S3;
 
@@ -165,7 +169,17 @@ impl Resource for Bucket {
     }
 
     /// A bucket goes only when nothing is left in it. aws-behaviour row 23.
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
+    }
+
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        if !cx.disposal.empty_buckets
+            && let Some(stake) = stake(cx, live).await?
+        {
+            return Err(Failure::new(Class::Refused, format!("{} is not empty: {stake}", live.id))
+                .help("Nobody has agreed to lose that: run the same command with `--empty-buckets`."));
+        }
         contents::refuse_if_locked(cx, &live.id).await?;
         if !contents::emptied(cx, &live.id).await? {
             return Ok(Removal::Later("the rest of its objects to be deleted".to_owned()));
@@ -272,7 +286,8 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         .and_then(|answer| answer.ownership_controls)
         .and_then(|controls| controls.rules.into_iter().next())
         .map(|rule| rule.object_ownership.as_str().to_owned());
-    let days = lifecycle.map(|answer| Days::of(answer.rules())).unwrap_or_default();
+    let days = lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules()));
+    let known_days = days.clone().unwrap_or_default();
     let properties = Bucket {
         name: name.to_owned(),
         versioned: versioning.status == Some(BucketVersioningStatus::Enabled),
@@ -285,12 +300,18 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         policy: document
             .and_then(|answer| answer.policy)
             .map_or(Ok(Value::Null), |document| policy::parse(&document))?,
-        noncurrent_days: days.noncurrent,
-        incomplete_upload_days: days.incomplete_upload,
+        noncurrent_days: known_days.noncurrent,
+        incomplete_upload_days: known_days.incomplete_upload,
     };
     let tags = tagging.map(|answer| answer.tag_set).unwrap_or_default();
     let tags: TagMap = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-    Ok(live(&cx.scope, name, Phase::Ready, &properties, Some(tags)).with_arn(format!("arn:aws:s3:::{name}")))
+    let mut found = live(&cx.scope, name, Phase::Ready, &properties, Some(tags));
+    if let Err(rules) = days {
+        for property in ["noncurrent_days", "incomplete_upload_days"] {
+            found.properties.insert(property.to_owned(), rules.clone().into());
+        }
+    }
+    Ok(found.with_arn(format!("arn:aws:s3:::{name}")))
 }
 
 /// The customer's key that a rule encrypts with; any other way of encrypting has none.

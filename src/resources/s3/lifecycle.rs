@@ -6,6 +6,8 @@ use aws_sdk_s3::types::{
 };
 use aws_smithy_types::error::operation::BuildError;
 
+use super::listed;
+
 /// After how many days noncurrent versions and incomplete uploads are cleared away; 0 for never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Days {
@@ -39,15 +41,20 @@ impl Days {
         BucketLifecycleConfiguration::builder().rules(rule.build()?).build().map(Some)
     }
 
-    /// What some rules come to: none of it where they do anything besides. So a rule that somebody added is seen, as a
-    /// change of both numbers, and overwritten.
-    pub(super) fn of(rules: &[LifecycleRule]) -> Self {
+    /// What some rules come to.
+    ///
+    /// # Errors
+    /// Where they do anything besides, their names, to be shown in place of both numbers: a plan that overwrites a rule that
+    /// somebody added says which.
+    pub(super) fn of(rules: &[LifecycleRule]) -> Result<Self, String> {
         let in_force: Vec<&LifecycleRule> =
             rules.iter().filter(|rule| *rule.status() == ExpirationStatus::Enabled).collect();
-        match in_force.as_slice() {
-            [rule] => Self::of_rule(rule).unwrap_or_default(),
-            _ => Self::default(),
-        }
+        let known = match in_force.as_slice() {
+            [] => Some(Self::default()),
+            [rule] => Self::of_rule(rule),
+            _ => None,
+        };
+        known.ok_or_else(|| listed(in_force.iter().map(|rule| rule.id())))
     }
 
     fn of_rule(rule: &LifecycleRule) -> Option<Self> {
@@ -72,8 +79,9 @@ impl Days {
     }
 }
 
+/// By the filter that drctl writes, an empty prefix: one of a kind that the SDK does not know reads as empty, without a prefix.
 fn is_everything(filter: &LifecycleRuleFilter) -> bool {
-    filter.prefix().unwrap_or_default().is_empty()
+    filter.prefix() == Some("")
         && filter.tag().is_none()
         && filter.and().is_none()
         && filter.object_size_greater_than().is_none()
@@ -94,7 +102,7 @@ mod tests {
     fn what_is_written_reads_the_same() {
         for (noncurrent, incomplete_upload) in [(30, 7), (30, 0), (0, 7), (0, 0)] {
             let days = Days { noncurrent, incomplete_upload };
-            assert_eq!(Days::of(&rules(noncurrent, incomplete_upload)), days);
+            assert_eq!(Days::of(&rules(noncurrent, incomplete_upload)), Ok(days));
         }
         assert!(rules(0, 0).is_empty());
     }
@@ -109,9 +117,13 @@ mod tests {
         let mut keeps_some = ours.clone();
         keeps_some.noncurrent_version_expiration =
             Some(NoncurrentVersionExpiration::builder().noncurrent_days(30).newer_noncurrent_versions(5).build());
-        for other in [&expires, &narrow, &keeps_some] {
-            assert_eq!(Days::of(std::slice::from_ref(other)), Days::default());
-            assert_eq!(Days::of(&[ours.clone(), other.clone()]), Days::default());
+        let mut unknown = ours.clone();
+        unknown.filter = Some(LifecycleRuleFilter::builder().build());
+        for other in [&expires, &narrow, &keeps_some, &unknown] {
+            let mut other = other.clone();
+            other.id = Some("theirs".to_owned());
+            assert_eq!(Days::of(std::slice::from_ref(&other)), Err("the rule theirs".to_owned()));
+            assert_eq!(Days::of(&[ours.clone(), other]), Err("the rules clear-away, theirs".to_owned()));
         }
     }
 
@@ -120,7 +132,7 @@ mod tests {
         let ours = rules(30, 7).remove(0);
         let mut off = ours.clone();
         off.status = ExpirationStatus::Disabled;
-        assert_eq!(Days::of(std::slice::from_ref(&off)), Days::default());
-        assert_eq!(Days::of(&[off, ours]), Days { noncurrent: 30, incomplete_upload: 7 });
+        assert_eq!(Days::of(std::slice::from_ref(&off)), Ok(Days::default()));
+        assert_eq!(Days::of(&[off, ours]), Ok(Days { noncurrent: 30, incomplete_upload: 7 }));
     }
 }

@@ -4,6 +4,7 @@ mod bucket;
 mod contents;
 mod lifecycle;
 mod replication;
+mod stake;
 
 pub use bucket::Bucket;
 pub use replication::{RULE_ID, Replication};
@@ -44,6 +45,12 @@ fn merged(live: &Live, wanted: &TagMap) -> TagMap {
     let mut all: TagMap = held.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
     all.extend(wanted.clone());
     all
+}
+
+/// Rules by their names, as a plan shows them where they are not what drctl writes.
+fn listed<'a>(names: impl Iterator<Item = Option<&'a str>>) -> String {
+    let names: Vec<&str> = names.map(|name| name.unwrap_or("without a name")).collect();
+    format!("the rule{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }
 
 fn incomplete(error: &BuildError) -> Failure {
@@ -103,6 +110,7 @@ mod tests {
             owner: Owner::Implied,
             properties: serde_json::Map::new(),
             outputs: std::collections::BTreeMap::new(),
+            goes_after: Vec::new(),
         };
         let wanted = TagMap::from([("ours".to_owned(), "new".to_owned())]);
         assert_eq!(merged(&live, &wanted), wanted);

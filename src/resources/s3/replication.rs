@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{
 use aws_smithy_types::error::operation::BuildError;
 use serde::{Deserialize, Serialize};
 
-use super::{Bucket, explained, incomplete, unless_unset};
+use super::{Bucket, explained, incomplete, listed, unless_unset};
 use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::{
@@ -21,8 +21,8 @@ use crate::resources::{
 /// The rule's id, which is a dimension of its metrics, too.
 pub const RULE_ID: &str = "everything";
 
-/// All that is written to a bucket is copied to another one. A configuration that does anything but that reads as one without
-/// a destination.
+/// All that is written to a bucket is copied to another one. A configuration that does anything but that reads as one whose
+/// destination is its rules, by their names: a plan that overwrites a rule that somebody added says which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replication {
     /// The bucket that is copied; versioned. Immutable: forces replacement.
@@ -56,6 +56,9 @@ impl Resource for Replication {
         // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long. aws-behaviour row 22.
         patience: Duration::from_mins(10),
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
     const TAGGING: Tagging = Tagging::None;
 
@@ -184,7 +187,10 @@ impl Replication {
         Self {
             bucket: Ref::known(bucket),
             role: Ref::known(configuration.role()),
-            destination: Ref::known(destination.map(Destination::bucket).unwrap_or_default()),
+            destination: Ref::known(match destination {
+                Some(destination) => destination.bucket().to_owned(),
+                None => listed(configuration.rules().iter().map(ReplicationRule::id)),
+            }),
             destination_kms_key: Ref::known(key.unwrap_or_default()),
             time_control_minutes: destination.and_then(time_control).unwrap_or_default(),
             delete_markers: rule
@@ -199,10 +205,10 @@ impl Replication {
     }
 }
 
+/// Whether a rule is for every object: by the filter that drctl writes, an empty prefix. One of a kind that the SDK does not know
+/// reads as empty, without a prefix: `Not`, for one.
 fn is_for_all(rule: &ReplicationRule) -> bool {
-    rule.filter().is_some_and(|filter| {
-        filter.prefix().unwrap_or_default().is_empty() && filter.tag().is_none() && filter.and().is_none()
-    })
+    rule.filter().is_some_and(|filter| filter.prefix() == Some("") && filter.tag().is_none() && filter.and().is_none())
 }
 
 /// The promised minutes, if what takes longer is told as well.
@@ -253,11 +259,15 @@ mod tests {
         narrow.rules[0].filter = Some(ReplicationRuleFilter::builder().prefix("receipts/").build());
         let mut of_the_first_version = ours.clone();
         of_the_first_version.rules[0].filter = None;
+        let mut unknown = ours.clone();
+        unknown.rules[0].filter = Some(ReplicationRuleFilter::builder().build());
         let mut two = ours.clone();
         two.rules.push(ours.rules[0].clone());
-        for other in [off, narrow, of_the_first_version, two] {
-            assert_eq!(Replication::of("source", &other).destination.value(), "");
+        two.rules[1].id = Some("theirs".to_owned());
+        for other in [off, narrow, of_the_first_version, unknown] {
+            assert_eq!(Replication::of("source", &other).destination.value(), "the rule everything");
         }
+        assert_eq!(Replication::of("source", &two).destination.value(), "the rules everything, theirs");
     }
 
     #[test]

@@ -1,0 +1,195 @@
+//! `api_authorizer`: whose tokens an API accepts.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::types::{Authorizer as Described, AuthorizerType, JwtConfiguration};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, id_of, of_stack, or_none, pages, parts};
+use crate::resources::{
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+};
+
+/// The output with AWS's own id of an authorizer.
+pub(super) const AUTHORIZER_ID: &str = "authorizer_id";
+
+/// Where the token is: with or without `Bearer` before it.
+const IDENTITY_SOURCE: &str = "$request.header.Authorization";
+
+/// Whose JSON Web Tokens an API accepts. An authorizer carries no tags; its name is drctl's and unique in its API, so its id
+/// is `API/NAME`. AWS's own is the output `authorizer_id`.
+///
+/// API Gateway reads the issuer's discovery document when an authorizer is created, and its keys when a request comes:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorizer {
+    /// The API. Immutable: forces replacement.
+    pub api: Ref<Id<Api>>,
+    /// Its name. Immutable: forces replacement.
+    pub name: String,
+    /// The identity provider's URL, exactly as its tokens have it in `iss`. In-place.
+    pub issuer: String,
+    /// What a token's `aud` may be, or its `client_id` where it has no `aud`. In-place.
+    pub audience: Vec<String>,
+    /// Where a request has its token. In-place.
+    pub identity_source: Vec<String>,
+}
+
+impl Authorizer {
+    /// For tokens in the `Authorization` header.
+    #[must_use]
+    pub fn bearer(api: Ref<Id<Api>>, name: &str, issuer: &str, audience: &[String]) -> Self {
+        Self {
+            api,
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
+            audience: sorted(audience.to_vec()),
+            identity_source: vec![IDENTITY_SOURCE.to_owned()],
+        }
+    }
+
+    fn jwt(&self) -> JwtConfiguration {
+        JwtConfiguration::builder().issuer(&self.issuer).set_audience(Some(self.audience.clone())).build()
+    }
+}
+
+impl Resource for Authorizer {
+    const TRAITS: Traits = Traits {
+        kind: "api_authorizer",
+        immutable: &[("api", "an authorizer cannot be moved to another API"), ("name", "it is known by its name")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(id_of(self.api.value(), &self.name))
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let apis = of_stack(cx).await?;
+        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let (api, _) = parts(id);
+        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+    }
+
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        let api = self.api.value();
+        let call = cx
+            .clients()
+            .apigateway
+            .create_authorizer()
+            .api_id(api)
+            .name(&self.name)
+            .authorizer_type(AuthorizerType::Jwt)
+            .set_identity_source(Some(self.identity_source.clone()))
+            .jwt_configuration(self.jwt())
+            .send();
+        cx.mutate("apigateway", "CreateAuthorizer", call).await.map_err(about_issuer)?;
+        Ok(id_of(api, &self.name))
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let (api, _) = parts(&live.id);
+        let call = cx
+            .clients()
+            .apigateway
+            .update_authorizer()
+            .api_id(api)
+            .authorizer_id(live.output(AUTHORIZER_ID).unwrap_or_default())
+            .authorizer_type(AuthorizerType::Jwt)
+            .set_identity_source(Some(self.identity_source.clone()))
+            .jwt_configuration(self.jwt())
+            .send();
+        cx.mutate("apigateway", "UpdateAuthorizer", call).await.map_err(about_issuer)?;
+        Ok(Synced::default())
+    }
+
+    /// Refused while a route refers to it: routes let go of it, or are deleted, first.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let (api, _) = parts(&live.id);
+        let id = live.output(AUTHORIZER_ID).unwrap_or_default();
+        let call = cx.clients().apigateway.delete_authorizer().api_id(api).authorizer_id(id).send();
+        cx.mutate("apigateway", "DeleteAuthorizer", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    let authorizers = pages(|token| async move {
+        let call = || gateway.get_authorizers().api_id(api).set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetAuthorizers", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await;
+    Ok(or_none(authorizers)?.iter().map(|authorizer| from_described(cx, api, authorizer)).collect())
+}
+
+fn from_described(cx: &Context, api: &str, authorizer: &Described) -> Live {
+    let name = authorizer.name().unwrap_or_default();
+    let jwt = authorizer.jwt_configuration();
+    let properties = Authorizer {
+        api: Ref::known(api),
+        name: name.to_owned(),
+        issuer: jwt.and_then(JwtConfiguration::issuer).unwrap_or_default().to_owned(),
+        audience: sorted(jwt.map(|jwt| jwt.audience().to_vec()).unwrap_or_default()),
+        identity_source: authorizer.identity_source().to_vec(),
+    };
+    live(&cx.scope, &id_of(api, name), Phase::Ready, &properties, None)
+        .with_output(AUTHORIZER_ID, authorizer.authorizer_id().unwrap_or_default())
+}
+
+/// The order of audiences means nothing, and AWS promises none.
+fn sorted(mut audience: Vec<String>) -> Vec<String> {
+    audience.sort();
+    audience
+}
+
+/// Says what to look at when the issuer is what API Gateway does not like: it asks it before it takes it.
+fn about_issuer(failure: Failure) -> Failure {
+    if !failure.message.to_lowercase().contains("issuer") {
+        return failure;
+    }
+    failure.help(
+        "Open `<jwt_issuer>/.well-known/openid-configuration` from outside your network: it has to answer within 1.5 s, with \
+         a public certificate, and its `issuer` has to be `jwt_issuer` in [api] to the letter, slash at the end included.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Class;
+
+    #[test]
+    fn audiences_have_no_order() {
+        let of = |audience: &[&str]| {
+            let audience: Vec<String> = audience.iter().map(ToString::to_string).collect();
+            Authorizer::bearer(Ref::known("a1b2"), "tokens", "https://id.example.com", &audience)
+        };
+        assert_eq!(of(&["shop", "pay"]), of(&["pay", "shop"]));
+        assert_ne!(of(&["shop"]), of(&["pay"]));
+        assert_eq!(of(&["pay"]).natural_id().as_deref(), Some("a1b2/tokens"));
+    }
+
+    #[test]
+    fn a_refused_issuer_is_explained_and_nothing_else_is() {
+        let refused = |message: &str| about_issuer(Failure::new(Class::Refused, message)).help;
+        let invalid =
+            "Caught exception when connecting to https://id.example.com/.well-known/openid-configuration for issuer";
+        assert!(refused(invalid).is_some_and(|help| help.contains("to the letter")));
+        assert_eq!(refused("Invalid API identifier specified"), None);
+    }
+}

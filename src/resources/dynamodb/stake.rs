@@ -1,0 +1,75 @@
+//! What is in a table.
+
+use aws_sdk_dynamodb::types::TableDescription;
+use serde_json::Value;
+
+use super::describe;
+use crate::resources::stake::{count, size};
+use crate::resources::{Context, Failure, Live};
+
+/// What is in a table, and what is left of it after its deletion; `None` when it is gone.
+///
+/// # Errors
+/// What the call's answer means.
+pub(super) async fn stake(cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
+    Ok(describe(cx, &live.id).await?.map(|table| format!("{}; {}", counted(&table), kept(live))))
+}
+
+/// Both figures are up to six hours old.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html>
+fn counted(table: &TableDescription) -> String {
+    let whole = |figure: Option<i64>| u64::try_from(figure.unwrap_or_default()).unwrap_or_default();
+    format!(
+        "{}, {} (as DynamoDB counted within the last six hours)",
+        count(whole(table.item_count()), "item"),
+        size(whole(table.table_size_bytes()))
+    )
+}
+
+/// "When you delete a table that has point-in-time recovery enabled, DynamoDB automatically creates a backup snapshot called a
+/// system backup and retains it for 35 days". It is encrypted as the table was.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html>
+fn kept(live: &Live) -> String {
+    let days = live.properties.get("recovery_days").and_then(Value::as_i64).unwrap_or_default();
+    if days > 0 {
+        let name = &live.id;
+        format!(
+            "DynamoDB keeps the backup {name}$DeletedTableBackup for 35 days, and it can be restored for as long as its key is there"
+        )
+    } else {
+        "no backup is kept, as its point-in-time recovery is off".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::resources::{Owner, Phase};
+
+    #[test]
+    fn a_table_is_told_by_its_items_and_its_size() {
+        let table = TableDescription::builder().item_count(1_204).table_size_bytes(3_120_000).build();
+        assert_eq!(counted(&table), "1,204 items, 3.1 MB (as DynamoDB counted within the last six hours)");
+        let untold = TableDescription::builder().build();
+        assert!(counted(&untold).starts_with("0 items, 0 bytes"));
+    }
+
+    #[test]
+    fn a_backup_is_kept_only_with_point_in_time_recovery() {
+        let live = |days: i32| Live {
+            id: "pay-sessions".to_owned(),
+            arn: None,
+            phase: Phase::Ready,
+            owner: Owner::Implied,
+            properties: json!({ "recovery_days": days }).as_object().cloned().unwrap_or_default(),
+            outputs: BTreeMap::new(),
+            goes_after: Vec::new(),
+        };
+        assert!(kept(&live(35)).contains("pay-sessions$DeletedTableBackup for 35 days"));
+        assert!(kept(&live(0)).starts_with("no backup is kept"));
+    }
+}
