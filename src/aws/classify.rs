@@ -2,15 +2,18 @@
 //! its source.
 
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use super::clients::Aws;
-use super::refusals;
+use super::http::NoCertificates;
+use super::{advice, refusals};
 use crate::engine::{Class, Failure, Region};
 
 /// `aws-runtime`'s own list (retries/classifiers.rs), less `LimitExceededException`, which is also a hard quota.
@@ -44,8 +47,44 @@ const DENIED: &[&str] = &[
     "InvalidAccessKeyId",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
+    "IncompleteSignature",
     "OptInRequired",
+    "RequestTimeTooSkewed",
+    "RequestInTheFuture",
+    "InvalidSecurity.RequestHasExpired",
+    "TokenRefreshRequired",
+    "InvalidToken",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "InvalidSecurity",
+    "NotSignedUp",
 ];
+
+/// Codes that a request was dated wrongly, and nothing else: botocore and the SDKs for JavaScript and Java repeat these
+/// (aws-sdk-js-v3, `service-error-classification/src/constants.ts`, `CLOCK_SKEW_ERROR_CODES`).
+const CLOCK: &[&str] = &["RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSecurity.RequestHasExpired"];
+
+/// Codes with other reasons as well: then it is the clock's fault when the answer's date says so, or its text
+/// (aws-runtime, `service_clock_skew.rs`).
+const PERHAPS_CLOCK: &[&str] = &[
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+    "AccessDeniedException",
+    "RequestExpired",
+    "IncompleteSignature",
+];
+
+/// What Signature Version 4 says of a wrong date.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+const CLOCK_TEXTS: &[&str] =
+    &["Signature expired", "Signature not yet current", "is now earlier than", "is now later than"];
+
+/// From here on, a difference between the clocks is a reason for a refusal: aws-runtime's threshold. AWS allows 5 minutes, EC2
+/// and S3 15.
+const SKEW: u64 = 4 * 60;
+
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
 
 const EXISTS: &[&str] = &[
     "EntityAlreadyExists",
@@ -79,14 +118,68 @@ const TRANSIENT: &[&str] = &[
 const UNSUPPORTED: &[&str] =
     &["UnknownOperation", "UnknownOperationException", "InvalidAction", "NotImplemented", "501"];
 
+/// What made a call fail, as far as it can be put right without the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A connection that stood was cut.
+    BrokeOff,
+    /// The credentials have expired. The call was not carried out.
+    Expired,
+    /// The request was dated wrongly: by so many seconds this machine's clock is ahead, if that is known. It was not carried out.
+    Clock(Option<i64>),
+    /// Anything else.
+    Other,
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) failure: Failure,
+    pub(super) cause: Cause,
+}
+
 /// Turns an SDK error into what it means.
-pub(super) fn failure<E>(
+pub(super) fn refusal<E>(
     aws: &Aws,
     region: &Region,
     service: &str,
     operation: &str,
     error: &SdkError<E, HttpResponse>,
-) -> Failure
+) -> Refusal
+where
+    E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+{
+    let mut failure = failure(aws, region, service, operation, error);
+    let cause = if broke_off(error) { Cause::BrokeOff } else { cause(&failure, ahead(error)) };
+    failure.help = advice::help(aws, region, service, &failure, cause);
+    Refusal { failure, cause }
+}
+
+/// By how many seconds this machine's clock was ahead of the service's when an answer came.
+fn ahead<E>(error: &SdkError<E, HttpResponse>) -> Option<i64> {
+    let date = error.raw_response()?.headers().get("date")?;
+    let theirs = DateTime::from_str(date, Format::HttpDate).ok()?.secs();
+    Some(DateTime::from(SystemTime::now()).secs() - theirs)
+}
+
+fn cause(failure: &Failure, ahead: Option<i64>) -> Cause {
+    let code = failure.code.as_deref().unwrap_or_default();
+    let off = ahead.filter(|ahead| ahead.unsigned_abs() > SKEW);
+    let says = |text: &&str| failure.message.contains(text);
+    if failure.class != Class::Denied {
+        Cause::Other
+    } else if EXPIRED.contains(&code) || failure.message.contains("token included in the request is expired") {
+        Cause::Expired
+    } else if CLOCK.contains(&code) || CLOCK_TEXTS.iter().any(says) || off.is_some() && PERHAPS_CLOCK.contains(&code) {
+        Cause::Clock(off)
+    } else if code == "RequestExpired" {
+        Cause::Expired
+    } else {
+        Cause::Other
+    }
+}
+
+fn failure<E>(aws: &Aws, region: &Region, service: &str, operation: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
 {
@@ -97,7 +190,7 @@ where
             let code = meta.code().unwrap_or_default();
             let message = meta.message().unwrap_or_default();
             let mut class = class_of(service, operation, code, message, status);
-            if class == Class::Unsupported && !aws.is_custom_endpoint() {
+            if class == Class::Unsupported && aws.is_aws(service) {
                 class = Class::Refused;
             }
             let said = if message.is_empty() {
@@ -112,14 +205,16 @@ where
             Failure::new(Class::Ambiguous, format!("an answer that cannot be read: {}", chain(error)))
         }
         SdkError::DispatchFailure(dispatch) => {
-            if is_about_credentials(error) {
+            if sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>) {
+                Failure::new(Class::Unreachable, NoCertificates.to_string())
+            } else if is_about_credentials(error) {
                 Failure::new(Class::Denied, format!("no usable credentials: {}", chain(error)))
             } else if broke_off(error) {
                 Failure::new(
                     Class::Ambiguous,
                     format!("the connection to {} broke off: {}", place(aws, service, region), chain(error)),
                 )
-            } else if dispatch.is_io() || dispatch.is_timeout() {
+            } else if dispatch.is_io() || dispatch.is_timeout() || is_about_certificates(error) {
                 Failure::new(
                     Class::Unreachable,
                     format!("no answer from {}: {}", place(aws, service, region), chain(error)),
@@ -133,9 +228,10 @@ where
         }
         _ => Failure::new(Class::Internal, chain(error)),
     };
-    failure.operation = Some(name(service, operation, region));
+    // Of this machine, and not of a call.
+    let is_own = sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>);
+    failure.operation = (!is_own).then(|| name(service, operation, region));
     failure.request_id = error.request_id().map(str::to_owned);
-    failure.help = help(aws, &failure);
     failure
 }
 
@@ -145,13 +241,13 @@ pub(super) fn silence(limit: Duration, region: &Region, service: &str, operation
     Failure { operation: Some(name(service, operation, region)), ..Failure::new(Class::TimedOut, said) }
 }
 
-fn name(service: &str, operation: &str, region: &Region) -> String {
+pub(super) fn name(service: &str, operation: &str, region: &Region) -> String {
     format!("{service}:{operation} in {region}")
 }
 
 /// Whether a connection that stood was cut: what was sent may have been carried out. It says little about whether the next one
 /// stands; one that was idle for long is cut by whatever is on the way.
-pub(super) fn broke_off<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+fn broke_off<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     use std::io::ErrorKind as Kind;
     let SdkError::DispatchFailure(_) = error else { return false };
     sources(error).any(|source| {
@@ -165,8 +261,9 @@ pub(super) fn class_of(service: &str, operation: &str, code: &str, message: &str
     let by_text = refusals::rows().find(|(s, o, c, text, _)| {
         (s.is_empty() || *s == service) && (o.is_empty() || *o == operation) && *c == code && message.contains(text)
     });
-    if let Some((.., class)) = by_text {
-        return *class;
+    let by_form = || refusals::by_form(service, operation, code);
+    if let Some(class) = by_text.map(|(.., class)| *class).or_else(by_form) {
+        return class;
     }
     let is = |codes: &[&str]| codes.contains(&code);
     if is(THROTTLED) {
@@ -188,40 +285,11 @@ pub(super) fn class_of(service: &str, operation: &str, code: &str, message: &str
     }
 }
 
-fn help(aws: &Aws, failure: &Failure) -> Option<String> {
-    let code = failure.code.as_deref().unwrap_or_default();
-    match failure.class {
-        Class::Denied if code.starts_with("Expired") || code == "RequestExpired" => {
-            Some("The credentials have expired. Renew them (e.g. `aws sso login`) and run the same command again.".to_owned())
-        }
-        Class::Denied if matches!(code, "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException") => {
-            Some("The credentials are valid but may not do this. Grant the action named above; the README lists what drctl needs.".to_owned())
-        }
-        Class::Denied => Some(
-            "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; or try without an account: \
-             `--sandbox`."
-                .to_owned(),
-        ),
-        Class::Unreachable => Some(match aws.endpoint() {
-            Some(endpoint) => format!("Is something listening at {endpoint}? It comes from --sandbox, AWS_ENDPOINT_URL or the AWS profile."),
-            None => "Check the network, proxies and AWS's health dashboard for that Region.".to_owned(),
-        }),
-        Class::Unsupported => Some("This endpoint stands in for AWS and does not know the operation.".to_owned()),
-        // RequestLimitExceeded is about the rate of calls.
-        _ if failure.class != Class::Throttled
-            && (code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException")) =>
-        {
-            Some("A quota of the account is used up. Ask for more in Service Quotas, or free some.".to_owned())
-        }
-        _ => None,
-    }
-}
-
 fn place(aws: &Aws, service: &str, region: &Region) -> String {
-    aws.endpoint().map_or_else(|| format!("{service} in {region}"), str::to_owned)
+    aws.endpoint_of(service).map_or_else(|| format!("{service} in {region}"), str::to_owned)
 }
 
-fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| -> Option<&'a (dyn StdError + 'static)> { StdError::source(*error) })
 }
 
@@ -230,8 +298,12 @@ fn is_about_credentials<E: StdError + Send + Sync + 'static>(error: &SdkError<E,
         || chain(error).contains("no providers in chain provided credentials")
 }
 
+fn is_about_certificates(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).contains("invalid peer certificate")
+}
+
 /// The innermost causes, which say more than "dispatch failure".
-fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = sources(error).skip(1).map(ToString::to_string).collect();
     texts.dedup();
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
@@ -264,5 +336,46 @@ mod tests {
         assert_eq!(class_of("logs", "CreateLogGroup", "AccessDeniedException", "not authorized", 400), Class::Denied);
         let said = "The specified KMS Key Id could not be found. '/aws/vpc/x'";
         assert_eq!(class_of("logs", "CreateLogGroup", "InvalidParameterException", said, 400), Class::Transient);
+    }
+
+    fn caused(code: &str, message: &str, ahead: Option<i64>) -> Cause {
+        let class = class_of("ec2", "DescribeVpcs", code, message, 400);
+        cause(&Failure { code: Some(code.to_owned()), ..Failure::new(class, message) }, ahead)
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_from_expired_credentials_and_from_wrong_keys() {
+        let expired =
+            "Signature expired: 20261129T100000Z is now earlier than 20261129T103000Z (20261129T103500Z - 5 min.)";
+        assert_eq!(caused("SignatureDoesNotMatch", expired, None), Cause::Clock(None));
+        assert_eq!(caused("SignatureDoesNotMatch", "The request signature we calculated", Some(3)), Cause::Other);
+        assert_eq!(caused("AuthFailure", "AWS was not able to validate", Some(-1800)), Cause::Clock(Some(-1800)));
+        assert_eq!(caused("AuthFailure", "AWS was not able to validate", Some(-30)), Cause::Other);
+        assert_eq!(caused("RequestTimeTooSkewed", "", None), Cause::Clock(None));
+        assert_eq!(caused("InvalidSecurity.RequestHasExpired", "", None), Cause::Clock(None));
+        assert_eq!(caused("RequestInTheFuture", "", Some(7200)), Cause::Clock(Some(7200)));
+        // EC2 says the same of both; the answer's date tells them apart.
+        assert_eq!(caused("RequestExpired", "Request has expired.", Some(-1200)), Cause::Clock(Some(-1200)));
+        assert_eq!(caused("RequestExpired", "Request has expired.", Some(1)), Cause::Expired);
+        assert_eq!(caused("ExpiredToken", "", Some(-1200)), Cause::Expired);
+        assert_eq!(caused("AccessDeniedException", "not authorized", Some(2)), Cause::Other);
+        assert_eq!(caused("VpcLimitExceeded", "", Some(-1200)), Cause::Other);
+    }
+
+    #[test]
+    fn whatever_keeps_the_caller_out_is_a_matter_of_credentials() {
+        for code in [
+            "RequestTimeTooSkewed",
+            "RequestInTheFuture",
+            "InvalidSecurity.RequestHasExpired",
+            "RequestExpired",
+            "SignatureDoesNotMatch",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "AuthorizationError",
+            "IncompleteSignature",
+        ] {
+            assert_eq!(class_of("s3", "ListBuckets", code, "", 403), Class::Denied, "{code}");
+        }
     }
 }

@@ -35,6 +35,8 @@ enum Bucket {
     ApiDomains,
     /// The deletion of APIs.
     ApiDeletion,
+    /// Everything else of API Gateway's.
+    ApiGateway,
     /// `CloudWatch`'s alarms.
     Alarms,
     /// Everything of Route 53's.
@@ -94,6 +96,7 @@ fn bucket(service: &'static str, operation: &str, kind: Kind) -> Bucket {
         ("apigateway", "DeleteApi") => Bucket::ApiDeletion,
         ("cloudwatch", "PutMetricAlarm" | "DeleteAlarms") => Bucket::Alarms,
         // One figure for everything.
+        ("apigateway", _) => Bucket::ApiGateway,
         ("route53", _) => Bucket::Route53,
         _ => Bucket::Service(service, kind),
     }
@@ -108,6 +111,8 @@ fn quota(bucket: Bucket) -> Quota {
         Bucket::ApiDomains | Bucket::ApiDeletion => {
             Quota::with_period(Duration::from_secs(30)).unwrap_or_else(|| per_second(1, 1))
         }
+        // 10/s and account for all calls, with a burst of 40, not adjustable: the same page. Others may be making some, too.
+        Bucket::ApiGateway => per_second(8, 20),
         // 3/s each, not adjustable (aws-behaviour row 33).
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
         Bucket::Alarms => per_second(3, 3),
@@ -122,7 +127,7 @@ fn quota(bucket: Bucket) -> Quota {
         // PutRetentionPolicy and AssociateKmsKey 5/s.
         Bucket::Service("logs" | "kms", Kind::Mutate) => per_second(5, 5),
         // IAM publishes no figure; Terraform's users are throttled from about 15/s on.
-        Bucket::Service("iam" | "apigateway", Kind::Mutate) => per_second(5, 10),
+        Bucket::Service("iam", Kind::Mutate) => per_second(5, 10),
         // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html: CreateKey and most of its kin 5/s or more,
         // reads of keys share quotas in the hundreds or more.
         Bucket::Service("kms", Kind::Read) => per_second(50, 100),
@@ -145,6 +150,11 @@ impl Limits {
     #[must_use]
     pub fn none() -> Self {
         Self { enforced: false, gates: Mutex::default() }
+    }
+
+    /// Whether calls wait.
+    pub(super) fn are_enforced(&self) -> bool {
+        self.enforced
     }
 
     /// Waits until a call may leave.
@@ -205,7 +215,9 @@ mod tests {
         for operation in ["CreateDomainName", "DeleteDomainName", "DeleteApi"] {
             assert_eq!(allowed("apigateway", operation, Kind::Mutate), (Duration::from_secs(30), 1), "{operation}");
         }
-        assert!(allowed("apigateway", "CreateRoute", Kind::Mutate).0 < Duration::from_secs(1));
+        // Reads and changes of API Gateway's stay under ten a second together.
+        assert_eq!(bucket("apigateway", "CreateRoute", Kind::Mutate), bucket("apigateway", "GetRoutes", Kind::Read));
+        assert_eq!(allowed("apigateway", "CreateRoute", Kind::Mutate), (Duration::from_millis(125), 20));
         // Row 31: everything together stays under five a second.
         assert_eq!(
             bucket("route53", "ListHealthChecks", Kind::Read),

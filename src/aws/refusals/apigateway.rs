@@ -13,6 +13,8 @@ pub(super) const ROWS: &[Row] = &[
     ("apigateway", "CreateDomainName", "BadRequestException", "already exists", Class::Exists),
     // Its routes are on their way out. https://github.com/milliHQ/terraform-aws-next-js/issues/247
     ("apigateway", "DeleteIntegration", "ConflictException", "referenced by", Class::Transient),
+    // So are those that ask it for authorization. https://github.com/anomalyco/sst/issues/5586
+    ("apigateway", "DeleteAuthorizer", "ConflictException", "referenced in route", Class::Transient),
     // So is the mapping that leads to it.
     ("apigateway", "DeleteApi", "BadRequestException", "mapping", Class::Transient),
     ("apigateway", "DeleteApi", "ConflictException", "mapping", Class::Transient),
@@ -25,8 +27,15 @@ pub(super) const ROWS: &[Row] = &[
     // group. The references are AWS's own ids, so they cannot be wrong.
     ("apigateway", "CreateIntegration", "NotFoundException", "", Class::NotYet),
     ("apigateway", "CreateRoute", "NotFoundException", "", Class::NotYet),
+    ("apigateway", "CreateAuthorizer", "NotFoundException", "", Class::NotYet),
+    // "Invalid authorizer ID specified. Setting the authorization type to JWT requires a valid JWT authorizer."
+    // https://github.com/anomalyco/sst/issues/4097
+    ("apigateway", "CreateRoute", "BadRequestException", "Invalid authorizer ID", Class::NotYet),
+    ("apigateway", "UpdateRoute", "BadRequestException", "Invalid authorizer ID", Class::NotYet),
     ("apigateway", "CreateStage", "NotFoundException", "", Class::NotYet),
     ("apigateway", "UpdateStage", "NotFoundException", "LogDestination", Class::NotYet),
+    // "Cannot find log delivery named: <api>_<stage>". https://github.com/hashicorp/terraform-provider-aws/issues/46610
+    ("apigateway", "UpdateStage", "NotFoundException", "log delivery", Class::NotYet),
     ("apigateway", "CreateApiMapping", "NotFoundException", "", Class::NotYet),
     ("apigateway", "CreateApiMapping", "BadRequestException", "stage", Class::NotYet),
 ];

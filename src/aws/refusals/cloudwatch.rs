@@ -12,4 +12,7 @@ pub(super) const ROWS: &[Row] = &[
     ("cloudwatch", "", "DashboardNotFoundError", "", Class::NotFound),
     // Of dashboards and tags: another change to the same one is going on.
     ("cloudwatch", "", "ConflictException", "", Class::Transient),
+    // Of DeleteAlarms: "the specified alarm is being modified".
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
+    ("cloudwatch", "DeleteAlarms", "ResourceConflict", "", Class::Transient),
 ];

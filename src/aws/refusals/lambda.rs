@@ -25,4 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     ("lambda", "", CONFLICT, "", Class::Transient),
     // A function that was made a moment ago.
     ("lambda", "AddPermission", "ResourceNotFoundException", "", Class::Transient),
+    // Changed by somebody else in between: drctl names no revision, so the same call is right the next time.
+    // https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html
+    ("lambda", "", "PreconditionFailedException", "", Class::Transient),
 ];

@@ -40,6 +40,7 @@ pub(super) const ROWS: &[Row] = &[
     // Codes without the ending by which others are recognised.
     ("rds", "", "DBInstanceNotFound", "", Class::NotFound),
     ("rds", "", "DBParameterGroupNotFound", "", Class::NotFound),
+    ("rds", "", "DBClusterParameterGroupNotFound", "", Class::NotFound),
     ("rds", "", "DBClusterAlreadyExistsFault", "", Class::Exists),
     ("rds", "", "DBInstanceAlreadyExists", "", Class::Exists),
     ("rds", "", "GlobalClusterAlreadyExistsFault", "", Class::Exists),

@@ -41,6 +41,9 @@ pub(super) const ROWS: &[Row] = &[
     // aws-behaviour row 32. The zone's own deletion says what is in it.
     ("route53", "DeleteHostedZone", "HostedZoneNotEmpty", "", Class::Transient),
     ("route53", "DeleteHealthCheck", "HealthCheckInUse", "", Class::Transient),
+    // Changed by somebody else in between: drctl names no version, so the same call is right the next time.
+    // https://docs.aws.amazon.com/Route53/latest/APIReference/API_UpdateHealthCheck.html
+    ("route53", "UpdateHealthCheck", "HealthCheckVersionMismatch", "", Class::Transient),
     // MiniStack's answer to an operation that it does not know.
     ("route53", "", "InvalidInput", "Unknown Route53 endpoint", Class::Unsupported),
 ];

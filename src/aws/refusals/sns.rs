@@ -16,4 +16,9 @@ pub(super) const ROWS: &[Row] = &[
     ("sns", "", "StaleTag", "", Class::Transient),
     // Of ListTagsForResource and TagResource; GetTopicAttributes says NotFound.
     ("sns", "", "ResourceNotFound", "", Class::NotFound),
+    // Codes that SNS alone has for what others call AccessDenied and Throttling.
+    // https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
+    ("sns", "", "AuthorizationError", "", Class::Denied),
+    ("sns", "", "InvalidSecurity", "", Class::Denied),
+    ("sns", "", "Throttled", "", Class::Throttled),
 ];
