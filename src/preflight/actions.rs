@@ -4,43 +4,32 @@
 //! Names follow the service authorization reference:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
-use super::needs::{KEY, NEEDS};
+use std::collections::BTreeSet;
+
+use super::needs::{Grant, NEEDS};
 
 /// What a type of resource takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs {
     /// The type's name in addresses.
     pub kind: &'static str,
-    /// ARNs that its own actions are about, with `{region}`, `{account}`, `{name}` (the stack's) and ids as AWS makes them.
-    pub(super) on: &'static [&'static str],
-    /// Actions by service, separated by blanks.
-    pub(super) actions: &'static [(&'static str, &'static str)],
+    /// Its actions, with what AWS checks them on.
+    pub(super) grants: &'static [Grant],
 }
 
 impl Needs {
-    /// The actions, as policies write them.
+    /// The actions, as policies write them, each once.
     pub fn actions(&self) -> impl Iterator<Item = String> + use<> {
-        self.actions
-            .iter()
-            .flat_map(|(service, names)| names.split_whitespace().map(move |name| format!("{service}:{name}")))
+        let all: BTreeSet<String> = self.grants.iter().flat_map(Grant::actions).collect();
+        all.into_iter()
     }
+}
 
-    /// What an action of this type may be restricted to in a policy that lets this stack be built; empty where it cannot be
-    /// restricted, or where that is not known.
-    #[must_use]
-    pub fn resources(&self, action: &str, region: &str, account: &str, name: &str) -> Vec<String> {
-        let service = action.split(':').next().unwrap_or_default();
-        let own = self.actions.first().is_some_and(|(first, _)| *first == service);
-        let templates: &[&str] = match service {
-            _ if own => self.on,
-            "iam" => &["arn:aws:iam::{account}:role/{name}-processor"],
-            "kms" => &[KEY],
-            _ => &[],
-        };
-        let fill = |template: &&str| {
-            template.replace("{region}", region).replace("{account}", account).replace("{name}", name)
-        };
-        templates.iter().map(fill).collect()
+impl Grant {
+    /// The actions, as policies write them.
+    pub(super) fn actions(&self) -> impl Iterator<Item = String> + use<> {
+        let service = self.service;
+        self.names.split_whitespace().map(move |name| format!("{service}:{name}"))
     }
 }
 
@@ -50,6 +39,7 @@ pub const ALWAYS: &[&str] = &["sts:GetCallerIdentity", "ec2:DescribeAvailability
 /// Taken by the checks before the first call, besides what is in [`NEEDS`]. Without one of them the check is left out, and
 /// told so.
 pub const LOOKING: &[&str] = &[
+    "ec2:DescribeRegions",
     "iam:GetAccountSummary",
     "iam:GetRole",
     "iam:SimulatePrincipalPolicy",
@@ -75,6 +65,11 @@ pub const SWEEPING: &[&str] = &[
 /// Taken once per account, by the first Aurora cluster, table replica and API domain in it. Not checked: where the
 /// service-linked roles are there, nobody needs it.
 pub const ONCE: &[&str] = &["iam:CreateServiceLinkedRole"];
+
+/// Taken only to change the permissions boundary of a role that is there. Not checked: where a company asks for a boundary, who may
+/// make roles within it may as a rule not take it off, and need not.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate>
+pub const BOUNDING: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
 
 /// A type's; `None` for a type that is not known.
 #[must_use]
@@ -142,17 +137,6 @@ mod tests {
             assert!(name.starts_with(|first: char| first.is_ascii_uppercase()), "{action}");
             assert!(!name.contains('*') && (3..=128).contains(&action.len()), "{action}");
         }
-    }
-
-    #[test]
-    fn what_an_action_may_be_restricted_to_follows_from_the_stack() {
-        let on = |kind: &str, action: &str| {
-            needs_of(kind).expect("a type").resources(action, "us-east-1", "111122223333", "pay-dev")
-        };
-        assert_eq!(on("iam_role", "iam:CreateRole"), ["arn:aws:iam::111122223333:role/pay-dev-processor"]);
-        assert_eq!(on("flow_log", "iam:PassRole"), ["arn:aws:iam::111122223333:role/pay-dev-processor"]);
-        assert!(on("db_cluster", "ec2:DescribeVpcs").is_empty());
-        assert_eq!(on("s3_bucket", "s3:DeleteObject").len(), 2);
     }
 
     #[test]

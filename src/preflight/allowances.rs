@@ -2,9 +2,12 @@
 
 use aws_sdk_iam::types::SummaryKeyType;
 
-use super::planned::Planned;
+use super::planned::{Planned, is_changed, is_made};
 use super::{About, Figures, Findings, Preflight, Problem, answered};
-use crate::engine::Region;
+use crate::engine::{Action, Region};
+
+/// What findings about Lambda's executions are called.
+const CONCURRENCY: &str = "concurrent executions";
 
 /// Those that RDS itself tells: the type, RDS's name, and the name for people.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_AccountQuota.html>
@@ -61,30 +64,65 @@ pub(super) async fn database(preflight: &Preflight<'_>, planned: &Planned<'_>, r
     findings
 }
 
-/// Checks that what is reserved for the function leaves enough for others.
+/// Concurrent executions for a thousand requests a second, at some 200 ms for a payment.
+const AT_A_TIME: u64 = 200;
+
+/// Checks that what is reserved for the function leaves enough for others, and that what is left to it is enough for what the
+/// API lets through. The latter is checked for an existing function as well. A
+/// new account has 10. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub(super) async fn concurrency(preflight: &Preflight<'_>, planned: &Planned<'_>, region: &str) -> Findings {
-    const SUBJECT: &str = "concurrent executions";
     let mut findings = Findings::default();
-    let Some(reserved) = preflight.config.lambda.reserved_concurrency else { return findings };
-    if planned.added("lambda_function", region) == 0 {
-        return findings;
-    }
+    let Some(item) = planned.staying("lambda_function").find(|item| item.region == region) else { return findings };
     let at = Region::from(region);
     let lambda = &preflight.aws.at(&at).lambda;
     let answer = preflight.aws.read(&at, "lambda", "GetAccountSettings", || lambda.get_account_settings().send()).await;
-    match answer {
-        Ok(answer) => {
-            let unreserved = answer.account_limit().and_then(|limit| limit.unreserved_concurrent_executions);
-            if let Some(free) = unreserved.and_then(|count| u64::try_from(count).ok()) {
-                findings.problems.extend(overreserved(region, free, u64::from(reserved.get())));
-            } else {
-                let why = "Lambda does not say how many are unreserved".to_owned();
-                findings.unchecked(About::Quota, Some(region), SUBJECT, why);
-            }
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => {
+            findings.unanswered(About::Quota, region, CONCURRENCY, &failure);
+            return findings;
         }
-        Err(failure) => findings.unanswered(About::Quota, region, SUBJECT, &failure),
+    };
+    let limit = answer.account_limit();
+    let unreserved = limit.and_then(|limit| limit.unreserved_concurrent_executions);
+    let Some(free) = unreserved.and_then(|count| u64::try_from(count).ok()) else {
+        let why = "Lambda does not say how many are unreserved".to_owned();
+        findings.unchecked(About::Quota, Some(region), CONCURRENCY, why);
+        return findings;
+    };
+    let all = limit.and_then(|limit| u64::try_from(limit.concurrent_executions).ok()).filter(|all| *all > 0);
+    let rate = u64::from(preflight.config.api.throttle_rate);
+    match preflight.config.lambda.reserved_concurrency {
+        Some(reserved) if is_made(item) || is_changed(item, "reserved_concurrency") => {
+            // What is reserved for it already is free to be reserved for it again.
+            let own = item.live.as_ref().filter(|_| item.action != Action::Create);
+            let own = own.and_then(|live| live.properties.get("reserved_concurrency")?.as_u64()).unwrap_or_default();
+            findings.problems.extend(overreserved(region, free.saturating_add(own), u64::from(reserved.get())));
+        }
+        Some(_) => {}
+        None => findings.notes.extend(scarce(region, all.unwrap_or(free), free, rate)),
     }
     findings
+}
+
+/// Whether the account has fewer executions than the API's throttle lets requests through.
+fn scarce(region: &str, all: u64, free: u64, rate: u64) -> Option<Problem> {
+    let needed = rate.saturating_mul(AT_A_TIME).div_ceil(1000);
+    let figures = Figures { quota: free, used: 0, planned: needed };
+    if figures.suffice() {
+        return None;
+    }
+    let message = format!(
+        "ConcurrentExecutions in {region}: the account may run {all} functions at a time, {free} of them unreserved, and the API \
+         lets {rate} requests a second through, which takes some {needed}: beyond that payments are answered with 429 or 5xx, and \
+         so are the health checks that decide on a failover"
+    );
+    let help = format!(
+        "Ask for {needed} or more in Service Quotas (service lambda, quota L-B99A9384, Concurrent executions) in {region} before \
+         there is traffic; or write a smaller `throttle_rate` in [api]."
+    );
+    let note = Problem::new(About::Quota, Some(region), CONCURRENCY, message, help);
+    Some(Problem { figures: Some(figures), ..note })
 }
 
 fn overreserved(region: &str, free: u64, planned: u64) -> Option<Problem> {
@@ -103,7 +141,7 @@ fn overreserved(region: &str, free: u64, planned: u64) -> Option<Problem> {
     };
     let help =
         format!("{less}; or ask for more in Service Quotas (service lambda, quota L-B99A9384, Concurrent executions).");
-    let problem = Problem::new(About::Quota, Some(region), "concurrent executions", message, help);
+    let problem = Problem::new(About::Quota, Some(region), CONCURRENCY, message, help);
     Some(Problem { figures: Some(figures), ..problem })
 }
 
@@ -157,5 +195,16 @@ mod tests {
         // A new account has ten, and can reserve nothing.
         let problem = overreserved("us-east-1", 10, 5).expect("a problem");
         assert!(problem.help.contains("`reserved_concurrency = -1`"), "{}", problem.help);
+    }
+
+    #[test]
+    fn a_new_account_has_too_few_executions_for_the_throttle() {
+        let note = scarce("us-east-1", 10, 10, 500).expect("a note");
+        assert_eq!(note.figures, Some(Figures { quota: 10, used: 0, planned: 100 }));
+        assert!(note.message.contains("may run 10 functions at a time"), "{}", note.message);
+        // Others have reserved nearly all of it.
+        assert!(scarce("us-east-1", 1000, 99, 500).is_some());
+        assert_eq!(scarce("us-east-1", 1000, 100, 500), None);
+        assert_eq!(scarce("us-east-1", 10, 10, 50), None);
     }
 }

@@ -1,17 +1,23 @@
 //! What is found out before the first call that makes anything: would AWS take what the plan is going to make? All problems at
-//! once, and nothing is changed. Only what is to be made is checked; a plan that makes nothing costs no call.
+//! once, and nothing is changed. Only what is to be made or changed is checked.
 //!
-//! A *problem* stops `up`. What could not be checked, because an endpoint does not know the question or the caller may not
-//! ask it, is *unchecked*: it is told, and stops nothing.
+//! A *problem* stops `up`: AWS would refuse it. A *note* does not: AWS would accept it, but an operator should know. What
+//! could not be checked, because an endpoint does not know the question or the caller may not ask it, is *unchecked*: it is
+//! told, and stops nothing.
 
 mod actions;
 mod allowances;
+mod asks;
 mod database;
 mod names;
 mod needs;
 mod permissions;
 mod planned;
 mod quotas;
+mod records;
+mod regions;
+mod taken;
+mod versions;
 mod zones;
 
 use std::sync::Arc;
@@ -21,8 +27,9 @@ use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 
-pub use actions::{ALWAYS, LOOKING, Needs, ONCE, SWEEPING, needs_of, permission};
+pub use actions::{ALWAYS, BOUNDING, LOOKING, Needs, ONCE, SWEEPING, needs_of, permission};
 pub use needs::NEEDS;
+pub use regions::{UnknownRegions, unknown_regions};
 
 use crate::aws::Aws;
 use crate::config::Config;
@@ -54,6 +61,8 @@ pub struct Preflight<'a> {
 pub struct Findings {
     /// What would stop `up` midway, and so stops it before it begins.
     pub problems: Vec<Problem>,
+    /// What does not stop `up`, but an operator should know.
+    pub notes: Vec<Problem>,
     /// What could not be checked.
     pub unchecked: Vec<Unchecked>,
 }
@@ -80,7 +89,7 @@ pub enum About {
     Permission,
 }
 
-/// Something that stands in the way.
+/// Something that stands in the way of `up`, or a note that does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What it is about.
@@ -195,6 +204,7 @@ impl Findings {
                     settled.problems.push(problem);
                 }
             }
+            settled.notes.extend(findings.notes);
             settled.unchecked.extend(findings.unchecked);
         }
         settled
@@ -215,6 +225,8 @@ impl Preflight<'_> {
         checks.push(database::check(self, &planned).boxed_local());
         checks.push(allowances::roles(self, &planned).boxed_local());
         checks.push(names::check(self, &planned).boxed_local());
+        checks.push(records::check(self, &planned).boxed_local());
+        checks.push(taken::check(self, &planned).boxed_local());
         checks.push(permissions::check(self, &planned).boxed_local());
         Findings::settled(join_all(checks).await)
     }

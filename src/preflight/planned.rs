@@ -19,7 +19,7 @@ impl<'a> Planned<'a> {
 
     /// Everything of a type that is made or made anew, by address.
     pub(super) fn made(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
-        self.items.values().copied().filter(move |item| item.address.kind() == kind && is_made(item))
+        self.all(kind).filter(|item| is_made(item))
     }
 
     /// Everything that is made or made anew, by address.
@@ -43,15 +43,36 @@ impl<'a> Planned<'a> {
         failures.filter(|(_, failure)| failure.class == Class::Foreign)
     }
 
+    /// Everything of a type, by address.
+    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
+        self.items.values().copied().filter(move |item| item.address.kind() == kind)
+    }
+
+    /// Everything of a type that shall be there when the plan is done, by address: made, changed, or as it is.
+    pub(super) fn staying(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
+        self.all(kind).filter(|item| item.action != Action::Delete)
+    }
+
+    /// What an item refers to of a type.
+    pub(super) fn referred(&self, item: &Item, kind: &str) -> impl Iterator<Item = &'a Item> {
+        let of_kind = item.depends_on.iter().filter(move |address| address.kind() == kind);
+        of_kind.filter_map(|address| self.items.get(address).copied())
+    }
+
     /// The zone that something is in, by way of the subnet that it is in.
     pub(super) fn zone_of(&self, item: &Item) -> Option<&'a str> {
-        let subnet = item.depends_on.iter().find(|address| address.kind() == "subnet")?;
-        wanted(self.items.get(subnet).copied()?, "zone")
+        wanted(self.referred(item, "subnet").next()?, "zone")
     }
 }
 
-fn is_made(item: &Item) -> bool {
+/// Whether it is made, or made anew.
+pub(super) fn is_made(item: &Item) -> bool {
     matches!(item.action, Action::Create | Action::Replace)
+}
+
+/// Whether a property is one of those that are changed.
+pub(super) fn is_changed(item: &Item, property: &str) -> bool {
+    item.changes.iter().any(|change| change.property == property)
 }
 
 /// What a property shall be, where that is a text and known. What does not differ is as it is.
@@ -89,9 +110,11 @@ pub(super) mod tests {
             changes: changes.collect(),
             unsupported: BTreeMap::new(),
             failure: None,
+            refusal: None,
             expected: Duration::ZERO,
             live: None,
             depends_on: Vec::new(),
+            waits_for: Vec::new(),
         }
     }
 

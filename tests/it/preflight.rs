@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drctl::preflight::{ALWAYS, LOOKING, NEEDS, SWEEPING, permission};
+use drctl::preflight::{ALWAYS, BOUNDING, LOOKING, NEEDS, SWEEPING, permission};
 use serde_json::Value;
 
 use crate::harness::{Ran, Stack};
 
 /// Questions that only the checks ask.
-const ASKED: [&str; 5] = [
+const ASKED: [&str; 6] = [
+    "DescribeRegions",
     "DescribeDBEngineVersions",
     "DescribeOrderableDBInstanceOptions",
     "DescribeAccountAttributes",
@@ -58,7 +59,7 @@ fn a_version_that_no_region_offers_stops_up_before_it_asks() {
             .says("Aurora PostgreSQL 16.4: us-east-1 does not offer it; the nearest are 16.8")
             .says("Aurora PostgreSQL 16.4: us-east-2 does not offer it")
             .says("Write `engine_version = \"16.8\"` in [database]")
-            .says("2 problems stand in the way of `drctl up`");
+            .says("`drctl up` would fail: 2 problems");
     }
     assert_nothing_was_made(&stack);
 }
@@ -95,9 +96,9 @@ async fn all_problems_are_told_at_once_and_nothing_is_made() {
     stack
         .run(&["up", "--yes"])
         .exits(1)
-        .says("5 problems stand in the way of `drctl up`")
+        .says("`drctl up` would fail: 5 problems")
         .says(&format!("the bucket {bucket} belongs to another account"))
-        .says("taken by somebody else, see above: primary/s3_bucket/data")
+        .says("already in use by a resource that is not drctl's (see above): primary/s3_bucket/data")
         .says("Aurora PostgreSQL 16.4")
         .says("100000 are to be reserved for the function")
         .says("Nothing was changed.");
@@ -121,7 +122,8 @@ fn what_cannot_be_checked_is_told_and_stops_nothing() {
     let quotas = findings(&checked, "unchecked", "quota");
     assert!(quotas.iter().any(|note| note["subject"] == "Elastic IP addresses"), "{quotas:#?}");
     stack.run(&["plan"]).exits(0).says("Not checked here: Elastic IP addresses");
-    stack.run(&["check"]).exits(3).says("drctl check --preflight");
+    let alone = stack.run(&["check"]).exits(0);
+    assert_eq!(alone.stdout, stack.run(&["check", "--preflight"]).stdout, "the preflight is what there is to check");
     assert_nothing_was_made(&stack);
 }
 
@@ -144,11 +146,12 @@ fn a_run_without_changes_asks_nothing_and_a_zone_that_is_gone_is_told() {
     assert_eq!(zones.len(), 1, "{}", checked.stdout);
     assert_eq!((&zones[0]["subject"], &zones[0]["region"]), (&"us-east-1z".into(), &"us-east-1".into()));
     let before = stack.calls().len();
-    stack.run(&["up", "--yes"]).exits(1).says("us-east-1z").says("Usable now: us-east-1a, us-east-1b and us-east-1c.");
+    // The cluster would have to move, too, which is refused besides.
+    stack.run(&["up", "--yes"]).exits(3).says("us-east-1z").says("Usable now: us-east-1a, us-east-1b and us-east-1c.");
     let calls = stack.calls().split_off(before);
     assert!(!calls.iter().any(|call| ["Create", "Delete"].iter().any(|verb| operation(call).starts_with(verb))));
     std::fs::write(&path, whole).expect("written");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 /// A role of the account, and its credentials.
@@ -214,6 +217,131 @@ async fn missing_permissions_are_told_service_by_service() {
     assert!(said.contains("sns:CreateTopic") && !said.contains("ec2:CreateVpc"), "{said}");
 }
 
+/// What the session of a role may do besides everything of these services.
+async fn allow_all_but(iam: &aws_sdk_iam::Client, narrow: &[&str], statements: Vec<Value>) {
+    let services: BTreeSet<String> = NEEDS
+        .iter()
+        .flat_map(drctl::preflight::Needs::actions)
+        .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
+        .collect();
+    let wide = services.iter().filter(|name| !narrow.contains(&name.as_str())).map(|name| format!("{name}:*"));
+    let wide: Vec<String> = wide.collect();
+    let mut all = vec![serde_json::json!({"Effect": "Allow", "Action": wide, "Resource": "*"})];
+    all.extend(statements);
+    allow(iam, &all).await;
+}
+
+fn words(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_as_narrow_as_the_stack_are_enough() {
+    let stack = Stack::new();
+    let (iam, keys) = role(&stack).await;
+    let account = &stack.account;
+    let on = |action: &str, resources: Value| serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resources});
+    allow_all_but(
+        &iam,
+        &["secretsmanager", "logs", "rds", "s3"],
+        vec![
+            on("secretsmanager:*", format!("arn:aws:secretsmanager:*:{account}:secret:payment-dr-dev-*").into()),
+            on("logs:*", format!("arn:aws:logs:*:{account}:log-group:*").into()),
+            on(
+                "rds:*",
+                serde_json::json!([
+                    format!("arn:aws:rds:us-east-1:{account}:cluster:*"),
+                    format!("arn:aws:rds:us-east-2:{account}:cluster:*"),
+                    format!("arn:aws:rds:us-east-1:{account}:db:*"),
+                    format!("arn:aws:rds:us-east-2:{account}:db:*"),
+                    format!("arn:aws:rds:*:{account}:subgrp:payment-dr-dev"),
+                    format!("arn:aws:rds:*:{account}:cluster-pg:payment-dr-dev-postgresql17"),
+                    format!("arn:aws:rds::{account}:global-cluster:*"),
+                ]),
+            ),
+            on("s3:*", serde_json::json!(["arn:aws:s3:::payment-dr-dev-us-east-?-*"])),
+            on("s3:ListAllMyBuckets", "*".into()),
+        ],
+    )
+    .await;
+    let output = check_as(&stack, &keys);
+    assert_eq!(output.status.code(), Some(0), "{}\n{}", words(&output), String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_has_to_be_passed() {
+    let stack = Stack::new();
+    let (iam, keys) = role(&stack).await;
+    let role = |name: &str| format!("arn:aws:iam::{}:role/payment-dr-dev-{name}", stack.account);
+    let on = |action: &str, effect: &str, resource: String| serde_json::json!({"Effect": effect, "Action": action, "Resource": resource});
+    let mut all: Vec<Value> = NEEDS
+        .iter()
+        .flat_map(drctl::preflight::Needs::actions)
+        .filter(|action| action.starts_with("iam:") && action != "iam:PassRole")
+        .map(|action| on(&action, "Allow", "*".to_owned()))
+        .collect();
+    all.push(on("iam:PassRole", "Allow", role("processor")));
+    allow_all_but(&iam, &["iam"], all).await;
+    let output = check_as(&stack, &keys);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    for name in ["flow-logs", "replication"] {
+        assert!(said.contains(&role(name)), "{name}: {said}");
+    }
+    assert!(!said.contains(&format!("iam:PassRole on {}", role("processor"))), "{said}");
+
+    // What is allowed on everything, and denied on one.
+    allow_all_but(&iam, &[], vec![on("iam:PassRole", "Deny", role("flow-logs"))]).await;
+    let output = check_as(&stack, &keys);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("flow-logs") && !said.contains(&role("replication")), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_delete_may_still_make() {
+    let stack = Stack::new();
+    let (iam, keys) = role(&stack).await;
+    let deny = serde_json::json!({"Effect": "Deny", "Action": "rds:Delete*", "Resource": "*"});
+    allow_all_but(&iam, &[], vec![deny]).await;
+    let output = check_as(&stack, &keys);
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("rds:DeleteDBCluster") && said.contains("`drctl up` can create everything without it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn executions_that_the_throttle_outruns_are_noted() {
+    let stack = Stack::new();
+    stack.run(&["check", "--preflight", "--json"]).exits(0);
+    stack.configure("[api]\nthrottle_rate = 10000\nthrottle_burst = 10000\n");
+    let checked = stack.run(&["check", "--preflight", "--json"]).exits(0);
+    let notes = findings(&checked, "notes", "quota");
+    assert_eq!(notes.len(), 2, "{}", checked.stdout);
+    assert_eq!(notes[0]["figures"]["planned"], 2000, "{}", notes[0]);
+    stack.run(&["plan"]).exits(0).says("ConcurrentExecutions in us-east-2: the account may run");
+}
+
+#[test]
+fn a_region_that_aws_does_not_have_is_told_before_all_else() {
+    for at in ["primary", "secondary"] {
+        let stack = Stack::new();
+        stack.configure(&format!("[regions]\n{at} = \"us-west-9\"\n"));
+        for args in [&["plan"][..], &["up", "--yes"], &["check", "--preflight"]] {
+            stack
+                .run(args)
+                .exits(3)
+                .says("us-west-9 is no Region of AWS (or not enabled for this account)")
+                .says("us-west-1 and us-west-2");
+        }
+        let asked: Vec<Value> = stack.calls().into_iter().filter(|call| operation(call) == "DescribeVpcs").collect();
+        assert!(asked.is_empty(), "{asked:#?}");
+    }
+}
+
 /// Every call in the sources of a folder, by service and operation.
 fn calls_in(folder: &Path, into: &mut BTreeSet<(String, String)>) {
     for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -252,7 +380,7 @@ fn every_call_has_its_permission_in_the_list() {
     let listed: BTreeSet<String> = NEEDS
         .iter()
         .flat_map(drctl::preflight::Needs::actions)
-        .chain(ALWAYS.iter().chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))
+        .chain(ALWAYS.iter().chain(BOUNDING).chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))
         .collect();
     let missing: Vec<String> = calls
         .iter()
