@@ -1,7 +1,8 @@
 """The payment function behind the HTTP API, the same code in both regions.
 
 A payment survives a crash at any point, a lost answer and a failover, because every step can be repeated: its id
-follows from the `Idempotency-Key`, so doing a step twice finds what the first time left. The order is the design:
+follows from its caller and the `Idempotency-Key`, so doing a step twice finds what the first time left. The order is
+the design:
 
     claim the key -> ledger -> receipt -> keep the answer
 
@@ -25,7 +26,7 @@ import time
 import traceback
 import unicodedata
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -38,6 +39,11 @@ RETRY_AFTER_FAILOVER = 60
 RETRY_AFTER_OUTAGE = 5
 RETRY_AFTER_IN_PROGRESS = 1
 
+# How long `/health` waits for the fence. Route 53 takes an endpoint that answers later than two seconds after
+# connecting as unhealthy, and a slow table alone must not move DNS.
+# https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
+FENCE_PATIENCE_SECONDS = 1
+
 # A lease outlasts its invocation by this much, for clocks that differ between two hosts or two regions.
 LEASE_MARGIN_SECONDS = 2
 
@@ -49,7 +55,10 @@ REFERENCE_LIMIT = 140
 # Visible ASCII without the comma: the HTTP API joins repeated headers with one, and two keys are not a key.
 IDEMPOTENCY_KEY = re.compile(r"[!-+\--~]{1,255}")
 PAYMENT_PATH = re.compile(r"/payments/([^/]+)")
-PAYMENT_ID = re.compile(r"pay_[0-9a-f]{32}")
+DIGEST = re.compile(r"[0-9a-f]{32}")
+# The session's name, at the end, is the client's to choose, and differs from session to session.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[0-9]{12}:assumed-role/[^/]+)/[^/]+")
 
 # ISO 4217 as of 2026, without funds codes, metals and the codes for tests: nobody can be paid in those.
 CURRENCIES = frozenset(
@@ -137,6 +146,7 @@ class Config:
     ttl_seconds: int
     ledger: str
     receipts_bucket: str
+    api_auth: str
     database: dict = field(default_factory=dict)
 
     @staticmethod
@@ -153,6 +163,9 @@ class Config:
         ledger = value("LEDGER", "aurora")
         if ledger not in ("aurora", "dynamodb"):
             wrong.append("LEDGER is neither aurora nor dynamodb")
+        api_auth = value("API_AUTH", "none")
+        if api_auth not in ("iam", "jwt", "none"):
+            wrong.append("API_AUTH is neither iam nor jwt nor none")
         hours = value("SESSIONS_TTL_HOURS", "24")
         if not re.fullmatch(r"[1-9][0-9]{0,3}", hours):
             wrong.append("SESSIONS_TTL_HOURS is not a number of hours")
@@ -171,6 +184,7 @@ class Config:
             ttl_seconds=int(hours) * 3600,
             ledger=ledger,
             receipts_bucket=value("RECEIPTS_BUCKET"),
+            api_auth=api_auth,
             database=database,
         )
         if wrong:
@@ -217,6 +231,9 @@ def connect(config):
     return Clients(
         dynamodb=client("dynamodb", 2),
         s3=client("s3", 3),
+        # AWS advises clients to wait for a minute, as a statement goes on running after its client has left. Each of
+        # ours can be repeated, so leaving early costs nothing but the answer.
+        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api-timeouts.html
         rds_data=client("rds-data", 4) if config.ledger == "aurora" else None,
         failures=(ClientError, BotoCoreError),
     )
@@ -266,9 +283,51 @@ class Payment:
         )
 
 
-def payment_id(key):
-    """Follows from the key alone, so that no crash and no second region can make two payments of one key."""
-    return "pay_" + hashlib.sha256(b"drctl payment\0" + key.encode()).hexdigest()[:32]
+def caller_of(authorizer):
+    """Whom the API has let through, in a form that stays the same from request to request; None on an open route.
+
+    A role's sessions are one caller, whatever their names. Users of a Cognito identity pool share a role, and are told
+    apart by their identity in it.
+    """
+    if not authorizer:
+        return None
+    iam = authorizer.get("iam") or {}
+    claims = (authorizer.get("jwt") or {}).get("claims") or {}
+    cognito = (iam.get("cognitoIdentity") or {}).get("identityId")
+    if cognito:
+        caller = ["cognito", cognito]
+    elif iam.get("userArn"):
+        caller = ["iam", ASSUMED_ROLE.sub(r"\1", iam["userArn"])]
+    elif claims.get("iss") and claims.get("sub"):
+        # A subject is unique only among those of its issuer: RFC 7519, 4.1.2.
+        caller = ["jwt", claims["iss"], claims["sub"]]
+    else:
+        raise caller_unknown()
+    return json.dumps(caller)
+
+
+def caller_unknown():
+    message = "The request does not say who is asking: sign it, or send a token with a subject."
+    return ApiError(403, "caller_unknown", message)
+
+
+def payment_id(key, caller=None):
+    """Follows from the caller and the key alone, so that no crash and no second region can make two payments of one."""
+    return id_prefix(caller) + digest("drctl payment", key)
+
+
+def id_prefix(caller):
+    """What all payments of a caller begin with: whose a payment is can be told before anything is read."""
+    return "pay_" if caller is None else "pay_" + digest("drctl caller", caller)
+
+
+def is_payment_of(caller, identifier):
+    prefix = id_prefix(caller)
+    return identifier.startswith(prefix) and DIGEST.fullmatch(identifier[len(prefix) :]) is not None
+
+
+def digest(purpose, text):
+    return hashlib.sha256(f"{purpose}\0{text}".encode()).hexdigest()[:32]
 
 
 def read_key(headers):
@@ -395,7 +454,7 @@ class AuroraLedger:
             text("region", payment.region),
             number("created_at_ms", payment.created_at_ms),
         ]
-        if self._run(self.INSERT, parameters).get("numberOfRecordsUpdated") == 1:
+        if self._insert(parameters).get("numberOfRecordsUpdated") == 1:
             return payment
         stored = self.find(payment.id)
         if stored is None:
@@ -403,7 +462,14 @@ class AuroraLedger:
         return stored
 
     def find(self, identifier):
-        for row in self._run(self.SELECT, [text("id", identifier)]).get("records", []):
+        try:
+            rows = self._execute(self.SELECT, [text("id", identifier)]).get("records", [])
+        except Unavailable as outage:
+            # The first payment makes the table, not a read: a reader in the standby refuses to make one.
+            if is_missing_table(outage):
+                return None
+            raise
+        for row in rows:
             values = [column.get("stringValue", column.get("longValue")) for column in row]
             return Payment(*values)
         return None
@@ -411,11 +477,11 @@ class AuroraLedger:
     def probe(self):
         self._execute("SELECT 1", [])
 
-    def _run(self, statement, parameters):
+    def _insert(self, parameters):
         try:
             if not self._has_table:
                 self._make_table()
-            return self._execute(statement, parameters)
+            return self._execute(self.INSERT, parameters)
         except Unavailable:
             # The cluster behind the ARN may be another one next time, after a failover or a restore.
             self._has_table = False
@@ -439,6 +505,13 @@ class AuroraLedger:
             self._failures,
             lambda: self._client.execute_statement(sql=statement, parameters=parameters, **self._target),
         )
+
+
+def is_missing_table(outage):
+    """Whether PostgreSQL says `undefined_table`, which the Data API hands over in its error's text, with or without the
+    SQLSTATE."""
+    message = getattr(outage.__cause__, "response", {}).get("Error", {}).get("Message", "")
+    return "SQLState: 42P01" in message or 'relation "payments" does not exist' in message
 
 
 def text(name, value):
@@ -656,6 +729,7 @@ class Request:
     path: str
     query: dict
     headers: dict
+    authorizer: dict
     event: dict
     remaining_seconds: float
 
@@ -672,6 +746,7 @@ class Request:
             path=path,
             query=event.get("queryStringParameters") or {},
             headers=event.get("headers") or {},
+            authorizer=surroundings.get("authorizer") or {},
             event=event,
             remaining_seconds=context.get_remaining_time_in_millis() / 1000,
         )
@@ -704,16 +779,19 @@ class Application:
         self._ledger = LEDGERS[config.ledger](config, clients)
         self._sessions = Sessions(config, clients, now)
         self._receipts = Receipts(config, clients)
+        self._api_auth = config.api_auth
+        self._fence_reader = futures.ThreadPoolExecutor(1)
 
     def serve(self, request):
         payment = PAYMENT_PATH.fullmatch(request.path)
         routes = {
             "/health": ("GET", self._health),
+            "/health/deep": ("GET", self._deep_health),
             "/dr/failover": ("GET", self._failover),
             "/payments": ("POST", self._pay),
         }
         if payment:
-            routes[request.path] = ("GET", lambda _: self._show(payment[1]))
+            routes[request.path] = ("GET", lambda request: self._show(request, payment[1]))
         if request.path not in routes:
             raise ApiError(404, "not_found", "There is nothing under this path.")
         method, action = routes[request.path]
@@ -722,16 +800,39 @@ class Application:
         return action(request)
 
     def _health(self, request):
-        if request.query.get("deep") != "1":
-            # Nothing is touched: DNS must not leave a region because of a dependency that the other one has not either.
-            return answer(200, {"status": "ok", "region": self._region})
+        if request.query.get("deep") == "1" and request.authorizer:
+            return self._deep_health(request)
+        # No dependency decides: DNS must not leave a region because of one that the other region has not either. The
+        # fence does: DNS must not come back to a region that refuses payments, whatever becomes of the standby's switch.
+        active = self._active_region_if_known()
+        if self._is_elsewhere(active):
+            return answer(503, {"status": "failed_over", "region": self._region, "active_region": active})
+        return answer(200, {"status": "ok", "region": self._region})
+
+    def _active_region_if_known(self):
+        """As the table says in time; None otherwise."""
+        reading = self._fence_reader.submit(self._sessions.active_region)
+        try:
+            return reading.result(FENCE_PATIENCE_SECONDS)
+        except Unavailable as outage:
+            log("warning", "fence_not_read", code=outage.code, **outage.cause)
+        except futures.TimeoutError:
+            # One that waits behind a reading that hangs need not be made any more.
+            reading.cancel()
+            log("warning", "fence_not_read", code="timeout")
+        return None
+
+    def _deep_health(self, request):
+        # Whatever the API lets through: each request costs a statement and two reads, and tells what is broken.
+        if caller_of(request.authorizer) is None:
+            raise caller_unknown()
         probes = {
             "sessions": self._sessions.active_region,
             "ledger": self._ledger.probe,
             "receipts": self._receipts.probe,
         }
         # At the same time, as three dependencies that hang one after the other would outlast the invocation.
-        with ThreadPoolExecutor(len(probes)) as pool:
+        with futures.ThreadPoolExecutor(len(probes)) as pool:
             dependencies = dict(zip(probes, pool.map(self._probe, probes.values())))
         failed = [name for name, found in dependencies.items() if found["status"] != "ok"]
         body = {"status": "failed" if failed else "ok", "region": self._region, "dependencies": dependencies}
@@ -753,11 +854,19 @@ class Application:
             return answer(200, {"failover": True, "active_region": self._region})
         raise ApiError(404, "failover_not_ordered", "No failover to this region was ordered.")
 
+    def _caller(self, request):
+        """Who is asking. Nobody is let in by a route that was opened by hand."""
+        caller = caller_of(request.authorizer)
+        if caller is None and self._api_auth != "none":
+            raise caller_unknown()
+        return caller
+
     def _pay(self, request):
+        caller = self._caller(request)
         key = read_key(request.headers)
         order = read_order(request.body())
         payment = Payment(
-            id=payment_id(key),
+            id=payment_id(key, caller),
             amount=order["amount"],
             currency=order["currency"],
             reference=order["reference"],
@@ -786,13 +895,16 @@ class Application:
 
     def _refuse_if_fenced(self):
         active = self._sessions.active_region()
-        if active not in (None, self._region):
+        if self._is_elsewhere(active):
             raise ApiError(
                 503,
                 "failed_over",
                 f"Payments are made in {active} now. Repeat the request there with the same Idempotency-Key.",
                 headers={"retry-after": str(RETRY_AFTER_FAILOVER)},
             )
+
+    def _is_elsewhere(self, active):
+        return active not in (None, self._region)
 
     def _repeat(self, payment, record):
         self._refuse_other_order(payment.fingerprint, record["fingerprint"]["S"])
@@ -828,8 +940,9 @@ class Application:
         except Unavailable as outage:
             log("warning", event, payment=identifier, code=outage.code, **outage.cause)
 
-    def _show(self, identifier):
-        if not PAYMENT_ID.fullmatch(identifier):
+    def _show(self, request, identifier):
+        # Others' payments are not refused but not there: a refusal would tell that they are.
+        if not is_payment_of(self._caller(request), identifier):
             raise payment_not_found()
         outage = None
         try:

@@ -22,6 +22,7 @@ PRIMARY, STANDBY = "us-east-1", "us-east-2"
 NOW = 1_795_000_000.25
 CREATED_AT = "2026-11-18T11:06:40.250Z"
 ORDER = {"amount": 1250, "currency": "EUR", "reference": "Invoice 4711 of Jane Roe"}
+ROLE = "arn:aws:sts::123456789012:assumed-role/shop"
 ENVIRONMENT = {
     "AWS_REGION": PRIMARY,
     "SESSIONS_TABLE": "sessions",
@@ -29,6 +30,26 @@ ENVIRONMENT = {
     "DATABASE_CLUSTER_ARN": "arn:aws:rds:us-east-1:123456789012:cluster:payments",
     "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:payments",
 }
+
+
+def iam(arn, **members):
+    """What an HTTP API says of a caller whose signature it has verified.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html"""
+    identity = {
+        "accessKey": "ASIA",
+        "accountId": "123456789012",
+        "callerId": "AROA:session",
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": arn,
+        "userId": "AROA:session",
+    }
+    return {"iam": {**identity, **members}}
+
+
+def jwt(issuer, subject, **claims):
+    """The same of a token's bearer."""
+    return {"jwt": {"claims": {"iss": issuer, "sub": subject, **claims}, "scopes": None}}
 
 
 class FakeAwsError(Exception):
@@ -142,6 +163,11 @@ class FakeDataApi(Faults):
             values[parameter["name"]] = value
         try:
             cursor = self.database.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            # As PostgreSQL says it, by way of the Data API.
+            assert "no such table" in str(error), error
+            text = 'ERROR: relation "payments" does not exist; Position: 82; SQLState: 42P01'
+            raise FakeAwsError("DatabaseErrorException", text) from error
         except sqlite3.Error as error:
             raise FakeAwsError("DatabaseErrorException", f"{error}: {values}") from error
         rows = [[self.cell(value) for value in row] for row in cursor.fetchall()]
@@ -182,23 +208,25 @@ class Context:
 class Region:
     """One region's function; regions share what replicates between them."""
 
-    def __init__(self, name=PRIMARY, ledger="aurora", peer=None):
+    def __init__(self, name=PRIMARY, ledger="aurora", peer=None, api_auth="none"):
         self.name = name
         self.now = NOW
         self.dynamodb = peer.dynamodb if peer else FakeDynamoDb()
         self.s3 = peer.s3 if peer else FakeS3()
         self.data_api = FakeDataApi()
-        config = processor.Config.read({**ENVIRONMENT, "AWS_REGION": name, "LEDGER": ledger})
+        environment = {**ENVIRONMENT, "AWS_REGION": name, "LEDGER": ledger, "API_AUTH": api_auth}
+        config = processor.Config.read(environment)
         clients = processor.Clients(self.dynamodb, self.s3, self.data_api, (FakeAwsError,))
         self.application = processor.Application(config, clients, now=lambda: self.now)
         self.log = ""
 
-    def request(self, method, path, body=None, headers=None, query=None, **event):
+    def request(self, method, path, body=None, headers=None, query=None, caller=None, **event):
+        context = {"http": {"method": method}, "requestId": "api-1", "stage": "$default"}
         event = {
             "version": "2.0",
             "rawPath": path,
             "headers": headers or {},
-            "requestContext": {"http": {"method": method}, "requestId": "api-1", "stage": "$default"},
+            "requestContext": {**context, "authorizer": caller} if caller else context,
             "isBase64Encoded": False,
             **event,
         }
@@ -337,6 +365,101 @@ class Payments(Case):
         for milliseconds in (0, 1, 999, 1_795_000_000_250, 1_795_000_000_001):
             payment = processor.Payment("pay_1", 1, "JPY", "ü \u2028 “", PRIMARY, milliseconds)
             self.assertEqual(processor.Payment.from_json(payment.to_json()), payment)
+
+
+class Callers(Case):
+    """Each with two requests of its own, which have to find the same payment, and none of anybody else's."""
+
+    CALLERS = {
+        "user": [iam("arn:aws:iam::123456789012:user/shop")] * 2,
+        "role": [iam(f"{ROLE}/web-1"), iam(f"{ROLE}/web-2", callerId="AROA:web-2", accessKey="ASIB")],
+        "another role": [iam(f"{ROLE}2/web-1")] * 2,
+        "role of another account": [iam(f"{ROLE}/web-1".replace("123456789012", "210987654321"))] * 2,
+        "federated user": [iam("arn:aws:sts::123456789012:federated-user/shop")] * 2,
+        "identity of a pool": [
+            iam(f"{ROLE}/CognitoIdentityCredentials", cognitoIdentity={"amr": [], "identityId": "us-east-1:a"})
+        ]
+        * 2,
+        "another identity of the pool": [
+            iam(f"{ROLE}/CognitoIdentityCredentials", cognitoIdentity={"amr": [], "identityId": "us-east-1:b"})
+        ]
+        * 2,
+        "token": [jwt("https://id.example", "shop", jti="1"), jwt("https://id.example", "shop", jti="2")],
+        "another subject": [jwt("https://id.example", "shop2")] * 2,
+        "another issuer": [jwt("https://id2.example", "shop")] * 2,
+        "open API": [None] * 2,
+    }
+
+    def test_the_same_key_of_two_callers_makes_two_payments(self):
+        for ledger in ("aurora", "dynamodb"):
+            with self.subTest(ledger):
+                region = Region(ledger=ledger)
+                made = {}
+                for amount, (name, (first, second)) in enumerate(self.CALLERS.items(), 1):
+                    order = {**ORDER, "amount": amount}
+                    answer = region.pay(order, caller=first)
+                    self.assertEqual((answer.status, answer.body["amount"]), (201, amount), name)
+                    self.assertNotIn("idempotency-replayed", answer.headers)
+                    again = region.pay(order, caller=second)
+                    self.assertEqual((again.status, again.text), (201, answer.text), name)
+                    self.assertEqual(again.headers["idempotency-replayed"], "true")
+                    made[name] = answer.body["id"]
+                self.assertEqual(len(set(made.values())), len(self.CALLERS))
+
+    def test_a_payment_is_shown_to_its_caller_only(self):
+        region = Region()
+        made = {name: region.pay(caller=first).body["id"] for name, (first, _) in self.CALLERS.items()}
+        for name, (_, caller) in self.CALLERS.items():
+            for owner, identifier in made.items():
+                with self.subTest(caller=name, owner=owner):
+                    answer = region.request("GET", f"/payments/{identifier}", caller=caller)
+                    if name == owner:
+                        self.assertEqual((answer.status, answer.body["id"]), (200, identifier))
+                    else:
+                        self.assert_error(answer, 404, "payment_not_found")
+
+    def test_what_belongs_to_another_caller_is_not_looked_up(self):
+        region = Region()
+        identifier = region.pay(caller=iam(f"{ROLE}/web")).body["id"]
+        region.data_api.calls.clear()
+        stranger = iam("arn:aws:iam::123456789012:user/stranger")
+        self.assert_error(region.request("GET", f"/payments/{identifier}", caller=stranger), 404, "payment_not_found")
+        self.assertEqual(region.data_api.calls + region.s3.calls, ["put_object"])
+        self.assertEqual(region.events(), ["payment_accepted"])
+
+    def test_a_caller_finds_its_payment_in_the_other_region(self):
+        primary = Region(ledger="dynamodb", api_auth="iam")
+        standby = Region(STANDBY, ledger="dynamodb", peer=primary, api_auth="iam")
+        made = primary.pay(caller=iam(f"{ROLE}/web-1"))
+        self.assertRegex(made.body["id"], r"^pay_[0-9a-f]{64}$")
+        read = standby.request("GET", f"/payments/{made.body['id']}", caller=iam(f"{ROLE}/web-2"))
+        self.assertEqual((read.status, read.text), (200, made.text))
+        again = standby.pay(caller=iam(f"{ROLE}/web-2"))
+        self.assertEqual(again.text, made.text)
+
+    def test_a_request_that_the_api_has_not_authorized_is_refused_when_it_should_have(self):
+        for api_auth in ("iam", "jwt"):
+            region = Region(api_auth=api_auth)
+            self.assert_error(region.pay(), 403, "caller_unknown")
+            read = region.request("GET", f"/payments/{processor.payment_id('key-1')}")
+            self.assert_error(read, 403, "caller_unknown")
+            self.assertEqual(region.dynamodb.calls + region.data_api.calls + region.s3.calls, [])
+            self.assertEqual(region.request("GET", "/health").status, 200)
+            self.assert_error(region.request("GET", "/dr/failover"), 404, "failover_not_ordered")
+
+    def test_a_caller_without_an_identity_is_nobody(self):
+        for api_auth in ("iam", "jwt", "none"):
+            region = Region(api_auth=api_auth)
+            for caller in (iam(None), iam(""), jwt("https://id.example", None), {"lambda": {}}, {"jwt": None}):
+                self.assert_error(region.pay(caller=caller), 403, "caller_unknown")
+            self.assertEqual(region.dynamodb.calls, [])
+
+    def test_the_callers_name_is_not_in_the_log(self):
+        region = Region()
+        region.pay(caller=iam(f"{ROLE}/jane@example.com"))
+        region.request("GET", "/payments/pay_1", caller=jwt("https://id.example", "jane"))
+        self.assertNotIn("jane", region.log)
+        self.assertNotIn("assumed-role", region.log)
 
 
 class Validation(Case):
@@ -550,6 +673,24 @@ class Crashes(Case):
         region.pay(key="b")
         self.assertEqual(region.data_api.calls, ["CREATE", "INSERT", "INSERT"])
 
+    def test_reads_make_no_table(self):
+        region = Region()
+        # A reader refuses to: the Data API's second cluster is one until it is promoted.
+        region.data_api.before["CREATE"] = FakeAwsError("DatabaseErrorException", "cannot execute CREATE TABLE")
+        unknown = f"/payments/{processor.payment_id('unknown')}"
+        self.assert_error(region.request("GET", unknown), 404, "payment_not_found")
+        deep = region.request("GET", "/health/deep", caller=iam(ROLE + "/ops"))
+        self.assertEqual(deep.status, 200)
+        self.assertEqual(region.data_api.calls, ["SELECT", "SELECT"])
+
+    def test_a_ledger_without_its_table_has_the_receipts(self):
+        region = Region()
+        made = region.pay()
+        region.data_api.database.execute("DROP TABLE payments")
+        read = region.request("GET", f"/payments/{made.body['id']}")
+        self.assertEqual((read.text, read.headers["payment-source"]), (made.text, "receipt"))
+        self.assertIn("payment_missing_in_ledger", region.events())
+
     def test_a_table_that_vanished_is_made_again(self):
         region = Region()
         region.pay(key="a")
@@ -600,7 +741,6 @@ class Failover(Case):
                     self.assertIn(STANDBY, answer.body["error"]["message"])
                 self.assertEqual(region.dynamodb.items, before)
                 self.assertEqual(region.request("GET", f"/payments/{identifier}").status, 200)
-                self.assertEqual(region.request("GET", "/health").status, 200)
 
     def test_the_fence_opens_for_the_active_region_and_after_failback(self):
         region = Region()
@@ -672,23 +812,70 @@ class Failover(Case):
 
 
 class Health(Case):
-    def test_shallow_touches_nothing(self):
+    OPERATOR = iam(f"{ROLE}/oncall")
+
+    def test_shallow_touches_no_dependency(self):
         region = Region()
-        for faults in (region.dynamodb, region.data_api, region.s3):
+        for faults in (region.data_api, region.s3):
             faults.enter = mock.Mock(side_effect=AssertionError("touched"))
         for query in (None, {"deep": "0"}, {"other": "1"}):
             answer = region.request("GET", "/health", query=query)
             self.assertEqual((answer.status, answer.body), (200, {"status": "ok", "region": PRIMARY}))
+        self.assertEqual(region.dynamodb.calls, ["get_item"] * 3, "nothing but the fence is read")
+
+    def test_a_fenced_region_is_not_healthy(self):
+        region = Region()
+        region.order_failover(STANDBY)
+        answer = region.request("GET", "/health")
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(answer.body, {"status": "failed_over", "region": PRIMARY, "active_region": STANDBY})
+        self.assertEqual(Region(STANDBY, peer=region).request("GET", "/health").status, 200)
+        region.order_failover(PRIMARY)
+        self.assertEqual(region.request("GET", "/health").status, 200)
+        del region.dynamodb.items[processor.FAILOVER_KEY]
+        self.assertEqual(region.request("GET", "/health").status, 200)
+        self.assertEqual(region.log, "", "checkers ask more than once a second")
+
+    def test_a_fence_that_cannot_be_read_does_not_move_dns(self):
+        region = Region()
+        region.order_failover(STANDBY)
+        region.dynamodb.before["get_item"] = FakeAwsError("InternalServerError")
+        self.assertEqual(region.request("GET", "/health").status, 200)
+        self.assertIn("fence_not_read", region.events())
+
+    def test_a_fence_that_hangs_is_not_waited_for(self):
+        region = Region()
+        region.order_failover(STANDBY)
+        gone = threading.Event()
+        self.addCleanup(gone.set)
+        region.dynamodb.enter = lambda _operation: gone.wait(30)
+        with mock.patch.object(processor, "FENCE_PATIENCE_SECONDS", 0.05):
+            # The second one waits behind the first.
+            for _ in range(2):
+                self.assertEqual(region.request("GET", "/health").status, 200)
+        self.assertEqual(region.events(), ["fence_not_read"] * 2)
+        # Route 53 gives two seconds, the start of a connection aside.
+        self.assertLessEqual(processor.FENCE_PATIENCE_SECONDS, 1)
 
     def test_deep_touches_each(self):
         for ledger in ("aurora", "dynamodb"):
-            with self.subTest(ledger):
-                region = Region(ledger=ledger)
-                answer = region.request("GET", "/health", query={"deep": "1"})
-                self.assertEqual((answer.status, answer.body["status"]), (200, "ok"))
-                self.assertEqual(list(answer.body["dependencies"]), ["sessions", "ledger", "receipts"])
-                self.assertEqual(region.data_api.calls, ["SELECT"] if ledger == "aurora" else [])
-                self.assertEqual(region.s3.calls, ["head_bucket"])
+            for path, query in (("/health/deep", None), ("/health", {"deep": "1"})):
+                with self.subTest(ledger=ledger, path=path):
+                    region = Region(ledger=ledger)
+                    answer = region.request("GET", path, query=query, caller=self.OPERATOR)
+                    self.assertEqual((answer.status, answer.body["status"]), (200, "ok"))
+                    self.assertEqual(list(answer.body["dependencies"]), ["sessions", "ledger", "receipts"])
+                    self.assertEqual(region.data_api.calls, ["SELECT"] if ledger == "aurora" else [])
+                    self.assertEqual(region.s3.calls, ["head_bucket"])
+
+    def test_deep_is_for_callers_that_the_api_has_authorized(self):
+        for api_auth in ("iam", "jwt", "none"):
+            with self.subTest(api_auth):
+                region = Region(api_auth=api_auth)
+                self.assert_error(region.request("GET", "/health/deep"), 403, "caller_unknown")
+                shallow = region.request("GET", "/health", query={"deep": "1"})
+                self.assertEqual((shallow.status, shallow.body), (200, {"status": "ok", "region": PRIMARY}))
+                self.assertEqual(region.data_api.calls + region.s3.calls, [])
 
     def test_deep_says_which_failed(self):
         for fake, operation, name in (
@@ -699,7 +886,7 @@ class Health(Case):
             with self.subTest(name):
                 region = Region()
                 getattr(region, fake).before[operation] = FakeAwsError("AccessDeniedException")
-                answer = region.request("GET", "/health", query={"deep": "1"})
+                answer = region.request("GET", "/health/deep", caller=self.OPERATOR)
                 self.assertEqual((answer.status, answer.body["status"]), (503, "failed"))
                 states = {name: found["status"] for name, found in answer.body["dependencies"].items()}
                 self.assertEqual([key for key, state in states.items() if state == "failed"], [name])
@@ -711,18 +898,19 @@ class Health(Case):
         barrier = threading.Barrier(3, timeout=5)
         for faults in (region.dynamodb, region.data_api, region.s3):
             faults.enter = lambda _operation: barrier.wait()
-        self.assertEqual(region.request("GET", "/health", query={"deep": "1"}).status, 200)
+        self.assertEqual(region.request("GET", "/health/deep", caller=self.OPERATOR).status, 200)
 
 
 class Surface(Case):
     def test_unknown_paths_and_methods(self):
         region = Region()
-        for path in ("/", "/payment", "/payments/", "/payments/a/b", "/dr", "/health/"):
+        for path in ("/", "/health/shallow", "/payment", "/payments/", "/payments/a/b", "/dr", "/health/"):
             self.assert_error(region.request("GET", path), 404, "not_found")
         for method, path, allowed in (
             ("GET", "/payments", "POST"),
             ("DELETE", f"/payments/{processor.payment_id('a')}", "GET"),
             ("POST", "/health", "GET"),
+            ("POST", "/health/deep", "GET"),
             ("PUT", "/dr/failover", "GET"),
         ):
             answer = region.request(method, path)
@@ -784,9 +972,10 @@ class Configuration(Case):
         self.assertNotIn("soon", output.getvalue())
         self.assertNotIn("SESSIONS_TABLE", answer.text)
 
-    def test_an_unknown_ledger_is_refused(self):
-        with self.assertRaises(processor.ApiError):
-            processor.Config.read({**ENVIRONMENT, "LEDGER": "mysql"})
+    def test_an_unknown_ledger_or_authorization_is_refused(self):
+        for wrong in ({"LEDGER": "mysql"}, {"API_AUTH": "NONE"}, {"API_AUTH": "AWS_IAM"}):
+            with self.assertRaises(processor.ApiError):
+                processor.Config.read({**ENVIRONMENT, **wrong})
 
     def test_clients_are_made_once_with_short_timeouts(self):
         made = []
@@ -800,10 +989,10 @@ class Configuration(Case):
         processor.application.cache_clear()
         self.addCleanup(processor.application.cache_clear)
         with mock.patch.dict(sys.modules, modules), mock.patch.dict(processor.os.environ, ENVIRONMENT):
-            event = {"rawPath": "/health", "requestContext": {"http": {"method": "GET"}, "requestId": "api-1"}}
+            event = {"rawPath": "/nowhere", "requestContext": {"http": {"method": "GET"}, "requestId": "api-1"}}
             processor.warm_up()
             for _ in range(3):
-                self.assertEqual(processor.handler(event, Context())["statusCode"], 200)
+                self.assertEqual(processor.handler(event, Context())["statusCode"], 404)
         self.assertEqual([service for service, _ in made], ["dynamodb", "s3", "rds-data"])
         for _, options in made:
             self.assertEqual(options["region_name"], PRIMARY)
