@@ -59,6 +59,7 @@ pub(super) fn key(stack: &mut Stack<'_>, config: &Config, plot: &Plot<'_>) -> Re
         description: format!("{name}: everything at rest in {}", plot.region),
         rotation: true,
         enabled: true,
+        pending_deletion: false,
         policy: key_policy(plot.account, plot.region),
     };
     let key = stack.add(plot.role, "main", plot.region, &key)?;
@@ -99,7 +100,23 @@ fn topic_policy(account: &str, arn: &str) -> Value {
         .when("StringEquals", "aws:SourceAccount", [account])])
 }
 
-/// Exactly: the account's root, CloudWatch Logs for this stack's groups, and alarms and topics.
+/// What a role whose calls write to the Region's log groups needs of the key that encrypts them: CloudWatch Logs uses the key
+/// as whoever calls it, besides in its own name.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>; AWS's own policy for `PutLogEvents`
+/// grants it likewise:
+/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>
+pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
+    Statement::allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"])
+        .on_output(&key.arn())
+        .when("StringEquals", "kms:ViaService", [format!("logs.{region}.amazonaws.com")])
+}
+
+/// Exactly: the account's root, CloudWatch Logs for this account's groups, and this account's alarms.
+///
+/// Alarms need the key to publish to the encrypted topic: CloudWatch calls KMS itself, in its own name. SNS needs no leave of its
+/// own: it uses the key as whoever publishes. Only to deliver to an encrypted queue would it need that queue's key.
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services>,
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html>
 fn key_policy(account: &str, region: &str) -> Value {
     policy::canonical(json!({
         "Version": "2012-10-17",
@@ -125,9 +142,11 @@ fn key_policy(account: &str, region: &str) -> Value {
             {
                 "Sid": "Alarms",
                 "Effect": "Allow",
-                "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
                 "Resource": "*",
+                // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
         ],
     }))

@@ -4,38 +4,52 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::base::{Base, lambda_log_group};
+use super::base::{Base, key_for_logs, lambda_log_group};
 use super::data::{self, Data};
 use super::facts::Facts;
 use super::network::Network;
 use super::{BlueprintError, GLOBAL, Site, named, whole};
-use crate::config::{Config, Ledger};
+use crate::config::{Auth, Config, Ledger};
 use crate::engine::GraphError;
-use crate::resources::apigatewayv2::{Api, Integration, Route, Stage};
+use crate::resources::apigatewayv2::{Access, Api, Authorizer, Integration, Route, Stage};
 use crate::resources::iam::Role as IamRole;
 use crate::resources::lambda::{self, Function, Permission};
 use crate::resources::policy::{self, Statement};
 use crate::resources::{Handle, Stack};
 use crate::state::Role;
 
-/// What the API lets through to the function, by the names that the routes have in addresses.
-const ROUTES: [(&str, &str); 4] = [
-    ("health", "GET /health"),
-    ("failover", "GET /dr/failover"),
-    ("pay", "POST /payments"),
-    ("payment", "GET /payments/{id}"),
+/// What the API lets through to the function, by the names that the routes have in addresses, and for whom.
+const ROUTES: [(&str, &str, For); 5] = [
+    ("health", "GET /health", For::Everybody),
+    ("health-deep", "GET /health/deep", For::Operators),
+    ("failover", "GET /dr/failover", For::Everybody),
+    ("pay", "POST /payments", For::Clients),
+    ("payment", "GET /payments/{id}", For::Clients),
 ];
+
+/// Whom a route is for.
+#[derive(Clone, Copy)]
+enum For {
+    /// Route 53's health checkers cannot sign requests.
+    Everybody,
+    /// Those who pay, as `[api] auth` says.
+    Clients,
+    /// Those who run the stack, and so have AWS credentials, whatever its clients have.
+    Operators,
+}
 
 /// The longest that an HTTP API waits for an answer, and its default.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const LONGEST: i32 = 30_000;
 
-/// One line of JSON per request: who asked for what, how it went, and whose fault it was.
+/// One line of JSON per request: who asked for what, how it went, and whose fault it was. Nothing in it is a text that
+/// could hold a quotation mark, as API Gateway escapes none: messages of errors are in the function's own log.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 const ACCESS_LOG: &str = concat!(
     r#"{"requestId":"$context.requestId","time":"$context.requestTime","ip":"$context.identity.sourceIp","#,
-    r#""route":"$context.routeKey","status":"$context.status","latency":"$context.responseLatency","#,
-    r#""integrationLatency":"$context.integrationLatency","integrationError":"$context.integrationErrorMessage"}"#,
+    r#""caller":"$context.identity.userArn","route":"$context.routeKey","status":"$context.status","#,
+    r#""latency":"$context.responseLatency","integrationLatency":"$context.integrationLatency","#,
+    r#""integrationStatus":"$context.integrationStatus","errorType":"$context.error.responseType"}"#,
 );
 
 /// What the function of both Regions stands on.
@@ -98,6 +112,7 @@ fn environment(config: &Config, facts: &Facts, site: &Site<'_>, data: &Data) -> 
         ("SESSIONS_TTL_HOURS", json!(config.sessions.ttl_hours.to_string())),
         ("RECEIPTS_BUCKET", json!(data::bucket_name(config, facts, site.region))),
         ("LEDGER", json!(config.lambda.ledger)),
+        ("API_AUTH", json!(config.api.auth.as_text())),
     ]);
     if config.lambda.ledger == Ledger::Aurora {
         // The cluster is named, not referred to: the function need not wait for it, nor for most of an hour.
@@ -132,9 +147,21 @@ fn api(
     let integration =
         Integration { api: api.id(), function: function.arn(), payload_format: "2.0".to_owned(), timeout_ms: LONGEST };
     let integration = stack.add(site.role, "main", site.region, &integration)?;
-    for (short, key) in ROUTES {
-        let route = Route { api: api.id(), key: key.to_owned(), integration: integration.id() };
-        stack.add(site.role, short, site.region, &route)?;
+    let clients = match &config.api.auth {
+        Auth::Iam => Access::Iam,
+        Auth::Jwt { issuer, audience } => {
+            let authorizer = Authorizer::bearer(api.id(), "tokens", issuer, audience);
+            Access::Jwt(stack.add(site.role, "tokens", site.region, &authorizer)?)
+        }
+        Auth::None => Access::Open,
+    };
+    for (short, key, users) in ROUTES {
+        let access = match users {
+            For::Everybody => &Access::Open,
+            For::Operators => &Access::Iam,
+            For::Clients => &clients,
+        };
+        stack.add(site.role, short, site.region, &Route::new(&api, key, &integration, access))?;
     }
     let stage = Stage {
         api: api.id(),
@@ -169,13 +196,15 @@ pub(super) fn role(
     let name = config.name();
     let role = IamRole {
         name: role_name(&name),
+        path: config.iam.path.clone(),
+        permissions_boundary: config.iam.permissions_boundary.clone(),
         description: format!("{name}: the payment function"),
         assume_role_policy: policy::document([
             Statement::allow(["sts:AssumeRole"]).by("Service", ["lambda.amazonaws.com"])
         ]),
         policies: named([
             ("data", policy::document(data_statements(config, facts, sites, bases))),
-            ("run", policy::document(run_statements(config, sites))),
+            ("run", policy::document(run_statements(config, sites, bases))),
         ]),
     };
     stack.add(Role::Global, "processor", GLOBAL, &role)
@@ -187,9 +216,9 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
     let account = &facts.account;
     let each = |arn: &dyn Fn(&Site<'_>) -> String| sites.iter().map(arn).collect::<Vec<String>>();
     let mut statements = vec![
-        Statement::allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DescribeTable"])
+        Statement::allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"])
             .sid("Sessions")
-            .on(each(&|site| format!("arn:aws:dynamodb:{}:{account}:table/{}", site.region, data::table_name(&name)))),
+            .on(each(&|site| data::table_arn(config, site))),
         Statement::allow(["s3:GetObject", "s3:PutObject"])
             .sid("Receipts")
             .on(each(&|site| format!("{}/receipts/*", data::bucket_arn(config, facts, site.region)))),
@@ -197,10 +226,20 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
             .sid("MissingReceipts")
             .on(each(&|site| data::bucket_arn(config, facts, site.region))),
     ];
-    // One statement for each: in a list, where a reference belongs among its neighbours is known too late.
-    statements.extend(
-        bases.iter().map(|base| Statement::allow(["kms:Decrypt", "kms:GenerateDataKey"]).on_output(&base.key.arn())),
-    );
+    // One statement for each: in a list, where a reference belongs among its neighbours is known too late. The function never
+    // calls KMS itself: what keeps its data and its environment does, on its behalf. The Data API reads the secret as the
+    // caller, so that it is Secrets Manager that uses the key.
+    // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service,
+    // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.access.html
+    statements.extend(sites.iter().zip(bases).map(|(site, base)| {
+        let via = ["dynamodb", "lambda", "s3", "secretsmanager"];
+        let via = via.map(|service| format!("{service}.{}.amazonaws.com", site.region));
+        Statement::allow(["kms:Decrypt", "kms:GenerateDataKey"]).on_output(&base.key.arn()).when(
+            "StringEquals",
+            "kms:ViaService",
+            via,
+        )
+    }));
     if config.lambda.ledger == Ledger::Aurora {
         statements.extend([
             Statement::allow(["rds-data:ExecuteStatement"])
@@ -222,13 +261,19 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
 /// What every function in a VPC needs, written out from the managed policies `AWSLambdaVPCAccessExecutionRole` and
 /// `AWSXRayDaemonWriteAccess`. Network interfaces and traces know no finer resource than `*`:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions>
-fn run_statements(config: &Config, sites: &[Site<'_>; 2]) -> Vec<Statement> {
+///
+/// The interfaces are Lambda's to make, not the function's: the condition key is there only in calls that the function's code
+/// makes. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice>,
+/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>
+fn run_statements(config: &Config, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> Vec<Statement> {
     let group = lambda_log_group(&config.name());
-    let groups: Vec<String> = sites
-        .iter()
-        .map(|site| format!("arn:aws:logs:{}:{}:log-group:{group}:*", site.region, site.plot.account))
-        .collect();
-    vec![
+    let function = function_name(&config.name());
+    let each = |arn: &dyn Fn(&str, &str) -> String| {
+        sites.iter().map(|site| arn(site.region, site.plot.account)).collect::<Vec<String>>()
+    };
+    let groups = each(&|region, account| format!("arn:aws:logs:{region}:{account}:log-group:{group}:*"));
+    let functions = each(&|region, account| format!("arn:aws:lambda:{region}:{account}:function:{function}"));
+    let mut statements = vec![
         Statement::allow(["logs:CreateLogStream", "logs:PutLogEvents"]).sid("Log").on(groups),
         Statement::allow([
             "ec2:CreateNetworkInterface",
@@ -240,8 +285,22 @@ fn run_statements(config: &Config, sites: &[Site<'_>; 2]) -> Vec<Statement> {
         ])
         .sid("Vpc")
         .on(["*"]),
+        Statement::deny([
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DetachNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ])
+        .sid("VpcFromCode")
+        .on(["*"])
+        .when("ArnEquals", "lambda:SourceFunctionArn", functions),
         Statement::allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]).sid("Traces").on(["*"]),
-    ]
+    ];
+    statements.extend(sites.iter().zip(bases).map(|(site, base)| key_for_logs(&base.key, site.region)));
+    statements
 }
 
 /// The function's, in both Regions.

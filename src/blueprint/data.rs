@@ -14,7 +14,7 @@ use crate::resources::policy::{self, Statement};
 use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
 use crate::resources::s3::{Bucket, Replication};
 use crate::resources::secretsmanager::Secret;
-use crate::resources::{Handle, Ref, Stack};
+use crate::resources::{Handle, Stack};
 use crate::state::Role;
 
 /// What others need of it.
@@ -53,12 +53,13 @@ fn secret(
         username: config.database.master_username.clone(),
         replica_region: secondary.region.to_owned(),
         replica_kms_key: there.key.arn(),
+        pending_deletion: false,
     };
     stack.add(Role::Global, "database", primary.region, &secret)
 }
 
 /// The order is Aurora's: the global cluster, the first member, its writer, and only once that is available the second
-/// member (aws-behaviour row 18). On the way down it is the same backwards.
+/// member.
 fn database(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -76,26 +77,20 @@ fn database(
         encrypted: true,
     };
     let global = stack.add(Role::Global, "main", primary.region, &global)?;
-    let writer = DbCluster {
-        source_region: String::new(),
-        master_username: config.database.master_username.clone(),
-        master_secret: secret.arn().exists(),
-        secret_version: secret.output("version").exists(),
-        ..cluster(stack, config, primary, here, here_network, &global)?
-    };
+    let writer = cluster(stack, config, primary, here, here_network, &global, secret)?;
     let writer = stack.add(primary.role, "main", primary.region, &writer)?;
     let writer = stack.add(primary.role, "main", primary.region, &instance(config, primary, here, &writer))?;
     let reader = DbCluster {
-        after: vec![there.database_log.id().any(), writer.id().any()],
-        ..cluster(stack, config, secondary, there, there_network, &global)?
+        // The first member's writer goes first on the way up; on the way down, whoever reads.
+        after: vec![there.database_log.id().any(), writer.id().any().first()],
+        ..cluster(stack, config, secondary, there, there_network, &global, secret)?
     };
-    let reader = DbCluster { source_region: primary.region.to_owned(), ..reader };
     let reader = stack.add(secondary.role, "main", secondary.region, &reader)?;
     stack.add(secondary.role, "main", secondary.region, &instance(config, secondary, there, &reader))?;
     Ok(())
 }
 
-/// A Region's cluster with what it stands on, as the second member of the global database: without owner and source.
+/// A Region's cluster with what it stands on.
 fn cluster(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -103,6 +98,7 @@ fn cluster(
     base: &Base,
     network: &Network,
     global: &Handle<GlobalCluster>,
+    secret: &Handle<Secret>,
 ) -> Result<DbCluster, GraphError> {
     let name = config.name();
     let database = &config.database;
@@ -128,10 +124,10 @@ fn cluster(
         name: cluster_name(config, site),
         engine_version: database.engine_version.to_string(),
         global_cluster: global.id(),
-        source_region: String::new(),
-        master_username: String::new(),
-        master_secret: Ref::known(""),
-        secret_version: Ref::known(""),
+        database_name: database.database_name.clone(),
+        master_username: database.master_username.clone(),
+        master_secret: secret.arn().exists(),
+        secret_version: secret.output("version").exists(),
         subnet_group: subnets.id(),
         parameter_group: parameters.id(),
         security_groups: vec![network.database.id()],
@@ -270,10 +266,16 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases
     }
     IamRole {
         name: format!("{name}-replication"),
+        path: config.iam.path.clone(),
+        permissions_boundary: config.iam.permissions_boundary.clone(),
         description: format!("{name}: S3 replication between the two buckets"),
-        assume_role_policy: policy::document([Statement::allow(["sts:AssumeRole"])
-            .by("Service", ["s3.amazonaws.com"])
-            .when("StringEquals", "aws:SourceAccount", [facts.account.clone()])]),
+        // Without a condition, as on AWS's page: nothing says that S3 tells the source's account or bucket when it assumes the
+        // role for replication, and if it does not, each object would stay behind as `FAILED`, after a configuration that was
+        // taken without a word. A role of this account can be handed to S3 only by who may pass it.
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+        assume_role_policy: policy::document(
+            [Statement::allow(["sts:AssumeRole"]).by("Service", ["s3.amazonaws.com"])],
+        ),
         policies: named([("replicate", policy::document(statements))]),
     }
 }
@@ -285,6 +287,10 @@ pub(super) fn cluster_name(config: &Config, site: &Site<'_>) -> String {
 
 pub(super) fn cluster_arn(config: &Config, site: &Site<'_>) -> String {
     format!("arn:aws:rds:{}:{}:cluster:{}", site.region, site.plot.account, cluster_name(config, site))
+}
+
+pub(super) fn table_arn(config: &Config, site: &Site<'_>) -> String {
+    format!("arn:aws:dynamodb:{}:{}:table/{}", site.region, site.plot.account, table_name(&config.name()))
 }
 
 pub(super) fn table_name(name: &str) -> String {

@@ -8,6 +8,8 @@ mod facts;
 mod network;
 mod observability;
 #[cfg(test)]
+mod safety;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -62,7 +64,7 @@ pub(crate) struct Site<'a> {
 /// [`BlueprintError::Package`] when the function's code cannot be read. [`BlueprintError::Graph`] never for a sound
 /// blueprint: an address given twice or a reference to nowhere is a defect.
 pub fn graph(config: &Config, facts: &Facts, registry: &Registry) -> Result<Graph, BlueprintError> {
-    let mut stack = Stack::new(registry);
+    let mut stack = Stack::new(registry).tagged(config.tags.clone());
     let sites = sites(config, facts);
     let [here, there] = &sites;
     let bases = [

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use serde_json::json;
 
-use super::base::{Base, flow_log_group};
+use super::base::{Base, flow_log_group, key_for_logs};
+use super::data;
 use super::facts::{Facts, LETTERS};
 use super::{GLOBAL, Site};
 use crate::config::{Config, Nat};
@@ -16,7 +16,8 @@ use crate::resources::ec2::{
     SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
 };
 use crate::resources::iam::Role as IamRole;
-use crate::resources::{Handle, Stack, policy};
+use crate::resources::policy::{self, Statement};
+use crate::resources::{Handle, Stack};
 use crate::state::Role;
 
 /// PostgreSQL's port.
@@ -53,7 +54,7 @@ pub(super) fn build(
     lambda_role: &Handle<IamRole>,
 ) -> Result<[Network; 2], GraphError> {
     let name = config.name();
-    let flow_role = stack.add(Role::Global, "flow-logs", GLOBAL, &flow_log_role(&name, facts, sites))?;
+    let flow_role = stack.add(Role::Global, "flow-logs", GLOBAL, &flow_log_role(config, facts, sites, bases))?;
     let mut of = |site: &Site<'_>, base: &Base| {
         let vpc = Vpc { cidr: site.cidr, dns_support: true, dns_hostnames: true };
         let vpc = stack.add(site.role, "main", site.region, &vpc)?;
@@ -61,14 +62,14 @@ pub(super) fn build(
             vpc: vpc.id(),
             traffic: "ALL".to_owned(),
             log_group: flow_log_group(&name),
-            role_arn: flow_role_arn(&name, facts),
+            role_arn: flow_role_arn(config, facts),
             aggregation_seconds: 60,
             after: vec![base.flow_log.id().any(), flow_role.id().any()],
         };
         stack.add(site.role, "vpc", site.region, &flow_log)?;
         let Routing { private, nat_gateways, tables } = routing(stack, site, &vpc)?;
         let (lambda, database) = security_groups(stack, site, &name, &vpc, lambda_role)?;
-        endpoints(stack, site, &vpc, &tables)?;
+        endpoints(stack, config, facts, site, &vpc, &tables)?;
         Ok(Network { private, lambda, database, nat_gateways, vpc, tables })
     };
     let networks = [of(&sites[0], &bases[0])?, of(&sites[1], &bases[1])?];
@@ -174,17 +175,28 @@ fn security_groups(
     Ok((lambda, database))
 }
 
+/// Who is in the private subnets, which is the function alone, reaches this stack's bucket and table through them, and nobody
+/// else's: what it may do there is its role's to say. Requests to another Region do not take this way.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
 fn endpoints(
     stack: &mut Stack<'_>,
+    config: &Config,
+    facts: &Facts,
     site: &Site<'_>,
     vpc: &Handle<Vpc>,
     tables: &[(&'static str, Handle<RouteTable>)],
 ) -> Result<(), GraphError> {
-    for service in ["s3", "dynamodb"] {
+    let bucket = data::bucket_arn(config, facts, site.region);
+    let own = [
+        ("s3", "s3:*", vec![format!("{bucket}/*"), bucket]),
+        ("dynamodb", "dynamodb:*", vec![data::table_arn(config, site)]),
+    ];
+    for (service, actions, on) in own {
         let endpoint = VpcEndpoint {
             vpc: vpc.id(),
             service: format!("com.amazonaws.{}.{service}", site.region),
             route_tables: tables.iter().filter(|(name, _)| *name != "public").map(|(_, table)| table.id()).collect(),
+            policy: policy::document([Statement::allow([actions]).sid("Own").by("AWS", ["*"]).on(on)]),
         };
         stack.add(site.role, service, site.region, &endpoint)?;
     }
@@ -229,50 +241,35 @@ fn flow_role_name(name: &str) -> String {
     format!("{name}-flow-logs")
 }
 
-fn flow_role_arn(name: &str, facts: &Facts) -> String {
-    format!("arn:aws:iam::{}:role/{}", facts.account, flow_role_name(name))
+fn flow_role_arn(config: &Config, facts: &Facts) -> String {
+    format!("arn:aws:iam::{}:role{}{}", facts.account, config.iam.path, flow_role_name(&config.name()))
 }
 
 /// What lets flow logs be written, and to nowhere else.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html>
-fn flow_log_role(name: &str, facts: &Facts, sites: &[Site<'_>; 2]) -> IamRole {
+fn flow_log_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> IamRole {
+    let name = config.name();
     let account = &facts.account;
     let groups: Vec<String> = sites
         .iter()
-        .map(|site| format!("arn:aws:logs:{}:{account}:log-group:{}:*", site.region, flow_log_group(name)))
+        .map(|site| format!("arn:aws:logs:{}:{account}:log-group:{}:*", site.region, flow_log_group(&name)))
         .collect();
+    let mut statements = vec![
+        Statement::allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]).on(groups),
+        // Asked for before a log group's streams are, and not to be restricted to one. That it may not make the group is meant:
+        // made anew, a deleted one would have neither key nor retention.
+        // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        Statement::allow(["logs:DescribeLogGroups"]).on(["*"]),
+    ];
+    statements.extend(sites.iter().zip(bases).map(|(site, base)| key_for_logs(&base.key, site.region)));
     IamRole {
-        name: flow_role_name(name),
+        name: flow_role_name(&name),
+        path: config.iam.path.clone(),
+        permissions_boundary: config.iam.permissions_boundary.clone(),
         description: format!("{name}: VPC flow logs into CloudWatch Logs"),
-        assume_role_policy: policy::canonical(json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            }],
-        })),
-        policies: BTreeMap::from([(
-            "write-flow-logs".to_owned(),
-            policy::canonical(json!({
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                        "Resource": groups,
-                    },
-                    // Asked for before a log group's streams are, and not to be restricted to one. That it may not make the group is meant: made anew, a deleted
-                    // one would have neither key nor retention.
-                    // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
-                    {
-                        "Effect": "Allow",
-                        "Action": "logs:DescribeLogGroups",
-                        "Resource": "*",
-                    },
-                ],
-            })),
-        )]),
+        assume_role_policy: policy::document([Statement::allow(["sts:AssumeRole"])
+            .by("Service", ["vpc-flow-logs.amazonaws.com"])
+            .when("StringEquals", "aws:SourceAccount", [account.clone()])]),
+        policies: BTreeMap::from([("write-flow-logs".to_owned(), policy::document(statements))]),
     }
 }

@@ -61,14 +61,14 @@ fn property(graph: &Graph, of: &str, name: &str) -> Value {
 #[tokio::test]
 async fn the_database_is_made_in_auroras_order_and_goes_in_its_reverse() {
     let graph = drawn("").await;
-    // Row 18: the second member wants the first one's writer available, and nothing less.
-    assert_eq!(need(&graph, "secondary/db_cluster/main", "primary/db_instance/main"), Some(Need::Ready));
+    // The second member wants the first one's writer available, and nothing less. Which of the two goes first is for their
+    // roles to say.
+    assert_eq!(need(&graph, "secondary/db_cluster/main", "primary/db_instance/main"), Some(Need::First));
     assert_eq!(need(&graph, "primary/db_instance/main", "primary/db_cluster/main"), Some(Need::Exists));
     assert_eq!(need(&graph, "secondary/db_instance/main", "secondary/db_cluster/main"), Some(Need::Exists));
-    // Row 19: instances before their cluster, the second member before the first, the global cluster last.
+    // Row 19: instances before their cluster, the global cluster last.
     for (first, last) in [
         ("secondary/db_instance/main", "secondary/db_cluster/main"),
-        ("secondary/db_cluster/main", "primary/db_instance/main"),
         ("primary/db_instance/main", "primary/db_cluster/main"),
         ("primary/db_cluster/main", "global/global_cluster/main"),
     ] {
@@ -94,6 +94,48 @@ async fn the_function_does_not_wait_for_the_database() {
             "{database} is named, not waited for"
         );
     }
+}
+
+#[tokio::test]
+async fn only_what_route_53_asks_is_open() {
+    let jwt = "[api]\nauth = \"jwt\"\njwt_issuer = \"https://id.acme.io\"\njwt_audience = [\"pay\"]\n";
+    for (toml, clients) in [("", "AWS_IAM"), (jwt, "JWT"), ("[api]\nauth = \"none\"\n", "NONE")] {
+        let graph = drawn(toml).await;
+        for role in ["primary", "secondary"] {
+            for (route, wanted) in [
+                ("health", "NONE"),
+                ("failover", "NONE"),
+                ("health-deep", "AWS_IAM"),
+                ("pay", clients),
+                ("payment", clients),
+            ] {
+                let route = format!("{role}/api_route/{route}");
+                assert_eq!(property(&graph, &route, "authorization_type"), wanted, "{toml}: {route}");
+                let asks = need(&graph, &route, &format!("{role}/api_authorizer/tokens"));
+                assert_eq!(asks.is_some(), wanted == "JWT", "{toml}: {route}");
+            }
+            let environment = property(&graph, &format!("{role}/lambda_function/processor"), "environment");
+            let told = environment["API_AUTH"].as_str().map(str::to_owned);
+            assert_eq!(told.as_deref(), Some(clients.trim_start_matches("AWS_").to_lowercase().as_str()));
+        }
+        let routes = graph.nodes().filter(|node| node.address.kind() == "api_route").count();
+        assert_eq!(routes, 10, "every route is in the list above");
+        let authorizers = graph.nodes().filter(|node| node.address.kind() == "api_authorizer").count();
+        assert_eq!(authorizers, if clients == "JWT" { 2 } else { 0 });
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_is_json_whatever_is_asked_for() {
+    let graph = drawn("").await;
+    let format = property(&graph, "primary/api_stage/default", "access_log_format");
+    let format = format.as_str().expect("text");
+    // API Gateway escapes nothing: what may hold a quotation mark must not be in it.
+    for text in ["integrationErrorMessage", "error.message", "authorizer.error", "claims", "userAgent", "path"] {
+        assert!(!format.contains(text), "{text} in {format}");
+    }
+    let fields: serde_json::Map<String, Value> = serde_json::from_str(format).expect("JSON");
+    assert!(fields.values().all(|value| value.as_str().is_some_and(|value| value.starts_with("$context."))));
 }
 
 #[tokio::test]
@@ -175,9 +217,9 @@ async fn the_ways_out_stand_on_an_attached_gateway() {
 #[tokio::test]
 async fn alarms_reach_somebody() {
     let graph = drawn("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n").await;
-    // Row 28: the key lets alarms and topics use it, the topic lets alarms publish, and both are in the alarm's own Region.
+    // Row 28: the key lets alarms use it, the topic lets alarms publish, and both are in the alarm's own Region.
     let policy = property(&graph, "primary/kms_key/main", "policy").to_string();
-    assert!(policy.contains("cloudwatch.amazonaws.com") && policy.contains("sns.amazonaws.com"), "{policy}");
+    assert!(policy.contains("cloudwatch.amazonaws.com"), "{policy}");
     assert!(property(&graph, "primary/sns_topic/alerts", "policy").to_string().contains("cloudwatch.amazonaws.com"));
     for node in graph.nodes().filter(|node| node.address.kind() == "alarm") {
         let topics: Vec<_> =
@@ -208,4 +250,132 @@ async fn a_name_serves_https_once_its_certificate_is_issued() {
     assert!(goes_before(&graph, "global/record/api-primary", "global/health_check/primary"));
     assert!(goes_before(&graph, "global/health_check/primary", "global/health_check/failover-switch"));
     assert!(goes_before(&graph, "global/record/api-secondary", "global/hosted_zone/main"));
+}
+
+/// The statements of a policy that have something to do with a text.
+fn statements_about(policy: &Value, text: &str) -> Vec<Value> {
+    let all = policy["Statement"].as_array().unwrap_or_else(|| panic!("no policy: {policy}"));
+    all.iter().filter(|statement| statement.to_string().contains(text)).cloned().collect()
+}
+
+#[tokio::test]
+async fn no_service_uses_the_key_for_another_account() {
+    let graph = drawn("").await;
+    for role in ["primary", "secondary"] {
+        let policy = property(&graph, &format!("{role}/kms_key/main"), "policy");
+        let by_services = statements_about(&policy, "\"Service\"");
+        assert_eq!(by_services.len(), 2, "logs and alarms: {policy}");
+        for statement in by_services {
+            assert!(statement["Condition"].to_string().contains("111122223333"), "{statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn roles_use_the_key_only_by_way_of_services_of_its_region() {
+    let graph = drawn("").await;
+    for (role, inline, services) in [
+        ("processor", "data", &["dynamodb", "lambda", "s3", "secretsmanager"][..]),
+        ("processor", "run", &["logs"]),
+        ("flow-logs", "write-flow-logs", &["logs"]),
+        ("replication", "replicate", &["s3"]),
+    ] {
+        let policy = property(&graph, &format!("global/iam_role/{role}"), "policies")[inline].clone();
+        let about = statements_about(&policy, "kms:");
+        assert_eq!(about.len(), 2, "{role}: one for each key: {policy}");
+        for (statement, (site, region)) in about.iter().zip([("primary", "us-east-1"), ("secondary", "us-east-2")]) {
+            assert_eq!(statement["Resource"]["$ref"], format!("{site}/kms_key/main"), "{role}");
+            let via = statement["Condition"]["StringEquals"]["kms:ViaService"].clone();
+            let expected: Vec<String> =
+                services.iter().map(|service| format!("{service}.{region}.amazonaws.com")).collect();
+            let via: Vec<String> = match via {
+                Value::String(one) => vec![one],
+                several => serde_json::from_value(several).expect("a list"),
+            };
+            assert_eq!(via, expected, "{role}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_functions_code_may_not_touch_the_network() {
+    let graph = drawn("").await;
+    let policies = property(&graph, "global/iam_role/processor", "policies");
+    let about = statements_about(&policies["run"], "ec2:");
+    let [allowed, denied] = about.as_slice() else { panic!("two: {about:?}") };
+    assert_eq!((&allowed["Effect"], &denied["Effect"]), (&"Allow".into(), &"Deny".into()));
+    for action in allowed["Action"].as_array().expect("actions") {
+        assert!(denied["Action"].as_array().expect("actions").contains(action), "{action}");
+    }
+    let functions = ["us-east-1", "us-east-2"]
+        .map(|region| format!("arn:aws:lambda:{region}:111122223333:function:payment-dr-dev-processor"));
+    assert_eq!(denied["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"], serde_json::json!(functions));
+    assert!(!policies.to_string().contains("DescribeTable"), "it is never called");
+}
+
+#[tokio::test]
+async fn the_gateway_endpoints_lead_to_what_is_the_stacks_own() {
+    let graph = drawn("").await;
+    for (role, region) in [("primary", "us-east-1"), ("secondary", "us-east-2")] {
+        let bucket = property(&graph, &format!("{role}/s3_bucket/data"), "name");
+        let bucket = bucket.as_str().expect("a name");
+        let policy = property(&graph, &format!("{role}/vpc_endpoint/s3"), "policy");
+        let [one] = statements_about(&policy, "Allow").try_into().expect("one statement");
+        let expected = [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")];
+        assert_eq!(one["Resource"], serde_json::json!(expected));
+        let policy = property(&graph, &format!("{role}/vpc_endpoint/dynamodb"), "policy");
+        let [one] = statements_about(&policy, "Allow").try_into().expect("one statement");
+        let table = format!("arn:aws:dynamodb:{region}:111122223333:table/payment-dr-dev-sessions");
+        assert_eq!(one["Resource"], table);
+    }
+}
+
+#[tokio::test]
+async fn s3_is_let_into_its_role_without_a_condition_that_it_may_not_meet() {
+    let graph = drawn("").await;
+    let trust = property(&graph, "global/iam_role/replication", "assume_role_policy");
+    let [one] = statements_about(&trust, "s3.amazonaws.com").try_into().expect("one statement");
+    assert_eq!(one["Condition"], Value::Null, "{one}");
+}
+
+#[tokio::test]
+async fn roles_have_the_path_and_the_boundary_that_are_configured() {
+    let boundary = "arn:aws:iam::111122223333:policy/boundary";
+    let graph = drawn(&format!("[iam]\npath = \"/payments/\"\npermissions_boundary = \"{boundary}\"\n")).await;
+    let roles: Vec<_> = graph.nodes().filter(|node| node.address.kind() == "iam_role").collect();
+    assert_eq!(roles.len(), 3);
+    for role in roles {
+        assert_eq!(
+            (&role.desired["path"], &role.desired["permissions_boundary"]),
+            (&"/payments/".into(), &boundary.into())
+        );
+    }
+    // It is named, not referred to.
+    let arn = "arn:aws:iam::111122223333:role/payments/payment-dr-dev-flow-logs";
+    assert_eq!(property(&graph, "primary/flow_log/vpc", "role_arn"), arn);
+    let plain = drawn("").await;
+    let arn = "arn:aws:iam::111122223333:role/payment-dr-dev-flow-logs";
+    assert_eq!(property(&plain, "primary/flow_log/vpc", "role_arn"), arn);
+}
+
+#[tokio::test]
+async fn configured_tags_are_on_everything_that_takes_tags_and_never_in_the_place_of_drctls_own() {
+    let toml = "[tags]\nCostCenter = \"4711\"\n";
+    let (graph, plain) = (drawn(toml).await, drawn("").await);
+    let mut tagged = 0;
+    for (node, before) in graph.nodes().zip(plain.nodes()) {
+        let Some(tags) = node.desired.get("tags") else { continue };
+        for (key, value) in before.desired["tags"].as_object().expect("tags") {
+            assert_eq!(&tags[key], value, "{}", node.address);
+        }
+        // Its tags stand in its description, where there is no room for more.
+        let is_real = node.address.kind() != "api_integration";
+        assert_eq!(tags.get("CostCenter").is_some(), is_real, "{}", node.address);
+        tagged += usize::from(is_real);
+    }
+    assert!(tagged > 100, "{tagged}");
+    // Tags of alarms and dashboards are not read: what is read has to show that they have changed.
+    for (of, name) in [("primary/alarm/lambda-errors", "description"), ("primary/dashboard/main", "body")] {
+        assert_ne!(property(&graph, of, name), property(&plain, of, name));
+    }
 }

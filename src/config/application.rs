@@ -1,4 +1,4 @@
-//! `[sessions]`, `[storage]` and `[api]`: what the function works with, and what stands before it.
+//! `[sessions]` and `[storage]`: what the function works with.
 
 use serde::Serialize;
 
@@ -64,29 +64,6 @@ impl Storage {
             incomplete_upload_days: section
                 .integer("incomplete_upload_days", 7, 1..=365, "an unfinished upload is of use for a year at most")
                 .value,
-        }
-    }
-}
-
-/// The throttling of the HTTP API in each region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Api {
-    /// Requests per second, in the long run. Default 500, which also the smaller regions' quota (2500) allows.
-    pub throttle_rate: u32,
-    /// Requests at one moment. Default 1000, within the smaller regions' quota (1250).
-    pub throttle_burst: u32,
-}
-
-/// More than any account has been granted: a slip of the keyboard. The default quota is 10 000 and can be raised, so it
-/// is no bound.
-const MOST_REQUESTS: u32 = 1_000_000;
-
-impl Api {
-    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        let why = "with 0 the API would refuse every request, and no account has a quota of more than a million";
-        Self {
-            throttle_rate: section.integer("throttle_rate", 500, 1..=MOST_REQUESTS, why).value,
-            throttle_burst: section.integer("throttle_burst", 1000, 1..=MOST_REQUESTS, why).value,
         }
     }
 }

@@ -3,14 +3,14 @@
 use toml::de::{DeTable, DeValue, Error};
 
 use super::error::Problem;
-use super::section::Section;
+use super::section::{Keys, Section};
 use super::suggest::nearest;
 
 /// A parsed file. Sections are read one after the other; which names exist is learnt from that reading, so the list of
 /// known keys cannot differ from the keys that are used.
 pub(super) struct Document<'i> {
     root: DeTable<'i>,
-    known: Vec<(&'static str, Vec<&'static str>)>,
+    known: Known,
     problems: Vec<Problem>,
 }
 
@@ -36,7 +36,7 @@ impl<'i> Document<'i> {
             );
             self.problems.push(problem.at(key.span()));
         }
-        let mut keys = Vec::new();
+        let mut keys = Keys::default();
         let result = read(&mut Section::new(name, table, &mut keys, &mut self.problems));
         self.known.push((name, keys));
         result
@@ -59,8 +59,8 @@ impl<'i> Document<'i> {
             let DeValue::Table(table) = value.get_ref() else { continue };
             for (key, _) in table {
                 let written: &str = key.get_ref();
-                if !keys.contains(&written) {
-                    self.problems.push(unknown_key(section, written, keys, &self.known).at(key.span()));
+                if !keys.are_open && !keys.names.contains(&written) {
+                    self.problems.push(unknown_key(section, written, &keys.names, &self.known).at(key.span()));
                 }
             }
         }
@@ -71,9 +71,9 @@ impl<'i> Document<'i> {
 /// How many of the parser's complaints are looked at.
 const MOST_SYNTAX_ERRORS: usize = 20;
 
-type Known = [(&'static str, Vec<&'static str>)];
+type Known = Vec<(&'static str, Keys)>;
 
-fn unknown_section(written: &str, is_table: bool, known: &Known) -> Problem {
+fn unknown_section(written: &str, is_table: bool, known: &[(&'static str, Keys)]) -> Problem {
     let advice = match home_of(written, known) {
         Some(home) if !is_table => format!("`{written}` belongs in [{home}]: move the line below `[{home}]`."),
         _ => {
@@ -93,8 +93,8 @@ fn unknown_section(written: &str, is_table: bool, known: &Known) -> Problem {
     Problem::new(message, advice)
 }
 
-fn unknown_key(section: &str, written: &str, keys: &[&'static str], known: &Known) -> Problem {
-    let everywhere = known.iter().flat_map(|(_, keys)| keys.iter().copied());
+fn unknown_key(section: &str, written: &str, keys: &[&'static str], known: &[(&'static str, Keys)]) -> Problem {
+    let everywhere = known.iter().flat_map(|(_, keys)| keys.names.iter().copied());
     let advice = if let Some(home) = home_of(written, known) {
         format!("`{written}` belongs in [{home}]: move the line below `[{home}]`.")
     } else if let Some(near) = nearest(written, keys.iter().copied()) {
@@ -110,8 +110,8 @@ fn unknown_key(section: &str, written: &str, keys: &[&'static str], known: &Know
     Problem::new(format!("there is no key `{written}` in [{section}]"), advice)
 }
 
-fn home_of(key: &str, known: &Known) -> Option<&'static str> {
-    known.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name)
+fn home_of(key: &str, known: &[(&'static str, Keys)]) -> Option<&'static str> {
+    known.iter().find(|(_, keys)| keys.names.contains(&key)).map(|(name, _)| *name)
 }
 
 /// One problem per line: a single slip often makes the parser stumble several times on the same line. What is no TOML at
@@ -127,7 +127,7 @@ fn syntax_problems(text: &str, errors: &[Error]) -> Vec<Problem> {
         }
         seen.push(line);
         let problem = Problem::new(
-            format!("this is not TOML: {}", error.message()),
+            format!("invalid TOML: {}", error.message()),
             "Write `key = value`, one per line, with text in double quotes, below a line `[section]`; a key or a \
              section may stand only once.",
         );

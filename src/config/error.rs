@@ -159,6 +159,9 @@ impl ConfigError {
     }
 
     pub(super) fn not_text(source_name: &str, error: &FromUtf8Error) -> Self {
+        if error.as_bytes().iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
+            return Self::binary(source_name, error.as_bytes());
+        }
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let problem = Problem::new(
@@ -166,6 +169,23 @@ impl ConfigError {
             "Save the file with the encoding UTF-8 (not UTF-16, not Latin-1).",
         );
         Self::new(source_name, &text, vec![problem.at(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8())])
+    }
+
+    /// A file with bytes that no text has: nothing of it is shown.
+    pub(super) fn binary(source_name: &str, bytes: &[u8]) -> Self {
+        // The byte order marks of UTF-16.
+        let problem = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            Problem::new(
+                format!("`{source_name}` is UTF-16 text, and TOML must be UTF-8"),
+                "Save the file with the encoding UTF-8.",
+            )
+        } else {
+            Problem::new(
+                format!("`{source_name}` is not a text file, and so not a configuration"),
+                "Name the configuration itself with --config, or write one with `drctl init`.",
+            )
+        };
+        Self::new(source_name, "", vec![problem])
     }
 
     /// What is wrong, in the order of the file. Never empty.

@@ -96,8 +96,9 @@ impl Lambda {
             )
             .value;
         let reserved_concurrency = reserved_concurrency(section);
-        let ledger =
-            section.choice("ledger", Ledger::Aurora, &[("aurora", Ledger::Aurora), ("dynamodb", Ledger::DynamoDb)]);
+        let ledger = section
+            .choice("ledger", Ledger::Aurora, &[("aurora", Ledger::Aurora), ("dynamodb", Ledger::DynamoDb)])
+            .value;
         Self {
             package: package.value,
             handler: handler.value,

@@ -8,12 +8,14 @@
 //! sections is checked apart (`naming`: the names AWS will see).
 
 mod alerts;
+mod api;
 mod application;
 mod database;
 mod dns;
 mod document;
 mod error;
 mod function;
+mod iam;
 mod naming;
 mod network;
 mod protection;
@@ -21,6 +23,7 @@ mod regions;
 mod section;
 mod stack;
 mod suggest;
+mod tags;
 mod window;
 
 #[cfg(test)]
@@ -33,15 +36,18 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use alerts::Alerts;
-pub use application::{Api, Sessions, Storage};
+pub use api::{Api, Auth};
+pub use application::{Sessions, Storage};
 pub use database::{Database, EngineVersion, InstanceClass};
 pub use dns::Dns;
 pub use error::{ConfigError, Location, Problem};
 pub use function::{Lambda, Ledger, Package};
+pub use iam::Iam;
 pub use network::{Nat, Network};
 pub use protection::Protection;
 pub use regions::{RegionName, Regions};
 pub use stack::Stack;
+pub use tags::Tags;
 pub use window::{DailyWindow, WeeklyWindow};
 
 use document::Document;
@@ -70,12 +76,16 @@ pub struct Config {
     pub storage: Storage,
     /// `[lambda]`: the function behind the API.
     pub lambda: Lambda,
-    /// `[api]`: the HTTP API's throttling.
+    /// `[api]`: who may pay, and the HTTP API's throttling.
     pub api: Api,
     /// `[dns]`: the public name.
     pub dns: Dns,
     /// `[alerts]`: who is told, when, and how long logs are kept.
     pub alerts: Alerts,
+    /// `[iam]`: what all roles have in common.
+    pub iam: Iam,
+    /// `[tags]`: what everything bears besides drctl's own tags.
+    pub tags: Tags,
     /// `[protection]`: what stands in the way of deleting the stack.
     pub protection: Protection,
 }
@@ -99,6 +109,8 @@ impl Config {
         let api = document.section("api", Api::read);
         let dns = document.section("dns", |section| Dns::read(section, &identity.name()));
         let alerts = document.section("alerts", Alerts::read);
+        let iam = document.section("iam", Iam::read);
+        let tags = document.section("tags", tags::read);
         let protection = document.section("protection", Protection::read);
         document.refuse(naming::check(&identity, &regions));
 
@@ -117,6 +129,8 @@ impl Config {
             api,
             dns,
             alerts,
+            iam,
+            tags,
             protection,
         })
     }
@@ -139,6 +153,8 @@ impl Config {
             Err(error) => return Err(ConfigError::unreadable(&name, &error)),
         };
         match String::from_utf8(bytes) {
+            // Valid as UTF-8, and in no text.
+            Ok(text) if text.contains('\0') => Err(ConfigError::binary(&name, text.as_bytes())),
             Ok(text) => Self::parse(&name, &text, environment),
             Err(error) => Err(ConfigError::not_text(&name, &error)),
         }

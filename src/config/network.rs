@@ -60,7 +60,7 @@ impl Network {
             );
             section.refuse(secondary.blame(problem, &primary, "primary_cidr is here"));
         }
-        let nat = section.choice("nat", Nat::PerAz, &[("per-az", Nat::PerAz), ("single", Nat::Single)]);
+        let nat = section.choice("nat", Nat::PerAz, &[("per-az", Nat::PerAz), ("single", Nat::Single)]).value;
         Self { primary_cidr: primary.value, secondary_cidr: secondary.value, nat }
     }
 }

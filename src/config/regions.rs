@@ -50,10 +50,12 @@ impl Serialize for RegionName {
 
 impl Regions {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let written = |key, default: &'static str| section.written(key).unwrap_or(default).to_owned();
+        let (first, second) = (written("primary", PRIMARY), written("secondary", SECONDARY));
         let primary =
-            section.text("primary", RegionName("us-east-1".to_owned()), "us-east-1", |text| region("primary", text));
+            section.text("primary", RegionName(PRIMARY.to_owned()), PRIMARY, |text| region("primary", text, &second));
         let secondary = section
-            .text("secondary", RegionName("us-east-2".to_owned()), "us-east-2", |text| region("secondary", text));
+            .text("secondary", RegionName(SECONDARY.to_owned()), SECONDARY, |text| region("secondary", text, &first));
         if primary.is_sound() && secondary.is_sound() && primary.value == secondary.value {
             let default = if secondary.is_default() {
                 " (the default of `secondary`)"
@@ -62,14 +64,14 @@ impl Regions {
             } else {
                 ""
             };
-            let other = if primary.value.as_str() == "us-east-2" { "us-west-2" } else { "us-east-2" };
+            let other = example("secondary", primary.value.as_str());
             let problem = Problem::new(
                 format!(
-                    "primary and secondary are the same region, {}{default}: a standby there would fail together with \
+                    "primary and secondary are the same Region, {}{default}: a standby there would fail together with \
                      what it stands in for",
                     primary.value
                 ),
-                format!("Write two different regions in [regions], for example `secondary = \"{other}\"`."),
+                format!("Write two different Regions in [regions], for example `secondary = \"{other}\"`."),
             );
             section.refuse(secondary.blame(problem, &primary, "primary is the same"));
         }
@@ -88,22 +90,34 @@ const DIRECTIONS: [&str; 9] =
 const FOREIGN: [(&str, &str); 5] =
     [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso", "aws-iso"), ("eu-iso", "aws-iso"), ("eusc-", "aws-eusc")];
 
-fn region(key: &str, text: &str) -> Result<RegionName, Problem> {
+/// What the two Regions are unless the file says otherwise.
+const PRIMARY: &str = "us-east-1";
+const SECONDARY: &str = "us-east-2";
+
+/// A Region to propose for a key: its default, unless that is the other one of the two.
+fn example(key: &str, other: &str) -> &'static str {
+    let in_order = if key == "primary" { [PRIMARY, SECONDARY] } else { [SECONDARY, "us-west-2"] };
+    if in_order[0] == other { in_order[1] } else { in_order[0] }
+}
+
+/// Reads the code of a Region; what is proposed in place of a wrong one is never `other`, the second Region of the stack.
+fn region(key: &str, text: &str, other: &str) -> Result<RegionName, Problem> {
     if let Some((_, partition)) = FOREIGN.iter().find(|(beginning, _)| text.starts_with(beginning)) {
         return Err(Problem::new(
             format!(
                 "{text} is in the partition {partition}, and drctl builds in the partition aws only: names, endpoints \
                  and what is offered differ elsewhere"
             ),
-            format!("Write a region of the partition aws, for example `{key} = \"us-east-1\"`."),
+            format!("Write a Region of the partition aws, for example `{key} = \"{}\"`.", example(key, other)),
         ));
     }
     if is_region(text) {
         return Ok(RegionName(text.to_owned()));
     }
-    let better = corrected(text).unwrap_or_else(|| "us-east-1".to_owned());
+    let better = corrected(text).filter(|better| better != other);
+    let better = better.as_deref().unwrap_or_else(|| example(key, other));
     Err(Problem::new(
-        format!("`{text}` is not the code of a region"),
+        format!("`{text}` is not the code of a Region"),
         format!("Write `{key} = \"{better}\"`, or another code of this form (area, direction, number)."),
     ))
 }

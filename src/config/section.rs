@@ -61,15 +61,24 @@ impl<T> Given<T> {
 pub(super) struct Section<'d, 'i> {
     name: &'static str,
     table: Option<&'d DeTable<'i>>,
-    keys: &'d mut Vec<&'static str>,
+    keys: &'d mut Keys,
     problems: &'d mut Vec<Problem>,
+}
+
+/// Which keys a section knows.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Those that were asked for.
+    pub(super) names: Vec<&'static str>,
+    /// Whether every other one is the operator's to choose.
+    pub(super) are_open: bool,
 }
 
 impl<'d, 'i> Section<'d, 'i> {
     pub(super) fn new(
         name: &'static str,
         table: Option<&'d DeTable<'i>>,
-        keys: &'d mut Vec<&'static str>,
+        keys: &'d mut Keys,
         problems: &'d mut Vec<Problem>,
     ) -> Self {
         Self { name, table, keys, problems }
@@ -138,7 +147,7 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, options: &[(&str, T)]) -> T {
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, options: &[(&str, T)]) -> Given<T> {
         let name = self.name;
         let lines: Vec<String> = options.iter().map(|(word, _)| format!("`{key} = \"{word}\"`")).collect();
         let advice = format!("Write {}.", lines.join(" or "));
@@ -150,7 +159,6 @@ impl<'d, 'i> Section<'d, 'i> {
                 .ok_or_else(|| Problem::new(format!("`{key}` in [{name}] cannot be `{text}`"), advice)),
             other => Err(wrong_type(name, key, "text", other, advice)),
         })
-        .value
     }
 
     /// A list of texts; those that `parse` refuses are left out and reported.
@@ -181,8 +189,36 @@ impl<'d, 'i> Section<'d, 'i> {
         values
     }
 
+    /// What stands under a key as it was written; nothing is checked, and the key does not become a known one.
+    pub(super) fn written(&self, key: &str) -> Option<&'d str> {
+        match self.table.and_then(|table| table.get(key))?.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Every key of the section with its place and its text; `example` is shown to whoever wrote something else than text.
+    pub(super) fn pairs(&mut self, example: &str) -> Vec<(String, Span, String)> {
+        self.keys.are_open = true;
+        let mut pairs = Vec::new();
+        for (key, value) in self.table.into_iter().flatten() {
+            let name: &str = key.get_ref();
+            match value.get_ref() {
+                DeValue::String(text) => pairs.push((name.to_owned(), value.span(), text.clone().into_owned())),
+                other => {
+                    let advice = format!("Write `{name} = \"{example}\"`, with the double quotes.");
+                    let problem = wrong_type(self.name, name, "text", other, advice);
+                    self.refuse(problem.at(value.span()));
+                }
+            }
+        }
+        // In the order of the file, in which problems are told.
+        pairs.sort_by_key(|(_, span, _): &(String, Span, String)| span.start);
+        pairs
+    }
+
     fn find(&mut self, key: &'static str) -> Option<&'d Spanned<DeValue<'i>>> {
-        self.keys.push(key);
+        self.keys.names.push(key);
         self.table.and_then(|table| table.get(key))
     }
 

@@ -25,11 +25,10 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn read(section: &mut Section<'_, '_>, environment: Option<&str>) -> Self {
         let stack = section.text("name", "payment-dr".to_owned(), "payment-dr", |text| {
-            word(text, true)
-                .map_err(|fix| refused("name", text, "stack name, which also begins with a letter", &fix, "payment-dr"))
+            word(text, true).map_err(|fix| refused("name", text, "stack name", LETTER_FIRST, &fix, "payment-dr"))
         });
         let in_file = section.text("environment", "dev".to_owned(), "dev", |text| {
-            word(text, false).map_err(|fix| refused("environment", text, "environment", &fix, "dev"))
+            word(text, false).map_err(|fix| refused("environment", text, "environment", "", &fix, "dev"))
         });
         let environment = match environment {
             None => in_file,
@@ -76,12 +75,22 @@ fn word(text: &str, letter_first: bool) -> Result<String, String> {
     if fix == text && !text.is_empty() { Ok(text.to_owned()) } else { Err(fix.to_owned()) }
 }
 
-const ALPHABET: &str = "it becomes part of bucket, database and role names, which may only have lower-case letters, \
-                        digits and single hyphens between them";
+/// What the name of a stack or an environment has to be, and why.
+fn rule(letter_first: &str) -> String {
+    format!(
+        "It becomes part of bucket, database and role names, so it must {letter_first}use only lower-case letters, digits and \
+         single hyphens between them"
+    )
+}
 
-fn refused(key: &str, text: &str, what: &str, fix: &str, example: &str) -> Problem {
+const LETTER_FIRST: &str = "start with a letter and ";
+
+fn refused(key: &str, text: &str, what: &str, letter_first: &str, fix: &str, example: &str) -> Problem {
     let better = if fix.is_empty() { example } else { fix };
-    Problem::new(format!("`{text}` cannot be the {what}: {ALPHABET}"), format!("Write `{key} = \"{better}\"`."))
+    Problem::new(
+        format!("`{text}` is not a valid {what}. {}", rule(letter_first)),
+        format!("Write `{key} = \"{better}\"`."),
+    )
 }
 
 fn refused_override(text: &str, fix: &str) -> Problem {
@@ -94,7 +103,7 @@ fn refused_override(text: &str, fix: &str) -> Problem {
     let message = if text.is_empty() {
         "the environment given by --environment or ENVIRONMENT_SUFFIX is empty".to_owned()
     } else {
-        format!("the environment `{text}`, given by --environment or ENVIRONMENT_SUFFIX, cannot be used: {ALPHABET}")
+        format!("the environment `{text}`, given by --environment or ENVIRONMENT_SUFFIX, cannot be used. {}", rule(""))
     };
     Problem::new(message, advice)
 }

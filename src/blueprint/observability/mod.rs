@@ -246,7 +246,8 @@ fn port_errors(gateways: &[Handle<NatGateway>]) -> Vec<Query> {
         .enumerate()
         .map(|(at, gateway)| Query { id: format!("m{}", at + 1), returns: false, ..of(gateway) })
         .collect();
-    // Written with plus signs, the sum would be missing whenever one of its parts is.
+    // As many gateways as there are; a part without data counts as 0.
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
     let expression = "SUM(METRICS())".to_owned();
     queries.push(Query { id: "total".to_owned(), expression, label: "All NAT gateways".to_owned(), ..no_metric() });
     queries
@@ -309,7 +310,8 @@ fn alarm_name(config: &Config, name: &str) -> String {
 }
 
 fn mark<R: Resource>(config: &Config, role: Role, name: &str) -> String {
-    cloudwatch::mark(&config.stack.name, &config.stack.environment, &Address::new(role, R::TRAITS.kind, name))
+    let node = Address::new(role, R::TRAITS.kind, name);
+    cloudwatch::mark(&config.stack.name, &config.stack.environment, &node, &config.tags)
 }
 
 /// Adds who gets a topic's mails.

@@ -91,8 +91,9 @@ fn the_template_shows_every_key() {
     let in_use = template_in_use();
     let sections: Vec<&str> =
         in_use.lines().filter_map(|line| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))).collect();
-    assert_eq!(sections.len(), 11);
-    for section in sections {
+    assert_eq!(sections.len(), 13);
+    // The keys of [tags] are the operator's.
+    for section in sections.into_iter().filter(|section| *section != "tags") {
         let shown: Vec<String> = in_use
             .lines()
             .skip_while(|line| *line != format!("[{section}]"))
@@ -197,6 +198,28 @@ fn a_folder_is_no_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let error = Config::load(Some(folder.path()), None).expect_err("a folder cannot be read");
     assert_eq!(error.to_string(), format!("`{}` is a folder, not a configuration file", folder.path().display()));
+}
+
+#[test]
+fn of_a_binary_file_nothing_is_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("drctl.toml");
+    let program: Vec<u8> = b"\x7fELF\x02\x01\x01\0"
+        .iter()
+        .copied()
+        .chain((0..6000_u32).map(|n| u8::try_from(n * 7 % 256).expect("a byte")))
+        .collect();
+    let cases: [(&[u8], &str); 3] = [
+        (&program, "is not a text file"),
+        (b"a = \"\0\"\n", "is not a text file"),
+        (b"\xff\xfe[\0s\0", "is UTF-16 text"),
+    ];
+    for (bytes, said) in cases {
+        fs::write(&file, bytes).expect("the file can be written");
+        let error = Config::load(Some(&file), None).expect_err("it is no text");
+        let shown = rendered(&error);
+        assert!(error.to_string().contains(said) && shown.len() < 600, "{shown}");
+    }
 }
 
 #[test]

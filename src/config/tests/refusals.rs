@@ -5,9 +5,9 @@ use crate::config::Config;
 
 #[test]
 fn syntax_errors() {
-    refuses("[network]\nnat = §per-az\n", "this is not TOML", "text in double quotes");
-    refuses("[network]\nnat = \"single\"\n§nat = \"single\"\n", "this is not TOML: duplicate key", "only once");
-    refuses("[stack]\nname = \"a\"\n[§stack]\n", "this is not TOML: duplicate key", "only once");
+    refuses("[network]\nnat = §per-az\n", "invalid TOML", "text in double quotes");
+    refuses("[network]\nnat = \"single\"\n§nat = \"single\"\n", "invalid TOML: duplicate key", "only once");
+    refuses("[stack]\nname = \"a\"\n[§stack]\n", "invalid TOML: duplicate key", "only once");
 }
 
 #[test]
@@ -75,11 +75,15 @@ fn numbers_of_any_size_and_form() {
 
 #[test]
 fn names_of_the_stack() {
-    refuses("[stack]\nname = §\"Payment_DR\"\n", "`Payment_DR` cannot be the stack name", "`name = \"payment-dr\"`");
-    refuses("[stack]\nname = §\"9lives\"\n", "begins with a letter", "`name = \"lives\"`");
+    refuses(
+        "[stack]\nname = §\"Payment_DR\"\n",
+        "`Payment_DR` is not a valid stack name. It becomes part of",
+        "`name = \"payment-dr\"`",
+    );
+    refuses("[stack]\nname = §\"9lives\"\n", "must start with a letter", "`name = \"lives\"`");
     refuses("[stack]\nname = §\"a--b\"\n", "single hyphens", "`name = \"a-b\"`");
-    refuses("[stack]\nname = §\"\"\n", "cannot be the stack name", "`name = \"payment-dr\"`");
-    refuses("[stack]\nenvironment = §\"Prod\"\n", "`Prod` cannot be the environment", "`environment = \"prod\"`");
+    refuses("[stack]\nname = §\"\"\n", "is not a valid stack name", "`name = \"payment-dr\"`");
+    refuses("[stack]\nenvironment = §\"Prod\"\n", "`Prod` is not a valid environment", "`environment = \"prod\"`");
     refuses("[stack]\nname = §\"sg\"\n", "security group names that begin with `sg-`", "Write another `name`");
     refuses("[stack]\nname = §\"sthree\"\n", "bucket names that begin with `sthree-`", "Write another `name`");
 }
@@ -117,16 +121,22 @@ fn names_over_the_limit_name_the_limit() {
 fn regions() {
     refuses(
         "[regions]\nprimary = §\"us-esat-1\"\n",
-        "`us-esat-1` is not the code of a region",
+        "`us-esat-1` is not the code of a Region",
         "`primary = \"us-east-1\"`",
     );
-    refuses("[regions]\nsecondary = §\"us-west-2a\"\n", "is not the code of a region", "`secondary = \"us-west-2\"`");
-    refuses("[regions]\nprimary = §\"EU_WEST_1\"\n", "is not the code of a region", "`primary = \"eu-west-1\"`");
-    refuses("[regions]\nprimary = §\"Frankfurt\"\n", "is not the code of a region", "of this form");
+    refuses("[regions]\nsecondary = §\"us-west-2a\"\n", "is not the code of a Region", "`secondary = \"us-west-2\"`");
+    refuses("[regions]\nprimary = §\"EU_WEST_1\"\n", "is not the code of a Region", "`primary = \"eu-west-1\"`");
+    refuses("[regions]\nprimary = §\"Frankfurt\"\n", "is not the code of a Region", "of this form");
     refuses("[regions]\nprimary = §\"us-gov-west-1\"\n", "in the partition aws-us-gov", "partition aws");
     refuses("[regions]\nsecondary = §\"cn-north-1\"\n", "in the partition aws-cn", "partition aws");
     refuses("[regions]\nprimary = §\"eusc-de-east-1\"\n", "in the partition aws-eusc", "partition aws");
     refuses("[regions]\nprimary = §\"us-isob-east-1\"\n", "in the partition aws-iso", "partition aws");
+    // What is proposed for one Region is never the other one.
+    refuses("[regions]\nsecondary = §\"mars-1\"\n", "is not the code of a Region", "`secondary = \"us-east-2\"`");
+    refuses("[regions]\nsecondary = §\"us-east-1a\"\n", "is not the code of a Region", "`secondary = \"us-east-2\"`");
+    refuses("[regions]\nsecondary = §\"cn-north-1\"\n", "in the partition aws-cn", "`secondary = \"us-east-2\"`");
+    refuses("[regions]\nprimary = \"us-east-2\"\nsecondary = §\"x\"\n", "not the code", "`secondary = \"us-west-2\"`");
+    refuses("[regions]\nprimary = §\"x\"\nsecondary = \"us-east-1\"\n", "not the code", "`primary = \"us-east-2\"`");
     let europe = accepts("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"").regions;
     assert_eq!((europe.primary.as_str(), europe.secondary.as_str()), ("eu-west-1", "eu-central-1"));
 }
@@ -135,17 +145,17 @@ fn regions() {
 fn the_same_region_twice() {
     refuses(
         "[regions]\nprimary = \"eu-west-1\"\nsecondary = §\"eu-west-1\"\n",
-        "primary and secondary are the same region, eu-west-1:",
-        "two different regions",
+        "primary and secondary are the same Region, eu-west-1:",
+        "two different Regions",
     );
     refuses(
         "[regions]\nprimary = §\"us-east-2\"\n",
-        "the same region, us-east-2 (the default of `secondary`)",
+        "the same Region, us-east-2 (the default of `secondary`)",
         "`secondary = \"us-west-2\"`",
     );
     refuses(
         "[regions]\nsecondary = §\"us-east-1\"\n",
-        "the same region, us-east-1 (the default of `primary`)",
+        "the same Region, us-east-1 (the default of `primary`)",
         "`secondary = \"us-east-2\"`",
     );
 }

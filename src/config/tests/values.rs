@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{accepts, refuses};
-use crate::config::{InstanceClass, Ledger, Package};
+use crate::config::{Auth, InstanceClass, Ledger, Package};
 
 #[test]
 fn instance_classes() {
@@ -98,6 +98,65 @@ fn sessions_storage_and_api() {
     refuses("[storage]\nincomplete_upload_days = §366\n", "a year at most", "from 1 to 365");
     refuses("[api]\nthrottle_rate = §0\n", "would refuse every request", "`throttle_rate = 500`");
     refuses("[api]\nthrottle_burst = §1000001\n", "no account has a quota", "`throttle_burst = 1000`");
+}
+
+#[test]
+fn who_may_pay() {
+    assert_eq!(accepts("").api.auth, Auth::Iam);
+    assert_eq!(accepts("[api]\nauth = \"iam\"\n").api.auth, Auth::Iam);
+    assert_eq!(accepts("[api]\nauth = \"none\"\n").api.auth, Auth::None);
+    let jwt = "[api]\nauth = \"jwt\"\njwt_issuer = \"https://id.acme.io/\"\njwt_audience = [\"pay\", \"shop\"]\n";
+    let audience = vec!["pay".to_owned(), "shop".to_owned()];
+    assert_eq!(accepts(jwt).api.auth, Auth::Jwt { issuer: "https://id.acme.io/".to_owned(), audience });
+    refuses("[api]\nauth = §\"oauth\"\n", "cannot be `oauth`", "`auth = \"iam\"` or `auth = \"jwt\"` or");
+    refuses("[api]\nauth = §true\n", "takes text", "`auth = \"iam\"`");
+}
+
+#[test]
+fn tokens_need_an_issuer_and_an_audience() {
+    let issuer = "jwt_issuer = \"https://id.acme.io\"\n";
+    let audience = "jwt_audience = [\"pay\"]\n";
+    let needs = "needs to know whose tokens are accepted";
+    refuses("[api]\nauth = §\"jwt\"\n", needs, "/us-east-1_Example\"` and `jwt_audience = [\"payments\"]`");
+    refuses(&format!("[api]\n{issuer}auth = §\"jwt\"\n"), needs, "Write `jwt_audience = [\"payments\"]`, as");
+    refuses(&format!("[api]\nauth = §\"jwt\"\n{audience}"), needs, "Write `jwt_issuer = \"https://");
+    refuses(&format!("[api]\nauth = §\"jwt\"\n{issuer}jwt_audience = []\n"), needs, "Write `jwt_audience");
+    for (wrong, why) in [
+        ("http://id.acme.io", "by HTTPS only"),
+        ("id.acme.io", "by HTTPS only"),
+        ("https://", "names no host"),
+        ("https:///x", "names no host"),
+        ("https://id.acme.io?tenant=1", "without blanks, user name, query"),
+        ("https://id.acme.io/a b", "without blanks"),
+        ("https://me@id.acme.io", "without blanks, user name"),
+    ] {
+        let text = format!("[api]\nauth = \"jwt\"\njwt_issuer = §\"{wrong}\"\n{audience}");
+        refuses(&text, why, "exactly as your tokens have it in `iss`");
+    }
+    let long = format!("https://id.acme.io/{}", "a".repeat(2048));
+    refuses(&format!("[api]\nauth = \"jwt\"\njwt_issuer = §\"{long}\"\n{audience}"), "2048", "in `iss`");
+    for wrong in ["", " ", " pay"] {
+        let text = format!("[api]\nauth = \"jwt\"\n{issuer}jwt_audience = [§\"{wrong}\"]\n");
+        refuses(&text, "is not an audience", "in `aud`");
+    }
+    let twice = format!("[api]\nauth = \"jwt\"\n{issuer}jwt_audience = [\"pay\", §\"pay\"]\n");
+    refuses(&twice, "pay is in the list twice", "Remove one");
+    let many: Vec<String> = (0..50).map(|number| format!("\"pay-{number}\"")).collect();
+    let list = many.join(", ");
+    accepts(&format!("[api]\nauth = \"jwt\"\n{issuer}jwt_audience = [{list}]\n"));
+    let text = format!("[api]\nauth = \"jwt\"\n{issuer}jwt_audience = [{list}, §\"one-more\"]\n");
+    refuses(&text, "takes 50 audiences, and here are 51", "no longer in use");
+}
+
+#[test]
+fn tokens_are_not_set_up_without_being_asked_for() {
+    for auth in ["", "auth = \"iam\"\n", "auth = \"none\"\n"] {
+        let issuer = format!("[api]\n{auth}jwt_issuer = §\"https://id.acme.io\"\n");
+        refuses(&issuer, "`jwt_issuer` has no effect with `auth = ", "Write `auth = \"jwt\"`");
+        let audience = format!("[api]\n{auth}jwt_audience = [§\"pay\"]\n");
+        refuses(&audience, "`jwt_audience` has no effect with `auth = ", "Write `auth = \"jwt\"`");
+    }
+    refuses("[api]\nauth = §\"oauth\"\njwt_issuer = \"https://id.acme.io\"\n", "cannot be `oauth`", "`auth = \"iam\"`");
 }
 
 #[test]
@@ -214,4 +273,61 @@ fn log_retention_and_thresholds() {
 #[test]
 fn protection() {
     assert!(accepts("[protection]\ndeletion = true").protection.deletion);
+}
+
+#[test]
+fn tags() {
+    let tags = accepts("[tags]\nCostCenter = \"4711\"\n\"team:owner\" = \"Zahlungen für alle\"\nempty = \"\"\n").tags;
+    assert_eq!(tags["CostCenter"], "4711");
+    assert_eq!(tags["team:owner"], "Zahlungen für alle");
+    assert_eq!(tags["empty"], "");
+    for key in ["aws:cost", "AWS:cost", "drctl:stack", "Name", "name", "a#b", " a", ""] {
+        refuses(&format!("[tags]\n\"{key}\" = §\"x\"\n"), &format!("`{key}` cannot be the key of a tag"), "CostCenter");
+    }
+    refuses(&format!("[tags]\n{} = §\"x\"\n", "k".repeat(129)), "1 to 128 characters", "CostCenter");
+    refuses("[tags]\nTeam = \"a\"\nteam = §\"b\"\n", "IAM takes it for the same as `Team`", "CostCenter");
+    refuses(&format!("[tags]\nnote = §\"{}\"\n", "v".repeat(257)), "at most 256 characters", "CostCenter");
+    refuses("[tags]\nnote = §\"a;b\"\n", "`;` is not among", "CostCenter");
+    refuses("[tags]\nnote = §\"a \"\n", "begins or ends with a blank", "CostCenter");
+    refuses("[tags]\nCostCenter = §4711\n", "takes text, not a whole number", "`CostCenter = \"4711\"`");
+    refuses("[tags]\nteam = §{ owner = \"x\" }\n", "takes text, not a table", "with the double quotes");
+    let many = |count: usize| (0..count).map(|n| format!("k{n} = \"v\"")).collect::<Vec<_>>().join("\n") + "\n";
+    assert_eq!(accepts(&format!("[tags]\n{}", many(45))).tags.len(), 45);
+    refuses(&format!("[tags]\n{}last = §\"v\"\n", many(45)), "more than 45 tags", "Leave out");
+}
+
+#[test]
+fn roles() {
+    for arn in ["", "arn:aws:iam::123456789012:policy/boundary", "arn:aws:iam::aws:policy/PowerUserAccess"] {
+        assert_eq!(accepts(&format!("[iam]\npermissions_boundary = \"{arn}\"")).iam.permissions_boundary, arn);
+    }
+    for arn in [
+        "boundary",
+        "arn:aws:iam::123456789012:role/boundary",
+        "arn:aws:iam::12345:policy/boundary",
+        "arn:aws:iam::123456789012:policy/",
+        "arn:aws:iam::123456789012:policy/a b",
+    ] {
+        refuses(
+            &format!("[iam]\npermissions_boundary = §\"{arn}\"\n"),
+            "is not the ARN of a managed policy",
+            "`permissions_boundary = \"arn:aws:iam::123456789012:policy/boundary\"`",
+        );
+    }
+    for path in ["/", "/payments/", "/a/b/"] {
+        assert_eq!(accepts(&format!("[iam]\npath = \"{path}\"")).iam.path, path);
+    }
+    for (path, better) in [
+        ("payments", "/payments/"),
+        ("/payments", "/payments/"),
+        ("a/b/", "/a/b/"),
+        ("", "/payments/"),
+        ("//", "/payments/"),
+    ] {
+        refuses(
+            &format!("[iam]\npath = §\"{path}\"\n"),
+            "is not the path of a role",
+            &format!("`path = \"{better}\"`"),
+        );
+    }
 }
