@@ -2,17 +2,88 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::sandbox::Pace;
 use crate::state::Address;
 
-/// Builds and operates a two-region disaster-recovery architecture on AWS
-///
-/// Exit codes: 0 done, 1 failed, 2 differences (with --detailed-exitcode), 3 bad usage or configuration,
-/// 4 state locked or unreadable, 5 credentials or permissions, 130 interrupted.
+/// How drctl exits, as the help says it.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  failed
+    2  differences were found (with --detailed-exitcode)
+    3  bad usage or configuration
+    4  state locked or unreadable
+    5  credentials or permissions
+  130  interrupted";
+
+/// Examples, and how the commands that look at AWS exit.
+macro_rules! with_exit_codes {
+    ($examples:literal) => {
+        concat!(
+            $examples,
+            "\n\nExit codes: 0 done, 1 failed, 2 differences (with --detailed-exitcode), 3 bad usage or configuration, 4 state \
+             locked or unreadable, 5 credentials or permissions, 130 interrupted."
+        )
+    };
+}
+
+const PLAN_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl plan --sandbox             what would be built in the local AWS
+  drctl plan --full > plan.txt     every property, to be reviewed
+  drctl plan --detailed-exitcode   exit code 0 without changes, 2 with changes"
+);
+
+const CHECK_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl check          with the credentials and the Regions of the run to come
+  drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
+);
+
+const UP_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl up                       shows the plan and asks
+  drctl up --sandbox             the same in the local AWS: no account, no costs
+  drctl up --yes --json          in a pipeline: one JSON object per line
+An `up` that was interrupted goes on when it is run again."
+);
+
+const STATUS_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl status --timeout 5       when a Region may be gone
+  drctl status --json            for a monitor"
+);
+
+const DOWN_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl down                            shows what will be deleted and asks for the name
+  drctl down --environment staging      another environment than the configuration's
+  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
+);
+
+const ORPHANS_HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl orphans --adopt     after a state was lost: records again what is found, then `drctl up`
+  drctl orphans --delete    shows what will be deleted and asks"
+);
+
+const SANDBOX_HELP: &str = "\
+Examples:
+  drctl up --sandbox                              starts it when it is not running
+  drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
+  drctl sandbox stop                              ends it; it stays in the background until then";
+
+/// Builds and operates a two-Region disaster-recovery architecture on AWS
 #[derive(Debug, Parser)]
-#[command(name = "drctl", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "drctl", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -24,6 +95,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The configuration [default: drctl.toml in the working folder, if there is one]
     #[arg(long, global = true, value_name = "FILE", env = "DRCTL_CONFIG")]
@@ -31,8 +103,8 @@ pub struct Global {
     /// The environment, instead of the configuration's
     #[arg(long, global = true, value_name = "NAME", env = "ENVIRONMENT_SUFFIX")]
     pub environment: Option<String>,
-    /// Where state files lie
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "state", env = "DRCTL_STATE_DIR")]
+    /// Directory for state files
+    #[arg(long, global = true, value_name = "FOLDER", default_value = STATE_DIR, env = STATE_DIR_VARIABLE)]
     pub state_dir: PathBuf,
     /// Use a local AWS, which is started when it is not running: no account, no credentials
     #[arg(long, global = true)]
@@ -43,7 +115,7 @@ pub struct Global {
     /// Log more to stderr: -v decisions, -vv calls, -vvv everything (`RUST_LOG` is honoured, too)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// The form of the log
+    /// Log format
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// No colours (`NO_COLOR` is honoured, too)
@@ -51,7 +123,82 @@ pub struct Global {
     pub no_color: bool,
 }
 
-/// The form of the log.
+/// Where state files are kept unless `--state-dir` says otherwise.
+pub const STATE_DIR: &str = "state";
+
+/// The variable that says otherwise, too.
+const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
+
+/// The global options that mean something to a command, for those to which not all of them do. The others still take their
+/// place on the command line, and are in no help and no hint.
+const MEANINGFUL: [(&str, &[&str]); 5] = [
+    ("init", &["config", "json", "verbose", "log_format", "no_color"]),
+    ("simulate", &["config", "environment", "json", "verbose", "log_format", "no_color"]),
+    ("outputs", &["config", "environment", "state_dir", "sandbox", "verbose", "log_format", "no_color"]),
+    ("sandbox", &["state_dir", "json", "verbose", "log_format", "no_color"]),
+    ("completions", &[]),
+];
+
+/// The command line, with the options that mean nothing to a command left out of its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    let root = Cli::command();
+    let globals: Vec<Arg> = root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    MEANINGFUL.iter().fold(root, |root, (name, meaningful)| {
+        let is_hidden = |arg: &&Arg| !meaningful.contains(&arg.get_id().as_str());
+        let hidden: Vec<Arg> = globals.iter().filter(is_hidden).map(|arg| arg.clone().hide(true)).collect();
+        root.mut_subcommand(name, |command| command.args(hidden))
+    })
+}
+
+impl Global {
+    /// The command `drctl WORDS` for a hint: with the options that were given to this one and decide on which stack a command
+    /// acts, quoted for a shell. Pasted, it acts on the stack that the hint is about.
+    ///
+    /// An environment that a variable named is written out, too: where the hint is pasted, the variable may not be set. An
+    /// option that `words` have already, or that means nothing to their command, is not added.
+    #[must_use]
+    pub fn command(&self, words: &str) -> String {
+        let name = words.split_whitespace().next().unwrap_or_default();
+        let meaningful = MEANINGFUL.iter().find(|(command, _)| *command == name).map(|(_, options)| *options);
+        // Named by a variable, the usual folder has to be named as well to be the one that is meant.
+        let state_dir = self.state_dir.as_os_str() != STATE_DIR || std::env::var_os(STATE_DIR_VARIABLE).is_some();
+        let path = |path: &PathBuf| Some(path.display().to_string());
+        let given = [
+            ("sandbox", "--sandbox", self.sandbox, None),
+            ("environment", "--environment", self.environment.is_some(), self.environment.clone()),
+            ("config", "--config", self.config.is_some(), self.config.as_ref().and_then(path)),
+            ("state_dir", "--state-dir", state_dir, path(&self.state_dir)),
+        ];
+        let mut command = format!("drctl {words}");
+        for (id, option, _, value) in given.into_iter().filter(|(_, _, is_given, _)| *is_given) {
+            let is_there = |word: &str| word.split('=').next() == Some(option);
+            if meaningful.is_some_and(|meaningful| !meaningful.contains(&id)) || words.split_whitespace().any(is_there)
+            {
+                continue;
+            }
+            command.push(' ');
+            command.push_str(option);
+            if let Some(value) = value {
+                command.push(' ');
+                command.push_str(&quoted(&value));
+            }
+        }
+        command
+    }
+}
+
+/// One word for a POSIX shell: quoted where it has to be.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -66,18 +213,24 @@ pub enum Command {
     /// Write a commented drctl.toml
     Init(Init),
     /// Show what `up` would do, and change nothing
+    #[command(after_help = PLAN_HELP)]
     Plan(Plan),
     /// Check what `up` needs before its first call, and change nothing
+    #[command(after_help = CHECK_HELP)]
     Check(Check),
     /// Build the stack, or bring it to what is configured
+    #[command(visible_alias = "apply", after_help = UP_HELP)]
     Up(Up),
     /// Compare what is recorded and configured with what is in AWS
+    #[command(after_help = STATUS_HELP)]
     Status(Status),
     /// Delete everything that drctl made
+    #[command(visible_alias = "destroy", after_help = DOWN_HELP)]
     Down(Down),
     /// Show what an interrupted run left open, and what became of it
     Recover(Recover),
     /// List what drctl made and the state does not know; adopt or delete it
+    #[command(after_help = ORPHANS_HELP)]
     Orphans(Orphans),
     /// Say how long `up` and `down` take on AWS, without AWS
     Simulate(Simulate),
@@ -86,7 +239,11 @@ pub enum Command {
     /// Look into the state file
     State(State),
     /// Run a local AWS
+    #[command(after_help = SANDBOX_HELP)]
     Sandbox(Sandbox),
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     /// Print completions for a shell
     Completions {
         /// Which shell.
@@ -115,14 +272,31 @@ pub struct Plan {
     /// Take over resources that carry the names but not the tags of this stack
     #[arg(long)]
     pub adopt: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+    /// What may be lost.
+    #[command(flatten)]
+    pub replacements: Replacements,
+}
+
+/// Which of what holds data may be lost.
+#[derive(Debug, Clone, Args)]
+pub struct Replacements {
+    /// Delete this resource and make it anew, although it holds data; may be given several times
+    #[arg(long = "replace", value_name = "ADDRESS")]
+    pub addresses: Vec<Address>,
 }
 
 /// `drctl check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Versions, quotas, names, zones and permissions, for what `up` would make
+    /// Versions, quotas, names, zones and permissions, for what `up` would make: what is checked without this option, too
     #[arg(long)]
     pub preflight: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
 }
 
 /// `drctl up`
@@ -137,13 +311,19 @@ pub struct Up {
     /// Take over resources that carry the names but not the tags of this stack
     #[arg(long)]
     pub adopt: bool,
+    /// Timeout of one Region's answers before anything is changed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+    /// What may be lost.
+    #[command(flatten)]
+    pub replacements: Replacements,
 }
 
 /// `drctl recover`
 #[derive(Debug, Args)]
 pub struct Recover {
-    /// How many seconds one look may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    /// Timeout of a single read, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
     pub timeout: u64,
 }
 
@@ -151,7 +331,7 @@ pub struct Recover {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Orphans {
-    /// Take into the state what has an address to itself
+    /// Adopt each orphan whose address is unambiguous
     #[arg(long, conflicts_with = "delete")]
     pub adopt: bool,
     /// Delete them
@@ -160,6 +340,12 @@ pub struct Orphans {
     /// Do not ask before deleting
     #[arg(short, long)]
     pub yes: bool,
+    /// Keep no final snapshot of a database
+    #[arg(long, requires = "delete")]
+    pub no_final_snapshot: bool,
+    /// Delete buckets even if they are not empty
+    #[arg(long, requires = "delete")]
+    pub empty_buckets: bool,
     /// Exit with 2 when there are orphans
     #[arg(long, conflicts_with_all = ["adopt", "delete"])]
     pub detailed_exitcode: bool,
@@ -182,8 +368,14 @@ pub struct Simulate {
 /// `drctl status`
 #[derive(Debug, Args)]
 pub struct Status {
-    /// How many seconds one Region may take to answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    /// List everything, and not only what deviates
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 2 when anything deviates
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
     pub timeout: u64,
 }
 
@@ -193,20 +385,29 @@ pub struct Down {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// Keep no final snapshot of the database
+    #[arg(long)]
+    pub no_final_snapshot: bool,
+    /// Delete the buckets even if they are not empty
+    #[arg(long)]
+    pub empty_buckets: bool,
     /// Which stack, as `{stack}-{environment}`: needed only without a configuration and with several states
     #[arg(long, value_name = "NAME")]
     pub stack: Option<String>,
+    /// Timeout of one Region's answers before anything is changed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
 }
 
 /// `drctl outputs`
 #[derive(Debug, Args)]
 pub struct Outputs {
-    /// The form
+    /// Output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub format: OutputFormat,
 }
 
-/// The form of `drctl outputs`.
+/// The format of `drctl outputs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// One flat JSON object.
@@ -257,13 +458,15 @@ pub struct Sandbox {
 pub enum SandboxCommand {
     /// Start it in the background
     Start(SandboxOptions),
-    /// Stop it; what is in it is gone
+    /// Stop the sandbox and discard its contents
     Stop,
-    /// Empty it
+    /// Reset the sandbox
     Reset,
     /// Say whether it runs, and where
     Status,
-    /// Print its log
+    /// List the sandboxes that run on this machine
+    List,
+    /// Show the sandbox log
     Logs,
     /// Run it in the foreground
     Serve {
@@ -282,16 +485,16 @@ pub enum SandboxCommand {
 /// How a sandbox behaves.
 #[derive(Debug, Clone, Args)]
 pub struct SandboxOptions {
-    /// `instant`, or `aws`: AWS's durations and intermediate states
-    #[arg(long, value_enum, default_value_t = Pace::Instant)]
-    pub pace: Pace,
-    /// How many times faster than AWS the pace `aws` is
-    #[arg(long, default_value_t = 60.0, value_parser = time_scale)]
-    pub time_scale: f64,
-    /// The port of the endpoint on 127.0.0.1; 0 takes a free one
-    #[arg(long, default_value_t = 0)]
-    pub port: u16,
-    /// Stand before this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
+    /// `instant`, or `aws`: AWS's durations and intermediate states [default: instant]
+    #[arg(long, value_enum)]
+    pub pace: Option<Pace>,
+    /// How many times faster than AWS the pace `aws` is [default: 60]
+    #[arg(long, value_parser = time_scale)]
+    pub time_scale: Option<f64>,
+    /// The port of the endpoint on 127.0.0.1; 0 takes a free one [default: 0]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
     /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
@@ -299,9 +502,77 @@ pub struct SandboxOptions {
     pub faults: Option<PathBuf>,
 }
 
+fn seconds(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) if (1..=600).contains(&seconds) => Ok(seconds),
+        _ => Err("write a whole number from 1 to 600, e.g. 10".to_owned()),
+    }
+}
+
 fn time_scale(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(scale) if scale.is_finite() && (0.1..=1_000_000.0).contains(&scale) => Ok(scale),
         _ => Err("write a number from 0.1 to 1000000, e.g. 60".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global(words: &[&str]) -> Global {
+        let words = ["drctl"].iter().chain(words);
+        let matches = command().try_get_matches_from(words).expect("parsed");
+        <Cli as clap::FromArgMatches>::from_arg_matches(&matches).expect("read").global
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_hint_repeats_the_options_that_decide_on_the_stack() {
+        let plain = global(&["plan", "--json", "-v", "--no-color"]);
+        assert_eq!(plain.command("plan"), "drctl plan");
+        let given = global(&["down", "--sandbox", "--environment", "staging"]);
+        assert_eq!(given.command("down --yes"), "drctl down --yes --sandbox --environment staging");
+        let all = global(&["up", "--config", "my files/it's.toml", "--state-dir", "/srv/drctl state"]);
+        assert_eq!(all.command("up"), r"drctl up --config 'my files/it'\''s.toml' --state-dir '/srv/drctl state'");
+    }
+
+    #[test]
+    fn a_hint_has_no_option_twice_and_none_that_means_nothing() {
+        let given = global(&["plan", "--sandbox", "--environment", "staging", "--state-dir", "elsewhere"]);
+        let once = given.command("down --yes");
+        assert_eq!(given.command(once.trim_start_matches("drctl ")), once);
+        assert_eq!(given.command("sandbox stop"), "drctl sandbox stop --state-dir elsewhere");
+        assert_eq!(given.command("init"), "drctl init");
+        assert_eq!(
+            given.command("up --environment=prod"),
+            "drctl up --environment=prod --sandbox --state-dir elsewhere"
+        );
+    }
+
+    #[test]
+    fn help_leaves_out_what_means_nothing_to_a_command_and_takes_it_all_the_same() {
+        let help = |name: &str| {
+            let mut root = command();
+            root.build();
+            root.find_subcommand_mut(name).expect("a command").render_long_help().to_string()
+        };
+        assert!(!help("completions").contains("--sandbox"), "{}", help("completions"));
+        assert!(!help("init").contains("--state-dir"), "{}", help("init"));
+        let plan = help("plan");
+        assert!(plan.contains("--sandbox") && plan.contains("Global options:"), "{plan}");
+        assert!(plan.find("--detailed-exitcode") < plan.find("Global options:"), "{plan}");
+        assert!(global(&["completions", "bash", "--sandbox"]).sandbox);
+    }
+
+    #[test]
+    fn a_word_is_quoted_for_a_shell_where_it_has_to_be() {
+        for (word, written) in [("a-b_c.d/e", "a-b_c.d/e"), ("", "''"), ("a b", "'a b'"), ("$(x)", "'$(x)'")] {
+            assert_eq!(quoted(word), written);
+        }
     }
 }

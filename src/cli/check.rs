@@ -1,25 +1,22 @@
 //! `drctl check`.
 
+use std::time::Duration;
+
 use super::args::{Check, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session, TIMEOUT};
+use super::session::{Demand, Session};
 use super::{run, ui};
 use crate::engine::Plan;
 use crate::preflight::Findings;
 
-/// Checks what is asked for, and changes nothing.
+/// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
 pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {
-    if !args.preflight {
-        return Err(CliError::Usage {
-            message: "`drctl check` does not know what to check".to_owned(),
-            help: "Write `drctl check --preflight`: there is no other check so far.".to_owned(),
-        });
-    }
     let shutdown = run::listen()?;
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let plan = session.plan(&recorded, false, TIMEOUT, &shutdown).await?;
+    let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
     let findings = session.preflight(&plan, &shutdown).await?;
     let context = session.plan_context(false);
     if output.json {

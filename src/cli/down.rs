@@ -1,16 +1,21 @@
 //! `drctl down`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
-use super::args::{Down, Global};
+use super::args::{Down, Global, STATE_DIR};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Connected, TIMEOUT, plan, plan_context, registry, state_folder};
+use super::session::{Connected, Look, plan, plan_context, registry, sandbox_folder, state_folder};
+use super::ui::loss::{self, Weights};
 use crate::config::{Config, DEFAULT_FILE};
+use crate::engine::Graph;
 use crate::engine::cancel::Shutdown;
-use crate::engine::{Graph, Region};
-use crate::state::{Identity, Location, Snapshot, check_identity};
+use crate::engine::{Action, Class, Consent, Failure, Plan, Region};
+use crate::resources::{Disposal, Registry};
+use crate::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
 
 /// Deletes everything that drctl made. Needs the state, and no configuration.
 pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
@@ -29,15 +34,15 @@ async fn delete(
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let Some((location, snapshot, config)) = which(global, args)? else {
-        teller.say("Nothing to delete: the state holds no resources.")?;
+        teller.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
-    let primary = &snapshot.identity.regions.primary;
-    let connected = run::unless_interrupted(&shutdown, Connected::new(global, primary, output)).await?;
     let regions = &snapshot.identity.regions;
-    let asked = [Region::from(regions.primary.as_str()), Region::from(regions.secondary.as_str())];
-    let account = async { Ok(connected.aws.account(&asked).await?) };
+    let both = [regions.primary.as_str(), regions.secondary.as_str()];
+    let connected = run::unless_interrupted(&shutdown, Connected::new(global, both, output)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let account = async { Ok(connected.account(regions, timeout).await?) };
     let account = run::unless_interrupted(&shutdown, account).await?;
     let identity = Identity { account, ..snapshot.identity.clone() };
     if !snapshot.resources.is_empty() {
@@ -51,29 +56,144 @@ async fn delete(
         teller.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
-    let registry = registry(&connected.aws, &identity);
+    // What is to be lost is agreed to beneath: until then nothing is called that changes anything.
+    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: true };
+    let registry = registry(&connected.aws, &identity, disposal);
     let graph = Graph::new();
-    let plan = plan(&connected, &registry, &graph, store.resources(), false, TIMEOUT, &shutdown).await?;
+    let resources = store.resources();
+    let look = Look { entries: resources, adopt: false, timeout, consent: &Consent::Everything };
+    let plan = plan(&connected, &registry, &graph, &look, &shutdown).await?;
     teller.plan(&plan, &plan_context(&identity, &connected, false))?;
-    if !args.yes {
-        let name = &identity.environment;
-        let question = format!("\nAll of this will be deleted. Type the environment's name, {name}, to go on: ");
-        match output.ask(&question, &shutdown).await? {
-            None => {
-                return Err(CliError::Usage {
-                    message: "nobody can be asked: stdin is not a terminal".to_owned(),
-                    help: "Nothing was changed. Run `drctl down --yes` to delete without a question.".to_owned(),
-                });
-            }
-            Some(answer) if answer != *name => {
-                teller.say("Nothing was changed.")?;
-                return Ok(Exit::Failed);
-            }
-            Some(_) => {}
-        }
+    let goes = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
+    let weights = run::weigh(goes, &registry, &shutdown).await?;
+    refuse_hindered(&plan, &weights, strangers(&plan, resources, &registry, &shutdown).await?)?;
+    let question = Question { args, identity: &identity, connected: &connected, plan: &plan, weights: &weights };
+    if !question.is_agreed(output, &shutdown).await? {
+        teller.say("Nothing was changed.")?;
+        return Ok(Exit::Failed);
     }
     let tools = Tools { graph: &graph, drivers: &registry, connected: &connected, adopt: false };
     teller.apply(&plan, &tools, &mut store, shutdown).await
+}
+
+/// What lies in the stack's VPCs and is not drctl's, in a sentence each.
+async fn strangers(
+    plan: &Plan,
+    entries: &BTreeMap<Address, Entry>,
+    registry: &Registry,
+    shutdown: &Shutdown,
+) -> Result<Vec<String>, CliError> {
+    let recorded: BTreeSet<&str> = entries.values().filter_map(|entry| entry.id.as_deref()).collect();
+    let vpcs = plan.items.iter().filter(|item| item.address.kind() == "vpc" && item.action == Action::Delete);
+    let looks = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
+    let looks = looks.map(|(region, vpc)| {
+        let recorded = &recorded;
+        async move { registry.foreign_in_vpc(&region, vpc, recorded).await }
+    });
+    let found = async { Ok(futures::future::try_join_all(looks).await?) };
+    let found = run::unless_interrupted(shutdown, found).await?.concat();
+    Ok(found.into_iter().map(|said| format!("{said}, which is not drctl's")).collect())
+}
+
+/// What others have put into the stack keeps AWS from deleting it: that is said before half of it is gone.
+fn refuse_hindered(plan: &Plan, weights: &Weights, strangers: Vec<String>) -> Result<(), CliError> {
+    let mut hindrances = loss::hindrances(weights);
+    hindrances.extend(strangers);
+    if hindrances.is_empty() {
+        hindrances.extend(plan.refused().find_map(|(_, refusal)| refusal.impossible.clone()));
+    }
+    if hindrances.is_empty() {
+        return Ok(());
+    }
+    let told = hindrances.join("\n");
+    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{told}"))
+        .help("Nothing was changed. Delete what is named, then run the same command again.")
+        .into())
+}
+
+/// What is about to be deleted, and whose word is needed for it.
+struct Question<'a> {
+    args: &'a Down,
+    identity: &'a Identity,
+    connected: &'a Connected,
+    plan: &'a Plan,
+    weights: &'a Weights,
+}
+
+impl Question<'_> {
+    /// Asks for what goes for good: the stack by its name, and what is in its buckets by a word of its own.
+    async fn is_agreed(&self, output: &Output, shutdown: &Shutdown) -> Result<bool, CliError> {
+        let full = !self.args.empty_buckets && loss::has_objects(self.weights);
+        if self.args.yes {
+            return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
+        }
+        let name = format!("{}-{}", self.identity.stack, self.identity.environment);
+        if !self.is_typed(&self.what_goes(&name, output.style.width), &name, output, shutdown).await? {
+            return Ok(false);
+        }
+        let objects = "The buckets are not empty. Type `empty` to delete every object in them: ";
+        if full { self.is_typed(objects, "empty", output, shutdown).await } else { Ok(true) }
+    }
+
+    fn refuse_full_buckets(&self) -> CliError {
+        CliError::Usage {
+            message: format!("the buckets are not empty:\n{}", loss::stakes(self.weights).join("\n")),
+            help: format!(
+                "Nothing was changed. If the objects may really be lost, run `drctl down --yes{} --empty-buckets`.",
+                self.snapshots()
+            ),
+        }
+    }
+
+    fn what_goes(&self, name: &str, width: usize) -> String {
+        let regions = &self.identity.regions;
+        let mut lines = vec![
+            String::new(),
+            format!(
+                "Delete all {} resources of {name} ({}, {} and {})?",
+                self.plan.counts().destroy,
+                run::place(self.identity, self.connected),
+                regions.primary,
+                regions.secondary
+            ),
+        ];
+        let stakes = loss::stakes(self.weights);
+        if !stakes.is_empty() {
+            lines.push("What goes for good:".to_owned());
+            lines.extend(stakes.into_iter().map(|stake| format!("  {stake}")));
+        }
+        let kept = if self.args.no_final_snapshot {
+            "No final snapshot of the database is kept. The keys and the secret can be restored for 7 days."
+        } else {
+            "A final snapshot of each database cluster is kept, and with it the key that it is encrypted with. The secret can be \
+             restored for 7 days."
+        };
+        lines.push(kept.to_owned());
+        format!("{}\nType {name} to confirm: ", loss::wrapped(&lines, width))
+    }
+
+    fn snapshots(&self) -> &'static str {
+        if self.args.no_final_snapshot { " --no-final-snapshot" } else { "" }
+    }
+
+    async fn is_typed(
+        &self,
+        question: &str,
+        word: &str,
+        output: &Output,
+        shutdown: &Shutdown,
+    ) -> Result<bool, CliError> {
+        match output.ask(question, shutdown).await? {
+            Some(answer) => Ok(answer == word),
+            None => Err(CliError::Usage {
+                message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
+                help: format!(
+                    "Nothing was changed. Run `drctl down --yes{}` to delete without a question.",
+                    self.snapshots()
+                ),
+            }),
+        }
+    }
 }
 
 /// Finds the state: by `--stack`, else by the configuration, else the only one there is.
@@ -83,10 +203,7 @@ fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Opt
         let location = Location::new(&folder, name);
         return match location.read()? {
             Some(snapshot) => Ok(Some((location, snapshot, None))),
-            None => Err(CliError::Usage {
-                message: format!("there is no state of `{name}` in {}", folder.display()),
-                help: format!("Nothing was changed. {}", known(&folder)),
-            }),
+            None => absent(global, &folder, name),
         };
     }
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
@@ -101,15 +218,32 @@ fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Opt
             let location = Location::new(&folder, only);
             Ok(location.read()?.map(|snapshot| (location, snapshot, None)))
         }
-        // A stack that runs elsewhere must not be taken for one that is gone.
-        _ => Err(CliError::Usage {
-            message: format!("there is no state of `{}` in {}", config.name(), folder.display()),
-            help: format!(
-                "Nothing was changed. {} Check --environment, --sandbox and --state-dir, too.",
-                known(&folder)
-            ),
-        }),
+        _ => absent(global, &folder, &config.name()),
     }
+}
+
+/// What to make of a state that is not there. Where nothing was ever built there is nothing to delete, however often that is
+/// asked for. But a stack that runs elsewhere must not be taken for one that is gone: not where there are other states, nor where
+/// there is one of this name on the other side of `--sandbox`, nor in a folder that was named and does not exist.
+fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, CliError> {
+    let (other, way) = if global.sandbox {
+        (global.state_dir.clone(), "leave --sandbox out to delete that")
+    } else {
+        (sandbox_folder(global), "add --sandbox to delete that")
+    };
+    let is_there = Location::names(&other).iter().any(|known| known == name);
+    let is_right_folder = global.state_dir.as_os_str() == STATE_DIR || global.state_dir.exists();
+    if Location::names(folder).is_empty() && !is_there && is_right_folder {
+        return Ok(None);
+    }
+    let there = if is_there { format!(" There is one in {}: {way}.", other.display()) } else { String::new() };
+    Err(CliError::Usage {
+        message: format!("there is no state of `{name}` in {}", folder.display()),
+        help: format!(
+            "Nothing was changed. {}{there} Check --environment, --sandbox and --state-dir, too.",
+            known(folder)
+        ),
+    })
 }
 
 fn known(folder: &Path) -> String {

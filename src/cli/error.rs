@@ -5,10 +5,11 @@ use std::fmt;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::hint;
 use crate::blueprint::BlueprintError;
 use crate::config::ConfigError;
 use crate::engine::{Class, Failure};
-use crate::sandbox::SandboxError;
+use crate::sandbox::{Place, SandboxError};
 use crate::state::StateError;
 
 /// How drctl ends.
@@ -84,8 +85,11 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage { .. } | Self::Blueprint(BlueprintError::Package(_)) => Exit::Usage,
-            Self::State(_) => Exit::State,
+            Self::Config(_)
+            | Self::Usage { .. }
+            | Self::Blueprint(BlueprintError::Package(_))
+            | Self::Sandbox(SandboxError::BadOption { .. } | SandboxError::BadFaults { .. }) => Exit::Usage,
+            Self::State(_) | Self::Sandbox(SandboxError::File { place: Place::StateDir, .. }) => Exit::State,
             Self::Aws(failure) => Exit::of(failure),
             Self::Sandbox(_) | Self::Blueprint(BlueprintError::Graph(_)) | Self::Io { .. } => Exit::Failed,
         }
@@ -97,12 +101,21 @@ impl CliError {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
+    /// The message with the causes that it does not tell itself.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        causes
+            .map(ToString::to_string)
+            .fold(self.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
+    }
+
     /// For machines.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut json = serde_json::json!({
             "event": "error",
-            "message": self.to_string(),
+            "message": self.in_full(),
             "help": self.help().map(|help| help.to_string()),
             "exit_code": self.exit() as u8,
         });
@@ -124,22 +137,36 @@ impl CliError {
     }
 }
 
+/// What to do about a file that the operating system refuses, where its word alone does not say it.
+fn access(source: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as Kind;
+    Some(match source.kind() {
+        Kind::NotFound | Kind::NotADirectory => "Check the path: the folder has to exist.",
+        Kind::IsADirectory => "Name the file itself, not its folder.",
+        Kind::PermissionDenied => "Check who may read and write there, or name another place.",
+        Kind::ReadOnlyFilesystem => "Name another place: nothing can be written there.",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "Make room, and run the same command again.",
+        _ => return None,
+    })
+}
+
 impl Diagnostic for CliError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        match self {
-            Self::Config(error) => error.help(),
-            Self::State(error) => error.help(),
-            Self::Sandbox(error) => error.help(),
-            Self::Aws(failure) => failure.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>),
+        let help = match self {
+            Self::Config(error) => error.help()?.to_string(),
+            Self::State(error) => error.help()?.to_string(),
+            Self::Sandbox(error) => error.help()?.to_string(),
+            Self::Aws(failure) => failure.help.clone()?,
             Self::Blueprint(BlueprintError::Graph(_)) => {
-                Some(Box::new("Nothing was changed. This is a defect of drctl: please report it with drctl.toml."))
+                "Nothing was changed. This is a defect of drctl: please report it with drctl.toml.".to_owned()
             }
             Self::Blueprint(BlueprintError::Package(_)) => {
-                Some(Box::new("Nothing was changed. See `package` in [lambda] of drctl.toml."))
+                "Nothing was changed. See `package` in [lambda] of drctl.toml.".to_owned()
             }
-            Self::Usage { help, .. } => Some(Box::new(help)),
-            Self::Io { .. } => None,
-        }
+            Self::Usage { help, .. } => help.clone(),
+            Self::Io { source, .. } => access(source)?.to_owned(),
+        };
+        Some(Box::new(hint::complete(&help)))
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {

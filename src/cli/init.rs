@@ -30,8 +30,9 @@ pub fn init(global: &Global, args: &Init, output: &Output) -> Result<Exit, CliEr
         }
         Ok(()) => {
             output.print(&format!(
-                "{} written. Every value in it has a default: change what you need, then run `drctl plan`.",
-                path.display()
+                "{} written. Every value in it has a default: change what you need, then run `{}`.",
+                path.display(),
+                global.command("plan")
             ))?;
             Ok(Exit::Done)
         }

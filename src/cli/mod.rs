@@ -3,7 +3,9 @@
 mod args;
 mod check;
 mod down;
+mod environment;
 mod error;
+mod hint;
 mod init;
 mod orphans;
 mod output;
@@ -17,8 +19,9 @@ mod state;
 mod status;
 pub mod ui;
 mod up;
+mod waiting;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 
@@ -29,7 +32,11 @@ pub use output::Output;
 /// Parses the command line, runs the command, and says how to exit.
 #[must_use]
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    environment::drop_empty_settings();
+    let parsed = args::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut args::command())));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // A reader that went away does not make the usage any better.
@@ -37,16 +44,23 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
+    hint::given(&cli.global);
     log(&cli.global);
     let output = Output::new(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
             output.error(&CliError::Io { action: "start the runtime".to_owned(), source });
             return Exit::Failed;
         }
     };
-    let result = runtime.block_on(dispatch(&cli, &output));
+    let result = std::thread::scope(|scope| {
+        let work = || runtime.block_on(dispatch(&cli, &output));
+        match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, work) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(source) => Err(CliError::Io { action: "start a thread".to_owned(), source }),
+        }
+    });
     // A call that was given up must not hold the process.
     runtime.shutdown_background();
     match result {
@@ -79,14 +93,24 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Outputs(args) => outputs::outputs(global, args, output),
         Command::State(args) => state::state(global, args, output).await,
         Command::Sandbox(args) => sandbox::sandbox(global, args, output).await,
+        Command::Version => {
+            output.print(&args::command().render_version())?;
+            Ok(Exit::Done)
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "drctl", &mut text);
+            clap_complete::generate(*shell, &mut args::command(), "drctl", &mut text);
             output.print(&String::from_utf8_lossy(&text))?;
             Ok(Exit::Done)
         }
     }
 }
+
+/// Of each worker. The futures of calls to AWS lie within one another, and an unoptimised build polls each on a frame of its own.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Of the thread that a command runs on, whose own futures come on top of those.
+const MAIN_STACK: usize = 4 * STACK;
 
 /// Libraries that write whole requests and answers at the level `trace`: a password is in one of each.
 const SPEAK_OF_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
@@ -101,8 +125,8 @@ fn log(global: &Global) {
     let level = match global.verbose {
         // What the SDK warns of comes back as an error that drctl explains.
         0 => "error,drctl=warn",
-        1 => "warn,drctl=info",
-        2 => "warn,drctl=debug",
+        1 => "error,drctl=info",
+        2 => "error,drctl=debug",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

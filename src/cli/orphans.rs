@@ -10,11 +10,11 @@ use super::args::{Global, Orphans};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Demand, Session, TIMEOUT};
-use super::ui;
+use super::session::{Demand, Session, TIMEOUT, registry};
+use super::ui::{self, loss};
 use crate::engine::cancel::Shutdown;
 use crate::engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
-use crate::resources::{GO_LAST, HOLD_DATA, kinds};
+use crate::resources::{Disposal, GO_LAST, holds_data, kinds};
 use crate::state::{Address, Entry, Snapshot, Transition};
 
 /// How long one type in one Region may take. Longer than a listing: whose a key is, is asked of every key of the account.
@@ -29,7 +29,7 @@ pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result
     if args.adopt {
         return adopt(global, output, &shutdown).await;
     }
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some)).await?;
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, TIMEOUT)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let found = look(&session, &recorded, &shutdown).await?;
     let context = session.plan_context(false);
@@ -87,11 +87,11 @@ async fn look(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &
         entries,
         timeout: THOROUGH,
     };
-    run::unless_interrupted(shutdown, async { Ok(sweep.look().await) }).await
+    run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(sweep.look()).await) }).await
 }
 
 async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = run::unless_interrupted(shutdown, Session::open(global, output, Demand::All)).await?;
+    let session = run::unless_interrupted(shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
     let mut store = session.location.open(session.identity.clone(), "orphans")?;
     let found = look(&session, store.resources(), shutdown).await?;
     let (mut taken, mut transitions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,7 +132,9 @@ async fn delete(
     for_machines: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
+    let mut session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
+    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
+    session.registry = registry(&session.connected.aws, &session.identity, disposal);
     let mut store = session.location.open(session.identity.clone(), "orphans")?;
     let found = look(&session, store.resources(), &shutdown).await?;
     let Cleared { plan, refused } = clear(&session, store.resources(), &found, &shutdown).await?;
@@ -152,13 +154,25 @@ async fn delete(
     if !is_all {
         teller.say(&left.join("\n"))?;
     }
+    let weights = run::weigh(&plan.items, &session.registry, &shutdown).await?;
+    if !args.empty_buckets && loss::has_objects(&weights) {
+        return Err(CliError::Usage {
+            message: format!("what is in these would be lost:\n{}", loss::stakes(&weights).join("\n")),
+            help:
+                "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
+                    .to_owned(),
+        });
+    }
     if !args.yes {
-        let name = &session.identity.environment;
-        let question = format!("\nAll of this will be deleted. Type the environment's name, {name}, to go on: ");
+        let name = &format!("{}-{}", session.identity.stack, session.identity.environment);
+        let count = ui::plural(plan.items.len(), "resource");
+        let holding = plan.items.iter().filter(|item| holds_data(item.address.kind())).count();
+        let data = if holding > 0 { format!(", {holding} of which hold data") } else { String::new() };
+        let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
         match output.ask(&question, &shutdown).await? {
             None => {
                 return Err(CliError::Usage {
-                    message: "nobody can be asked: stdin is not a terminal".to_owned(),
+                    message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
                     help: "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question."
                         .to_owned(),
                 });
@@ -189,7 +203,7 @@ async fn clear(
     let observed = if found.orphans.iter().any(|orphan| orphan.configured && takes_along(&orphan.standing)) {
         let (graph, drivers) = (&session.graph, &session.registry);
         let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
-        run::unless_interrupted(shutdown, async { Ok(observer.observe().await) }).await?
+        run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(observer.observe()).await) }).await?
     } else {
         Observations::new()
     };
@@ -210,7 +224,7 @@ fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Resul
     let lost: BTreeSet<String> = plan
         .items
         .iter()
-        .filter(|item| HOLD_DATA.contains(&item.address.kind()))
+        .filter(|item| holds_data(item.address.kind()))
         .map(|item| format!("{} ({})", item.address, item.id.as_deref().unwrap_or("-")))
         .collect();
     if lost.is_empty() || !(configured || snapshot.protected) {
@@ -243,9 +257,11 @@ mod tests {
             changes: Vec::new(),
             unsupported: BTreeMap::new(),
             failure: None,
+            refusal: None,
             expected: Duration::ZERO,
             live: None,
             depends_on: Vec::new(),
+            waits_for: Vec::new(),
         };
         Plan { items: vec![item] }
     }

@@ -4,8 +4,9 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Global;
 use super::error::CliError;
+use super::hint;
 use super::run::unless_interrupted;
-use super::ui::Style;
+use super::ui::{Style, text};
 use crate::engine::cancel::Shutdown;
 
 /// Where a command prints, and how.
@@ -44,28 +45,29 @@ impl Output {
     /// # Errors
     /// When stdout takes nothing.
     pub fn print_json(&self, value: &serde_json::Value) -> Result<(), CliError> {
+        let mut value = value.clone();
+        hint::complete_json(&mut value);
         self.print(&format!("{value}\n"))
     }
 
     /// Tells people what is under way, on stderr.
     pub fn progress(&self, line: &str) {
-        tell(&format!("{line}\n"));
+        tell(&format!("{}\n", hint::complete(line)));
     }
 
-    /// Prints an error: to people on stderr, to machines on stdout as well.
+    /// Prints an error: to people on stderr, to machines on stdout.
     pub fn error(&self, error: &CliError) {
+        // Where no machine reads any more, there may still be somebody who reads the rest.
         if self.json {
-            // The exit code says it, too, when nobody reads.
-            drop(self.print_json(&error.to_json()));
+            let mut json = error.to_json();
+            json["at"] = format!("{:.3}", jiff::Timestamp::now()).into();
+            if self.print_json(&json).is_ok() {
+                return;
+            }
         }
         let fancy = Style::detect_stderr(self.no_color).color;
         let theme = if fancy { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
-        let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(self.style.width.min(120));
-        let mut text = String::new();
-        if handler.render_report(&mut text, error).is_err() {
-            text = error.to_string();
-        }
-        tell(&format!("Error:\n{}\n", text.trim_end()));
+        tell(&format!("Error:\n{}\n", report(error, theme, self.style.width.min(120)).trim_end()));
     }
 
     /// Asks a question on the terminal; `None` when stdin is no terminal.
@@ -86,9 +88,31 @@ impl Output {
             let line = line.await.map_err(std::io::Error::other).and_then(|line| line);
             line.map_err(|source| CliError::Io { action: "read the answer".into(), source })
         };
-        let answer = unless_interrupted(shutdown, answer).await?;
-        Ok(Some(answer.trim().to_owned()))
+        let answer = unless_interrupted(shutdown, answer).await;
+        // Without a line of its own, the answer leaves what comes next on the line of the question.
+        if !answer.as_ref().is_ok_and(|answer| answer.ends_with('\n')) {
+            tell("\n");
+        }
+        Ok(Some(answer?.trim().to_owned()))
     }
+}
+
+/// An error as people read it. A path and a command stay on one line: they are copied.
+fn report(error: &CliError, theme: miette::GraphicalTheme, width: usize) -> String {
+    let words =
+        textwrap::WordSeparator::Custom(|line| Box::new(text::words(line).into_iter().map(textwrap::core::Word::from)));
+    let handler = miette::GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .with_break_words(false)
+        .with_word_separator(words)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation);
+    // A cause that the message tells is not told again.
+    let handler = if error.in_full() == error.to_string() { handler.without_cause_chain() } else { handler };
+    let mut text = String::new();
+    if handler.render_report(&mut text, error).is_err() {
+        text = error.in_full();
+    }
+    text
 }
 
 /// To stderr. When nobody listens there, the exit code is left to tell.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::args::{Global, OutputFormat, Outputs};
 use super::error::{CliError, Exit};
+use super::hint;
 use super::output::Output;
 use super::session::state_folder;
 use super::ui::Style;
@@ -117,7 +118,7 @@ pub fn for_people(snapshot: &Snapshot, config: &Config, style: &Style) -> String
     let mut telling = vec![("public_name".to_owned(), config.dns.public_name())];
     telling.extend(useful(snapshot, true));
     let width = telling.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-    let mut text = format!("\n{}\n", style.bold("Outputs (all of them: drctl outputs)"));
+    let mut text = format!("\n{}\n", style.bold(&hint::complete("Outputs (all of them: `drctl outputs`)")));
     for (key, value) in telling {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {key:width$} = {value}");

@@ -17,7 +17,8 @@ use crate::state::{Holder, Location, Snapshot, StateError, journal};
 /// Shows the open intents, and what became of each. Changes nothing.
 pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
     // Before the state, which an ending run folds its journal into.
     let (running, journal) = (running(&session.location), journaled(&session.location)?);
     let entries = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
@@ -26,10 +27,11 @@ pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result
         graph: &session.graph,
         entries: &entries,
         drivers: &session.registry,
-        timeout: Duration::from_secs(args.timeout),
+        timeout: session.left(),
         grace: session.connected.options(false).timing.grace,
     };
-    let intents = run::unless_interrupted(&shutdown, async { Ok(inspection.look().await) }).await?;
+    let intents =
+        run::unless_interrupted(&shutdown, async { Ok(session.connected.waiting(inspection.look()).await) }).await?;
     let is_whole = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
     let context = session.plan_context(false);
@@ -51,7 +53,7 @@ fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
 }
 
 /// Who holds the lock at this moment, if anybody does. It is shared for an instant to find out, and never taken.
-fn running(location: &Location) -> Option<Holder> {
+pub fn running(location: &Location) -> Option<Holder> {
     let path = location.lock();
     let file = File::open(&path).ok()?;
     match file.try_lock_shared() {

@@ -1,13 +1,45 @@
 //! Carrying out a plan: progress while it runs, and what became of it. Shared by `up` and `down`.
 
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::Connected;
+use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
+use crate::aws::{Notice, Patience};
 use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
-use crate::engine::{Class, Drivers, Failure, Graph, Plan, Report, Run};
+use crate::engine::{Class, Drivers, Event, Events, Failure, Graph, Item, Plan, Region, Report, Run};
 use crate::preflight::Findings;
-use crate::state::Store;
+use crate::state::{Identity, Store};
+
+/// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
+/// for whoever is called in the night to log in.
+const CREDENTIALS_WAIT: Duration = Duration::from_mins(30);
+
+fn credentials_wait() -> Result<Duration, CliError> {
+    let Ok(given) = std::env::var("DRCTL_CREDENTIALS_WAIT") else { return Ok(CREDENTIALS_WAIT) };
+    given.parse().map(Duration::from_secs).map_err(|_| CliError::Usage {
+        message: format!("DRCTL_CREDENTIALS_WAIT is `{given}`, and not a number of seconds"),
+        help: "Nothing was changed. Write e.g. 1800, or 0 to end the run when credentials expire.".to_owned(),
+    })
+}
+
+/// Does something, and tells of what AWS has to say to the operator meanwhile.
+async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceiver<Notice>, events: &dyn Events) -> T {
+    let tell = async {
+        while let Some(notice) = notices.recv().await {
+            events.emit(Event::Notice { message: notice.to_string() });
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        done = work => done,
+        never = tell => never,
+    }
+}
 
 /// Listens for SIGINT and SIGTERM from now on.
 pub fn listen() -> Result<Shutdown, CliError> {
@@ -43,6 +75,27 @@ pub async fn unless_interrupted<T>(
         }
         done = work => done,
     }
+}
+
+/// In which account, and whether of the real AWS.
+pub fn place(identity: &Identity, connected: &Connected) -> String {
+    let at = connected.aws.endpoint().map_or_else(|| "real AWS".to_owned(), |endpoint| format!("endpoint {endpoint}"));
+    format!("account {}, {at}", identity.account)
+}
+
+/// Finds out what the deletion of these means: all of them at once.
+pub async fn weigh<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
+    drivers: &dyn Drivers,
+    shutdown: &Shutdown,
+) -> Result<Weights, CliError> {
+    let looks = items.into_iter().filter_map(|item| {
+        let (live, driver) = (item.live.as_ref()?, drivers.driver(item.address.kind())?);
+        let region = Region::from(item.region.as_str());
+        Some(async move { (item.address.clone(), driver.weigh(&region, live).await) })
+    });
+    let looks = futures::future::join_all(looks);
+    unless_interrupted(shutdown, async { Ok(looks.await.into_iter().collect()) }).await
 }
 
 /// What a command that runs tells, to people or to machines.
@@ -110,13 +163,16 @@ impl<'a> Teller<'a> {
     ) -> Result<Exit, CliError> {
         let options = tools.connected.options(tools.adopt);
         let run = |events| Run { plan, graph: tools.graph, drivers: tools.drivers, options, events };
+        let (tell, notices) = unbounded_channel();
+        let patience = Patience { limit: credentials_wait()?, shutdown: shutdown.clone(), tell };
+        let _patient = tools.connected.aws.wait_for_credentials(patience);
         let report = if let Some(events) = &self.machines {
-            let report = run(events).apply(store, shutdown).await;
+            let report = telling(run(events).apply(store, shutdown), notices, events).await;
             events.line(summary::to_json(&report));
             report
         } else {
             let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());
-            let report = run(&progress).apply(store, shutdown).await;
+            let report = telling(run(&progress).apply(store, shutdown), notices, &progress).await;
             progress.finish();
             let told = self.output.print(&summary::render(&report, &self.output.style));
             if report.is_success() {

@@ -1,12 +1,14 @@
 //! `drctl sandbox`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, Sandbox, SandboxCommand, SandboxOptions};
 use super::error::{CliError, Exit};
+use super::hint;
 use super::output::Output;
 use super::session::sandbox_folder;
-use crate::sandbox::{Control, Record, ServeOptions, StartOptions, Status, serve};
+use crate::sandbox::{self, Control, Record, ServeOptions, Served, StartOptions, Status, serve};
 
 /// Runs a local AWS.
 pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result<Exit, CliError> {
@@ -15,7 +17,11 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
     let progress = |line: &str| output.progress(line);
     match &args.command {
         SandboxCommand::Start(options) => {
-            let record = control.start(start_options(options)?, &progress).await?;
+            let running = match control.status()? {
+                Status::Running(record) => record.options(),
+                Status::Stopped | Status::Crashed(..) => StartOptions::default(),
+            };
+            let record = control.start(start_options(options, running)?, &progress).await?;
             describe(&Status::Running(record), output)?;
         }
         SandboxCommand::Stop => {
@@ -33,6 +39,7 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
                 return Ok(Exit::Failed);
             }
         }
+        SandboxCommand::List => list(global, output)?,
         SandboxCommand::Logs => {
             let path = control.log_path();
             let text = std::fs::read(&path)
@@ -40,13 +47,15 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
             output.print(&String::from_utf8_lossy(&text))?;
         }
         SandboxCommand::Serve { options, dir, exit_with_stdin } => {
+            let StartOptions { pace, time_scale, port, upstream, faults } =
+                start_options(options, StartOptions::default())?;
             let options = ServeOptions {
                 dir: dir.clone().unwrap_or(folder),
-                port: options.port,
-                pace: options.pace,
-                time_scale: options.time_scale,
-                upstream: options.upstream.clone(),
-                faults: absolute(options.faults.as_deref())?,
+                port,
+                pace,
+                time_scale,
+                upstream,
+                faults,
                 exit_with_stdin: *exit_with_stdin,
             };
             serve(options, &progress).await?;
@@ -55,14 +64,48 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
     Ok(Exit::Done)
 }
 
-fn start_options(options: &SandboxOptions) -> Result<StartOptions, CliError> {
+/// What was asked for; where nothing was, what there is.
+fn start_options(options: &SandboxOptions, otherwise: StartOptions) -> Result<StartOptions, CliError> {
     Ok(StartOptions {
-        pace: options.pace,
-        time_scale: options.time_scale,
-        port: options.port,
-        upstream: options.upstream.clone(),
-        faults: absolute(options.faults.as_deref())?,
+        pace: options.pace.unwrap_or(otherwise.pace),
+        time_scale: options.time_scale.unwrap_or(otherwise.time_scale),
+        port: options.port.unwrap_or(otherwise.port),
+        upstream: options.upstream.clone().or(otherwise.upstream),
+        faults: absolute(options.faults.as_deref())?.or(otherwise.faults),
     })
+}
+
+/// The sandboxes of this machine, with what ends each.
+fn list(global: &Global, output: &Output) -> Result<(), CliError> {
+    let (mut rows, mut text) = (Vec::new(), String::new());
+    for Served { pid, dir } in sandbox::list() {
+        let record = match Control::new(dir.clone()).status() {
+            Ok(Status::Running(record)) => Some(record),
+            // One that is starting, or whose folder is gone: its command line is all there is of it.
+            Ok(Status::Stopped | Status::Crashed(..)) | Err(_) => None,
+        };
+        let endpoint = record.as_ref().map(Record::endpoint);
+        let state_dir = dir.parent().filter(|_| dir.ends_with("sandbox"));
+        let end = match state_dir {
+            Some(state_dir) => {
+                let global = Global { state_dir: state_dir.to_owned(), ..global.clone() };
+                format!("`{}` ends it.", global.command("sandbox stop"))
+            }
+            None => format!("`kill {pid}` ends it."),
+        };
+        let state = match &endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None if dir.exists() => "not ready".to_owned(),
+            None => "its folder is gone: it ends by itself".to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}  process {pid}, {state}. {end}", dir.display());
+        rows.push(serde_json::json!({"pid": pid, "folder": dir, "endpoint": endpoint, "sandbox": record}));
+    }
+    if output.json {
+        return output.print_json(&serde_json::json!({"sandboxes": rows}));
+    }
+    output.print(if text.is_empty() { "No sandbox is running on this machine." } else { &text })
 }
 
 /// The sandbox's process may work in another folder.
@@ -86,16 +129,20 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
         return output.print_json(&serde_json::json!({"status": word, "sandbox": record, "why": why}));
     }
     let Some(record) = record else {
-        return output
-            .print("No sandbox is running. Any command with --sandbox starts it; so does `drctl sandbox start`.");
+        return output.print(&hint::complete(
+            "No sandbox is running. Any command with --sandbox starts it; so does `drctl sandbox start`.",
+        ));
     };
     if let Some(why) = why {
+        let next = "Start it again with `drctl sandbox start`; `drctl sandbox logs` shows its last words.";
         return output.print(&format!(
-            "The sandbox (process {}) has crashed: {why}\nStart it again with `drctl sandbox start`; `drctl sandbox logs` shows its last words.",
-            record.pid
+            "The sandbox (process {}) has crashed: {why}\n{}",
+            record.pid,
+            hint::complete(next)
         ));
     }
     let pace =
         serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
-    output.print(&format!("The sandbox runs at {} (process {}, pace {pace}).", record.endpoint(), record.pid))
+    let end = hint::complete("It stays in the background until `drctl sandbox stop`.");
+    output.print(&format!("The sandbox runs at {} (process {}, pace {pace}). {end}", record.endpoint(), record.pid))
 }

@@ -1,21 +1,27 @@
 //! What every command that looks at AWS begins with: configuration, sandbox, credentials, state, graph.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::Either;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::args::Global;
 use super::error::CliError;
 use super::output::Output;
 use super::ui::plan::PlanContext;
-use crate::aws::{Aws, Connection, Scope};
+use super::waiting;
+use crate::aws::{Aws, Connection, Scope, Settings, Unusable};
 use crate::blueprint::{self, Facts};
 use crate::config::Config;
 use crate::engine::cancel::Shutdown;
-use crate::engine::{Class, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
-use crate::preflight::{Findings, Preflight};
-use crate::resources::Registry;
+use crate::engine::{Class, Consent, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
+use crate::preflight::{About, Findings, Preflight, Problem, UnknownRegions, unknown_regions};
+use crate::resources::{Disposal, Registry};
 use crate::sandbox::{Control, Pace, Record, StartOptions};
 use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
 
@@ -24,6 +30,9 @@ pub const CAP: usize = 16;
 
 /// How long one Region may take to answer before its resources count as unknown.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What is not counted when time is.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// The account that the sandbox is used with, unless the environment names another.
 const SANDBOX_ACCOUNT: &str = "000000000000";
@@ -34,12 +43,13 @@ pub struct Connected {
     pub aws: Arc<Aws>,
     /// Which sandbox stands in for it, if one does.
     pub sandbox: Option<Record>,
+    output: Output,
 }
 
 impl Connected {
     /// Reaches AWS; starts the sandbox when it is asked for.
-    pub async fn new(global: &Global, region: &str, output: &Output) -> Result<Self, CliError> {
-        let mut connection = Connection { region: region.to_owned(), ..Connection::default() };
+    pub async fn new(global: &Global, [primary, secondary]: [&str; 2], output: &Output) -> Result<Self, CliError> {
+        let mut connection = Connection { region: primary.to_owned(), ..Connection::default() };
         let mut sandbox = None;
         if global.sandbox {
             let options = StartOptions { pace: Pace::Instant, ..StartOptions::default() };
@@ -49,7 +59,23 @@ impl Connected {
             connection.account = Some(account);
             sandbox = Some(record);
         }
-        Ok(Self { aws: Arc::new(Aws::connect(&connection).await), sandbox })
+        // The sandbox asks for nothing that the environment or a profile has.
+        let aws = match &sandbox {
+            Some(_) => Aws::connect(&connection).await,
+            None => Aws::with_settings(&connection, Settings::read().await?.besides(secondary)).await,
+        };
+        Ok(Self { aws: Arc::new(aws), sandbox, output: output.clone() })
+    }
+
+    /// Does something that asks AWS, and says on stderr who has not answered when it takes a while.
+    pub async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        waiting::watch(&self.output, &self.aws, work).await
+    }
+
+    /// The account, of which all Regions are asked at once.
+    pub async fn account(&self, regions: &Regions, limit: Duration) -> Result<String, Failure> {
+        let regions = [Region::from(regions.primary.as_str()), Region::from(regions.secondary.as_str())];
+        self.waiting(self.aws.account(&regions, limit)).await
     }
 
     /// How many times faster than AWS this endpoint is.
@@ -106,6 +132,9 @@ pub struct Session {
     pub facts: Facts,
     /// What shall be.
     pub graph: Graph,
+    timeout: Duration,
+    /// When the Regions have had their time for the look that is under way.
+    deadline: Cell<Instant>,
 }
 
 /// How much of AWS must answer.
@@ -118,17 +147,27 @@ pub enum Demand {
 }
 
 impl Session {
-    /// Reads the configuration, reaches AWS, and draws the graph.
-    pub async fn open(global: &Global, output: &Output, demand: Demand) -> Result<Self, CliError> {
+    /// Reads the configuration, reaches AWS, and draws the graph. A Region has `timeout` to answer, for this and for the look that
+    /// follows together.
+    pub async fn open(global: &Global, output: &Output, demand: Demand, timeout: Duration) -> Result<Self, CliError> {
         let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
-        let connected = Connected::new(global, config.regions.primary.as_str(), output).await?;
+        let regions = [config.regions.primary.as_str(), config.regions.secondary.as_str()];
+        let connected = Connected::new(global, regions, output).await?;
         let location = Location::new(&state_folder(global), &config.name());
         let recorded = location.read()?;
         let regions = Regions {
             primary: config.regions.primary.as_str().to_owned(),
             secondary: config.regions.secondary.as_str().to_owned(),
         };
-        let account = account(&connected.aws, &regions, recorded.as_ref(), demand).await?;
+        let deadline = Instant::now() + timeout;
+        let account = account(&connected, &regions, recorded.as_ref(), demand, timeout);
+        // Regions never change once something is recorded in them.
+        let is_first = recorded.as_ref().is_none_or(|snapshot| snapshot.resources.is_empty());
+        let account = if demand == Demand::All && is_first {
+            in_known_regions(&connected.aws, &regions, account).await?
+        } else {
+            account.await?
+        };
         let identity = Identity {
             stack: config.stack.name.clone(),
             environment: config.stack.environment.clone(),
@@ -139,10 +178,19 @@ impl Session {
             check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
         }
         let entries = recorded.map(|snapshot| snapshot.resources).unwrap_or_default();
-        let facts = facts(&connected.aws, &identity, &entries, demand).await?;
-        let registry = registry(&connected.aws, &identity);
+        let facts = connected.waiting(facts(&connected.aws, &identity, &entries, demand, deadline)).await?;
+        // What a bucket's replacement deletes was named.
+        let disposal = Disposal { empty_buckets: true, ..Disposal::default() };
+        let registry = registry(&connected.aws, &identity, disposal);
         let graph = blueprint::graph(&config, &facts, &registry)?;
-        Ok(Self { config, connected, registry, identity, location, facts, graph })
+        let deadline = Cell::new(deadline);
+        Ok(Self { config, connected, registry, identity, location, facts, graph, timeout, deadline })
+    }
+
+    /// How long a Region may take for the first look: what is left of its time. A [`MOMENT`] more or less is not counted.
+    pub fn left(&self) -> Duration {
+        let left = self.deadline.get().saturating_duration_since(Instant::now());
+        if left + MOMENT > self.timeout { self.timeout } else { left.max(MOMENT) }
     }
 
     /// Looks at AWS and decides what is to be done.
@@ -153,7 +201,13 @@ impl Session {
         timeout: Duration,
         shutdown: &Shutdown,
     ) -> Result<Plan, CliError> {
-        plan(&self.connected, &self.registry, &self.graph, entries, adopt, timeout, shutdown).await
+        self.plan_with(&Look { entries, adopt, timeout, consent: &Consent::Nothing }, shutdown).await
+    }
+
+    /// The same, where some of what holds data may be lost.
+    pub async fn plan_with(&self, look: &Look<'_>, shutdown: &Shutdown) -> Result<Plan, CliError> {
+        self.deadline.set(Instant::now() + look.timeout);
+        plan(&self.connected, &self.registry, &self.graph, look, shutdown).await
     }
 
     /// Checks what a plan is going to make.
@@ -167,7 +221,39 @@ impl Session {
             zones: [&self.facts.primary_zones, &self.facts.secondary_zones],
             plan,
         };
-        super::run::unless_interrupted(shutdown, async { Ok(preflight.run().await) }).await
+        let checked = async { Ok(self.connected.waiting(preflight.run()).await) };
+        let mut checked = std::pin::pin!(super::run::unless_interrupted(shutdown, checked));
+        // A Region's time is for the look and for the checks together. Who did not answer the look is not waited for again: what
+        // the other one says is soon there.
+        tokio::select! {
+            biased;
+            findings = &mut checked => findings,
+            () = sleep_until(self.deadline.get().max(Instant::now() + MOMENT)) => Ok(self.unanswered(plan)),
+        }
+    }
+
+    /// The checks did not come to an end in time.
+    fn unanswered(&self, plan: &Plan) -> Findings {
+        let is_silent = |failure: &Failure| matches!(failure.class, Class::TimedOut | Class::Unreachable);
+        let told: BTreeSet<&str> =
+            plan.unknown().filter(|(_, failure)| is_silent(failure)).map(|(item, _)| item.region.as_str()).collect();
+        let mut silent: BTreeSet<String> = self.connected.aws.awaited().iter().map(ToString::to_string).collect();
+        silent.extend(told.iter().map(|region| (*region).to_owned()));
+        if silent.is_empty() {
+            let regions = &self.identity.regions;
+            silent.extend([regions.primary.clone(), regions.secondary.clone()]);
+        }
+        let problem = |region: String| Problem {
+            about: About::Region,
+            in_plan: told.contains(region.as_str()),
+            message: "the Region does not answer the checks in time".to_owned(),
+            help: "Check the network and AWS's health dashboard for that Region, or give it longer with --timeout."
+                .to_owned(),
+            figures: None,
+            subject: region.clone(),
+            region: Some(region),
+        };
+        Findings { problems: silent.into_iter().map(problem).collect(), ..Findings::default() }
     }
 
     /// What a plan's reader needs to know besides it.
@@ -176,14 +262,45 @@ impl Session {
     }
 }
 
+/// The account, unless one of the Regions turns out to be none: its host name answers nobody, and asking it again takes long.
+async fn in_known_regions(
+    aws: &Arc<Aws>,
+    regions: &Regions,
+    account: impl Future<Output = Result<String, Failure>>,
+) -> Result<String, CliError> {
+    let unknown = pin!(unknown_regions(aws, [&regions.primary, &regions.secondary]));
+    let account = pin!(account);
+    let (unknown, account) = match futures::future::select(unknown, account).await {
+        Either::Left((None, account)) => (None, account.await?),
+        Either::Left((unknown, _)) => (unknown, String::new()),
+        Either::Right((account, unknown)) => {
+            let account = account?;
+            (unknown.await, account)
+        }
+    };
+    match unknown {
+        Some(UnknownRegions { message, help }) => Err(CliError::Usage { message, help }),
+        None => Ok(account),
+    }
+}
+
+impl From<Unusable> for CliError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Setting { message, help } => Self::Usage { message, help },
+            Unusable::Denied(failure) => Self::Aws(failure),
+        }
+    }
+}
+
 /// The types of resources on behalf of a stack.
-pub fn registry(aws: &Arc<Aws>, identity: &Identity) -> Registry {
+pub fn registry(aws: &Arc<Aws>, identity: &Identity, disposal: Disposal) -> Registry {
     let scope = Scope {
         stack: identity.stack.clone(),
         environment: identity.environment.clone(),
         account: identity.account.clone(),
     };
-    Registry::new(aws, scope, &Region::from(identity.regions.primary.as_str()))
+    Registry::disposing(aws, scope, &Region::from(identity.regions.primary.as_str()), disposal)
 }
 
 /// What a plan's reader needs to know besides it.
@@ -198,36 +315,50 @@ pub fn plan_context(identity: &Identity, connected: &Connected, full: bool) -> P
     }
 }
 
+/// From what a plan is made, besides the graph.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// What the state holds.
+    pub entries: &'a BTreeMap<Address, Entry>,
+    /// Whether resources of others may be taken over.
+    pub adopt: bool,
+    /// How long one Region may take to answer.
+    pub timeout: Duration,
+    /// What may be lost.
+    pub consent: &'a Consent,
+}
+
 /// Looks at AWS and decides what is to be done.
 pub async fn plan(
     connected: &Connected,
     registry: &Registry,
     graph: &Graph,
-    entries: &BTreeMap<Address, Entry>,
-    adopt: bool,
-    timeout: Duration,
+    look: &Look<'_>,
     shutdown: &Shutdown,
 ) -> Result<Plan, CliError> {
     // A look is a look: nothing that was listed for an earlier one counts.
     registry.forget();
+    let Look { entries, adopt, timeout, consent } = *look;
     let observer = Observer { graph, entries, drivers: registry, timeout, adopt };
-    let observed = super::run::unless_interrupted(shutdown, async { Ok(observer.observe().await) }).await?;
+    let looking = async { Ok(connected.waiting(observer.observe()).await) };
+    let observed = super::run::unless_interrupted(shutdown, looking).await?;
     let respect_unsupported = connected.aws.is_custom_endpoint();
-    Ok(Decision { graph, entries, drivers: registry, observed: &observed, respect_unsupported }.plan())
+    Ok(Decision { graph, entries, drivers: registry, observed: &observed, respect_unsupported, consent }.plan())
 }
 
 async fn account(
-    aws: &Arc<Aws>,
+    connected: &Connected,
     regions: &Regions,
     recorded: Option<&Snapshot>,
     demand: Demand,
+    timeout: Duration,
 ) -> Result<String, Failure> {
-    let regions = [Region::from(regions.primary.as_str()), Region::from(regions.secondary.as_str())];
-    match (aws.account(&regions).await, recorded) {
+    let recorded = recorded.filter(|_| demand == Demand::Some);
+    // There is a look to come, which needs time as well.
+    let limit = if recorded.is_some() { timeout / 3 } else { timeout };
+    match (connected.account(regions, limit).await, recorded) {
         // Nothing is changed on behalf of a remembered account; it is only looked at.
-        (Err(failure), Some(snapshot)) if demand == Demand::Some && failure.class != Class::Denied => {
-            Ok(snapshot.identity.account.clone())
-        }
+        (Err(failure), Some(snapshot)) if failure.class != Class::Denied => Ok(snapshot.identity.account.clone()),
         (account, _) => account,
     }
 }
@@ -237,6 +368,7 @@ async fn facts(
     identity: &Identity,
     entries: &BTreeMap<Address, Entry>,
     demand: Demand,
+    deadline: Instant,
 ) -> Result<Facts, Failure> {
     let zones = |role: Role, region: &str| {
         let region = Region::from(region);
@@ -244,7 +376,11 @@ async fn facts(
             if let Some(zones) = Facts::recorded_zones(entries, role) {
                 return Ok(zones);
             }
-            match Facts::discover_zones(aws, &region).await {
+            let found = timeout_at(deadline, Facts::discover_zones(aws, &region)).await.unwrap_or_else(|_| {
+                Err(Failure::new(Class::TimedOut, format!("{region} did not answer in time"))
+                    .help("Check the network and AWS's health dashboard for that Region."))
+            });
+            match found {
                 // With nothing recorded and nothing answering, no resource of the Region can be looked at either: the
                 // names are never used.
                 Err(_) if demand == Demand::Some => Ok(["a", "b", "c"].map(|letter| format!("{region}{letter}"))),

@@ -41,15 +41,14 @@ pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exi
                 }
             }
             if !yes {
-                let question = format!(
-                    "drctl will forget {} and leave what is in AWS as it is. Only `yes` is taken as agreement: ",
-                    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                );
+                let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let question =
+                    format!("Forget {}? What is in AWS stays as it is. Type `yes` to continue: ", listed.join(", "));
                 match output.ask(&question, &run::listen()?).await? {
                     None => {
                         return Err(CliError::Usage {
-                            message: "nobody can be asked: stdin is not a terminal".to_owned(),
-                            help: "Nothing was changed. Run it with --yes.".to_owned(),
+                            message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
+                            help: format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" ")),
                         });
                     }
                     Some(answer) if answer != "yes" => {

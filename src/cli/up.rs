@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::args::{Global, Plan as PlanArgs, Up};
+use super::args::{Global, Plan as PlanArgs, Replacements, Up};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::run::{Teller, Tools};
-use super::session::{Demand, Session, TIMEOUT};
+use super::session::{Demand, Look, Session};
+use super::ui::loss;
 use super::{check, outputs, run, ui};
-use crate::config::Config;
 use crate::engine::cancel::Shutdown;
-use crate::engine::{Action, Item, Plan};
-use crate::resources::HOLD_DATA;
+use crate::engine::{Action, Consent, Item, Plan};
+use crate::resources::holds_data;
+use crate::state::Address;
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
 const FRESH: Duration = Duration::from_mins(1);
@@ -19,9 +20,17 @@ const FRESH: Duration = Duration::from_mins(1);
 /// Shows what `up` would do.
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = run::listen()?;
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let plan = session.plan(&recorded, args.adopt, TIMEOUT, &shutdown).await?;
+    let consent = consent(&args.replacements);
+    let plan = session
+        .plan_with(
+            &Look { entries: &recorded, adopt: args.adopt, timeout: session.left(), consent: &consent },
+            &shutdown,
+        )
+        .await?;
+    check_names(&plan, &args.replacements)?;
     let findings = session.preflight(&plan, &shutdown).await?;
     let context = session.plan_context(args.full);
     if output.json {
@@ -32,6 +41,7 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
         let checked = ui::preflight::brief(&findings, &context, &output.style);
         output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
     }
+    refuse_loss(&plan, &session, &shutdown).await?;
     if findings.is_blocking() || plan.unknown().next().is_some() {
         return Ok(check::exit(&findings, &plan));
     }
@@ -54,14 +64,19 @@ async fn build(
     teller: &Teller<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All)).await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let mut store = session.location.open(session.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
+    let consent = consent(&args.replacements);
     let plan = loop {
         let looked = Instant::now();
-        let plan = session.plan(store.resources(), args.adopt, TIMEOUT, &shutdown).await?;
+        let look = Look { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
+        let plan = session.plan_with(&look, &shutdown).await?;
+        check_names(&plan, &args.replacements)?;
         teller.plan(&plan, &session.plan_context(args.full))?;
         if plan.is_empty() {
+            refuse_loss(&plan, &session, &shutdown).await?;
             store.fold()?;
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
@@ -69,9 +84,9 @@ async fn build(
             teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
             return Ok(Exit::Done);
         }
-        refuse_loss(&plan, &session.config)?;
         let findings = session.preflight(&plan, &shutdown).await?;
         teller.preflight(&findings, &session.plan_context(args.full))?;
+        refuse_loss(&plan, &session, &shutdown).await?;
         if findings.is_blocking() {
             teller.say("Nothing was changed.")?;
             return Ok(check::exit(&findings, &plan));
@@ -79,11 +94,18 @@ async fn build(
         if args.yes {
             break plan;
         }
-        let question = "\nDo you want drctl to do this? Only `yes` is taken as agreement: ";
-        match output.ask(question, &shutdown).await? {
+        let context = session.plan_context(false);
+        let question = format!(
+            "\nApply these changes to {} ({}, {} and {})?\nType `yes` to continue: ",
+            context.title,
+            run::place(&session.identity, &session.connected),
+            context.primary_region,
+            context.secondary_region
+        );
+        match output.ask(&question, &shutdown).await? {
             None => {
                 return Err(CliError::Usage {
-                    message: "nobody can be asked: stdin is not a terminal".to_owned(),
+                    message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
                     help: "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.".to_owned(),
                 });
             }
@@ -92,7 +114,7 @@ async fn build(
                 return Ok(Exit::Failed);
             }
             Some(_) if looked.elapsed() > FRESH => {
-                let again = session.plan(store.resources(), args.adopt, TIMEOUT, &shutdown).await?;
+                let again = session.plan_with(&look, &shutdown).await?;
                 if again == plan {
                     break again;
                 }
@@ -112,20 +134,54 @@ async fn build(
     Ok(exit)
 }
 
-/// With protection on, nothing that holds data is deleted or made anew: not for what left the configuration, and not because
-/// something differs that cannot be changed in place, as after a cluster was detached from its global cluster.
-fn refuse_loss(plan: &Plan, config: &Config) -> Result<(), CliError> {
-    let is_lost = |item: &&Item| {
-        matches!(item.action, Action::Delete | Action::Replace) && HOLD_DATA.contains(&item.address.kind())
-    };
-    let lost: Vec<String> = plan.items.iter().filter(is_lost).map(|item| item.address.to_string()).collect();
-    if lost.is_empty() || !config.protection.deletion {
-        return Ok(());
+fn consent(replacements: &Replacements) -> Consent {
+    if replacements.addresses.is_empty() {
+        Consent::Nothing
+    } else {
+        Consent::Named(replacements.addresses.iter().cloned().collect())
     }
-    Err(CliError::Usage {
-        message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
-        help: "Nothing was changed. The plan says why. If the data may really go, set `deletion = false` under [protection] in \
-               drctl.toml for this run; if not, put back what differs by hand."
-            .to_owned(),
-    })
+}
+
+/// A name that is mistyped must not pass for one that was heeded.
+fn check_names(plan: &Plan, replacements: &Replacements) -> Result<(), CliError> {
+    let known: Vec<&Address> = plan.items.iter().map(|item| &item.address).collect();
+    match replacements.addresses.iter().find(|address| !known.contains(address)) {
+        Some(unknown) => Err(CliError::Usage {
+            message: format!("--replace {unknown}: there is no such resource in this stack"),
+            help: "Nothing was changed. `drctl state list` lists the addresses.".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Nothing that holds data is deleted or replaced unless it was named, and with protection on not even then.
+async fn refuse_loss(plan: &Plan, session: &Session, shutdown: &Shutdown) -> Result<(), CliError> {
+    let protected = session.config.protection.deletion;
+    let refused = plan.refused().next().is_some();
+    let lost = |item: &&Item| {
+        matches!(item.action, Action::Delete | Action::Replace)
+            && item.live.is_some()
+            && holds_data(item.address.kind())
+    };
+    let lost: Vec<String> = plan.items.iter().filter(lost).map(|item| item.address.to_string()).collect();
+    if refused {
+        let concerned = plan.items.iter().filter(|item| item.refusal.is_some());
+        let weights = run::weigh(concerned, &session.registry, shutdown).await?;
+        return Err(CliError::Usage {
+            message: format!(
+                "this plan is refused as a whole, because data would be lost:\n{}",
+                loss::refused(plan, &weights)
+            ),
+            help: loss::ways_out(plan, protected),
+        });
+    }
+    if protected && !lost.is_empty() {
+        return Err(CliError::Usage {
+            message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
+            help: "Nothing was changed. If the data may really be lost, set `deletion = false` under [protection] in drctl.toml, \
+                   and run the same command again."
+                .to_owned(),
+        });
+    }
+    Ok(())
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::durations::Part;
 use super::model::{Model, Models};
 use crate::engine::{Graph, Leg, Need};
+use crate::resources::durations::Part;
 use crate::state::Address;
 
 /// The longest chain.
@@ -49,7 +49,7 @@ impl Up<'_> {
         let Some(model) = self.models.get(&point.0) else { return Duration::ZERO };
         let reached = match point.1 {
             Need::Outlives | Need::Exists => self.exists(&point.0, model),
-            Need::Ready => self.ready(&point.0, model),
+            Need::First | Need::Ready => self.ready(&point.0, model),
         };
         self.reached.insert(point.clone(), reached.clone());
         reached.0
@@ -148,6 +148,9 @@ mod tests {
         idempotent_create: false,
         patience: Duration::ZERO,
         removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
     };
 
     /// A graph under construction: what each waits for, and its seconds.
@@ -173,6 +176,7 @@ mod tests {
                 let reference = match need {
                     Need::Outlives => whole.outlives(),
                     Need::Exists => whole.exists(),
+                    Need::First => whole.first(),
                     Need::Ready => whole,
                 };
                 serde_json::to_value(reference).expect("a marker")

@@ -11,14 +11,14 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::durations::Part;
 use super::model::{Model, Models};
 use crate::aws::{Kind, Limits};
 use crate::engine::{
-    Attempt, Change, Class, Driver, Drivers, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Region,
-    Removal, Synced, Traits,
+    Attempt, Change, Class, Driver, Drivers, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase,
+    Properties, Region, Removal, Synced, Traits,
 };
-use crate::state::Address;
+use crate::resources::durations::{self, Part};
+use crate::state::{Address, Role};
 
 /// The property that says which resource it is.
 const NODE: &str = "node";
@@ -238,19 +238,28 @@ impl State {
     }
 }
 
+fn arn_of(address: &Address) -> String {
+    format!("arn:simulated:{address}")
+}
+
 fn live(address: &Address, model: &Model, thing: &Thing, phase: Phase) -> Live {
     let settings = if thing.made == model.create.len() { "set" } else { "unset" };
     let mut properties = Properties::new();
     properties.insert(NODE.to_owned(), Value::from(address.to_string()));
     properties.insert(SETTINGS.to_owned(), Value::from(settings));
     let output = |name: &String| (name.clone(), format!("{address}/{name}"));
+    // The primary's member writes: Aurora lets it go only after the other one.
+    let writes = address.role() == Role::Primary && matches!(address.kind(), "db_cluster" | "db_instance");
+    let other = Address::new(Role::Secondary, "db_cluster", address.name());
+    let goes_after = if writes { vec![arn_of(&other)] } else { Vec::new() };
     Live {
         id: address.to_string(),
-        arn: Some(format!("arn:simulated:{address}")),
+        arn: Some(arn_of(address)),
         phase,
         owner: Owner::Ours { node: Some(address.clone()), attempt: Some(thing.attempt.clone()) },
         properties,
         outputs: model.outputs.iter().map(output).collect(),
+        goes_after,
     }
 }
 
@@ -273,6 +282,10 @@ fn address_of(id: &str) -> Result<Address, Failure> {
 impl Driver for SimulatedDriver {
     fn traits(&self) -> &Traits {
         &self.traits
+    }
+
+    fn expected(&self, address: &Address) -> Expected {
+        durations::expected(address).unwrap_or_else(|| Expected::of_type(&self.traits))
     }
 
     /// None: what is there is found by its tags, in a listing.

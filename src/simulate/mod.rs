@@ -8,7 +8,7 @@
 
 mod bound;
 mod driver;
-mod durations;
+mod forecast;
 mod model;
 mod report;
 #[cfg(test)]
@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
 use self::bound::Bound;
@@ -27,23 +26,15 @@ use crate::aws::{Aws, Connection, Scope};
 use crate::blueprint::{self, BlueprintError, Facts};
 use crate::config::Config;
 use crate::engine::cancel::shutdown;
-use crate::engine::{Class, Decision, Event, Failure, Graph, Observer, Options, Outcome, Region, Run};
+use crate::engine::{Class, Consent, Decision, Event, Failure, Graph, Observer, Options, Outcome, Region, Run};
+#[cfg(test)]
+use crate::engine::{Observations, Plan};
 use crate::resources::Registry;
 use crate::state::{Address, Identity, Regions, Role, Store};
 
+pub use crate::resources::durations::Draw;
+pub use forecast::{Forecast, Link, scaled};
 pub use report::{Bar, Simulated, Walk};
-
-/// Which of the durations on record are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Draw {
-    /// The typical one of each.
-    Typical,
-    /// The longest of each.
-    Worst,
-    /// Each drawn between its shortest and its longest, the typical one being the likeliest, as this seed decides.
-    Seed(u64),
-}
 
 /// An account that nobody has: a graph needs one to name things.
 const ACCOUNT: &str = "000000000000";
@@ -52,7 +43,8 @@ const ACCOUNT: &str = "000000000000";
 const BETWEEN: Duration = Duration::from_hours(1);
 
 /// What makes the primary's API serve.
-const SERVE: [&str; 6] = ["api", "api_integration", "api_route", "api_stage", "lambda_function", "lambda_permission"];
+const SERVE: [&str; 7] =
+    ["api", "api_authorizer", "api_integration", "api_route", "api_stage", "lambda_function", "lambda_permission"];
 
 /// A simulation of building a stack and deleting it.
 #[derive(Debug)]
@@ -111,6 +103,23 @@ impl Simulation {
         runtime.block_on(self.walk())
     }
 
+    /// What `up` would do where nothing is there yet.
+    #[cfg(test)]
+    pub(crate) fn fresh_plan(&self) -> Plan {
+        let nobody = Types::default();
+        let (entries, observed) = (BTreeMap::new(), Observations::new());
+        let (graph, drivers) = (&self.graph, &nobody);
+        Decision {
+            graph,
+            entries: &entries,
+            drivers,
+            observed: &observed,
+            respect_unsupported: false,
+            consent: &Consent::Nothing,
+        }
+        .plan()
+    }
+
     async fn walk(&self) -> Result<Simulated, Failure> {
         let world = Arc::new(World::new(model::of(&self.graph, self.draw)?));
         let mut types = Types::default();
@@ -160,8 +169,14 @@ impl Stage<'_> {
         let timeout = Duration::from_mins(1);
         let observed =
             Observer { graph, entries, drivers: self.types, timeout, adopt: self.options.adopt }.observe().await;
-        let decision =
-            Decision { graph, entries, drivers: self.types, observed: &observed, respect_unsupported: false };
+        let decision = Decision {
+            graph,
+            entries,
+            drivers: self.types,
+            observed: &observed,
+            respect_unsupported: false,
+            consent: &Consent::Everything,
+        };
         let plan = decision.plan();
         let turns = Mutex::new(Turns::new());
         let events = |event: Event| {

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Draw;
-use super::durations::{self, Part};
 use crate::engine::{Class, Failure, Graph, Node, Region, references};
+use crate::resources::durations::{self, Draw, Part};
 use crate::state::Address;
 
 /// One resource's.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::Draw;
 use crate::engine::Leg;
+use crate::resources::durations::Draw;
 use crate::state::Address;
 
 /// What a simulation found.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::engine::Timing;
+use crate::engine::{Action, Item, Plan, Timing};
+use crate::resources::durations;
 
 /// As the command line runs it.
 fn options() -> Options {
@@ -100,6 +101,39 @@ fn what_is_in_a_vpc_with_a_function_goes_when_its_interfaces_are_gone() {
         assert!(bar(held).ended >= function.began + Duration::from_secs(1100), "{held}");
     }
     assert!(bar("primary/subnet/public-a").ended < function.began + Duration::from_mins(10));
+}
+
+fn close(forecast: Duration, simulated: Duration) -> bool {
+    simulated.checked_sub(forecast).is_some_and(|more| more <= simulated / 100)
+}
+
+#[test]
+fn what_is_forecast_of_a_new_stack_is_what_its_simulation_takes() {
+    for toml in ["", EVERYTHING, "[network]\nnat = \"single\"\n"] {
+        let simulation = simulation(toml, Draw::Typical);
+        let found = simulation.run().expect("both runs come to their end");
+        let made = simulation.fresh_plan();
+        let up = Forecast::new(&made, 1.0).end(Duration::ZERO);
+        assert!(close(up, found.up.took), "up of {toml:?}: {up:?}, and {:?}", found.up.took);
+        let unmade = |item: &Item| Item {
+            action: Action::Delete,
+            expected: durations::expected(&item.address).expect("a row").delete,
+            ..item.clone()
+        };
+        let gone = Plan { items: made.items.iter().rev().map(unmade).collect() };
+        let down = Forecast::new(&gone, 1.0).end(Duration::ZERO);
+        assert!(close(down, found.down.took), "down of {toml:?}: {down:?}, and {:?}", found.down.took);
+    }
+}
+
+#[test]
+fn a_plan_expects_of_each_resource_what_the_simulation_takes_for_it() {
+    let simulation = simulation(EVERYTHING, Draw::Typical);
+    let models = model::of(&simulation.graph, Draw::Typical).expect("models");
+    for item in simulation.fresh_plan().items {
+        let whole: Duration = models[&item.address].create.iter().map(durations::Part::whole).sum();
+        assert!(item.expected.abs_diff(whole) < Duration::from_millis(1), "{}: {:?}", item.address, item.expected);
+    }
 }
 
 #[test]

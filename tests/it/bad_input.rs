@@ -55,7 +55,7 @@ fn a_disk_that_is_full_from_the_start_lets_nothing_be_made() {
     assert!(said.contains("The disk is full"), "{said}");
     assert!(stack.calls().iter().all(|call| !is_mutating(call)), "nothing may be made without an intent on disk");
     stack.run(&["up", "--yes"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_disk_that_fills_up_in_the_middle_stops_the_run_and_the_next_one_goes_on() {
     assert!(stack.calls().iter().any(is_mutating), "it was to fill up in the middle");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_state_of_another_stack_is_refused() {
     std::fs::copy(stack.path("state/payment-dr-dev.json"), other.path("state/payment-dr-dev.json")).expect("copied");
     other.run(&["up", "--yes"]).exits(4).says("another account").says(&stack.account).says("Nothing was changed");
     other.run(&["down", "--yes"]).exits(4).says("another account");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_unreadable_state_names_the_file_and_the_way_back() {
         assert_eq!(std::fs::read_to_string(&path).expect("read"), text, "it was left as it is");
     }
     std::fs::write(&path, whole).expect("written");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn another_run_holding_the_lock_is_named() {
     stack.run(&["plan"]).exits(0);
     drop(held);
     stack.run(&["up", "--yes"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -186,6 +186,100 @@ fn bad_usage_exits_with_3_and_help_with_0() {
     assert_eq!(code(&["state", "show", "not-an-address"]), Some(3));
     assert_eq!(code(&["--help"]), Some(0));
     assert_eq!(code(&["up", "--help"]), Some(0));
+}
+
+/// What drctl says on stderr, framed and broken as it is.
+fn said(stack: &Stack, args: &[&str], code: i32) -> String {
+    let ran = stack.run(args).exits(code);
+    ran.stderr
+}
+
+#[test]
+fn bad_options_of_the_sandbox_are_bad_usage_and_a_dead_emulator_is_not_ready() {
+    let stack = Stack::new();
+    let missing = said(&stack, &["sandbox", "start", "--faults", "nope.toml"], 3);
+    assert!(missing.contains("nope.toml cannot be read") && !missing.contains("disk"), "{missing}");
+    std::fs::write(stack.path("bad.toml"), "[[fault]]\ndoes = 1\n").expect("written");
+    said(&stack, &["sandbox", "start", "--faults", "bad.toml"], 3);
+    said(&stack, &["sandbox", "start", "--upstream", "notaurl"], 3);
+    stack.run(&["status", "--timeout", "abc"]).exits(3).says("whole number from 1 to 600");
+    let dead = said(&stack, &["sandbox", "start", "--upstream", "http://127.0.0.1:1"], 1);
+    assert!(dead.contains("nothing answers at http://127.0.0.1:1") && !dead.contains("is ready"), "{dead}");
+}
+
+#[test]
+fn a_state_folder_that_is_none_is_a_matter_of_the_state() {
+    let stack = Stack::new();
+    std::fs::write(stack.path("file"), "").expect("written");
+    for folder in ["file", "/proc/no-such-folder"] {
+        for command in [&["up", "--yes"][..], &["plan", "--sandbox"], &["sandbox", "start"]] {
+            let args = [command, &["--state-dir", folder]].concat();
+            stack.run(&args).exits(4).says("--state-dir");
+        }
+    }
+}
+
+#[test]
+fn a_cause_is_told_once_and_for_machines_on_stdout_alone() {
+    let stack = Stack::new();
+    let args = ["simulate", "--html", "/no/such/folder/page.html"];
+    let told = said(&stack, &args, 1);
+    assert_eq!(told.matches("No such file").count(), 1, "{told}");
+    let ran = stack.run(&[&args[..], &["--json"]].concat()).exits(1);
+    assert_eq!(ran.stderr, "", "machines read one stream");
+    let json = ran.json();
+    assert_eq!(json["event"], "error");
+    assert!(json["message"].as_str().is_some_and(|message| message.contains("No such file")), "{json}");
+    assert!(json["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{json}");
+}
+
+#[test]
+fn nothing_of_a_binary_file_is_shown() {
+    let stack = Stack::new();
+    let told = said(&stack, &["plan", "--config", drctl()], 3);
+    assert!(told.contains("is not a text file") && told.len() < 1000, "{} bytes: {told:.1000}", told.len());
+}
+
+#[test]
+fn a_damaged_state_names_no_backup_that_is_not_there_and_breaks_no_path() {
+    let stack = Stack::new();
+    let folder = "a-folder-with-a-name/that-is-so-long-that-a-line/of-a-hundred-columns/does-not-hold/much-more";
+    std::fs::create_dir_all(stack.path(folder)).expect("made");
+    let path = format!("{folder}/payment-dr-dev.json");
+    std::fs::write(stack.path(&path), "").expect("written");
+    let plan = ["plan", "--state-dir", folder];
+    let told = said(&stack, &plan, 4);
+    assert!(told.contains(&path) && !told.contains(".bak"), "{told}");
+    let adopt = format!("`drctl orphans --adopt --state-dir {folder}`");
+    assert!(told.contains(&adopt), "{adopt} on one line in\n{told}");
+    std::fs::write(stack.path(&format!("{path}.bak")), "{}").expect("written");
+    let told = said(&stack, &plan, 4);
+    assert!(told.contains(&format!("{path}.bak")), "{told}");
+}
+
+#[test]
+fn down_where_nothing_was_built_has_nothing_to_do_and_no_stack_is_taken_for_gone() {
+    let stack = Stack::new();
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
+    stack.run(&["down", "--yes", "--state-dir", "misspelt"]).exits(3).says("there is no state");
+    std::fs::create_dir_all(stack.path("state/sandbox")).expect("made");
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
+    std::fs::write(stack.path("state/sandbox/payment-dr-dev.json"), "{}").expect("written");
+    stack.run(&["down", "--yes"]).exits(3).says("There is one in state/sandbox: add --sandbox");
+    std::fs::remove_file(stack.path("state/sandbox/payment-dr-dev.json")).expect("removed");
+    std::fs::write(stack.path("state/payment-dr-prod.json"), "{}").expect("written");
+    // Without a configuration, the only state there is would be what is meant.
+    stack.run(&["down", "--yes", "--environment", "dev"]).exits(3).says("There are states of payment-dr-prod");
+    stack.run(&["down", "--yes", "--sandbox"]).exits(0).says("Nothing to delete");
+    assert!(stack.calls().is_empty(), "nobody is asked for it");
+}
+
+#[test]
+fn words_of_other_tools_are_understood() {
+    let stack = Stack::new();
+    stack.run(&["destroy", "--yes"]).exits(0).says("Nothing to delete");
+    stack.run(&["apply", "--help"]).exits(0).says("drctl up --sandbox");
+    stack.run(&["version"]).exits(0).says(&format!("drctl {}", env!("CARGO_PKG_VERSION")));
 }
 
 fn is_mutating(call: &serde_json::Value) -> bool {

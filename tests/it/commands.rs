@@ -15,7 +15,7 @@ fn init_writes_a_configuration_that_changes_nothing() {
 fn up_without_a_terminal_asks_nobody_and_changes_nothing() {
     let stack = Stack::new();
     stack.run(&["up"]).exits(3).says("stdin is not a terminal").says("drctl up --yes");
-    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 157 to add, 0 to change, 0 to destroy.");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 159 to add, 0 to change, 0 to destroy.");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_run_without_changes_makes_at_most_150_calls() {
     let calls = stack.calls().len() - before;
     println!("a run without changes made {calls} calls");
     assert!(calls <= 150, "{calls} calls");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -44,14 +44,19 @@ fn outputs_are_flat_and_the_same_in_both_forms() {
     assert_eq!(env.lines().count(), outputs.len());
     let vpc = outputs["primary_vpc_main_id"].as_str().expect("text");
     assert!(env.contains(&format!("PRIMARY_VPC_MAIN_ID='{vpc}'\n")), "{env}");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
 fn status_tells_present_drifted_and_missing_apart() {
     let stack = Stack::new();
+    stack.run(&["status", "--detailed-exitcode"]).exits(2).says("DR: NOT BUILT – nothing has been created yet");
     stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["status", "--detailed-exitcode"]).exits(0).says("DR: in order – all 159 resources are there");
+    let all = stack.run(&["status", "--all"]).exits(0).says("primary/vpc/main").stdout;
+    assert!(all.lines().count() > 159, "{all}");
     let status = stack.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["verdict"], "in_order");
     assert!(status.to_string().contains("present") && !status.to_string().contains("drifted\":true"));
     let address = "primary/log_group/flow";
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
@@ -64,9 +69,27 @@ fn status_tells_present_drifted_and_missing_apart() {
             .await
             .expect("set");
     });
-    stack.run(&["status"]).exits(0).says(address).says("drifted").says("missing");
-    stack.run(&["up", "--yes"]).exits(0).says("1 added, 1 changed, 0 destroyed");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["status"]).exits(0).says(address).says("drifted").says("missing").says("with 2 minor deviations");
+    let status = stack.run(&["status", "--json", "--detailed-exitcode"]).exits(2).json();
+    let rows = status["resources"].as_array().expect("resources");
+    let drifted = rows.iter().find(|row| row["address"] == address).expect("its row");
+    assert_eq!(drifted["health"], "drifted");
+    assert_eq!(drifted["severity"], "minor");
+    // What everything hangs on makes another verdict.
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let route53 = aws_sdk_route53::Client::new(&stack.sdk("us-east-1").await);
+        let checks = route53.list_health_checks().send().await.expect("listed");
+        let own =
+            stack.run(&["state", "show", "global/health_check/primary-endpoint"]).exits(0).json()["id"].to_string();
+        let check = checks.health_checks().iter().find(|check| own.contains(check.id())).expect("the check");
+        route53.update_health_check().health_check_id(check.id()).disabled(true).send().await.expect("disabled");
+    });
+    let found = stack.run(&["status"]).exits(0).stdout;
+    let verdict = found.lines().find(|line| line.starts_with("DR: ")).expect("a verdict");
+    assert!(verdict.starts_with("DR: NOT READY – the health check is not switched on as configured"), "{found}");
+    assert!(found.find("\ncritical\n") < found.find("\nminor\n"), "{found}");
+    stack.run(&["up", "--yes"]).exits(0).says("1 added, 2 changed, 0 destroyed");
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -81,7 +104,7 @@ fn down_is_refused_while_protection_is_on() {
     stack.configure("[protection]\ndeletion = false\n");
     stack.run(&["down", "--yes"]).exits(3).says("as of its last `up`");
     stack.run(&["up", "--yes"]).exits(0).says("0 added, 4 changed, 0 destroyed");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -94,8 +117,12 @@ fn up_destroys_no_data_while_protection_is_on() {
     stack
         .run(&["up", "--yes"])
         .exits(3)
-        .says("this plan would destroy data: secondary/db_cluster/main")
+        .says("this plan is refused as a whole, because data would be lost")
+        .says("secondary/db_cluster/main (payment-dr-dev-secondary) would have to be replaced")
+        .says("set `deletion = false` under [protection]")
         .says("Nothing was changed");
+    // Naming it is not enough.
+    stack.run(&REPLACE_SECONDARY).exits(3).says("this plan would destroy data").says("Nothing was changed");
     stack.configure("[protection]\ndeletion = true\n");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
 }
@@ -106,8 +133,8 @@ fn down_needs_no_configuration() {
     stack.configure("[stack]\nname = \"ledger\"\nenvironment = \"test\"\n");
     stack.run(&["up", "--yes"]).exits(0);
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
-    stack.run(&["down", "--yes"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0).says("Nothing to delete");
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
     // A typing error must not look like a stack that is gone.
     stack.run(&["down", "--yes", "--environment", "tset"]).exits(3).says("there is no state").says("ledger-test");
 }
@@ -121,7 +148,46 @@ fn what_left_the_configuration_is_shown_and_deleted() {
     assert!(plan.contains("- primary/nat_gateway/b") || plan.contains("primary/nat_gateway/b"), "{plan}");
     stack.run(&["up", "--yes"]).exits(0).says("0 added, 8 changed, 8 destroyed");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+const REPLACE_SECONDARY: [&str; 6] =
+    ["up", "--yes", "--replace", "secondary/db_cluster/main", "--replace", "secondary/db_instance/main"];
+
+/// How many snapshots of clusters there are.
+fn snapshots(stack: &Stack, region: &str) -> usize {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let rds = aws_sdk_rds::Client::new(&stack.sdk(region).await);
+        let found = rds.describe_db_cluster_snapshots().snapshot_type("manual").send().await.expect("listed");
+        found.db_cluster_snapshots().len()
+    })
+}
+
+#[test]
+fn down_keeps_a_final_snapshot_and_the_key_it_is_read_with() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0).says("Destroy complete!").says("2 kept").says("can be read only with it");
+    for region in ["us-east-1", "us-east-2"] {
+        assert_eq!(snapshots(&stack, region), 1, "{region}");
+    }
+    // The keys stay on record, and go once nothing needs them.
+    let left = stack.run(&["state", "list"]).exits(0).stdout;
+    assert_eq!(left.lines().filter(|line| line.contains("kms_key/main")).count(), 2, "{left}");
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("2 kept");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        for region in ["us-east-1", "us-east-2"] {
+            let rds = aws_sdk_rds::Client::new(&stack.sdk(region).await);
+            let found = rds.describe_db_cluster_snapshots().snapshot_type("manual").send().await.expect("listed");
+            for snapshot in found.db_cluster_snapshots() {
+                let call = rds.delete_db_cluster_snapshot();
+                let call = call.set_db_cluster_snapshot_identifier(snapshot.db_cluster_snapshot_identifier.clone());
+                call.send().await.expect("deleted");
+            }
+        }
+    });
+    stack.run(&["down", "--yes"]).exits(0).says("2 destroyed");
+    stack.run(&["state", "list"]).exits(0);
 }
 
 #[test]
@@ -129,10 +195,21 @@ fn a_change_that_cannot_be_made_in_place_replaces_with_its_reason() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.configure("[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
-    stack.run(&["plan"]).exits(0).says("forces replacement").says("the primary CIDR block of a VPC cannot be changed");
-    stack.run(&["up", "--yes"]).exits(0);
+    let plan = stack.run(&["plan"]).exits(3).says("forces replacement");
+    let plan = plan
+        .says("the primary CIDR block of a VPC cannot be changed")
+        .says("a cluster cannot be moved to other subnets");
+    // The very command that is told.
+    plan.says("--replace secondary/db_cluster/main").says("--replace secondary/db_instance/main");
+    let before = stack.calls().len();
+    stack.run(&["up", "--yes"]).exits(3);
+    stack.run(&["up", "--yes", "--replace", "secondary/db_cluster/other"]).exits(3).says("there is no such resource");
+    let changing = crate::orphans::changes(&stack, before);
+    assert!(changing.iter().all(|name| name.starts_with("Simulate")), "nothing is begun: {changing:?}");
+    stack.run(&REPLACE_SECONDARY).exits(0).says("Apply complete!");
+    assert_eq!(snapshots(&stack, "us-east-2"), 1, "a final snapshot first");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -147,7 +224,7 @@ fn state_is_listed_shown_and_forgotten() {
     // It is found again by its tags, not made twice.
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]
@@ -158,7 +235,7 @@ fn json_runs_are_events_line_by_line() {
         ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
     assert_eq!(of("version"), 1, "{}", ran.stdout);
-    assert_eq!(of("done"), 157);
+    assert_eq!(of("done"), 159);
     stack.run(&["down", "--yes", "--json"]).exits(0);
 }
 
@@ -181,7 +258,7 @@ fn an_interrupt_lets_mutations_finish_and_the_next_run_goes_on() {
     assert!(seen.contains("\"event\":\"interrupted\""), "{seen}");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[test]

@@ -76,13 +76,13 @@ fn it_starts_with_any_command_and_ends_when_stopped() {
     own.run(&["sandbox", "status"]).exits(1).says("No sandbox is running");
     own.run(&["up", "--sandbox", "--yes"]).exits(0).says("Apply complete!");
     let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
-    own.run(&["status", "--sandbox"]).exits(0).says("primary/vpc/main");
+    own.run(&["status", "--sandbox", "--all"]).exits(0).says("primary/vpc/main");
     assert_eq!(own.pid("pid"), proxy, "the same one serves the next command");
     for pid in [proxy, emulator] {
         let addresses = listens(pid);
         assert!(!addresses.is_empty() && addresses.iter().all(|address| address == "0100007F"), "{addresses:?}");
     }
-    own.run(&["down", "--sandbox", "--yes"]).exits(0);
+    own.run(&["down", "--sandbox", "--yes", "--no-final-snapshot"]).exits(0);
     own.run(&["sandbox", "stop"]).exits(0).says("stopped");
     ends(proxy);
     ends(emulator);
@@ -110,13 +110,76 @@ fn a_crashed_one_is_noticed_and_nothing_lingers() {
     own.run(&["plan", "--sandbox"]).exits(0);
 }
 
+/// The first command in backquotes that has this word.
+fn hinted(said: &str, word: &str) -> Vec<String> {
+    let command = said.split('`').skip(1).step_by(2).find(|command| command.contains(word));
+    command.unwrap_or_else(|| panic!("no command with {word} in\n{said}")).split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_hint_that_is_pasted_acts_on_the_stack_it_is_about() {
+    let own = Own::new();
+    own.run(&["up", "--sandbox", "--environment", "staging", "--yes"]).exits(0);
+    let ran = own.run(&["down", "--sandbox", "--environment", "staging"]).exits(3).says("stdin is not a terminal");
+    let command = hinted(&ran.stderr, "--yes");
+    assert_eq!(command, ["drctl", "down", "--yes", "--sandbox", "--environment", "staging"]);
+    // The same when a variable named the environment, and for machines.
+    let mut by_variable = own.0.command(&["down", "--sandbox", "--json"]);
+    let output = by_variable.env("ENVIRONMENT_SUFFIX", "staging").output().expect("run");
+    let error: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default())
+        .expect("an error");
+    assert_eq!(hinted(error["help"].as_str().expect("a help"), "--yes"), command);
+    let pasted: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
+    own.run(&pasted).exits(0).says("157 destroyed");
+}
+
+#[test]
+fn one_that_runs_is_used_as_it_is_when_the_options_are_left_out() {
+    let own = Own::new();
+    own.run(&["sandbox", "start", "--pace", "aws", "--time-scale", "20"]).exits(0).says("`drctl sandbox stop`");
+    let pid = own.pid("pid");
+    own.run(&["sandbox", "start"]).exits(0).says("pace aws");
+    own.run(&["sandbox", "start", "--time-scale", "20"]).exits(0);
+    own.run(&["sandbox", "start", "--pace", "instant"]).exits(1).says("already runs with pace aws");
+    assert_eq!(own.pid("pid"), pid, "it is the same one");
+}
+
+#[test]
+fn one_whose_folder_is_gone_is_listed_until_it_ends_by_itself() {
+    let own = Own::new();
+    own.run(&["sandbox", "start"]).exits(0);
+    let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
+    let folder = std::fs::canonicalize(own.0.path("state/sandbox")).expect("a folder");
+    own.run(&["sandbox", "list"]).exits(0).says(&format!("{}", folder.display())).says(&format!("process {proxy}"));
+    let listed = own.run(&["sandbox", "list", "--json"]).exits(0).json();
+    let is_listed = |row: &Value| row["pid"] == proxy && row["endpoint"].is_string();
+    assert!(listed["sandboxes"].as_array().is_some_and(|rows| rows.iter().any(is_listed)), "{listed}");
+    std::fs::remove_dir_all(own.0.path("state")).expect("removed");
+    own.run(&["sandbox", "stop"]).exits(0);
+    ends(proxy);
+    ends(emulator);
+}
+
+#[test]
+fn one_whose_folder_is_removed_ends_without_being_told() {
+    let own = Own::new();
+    own.run(&["sandbox", "start"]).exits(0);
+    let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
+    std::fs::remove_dir_all(own.0.path("state")).expect("removed");
+    ends(proxy);
+    ends(emulator);
+}
+
 #[test]
 fn reset_empties_it_and_up_builds_anew() {
     let own = Own::new();
     own.run(&["up", "--sandbox", "--yes"]).exits(0);
     own.run(&["sandbox", "reset"]).exits(0);
-    own.run(&["status", "--sandbox"]).exits(0).says("missing");
-    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("157 added");
+    own.run(&["status", "--sandbox"])
+        .exits(0)
+        .says("159 missing")
+        .says("DR: NOT READY – none of the 159 recorded resources exists");
+    own.run(&["up", "--sandbox", "--yes"]).exits(0).says("159 added");
     own.run(&["plan", "--sandbox", "--detailed-exitcode"]).exits(0);
 }
 
@@ -138,7 +201,7 @@ fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
     assert!(waited("primary/nat_gateway/a", "pending"), "{}", ran.stdout);
     // What lasts only a few milliseconds at this pace, such as a request that the accepter's Region does not see yet, is tested
     // in `sandbox::rules::pace` with a clock of its own.
-    let ran = own.run(&["down", "--sandbox", "--yes", "--json"]).exits(0);
+    let ran = own.run(&["down", "--sandbox", "--yes", "--no-final-snapshot", "--json"]).exits(0);
     assert!(ran.stdout.contains("\"deleting\""), "a deleted NAT gateway lingers:\n{}", ran.stdout);
 }
 
@@ -164,5 +227,5 @@ fn a_region_that_does_not_answer_does_not_keep_the_other_from_answering() {
     assert_eq!(health("primary/vpc/main"), "present");
     assert_eq!(health("secondary/vpc/main"), "unknown");
     assert!(took < Duration::from_secs(5), "{took:?}");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }

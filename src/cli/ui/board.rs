@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::failures::{hanging, help_lines};
-use super::text::{clean, columns, duration, elapsed, fit, list, pad, plural, scaled};
+use super::clock::WallClock;
+use super::failures::{Cause, hanging, help_lines};
+use super::text::{about, clean, columns, duration, elapsed, fit, pad, plural};
 use super::{Style, doing, done, verb};
 use crate::engine::{Action, Event, Plan};
+use crate::simulate::{Forecast, scaled};
 use crate::state::{Address, Role};
 
 /// Addresses of rows are aligned up to this many columns.
 const ALIGNED: usize = 36;
-/// Columns of what a step waits for.
-const LONGEST: usize = 40;
+/// What takes less is over before its end time is read.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
 
 /// A role and how far it has come: Regions are apart, and so are their bars.
 struct Lane {
@@ -39,13 +41,17 @@ struct Active {
 pub(super) struct Board {
     lanes: Vec<Lane>,
     active: HashMap<Address, Active>,
+    forecast: Forecast,
+    clock: WallClock,
     scale: f64,
     interrupted: bool,
+    /// What has been explained.
+    causes: Vec<Cause>,
 }
 
 impl Board {
-    /// Counts what is to be done. Expected durations are divided by `scale`.
-    pub fn new(plan: &Plan, scale: f64) -> Self {
+    /// Counts what is to be done, and expects how long it takes. Expected durations are divided by `scale`.
+    pub fn new(plan: &Plan, scale: f64, clock: WallClock) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
         for item in &plan.items {
             // A replacement is two steps: the old one goes, the new one comes.
@@ -63,21 +69,18 @@ impl Board {
             }
         }
         lanes.sort_by_key(|lane| lane.role);
-        Self { lanes, active: HashMap::new(), scale, interrupted: false }
+        let forecast = Forecast::new(plan, scale);
+        Self { lanes, active: HashMap::new(), forecast, clock, scale, interrupted: false, causes: Vec::new() }
     }
 
-    /// How many lanes there are.
-    pub fn lanes(&self) -> usize {
-        self.lanes.len()
-    }
-
-    /// Takes one event in. Returns what is to be said at once, and for good.
+    /// Takes one event in. Returns the lines to print for it, above whatever is drawn.
     ///
-    /// `rows` says whether the rows are seen: what a row tells in passing needs no line then.
+    /// `rows` says whether the rows are seen: what a row shows in passing needs no line then.
     pub fn take(&mut self, event: &Event, now: Duration, style: &Style, rows: bool) -> Vec<String> {
         match event {
             Event::Started { address, action, expected, .. } => {
                 let expected = scaled(*expected, self.scale);
+                self.forecast.began(address, *action, now);
                 self.active.insert(address.clone(), Active { since: now, action: *action, expected, on: None });
                 Vec::new()
             }
@@ -99,8 +102,11 @@ impl Board {
                 let lines = hanging("· ", &format!("{address}: {}", clean(message)), style.width, 0);
                 lines.iter().map(|line| style.dim(line)).collect()
             }
+            Event::Notice { message } => {
+                hanging("! ", &clean(message), style.width, 0).iter().map(|line| style.yellow(line)).collect()
+            }
             Event::Done { address, action, id, took } => {
-                self.ended(address, now, |lane| lane.done += 1);
+                self.ended(address, *action, now, |lane| lane.done += 1);
                 let id = id.as_deref().map(|id| format!(" ({})", clean(id))).unwrap_or_default();
                 let told = format!("{address} {} in {}", done(*action), duration(*took));
                 // A broken line says less than one without its id, which `drctl state list` has.
@@ -108,38 +114,54 @@ impl Board {
                 vec![format!("{} {told}{}", style.green("✓"), if fits { style.dim(&id) } else { String::new() })]
             }
             Event::Failed { address, action, failure, took } => {
-                self.ended(address, now, |lane| lane.failed += 1);
-                let told = format!(
-                    "{address} {} failed after {}: {}",
-                    verb(*action),
-                    duration(*took),
+                self.ended(address, *action, now, |lane| lane.failed += 1);
+                let cause = Cause::of(failure);
+                // One that has been explained is only named again: expired credentials meet everything that is under way.
+                let is_known = self.causes.contains(&cause);
+                let why = if is_known {
+                    format!("{}, as before", clean(failure.code.as_deref().unwrap_or(&failure.message)))
+                } else {
+                    self.causes.push(cause);
                     clean(&failure.to_string())
-                );
+                };
+                let told = format!("{address} {} failed after {}: {why}", verb(*action), duration(*took));
                 let mut lines: Vec<String> =
                     hanging("✗ ", &told, style.width, 0).iter().map(|line| style.red(line)).collect();
-                if let Some(help) = &failure.help {
+                if let Some(help) = failure.help.as_ref().filter(|_| !is_known) {
                     lines.extend(help_lines(help, style, 2));
                 }
                 lines
             }
             Event::Skipped { address, because } => {
-                self.ended(address, now, |lane| lane.skipped += 1);
+                self.forecast.skipped(address, now);
+                self.left(address, now, |lane| lane.skipped += 1);
                 vec![style.dim(&format!("- {address} skipped because of {because}"))]
             }
             Event::Interrupted { at_once, in_flight } => {
                 self.interrupted = true;
-                let steps = plural(*in_flight, "step");
-                let told = if *at_once {
-                    format!(
-                        "Stopped at once, {steps} in flight. Their intents are on record: the next run resolves them first."
-                    )
-                } else {
-                    format!(
-                        "Interrupted: nothing new is started; {steps} in flight, whose calls are finished and recorded. Again to stop at once."
-                    )
-                };
+                let told = self.interruption(*at_once, *in_flight, now);
                 hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)).collect()
             }
+        }
+    }
+
+    /// What a signal means for what is in flight, with its names: AWS goes on with each of them.
+    fn interruption(&self, at_once: bool, in_flight: usize, now: Duration) -> String {
+        let steps = plural(in_flight, "step");
+        let names: Vec<String> =
+            self.under_way().map(|(address, active)| format!("{address} ({})", active.told(now, None))).collect();
+        let names = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+        if at_once {
+            format!(
+                "Stopped immediately with {steps} in flight{names}. Their intents are recorded: the next run resolves them first."
+            )
+        } else if in_flight == 0 {
+            "Interrupted. No call is in flight; nothing new will start.".to_owned()
+        } else {
+            format!(
+                "Interrupted. Finishing {steps} already in flight{names}; nothing new will start. \
+                 Press Ctrl-C again to stop immediately."
+            )
         }
     }
 
@@ -149,31 +171,74 @@ impl Board {
         }
     }
 
-    fn ended(&mut self, address: &Address, now: Duration, count: impl FnOnce(&mut Lane)) {
+    fn ended(&mut self, address: &Address, action: Action, now: Duration, count: impl FnOnce(&mut Lane)) {
+        self.forecast.ended(address, action, now);
+        self.left(address, now, count);
+    }
+
+    fn left(&mut self, address: &Address, now: Duration, count: impl FnOnce(&mut Lane)) {
         self.active.remove(address);
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.role == address.role()) {
             count(lane);
-            if lane.done + lane.failed + lane.skipped >= lane.total {
+            if lane.ended() >= lane.total {
                 lane.ended = Some(now);
             }
         }
     }
 
-    /// A lane's bar and beneath it what is under way, longest first, at most `rows` of them.
-    pub fn lane(&self, number: usize, now: Duration, style: &Style, rows: usize) -> Vec<String> {
+    /// What is under way, longest first.
+    fn under_way(&self) -> impl Iterator<Item = (&Address, &Active)> {
+        let mut under_way: Vec<(&Address, &Active)> = self.active.iter().collect();
+        under_way.sort_by(|(a, one), (b, other)| one.since.cmp(&other.since).then_with(|| a.cmp(b)));
+        under_way.into_iter()
+    }
+
+    /// The whole picture: each lane's bar with at most `rows` lines beneath it, and when all of it will be over.
+    pub fn picture(&self, now: Duration, style: &Style, rows: usize) -> Vec<String> {
+        let mut lines: Vec<String> =
+            (0..self.lanes.len()).flat_map(|number| self.lane(number, now, style, rows)).collect();
+        lines.extend(self.left_to_do(now).map(|told| style.dim(&style.fit(&told, style.width))));
+        lines
+    }
+
+    /// How many lines the picture has at least.
+    pub fn least(&self) -> usize {
+        self.lanes.len() + 1
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// `about 19 min left (until 03:41)`; `None` when it is not known, or not worth telling.
+    fn left_to_do(&self, now: Duration) -> Option<String> {
+        if self.interrupted || self.lanes.iter().all(|lane| lane.ended.is_some()) {
+            return None;
+        }
+        let end = self.forecast.end(now);
+        let left = end.saturating_sub(now);
+        (left >= WORTH_TELLING).then(|| format!("{} left (until {})", about(left), self.clock.minute(end)))
+    }
+
+    /// A lane's bar and beneath it what is under way, longest first, at most `rows` of them; or what the lane waits for.
+    fn lane(&self, number: usize, now: Duration, style: &Style, rows: usize) -> Vec<String> {
         let Some(lane) = self.lanes.get(number) else { return Vec::new() };
         let mut lines = vec![self.header(lane, now, style)];
-        let mut under_way: Vec<(&Address, &Active)> =
-            self.active.iter().filter(|(address, _)| address.role() == lane.role).collect();
-        under_way.sort_by(|(a, one), (b, other)| one.since.cmp(&other.since).then_with(|| a.cmp(b)));
+        let under_way: Vec<(&Address, &Active)> =
+            self.under_way().filter(|(address, _)| address.role() == lane.role).collect();
+        if under_way.is_empty() && rows > 0 {
+            lines.extend(self.waiting(lane, now).map(|told| style.dim(&style.fit(&told, style.width))));
+        }
         let counted = rows > 1 && under_way.len() > rows;
         let shown = if counted { rows - 1 } else { rows };
         let name = |address: &Address| format!("{}/{}", address.kind(), address.name());
         let seen = &under_way[..shown.min(under_way.len())];
         let aligned = seen.iter().map(|(address, _)| columns(&name(address))).max().unwrap_or_default().min(ALIGNED);
         for (address, active) in seen {
-            let line = format!("    {}  {}", pad(&name(address), aligned), active.told(now));
-            lines.push(fit(&line, style.width));
+            let name = pad(&name(address), aligned);
+            let told = active.told(now, Some(style.width.saturating_sub(columns(&name) + 6)));
+            lines.push(style.fit(&format!("    {name}  {told}"), style.width));
         }
         if counted {
             lines.push(style.dim(&format!("    … and {} more", under_way.len() - shown)));
@@ -181,9 +246,20 @@ impl Board {
         lines
     }
 
+    /// What a lane without anything under way waits for, if it is not over.
+    fn waiting(&self, lane: &Lane, now: Duration) -> Option<String> {
+        if self.interrupted || lane.ended.is_some() {
+            return None;
+        }
+        let (address, end) = self.forecast.holds_up(lane.role, now)?;
+        let left = end.saturating_sub(now);
+        let more = if left >= WORTH_TELLING { format!(", {} more", about(left)) } else { String::new() };
+        Some(format!("    waiting for {address}{more}"))
+    }
+
     fn header(&self, lane: &Lane, now: Duration, style: &Style) -> String {
         let places = self.lanes.iter().map(|lane| columns(&lane.label())).max().unwrap_or_default();
-        let ended = lane.done + lane.failed + lane.skipped;
+        let ended = lane.ended();
         let mut tail = format!(" {ended}/{}  {}", lane.total, elapsed(lane.ended.unwrap_or(now)));
         for (count, what) in [(lane.failed, "failed"), (lane.skipped, "skipped")] {
             if count > 0 {
@@ -194,26 +270,50 @@ impl Board {
             tail.push_str(&style.yellow("  interrupted"));
         }
         let room = style.width.saturating_sub(places + 2 + columns(&tail)).clamp(10, 30);
-        let full = (room * ended.min(lane.total)).checked_div(lane.total).unwrap_or(room);
+        let full = self.filled(lane, now, room);
         let bar = format!("{}{}", style.green(&"█".repeat(full)), style.dim(&"░".repeat(room - full)));
-        fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width)
+        style.fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width)
+    }
+
+    /// How many of `room` cells of a lane's bar are filled: by time, as most resources take a second and few take most of it;
+    /// by count where nothing is expected to take any time.
+    fn filled(&self, lane: &Lane, now: Duration, room: usize) -> usize {
+        if lane.ended.is_some() {
+            return room;
+        }
+        let whole = self.forecast.end_of(lane.role, now);
+        if self.forecast.is_timed() && !whole.is_zero() {
+            let cells = u32::try_from(room).unwrap_or(u32::MAX);
+            // Not over: the last cell stays free.
+            let full = (now * cells).as_millis().checked_div(whole.as_millis()).unwrap_or_default();
+            return usize::try_from(full).unwrap_or(room).min(room.saturating_sub(1));
+        }
+        (room * lane.ended().min(lane.total)).checked_div(lane.total).unwrap_or(room)
     }
 
     /// What is under way in one line, for where no rows are drawn; `None` when nothing is.
-    pub fn still(&self, now: Duration, style: &Style) -> Option<String> {
-        let mut under_way: Vec<(&Address, &Active)> = self.active.iter().collect();
-        if under_way.is_empty() {
+    pub fn still(&self, now: Duration) -> Option<String> {
+        let told: Vec<String> =
+            self.under_way().map(|(address, active)| format!("{address} {}", active.told(now, None))).collect();
+        if told.is_empty() {
             return None;
         }
-        under_way.sort_by(|(a, one), (b, other)| one.since.cmp(&other.since).then_with(|| a.cmp(b)));
-        let label = "still waiting: ";
-        let told: Vec<String> =
-            under_way.iter().map(|(address, active)| format!("{address} {}", active.told(now))).collect();
-        Some(format!("{label}{}", list(&told, style.width.saturating_sub(label.len()))))
+        let left = self.left_to_do(now).map(|left| format!("; {left}")).unwrap_or_default();
+        Some(format!("still waiting: {}{left}", told.join(", ")))
+    }
+
+    /// The time of day of a moment of the run.
+    pub fn time_of_day(&self, at: Duration) -> String {
+        self.clock.second(at)
     }
 }
 
 impl Lane {
+    /// How many steps are over, however they came out.
+    fn ended(&self) -> usize {
+        self.done + self.failed + self.skipped
+    }
+
     fn label(&self) -> String {
         let Self { role, region, .. } = self;
         if region.is_empty() { role.to_string() } else { format!("{role:<9} {region}") }
@@ -221,17 +321,19 @@ impl Lane {
 }
 
 impl Active {
-    /// `pending 1m 12s of ~1m 45s`; what takes a second or less is not worth expecting.
-    fn told(&self, now: Duration) -> String {
+    /// `pending 1m 12s of ~1m 45s`, in at most `room` columns; what takes a second or less is not worth expecting.
+    fn told(&self, now: Duration, room: Option<usize>) -> String {
         let so_far = elapsed(now.saturating_sub(self.since));
-        // The times come after it and must stay in sight.
-        let what = fit(self.on.as_deref().unwrap_or(doing(self.action)), LONGEST);
         let expected = if self.expected >= Duration::from_secs(1) {
             format!(" of ~{}", duration(self.expected))
         } else {
             String::new()
         };
-        format!("{what} {so_far}{expected}")
+        let times = format!(" {so_far}{expected}");
+        let what = self.on.as_deref().unwrap_or(doing(self.action));
+        // The times come after it and must stay in sight.
+        let what = room.map_or_else(|| what.to_owned(), |room| fit(what, room.saturating_sub(columns(&times)).max(10)));
+        format!("{what}{times}")
     }
 }
 
@@ -239,6 +341,7 @@ impl Active {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, creation, item, plan, refused};
+    use crate::engine::Item;
     use serde_json::json;
 
     const fn at(seconds: u64) -> Duration {
@@ -256,7 +359,12 @@ mod tests {
                 creation("global/vpc_peering/main", nothing),
             ]),
             1.0,
+            clock(),
         )
+    }
+
+    fn clock() -> WallClock {
+        WallClock::started_at("2026-11-25T03:20:00+00:00[UTC]")
     }
 
     fn started(text: &str) -> Event {
@@ -281,7 +389,9 @@ mod tests {
         let pending = Event::Waiting { address: address("primary/nat_gateway/b"), on: "pending".to_owned() };
         board.take(&pending, at(4), &style, true);
         let lines = board.lane(0, at(72), &style, 4);
-        assert_eq!(lines[0], format!("primary   us-east-1  {} 0/2  1m 12s", "░".repeat(30)));
+        // 72 s of what is 108 s now: the second one began 3 s in.
+        let bar = format!("{}{}", "█".repeat(20), "░".repeat(10));
+        assert_eq!(lines[0], format!("primary   us-east-1  {bar} 0/2  1m 12s"));
         assert_eq!(
             lines[1..],
             ["    nat_gateway/b  pending 1m 12s of ~1m 45s", "    nat_gateway/a  creating 1m 09s of ~1m 45s"]
@@ -318,6 +428,16 @@ mod tests {
             assert!(text.contains("  help: Ask for a higher quota"), "{text}");
             assert!(text.contains("- global/vpc_peering/main skipped because of primary/nat_gateway/a"), "{text}");
             assert!(text.ends_with(" 1/2  4s  1 failed"), "{text}");
+            let again = Event::Failed {
+                address: address("primary/nat_gateway/b"),
+                action: Action::Create,
+                failure: refused(),
+                took: at(5),
+            };
+            assert_eq!(
+                board.take(&again, at(5), &style, true),
+                ["✗ primary/nat_gateway/b create failed after 5.0s: VpcLimitExceeded, as before"]
+            );
         }
     }
 
@@ -325,11 +445,11 @@ mod tests {
     fn without_rows_refusals_and_waits_get_lines() {
         let style = Style::plain(80);
         let mut board = board();
-        assert_eq!(board.still(at(0), &style), None);
+        assert_eq!(board.still(at(0)), None);
         board.take(&started("primary/nat_gateway/a"), at(0), &style, false);
         assert_eq!(
-            board.still(at(30), &style).as_deref(),
-            Some("still waiting: primary/nat_gateway/a creating 30s of ~1m 45s")
+            board.still(at(30)).as_deref(),
+            Some("still waiting: primary/nat_gateway/a creating 30s of ~1m 45s; about 2 min left (until 03:22)")
         );
         let retrying = Event::Retrying { address: address("primary/nat_gateway/a"), failure: refused(), delay: at(2) };
         assert!(board.take(&retrying, at(1), &style, true).is_empty());
@@ -337,5 +457,90 @@ mod tests {
             board.take(&retrying, at(1), &style, false),
             ["· primary/nat_gateway/a: VpcLimitExceeded, tried again in 2.0s"]
         );
+    }
+
+    /// As in a real run: almost everything is done, and the standby waits for the writer.
+    fn late() -> Board {
+        let on = |at: &str, seconds: u64, on: &[&str]| Item {
+            expected: self::at(seconds),
+            depends_on: on.iter().map(|on| address(on)).collect(),
+            waits_for: on.iter().map(|on| address(on)).collect(),
+            ..item(at, Action::Create)
+        };
+        let mut items: Vec<Item> = (0..69).map(|number| on(&format!("primary/alarm/a{number}"), 1, &[])).collect();
+        items.push(on("primary/db_instance/main", 400, &[]));
+        items.push(on("secondary/db_cluster/main", 400, &["primary/db_instance/main"]));
+        items.push(on("secondary/db_instance/main", 600, &["secondary/db_cluster/main"]));
+        items.push(on("global/record/primary", 1, &[]));
+        let mut board = Board::new(&plan(items), 1.0, clock());
+        let style = Style::plain(80);
+        for number in 0..69 {
+            let created = Event::Done {
+                address: address(&format!("primary/alarm/a{number}")),
+                action: Action::Create,
+                id: None,
+                took: at(1),
+            };
+            board.take(&created, at(2), &style, true);
+        }
+        board.take(&done("global/record/primary"), at(2), &style, true);
+        let writer = Event::Started {
+            address: address("primary/db_instance/main"),
+            region: "us-east-1".to_owned(),
+            action: Action::Create,
+            expected: at(400),
+        };
+        board.take(&writer, at(20), &style, true);
+        board
+    }
+
+    #[test]
+    fn bars_go_by_time_and_the_end_of_the_run_is_told() {
+        for width in [80, 140] {
+            let picture = late().picture(at(120), &Style::plain(width), 4);
+            assert_fits(&picture.join("\n"), width);
+            let bar = |full: usize| format!("{}{}", "█".repeat(full), "░".repeat(30 - full));
+            assert_eq!(
+                picture,
+                [
+                    // 120 s of 420 s, and of 1420 s: not 69 of 70.
+                    format!("primary   us-east-1  {} 69/70  2m 00s", bar(8)),
+                    "    db_instance/main  creating 1m 40s of ~6m 40s".to_owned(),
+                    format!("secondary us-east-2  {} 0/2  2m 00s", bar(2)),
+                    "    waiting for primary/db_instance/main, about 5 min more".to_owned(),
+                    format!("global               {} 1/1  2s", bar(30)),
+                    "about 22 min left (until 03:43)".to_owned(),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn an_interruption_names_what_is_in_flight() {
+        let style = Style::plain(200);
+        let mut board = late();
+        let said = board.take(&Event::Interrupted { at_once: false, in_flight: 1 }, at(60), &style, true);
+        let expected = "Interrupted. Finishing 1 step already in flight: primary/db_instance/main (creating 40s of ~6m 40s); \
+                        nothing new will start. Press Ctrl-C again to stop immediately.";
+        assert_eq!(said, [expected]);
+        let picture = board.picture(at(61), &style, 4);
+        assert!(picture.iter().all(|line| !line.contains(" left (") && !line.contains("waiting for")), "{picture:?}");
+        let said = board.take(&Event::Interrupted { at_once: true, in_flight: 1 }, at(62), &style, true).join(" ");
+        assert!(said.starts_with("Stopped immediately with 1 step in flight: primary/db_instance/main ("), "{said}");
+        let mut idle = super::tests::board();
+        let said = idle.take(&Event::Interrupted { at_once: false, in_flight: 0 }, at(1), &style, true);
+        assert_eq!(said, ["Interrupted. No call is in flight; nothing new will start."]);
+    }
+
+    #[test]
+    fn what_a_step_waits_for_is_cut_on_a_terminal_only() {
+        let mut board = late();
+        let on =
+            "Cannot remove the writer DB cluster from a global cluster while other clusters are members".to_owned();
+        let waits = Event::Waiting { address: address("primary/db_instance/main"), on: on.clone() };
+        board.take(&waits, at(30), &Style::plain(80), true);
+        let row = &board.picture(at(60), &Style::plain(80), 4)[1];
+        assert!(row.contains("waiting for Cannot remove the writer DB") && row.ends_with("… 40s of ~6m 40s"), "{row}");
+        assert!(board.still(at(60)).is_some_and(|line| line.contains(&on)));
     }
 }

@@ -47,6 +47,7 @@ impl PlanContext {
     pub(super) fn to_json(&self, summary: &Value) -> Value {
         json!({
             "version": 1,
+            "format": 1,
             "title": self.title,
             "account": self.account,
             "regions": { "primary": self.primary_region, "secondary": self.secondary_region },

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::cli::hint;
 use crate::engine::{Event, Events};
 
 /// The version of the lines' format: raised when a field changes its meaning or goes.
@@ -30,11 +31,20 @@ impl JsonEvents {
         events
     }
 
-    /// Writes a line of its own kind, e.g. the plan or the summary; an object gets the time it is handed over.
-    pub fn line(&self, mut value: Value) {
-        if let Some(object) = value.as_object_mut() {
-            object.insert("at".to_owned(), Value::String(format!("{:.3}", Timestamp::now())));
-        }
+    /// Writes a line of its own kind, e.g. the plan or the summary. Every line begins with what it is and when it was handed
+    /// over, however long it is.
+    pub fn line(&self, value: Value) {
+        let value = match value {
+            Value::Object(mut rest) => {
+                let event = rest.shift_remove("event");
+                let mut object: Map<String, Value> =
+                    event.map(|event| ("event".to_owned(), event)).into_iter().collect();
+                object.insert("at".to_owned(), Value::String(format!("{:.3}", Timestamp::now())));
+                object.append(&mut rest);
+                Value::Object(object)
+            }
+            other => other,
+        };
         if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
             // When the thread is gone, `finish` says why.
             drop(lines.send(value));
@@ -71,7 +81,8 @@ impl Drop for JsonEvents {
 }
 
 fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<()> {
-    for value in lines {
+    for mut value in lines {
+        hint::complete_json(&mut value);
         // One call per line: lines of several writers to one pipe do not mix.
         out.write_all(format!("{value}\n").as_bytes())?;
         out.flush()?;
@@ -124,13 +135,16 @@ mod tests {
         let out = Shared::default();
         let events = JsonEvents::new(Box::new(out.clone()));
         events.emit(failed());
+        let mut plan = json!({ "version": 1, "changes": [] });
+        plan["event"] = "plan".into();
+        events.line(plan);
         events.line(json!({ "event": "summary", "result": "failed" }));
         events.finish().expect("written");
         let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(
             lines.iter().map(|line| line["event"].as_str()).collect::<Vec<_>>(),
-            [Some("version"), Some("failed"), Some("summary")]
+            [Some("version"), Some("failed"), Some("plan"), Some("summary")]
         );
         assert_eq!((&lines[0]["format"], &lines[0]["drctl"]), (&json!(1), &json!(env!("CARGO_PKG_VERSION"))));
         assert_eq!((&lines[1]["address"], &lines[1]["seconds"]), (&json!("primary/vpc/main"), &json!(1.5)));
@@ -138,6 +152,8 @@ mod tests {
         for line in &lines {
             let at = line["at"].as_str().expect("a time");
             assert!(at.parse::<Timestamp>().is_ok() && at.ends_with('Z'), "{at}");
+            let keys: Vec<&str> = line.as_object().expect("an object").keys().map(String::as_str).take(2).collect();
+            assert_eq!(keys, ["event", "at"]);
         }
     }
 

@@ -1,60 +1,139 @@
-//! Failures, told so that a tired operator can act on them; the same one is told once, however many resources it hit.
+//! Failures, told so that a tired operator can act on them; what has one cause is told once, however many resources, services
+//! and calls it hit.
 
 use super::Style;
 use super::text::{clean, columns, list, plural, wrap};
-use crate::engine::Failure;
+use crate::cli::hint;
+use crate::engine::{Class, Failure};
 use crate::state::Address;
 
-/// One failure and everyone it hit.
+/// The codes with which AWS says that a caller who is known may not do this.
+const NOT_PERMITTED: [&str; 3] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
+
+/// What failures that have the same remedy have in common, whatever request, resource or service they hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Credentials that no call passes with: what to do says which way they are wrong.
+    Credentials(String),
+    /// An action that is not permitted, in whatever Region.
+    Permission {
+        /// The action, e.g. `ec2:CreateVpc`.
+        action: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// A Region in which nothing answers.
+    Silence {
+        /// Which one.
+        region: String,
+        /// How it is silent.
+        class: Class,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// Whatever else: the same call with the same answer.
+    Answer(Box<Failure>),
+}
+
+impl Cause {
+    /// The cause of a failure.
+    pub(super) fn of(failure: &Failure) -> Self {
+        let (action, region) = match failure.operation.as_deref().and_then(|operation| operation.split_once(" in ")) {
+            Some((action, region)) => (Some(action.to_owned()), Some(region.to_owned())),
+            None => (failure.operation.clone(), None),
+        };
+        let help = failure.help.clone();
+        let code = failure.code.as_deref().unwrap_or_default();
+        match (failure.class, action, region, help) {
+            (Class::Denied, Some(action), _, help) if NOT_PERMITTED.contains(&code) => {
+                Self::Permission { action, help }
+            }
+            (Class::Denied, _, _, Some(help)) => Self::Credentials(help),
+            (Class::Unreachable, _, Some(region), help) => Self::Silence { region, class: Class::Unreachable, help },
+            _ => Self::Answer(Box::new(Failure { request_id: None, ..failure.clone() })),
+        }
+    }
+}
+
+/// One cause and everyone it hit.
 pub(super) struct Shared<'a, T> {
-    /// The first of them: the request id is its.
+    /// The first failure of that cause: its words explain it.
     pub failure: &'a Failure,
+    /// All of them.
+    all: Vec<&'a Failure>,
     /// Whom it hit.
     pub hit: Vec<T>,
 }
 
-/// The same failure is told once. Request ids differ from call to call and do not make another one.
+/// What has one cause is told once.
 pub(super) fn shared<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<Shared<'a, T>> {
-    let mut groups: Vec<Shared<'a, T>> = Vec::new();
+    let mut groups: Vec<(Cause, Shared<'a, T>)> = Vec::new();
     for (who, failure) in failures {
-        let same = |group: &&mut Shared<'a, T>| {
-            let other = group.failure;
-            (failure.class, &failure.operation, &failure.code, &failure.message, &failure.help)
-                == (other.class, &other.operation, &other.code, &other.message, &other.help)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.hit.push(who),
-            None => groups.push(Shared { failure, hit: vec![who] }),
+        let cause = Cause::of(failure);
+        match groups.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, group)) => {
+                group.all.push(failure);
+                group.hit.push(who);
+            }
+            None => groups.push((cause, Shared { failure, all: vec![failure], hit: vec![who] })),
         }
     }
-    groups
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+impl<T> Shared<'_, T> {
+    /// What happened, in which calls, their request ids, and what to do: each on lines of its own, `indent` columns in.
+    pub(super) fn lines(&self, style: &Style, indent: usize) -> Vec<String> {
+        let Failure { operation, code, message, help, .. } = self.failure;
+        let operations = distinct(self.all.iter().filter_map(|failure| failure.operation.as_deref()));
+        let mut told = String::new();
+        // A call stands before what was answered to it only where it is the only one.
+        for part in [operation.as_ref().filter(|_| operations.len() == 1), code.as_ref()].into_iter().flatten() {
+            told.push_str(&clean(part));
+            told.push_str(": ");
+        }
+        told.push_str(&clean(message));
+        let mut lines = hanging("", &told, style.width, indent);
+        let room = style.width.saturating_sub(indent);
+        let mut dim = |told: String| {
+            lines.extend(hanging("", &told, style.width, indent).iter().map(|line| style.dim(line)));
+        };
+        if operations.len() > 1 {
+            let before = "calls: ";
+            dim(format!("{before}{}", list(&operations, room.saturating_sub(before.len()))));
+        }
+        let ids = distinct(self.all.iter().filter_map(|failure| failure.request_id.as_deref()));
+        if !ids.is_empty() {
+            let before = if ids.len() == 1 { "request id " } else { "request ids " };
+            dim(format!("{before}{}", list(&ids, room.saturating_sub(before.len()))));
+        }
+        if let Some(help) = help {
+            lines.extend(help_lines(help, style, indent));
+        }
+        lines
+    }
+}
+
+/// The texts without control characters, each once, in their order.
+fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in texts.map(clean) {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
 }
 
 /// What happened, the request id, and what to do: each on lines of its own, `indent` columns in.
 pub(super) fn lines(failure: &Failure, style: &Style, indent: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut told = String::new();
-    for part in [&failure.operation, &failure.code].into_iter().flatten() {
-        told.push_str(&clean(part));
-        told.push_str(": ");
-    }
-    told.push_str(&clean(&failure.message));
-    lines.extend(hanging("", &told, style.width, indent));
-    if let Some(id) = &failure.request_id {
-        lines.extend(
-            hanging("", &format!("request id {}", clean(id)), style.width, indent).iter().map(|line| style.dim(line)),
-        );
-    }
-    if let Some(help) = &failure.help {
-        lines.extend(help_lines(help, style, indent));
-    }
-    lines
+    Shared { failure, all: vec![failure], hit: vec![()] }.lines(style, indent)
 }
 
-/// `help: …`, what follows aligned beneath.
+/// `help: …` with its commands completed, what follows aligned beneath.
 pub(super) fn help_lines(help: &str, style: &Style, indent: usize) -> Vec<String> {
     let label = "help: ";
-    let mut lines = hanging(label, &clean(help), style.width, indent);
+    let mut lines = hanging(label, &clean(&hint::complete(help)), style.width, indent);
     if let Some(first) = lines.first_mut()
         && let Some(rest) = first.trim_start().strip_prefix(label)
     {
@@ -109,6 +188,63 @@ mod tests {
         let other = Failure { code: Some("Other".to_owned()), ..refused() };
         let groups = shared([(1, &one), (2, &two), (3, &other)]);
         assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![1, 2], vec![3]]);
+    }
+
+    fn denied(service: &str, region: &str, code: &str, id: &str) -> Failure {
+        let help = match code {
+            "AccessDenied" => "Grant the action named above.",
+            _ => "The credentials have expired. Renew them (e.g. `aws sso login`) and run the same command again.",
+        };
+        Failure {
+            operation: Some(format!("{service} in {region}")),
+            code: Some(code.to_owned()),
+            request_id: Some(id.to_owned()),
+            ..Failure::new(Class::Denied, format!("said by {service}")).help(help)
+        }
+    }
+
+    #[test]
+    fn expired_credentials_are_one_cause_in_whatever_call() {
+        let failures = [
+            denied("ec2:CreateVpc", "us-east-1", "RequestExpired", "id-1"),
+            denied("iam:CreateRole", "us-east-1", "ExpiredToken", "id-2"),
+            denied("dynamodb:CreateTable", "us-east-2", "ExpiredTokenException", "id-3"),
+        ];
+        let groups = shared(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1, 2]]);
+        let told = groups[0].lines(&Style::plain(80), 4);
+        let text = told.join("\n");
+        assert!(text.starts_with("    RequestExpired: said by ec2:CreateVpc\n"), "{text}");
+        assert!(
+            text.contains("\n    calls: ec2:CreateVpc in us-east-1, iam:CreateRole in us-east-1, … and 1 more\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n    request ids id-1, id-2, id-3\n"), "{text}");
+        assert_eq!(text.matches("help: ").count(), 1, "{text}");
+        assert!(told.iter().all(|line| columns(line) <= 80), "{text}");
+    }
+
+    #[test]
+    fn what_one_grant_allows_is_one_cause_and_another_action_is_another() {
+        let failures = [
+            denied("ec2:CreateVpc", "us-east-1", "AccessDenied", "id-1"),
+            denied("ec2:CreateVpc", "us-east-2", "AccessDenied", "id-2"),
+            denied("iam:CreateRole", "us-east-1", "AccessDenied", "id-3"),
+        ];
+        let groups = shared(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn a_region_in_which_nothing_answers_is_one_cause() {
+        let silent = |service: &str, region: &str| Failure {
+            operation: Some(format!("{service}:Describe in {region}")),
+            ..Failure::new(Class::Unreachable, format!("no answer from {service} in {region}"))
+                .help("Check the network.")
+        };
+        let failures = [silent("ec2", "us-east-1"), silent("rds", "us-east-1"), silent("ec2", "us-east-2")];
+        let groups = shared(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
 
 mod board;
+mod clock;
 mod context;
 mod events;
 mod failures;
+pub mod loss;
 pub mod orphans;
 pub mod plan;
 pub mod preflight;
 pub mod progress;
 pub mod recover;
+mod severity;
 pub mod status;
 pub mod summary;
 #[cfg(test)]
@@ -17,6 +20,7 @@ pub mod text;
 pub mod timeline;
 pub mod timeline_html;
 mod values;
+mod verdict;
 
 use std::env;
 
@@ -30,7 +34,7 @@ pub use progress::{JsonEvents, Progress};
 pub use status::Health;
 pub use text::{duration, plural};
 
-/// The width assumed where there is no terminal to ask.
+/// The width at which text is wrapped where there is no terminal to ask, and `COLUMNS` says nothing.
 const NO_TERMINAL: usize = 100;
 /// Below this nothing is readable, and lines may as well be broken by the terminal.
 const NARROWEST: usize = 60;
@@ -42,6 +46,8 @@ pub struct Style {
     pub color: bool,
     /// How many columns a line may take.
     pub width: usize,
+    /// Whether what is longer is cut: never where no terminal shows it, as what is kept or passed on must be whole.
+    pub cuts: bool,
 }
 
 impl Style {
@@ -60,14 +66,30 @@ impl Style {
     /// Without colours, this wide.
     #[must_use]
     pub fn plain(width: usize) -> Self {
-        Self { color: false, width: width.max(NARROWEST) }
+        Self { color: false, width: width.max(NARROWEST), cuts: true }
     }
 
     fn of(term: &Term, no_color: bool) -> Self {
         // https://no-color.org: present and not empty, whatever it says.
         let refused = no_color || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || console::is_dumb();
-        let width = term.size_checked().filter(|_| term.is_term()).map_or(NO_TERMINAL, |(_, columns)| columns.into());
-        Self { color: term.is_term() && !refused, width: width.max(NARROWEST) }
+        let wanted = || env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+        let width = match term.size_checked().filter(|_| term.is_term()) {
+            Some((_, columns)) => columns.into(),
+            None => wanted().unwrap_or(NO_TERMINAL),
+        };
+        Self { color: term.is_term() && !refused, width: width.max(NARROWEST), cuts: term.is_term() }
+    }
+
+    /// The same without cutting anything.
+    #[must_use]
+    pub fn uncut(self) -> Self {
+        Self { cuts: false, ..self }
+    }
+
+    /// A text in at most `max` columns, where what is longer is cut.
+    #[must_use]
+    pub fn fit(&self, text: &str, max: usize) -> String {
+        if self.cuts { text::fit(text, max) } else { text.to_owned() }
     }
 
     /// The same without colours.
@@ -130,7 +152,7 @@ impl Style {
             Action::Record => self.cyan(text),
             Action::Create => self.green(text),
             Action::Update | Action::Unknown => self.yellow(text),
-            Action::Replace | Action::Delete => self.red(text),
+            Action::Replace | Action::Delete | Action::Refused => self.red(text),
         }
     }
 }
@@ -145,6 +167,7 @@ pub fn symbol(action: Action) -> &'static str {
         Action::Update => "~",
         Action::Replace => "-/+",
         Action::Delete => "-",
+        Action::Refused => "!",
         Action::Unknown => "?",
     }
 }
@@ -153,7 +176,7 @@ pub fn symbol(action: Action) -> &'static str {
 #[must_use]
 pub fn verb(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown => "look",
+        Action::None | Action::Unknown | Action::Refused => "look",
         Action::Record => "record",
         Action::Create => "create",
         Action::Update => "update",
@@ -166,7 +189,7 @@ pub fn verb(action: Action) -> &'static str {
 #[must_use]
 pub fn doing(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown => "looking",
+        Action::None | Action::Unknown | Action::Refused => "looking",
         Action::Record => "recording",
         Action::Create => "creating",
         Action::Update => "updating",
@@ -179,7 +202,7 @@ pub fn doing(action: Action) -> &'static str {
 #[must_use]
 pub fn done(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown => "looked at",
+        Action::None | Action::Unknown | Action::Refused => "looked at",
         Action::Record => "recorded",
         Action::Create => "created",
         Action::Update => "updated",
@@ -196,7 +219,8 @@ fn heading(role: Role, region: &str) -> String {
     }
 }
 
-/// Items by role and Region, groups and items in the order in which they first came.
+/// Items by role and Region: the primary, the secondary, and what is global, as in every view. Within a group they stay in the
+/// order in which they came.
 ///
 /// What is global has no Region worth a heading: its calls go wherever its service answers.
 fn by_role<T>(items: impl IntoIterator<Item = T>, of: impl Fn(&T) -> (Role, String)) -> Vec<((Role, String), Vec<T>)> {
@@ -209,6 +233,7 @@ fn by_role<T>(items: impl IntoIterator<Item = T>, of: impl Fn(&T) -> (Role, Stri
             None => groups.push((key, vec![item])),
         }
     }
+    groups.sort_by_key(|((role, _), _)| *role);
     groups
 }
 
@@ -230,7 +255,7 @@ mod tests {
     fn colours_wrap_what_they_colour_and_only_when_wanted() {
         let plain = Style::plain(80);
         assert_eq!(plain.red("x"), "x");
-        let colourful = Style { color: true, width: 80 };
+        let colourful = Style { color: true, ..Style::plain(80) };
         assert_eq!(colourful.red("x"), "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(colourful.bold(""), "");
         assert_eq!(text::columns(&colourful.action(Action::Create, "+")), 1);
@@ -243,16 +268,19 @@ mod tests {
     }
 
     #[test]
-    fn groups_keep_the_order_in_which_they_came() {
+    fn the_primary_comes_first_and_what_is_global_last() {
         let items = [
-            (Role::Primary, "us-east-1"),
             (Role::Global, "us-east-1"),
+            (Role::Secondary, "us-east-2"),
             (Role::Primary, "us-east-1"),
             (Role::Global, "us-east-2"),
         ];
         let groups = by_role(items, |(role, region)| (*role, (*region).to_owned()));
         let seen: Vec<_> =
             groups.iter().map(|((role, region), members)| (heading(*role, region), members.len())).collect();
-        assert_eq!(seen, [("primary · us-east-1".to_owned(), 2), ("global".to_owned(), 2)]);
+        let expected = [("primary · us-east-1", 1), ("secondary · us-east-2", 1), ("global", 2)];
+        assert_eq!(seen, expected.map(|(heading, count)| (heading.to_owned(), count)));
+        assert_eq!(Style::plain(60).uncut().fit("whole", 2), "whole");
+        assert_eq!(Style::plain(60).fit("whole", 2), "w…");
     }
 }

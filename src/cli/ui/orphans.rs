@@ -6,6 +6,7 @@ use super::failures::{self, hanging};
 use super::plan::PlanContext;
 use super::text::{clean, columns, list, pad, plural};
 use super::{Style, by_role, heading, joined};
+use crate::cli::hint;
 use crate::engine::{Found, Orphan, Standing, Unreached};
 use crate::state::{Address, Role};
 
@@ -35,9 +36,11 @@ pub fn render(found: &Found, context: &PlanContext, style: &Style) -> String {
     lines.push(String::new());
     lines.push(style.bold(&summary(found)));
     if !found.orphans.is_empty() {
-        let hint = "`drctl orphans --adopt` takes into the state what has an address to itself; `drctl orphans --delete` deletes \
-                    all of them.";
-        lines.extend(hanging("", hint, style.width, 0));
+        let hint = hint::complete(
+            "`drctl orphans --adopt` adopts each orphan whose address is unambiguous; `drctl orphans --delete` deletes all of \
+             them.",
+        );
+        lines.extend(hanging("", &hint, style.width, 0));
     }
     joined(&lines)
 }
@@ -58,7 +61,8 @@ pub fn adopted(taken: &[Address], refused: &[(Orphan, String)], style: &Style) -
     let mut lines = vec![style.bold(&format!("Adopted: {}. AWS was not touched.", taken.len()))];
     lines.extend(taken.iter().map(|address| format!("  {} {address}", style.cyan("="))));
     if !taken.is_empty() {
-        lines.push("Run `drctl up`, which looks at each of them and brings it to what is configured.".to_owned());
+        let hint = hint::complete("Run `drctl up`, which looks at each of them and brings it to what is configured.");
+        lines.extend(hanging("", &hint, style.width, 0));
     }
     lines.extend(refusals(refused, style));
     joined(&lines)
@@ -112,7 +116,7 @@ pub fn unreached(all: &[Unreached], style: &Style) -> Vec<String> {
             shared.hit.iter().map(|unreached| format!("{} in {}", unreached.kind, clean(&unreached.region))).collect();
         let room = style.width.saturating_sub(6);
         lines.push(format!("{} {}", style.yellow("    ?"), list(&names, room)));
-        lines.extend(failures::lines(shared.failure, style, 8));
+        lines.extend(shared.lines(style, 8));
     }
     lines
 }

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 pub use super::context::PlanContext;
 
 use super::failures::{self, hanging};
-use super::text::{chain, clean, columns, duration, fit, list, pad, plural};
+use super::text::{about, clean, columns, duration, list, pad, plural, telling};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
 use crate::engine::{Action, Item, Plan, TAGS};
-use crate::state::Role;
+use crate::resources::holds_data;
+use crate::simulate::{Forecast, Link};
+use crate::state::{Address, Role};
 
 /// Properties that tell most about a resource at first sight, most telling first.
 const TELLING: &[&str] = &[
@@ -39,6 +41,8 @@ const INDENT: usize = 8;
 /// The plan for people.
 #[must_use]
 pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
+    // Whoever asks for everything gets it whole.
+    let style = &if context.verbose { style.uncut() } else { *style };
     let mut lines = context.header(style);
     let changing = |item: &&Item| !matches!(item.action, Action::None | Action::Unknown);
     let items: Vec<&Item> = plan.items.iter().filter(changing).collect();
@@ -58,6 +62,7 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
     lines.extend(left_alone(plan, style));
     lines.extend(unknown(plan, style));
     lines.extend(expectation(plan, style));
+    lines.extend(data_loss(plan, style));
     lines.push(String::new());
     lines.push(style.bold(&summary(plan)));
     joined(&lines)
@@ -70,9 +75,14 @@ pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
     let changes: Vec<Value> =
         plan.items.iter().filter(|item| item.action != Action::None).map(|item| json!(item)).collect();
     value["changes"] = Value::Array(changes);
-    let chain = plan.longest_chain().into_iter();
-    value["longest_chain"] =
-        chain.map(|(address, takes)| json!({ "address": address, "expected_seconds": takes.as_secs_f64() })).collect();
+    value["longest_chain"] = Forecast::new(plan, 1.0)
+        .chain()
+        .into_iter()
+        .map(|Link { address, deletes, takes }| {
+            json!({ "address": address, "deletes": deletes, "expected_seconds": takes.as_secs_f64() })
+        })
+        .collect();
+    value["data_loss"] = json!(loses_data(plan).collect::<Vec<_>>());
     value
 }
 
@@ -81,26 +91,62 @@ pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
 pub fn summary(plan: &Plan) -> String {
     let counts = plan.counts();
     let unknown = if counts.unknown > 0 { format!(" {} unknown.", counts.unknown) } else { String::new() };
-    if plan.is_empty() {
+    let refused = if counts.refused > 0 { format!(" {} refused.", counts.refused) } else { String::new() };
+    if plan.is_empty() && counts.refused == 0 {
         let scope = if counts.unknown > 0 {
-            "No changes where it could be looked at."
+            "No changes in what could be read."
         } else {
             "No changes. AWS matches the configuration."
         };
         return format!("{scope}{unknown}");
     }
     let record = if counts.record > 0 { format!(" {} to record.", counts.record) } else { String::new() };
-    format!("Plan: {} to add, {} to change, {} to destroy.{record}{unknown}", counts.add, counts.change, counts.destroy)
+    format!(
+        "Plan: {} to add, {} to change, {} to destroy.{record}{refused}{unknown}",
+        counts.add, counts.change, counts.destroy
+    )
+}
+
+/// What holds data and is deleted, be it to be made anew.
+fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
+    let is_lost = |item: &&Item| match item.action {
+        Action::Replace => true,
+        // What is gone already has nothing left to lose.
+        Action::Delete => item.live.is_some() || item.id.is_some() && item.reason.is_none(),
+        _ => false,
+    };
+    plan.items.iter().filter(is_lost).map(|item| &item.address).filter(|address| holds_data(address.kind()))
+}
+
+/// What nobody may overlook: the last thing before the counts.
+fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
+    let lost: Vec<&Address> = loses_data(plan).collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    let names = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let told = match lost.len() {
+        1 => format!("1 resource that holds data is deleted, with everything in it: {names}."),
+        count => format!("{count} resources that hold data are deleted, with everything in them: {names}."),
+    };
+    let mut lines = vec![String::new()];
+    lines.extend(hanging("DATA LOSS: ", &told, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
+    lines
 }
 
 /// How long it takes on AWS, and because of what.
 fn expectation(plan: &Plan, style: &Style) -> Vec<String> {
-    let legs = plan.longest_chain();
-    let whole: Duration = legs.iter().map(|(_, takes)| *takes).sum();
+    let legs = Forecast::new(plan, 1.0).chain();
+    let whole: Duration = legs.iter().map(|link| link.takes).sum();
     if whole < WORTH_TELLING {
         return Vec::new();
     }
-    let told = format!("On AWS typically about {}: {}.", duration(whole), chain(legs, whole));
+    let only_deletes = legs.iter().all(|link| link.deletes);
+    let named = legs.iter().filter(|link| link.takes >= telling(whole)).map(|link| {
+        let deletes = if link.deletes && !only_deletes { "deleting " } else { "" };
+        format!("{deletes}{} {}", link.address, duration(link.takes))
+    });
+    let told = format!("On AWS typically {}: {}.", about(whole), named.collect::<Vec<_>>().join(" → "));
     let mut lines = vec![String::new()];
     lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
     lines
@@ -112,7 +158,8 @@ fn legend(items: &[&Item], style: &Style) -> String {
         (Action::Update, "update in place"),
         (Action::Replace, "replace"),
         (Action::Delete, "delete"),
-        (Action::Record, "only record"),
+        (Action::Record, "record in state only"),
+        (Action::Refused, "refused: data would be lost"),
     ];
     let used = meanings.iter().filter(|(action, _)| items.iter().any(|item| item.action == *action));
     let told: Vec<String> =
@@ -126,7 +173,7 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
     let mut lines = match item.action {
         Action::Create if !verbose => {
             let room = style.width.saturating_sub(8 + aligned.max(columns(&address)));
-            let told = telling(item, role, room);
+            let told = properties(item, role, room, style);
             let mut lines = vec![format!("{}  {}", pad(&head, 6 + aligned), style.dim(&told))];
             lines.extend(reason(item, style));
             lines
@@ -139,7 +186,7 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
                 lines.extend(full(&change.property, &change.new, role, style, INDENT));
             }
         }
-        Action::Update | Action::Replace => {
+        Action::Update | Action::Replace | Action::Refused => {
             for change in &item.changes {
                 lines.extend(difference(change, role, style, INDENT));
             }
@@ -155,7 +202,7 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
 
 /// Symbol, address and id, and why behind them, or beneath where it is long.
 fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
-    let id = item.id.as_deref().map(clean).filter(|id| columns(head) + 2 + columns(id) <= style.width);
+    let id = item.id.as_deref().map(clean).filter(|id| !style.cuts || columns(head) + 2 + columns(id) <= style.width);
     let head = id.map_or_else(|| head.to_owned(), |id| format!("{head}  {}", style.dim(&id)));
     // A property that forces the replacement says why on its own line.
     let said = item.changes.iter().any(|change| change.forces_replacement.is_some());
@@ -175,7 +222,7 @@ fn reason(item: &Item, style: &Style) -> Vec<String> {
 }
 
 /// The one to three properties that tell most: known names first, then what it hangs on, then other plain values.
-fn telling(item: &Item, role: Role, room: usize) -> String {
+fn properties(item: &Item, role: Role, room: usize, style: &Style) -> String {
     let rank = |name: &str, told: &str| {
         let known = TELLING.iter().position(|telling| *telling == name);
         known.unwrap_or(if told.starts_with('→') { TELLING.len() } else { TELLING.len() + 1 })
@@ -194,7 +241,7 @@ fn telling(item: &Item, role: Role, room: usize) -> String {
         // The arrow says by itself what it points to.
         let part = if told.starts_with('→') { told } else { format!("{} {told}", clean(name)) };
         if text.is_empty() {
-            text = fit(&part, room);
+            text = style.fit(&part, room);
         } else if columns(&text) + 3 + columns(&part) <= room {
             text.push_str(" · ");
             text.push_str(&part);
@@ -212,24 +259,30 @@ fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
     if names.is_empty() {
         return Vec::new();
     }
-    let count = if names.len() == 1 { "1 property is".to_owned() } else { format!("{} properties are", names.len()) };
-    let mut lines =
-        vec![String::new(), style.yellow(&format!("{count} unknown to this endpoint, and neither set nor compared:"))];
-    lines.push(style.dim(&format!("  {}", list(&names, style.width.saturating_sub(2)))));
+    let count = match names.len() {
+        1 => "1 property is not supported by this endpoint; it is neither set nor compared:".to_owned(),
+        count => format!("{count} properties are not supported by this endpoint; they are neither set nor compared:"),
+    };
+    let mut lines = vec![String::new(), style.yellow(&count)];
+    if style.cuts {
+        lines.push(style.dim(&format!("  {}", list(&names, style.width.saturating_sub(2)))));
+    } else {
+        lines.extend(hanging("", &names.join(", "), style.width, 2));
+    }
     lines
 }
 
-/// What could not be looked at, and why.
+/// What could not be read, and why.
 pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
     let groups = failures::shared(plan.unknown().map(|(item, failure)| (&item.address, failure)));
     if groups.is_empty() {
         return Vec::new();
     }
     let count: usize = groups.iter().map(|shared| shared.hit.len()).sum();
-    let mut lines = vec![String::new(), style.bold(&format!("{} could not be looked at", plural(count, "resource")))];
+    let mut lines = vec![String::new(), style.bold(&format!("{} could not be read", plural(count, "resource")))];
     for shared in groups {
         lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&shared.hit, style, 6)));
-        lines.extend(failures::lines(shared.failure, style, INDENT));
+        lines.extend(shared.lines(style, INDENT));
     }
     lines
 }
@@ -237,8 +290,8 @@ pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::ui::testing::{assert_fits, change, context, creation, item, plan, refused};
-    use crate::engine::Change;
+    use crate::cli::ui::testing::{assert_fits, change, context, creation, item, live, plan, refused};
+    use crate::engine::{Change, Phase};
 
     fn example() -> Plan {
         let vpc = json!({"$ref": "primary/vpc/main", "output": "id", "need": "exists"});
@@ -294,7 +347,7 @@ mod tests {
                 "  -/+ primary/subnet/private-b  subnet-0abc",
                 "    - primary/eip/nat-old  eip-0abc",
                 "        unsupported here: aggregation — InvalidParameter",
-                "1 resource could not be looked at",
+                "1 resource could not be read",
                 "    ? 1 resource (secondary/vpc/main)",
                 "        request id 4f6e-11",
                 "Plan: 3 to add, 1 to change, 2 to destroy. 1 to record. 1 unknown.",
@@ -327,7 +380,7 @@ mod tests {
         let same = plan(vec![item("primary/vpc/main", Action::None)]);
         assert!(render(&same, &context, &Style::plain(80)).ends_with("\nNo changes. AWS matches the configuration.\n"));
         let unlooked = Item { failure: Some(refused()), ..item("primary/vpc/main", Action::Unknown) };
-        assert_eq!(summary(&plan(vec![unlooked])), "No changes where it could be looked at. 1 unknown.");
+        assert_eq!(summary(&plan(vec![unlooked])), "No changes in what could be read. 1 unknown.");
     }
 
     #[test]
@@ -337,5 +390,87 @@ mod tests {
         assert_eq!(value["changes"].as_array().map(Vec::len), Some(7));
         assert_eq!(value["changes"][0]["address"], json!("primary/vpc/main"));
         assert_eq!(value["changes"][0]["changes"][0]["new"], json!(true));
+    }
+
+    #[test]
+    fn what_loses_data_is_said_last_before_the_counts() {
+        let lost = |at: &str, action: Action| Item { live: Some(live(Phase::Ready)), ..item(at, action) };
+        let planned = plan(vec![
+            lost("global/global_cluster/main", Action::Replace),
+            item("global/dynamodb_table/sessions", Action::Update),
+            lost("primary/subnet/a", Action::Delete),
+            lost("primary/s3_bucket/data", Action::Delete),
+            Item {
+                reason: Some("it is no longer in AWS: only its record goes".to_owned()),
+                ..item("secondary/s3_bucket/data", Action::Delete)
+            },
+        ]);
+        for width in [80, 140] {
+            let text = render(&planned, &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            let said = "DATA LOSS: 2 resources that hold data are deleted, with everything in them: \
+                        global/global_cluster/main, primary/s3_bucket/data.";
+            let told = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+            let told: Vec<String> = told.collect();
+            assert_eq!(told[told.len() - 2], said, "{text}");
+            assert!(told[told.len() - 1].starts_with("Plan: "), "{text}");
+        }
+        let json = to_json(&planned, &context(false));
+        assert_eq!(json["data_loss"], json!(["global/global_cluster/main", "primary/s3_bucket/data"]));
+        let one = plan(vec![lost("primary/kms_key/main", Action::Replace)]);
+        let text = render(&one, &context(false), &Style::plain(140));
+        let said = "DATA LOSS: 1 resource that holds data is deleted, with everything in it: primary/kms_key/main.";
+        assert!(text.lines().any(|line| line == said), "{text}");
+        assert!(!render(&example(), &context(false), &Style::plain(80)).contains("DATA LOSS"));
+    }
+
+    #[test]
+    fn a_replacement_is_expected_to_take_its_deletion_too() {
+        let takes = |at: &str, seconds: u64, on: &[&str]| Item {
+            expected: Duration::from_secs(seconds),
+            depends_on: on.iter().map(|on| on.parse().expect("an address")).collect(),
+            waits_for: on.iter().map(|on| on.parse().expect("an address")).collect(),
+            ..item(at, Action::Replace)
+        };
+        let planned = plan(vec![
+            takes("primary/db_cluster/main", 63 + 45, &[]),
+            takes("primary/db_instance/main", 420 + 400, &["primary/db_cluster/main"]),
+        ]);
+        let text = render(&planned, &context(false), &Style::plain(240));
+        let said = "On AWS typically about 15 min: deleting primary/db_instance/main 7m 00s → deleting \
+                    primary/db_cluster/main 1m 03s → primary/db_cluster/main 45s → primary/db_instance/main 6m 40s.";
+        assert!(text.lines().any(|line| line == said), "{text}");
+        assert_eq!(to_json(&planned, &context(false))["longest_chain"][0]["deletes"], json!(true));
+    }
+
+    #[test]
+    fn nothing_is_cut_where_no_terminal_shows_it() {
+        let long = "a description that is much longer than any terminal is wide ".repeat(5);
+        let planned = plan(vec![creation("primary/kms_key/main", json!({"description": long.trim_end()}))]);
+        assert!(render(&planned, &context(false), &Style::plain(80)).contains('…'));
+        let text = render(&planned, &context(false), &Style::plain(80).uncut());
+        assert!(text.contains(long.trim_end()), "{text}");
+        let text = render(&planned, &context(true), &Style::plain(80));
+        assert!(text.contains(long.trim_end()), "with --full: {text}");
+    }
+
+    #[test]
+    fn a_plan_of_a_new_stack_tells_what_its_simulation_tells() {
+        use crate::config::Config;
+        use crate::engine::{Options, Timing};
+        use crate::simulate::{Draw, Simulation};
+
+        let config = Config::parse("drctl.toml", "", None).expect("a sound configuration");
+        let options = Options { cap: 16, timing: Timing::default(), adopt: false };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let simulation = runtime.block_on(Simulation::new(&config, Draw::Typical, options)).expect("a graph");
+        let took = simulation.run().expect("both runs come to their end").up.took;
+        let text = render(&simulation.fresh_plan(), &context(false), &Style::plain(140));
+        assert!(text.contains(&format!("On AWS typically {}: ", about(took))), "{took:?} and {text}");
+        for leg in
+            ["primary/db_cluster/main 45s", "primary/db_instance/main 6m 40s", "secondary/db_instance/main 10m 00s"]
+        {
+            assert!(text.contains(leg), "{leg} in {text}");
+        }
     }
 }

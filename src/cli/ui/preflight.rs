@@ -6,6 +6,7 @@ use super::failures::{hanging, help_lines};
 use super::plan::{PlanContext, unknown};
 use super::text::{clean, list, plural};
 use super::{Style, heading, joined};
+use crate::cli::hint;
 use crate::engine::{Class, Plan};
 use crate::preflight::{Findings, Problem, Unchecked};
 use crate::state::Role;
@@ -13,7 +14,7 @@ use crate::state::Role;
 /// Where what belongs to a finding begins.
 const INDENT: usize = 6;
 
-/// Everything, for `drctl check --preflight`.
+/// Everything, for `drctl check`.
 #[must_use]
 pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
@@ -22,6 +23,7 @@ pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &S
         lines.extend([String::new(), style.bold(&title)]);
         lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
     }
+    lines.extend(notes(findings, context, style));
     lines.extend(unchecked(findings, context, style));
     let unlooked = unlooked(plan);
     lines.extend(unknown(&unlooked, style));
@@ -34,22 +36,22 @@ pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &S
 pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> String {
     let mut lines = Vec::new();
     if findings.is_blocking() {
-        let count = findings.problems.len();
-        let verb = if count == 1 { "stands" } else { "stand" };
         lines.push(String::new());
-        lines.push(style.bold(&style.red(&format!("{} {verb} in the way of `drctl up`", plural(count, "problem")))));
+        lines.push(style.bold(&style.red(&would_fail(findings))));
         let (told, untold): (Vec<&Problem>, Vec<&Problem>) =
             findings.problems.iter().partition(|problem| problem.in_plan);
         if !told.is_empty() {
             let names: Vec<&str> = told.iter().map(|problem| problem.subject.as_str()).collect();
-            let label = "  ✗ taken by somebody else, see above: ";
-            lines.extend(hanging(label, &names.join(", "), style.width, 0));
+            let told =
+                format!("name already in use by a resource that is not drctl's (see above): {}", names.join(", "));
+            lines.extend(hanging("  ✗ ", &told, style.width, 0));
         }
         for (title, problems) in by_region(&untold, context, |problem| problem.region.as_deref()) {
             lines.push(style.bold(&title));
             lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
         }
     }
+    lines.extend(notes(findings, context, style));
     if !findings.unchecked.is_empty() {
         let mut subjects: Vec<&str> = Vec::new();
         for note in &findings.unchecked {
@@ -57,10 +59,11 @@ pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> Strin
                 subjects.push(&note.subject);
             }
         }
-        let (before, after) = ("Not checked here: ", " (why: drctl check --preflight)");
+        let (before, after) = ("Not checked here: ", " (why: `drctl check --preflight`)");
         let room = style.width.saturating_sub(before.len() + after.len());
+        let told = format!("{before}{}{}", clean(&list(&subjects, room)), hint::complete(after));
         lines.push(String::new());
-        lines.push(style.dim(&format!("{before}{}{after}", clean(&list(&subjects, room)))));
+        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
     }
     joined(&lines)
 }
@@ -71,11 +74,13 @@ pub fn to_json(findings: &Findings, plan: &Plan, context: &PlanContext) -> Value
     let unlooked = unlooked(plan);
     let summary = json!({
         "problems": findings.problems.len(),
+        "notes": findings.notes.len(),
         "unchecked": findings.unchecked.len(),
         "unknown": unlooked.items.len(),
     });
     let mut value = context.to_json(&summary);
     value["problems"] = json!(findings.problems);
+    value["notes"] = json!(findings.notes);
     value["unchecked"] = json!(findings.unchecked);
     value["unknown"] =
         unlooked.unknown().map(|(item, failure)| json!({"address": item.address, "failure": failure})).collect();
@@ -91,9 +96,28 @@ fn unlooked(plan: &Plan) -> Plan {
 }
 
 fn problem_lines(problem: &Problem, style: &Style) -> Vec<String> {
-    let mut lines = vec![format!("  {} {}", style.red("✗"), clean(&problem.subject))];
+    told(&style.red("✗"), problem, style)
+}
+
+/// A problem or a note, behind its mark.
+fn told(mark: &str, problem: &Problem, style: &Style) -> Vec<String> {
+    let mut lines = vec![format!("  {mark} {}", clean(&problem.subject))];
     lines.extend(hanging("", &clean(&problem.message), style.width, INDENT));
     lines.extend(help_lines(&problem.help, style, INDENT));
+    lines
+}
+
+/// What does not stop `up`, and an operator should know.
+fn notes(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<String> {
+    let notes: Vec<&Problem> = findings.notes.iter().collect();
+    if notes.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Notes: these do not stop `drctl up`")];
+    for (title, notes) in by_region(&notes, context, |note| note.region.as_deref()) {
+        lines.push(title);
+        lines.extend(notes.into_iter().flat_map(|note| told(&style.yellow("!"), note, style)));
+    }
     lines
 }
 
@@ -123,20 +147,26 @@ fn unchecked(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<S
     lines
 }
 
+/// That it is blocked, and by how much.
+fn would_fail(findings: &Findings) -> String {
+    format!("`drctl up` would fail: {}", plural(findings.problems.len(), "problem"))
+}
+
 fn verdict(findings: &Findings, plan: &Plan, unlooked: &Plan) -> String {
     if findings.is_blocking() {
-        let count = findings.problems.len();
-        let verb = if count == 1 { "stands" } else { "stand" };
-        return format!("{} {verb} in the way of `drctl up`. Nothing was changed.", plural(count, "problem"));
+        return format!("{}. Nothing was changed.", would_fail(findings));
     }
     if !unlooked.items.is_empty() {
-        return "No problem was found where it could be looked.".to_owned();
+        return "No problem was found in what could be read.".to_owned();
     }
     let counts = plan.counts();
+    let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
+    if counts.add == 0 && counts.change > 0 {
+        return format!("No problem was found{rest}: {} can be changed.", plural(counts.change, "resource"));
+    }
     if counts.add == 0 {
         return "Nothing is to be made, so there is nothing to check.".to_owned();
     }
-    let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
     format!("No problem was found{rest}: {} can be made.", plural(counts.add, "resource"))
 }
 
@@ -195,6 +225,7 @@ mod tests {
                 problem(About::Domain, None, "global/hosted_zone/main"),
                 problem(About::Name, Some("us-east-1"), "primary/s3_bucket/data"),
             ],
+            notes: Vec::new(),
             unchecked: vec![
                 note("us-east-1", "VPCs"),
                 note("us-east-1", "internet gateways"),
@@ -216,7 +247,7 @@ mod tests {
                 "  ✗ Elastic IP addresses",
                 "      Elastic IP addresses: 3 more are to be made, and 3 of 5 are in use",
                 "  ? VPCs, internet gateways",
-                "3 problems stand in the way of `drctl up`. Nothing was changed.",
+                "`drctl up` would fail: 3 problems. Nothing was changed.",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
@@ -229,20 +260,47 @@ mod tests {
     fn a_plan_gets_the_problems_that_it_does_not_tell_and_one_line_on_the_rest() {
         let text = brief(&example(), &context(false), &Style::plain(80));
         assert_fits(&text, 80);
-        assert!(text.contains("3 problems stand in the way of `drctl up`"), "{text}");
-        assert!(text.contains("taken by somebody else, see above: primary/s3_bucket/data"), "{text}");
+        assert!(text.contains("`drctl up` would fail: 3 problems"), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains("already in use by a resource that is not drctl's (see above): primary/s3_bucket/data"),
+            "{text}"
+        );
         assert_eq!(text.matches("✗ ").count(), 3, "{text}");
         let last = text.lines().last();
-        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: drctl check --preflight)"), "{text}");
+        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check --preflight`)"), "{text}");
         assert_eq!(brief(&Findings::default(), &context(false), &Style::plain(80)), "");
+    }
+
+    #[test]
+    fn a_note_is_told_and_stops_nothing() {
+        let noted =
+            Findings { notes: vec![problem(About::Quota, Some("us-east-1"), "executions")], ..Findings::default() };
+        let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
+        for text in [
+            render(&noted, &plan, &context(false), &Style::plain(80)),
+            brief(&noted, &context(false), &Style::plain(80)),
+        ] {
+            assert!(text.contains("do not stop `drctl up`\nprimary · us-east-1\n  ! executions\n"), "{text}");
+            assert!(!text.contains("in the way of"), "{text}");
+        }
+        let value = to_json(&noted, &plan, &context(false));
+        assert_eq!((&value["summary"]["notes"], &value["notes"][0]["subject"]), (&json!(1), &json!("executions")));
+        let changed = plan_of_changes();
+        let text = render(&Findings::default(), &changed, &context(false), &Style::plain(80));
+        assert!(text.ends_with("\nNo problem was found: 1 resource can be changed.\n"), "{text}");
+    }
+
+    fn plan_of_changes() -> Plan {
+        plan(vec![item("primary/vpc/main", Action::Update)])
     }
 
     #[test]
     fn what_could_not_be_looked_at_is_no_good_news() {
         let unlooked = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
         let text = render(&Findings::default(), &plan(vec![unlooked]), &context(false), &Style::plain(80));
-        assert!(text.contains("1 resource could not be looked at"), "{text}");
-        assert!(text.ends_with("\nNo problem was found where it could be looked.\n"), "{text}");
+        assert!(text.contains("1 resource could not be"), "{text}");
+        assert!(text.ends_with("\nNo problem was found in what could be read.\n"), "{text}");
         let nothing = plan(vec![item("primary/vpc/main", Action::None)]);
         let text = render(&Findings::default(), &nothing, &context(false), &Style::plain(80));
         assert!(text.ends_with("\nNothing is to be made, so there is nothing to check.\n"), "{text}");

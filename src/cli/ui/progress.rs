@@ -9,12 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 pub use super::events::JsonEvents;
 
 use super::Style;
 use super::board::Board;
+use super::clock::WallClock;
 use crate::engine::{Event, Events, Plan};
 
 /// How often bars are drawn anew: their seconds go on while nothing happens.
@@ -23,6 +24,8 @@ const FRAME: Duration = Duration::from_millis(125);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Rows beneath a lane's bar, where the terminal is high enough.
 const ROWS: usize = 6;
+/// Columns at the end of each line that nothing is drawn to.
+const MARGIN: usize = 3;
 
 /// A run's progress, for people.
 pub struct Progress {
@@ -39,20 +42,21 @@ impl Progress {
     pub fn new(plan: &Plan, style: &Style, scale: f64) -> Self {
         let term = Term::stderr();
         if term.is_term() && !console::is_dumb() {
-            Self::start(Board::new(plan, scale), *style, Canvas::bars)
+            Self::start(Board::new(plan, scale, WallClock::starts()), *style, Canvas::picture)
         } else {
             Self::lines(plan, style, scale, Box::new(io::stderr()))
         }
     }
 
-    /// Lines without control codes: one for everything that ends, and every half minute one for what goes on.
+    /// Lines without control codes, each with its time of day: one for everything that ends, and every half minute one for what
+    /// goes on. Nothing in them is cut.
     #[must_use]
     pub fn lines(plan: &Plan, style: &Style, scale: f64, out: Box<dyn Write + Send>) -> Self {
-        let canvas = move |_| Canvas::Lines { out, told: Duration::ZERO };
-        Self::start(Board::new(plan, scale), style.colorless(), canvas)
+        let canvas = move || Canvas::Lines { out, told: Duration::ZERO };
+        Self::start(Board::new(plan, scale, WallClock::starts()), style.colorless().uncut(), canvas)
     }
 
-    fn start(board: Board, style: Style, canvas: impl FnOnce(usize) -> Canvas + Send + 'static) -> Self {
+    fn start(board: Board, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
         let began = Instant::now();
         let (messages, receive) = mpsc::channel();
         let drawing = thread::Builder::new()
@@ -97,75 +101,88 @@ impl Drop for Progress {
 
 /// Where progress is drawn.
 enum Canvas {
-    Bars { term: Term, multi: MultiProgress, bars: Vec<ProgressBar> },
-    Lines { out: Box<dyn Write + Send>, told: Duration },
+    /// One block of lines at the bottom of the screen, drawn and taken away as a whole.
+    Picture {
+        term: Term,
+        block: ProgressBar,
+    },
+    Lines {
+        out: Box<dyn Write + Send>,
+        told: Duration,
+    },
 }
 
 impl Canvas {
-    fn bars(lanes: usize) -> Self {
-        let multi = MultiProgress::new();
+    fn picture() -> Self {
         // The template is fixed; were it refused, the default one shows the message as well, behind a spinner.
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bars = (0..lanes).map(|_| multi.add(ProgressBar::new_spinner().with_style(style.clone()))).collect();
-        Self::Bars { term: Term::stderr(), multi, bars }
+        Self::Picture { term: Term::stderr(), block: ProgressBar::new_spinner().with_style(style) }
     }
 
     fn has_rows(&self) -> bool {
-        matches!(self, Self::Bars { .. })
+        matches!(self, Self::Picture { .. })
     }
 
     /// The style at the terminal's width of now.
     fn style(&self, style: Style) -> Style {
         match self {
-            // The last column stays free: some terminals break the line when it is written to.
-            Self::Bars { term, .. } => {
-                term.size_checked().map_or(style, |(_, columns)| style.resized(usize::from(columns).saturating_sub(1)))
+            // The last columns stay free: some terminals break the line when the last one is written to, and on Ctrl-C all of
+            // them write `^C` behind the last line. A line more than was drawn would stay on the screen.
+            Self::Picture { term, .. } => {
+                // However the text on standard output is dressed, which may go to a file.
+                let style = Style { cuts: true, ..style };
+                term.size_checked()
+                    .map_or(style, |(_, columns)| style.resized(usize::from(columns).saturating_sub(MARGIN)))
             }
             Self::Lines { .. } => style,
         }
     }
 
-    /// Says something for good.
-    fn say(&mut self, lines: &[String]) -> io::Result<()> {
-        for line in lines {
-            match self {
-                Self::Bars { multi, .. } => multi.println(line)?,
-                Self::Lines { out, .. } => writeln!(out, "{line}")?,
+    /// Prints lines that stay. Outside a terminal the first of an event's lines tells the time of day.
+    fn say(&mut self, lines: &[String], time: &str) -> io::Result<()> {
+        match self {
+            Self::Picture { block, .. } => {
+                for line in lines {
+                    block.println(line);
+                }
+                Ok(())
+            }
+            Self::Lines { out, .. } => {
+                let blank = " ".repeat(time.len());
+                lines.iter().enumerate().try_for_each(|(number, line)| {
+                    let time = if number == 0 { time } else { &blank };
+                    writeln!(out, "{time} {line}")
+                })
             }
         }
-        Ok(())
     }
 
     /// Shows how things stand.
     fn show(&mut self, board: &Board, now: Duration, style: Style) -> io::Result<()> {
         let style = self.style(style);
         match self {
-            Self::Bars { term, bars, .. } => {
-                // Bars that do not fit on the screen would be drawn again and again beneath each other.
-                let height = usize::from(term.size().0).saturating_sub(2) / bars.len().max(1);
-                let rows = height.saturating_sub(1).min(ROWS);
-                for (number, bar) in bars.iter().enumerate() {
-                    bar.set_message(board.lane(number, now, &style, rows).join("\n"));
-                }
+            Self::Picture { term, block } => {
+                // What does not fit on the screen would be drawn again and again beneath itself.
+                let height = usize::from(term.size().0).saturating_sub(1 + board.least());
+                let rows = (height / board.lanes().max(1)).min(ROWS);
+                block.set_message(board.picture(now, &style, rows).join("\n"));
                 Ok(())
             }
-            Self::Lines { out, told } => {
+            Self::Lines { told, .. } => {
                 if now.saturating_sub(*told) < PATIENCE {
                     return Ok(());
                 }
                 *told = now;
-                board.still(now, &style).map_or(Ok(()), |line| writeln!(out, "{line}"))
+                board.still(now).map_or(Ok(()), |line| self.say(&[line], &board.time_of_day(now)))
             }
         }
     }
 
     fn close(&mut self) -> io::Result<()> {
         match self {
-            Self::Bars { multi, bars, .. } => {
-                for bar in &*bars {
-                    bar.finish_and_clear();
-                }
-                multi.clear()
+            Self::Picture { block, .. } => {
+                block.finish_and_clear();
+                Ok(())
             }
             Self::Lines { out, .. } => out.flush(),
         }
@@ -176,17 +193,17 @@ fn draw(
     receive: &Receiver<(Event, Duration)>,
     mut board: Board,
     style: Style,
-    canvas: impl FnOnce(usize) -> Canvas,
+    canvas: impl FnOnce() -> Canvas,
     began: Instant,
 ) -> io::Result<()> {
-    let mut canvas = canvas(board.lanes());
+    let mut canvas = canvas();
     let mut shown: Option<Instant> = None;
     loop {
         match receive.recv_timeout(FRAME) {
             Ok((event, now)) => {
                 let style = canvas.style(style);
                 let lines = board.take(&event, now, &style, canvas.has_rows());
-                canvas.say(&lines)?;
+                canvas.say(&lines, &board.time_of_day(now))?;
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return canvas.close(),
@@ -267,13 +284,16 @@ mod tests {
         });
         progress.end().expect("written");
         let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
-        assert_fits(&text, 80);
-        assert!(
-            text.starts_with(
-                "✓ primary/vpc/main created in 0.9s (vpc-0abc)\n✗ primary/subnet/a create failed after 2.0s:"
-            ),
-            "{text}"
-        );
+        assert_fits(&text, 80 + "03:41:07 ".len());
+        for (line, told) in text
+            .lines()
+            .zip(["✓ primary/vpc/main created in 0.9s (vpc-0abc)", "✗ primary/subnet/a create failed after 2.0s:"])
+        {
+            let (time, rest) = line.split_at("03:41:07".len());
+            assert!(time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'), "{text}");
+            assert!(rest.trim_start().starts_with(told), "{text}");
+        }
+        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("         ")), "{text}");
     }
 
     #[test]

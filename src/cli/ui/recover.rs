@@ -10,6 +10,7 @@ use super::failures::{self, hanging};
 use super::plan::PlanContext;
 use super::text::{clean, elapsed, list, plural};
 use super::{Style, joined};
+use crate::cli::hint;
 use crate::engine::{Became, Intent, Phase};
 use crate::state::{Holder, Status};
 
@@ -53,9 +54,11 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
         let told = format!("{whose} has left a journal: {}{since}.", plural(journal.transitions, "transition"));
         lines.extend(hanging("", &told, style.width, 0));
     }
-    for intent in &recovery.intents {
+    for (advice, intents) in by_advice(&recovery.intents) {
         lines.push(String::new());
-        lines.extend(row(intent, recovery.now, style));
+        lines.extend(intents.into_iter().flat_map(|intent| row(intent, recovery.now, style)));
+        let advice = hint::complete(advice);
+        lines.extend(hanging("→ ", &advice, style.width, 2).iter().map(|line| style.cyan(line)));
     }
     if lines.last().is_some_and(|line| !line.is_empty()) {
         lines.push(String::new());
@@ -93,7 +96,7 @@ fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
     let since = intent.since();
     let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     let mut head =
-        format!("{} — {} since {since:.0} ({} ago)", intent.address, announced(&intent.entry.status), elapsed(age));
+        format!("{} — {} ({} ago, {since:.0})", intent.address, announced(&intent.entry.status), elapsed(age));
     if let Some(attempt) = &intent.entry.attempt {
         head = format!("{head}, attempt {}", clean(attempt));
     }
@@ -104,18 +107,30 @@ fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
     if let Became::Unknown { failure } | Became::Held { by: failure } = &intent.became {
         lines.extend(failures::lines(failure, style, INDENT));
     }
-    lines.extend(hanging("→ ", advice(intent), style.width, INDENT).iter().map(|line| style.cyan(line)));
     lines
+}
+
+/// Intents about which the same is to be done, under what that is.
+fn by_advice(intents: &[Intent]) -> Vec<(&'static str, Vec<&Intent>)> {
+    let mut groups: Vec<(&'static str, Vec<&Intent>)> = Vec::new();
+    for intent in intents {
+        let advice = advice(intent);
+        match groups.iter_mut().find(|(known, _)| *known == advice) {
+            Some((_, members)) => members.push(intent),
+            None => groups.push((advice, vec![intent])),
+        }
+    }
+    groups
 }
 
 /// What was about to happen.
 fn announced(status: &Status) -> &'static str {
     match status {
-        Status::Creating { .. } => "about to be made",
-        Status::Created => "made and not seen ready",
+        Status::Creating { .. } => "creation may have been sent",
+        Status::Created => "created, not yet confirmed ready",
         Status::Ready => "ready",
-        Status::Updating { .. } => "about to be changed",
-        Status::Deleting { .. } => "about to be deleted",
+        Status::Updating { .. } => "change may have been sent",
+        Status::Deleting { .. } => "deletion may have been sent",
     }
 }
 
@@ -124,7 +139,7 @@ fn became(intent: &Intent) -> String {
     match &intent.became {
         Became::Made { id, phase } => format!("it was made: {} ({})", clean(id), state(phase)),
         Became::NotVisible { until } => {
-            format!("it is not visible yet, and may still come: nothing was made only if it is not there at {until:.0}")
+            format!("it is not visible yet: if it has not appeared by {until:.0}, it was not created")
         }
         Became::NotMade => "nothing was made".to_owned(),
         Became::Held { .. } => "nothing was made by it: its name is somebody else's".to_owned(),
@@ -144,7 +159,7 @@ fn became(intent: &Intent) -> String {
             Status::Deleting { .. } => "it is gone".to_owned(),
             _ => "it is no longer there".to_owned(),
         },
-        Became::Unknown { .. } => "it could not be looked at".to_owned(),
+        Became::Unknown { .. } => "it could not be read".to_owned(),
     }
 }
 
@@ -235,10 +250,11 @@ mod tests {
         for width in [80, 140] {
             let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
+            assert_eq!(text.matches("`drctl up` completes it").count(), 1, "what is to be done is told once:\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for said in [
                 "A run that was not finished has left a journal: 37 transitions, the first of 1970-01-01T00:00:00Z.",
-                "primary/vpc/main — about to be made since 1970-01-01T00:00:00Z (2m 05s ago), attempt a1b2",
+                "primary/vpc/main — creation may have been sent (2m 05s ago, 1970-01-01T00:00:00Z), attempt a1b2",
                 "it was made: vpc-1 (pending)",
                 "→ `drctl up` takes it in and completes it; `drctl down` deletes it.",
                 "nothing was made → `drctl up` makes it",
@@ -247,7 +263,7 @@ mod tests {
                 "it is there: x-1 (available), as configured",
                 "it is still there: x-1 (available)",
                 "it is gone",
-                "it could not be looked at",
+                "it could not be read",
                 "8 open intents.",
             ] {
                 assert!(words.contains(said), "{said:?} at {width} in\n{text}");

@@ -1,19 +1,34 @@
-//! What is recorded against what is there: a table by role and Region, and the same as JSON.
+//! How the stack stands: the verdict, what deviates with how bad that is, and how many of what there are; the table of
+//! everything on request; and the same as JSON.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::failures::hanging;
+use super::failures::{self, hanging};
 use super::plan::{PlanContext, unknown};
-use super::text::{clean, columns, fit, pad};
+use super::severity::{Severity, severity};
+use super::text::{clean, columns, pad};
 use super::values::difference;
+use super::verdict::Verdict;
 use super::{Style, by_role, heading, joined};
 use crate::engine::{Action, Item, Phase, Plan};
+use crate::state::{Address, Holder};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
 /// Where what belongs to a row begins.
 const INDENT: usize = 6;
+/// As many resources that are not there for the same reason have a line each; more of them share one.
+const APART: usize = 8;
+
+/// What is shown besides the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Whether everything is listed, and not only what deviates.
+    pub all: bool,
+    /// The run that is at work now, if one is.
+    pub running: Option<Holder>,
+}
 
 /// How a resource stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -122,18 +137,45 @@ pub fn health(item: &Item) -> Health {
         (_, Some(Phase::Failed(_))) => Health::Failed,
         (_, Some(Phase::Deleting(_))) => Health::Deleting,
         (Action::Delete, _) => Health::Leftover,
-        (Action::Update | Action::Replace, _) => Health::Drifted,
+        (Action::Update | Action::Replace | Action::Refused, _) => Health::Drifted,
         (Action::None | Action::Record, Some(Phase::Pending(_))) => Health::Pending,
         (Action::None | Action::Record, _) => Health::Present,
     }
 }
 
-/// The table for people. `plan` is the plan that would be carried out now.
+/// Whether anything is not as it should be, or not known to be.
 #[must_use]
-pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
+pub fn deviates(plan: &Plan) -> bool {
+    plan.items.iter().any(|item| health(item) != Health::Present)
+}
+
+/// How the stack stands, for people. `plan` is the plan that would be carried out now.
+#[must_use]
+pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
-    for ((role, region), members) in by_role(&plan.items, |item| (item.address.role(), item.region.clone())) {
+    if let Some(holder) = &circumstances.running {
+        let told = format!("{} is at work now: this is a moment of its run.", clean(&holder.to_string()));
         lines.push(String::new());
+        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+    }
+    let verdict = Verdict::of(plan);
+    lines.push(String::new());
+    lines.extend(hanging("", &verdict.told(), style.width, 0).iter().map(|line| {
+        style.bold(&match verdict.key {
+            "in_order" => style.green(line),
+            "not_ready" | "gone" => style.red(line),
+            _ => style.yellow(line),
+        })
+    }));
+    // Of a stack of which nothing is there, the verdict says it all.
+    if !matches!(verdict.key, "not_built" | "gone") {
+        lines.extend(deviations(plan, style));
+    }
+    lines.extend(unknown(plan, style));
+    if !plan.items.is_empty() {
+        lines.push(String::new());
+    }
+    for ((role, region), members) in by_role(&plan.items, |item| (item.address.role(), item.region.clone())) {
         let title = heading(role, &region);
         let label = format!("{title}: ");
         let counted = hanging(&label, &told(&members), style.width, 0);
@@ -141,38 +183,133 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
             Some(counts) => format!("{}{counts}", style.bold(&title)),
             None => line,
         }));
-        let aligned =
-            members.iter().map(|item| columns(&item.address.to_string())).max().unwrap_or_default().min(ALIGNED);
-        for item in members {
-            lines.extend(row(item, aligned, style));
+        if circumstances.all {
+            let aligned =
+                members.iter().map(|item| columns(&item.address.to_string())).max().unwrap_or_default().min(ALIGNED);
+            for item in members {
+                lines.extend(row(item, aligned, style));
+            }
+            lines.push(String::new());
         }
     }
-    if plan.items.is_empty() {
+    if lines.last().is_some_and(|line| !line.is_empty()) {
         lines.push(String::new());
-        lines.push("Nothing is configured, and nothing is recorded.".to_owned());
     }
-    lines.extend(unknown(plan, style));
-    lines.push(String::new());
     let all: Vec<&Item> = plan.items.iter().collect();
     lines.extend(hanging("Resources: ", &told(&all), style.width, 0).iter().map(|line| style.bold(line)));
+    if !circumstances.all && !plan.items.is_empty() {
+        lines.push(style.dim("With --all, every one of them is listed."));
+    }
     joined(&lines)
+}
+
+/// What is not as it should be, the worst first, with what that means.
+fn deviations(plan: &Plan, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    if plan.items.iter().any(|item| health(item) == Health::Drifted) {
+        lines.extend([String::new(), style.dim("Properties that differ: as they are in AWS → as configured")]);
+    }
+    for wanted in Severity::ALL {
+        let found: Vec<(&Item, &'static str)> = plan
+            .items
+            .iter()
+            .filter_map(|item| severity(item).filter(|(severity, _)| *severity == wanted).map(|(_, why)| (item, why)))
+            .collect();
+        if found.is_empty() {
+            continue;
+        }
+        lines.push(String::new());
+        lines.push(match wanted {
+            Severity::Critical => style.bold(&style.red(wanted.as_str())),
+            Severity::Major => style.bold(&style.yellow(wanted.as_str())),
+            Severity::Minor => style.bold(wanted.as_str()),
+        });
+        for (_, members) in by_role(found, |(item, _)| (item.address.role(), item.region.clone())) {
+            lines.extend(of_a_role(&members, style));
+        }
+    }
+    lines
+}
+
+/// The deviations of one severity and role. Many that are not there for the same reason, as after a creation that was stopped,
+/// are told together.
+fn of_a_role(found: &[(&Item, &'static str)], style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut told_together: Vec<(Health, &'static str)> = Vec::new();
+    for (item, why) in found {
+        let health = health(item);
+        let key = (health, *why);
+        if told_together.contains(&key) {
+            continue;
+        }
+        let alike: Vec<&Address> = found
+            .iter()
+            .filter(|(other, meaning)| self::health(other) == health && meaning == why)
+            .map(|(other, _)| &other.address)
+            .collect();
+        let is_listed = matches!(health, Health::Missing | Health::NotMade | Health::Leftover);
+        if is_listed && alike.len() > APART {
+            told_together.push(key);
+            let head = format!("  {} {}, ", health.paint(health.symbol(), style), health.as_str());
+            lines.push(format!("{head}{}", failures::resources(&alike, style, columns(&head))));
+            lines.extend(hanging("", why, style.width, INDENT));
+            continue;
+        }
+        lines.extend(deviation(item, why, style));
+    }
+    lines
+}
+
+/// One deviation: which resource, how it stands, what that means, and property by property what differs.
+fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
+    let health = health(item);
+    let word = health.paint(health.as_str(), style);
+    let head = format!("  {} {}  {word}", health.paint(health.symbol(), style), item.address);
+    let mut lines = if columns(&head) + 3 + columns(why) <= style.width {
+        vec![format!("{head} – {why}")]
+    } else {
+        let mut lines = vec![head];
+        lines.extend(hanging("", why, style.width, INDENT));
+        lines
+    };
+    let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
+    // That it is missing has just been said.
+    let reason = item.reason.as_deref().filter(|_| !forced && health != Health::Missing);
+    let left = (health == Health::NotMade && item.recorded)
+        .then_some("an earlier run was about to create it, and it never appeared in AWS");
+    if let Some(why) = reason.or(left) {
+        lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
+    }
+    if health == Health::Drifted {
+        for change in &item.changes {
+            lines.extend(difference(change, item.address.role(), style, INDENT));
+        }
+    }
+    lines
 }
 
 /// The table for machines.
 #[must_use]
-pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
+pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext) -> Value {
     let all: Vec<&Item> = plan.items.iter().collect();
     let summary: serde_json::Map<String, Value> =
         counts(&all).into_iter().map(|(health, count)| (health.key().to_owned(), json!(count))).collect();
     let mut value = context.to_json(&Value::Object(summary));
+    let verdict = Verdict::of(plan);
+    value["verdict"] = json!(verdict.key);
+    value["verdict_reason"] = json!(verdict.reason);
+    value["running"] = json!(circumstances.running);
     let resources: Vec<Value> = plan
         .items
         .iter()
         .map(|item| {
+            let severity = severity(item);
             json!({
                 "address": item.address,
                 "region": item.region,
                 "health": health(item),
+                "severity": severity.map(|(severity, _)| severity),
+                "meaning": severity.map(|(_, why)| why),
                 "recorded": item.recorded,
                 "id": item.id,
                 "reason": item.reason,
@@ -207,18 +344,13 @@ fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
     let address = pad(&item.address.to_string(), aligned);
     let mut line = format!("  {} {address}  {word}", health.paint(health.symbol(), style));
     let room = style.width.saturating_sub(columns(&line) + 2);
-    if let Some(id) = item.id.as_deref().map(clean).filter(|_| room >= 12) {
-        line = format!("{line}  {}", style.dim(&fit(&id, room)));
+    if let Some(id) = item.id.as_deref().map(clean).filter(|_| room >= 12 || !style.cuts) {
+        line = format!("{line}  {}", style.dim(&style.fit(&id, room)));
     }
     let mut lines = vec![line];
-    let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
-    if let Some(why) = item.reason.as_deref().filter(|_| !forced) {
+    // What deviates has been told in full before.
+    if let Some(why) = item.reason.as_deref().filter(|_| health == Health::Present) {
         lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
-    }
-    if health == Health::Drifted {
-        for change in &item.changes {
-            lines.extend(difference(change, item.address.role(), style, INDENT));
-        }
     }
     for (property, answer) in &item.unsupported {
         let told = format!("{} — {}", clean(property), clean(answer));
@@ -252,10 +384,42 @@ mod tests {
         ])
     }
 
+    fn all() -> Circumstances {
+        Circumstances { all: true, ..Circumstances::default() }
+    }
+
     #[test]
-    fn the_table_says_how_everything_stands() {
+    fn deviations_come_first_the_worst_of_them_before_the_others() {
         for width in [80, 140] {
-            let text = render(&example(), &context(false), &Style::plain(width));
+            let text = render(&example(), &Circumstances::default(), &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            let told = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let mut at = 0;
+            for part in [
+                "DR: NOT READY – part of the network is missing (primary/internet_gateway/main); 1 resource in us-east-2 \
+                 could not be read",
+                "critical ✗ primary/internet_gateway/main missing – part of the network is missing",
+                "major ~ primary/subnet/public-a drifted – the subnet is not as configured ~ map_public_ip: false → true",
+                "+ global/vpc_peering/main not made – the Regions' networks are not connected",
+                "1 resource could not be read ? 1 resource (secondary/vpc/main)",
+                "primary · us-east-1: 1 present, 1 drifted, 1 missing",
+                "secondary · us-east-2: 1 unknown",
+                "global: 1 not made",
+                "Resources: 1 present, 1 drifted, 1 missing, 1 not made, 1 unknown",
+                "With --all, every one of them is listed.",
+            ] {
+                let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+                let found = told[at..].find(part).unwrap_or_else(|| panic!("{part:?} at {width} in\n{text}"));
+                at += found + part.len();
+            }
+            assert!(!text.contains("primary/vpc/main "), "what is in order is not listed:\n{text}");
+        }
+    }
+
+    #[test]
+    fn with_all_the_table_says_how_everything_stands() {
+        for width in [80, 140] {
+            let text = render(&example(), &all(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             for line in [
                 "primary · us-east-1: 1 present, 1 drifted, 1 missing",
@@ -263,7 +427,6 @@ mod tests {
                 "  ~ primary/subnet/public-a        drifted    subnet-0abc",
                 "      ~ map_public_ip: false → true",
                 "  ✗ primary/internet_gateway/main  missing",
-                "      # it is recorded, and no longer in AWS",
                 "secondary · us-east-2: 1 unknown",
                 "  + global/vpc_peering/main  not made",
                 "    ? 1 resource (secondary/vpc/main)",
@@ -271,6 +434,63 @@ mod tests {
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
+            assert!(text.matches("map_public_ip").count() == 1 && !text.contains("With --all"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stack_in_order_takes_a_few_lines() {
+        let good = plan(vec![item("primary/vpc/main", Action::None), item("global/iam_role/processor", Action::None)]);
+        let text = render(&good, &Circumstances::default(), &context(false), &Style::plain(80));
+        assert_eq!(
+            text,
+            "payment-dr-dev · account 123456789012 · primary us-east-1, secondary us-east-2\n\
+             \n\
+             DR: in order – all 2 resources are there and as configured\n\
+             \n\
+             primary · us-east-1: 1 present\n\
+             global: 1 present\n\
+             \n\
+             Resources: 2 present\n\
+             With --all, every one of them is listed.\n"
+        );
+        assert!(!deviates(&good) && deviates(&example()));
+    }
+
+    #[test]
+    fn a_stack_that_was_never_built_says_so_instead_of_listing_it() {
+        let unbuilt = plan(vec![item("primary/vpc/main", Action::Create), item("primary/alarm/a", Action::Create)]);
+        let text = render(&unbuilt, &Circumstances::default(), &context(false), &Style::plain(80));
+        assert!(text.contains("\nDR: NOT BUILT – nothing has been created yet: 2 resources to create\n"), "{text}");
+        assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not made\n"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_is_at_work_is_named() {
+        let holder = Holder { pid: 7, host: "vm".to_owned(), command: "up".to_owned(), since: None };
+        let circumstances = Circumstances { running: Some(holder), ..Circumstances::default() };
+        let text = render(&example(), &circumstances, &context(false), &Style::plain(80));
+        assert!(
+            text.contains("\n`drctl up` (process 7 on vm) is at work now: this is a moment of its run.\n"),
+            "{text}"
+        );
+        let json = to_json(&example(), &circumstances, &context(false));
+        assert_eq!(json["running"]["command"], json!("up"));
+    }
+
+    #[test]
+    fn many_that_are_not_there_are_told_together_and_an_attempt_to_create_one_leaves_a_trace() {
+        let mut items: Vec<Item> =
+            (0..9).map(|number| item(&format!("primary/alarm/a{number}"), Action::Create)).collect();
+        items.push(Item { recorded: true, ..item("secondary/db_instance/main", Action::Create) });
+        items.push(item("primary/vpc/main", Action::None));
+        for width in [80, 140] {
+            let text = render(&plan(items.clone()), &Circumstances::default(), &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            assert!(text.contains("\n  + not made, 9 resources (primary/alarm/a0, "), "{text}");
+            assert!(text.contains("\n      nobody is told when this goes wrong\n"), "{text}");
+            let trace = "      # an earlier run was about to create it, and it never appeared in AWS";
+            assert!(text.lines().any(|line| line == trace), "{text}");
         }
     }
 
@@ -296,7 +516,12 @@ mod tests {
 
     #[test]
     fn machines_get_every_resource_and_all_counts() {
-        let value = to_json(&example(), &context(false));
+        let value = to_json(&example(), &Circumstances::default(), &context(false));
+        assert_eq!((&value["verdict"], &value["running"]), (&json!("not_ready"), &Value::Null));
+        assert_eq!(
+            (&value["resources"][0]["severity"], &value["resources"][2]["severity"]),
+            (&Value::Null, &json!("critical"))
+        );
         assert_eq!((&value["summary"]["drifted"], &value["summary"]["deleting"]), (&json!(1), &json!(0)));
         assert_eq!(value["resources"].as_array().map(Vec::len), Some(5));
         assert_eq!(value["resources"][1]["drift"][0]["property"], json!("map_public_ip"));

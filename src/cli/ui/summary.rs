@@ -4,15 +4,16 @@ use miette::Diagnostic as _;
 use serde_json::{Value, json};
 
 use super::failures::{self, hanging, help_lines};
-use super::text::{chain, clean, columns, duration, plural};
+use super::text::{chain, clean, columns, duration, list, plural};
 use super::{Style, joined, verb};
+use crate::cli::hint;
 use crate::engine::{Action, Outcome, Report};
 use crate::state::Address;
 
 /// How many resources came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
-    /// Made; a replacement counts here and under `destroyed`.
+    /// Made; a replacement counts here and under `destroyed`, one that came no further than its deletion only there.
     pub added: usize,
     /// Changed in place.
     pub changed: usize,
@@ -22,32 +23,42 @@ pub struct Tally {
     pub recorded: usize,
     /// Failed.
     pub failed: usize,
+    /// Not deleted, since something that stays needs it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept: usize,
     /// Not tried, because of a failure.
     pub skipped: usize,
     /// Not tried or given up, because of a signal.
     pub interrupted: usize,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// Counts what a run did.
 #[must_use]
 pub fn tally(report: &Report) -> Tally {
     let mut tally = Tally::default();
-    for (_, action, outcome) in &report.outcomes {
+    for (address, action, outcome) in &report.outcomes {
         match (outcome, action) {
             (Outcome::Failed(_), _) => tally.failed += 1,
             (Outcome::Skipped(_), _) => tally.skipped += 1,
             (Outcome::Interrupted, _) => tally.interrupted += 1,
             (Outcome::Done, Action::Create) => tally.added += 1,
             (Outcome::Done, Action::Update) => tally.changed += 1,
+            (Outcome::Done, Action::Delete) if report.kept.contains(address) => tally.kept += 1,
             (Outcome::Done, Action::Delete) => tally.destroyed += 1,
             (Outcome::Done, Action::Replace) => {
                 tally.added += 1;
                 tally.destroyed += 1;
             }
             (Outcome::Done, Action::Record) => tally.recorded += 1,
-            (Outcome::Done, Action::None | Action::Unknown) => {}
+            (Outcome::Done, Action::None | Action::Unknown | Action::Refused) => {}
         }
     }
+    tally.destroyed += report.only_deleted.len();
     tally
 }
 
@@ -55,13 +66,14 @@ pub fn tally(report: &Report) -> Tally {
 #[must_use]
 pub fn render(report: &Report, style: &Style) -> String {
     let tally = tally(report);
-    let Tally { added, changed, destroyed, recorded, .. } = tally;
+    let Tally { added, changed, destroyed, recorded, kept, .. } = tally;
+    let kept = if kept > 0 { format!(" {kept} kept.") } else { String::new() };
     let recorded = if recorded > 0 { format!(" {recorded} recorded.") } else { String::new() };
     let only_deletions = report.outcomes.iter().all(|(_, action, _)| *action == Action::Delete);
     let (word, done) = if only_deletions {
-        ("Destroy", format!("Resources: {destroyed} destroyed."))
+        ("Destroy", format!("Resources: {destroyed} destroyed.{kept}"))
     } else {
-        ("Apply", format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.{recorded}"))
+        ("Apply", format!("Resources: {added} added, {changed} changed, {destroyed} destroyed.{recorded}{kept}"))
     };
     let mut lines = failed(report, style);
     lines.extend(state(report, style));
@@ -72,16 +84,21 @@ pub fn render(report: &Report, style: &Style) -> String {
     } else {
         style.red(&format!("{word} incomplete. {done}"))
     }));
+    let under_way = report.under_way.len();
     let left = [
         (tally.failed, "failed"),
         (tally.skipped, "skipped because of that"),
-        (tally.interrupted, if report.interrupted { "not done because of the signal" } else { "not started" }),
+        (under_way, "not finished"),
+        (tally.interrupted.saturating_sub(under_way), "not started"),
     ];
     let left: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if !left.is_empty() {
         lines.extend(hanging("  ", &format!("{}.", left.join(", ")), style.width, 0));
     }
+    lines.extend(named("Not finished, AWS may go on with: ", &report.under_way, style));
+    lines.extend(named("Deleted and not yet made again: ", &report.only_deleted, style));
+    lines.extend(scheduled(report, style));
     lines.extend(times(report, style));
     lines.extend(onwards(report, style));
     joined(&lines)
@@ -104,6 +121,7 @@ pub fn to_json(report: &Report) -> Value {
     json!({
         "event": "summary",
         "version": 1,
+        "format": 1,
         "result": result,
         "seconds": report.took.as_secs_f64(),
         "summary": tally(report),
@@ -127,6 +145,12 @@ fn resource(report: &Report, address: &Address, action: Action, outcome: &Outcom
         Outcome::Skipped(because) => value["because"] = json!(because),
         Outcome::Done | Outcome::Interrupted => {}
     }
+    if report.only_deleted.contains(address) {
+        value["only_deleted"] = true.into();
+    }
+    if report.under_way.contains(address) {
+        value["under_way"] = true.into();
+    }
     if let Some(took) = report.durations.get(address) {
         value["seconds"] = json!(took.as_secs_f64());
     }
@@ -144,7 +168,7 @@ fn failed(report: &Report, style: &Style) -> Vec<String> {
             _ => format!("✗ {}", failures::resources(&names, style, 10)) + " failed",
         };
         lines.push(style.bold(&style.red(&head)));
-        lines.extend(failures::lines(root.failure, style, 4));
+        lines.extend(root.lines(style, 4));
         let skipped: Vec<&Address> = report
             .outcomes
             .iter()
@@ -174,6 +198,41 @@ fn state(report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
+/// Which resources a count is about, on as many lines as they take up to [`MOST_LINES`]; none without any.
+fn named<'a>(label: &str, addresses: impl IntoIterator<Item = &'a Address>, style: &Style) -> Vec<String> {
+    let names: Vec<String> = addresses.into_iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let room = style.width.saturating_sub(columns(label) + 2) * MOST_LINES;
+    hanging("  ", &format!("{label}{}.", list(&names, room)), style.width, 0)
+}
+
+/// How many lines of names are read.
+const MOST_LINES: usize = 4;
+
+/// Types that AWS deletes after a time in which they can be taken back, which the next `up` does. KMS:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>, Secrets Manager:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html>.
+const DELETED_LATER: [&str; 2] = ["kms_key", "secret"];
+
+/// What is not gone yet although it was deleted.
+fn scheduled(report: &Report, style: &Style) -> Vec<String> {
+    let is_scheduled = |address: &Address| DELETED_LATER.contains(&address.kind());
+    let deleted = report.outcomes.iter().filter(|(address, action, outcome)| {
+        *outcome == Outcome::Done
+            && *action == Action::Delete
+            && is_scheduled(address)
+            && !report.kept.contains(address)
+    });
+    let lines = named("Scheduled for deletion in 7 days: ", deleted.map(|(address, _, _)| address), style);
+    if lines.is_empty() {
+        return lines;
+    }
+    let until = hint::complete("Until then `drctl up` restores them.");
+    lines.into_iter().chain(hanging("  ", &until, style.width, 0)).collect()
+}
+
 /// How long it took, and which resources made it so long, each having waited for the one before.
 fn times(report: &Report, style: &Style) -> Vec<String> {
     let named = chain(report.critical_path.iter().map(|leg| (&leg.address, leg.took)), report.took);
@@ -194,13 +253,12 @@ fn onwards(report: &Report, style: &Style) -> Vec<String> {
             .to_owned()
     } else if report.interrupted {
         format!(
-            "Everything that was made is on record, and so is every call whose end was not seen. The same command resolves \
-             those first and goes on with what is left ({left})."
+            "All completed work is recorded. Run the same command again to resolve calls with unknown results and finish the \
+             remaining {left}."
         )
     } else {
         format!(
-            "Nothing is undone: what was made is on record and stays. Once the cause is removed, the same command goes on \
-             with what is left ({left})."
+            "Nothing was rolled back. Fix the cause, then run the same command again to finish the remaining {left}."
         )
     };
     let mut lines = vec![String::new()];
@@ -210,7 +268,7 @@ fn onwards(report: &Report, style: &Style) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -230,10 +288,13 @@ mod tests {
         Report {
             outcomes,
             interrupted: false,
+            only_deleted: BTreeSet::new(),
+            under_way: BTreeSet::new(),
             state: None,
             took: Duration::from_secs(125),
             durations,
             critical_path: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -284,7 +345,41 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\nApply incomplete. Resources: 1 added, 0 changed, 0 destroyed.\n  1 failed, 2 skipped because of that.\n"), "{text}");
-        assert!(text.contains("the same command"), "{text}");
+        assert!(text.contains("run the same command again"), "{text}");
+    }
+
+    #[test]
+    fn what_was_deleted_of_a_replacement_that_was_not_finished_is_counted_and_named() {
+        let mut report = report(vec![
+            ("primary/subnet/a", Action::Replace, Outcome::Interrupted),
+            ("primary/subnet/b", Action::Replace, Outcome::Failed(refused())),
+            ("primary/subnet/c", Action::Replace, Outcome::Interrupted),
+            ("primary/subnet/d", Action::Delete, Outcome::Done),
+        ]);
+        report.interrupted = true;
+        report.only_deleted = [address("primary/subnet/a"), address("primary/subnet/b")].into();
+        let text = told(&report);
+        assert!(text.contains("0 added, 0 changed, 3 destroyed."), "{text}");
+        assert!(text.contains("Deleted and not yet made again: primary/subnet/a, primary/subnet/b."), "{text}");
+        let value = to_json(&report);
+        assert_eq!((&value["summary"]["destroyed"], &value["resources"][0]["only_deleted"]), (&json!(3), &json!(true)));
+        assert_eq!(value["resources"][2]["only_deleted"], Value::Null);
+    }
+
+    #[test]
+    fn what_can_be_taken_back_is_not_told_as_gone() {
+        let text = told(&report(vec![
+            ("primary/kms_key/main", Action::Delete, Outcome::Done),
+            ("global/secret/database", Action::Delete, Outcome::Done),
+            ("primary/vpc/main", Action::Delete, Outcome::Done),
+        ]));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            text.contains("Scheduled for deletion in 7 days: primary/kms_key/main, global/secret/database."),
+            "{text}"
+        );
+        assert!(text.contains("`drctl up` restores them"), "{text}");
+        assert!(!told(&report(vec![("primary/vpc/main", Action::Delete, Outcome::Done)])).contains("Scheduled"));
     }
 
     #[test]
@@ -302,13 +397,17 @@ mod tests {
         let mut report = report(vec![
             ("primary/vpc/main", Action::Create, Outcome::Done),
             ("primary/subnet/a", Action::Create, Outcome::Interrupted),
+            ("primary/subnet/b", Action::Create, Outcome::Interrupted),
         ]);
         report.interrupted = true;
+        report.under_way = [address("primary/subnet/a")].into();
         // Wherever the lines break: it is the words that count.
         let text = told(&report).replace('\n', " ");
         assert!(text.starts_with("Apply interrupted. Resources: 1 added"), "{text}");
-        assert!(text.contains("Everything that was made is on record"), "{text}");
-        assert!(text.contains("(1 resource)") && text.contains("The same command"), "{text}");
+        assert!(text.contains("1 not finished, 1 not started."), "{text}");
+        assert!(text.contains("Not finished, AWS may go on with: primary/subnet/a."), "{text}");
+        assert!(text.contains("All completed work is recorded. Run the same command again"), "{text}");
+        assert!(text.contains("the remaining 2 resources."), "{text}");
         let value = to_json(&report);
         assert_eq!(
             (&value["result"], &value["resources"][1]["outcome"]),

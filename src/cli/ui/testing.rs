@@ -30,9 +30,11 @@ pub(super) fn item(at: &str, action: Action) -> Item {
         changes: Vec::new(),
         unsupported: BTreeMap::new(),
         failure: None,
+        refusal: None,
         expected: Duration::from_secs(105),
         live: None,
         depends_on: Vec::new(),
+        waits_for: Vec::new(),
     }
 }
 
@@ -60,6 +62,7 @@ pub(super) fn live(phase: Phase) -> Box<Live> {
         owner: Owner::Implied,
         properties: Properties::new(),
         outputs: BTreeMap::new(),
+        goes_after: Vec::new(),
     })
 }
 

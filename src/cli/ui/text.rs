@@ -35,12 +35,38 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
-/// The text in lines of at most `max` columns, broken at blanks. A longer word (an ARN, a path) stays whole: it is copied.
+/// What a command in backquotes begins with.
+const COMMANDS: [&str; 2] = ["drctl ", "aws "];
+
+/// The words of a text, each with the blanks behind it. A command in backquotes is one word: it is copied as a whole.
+#[must_use]
+pub fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut begin, mut was_blank, mut is_command) = (0, false, false);
+    for (at, letter) in text.char_indices() {
+        if was_blank && !is_command && !letter.is_whitespace() {
+            words.push(&text[begin..at]);
+            begin = at;
+        }
+        if letter == '`' {
+            let rest = &text[at + 1..];
+            is_command = !is_command && rest.contains('`') && COMMANDS.iter().any(|command| rest.starts_with(command));
+        }
+        was_blank = letter.is_whitespace();
+    }
+    if begin < text.len() {
+        words.push(&text[begin..]);
+    }
+    words
+}
+
+/// The text in lines of at most `max` columns, broken at blanks. A longer word (an ARN, a path, a command in backquotes) stays
+/// whole: it is copied.
 #[must_use]
 pub fn wrap(text: &str, max: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in words(text).into_iter().map(str::trim).filter(|word| !word.is_empty()) {
         if !line.is_empty() && columns(&line) + 1 + columns(word) > max {
             lines.push(std::mem::take(&mut line));
         }
@@ -103,24 +129,30 @@ fn whole(seconds: u64) -> String {
     }
 }
 
-/// The expected duration at another pace. A scale that is no pace at all leaves nothing to expect.
+/// How long something will about take, for whom a minute is exact enough: `about 40 s`, `about 19 min`, `about 1 h 04 min`.
 #[must_use]
-pub fn scaled(expected: Duration, scale: f64) -> Duration {
-    if scale.is_finite() && scale > 0.0 {
-        Duration::try_from_secs_f64(expected.as_secs_f64() / scale).unwrap_or_default()
-    } else {
-        Duration::ZERO
+pub fn about(duration: Duration) -> String {
+    let minutes = (duration.as_secs() + 30) / 60;
+    match (duration.as_secs(), minutes) {
+        (seconds @ 0..60, _) => format!("about {seconds} s"),
+        (_, minutes @ 0..60) => format!("about {minutes} min"),
+        (_, minutes) => format!("about {} h {:02} min", minutes / 60, minutes % 60),
     }
 }
 
 /// What of the whole a link of a chain must make to be named.
 const TELLING: f64 = 0.02;
 
+/// How long a link of a chain must take to be named.
+#[must_use]
+pub fn telling(whole: Duration) -> Duration {
+    whole.mul_f64(TELLING)
+}
+
 /// A chain of resources, each having waited for the one before, by those that made it long; empty without any.
 #[must_use]
 pub fn chain<'a>(legs: impl IntoIterator<Item = (&'a Address, Duration)>, whole: Duration) -> String {
-    let least = whole.mul_f64(TELLING);
-    let legs = legs.into_iter().filter(|(_, takes)| *takes >= least);
+    let legs = legs.into_iter().filter(|(_, takes)| *takes >= telling(whole));
     legs.map(|(address, takes)| format!("{address} {}", duration(takes))).collect::<Vec<_>>().join(" → ")
 }
 
@@ -147,11 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_that_is_none_expects_nothing() {
-        let expected = Duration::from_secs(105);
-        assert_eq!(scaled(expected, 60.0), Duration::from_millis(1750));
-        for scale in [0.0, -1.0, f64::INFINITY, f64::NAN] {
-            assert_eq!(scaled(expected, scale), Duration::ZERO);
+    fn what_is_to_come_is_told_in_minutes() {
+        let cases = [
+            (7, "about 7 s"),
+            (89, "about 1 min"),
+            (90, "about 2 min"),
+            (1_459, "about 24 min"),
+            (3_840, "about 1 h 04 min"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(about(Duration::from_secs(seconds)), text);
         }
     }
 
@@ -167,6 +204,14 @@ mod tests {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("arn:aws:kms:us-east-1:1:key/1 is there", 10), ["arn:aws:kms:us-east-1:1:key/1", "is there"]);
         assert!(wrap("  ", 10).is_empty());
+    }
+
+    #[test]
+    fn a_command_stays_on_one_line() {
+        let hint = "Run `drctl up --yes` or `aws sso login`, see `a b`.";
+        assert_eq!(wrap(hint, 12), ["Run", "`drctl up --yes`", "or", "`aws sso login`,", "see `a b`."]);
+        assert_eq!(words("  a  `drctl up` b"), ["  ", "a  ", "`drctl up` ", "b"]);
+        assert_eq!(wrap("`drctl up that nothing closes", 12), ["`drctl up", "that nothing", "closes"]);
     }
 
     #[test]

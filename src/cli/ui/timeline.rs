@@ -36,8 +36,7 @@ pub fn render(simulated: &Simulated, title: &str, style: &Style) -> String {
     lines.extend(walk("down", &simulated.down, None, style));
     lines.push(String::new());
     let legend = format!(
-        "{WORKS} AWS is at work on it   {WAITS} it waits: for leave to call, for another one, for the next look   \
-         {CRITICAL} critical path"
+        "{WORKS} AWS is at work on it   {WAITS} waiting (rate limit, dependency, next poll)   {CRITICAL} critical path"
     );
     lines.extend(hanging("", &legend, style.width, 0).iter().map(|line| style.dim(line)));
     joined(&lines)
@@ -66,7 +65,8 @@ pub(super) fn durations(draw: Draw) -> String {
 
 /// How a walk compares with what it could be at best, in words.
 pub(super) fn against_bound(walk: &Walk) -> String {
-    format!("{}, at least {}: ratio {:.3}", duration(walk.took), duration(walk.bound), walk.ratio)
+    let above = (walk.ratio - 1.0) * 100.0;
+    format!("{} (lower bound {}; {above:.1} % above it)", duration(walk.took), duration(walk.bound))
 }
 
 fn walk(name: &str, walk: &Walk, more: Option<&str>, style: &Style) -> Vec<String> {
@@ -89,12 +89,12 @@ fn drawing(walk: &Walk, style: &Style) -> Vec<String> {
     bars.truncate(DRAWN);
     bars.sort_by_key(|bar| bar.began);
     let named = bars.iter().map(|bar| columns(&bar.address.to_string())).max().unwrap_or_default();
-    let named = named.min(style.width * 2 / 5);
+    let named = if style.cuts { named.min(style.width * 2 / 5) } else { named };
     let cells = style.width.saturating_sub(BESIDES + named).clamp(10, LONGEST);
     let mut lines: Vec<String> = bars
         .iter()
         .map(|bar| {
-            let name = pad(&fit(&bar.address.to_string(), named), named);
+            let name = pad(&style.fit(&bar.address.to_string(), named), named);
             let mark = if bar.critical { style.yellow(CRITICAL) } else { " ".to_owned() };
             let took = duration(bar.took());
             format!("  {mark} {name} {took:>7}  |{}|", line_of_time(bar, walk.took, cells))
@@ -174,7 +174,7 @@ pub(super) mod tests {
         for width in [60, 80, 140, 300] {
             let text = render(&simulated(), "payment-dr-dev", &Style::plain(width));
             assert_fits(&text, width);
-            assert!(text.contains("up  8m 20s, at least 8m 10s: ratio 1.020"), "{text}");
+            assert!(text.contains("up  8m 20s (lower bound 8m 10s; 2.0 % above it)"), "{text}");
             assert!(text.contains("seed 7") && text.contains("15 of 23 resources"), "{text}");
             let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(told.contains("API serves after 1m 06s, its database takes writes after 8m 20s."), "{told}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::text::{chain, duration, plural};
+use super::text::{chain, duration, elapsed, plural};
 use super::timeline::{against_bound, durations};
 use super::{by_role, heading};
 use crate::simulate::{Bar, Simulated, Walk};
@@ -14,9 +14,11 @@ const STYLE: &str = "\
 body{background:var(--page);color:var(--ink);font:14px/1.45 system-ui,sans-serif;max-width:1500px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.4rem}h2{font-size:1.2rem;margin:2.5rem 0 .25rem}h3{font-size:1rem;margin:1.25rem 0 .25rem}
 p{margin:.25rem 0;overflow-wrap:anywhere}.dim{color:var(--dim)}
-.row{display:grid;grid-template-columns:minmax(9rem,22rem) 1fr 5rem;gap:.75rem;align-items:center}
+.row,.axis{display:grid;grid-template-columns:minmax(9rem,22rem) 1fr 5rem;gap:.75rem;align-items:center}
 .name{font:12px/1.7 ui-monospace,monospace;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .track{position:relative;height:.9rem;border-left:1px solid var(--line);border-right:1px solid var(--line)}
+.axis{color:var(--dim);font-size:12px}.tick{position:absolute;transform:translateX(-50%);font-style:normal;white-space:nowrap}
+section .track{background:repeating-linear-gradient(90deg,transparent 0 calc(var(--step) - 1px),var(--line) calc(var(--step) - 1px) var(--step))}
 .took{font-variant-numeric:tabular-nums;text-align:right;color:var(--dim)}
 .wait,.work{position:absolute;top:.1rem;bottom:.1rem;min-width:2px}
 .wait{border:1px solid var(--wait);box-sizing:border-box;background:repeating-linear-gradient(45deg,transparent 0 3px,var(--wait) 3px 4px)}
@@ -37,7 +39,7 @@ pub fn page(simulated: &Simulated, title: &str) -> String {
              <title>{title}: up and down, simulated</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         ),
         format!(
-            "<h1>{title}</h1>\n<p class=\"dim\">{}; primary {}, secondary {}; limits and caps in force, nothing refused.</p>\n\
+            "<h1>{title}</h1>\n<p class=\"dim\">{}; primary {}, secondary {}; AWS's rate limits and drctl's limit of concurrent steps apply, and no call fails.</p>\n\
              <p>The primary's API serves after <b>{}</b>, its database takes writes after <b>{}</b>.</p>\n",
             escaped(&durations(simulated.durations)),
             escaped(primary),
@@ -46,7 +48,7 @@ pub fn page(simulated: &Simulated, title: &str) -> String {
             duration(simulated.writer),
         ),
         "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is at work on it</span>\
-         <span><i class=\"key\"><i class=\"wait\"></i></i>it waits: for leave to call, for another one, for the next look</span>\
+         <span><i class=\"key\"><i class=\"wait\"></i></i>waiting (rate limit, dependency, next poll)</span>\
          <span class=\"critical\"><b class=\"name\">● critical path</b></span></p>\n"
             .to_owned(),
     ];
@@ -59,18 +61,40 @@ pub fn page(simulated: &Simulated, title: &str) -> String {
 
 fn section(name: &str, walk: &Walk) -> Vec<String> {
     let path = chain(walk.critical_path.iter().map(|leg| (&leg.address, leg.took)), walk.took);
+    let step = 100.0 * tick(walk.took).as_secs_f64() / walk.took.as_secs_f64().max(0.001);
     let mut parts = vec![format!(
-        "<section>\n<h2>{name}</h2>\n<p>{}; {}</p>\n<p class=\"dim\">Critical path: {}</p>\n",
+        "<section style=\"--step:{step:.3}%\">\n<h2>{name}</h2>\n<p>{}; {}</p>\n<p class=\"dim\">Critical path: {}</p>\n",
         escaped(&against_bound(walk)),
         plural(walk.bars.len(), "resource"),
         escaped(&path)
     )];
     for ((role, region), bars) in by_role(&walk.bars, |bar| (bar.address.role(), bar.region.clone())) {
         parts.push(format!("<h3>{}</h3>\n", escaped(&heading(role, &region))));
+        parts.push(axis(walk.took));
         parts.extend(bars.into_iter().map(|bar| row(bar, walk.took)));
     }
     parts.push("</section>\n".to_owned());
     parts
+}
+
+/// The time between two labels of the axis: a round one, so that there are at most ten.
+fn tick(whole: Duration) -> Duration {
+    const ROUND: [u64; 12] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+    let fits = |seconds: &u64| Duration::from_secs(*seconds) * 10 >= whole;
+    Duration::from_secs(ROUND.into_iter().find(fits).unwrap_or(4 * 3600))
+}
+
+/// Above each Region's rows: which moment is where. Lines at the same moments go through the rows.
+fn axis(whole: Duration) -> String {
+    let step = tick(whole);
+    // The last one would stand over the edge.
+    let moments = (0..).map(|number| step * number).take_while(|moment| *moment + step / 2 <= whole);
+    let label = |moment: Duration| {
+        let left = 100.0 * moment.as_secs_f64() / whole.as_secs_f64().max(0.001);
+        format!("<i class=\"tick\" style=\"left:{left:.3}%\">{}</i>", elapsed(moment))
+    };
+    let labels = moments.map(label).collect::<Vec<_>>().concat();
+    format!("<div class=\"axis\"><span></span><span class=\"track\">{labels}</span><span></span></div>\n")
 }
 
 fn row(bar: &Bar, whole: Duration) -> String {
@@ -112,6 +136,16 @@ mod tests {
         for loads in ["http:", "https:", "src=", "url(", "<script", "@import"] {
             assert!(!page.contains(loads), "{loads}");
         }
+    }
+
+    #[test]
+    fn an_axis_says_when() {
+        let minutes = Duration::from_mins;
+        let ticks = [(minutes(5), 30), (minutes(25), 300), (minutes(60), 600)];
+        assert_eq!(ticks.map(|(whole, _)| tick(whole).as_secs()), ticks.map(|(_, seconds)| seconds));
+        let axis = axis(minutes(25));
+        assert!(axis.contains("<i class=\"tick\" style=\"left:20.000%\">5m 00s</i>"), "{axis}");
+        assert_eq!(axis.matches("<i ").count(), 5, "{axis}");
     }
 
     #[test]

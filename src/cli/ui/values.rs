@@ -1,6 +1,6 @@
 //! Properties and their differences as text.
 
-use serde_json::Value;
+use serde_json::{Map, Number, Value};
 
 use super::Style;
 use super::failures::hanging;
@@ -12,6 +12,10 @@ use crate::state::Role;
 const LATER: &str = "(known after apply)";
 /// Lines of a document's or a list's differences before the rest is only counted.
 const LONGEST: usize = 24;
+/// Fields that say which one of a list's items it is: shown even where both sides have the same.
+const NAMING: [&str; 5] = ["id", "name", "key", "Sid", "route_key"];
+/// How much of what two texts share is shown before and after where they differ.
+const AROUND: usize = 12;
 /// Documents of more lines than this are not compared line by line: the work grows with the square.
 const COMPARABLE: usize = 400;
 
@@ -31,7 +35,7 @@ pub(super) fn brief(value: &Value, role: Role) -> Option<String> {
     }
     match value {
         Value::String(text) if !text.is_empty() => Some(clean(text)),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => Some(figure(number)),
         Value::Array(items) => {
             let told: Vec<String> = items.iter().filter_map(|item| brief(item, role)).collect();
             if told.len() < items.len() {
@@ -66,8 +70,15 @@ pub(super) fn inline(value: &Value, role: Role) -> String {
             format!("{{ {} }}", fields.join(", "))
         }
         Value::String(text) => quoted(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Number(number) => figure(number),
+        Value::Null | Value::Bool(_) => value.to_string(),
     }
+}
+
+/// A number as people write it: `5000`, where it is kept as `5000.0`.
+fn figure(number: &Number) -> String {
+    let text = number.to_string();
+    if number.is_f64() { text.strip_suffix(".0").unwrap_or(&text).to_owned() } else { text }
 }
 
 /// Quoted as JSON quotes, which leaves no control character as it is, C1 among them.
@@ -83,12 +94,12 @@ pub(super) fn full(name: &str, value: &Value, role: Role, style: &Style, indent:
     if columns(&one) <= style.width {
         return vec![one];
     }
-    let Some(structured) = structured(value, role) else { return vec![fit(&one, style.width)] };
+    let Some(structured) = structured(value, role) else { return vec![style.fit(&one, style.width)] };
     let text = format!("{structured:#}");
     let lines = text.lines().map(clean).enumerate();
     lines
         .map(|(number, line)| if number == 0 { format!("{head} {line}") } else { format!("{blank}{line}") })
-        .map(|line| fit(&line, style.width))
+        .map(|line| style.fit(&line, style.width))
         .collect()
 }
 
@@ -112,9 +123,11 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
     let head = format!("{blank}{} {name}:", style.yellow("~"));
     let beneath = |parts: Vec<(char, String)>| {
         let mut lines = vec![head.clone()];
-        let rest = parts.len().saturating_sub(LONGEST);
-        for (sign, text) in parts.into_iter().take(LONGEST) {
-            let line = fit(&format!("{blank}    {sign} {text}"), style.width);
+        let longest = if style.cuts { LONGEST } else { usize::MAX };
+        let rest = parts.len().saturating_sub(longest);
+        let room = style.width.saturating_sub(indent + 6);
+        for (sign, text) in fitted(parts, room, style).into_iter().take(longest) {
+            let line = format!("{blank}    {sign} {text}");
             lines.push(match sign {
                 '-' => style.red(&line),
                 '+' => style.green(&line),
@@ -126,10 +139,9 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
         }
         lines
     };
+    let room = style.width.saturating_sub(indent + 6);
     if let (Value::Array(old), Value::Array(new)) = (&change.old, &change.new) {
-        let gone = old.iter().filter(|item| !new.contains(item)).map(|item| ('-', side(item, role)));
-        let come = new.iter().filter(|item| !old.contains(item)).map(|item| ('+', side(item, role)));
-        let parts: Vec<(char, String)> = gone.chain(come).collect();
+        let parts = items(old, new, role, if style.cuts { room } else { usize::MAX });
         if !parts.is_empty() {
             return beneath(parts);
         }
@@ -153,8 +165,125 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
             return beneath(parts);
         }
     }
-    let (old, new) = around(&old, &new, style.width.saturating_sub(indent + 6));
+    let (old, new) = if style.cuts { apart(&change.old, &change.new, role) } else { (old, new) };
     beneath(vec![('-', old), ('+', new)])
+}
+
+/// Lines that go and come, in `room` columns: where one is longer, it and its counterpart are cut to where they differ.
+fn fitted(mut parts: Vec<(char, String)>, room: usize, style: &Style) -> Vec<(char, String)> {
+    if !style.cuts {
+        return parts;
+    }
+    let run = |parts: &[(char, String)], from: usize, sign: char| {
+        parts[from..].iter().take_while(|(found, _)| *found == sign).count()
+    };
+    let mut at = 0;
+    while at < parts.len() {
+        let gone = run(&parts, at, '-');
+        let come = run(&parts, at + gone, '+');
+        for pair in 0..gone.min(come) {
+            let (old, new) = (at + pair, at + gone + pair);
+            if columns(&parts[old].1) > room || columns(&parts[new].1) > room {
+                (parts[old].1, parts[new].1) = around(&parts[old].1, &parts[new].1, room);
+            }
+        }
+        at += (gone + come).max(1);
+    }
+    parts.into_iter().map(|(sign, text)| (sign, fit(&text, room))).collect()
+}
+
+/// The items of a list that go and come: what is the same thing on both sides stands together, and shows what differs in it.
+fn items(old: &[Value], new: &[Value], role: Role, room: usize) -> Vec<(char, String)> {
+    let mut come: Vec<&Value> = new.iter().filter(|item| !old.contains(item)).collect();
+    let (mut pairs, mut parts) = (Vec::new(), Vec::new());
+    for gone in old.iter().filter(|item| !new.contains(item)) {
+        let nearest = come.iter().enumerate().map(|(at, item)| (likeness(gone, item), at)).max();
+        match nearest.filter(|(likeness, _)| *likeness > 0) {
+            Some((_, at)) => pairs.push((gone, come.remove(at))),
+            None => parts.push(('-', side(gone, role))),
+        }
+    }
+    parts.extend(come.into_iter().map(|item| ('+', side(item, role))));
+    for (gone, come) in pairs {
+        let (mut old, mut new) = (side(gone, role), side(come, role));
+        if columns(&old) > room || columns(&new) > room {
+            (old, new) = apart(gone, come, role);
+        }
+        parts.extend([('-', old), ('+', new)]);
+    }
+    parts
+}
+
+/// How many fields two items of a list share: none for what are no objects. What names them counts for more than the rest.
+fn likeness(old: &Value, new: &Value) -> usize {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return 0 };
+    let shared = old.iter().filter(|(key, value)| new.get(*key) == Some(value));
+    shared.map(|(key, _)| if NAMING.contains(&key.as_str()) { 100 } else { 1 }).sum()
+}
+
+/// Both sides of a difference, with `…` for what they share.
+fn apart(old: &Value, new: &Value, role: Role) -> (String, String) {
+    if target(old, role).is_some() || target(new, role).is_some() {
+        return (side(old, role), side(new, role));
+    }
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let of_old = |own: &Value, other: &Value| apart(own, other, role).0;
+            let of_new = |own: &Value, other: &Value| apart(other, own, role).1;
+            (fields_apart(old, new, role, of_old), fields_apart(new, old, role, of_new))
+        }
+        (Value::Array(old), Value::Array(new)) => (items_apart(old, new, role), items_apart(new, old, role)),
+        (Value::String(old), Value::String(new)) => texts_apart(old, new),
+        _ => (side(old, role), side(new, role)),
+    }
+}
+
+fn fields_apart(
+    own: &Map<String, Value>,
+    other: &Map<String, Value>,
+    role: Role,
+    of: impl Fn(&Value, &Value) -> String,
+) -> String {
+    let told = own.iter().map(|(key, value)| match other.get(key) {
+        Some(same) if same == value && !NAMING.contains(&key.as_str()) => None,
+        Some(differs) if differs != value => Some(format!("{}: {}", clean(key), of(value, differs))),
+        _ => Some(format!("{}: {}", clean(key), inline(value, role))),
+    });
+    format!("{{ {} }}", elided(told))
+}
+
+fn items_apart(own: &[Value], other: &[Value], role: Role) -> String {
+    let told = own.iter().map(|item| (!other.contains(item)).then(|| inline(item, role)));
+    format!("[{}]", elided(told))
+}
+
+/// Separated by commas, with one `…` for each run of what is left out.
+fn elided(told: impl Iterator<Item = Option<String>>) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in told {
+        match part {
+            Some(part) => parts.push(part),
+            None if parts.last().is_some_and(|last| last == "…") => {}
+            None => parts.push("…".to_owned()),
+        }
+    }
+    parts.join(", ")
+}
+
+/// Two texts without most of what they begin and end with alike.
+fn texts_apart(old: &str, new: &str) -> (String, String) {
+    let (old, new): (Vec<char>, Vec<char>) = (old.chars().collect(), new.chars().collect());
+    let least = old.len().min(new.len());
+    let before = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let behind = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count().min(least - before);
+    let skip = if before > 2 * AROUND { before - AROUND } else { 0 };
+    let drop = if behind > 2 * AROUND { behind - AROUND } else { 0 };
+    let cut = |text: &[char]| {
+        let middle: String = text[skip..text.len() - drop].iter().collect();
+        let mark = |is_cut: bool| if is_cut { "…" } else { "" };
+        quoted(&format!("{}{middle}{}", mark(skip > 0), mark(drop > 0)))
+    };
+    (cut(&old), cut(&new))
 }
 
 /// One side of a difference: what is absent is said so, and what comes from elsewhere is known later.
@@ -185,6 +314,10 @@ fn named(value: &Value, role: Role) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(|item| named(item, role)).collect()),
         Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), named(value, role))).collect()),
+        // Without the tail of a whole number.
+        Value::Number(number) if number.is_f64() => {
+            figure(number).parse::<i64>().map_or_else(|_| value.clone(), Value::from)
+        }
         other => other.clone(),
     }
 }
@@ -303,6 +436,63 @@ mod tests {
         let (old, new) = (format!("{}old", "x".repeat(300)), format!("{}new", "x".repeat(300)));
         let text = told(&change("description", json!(old), json!(new)), 80);
         assert!(text.contains("xold\"") && text.contains("xnew\""), "{text}");
+    }
+
+    /// Whatever the kind of value and the width: what goes and what comes does not look the same.
+    #[test]
+    fn a_difference_is_seen_whatever_its_kind_and_the_width() {
+        let query = |gateway: &str| {
+            json!({ "id": "m2", "expression": "", "namespace": "AWS/NATGateway", "metric": "ErrorPortAllocation",
+                "dimensions": { "NatGatewayId": gateway }, "statistic": "Sum", "period": 60, "label": "", "returns": false })
+        };
+        let long = |middle: &str| format!("{}{middle}{}", "before ".repeat(30), " behind".repeat(30));
+        let policy = |condition: &str| json!({"Statement": [{"Sid": "One", "Condition": long(condition)}]});
+        let kinds = [
+            ("a list of objects", json!([query("m1"), query("nat-0old")]), json!([query("m1"), query("nat-0new")])),
+            ("a text", json!(long("0old")), json!(long("0new"))),
+            ("a text that goes on", json!(long("")), json!(format!("{}0new", long("")))),
+            ("a list of texts", json!([long("0old")]), json!([long("0new")])),
+            ("an object", query("nat-0old"), query("nat-0new")),
+            ("a document", policy("0old"), policy("0new")),
+            ("a document in a text", json!(policy("0old").to_string()), json!(policy("0new").to_string())),
+        ];
+        for (kind, old, new) in kinds {
+            for width in [60, 80, 140] {
+                let text = told(&change("value", old.clone(), new.clone()), width);
+                let mut sides = text.lines().map(str::trim_start);
+                let gone = sides.clone().find_map(|line| line.strip_prefix("- ")).unwrap_or_default();
+                let come = sides.find_map(|line| line.strip_prefix("+ ")).unwrap_or_default();
+                assert_ne!(gone.trim_end_matches('…'), come.trim_end_matches('…'), "{kind} at {width}:\n{text}");
+                assert!(come.contains("0new"), "{kind} at {width}:\n{text}");
+            }
+            let whole = difference(&change("value", old, new), Role::Primary, &Style::plain(80).uncut(), 4).join("\n");
+            assert!(whole.contains("0new") && !whole.contains('…'), "{kind}:\n{whole}");
+        }
+    }
+
+    #[test]
+    fn items_that_are_the_same_thing_show_what_differs_in_them() {
+        let query = |id: &str, gateway: &str| {
+            json!({ "id": id, "expression": "", "namespace": "AWS/NATGateway", "metric": "ErrorPortAllocation",
+                "dimensions": { "NatGatewayId": gateway } })
+        };
+        let old = json!([query("m1", "nat-1"), query("m2", "nat-2")]);
+        let new = json!([query("m2", "nat-9"), query("m1", "nat-1")]);
+        assert_eq!(
+            told(&change("queries", old, new), 80),
+            "    ~ queries:\n        \
+             - { id: \"m2\", …, dimensions: { NatGatewayId: \"nat-2\" } }\n        \
+             + { id: \"m2\", …, dimensions: { NatGatewayId: \"nat-9\" } }"
+        );
+    }
+
+    #[test]
+    fn whole_numbers_have_no_tail() {
+        assert_eq!(told(&change("threshold", json!(5000.0), json!(0.5)), 80), "    ~ threshold: 5000 → 0.5");
+        assert_eq!(brief(&json!(1.0), Role::Primary).as_deref(), Some("1"));
+        let lines =
+            full("limits", &json!({"a": [1.0, "x".repeat(80)]}), Role::Primary, &Style::plain(80), 6).join("\n");
+        assert!(lines.contains("1,\n") && !lines.contains("1.0"), "{lines}");
     }
 
     #[test]

@@ -1,0 +1,146 @@
+//! What is lost, in words: what a plan is refused for, and what `down` asks about.
+
+use std::collections::BTreeMap;
+
+use super::text::{clean, wrap};
+use crate::engine::{Failure, Plan, Refusal, Weight};
+use crate::state::Address;
+
+/// What was found out about each of what would go.
+pub type Weights = BTreeMap<Address, Result<Weight, Failure>>;
+
+/// Lines of text at most `width` columns wide, with the indentation of each kept where it goes on.
+#[must_use]
+pub fn wrapped(lines: &[String], width: usize) -> String {
+    let folded = lines.iter().flat_map(|line| {
+        let text = line.trim_start();
+        let indent = " ".repeat(line.len() - text.len());
+        let parts = wrap(text, width.saturating_sub(indent.len()).max(20));
+        let parts = if parts.is_empty() { vec![String::new()] } else { parts };
+        parts.into_iter().map(move |part| format!("{indent}{part}"))
+    });
+    folded.collect::<Vec<_>>().join("\n")
+}
+
+/// What is refused, a line for each, with what is at stake.
+#[must_use]
+pub fn refused(plan: &Plan, weights: &Weights) -> String {
+    let lines = plan.refused().map(|(item, refusal)| {
+        let id = item.id.as_deref().map(clean).unwrap_or_default();
+        let done = if refusal.replaced { "replaced" } else { "deleted" };
+        let stake = stake(weights.get(&item.address));
+        format!("- {} ({id}) would have to be {done}: {}{stake}", item.address, clean(&refusal.why))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn stake(weight: Option<&Result<Weight, Failure>>) -> String {
+    match weight {
+        Some(Ok(Weight { stake: Some(stake), .. })) => format!(". At stake: {}", clean(stake)),
+        Some(Err(failure)) => format!(". What is at stake could not be read: {}", clean(&failure.to_string())),
+        Some(Ok(Weight { stake: None, .. })) | None => String::new(),
+    }
+}
+
+/// The ways out of a refusal.
+#[must_use]
+pub fn ways_out(plan: &Plan, protected: bool) -> String {
+    let mut ways = vec![
+        "Nothing was changed. Put back what differs: in drctl.toml if it was edited there, in AWS if it was changed there."
+            .to_owned(),
+    ];
+    let refusals: Vec<&Refusal> = plan.refused().map(|(_, refusal)| refusal).collect();
+    if let Some(why) = refusals.iter().find_map(|refusal| refusal.impossible.as_ref()) {
+        ways.push(format!("It cannot be done even if the data may be lost: {}.", clean(why)));
+    } else if let Some(first) = refusals.first() {
+        let names: Vec<String> = first.names.iter().map(|address| format!("--replace {address}")).collect();
+        let protection = if protected { "set `deletion = false` under [protection], and " } else { "" };
+        ways.push(format!(
+            "If the data may really be lost, {protection}name all that goes (clusters leave a final snapshot): `drctl up {}`",
+            names.join(" ")
+        ));
+    }
+    ways.join("\n")
+}
+
+/// What others have put there and what keeps AWS from deleting the rest, a line for each.
+#[must_use]
+pub fn hindrances(weights: &Weights) -> Vec<String> {
+    let of =
+        |weight: &Result<Weight, Failure>| weight.as_ref().map(|weight| weight.hindrances.clone()).unwrap_or_default();
+    weights.values().flat_map(of).map(|sentence| clean(&sentence)).collect()
+}
+
+/// Whether a bucket among it is not empty, as far as could be read.
+#[must_use]
+pub fn has_objects(weights: &Weights) -> bool {
+    let may_have = |weight: &Result<Weight, Failure>| weight.as_ref().map_or(true, |weight| weight.stake.is_some());
+    weights.iter().any(|(address, weight)| address.kind() == "s3_bucket" && may_have(weight))
+}
+
+/// What goes for good, a line for each.
+#[must_use]
+pub fn stakes(weights: &Weights) -> Vec<String> {
+    let of = |(address, weight): (&Address, &Result<Weight, Failure>)| match weight {
+        Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({address})", clean(stake))),
+        Ok(_) => None,
+        Err(failure) => Some(format!("what is in {address} could not be read: {}", clean(&failure.to_string()))),
+    };
+    weights.iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::testing::{address, item, plan};
+    use crate::engine::{Action, Class, Item};
+
+    fn refused_plan(names: &[&str], impossible: Option<&str>) -> Plan {
+        let refusal = Refusal {
+            replaced: true,
+            why: "master_username: the owner of the database cannot be changed".to_owned(),
+            names: names.iter().map(|name| address(name)).collect(),
+            impossible: impossible.map(str::to_owned),
+        };
+        plan(vec![Item { refusal: Some(refusal), ..item("primary/db_cluster/main", Action::Refused) }])
+    }
+
+    fn weighed(at: &str, stake: Option<&str>, hindrances: &[&str]) -> Weights {
+        let hindrances = hindrances.iter().map(|sentence| (*sentence).to_owned()).collect();
+        Weights::from([(address(at), Ok(Weight { stake: stake.map(str::to_owned), hindrances }))])
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_at_stake_and_the_ways_out() {
+        let plan = refused_plan(&["primary/db_cluster/main", "primary/db_instance/main"], None);
+        let weights = weighed("primary/db_cluster/main", Some("the database in pay"), &[]);
+        let told = refused(&plan, &weights);
+        assert!(told.contains("would have to be replaced: master_username: the owner"), "{told}");
+        assert!(told.ends_with("At stake: the database in pay"), "{told}");
+        let ways = ways_out(&plan, false);
+        let command = "`drctl up --replace primary/db_cluster/main --replace primary/db_instance/main`";
+        assert!(ways.starts_with("Nothing was changed. Put back what differs") && ways.ends_with(command), "{ways}");
+        assert!(ways_out(&plan, true).contains("set `deletion = false` under [protection]"));
+        let impossible = ways_out(&refused_plan(&[], Some("AWS refuses")), false);
+        assert!(impossible.ends_with("even if the data may be lost: AWS refuses."), "{impossible}");
+        assert!(!impossible.contains("--replace"), "{impossible}");
+    }
+
+    #[test]
+    fn a_bucket_that_cannot_be_read_may_have_objects() {
+        let bucket = "primary/s3_bucket/data";
+        assert!(!has_objects(&weighed(bucket, None, &[])));
+        assert!(has_objects(&weighed(bucket, Some("2 object versions"), &[])));
+        let silent = Weights::from([(address(bucket), Err(Failure::new(Class::TimedOut, "no answer")))]);
+        assert!(has_objects(&silent));
+        assert!(stakes(&silent)[0].contains("could not be read: no answer"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_and_long_lines_are_folded() {
+        let weights = weighed("global/global_cluster/main", None, &["it has a third member"]);
+        assert_eq!(hindrances(&weights), ["it has a third member"]);
+        let lines = [String::new(), "  one two three four five six seven".to_owned()];
+        assert_eq!(wrapped(&lines, 26), "\n  one two three four five\n  six seven");
+    }
+}

@@ -1,0 +1,197 @@
+//! What all of it comes to: whether the stack would survive the loss of a Region as it stands.
+
+use std::collections::BTreeSet;
+
+use super::severity::{Severity, severity};
+use super::status::{Health, health};
+use super::text::{clean, plural};
+use crate::engine::{Item, Plan};
+
+/// How many reasons are named before the rest is counted.
+const NAMED: usize = 3;
+
+/// The answer to the first question: is it ready?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The answer for machines: `in_order`, `at_risk`, `not_ready`, `not_built`, `gone`, `unknown` or `not_configured`.
+    pub key: &'static str,
+    /// In one word or two.
+    word: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl Verdict {
+    /// Of how everything stands.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let all = plan.items.len();
+        let count = |wanted: Health| plan.items.iter().filter(|item| health(item) == wanted).count();
+        let verdict = |key, word, reason: String| Self { key, word, reason };
+        if all == 0 {
+            return verdict(
+                "not_configured",
+                "NOTHING TO PROTECT",
+                "nothing is configured, and nothing is recorded".to_owned(),
+            );
+        }
+        if count(Health::NotMade) == all && plan.items.iter().all(|item| !item.recorded) {
+            let reason = format!("nothing has been created yet: {} to create", plural(all, "resource"));
+            return verdict("not_built", "NOT BUILT", reason);
+        }
+        if count(Health::Missing) > 0 && count(Health::Missing) + count(Health::NotMade) == all {
+            let reason = format!(
+                "none of the {} exists any more: the stack was deleted by other means, or its sandbox was stopped or reset",
+                plural(count(Health::Missing), "recorded resource")
+            );
+            return verdict("gone", "NOT READY", reason);
+        }
+        let unread = unread(plan);
+        let found: Vec<(Severity, &Item, &'static str)> =
+            plan.items.iter().filter_map(|item| severity(item).map(|(severity, why)| (severity, item, why))).collect();
+        let also = |reason: String| match &unread {
+            Some(unread) => format!("{reason}; {unread}"),
+            None => reason,
+        };
+        let worst = found.iter().map(|(severity, ..)| *severity).min();
+        match (worst, &unread) {
+            (Some(Severity::Critical), _) => verdict("not_ready", "NOT READY", also(named(&found, Severity::Critical))),
+            (_, Some(unread)) => verdict("unknown", "UNKNOWN", unread.clone()),
+            (Some(Severity::Major), None) => verdict("at_risk", "AT RISK", named(&found, Severity::Major)),
+            (Some(Severity::Minor), None) => {
+                let told = plural(found.len(), "minor deviation");
+                verdict("in_order", "in order", format!("with {told}"))
+            }
+            (None, None) => verdict("in_order", "in order", format!("{} there and as configured", exist(all))),
+        }
+    }
+
+    /// In one line: `DR: NOT READY – …`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!("DR: {} – {}", self.word, self.reason)
+    }
+}
+
+fn exist(count: usize) -> String {
+    if count == 1 { "1 resource is".to_owned() } else { format!("all {count} resources are") }
+}
+
+/// The worst deviations, each with what it means: the same meaning is told once.
+fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
+    let mut reasons: Vec<(&'static str, Vec<&Item>)> = Vec::new();
+    for (_, item, why) in found.iter().filter(|(severity, ..)| *severity == worst) {
+        match reasons.iter_mut().find(|(told, _)| told == why) {
+            Some((_, items)) => items.push(item),
+            None => reasons.push((why, vec![item])),
+        }
+    }
+    let mut told: Vec<String> = reasons
+        .iter()
+        .take(NAMED)
+        .map(|(why, items)| match items.as_slice() {
+            [one] => format!("{why} ({})", one.address),
+            [one, rest @ ..] => format!("{why} ({} and {} more)", one.address, rest.len()),
+            [] => (*why).to_owned(),
+        })
+        .collect();
+    if reasons.len() > NAMED {
+        told.push(format!("{} more", plural(reasons.len() - NAMED, "reason")));
+    }
+    told.join("; ")
+}
+
+/// What could not be read, and where.
+fn unread(plan: &Plan) -> Option<String> {
+    let unknown: Vec<&Item> = plan.items.iter().filter(|item| health(item) == Health::Unknown).collect();
+    let regions: BTreeSet<String> = unknown.iter().map(|item| clean(&item.region)).collect();
+    let regions = regions.into_iter().collect::<Vec<_>>().join(" and ");
+    (!unknown.is_empty()).then(|| format!("{} in {regions} could not be read", plural(unknown.len(), "resource")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::ui::testing::{change, item, live, plan, refused};
+    use crate::engine::{Action, Phase};
+
+    fn missing(at: &str) -> Item {
+        Item {
+            recorded: true,
+            reason: Some("it is recorded, and no longer in AWS".to_owned()),
+            ..item(at, Action::Create)
+        }
+    }
+
+    fn drifted(at: &str, property: &str) -> Item {
+        let changes = vec![change(property, json!(1), json!(2))];
+        Item { changes, live: Some(live(Phase::Ready)), ..item(at, Action::Update) }
+    }
+
+    fn unread(at: &str) -> Item {
+        Item { failure: Some(refused()), ..item(at, Action::Unknown) }
+    }
+
+    #[test]
+    fn the_verdict_is_as_bad_as_the_worst_of_it() {
+        let good = || item("primary/vpc/main", Action::None);
+        let cases = [
+            (vec![], "not_configured", "DR: NOTHING TO PROTECT – nothing is configured, and nothing is recorded"),
+            (vec![good()], "in_order", "DR: in order – 1 resource is there and as configured"),
+            (vec![good(), good()], "in_order", "DR: in order – all 2 resources are there and as configured"),
+            (
+                vec![good(), drifted("primary/dashboard/main", "body")],
+                "in_order",
+                "DR: in order – with 1 minor deviation",
+            ),
+            (
+                vec![good(), missing("primary/nat_gateway/a"), missing("primary/nat_gateway/b")],
+                "at_risk",
+                "DR: AT RISK – one zone has no way to the internet (primary/nat_gateway/a and 1 more)",
+            ),
+            (
+                vec![good(), drifted("global/dynamodb_table/sessions", "replica"), missing("primary/nat_gateway/a")],
+                "not_ready",
+                "DR: NOT READY – the sessions table's replica in the other Region is missing or differs (global/dynamodb_table/sessions)",
+            ),
+            (
+                vec![item("primary/vpc/main", Action::Create), item("primary/alarm/a", Action::Create)],
+                "not_built",
+                "DR: NOT BUILT – nothing has been created yet: 2 resources to create",
+            ),
+            (
+                vec![missing("primary/vpc/main"), missing("primary/alarm/a"), item("primary/alarm/b", Action::Create)],
+                "gone",
+                "DR: NOT READY – none of the 2 recorded resources exists any more: the stack was deleted by other means, \
+                 or its sandbox was stopped or reset",
+            ),
+            (
+                vec![good(), unread("secondary/vpc/main"), missing("primary/nat_gateway/a")],
+                "unknown",
+                "DR: UNKNOWN – 1 resource in us-east-2 could not be read",
+            ),
+            (
+                vec![unread("secondary/vpc/main"), missing("primary/db_instance/main")],
+                "not_ready",
+                "DR: NOT READY – the database of this Region does not answer (primary/db_instance/main); 1 resource in \
+                 us-east-2 could not be read",
+            ),
+        ];
+        for (items, key, told) in cases {
+            let verdict = Verdict::of(&plan(items));
+            assert_eq!((verdict.key, verdict.told().as_str()), (key, told));
+        }
+    }
+
+    #[test]
+    fn many_reasons_are_counted() {
+        let lost = ["db_instance", "dynamodb_table", "secret", "s3_bucket", "health_check"];
+        let mut items: Vec<Item> = lost.iter().map(|kind| missing(&format!("primary/{kind}/x"))).collect();
+        items.push(item("primary/vpc/main", Action::None));
+        let verdict = Verdict::of(&plan(items));
+        assert_eq!(verdict.reason.matches(';').count(), 3);
+        assert!(verdict.reason.ends_with("; 2 reasons more"), "{}", verdict.reason);
+    }
+}
