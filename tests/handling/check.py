@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""Shows that each of AWS's surprises needs drctl's handling of it.
+"""Shows that each of AWS's surprises, and each of the rules that are always in force, needs drctl's handling of it.
 
-A life with all of them passes with drctl as it is; a life with one alone fails with a drctl from which the handling was taken
+A life with all surprises passes with drctl as it is; a life with one alone fails with a drctl from which the handling was taken
 out. What is taken out, and which surprises it handles, is in MUTANTS. As a control, each mutant lives without any surprise.
 
+What is in TESTED handles rules that no life is without: there a test of its own stands in for the life. It passes with drctl as
+it is, and fails with the mutant.
+
     tests/handling/check.py [name...]         # builds drctl as it is, and a worktree per mutant, in the target folder
+
+A name is that of a surprise, or of such a test, e.g. a_stack_goes_after_a_switchover_too.
 """
 
 import json
@@ -49,10 +54,44 @@ A_NAME_IS_TAKEN = (
     "Ok(None) => Err(Failure { class: Class::Transient, ..failure }),",
     "Ok(None) => Err(failure),",
 )
+ONE_SPELLING = (
+    "a new id that is not visible yet is known by one spelling of its code",
+    "src/aws/refusals/ec2.rs",
+    'let names_nothing = code.to_ascii_lowercase().ends_with(".notfound");',
+    'let names_nothing = code.ends_with("ID.NotFound");',
+)
 MUTANTS = {
     NOTHING_IS_MADE_ONCE_MORE: ["nat-failed"],
     A_200_IS_BELIEVED: ["replica-vanishes"],
     A_NAME_IS_TAKEN: ["cluster-name-lingers"],
+    ONE_SPELLING: ["new-ids-unknown-in-either-spelling"],
+}
+# The same, and the test that fails without it.
+TESTED = {
+    (
+        "parameters are compared only where AWS calls them the user's",
+        "src/resources/rds/db_cluster_parameter_group.rs",
+        "parameters: compared.chain(given_values(&given)).collect(),",
+        "parameters: compared.filter(|_| false).chain(given_values(&given)).collect(),",
+    ): "aws_rules::the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_first_member",
+    (
+        "members are removed in the order in which they were made, whoever writes now",
+        "src/engine/plan.rs",
+        ".filter(|(_, need)| *need != Need::First)",
+        ".filter(|(_, need)| *need != Need::First || true)",
+    ): "aws_rules::a_stack_goes_after_a_switchover_too",
+    (
+        "the first member is the primary Region's, whoever writes now",
+        "src/resources/rds/db_cluster.rs",
+        "let source = global.and_then(writer).and_then(place).map(|(region, _)| region);",
+        "let source = self.master_secret.value().split(':').nth(3).filter(|home| *home != &*cx.region);",
+    ): "aws_rules::a_lost_region_is_built_again_after_a_failover",
+    (
+        "what was set has to show so long after the step began, and not after it was set",
+        "src/engine/reconcile.rs",
+        "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
+        "if began.elapsed() > self.job.timing.visible * 2 {",
+    ): "aws_rules::what_takes_long_to_come_is_waited_for",
 }
 CONTROL = ""
 
@@ -98,6 +137,16 @@ def lives(test: str, drctl: Path, surprises: list[str]) -> dict[str, str]:
     return {name: "" if word == "passes" else reason(next(reasons)) for name, word in ended}
 
 
+def passes(test: str, drctl: Path, name: str) -> str:
+    """Why the test of this name fails; nothing when it passes."""
+    environment = dict(os.environ, DRCTL_BINARY=str(drctl))
+    ran = subprocess.run([test, name, "--exact", "--nocapture"], env=environment, capture_output=True, text=True)
+    assert "\nrunning 1 test\n" in ran.stdout, f"there is no test {name}"
+    if ran.returncode == 0:
+        return ""
+    return reason(re.split(r"^thread .* panicked at ", ran.stderr, flags=re.M)[1])
+
+
 def reason(panic: str) -> str:
     """What the failed run says first, and else what the test does."""
     found = re.search(r"^✗ (.*)\n\s+(.*)", panic, re.M)
@@ -122,11 +171,14 @@ def main() -> int:
     names = re.findall(r'Surprise::(?:refused|made)\(\s*\d+,\s*"([^"]+)"', source)
     special = {name for its in MUTANTS.values() for name in its}
     mutants = {**MUTANTS, NO_REFUSAL_PASSES: [name for name in names if name not in special]}
-    wanted = sys.argv[1:] or names
-    everything = ",".join(wanted)
-    why = lives(test, own, [everything])[everything]
-    print(f"with drctl's handling, all at once: {'FAILS: ' + why if why else 'passes'}", flush=True)
-    shown, wrong = 0, ["with the handling"] if why else []
+    tests = {edit: name for edit, name in TESTED.items() if not sys.argv[1:] or name.split("::")[1] in sys.argv[1:]}
+    wanted = [name for name in sys.argv[1:] if name in names] if sys.argv[1:] else names
+    shown, wrong = 0, []
+    if wanted:
+        everything = ",".join(wanted)
+        why = lives(test, own, [everything])[everything]
+        print(f"with drctl's handling, all at once: {'FAILS: ' + why if why else 'passes'}", flush=True)
+        wrong += ["with the handling"] if why else []
     for (what, *edit), its in mutants.items():
         its = [name for name in its if name in wanted]
         if not its:
@@ -145,8 +197,19 @@ def main() -> int:
             if not why:
                 wrong.append(name)
         subprocess.run(["git", "worktree", "remove", "--force", place], cwd=ROOT, check=True)
+    rules = 0
+    for (what, *edit), name in tests.items():
+        place = places / "mutant"
+        why = passes(test, own, name)
+        print(f"\nwith drctl's handling: {name}: {'FAILS: ' + why if why else 'passes'}", flush=True)
+        wrong += [f"{name} with the handling"] if why else []
+        why = passes(test, build(place, *edit), name)
+        print(f"without: {what}\n  {name}: {'fails: ' + why if why else 'PASSES'}", flush=True)
+        rules += bool(why)
+        wrong += [] if why else [name]
+        subprocess.run(["git", "worktree", "remove", "--force", place], cwd=ROOT, check=True)
     build_own()
-    print(f"\n{shown} surprises fail without drctl's handling of them")
+    print(f"\n{shown} surprises and {rules} rules fail without drctl's handling of them")
     for name in wrong:
         print(f"not shown: {name}")
     return 1 if wrong else 0

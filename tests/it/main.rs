@@ -2,9 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "what was measured is for whoever runs it with --nocapture")]
 
+mod aws_rules;
 mod bad_input;
 mod cloud;
 mod commands;
+mod connection;
 mod crash;
 mod data_plane;
 #[cfg(target_os = "linux")]
@@ -12,6 +14,7 @@ mod disk;
 mod drift;
 mod engine;
 mod faults;
+mod foreign;
 mod fuzz_seeds;
 mod harness;
 mod judge;
@@ -21,13 +24,18 @@ mod life;
 #[cfg(target_os = "linux")]
 mod matrix;
 mod orphans;
+mod others;
 mod pace;
 mod preflight;
+mod preflight_names;
+mod preflight_versions;
 mod random;
 mod random_stack;
 mod reach;
 mod readme;
 mod recover;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod rows;
 mod sandbox;
 mod secrecy;
@@ -37,3 +45,5 @@ mod silence;
 mod state_format;
 mod surprises;
 mod survey;
+mod tags;
+mod untagged;

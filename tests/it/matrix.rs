@@ -15,14 +15,17 @@ use std::time::Instant;
 
 use crate::harness::{self, Shared, Stack};
 use crate::life::assert_complete;
+use crate::refusals::{self, Refusal};
 use crate::shim::Shim;
 use crate::survey::{Survey, survey};
 
-const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+pub const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+pub const UP: [&str; 2] = ["up", "--yes"];
+pub const DOWN: [&str; 3] = ["down", "--yes", "--no-final-snapshot"];
 
 /// Where a run is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Point {
+pub enum Point {
     /// Killed before the n-th call that changes something is carried out.
     Before(usize),
     /// Killed when the n-th such call is carried out, and before its answer comes.
@@ -31,6 +34,8 @@ enum Point {
     Recorded(usize),
     /// The n-th such call is carried out, and its answer is lost.
     Lost(usize),
+    /// One such call is refused: `refusals.rs`.
+    Refused(&'static Refusal),
 }
 
 /// How much an undisturbed run of a command does.
@@ -52,7 +57,7 @@ impl Extent {
 }
 
 /// The points of a matrix, and who works on them.
-struct Matrix {
+pub struct Matrix {
     full: bool,
     seed: u64,
     workers: usize,
@@ -74,7 +79,7 @@ fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-fn seeds() -> Vec<u64> {
+pub fn seeds() -> Vec<u64> {
     let text = std::env::var("DRCTL_SEEDS").unwrap_or_else(|_| "1".to_owned());
     text.split(',').map(|seed| seed.trim().parse().expect("DRCTL_SEEDS are numbers with commas between")).collect()
 }
@@ -86,7 +91,7 @@ fn jitter(seed: u64) -> String {
     )
 }
 
-fn faults(seed: u64, fault: &str) -> String {
+pub fn faults(seed: u64, fault: &str) -> String {
     format!("seed = {seed}\n{fault}{}", jitter(seed))
 }
 
@@ -138,6 +143,7 @@ fn disturb(stack: &Arc<Stack>, args: &[&str], point: Point, seed: u64) -> bool {
             stack.run(args).exits(0);
             stack.no_faults()["faults"][0][1].as_u64() > Some(0)
         }
+        Point::Refused(refusal) => refusals::refuse(stack, args, refusal, seed),
     }
 }
 
@@ -149,20 +155,20 @@ fn count(stack: &Arc<Stack>, args: &[&str]) -> Extent {
 }
 
 /// As the sandbox tells them apart.
-fn is_mutation(call: &serde_json::Value) -> bool {
+pub fn is_mutation(call: &serde_json::Value) -> bool {
     let operation = call["operation"].as_str().expect("an operation");
     let reads = ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| operation.starts_with(start));
     call["service"] != "unsigned" && !reads
 }
 
 impl Matrix {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let full = std::env::var("DRCTL_MATRIX").is_ok_and(|which| which == "full");
         Self { full, seed, workers: number("DRCTL_WORKERS", if full { 2 } else { 1 }) }
     }
 
     /// All points, or a few that are spread over them, the ends among them; a different few for each seed.
-    fn choose(&self, points: Vec<Point>, few: usize) -> Vec<Point> {
+    pub fn choose(&self, points: Vec<Point>, few: usize) -> Vec<Point> {
         if self.full || points.len() <= few {
             return points;
         }
@@ -173,7 +179,7 @@ impl Matrix {
     }
 
     /// Takes each pair of points through a life: `up` into its point, `up` again, `down` into its point, `down` again.
-    fn play(&self, name: &str, ups: &[Point], downs: &[Point], expected: &Survey) {
+    pub fn play(&self, name: &str, ups: &[Point], downs: &[Point], expected: &Survey) {
         let began = Instant::now();
         let length = ups.len().max(downs.len());
         let points = ups.len() + downs.len();
@@ -224,12 +230,12 @@ impl Matrix {
                 }
                 None => Stack::new(),
             });
-            let mut steps = vec![(["up", "--yes"], up, expected.clone()), (["down", "--yes"], down, Survey::new())];
+            let mut steps = vec![(&UP[..], up, expected.clone()), (&DOWN[..], down, Survey::new())];
             if down.is_none() {
                 steps.truncate(1);
             }
             for (args, point, expected) in steps {
-                let step = || self.step(&runtime, &stack, &args, point, &expected);
+                let step = || self.step(&runtime, &stack, args, point, &expected);
                 let came = catch_unwind(AssertUnwindSafe(step));
                 let Some(point) = point else {
                     if let Err(panic) = came {
@@ -270,6 +276,9 @@ impl Matrix {
         expected: &Survey,
     ) -> bool {
         let came = point.is_none_or(|point| disturb(stack, args, point, self.seed));
+        if matches!(point, Some(Point::Refused(_))) {
+            runtime.block_on(refusals::assert_told(stack));
+        }
         if !matches!(point, Some(Point::Lost(_))) || !came {
             stack.run(args).exits(0);
         }
@@ -301,10 +310,10 @@ fn difference(expected: &Survey, found: &Survey) -> String {
 /// What an undisturbed life comes to, and how much its runs do.
 async fn undisturbed() -> (Survey, Extent, Extent) {
     let stack = Arc::new(Stack::new());
-    let up = count(&stack, &["up", "--yes"]);
+    let up = count(&stack, &UP);
     let expected = survey(&stack, REGIONS).await;
     assert_complete(&expected, REGIONS);
-    let down = count(&stack, &["down", "--yes"]);
+    let down = count(&stack, &DOWN);
     (expected, up, down)
 }
 

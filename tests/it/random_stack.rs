@@ -46,10 +46,10 @@ enum Command {
 }
 
 impl Command {
-    fn args(self) -> [&'static str; 2] {
+    fn args(self) -> &'static [&'static str] {
         match self {
-            Self::Up => ["up", "--yes"],
-            Self::Down => ["down", "--yes"],
+            Self::Up => &["up", "--yes"],
+            Self::Down => &["down", "--yes", "--no-final-snapshot"],
         }
     }
 }
@@ -104,7 +104,7 @@ impl Fresh {
         let stack = Stack::new();
         stack.configure(CONFIGURATIONS[configuration]);
         let began = Instant::now();
-        stack.run(&Command::Up.args()).exits(0);
+        stack.run(Command::Up.args()).exits(0);
         self.took = began.elapsed();
         let found = survey(&stack, REGIONS).await;
         self.surveys.insert(configuration, found.clone());
@@ -154,12 +154,12 @@ impl Player<'_> {
             Step::Delete if self.stands => self.delete().await,
             Step::Drift | Step::Delete => println!("there is nothing to find"),
             Step::Kill { command, after } => {
-                kill_after(&self.stack, &command.args(), self.fresh.took * *after / 1000);
+                kill_after(&self.stack, command.args(), self.fresh.took * *after / 1000);
                 self.stands = false;
             }
             Step::Faulty { command, faults, seed } => {
                 self.stack.faults(&format!("seed = {seed}\n{}", FAULTS[*faults]));
-                let ran = self.stack.run(&command.args());
+                let ran = self.stack.run(command.args());
                 println!("{:?}", self.stack.no_faults());
                 // Done, failed, or refused for its credentials: never a defect, a broken state or a question.
                 assert!(matches!(ran.code, Some(0 | 1 | 5)), "{:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
@@ -169,7 +169,7 @@ impl Player<'_> {
     }
 
     async fn run(&mut self, command: Command) {
-        self.stack.run(&command.args()).exits(0);
+        self.stack.run(command.args()).exits(0);
         let found = survey(&self.stack, REGIONS).await;
         match command {
             Command::Up => {

@@ -49,7 +49,7 @@ fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
         calls.iter().filter(|call| call["operation"] == operation && call["region"] == "us-east-1").count()
     };
     assert_eq!((made("PutMetricAlarm"), made("CreateTopic"), made("CreateKey")), (1, 1, 1));
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_life_with_a_certificate_and_mails() {
     }
     let outputs = stack.run(&["outputs"]).exits(0).json();
     assert_eq!(outputs["public_name"], "api.pay.example-bank.com");
-    stack.run(&["down", "--yes"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     let left = survey(&stack, regions).await;
     assert!(left.is_empty(), "left behind: {left:#?}");
 }

@@ -7,6 +7,8 @@ import re
 
 # A family of names is `<code>tag</code>:&lt;key&gt;` here, `<code>tag:&lt;key&gt;</code>` there, and `tag` elsewhere.
 ITEM = re.compile(r"<li>\s*<p>\s*<code>([^<]+)</code>(:&lt;)?")
+# Where there is but one, it stands in a sentence.
+ONLY = re.compile(r"The only supported filter is <code>([^<]+)</code>()")
 # `tag:&lt;key&gt;` and the like stand for any name of that beginning.
 FAMILY = re.compile(r"(&lt;|<).*")
 
@@ -29,7 +31,7 @@ def check(operation, params):
 @functools.cache
 def known(service, operation, member):
     text = service.operation_model(operation).input_shape.members[member].documentation
-    items = [name + family for name, family in ITEM.findall(text)]
+    items = [name + family for name, family in ITEM.findall(text) + ONLY.findall(text)]
     items += ["tag:<key>"] * ("tag" in items)
     families = tuple(FAMILY.sub("", item) for item in items if FAMILY.search(item))
     return frozenset(item for item in items if not FAMILY.search(item)), families

@@ -1,6 +1,7 @@
 """Whether the policies of a recording allow what its resources will do: across calls, once all are known.
 
-Conditions are not evaluated: a statement under one counts as allowing. What is asked of a key's policy is asked of the
+Conditions are not evaluated: a statement under one counts as allowing, unless it asks for what a service does not send when
+it assumes a role. What is asked of a key's policy is asked of the
 account's key policies in that Region, as a request to make a key does not know the key's id.
 """
 
@@ -10,6 +11,7 @@ import ast
 import collections
 import functools
 import json
+import re
 from pathlib import Path
 
 from botocore import xform_name
@@ -46,6 +48,27 @@ TRACING = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 LOGS_KEY = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:GenerateDataKey", "kms:DescribeKey"]
 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 ALARMS_KEY = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+# What a service sends when it assumes a role, as far as its documentation says. A statement that asks for anything else is
+# never met, and nothing tells: a replication, for example, is taken, and every object of it fails.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html: no condition at all.
+# https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+SENDS = {
+    "s3.amazonaws.com": set(),
+    "vpc-flow-logs.amazonaws.com": {"aws:sourceaccount", "aws:sourcearn"},
+}
+
+
+def unmet(statement, service):
+    """The keys of a statement's conditions that `service` does not send, where the condition is not met without them."""
+    condition = statement.get("Condition")
+    if service not in SENDS or not isinstance(condition, dict):
+        return []
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html: these are met
+    # by a key that is not there.
+    lenient = re.compile(r"ForAllValues:.*|.*Not.*|.*IfExists|Null")
+    asked = [key for operator, keys in condition.items() if not lenient.fullmatch(operator) for key in keys]
+    return [key for key in asked if key.lower() not in SENDS[service]]
 
 
 def allows(statements, action, resource, principal=None):
@@ -120,8 +143,11 @@ class Grants:
         if role not in self.trust or role in self.attached:
             unchecked["role whose policies are not all in the recording"] += 1
             return
+        asked = sorted({key for statement in self.trust[role] for key in unmet(statement, service)})
         if not allows(self.trust[role], "sts:AssumeRole", None, service):
             yield path, f"is {role[1]}, whose trust policy does not let {service} assume it"
+        elif not allows([one for one in self.trust[role] if not unmet(one, service)], "sts:AssumeRole", None, service):
+            yield path, f"is {role[1]}, whose trust policy asks for {', '.join(asked)}, which {service} does not send"
         statements = [statement for policy in self.inline[role].values() for statement in policy]
         for actions, resource in wanted:
             for action in actions:

@@ -256,6 +256,7 @@ class WrongCalls(unittest.TestCase):
             ("ec2", "DescribeVpcs"),
             ("ec2", "DescribeNatGateways"),
             ("rds", "DescribeDBClusters"),
+            ("rds", "DescribeDBClusterParameters"),
         ]:
             member = "Filter" if operation == "DescribeNatGateways" else "Filters"
             params = {member: [{"Name": "colour", "Values": ["red"]}]}

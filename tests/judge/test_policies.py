@@ -134,6 +134,39 @@ class Grants(unittest.TestCase):
         self.gap(good, [*self.role("r", "s3.amazonaws.com", bucket, read, write), put], "kms:")
         self.gap(good, [*self.role("r", "s3.amazonaws.com", bucket, write, key), put], "s3:GetObjectVersion")
 
+    def test_a_trust_policy_asks_for_nothing_that_the_service_does_not_send(self):
+        arn, group = f"arn:aws:iam::{ACCOUNT}:role/r", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:g:*"
+        rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Priority": 1, "Destination": {
+            "Bucket": "arn:aws:s3:::to",
+        }}  # fmt: skip
+        configuration = {"Role": arn, "Rules": [rule]}
+        put = recorded("s3", "PutBucketReplication", {"Bucket": "b", "ReplicationConfiguration": configuration})
+        log = recorded("ec2", "CreateFlowLogs", {
+            "ResourceIds": ["vpc-1"], "ResourceType": "VPC", "LogGroupName": "g", "DeliverLogsPermissionArn": arn,
+        })  # fmt: skip
+        bucket = statement(["s3:GetReplicationConfiguration", "s3:ListBucket"], "arn:aws:s3:::b")
+        read = statement("s3:GetObjectVersion*", "arn:aws:s3:::b/*")
+        replicate = statement("s3:Replicate*", "arn:aws:s3:::to/*")
+        write = statement(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], group)
+        look = statement("logs:DescribeLogGroups")
+
+        def trusting(service, condition, *inline):
+            trusted = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+            policy = document(trusted | ({"Condition": condition} if condition else {}))
+            made = recorded("iam", "CreateRole", {"RoleName": "r", "AssumeRolePolicyDocument": policy})
+            return [made, *self.role("r", service, *inline)[1:]]
+
+        mine = {"aws:SourceAccount": ACCOUNT}
+        for_s3 = ("s3.amazonaws.com", bucket, read, replicate)
+        good = [*trusting(for_s3[0], None, *for_s3[1:]), put]
+        for operator in ("StringEquals", "StringLike", "ForAnyValue:StringEquals"):
+            bad = [*trusting(for_s3[0], {operator: mine}, *for_s3[1:]), put]
+            self.gap(good, bad, "asks for aws:SourceAccount, which s3.amazonaws.com does not send")
+        for operator in ("StringEqualsIfExists", "StringNotEquals"):
+            self.assertEqual(findings(*trusting(for_s3[0], {operator: mine}, *for_s3[1:]), put), [])
+        known = trusting("vpc-flow-logs.amazonaws.com", {"StringEquals": mine}, write, look)
+        self.assertEqual(findings(*known, log), [])
+
     def test_function_role_allows_what_the_function_calls(self):
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:s-123456"
         cluster = f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:c"

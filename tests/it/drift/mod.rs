@@ -72,6 +72,11 @@ async fn network(hands: &Hands) -> Vec<Drift> {
         .send()
         .await
         .expect("a table less");
+    let everything =
+        r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+    let to_table = hands.find("primary/vpc_endpoint/dynamodb").await;
+    let call = ec2.modify_vpc_endpoint().vpc_endpoint_id(&to_table).policy_document(everything);
+    call.send().await.expect("everybody's tables");
     vec![
         ("primary/vpc/main", "dns_hostnames"),
         ("primary/vpc/main", "dns_support"),
@@ -79,6 +84,7 @@ async fn network(hands: &Hands) -> Vec<Drift> {
         ("primary/subnet/private-b", "tags.drctl:environment"),
         ("primary/nat_gateway/b", "tags.Name"),
         ("primary/vpc_endpoint/s3", "route_tables"),
+        ("primary/vpc_endpoint/dynamodb", "policy"),
     ]
 }
 
@@ -143,6 +149,8 @@ async fn keys_logs_roles(config: &aws_config::SdkConfig) -> Vec<Drift> {
     iam.update_role().role_name(role).description("ours now").send().await.expect("described");
     let anyone = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
     iam.update_assume_role_policy().role_name(role).policy_document(anyone).send().await.expect("trusted");
+    let bounded = iam.put_role_permissions_boundary().role_name(role);
+    bounded.permissions_boundary("arn:aws:iam::aws:policy/PowerUserAccess").send().await.expect("bounded");
     vec![
         ("primary/kms_key/main", "rotation"),
         ("primary/kms_key/main", "description"),
@@ -151,5 +159,6 @@ async fn keys_logs_roles(config: &aws_config::SdkConfig) -> Vec<Drift> {
         ("global/iam_role/flow-logs", "policies"),
         ("global/iam_role/flow-logs", "description"),
         ("global/iam_role/flow-logs", "assume_role_policy"),
+        ("global/iam_role/flow-logs", "permissions_boundary"),
     ]
 }
