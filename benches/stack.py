@@ -93,7 +93,7 @@ def main() -> None:
             for what, arguments in (
                 ("up", ("up", "--yes")),
                 ("up without changes", ("up", "--yes")),
-                ("down", ("down", "--yes")),
+                ("down", ("down", "--yes", "--no-final-snapshot")),
             ):
                 before = sandbox.calls()
                 seconds, peak = run(drctl, folder, sandbox.endpoint, *arguments)
