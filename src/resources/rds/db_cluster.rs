@@ -377,10 +377,6 @@ fn some(names: Vec<String>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-pub(super) fn unset<T: ?Sized>() -> Ref<T> {
-    Ref::known("")
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &i32) -> bool {
     *number == 0

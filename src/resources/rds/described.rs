@@ -6,7 +6,7 @@ use aws_sdk_rds::types::{
 };
 use serde_json::{Value, json};
 
-use super::db_cluster::{DbCluster, SECRET_VERSION, unset};
+use super::db_cluster::{DbCluster, SECRET_VERSION};
 use super::member::Membership;
 use super::{phase, tag_map};
 use crate::resources::{Context, Live, Ref, live};
@@ -23,7 +23,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
         global_cluster: Ref::known(membership.global.as_str()),
         database_name: String::new(),
         master_username: cluster.master_username().unwrap_or_default().to_owned(),
-        master_secret: unset(),
+        master_secret: Ref::known(""),
         secret_version: Ref::known(tags.get(SECRET_VERSION).cloned().unwrap_or_default()),
         subnet_group: Ref::known(cluster.db_subnet_group().unwrap_or_default()),
         parameter_group: Ref::known(cluster.db_cluster_parameter_group().unwrap_or_default()),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use zeroize::Zeroize as _;
 
 use super::DbCluster;
+use crate::resources::secretsmanager::arn_in;
 use crate::resources::{Class, Context, Failure};
 
 /// What is needed of the secret's value: wiped when it is dropped (the SDK's own copies are out of reach), and without
@@ -18,7 +19,9 @@ impl Login {
     /// or its replica is: the other one may be gone.
     pub(super) async fn of(cluster: &DbCluster, cx: &Context) -> Result<Self, Failure> {
         let secrets = &cx.clients().secrets;
-        let arn = &in_region(cluster.master_secret.value(), &cx.region);
+        let secret = cluster.master_secret.value();
+        let here = arn_in(secret, &cx.region);
+        let arn = here.as_deref().unwrap_or(secret);
         let version = cluster.secret_version.value();
         let answer = cx
             .read("secretsmanager", "GetSecretValue", || {
@@ -45,16 +48,6 @@ impl Login {
     }
 }
 
-/// The ARN of the same secret in a Region: they differ in the Region only.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html>
-fn in_region(arn: &str, region: &str) -> String {
-    let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
-    if let Some(part) = parts.get_mut(3) {
-        *part = region;
-    }
-    parts.join(":")
-}
-
 impl Drop for Login {
     fn drop(&mut self) {
         self.password.zeroize();
@@ -69,8 +62,8 @@ mod tests {
     fn a_secret_is_read_where_the_cluster_is() {
         let arn =
             |region: &str| format!("arn:aws:secretsmanager:{region}:111122223333:secret:pay-prod-database-AbCdEf");
-        assert_eq!(in_region(&arn("us-east-1"), "us-east-2"), arn("us-east-2"));
-        assert_eq!(in_region(&arn("us-east-1"), "us-east-1"), arn("us-east-1"));
+        assert_eq!(arn_in(&arn("us-east-1"), "us-east-2"), Some(arn("us-east-2")));
+        assert_eq!(arn_in(&arn("us-east-1"), "us-east-1"), Some(arn("us-east-1")));
     }
 
     #[test]

@@ -23,12 +23,16 @@ fn tag_map(tags: &[Tag]) -> TagMap {
 
 /// Sets tags on a secret; others are left alone. Its replicas follow it.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
-    tag_by_name(cx, &live.id, wanted).await
+    let call = cx.clients().secrets.tag_resource().secret_id(&live.id).set_tags(Some(tags(wanted))).send();
+    cx.mutate("secretsmanager", "TagResource", call).await.map(drop)
 }
 
-async fn tag_by_name(cx: &Context, name: &str, wanted: &TagMap) -> Result<(), Failure> {
-    let call = cx.clients().secrets.tag_resource().secret_id(name).set_tags(Some(tags(wanted))).send();
-    cx.mutate("secretsmanager", "TagResource", call).await.map(drop)
+/// The ARN of the same secret in another Region, of which it or its replica is one: they differ in the Region only. `None` when it
+/// is no ARN. <https://docs.aws.amazon.com/secretsmanager/latest/userguide/replicate-secrets.html>
+pub(super) fn arn_in(arn: &str, region: &str) -> Option<String> {
+    let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
+    *parts.get_mut(3)? = region;
+    Some(parts.join(":"))
 }
 
 /// Also one that is scheduled for deletion.

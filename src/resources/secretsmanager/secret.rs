@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
 use serde::{Deserialize, Serialize};
 
-use super::{describe, password, tag_map, tags};
+use super::{arn_in, describe, password, tag_map, tags};
 use crate::aws::{NODE, TagMap};
 use crate::resources::kms::Key;
 use crate::resources::{
@@ -313,13 +313,6 @@ fn key_arn(cx: &Context, region: &str, key: Option<&str>) -> String {
             format!("arn:aws:kms:{region}:{}:{kind}{key}", cx.scope.account)
         }
     }
-}
-
-/// The same in another Region. `None` when it is no ARN.
-fn arn_in(arn: &str, region: &str) -> Option<String> {
-    let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
-    *parts.get_mut(3)? = region;
-    Some(parts.join(":"))
 }
 
 #[cfg(test)]
