@@ -119,8 +119,9 @@ fn a_sandbox_is_started_with_a_file_of_faults() {
     let calls = stack.calls();
     let asked: Vec<&Value> = calls.iter().filter(|call| call["service"] == "sts").collect();
     assert!((3..=4).contains(&asked.len()), "{asked:?}");
-    let refused: Vec<_> = asked.iter().map(|call| call["status"] == 400).collect();
-    assert!(refused[0] && !refused[1..].contains(&true), "the first one, and no other: {asked:?}");
+    // Both Regions are asked at once: which call comes first is nobody's to say, but one is struck, and no other.
+    let refused = asked.iter().filter(|call| call["status"] == 400).count();
+    assert_eq!(refused, 1, "one, and no other: {asked:?}");
 }
 
 #[test]
