@@ -121,15 +121,19 @@ fn is_discreet(event: &tracing::Metadata<'_>) -> bool {
         || !SPEAK_OF_BODIES.iter().any(|library| event.target().starts_with(library))
 }
 
-fn log(global: &Global) {
-    let level = match global.verbose {
+/// What is logged when `-v` is given so many times.
+fn level(verbose: u8) -> &'static str {
+    match verbose {
         // What the SDK warns of comes back as an error that drctl explains.
         0 => "error,drctl=warn",
         1 => "error,drctl=info",
         2 => "error,drctl=debug",
         _ => "debug",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    }
+}
+
+fn log(global: &Global) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(global.verbose)));
     let layer = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
     let layer = match global.log_format {
         LogFormat::Json => layer.json().boxed(),
@@ -138,4 +142,42 @@ fn log(global: &Global) {
     let layer = layer.with_filter(filter).with_filter(filter_fn(is_discreet));
     // A second initialisation is the only way to fail, and the first one stands then.
     drop(tracing_subscriber::registry().with(layer).try_init());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody panicked").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The SDK warns at length of credentials that it does not find where it looks first.
+    #[test]
+    fn what_drctl_does_is_logged_without_what_the_sdk_warns_of() {
+        for (verbose, warns, tells) in [(0, false, false), (1, false, true), (2, false, true), (3, true, true)] {
+            let written = Written::default();
+            let into = written.clone();
+            let layer = tracing_subscriber::fmt::layer().with_writer(move || into.clone());
+            let registry = tracing_subscriber::registry().with(layer.with_filter(EnvFilter::new(level(verbose))));
+            tracing::subscriber::with_default(registry, || {
+                tracing::warn!(target: "aws_config::imds::region", "failed to load region from IMDS");
+                tracing::info!(target: "drctl::engine", "planned");
+            });
+            let text = String::from_utf8(written.0.lock().expect("nobody panicked").clone()).expect("UTF-8");
+            assert_eq!((text.contains("IMDS"), text.contains("planned")), (warns, tells), "-v × {verbose}: {text}");
+        }
+    }
 }

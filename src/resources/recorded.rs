@@ -149,12 +149,14 @@ async fn read<R: Resource>(answers: Answers, id: &str) -> Live {
 /// The same, where there may be none.
 async fn found<R: Resource>(answers: Answers, id: &str) -> Option<Live> {
     let id = id.to_owned();
+    with(answers, async move |cx| R::read(&cx, &id).await).expect("it reads")
+}
+
+/// What comes of it where AWS gives these answers.
+fn with<T: Send + 'static>(answers: Answers, work: impl AsyncFnOnce(Context) -> T + Send + 'static) -> T {
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let cx = context(answers).await;
-            R::read(&cx, &id).await.expect("it reads")
-        })
+        runtime.block_on(async { work(context(answers).await).await })
     };
     // An unoptimised build polls the futures of calls on frames of their own, which are more than a test's thread holds.
     let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(work).expect("a thread");

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{Answers, NOTHING, compared, found, read};
+use crate::engine::Timing;
 use crate::resources::kms::{Alias, Key};
-use crate::resources::{Live, Owner, Phase, Ref, policy};
+use crate::resources::{Live, Owner, Phase, Ref, Resource as _, policy};
 
 const ID: &str = "04fa09fb-afe3-46c8-ad3c-410b8047f7b9";
 
@@ -106,4 +107,12 @@ async fn an_alias_leads_to_the_key_that_is_described_under_it() {
     let live = read::<Alias>(answers, "alias/pay-prod").await;
     let desired = Alias { name: "alias/pay-prod".to_owned(), key: Ref::known(ID) };
     assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Implied));
+}
+
+/// A second key costs money for as long as nobody finds it, and a new one may show only after minutes:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>
+#[test]
+fn a_key_whose_creation_was_not_answered_is_looked_for_during_minutes() {
+    let grace = Timing::default().grace * Key::TRAITS.grace;
+    assert!(!Key::TRAITS.idempotent_create && grace.as_secs() >= 120, "{grace:?}");
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answers, NOTHING, compared, found, read};
+use super::{Answers, NOTHING, compared, found, read, with};
 use crate::resources::lambda::{Function, Permission};
-use crate::resources::{Live, Owner, Phase, Ref};
+use crate::resources::{Class, Live, Owner, Phase, Ref, Resource as _};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
 
@@ -93,6 +93,28 @@ async fn what_an_answer_about_a_function_lacks_has_a_meaning_or_does_not_differ(
         let live = read_function(&configuration, "").await;
         assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged), "{configuration}");
     }
+}
+
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_TagsError.html>: the tagging service failed, for whatever reason. What
+/// the call of its own answers decides.
+#[test]
+fn tags_that_came_to_nothing_are_asked_for_by_a_call_of_their_own() {
+    let read = |status, tags: &'static str| {
+        let function = format!(
+            r#"{{"Configuration": {FUNCTION}, "TagsError": {{"ErrorCode": "ServiceException", "Message": "try again"}}}}"#
+        );
+        let answers = Answers::default().to("GET /2015-03-31/functions/pay-prod-processor", function).refused(
+            "GET /2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Apay-prod-processor",
+            status,
+            tags,
+        );
+        with(answers, async |cx| Function::read(&cx, "pay-prod-processor").await)
+    };
+    let told = read(200, r#"{"Tags": {"drctl:stack": "pay", "drctl:environment": "prod"}}"#).expect("read");
+    assert!(matches!(told.expect("it is there").owner, Owner::Ours { .. }));
+    let denied =
+        read(403, r#"{"__type": "AccessDeniedException", "Message": "not lambda:ListTags"}"#).expect_err("denied");
+    assert_eq!((denied.class, denied.operation.as_deref()), (Class::Denied, Some("lambda:ListTags in us-east-1")));
 }
 
 /// From cloud-custodian's recording of lambda.GetPolicy: one text with every statement, the key of a condition in other letters.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answers, NOTHING, compared, differing, found, query, query_error, read};
+use super::{Answers, NOTHING, compared, differing, found, query, query_error, read, with};
 use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
-use crate::resources::{Owner, Phase, Ref};
+use crate::resources::{Failure, Owner, Phase, Ref, Resource as _, Synced};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
 
@@ -222,6 +222,41 @@ async fn a_global_cluster_whose_minor_version_was_raised_by_others_is_none_that_
 }
 
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeGlobalClusters.html>
+/// What comes of raising the minor version where the global cluster itself is refused it in these words.
+fn upgraded(refusal: &str, members: Answers) -> Result<Synced, Failure> {
+    let refusal = query_error("InvalidParameterValue", refusal);
+    let answers = members.to("DescribeGlobalClusters", globals(GLOBAL)).refused("ModifyGlobalCluster", 400, refusal);
+    let desired = GlobalCluster { engine_version: "17.9".to_owned(), ..global() };
+    with(answers, async move |cx| {
+        let live = GlobalCluster::read(&cx, "pay-prod").await?.expect("it is there");
+        let Ok(serde_json::Value::Object(properties)) = serde_json::to_value(&desired) else { panic!("an object") };
+        let changes = crate::engine::changes(&GlobalCluster::TRAITS, &properties, &live.properties);
+        desired.sync(&cx, &live, &changes).await
+    })
+}
+
+/// The words by which the API refuses a minor version are what terraform-provider-aws looks for:
+/// `internal/service/rds/global_cluster.go`. Its members are then changed one by one, the readers first.
+#[test]
+fn members_are_changed_one_by_one_where_a_global_cluster_takes_only_major_versions() {
+    let members = Answers::default()
+        .to("us-east-2 DescribeDBClusters", clusters(CLUSTER))
+        .to("us-east-2 ModifyDBCluster", query("ModifyDBCluster", ""));
+    let refusal = "ModifyGlobalCluster only supports Major Version Upgrades. To patch the members of your global cluster to a \
+                   newer minor version you need to call ModifyDbCluster in each one of them.";
+    let synced = upgraded(refusal, members).expect("the reader's upgrade is under way");
+    assert_eq!(synced.later.as_deref(), Some("its secondary clusters to be upgraded"));
+}
+
+/// Any other refusal, under the same code, is about the version: no member has an answer here.
+#[test]
+fn a_version_that_a_global_cluster_is_not_offered_is_refused_before_its_members_are_touched() {
+    let refusal = "Cannot find version 17.9 for aurora-postgresql";
+    let failure = upgraded(refusal, Answers::default()).expect_err("it is refused");
+    assert_eq!((failure.code.as_deref(), failure.message.as_str()), (Some("InvalidParameterValue"), refusal));
+    assert_eq!(failure.operation.as_deref(), Some("rds:ModifyGlobalCluster in us-east-1"));
+}
+
 #[tokio::test]
 async fn a_global_cluster_that_is_not_there_is_none() {
     let refusal = query_error("GlobalClusterNotFoundFault", "Global cluster pay-prod not found");
