@@ -17,10 +17,11 @@ pub async fn status(global: &Global, args: &Status, output: &Output) -> Result<E
     let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
     // Before the state: a run that ends in between leaves one that is whole.
     let running = running(&session.location);
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
+    let (recorded, failed) =
+        session.location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
     let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
     let context = session.plan_context(false);
-    let circumstances = Circumstances { all: args.all, running };
+    let circumstances = Circumstances { all: args.all, running, failed };
     if output.json {
         output.print_json(&ui::status::to_json(&plan, &circumstances, &context))?;
     } else {

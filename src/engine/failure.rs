@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::state::Failed;
 
 /// What a failure means for the step, and for the intent behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -71,6 +74,12 @@ impl Failure {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// As the state keeps it, for those who ask later.
+    pub(super) fn on_record(&self) -> Failed {
+        let Self { class: _, message, operation, code, request_id, help } = self.clone();
+        Failed { at: Timestamp::now(), message, operation, code, request_id, help }
     }
 
     /// The step was given up because of a signal.

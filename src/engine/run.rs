@@ -167,6 +167,11 @@ impl Run<'_> {
             let failure = Failure::new(Class::Internal, "its removal and its dependents wait for each other");
             report.outcomes.push((address, Action::Unknown, Outcome::Failed(failure)));
         }
+        store.remember(report.outcomes.iter().filter_map(|(address, _, outcome)| match outcome {
+            Outcome::Done => Some((address.clone(), None)),
+            Outcome::Failed(failure) => Some((address.clone(), Some(failure.on_record()))),
+            Outcome::Skipped(_) | Outcome::Interrupted => None,
+        }));
         if let Err(error) = store.fold() {
             report.state.get_or_insert(error);
         }

@@ -1,6 +1,7 @@
 //! What the state holds of one resource, and which steps its status may take.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -118,6 +119,44 @@ impl Entry {
             "arn" => self.arn.clone(),
             _ => self.outputs.get(name).cloned(),
         }
+    }
+}
+
+/// What the last try to bring a resource to what is configured has failed at. Kept beside the resources, since what was refused
+/// at its creation is none: without it, nobody knows the next morning why a resource is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Failed {
+    /// When the run ended that tried.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What happened, in a sentence without a full stop. Never a secret.
+    pub message: String,
+    /// The call that failed, e.g. `ec2:CreateVpc in us-east-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// The error code of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The id under which the service's support finds the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "last tried {:.0}: ", self.at)?;
+        for told in [&self.operation, &self.code].into_iter().flatten() {
+            write!(f, "{told}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ mod snapshot;
 mod store;
 
 pub use address::{Address, InvalidAddress, Role};
-pub use entry::{Entry, InvalidTransition, Status, check_transition};
+pub use entry::{Entry, Failed, InvalidTransition, Status, check_transition};
 pub use error::StateError;
 pub use journal::Transition;
 pub use lock::Holder;

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::quoted;
-use super::{Address, Entry, StateError};
+use super::{Address, Entry, Failed, StateError};
 
 /// The format this drctl writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u64 = 1;
@@ -58,6 +58,9 @@ pub struct Snapshot {
     pub protected: bool,
     /// What it holds, by address.
     pub resources: BTreeMap<Address, Entry>,
+    /// What the last runs have failed at, by address, until a later one does it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<Address, Failed>,
 }
 
 impl Snapshot {
@@ -72,6 +75,7 @@ impl Snapshot {
             identity,
             protected: false,
             resources: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
     }
 

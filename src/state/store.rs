@@ -10,7 +10,7 @@ use super::error::quoted;
 use super::journal::{self, Header, Journal, Transition};
 use super::lock::Lock;
 use super::snapshot::{FORMAT, Identity, Snapshot};
-use super::{Address, Entry, StateError, check_transition};
+use super::{Address, Entry, Failed, StateError, check_transition};
 
 /// Where the files of one stack lie.
 #[derive(Debug, Clone)]
@@ -134,7 +134,10 @@ impl Location {
         let lock = Lock::acquire(&self.lock(), command)?;
         let mut snapshot = match self.read()? {
             // A state that holds nothing binds nobody: Regions and account may change after a `down`.
-            Some(snapshot) if snapshot.resources.is_empty() => Snapshot { identity, ..snapshot },
+            Some(snapshot) if snapshot.resources.is_empty() => {
+                let failed = if snapshot.identity == identity { snapshot.failed } else { BTreeMap::new() };
+                Snapshot { identity, failed, ..snapshot }
+            }
             Some(snapshot) => {
                 check_identity(&self.snapshot(), &snapshot.identity, &identity)?;
                 snapshot
@@ -253,6 +256,18 @@ impl Store {
     pub fn protect(&mut self, protected: bool) {
         self.folded &= self.snapshot.protected == protected;
         self.snapshot.protected = protected;
+    }
+
+    /// Notes what a run has failed at, and forgets what it has done; written with the next [`Store::fold`].
+    pub fn remember(&mut self, outcomes: impl IntoIterator<Item = (Address, Option<Failed>)>) {
+        for (address, failed) in outcomes {
+            let failed_here = failed.is_some();
+            let before = match failed {
+                Some(failed) => self.snapshot.failed.insert(address, failed),
+                None => self.snapshot.failed.remove(&address),
+            };
+            self.folded &= before.is_none() && !failed_here;
+        }
     }
 
     /// Forgets a resource without touching AWS: `drctl state rm`.

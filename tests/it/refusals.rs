@@ -94,10 +94,20 @@ pub fn refuse(stack: &Stack, args: &[&str], refusal: &Refusal, seed: u64) -> boo
     let ran = run_within(stack, args, ENOUGH);
     let came = stack.no_faults()["faults"][0][1].as_u64() > Some(0);
     ends_well(&ran, args);
-    if ran.code != Some(0) {
+    let told = failed(stack);
+    if ran.code == Some(0) {
+        assert_eq!(told, Vec::<String>::new(), "{args:?} went well");
+    } else {
+        assert!(told.iter().any(|message| message.contains(MESSAGE)), "the next morning nobody knows why: {told:?}");
         ran.says(MESSAGE);
     }
     came
+}
+
+/// What the state says that the last runs have failed at.
+fn failed(stack: &Stack) -> Vec<String> {
+    let state = snapshot(stack);
+    state["failed"].as_object().into_iter().flatten().map(|(_, failed)| text(failed, "message").to_owned()).collect()
 }
 
 /// The survey's types, and whether the survey has one in each Region where the state has one in all.
@@ -153,12 +163,15 @@ fn standing(found: &Survey) -> Count {
     counted
 }
 
+/// The state; null where there is none yet.
+fn snapshot(stack: &Stack) -> Value {
+    let Ok(text) = std::fs::read_to_string(stack.path(STATE)) else { return Value::Null };
+    serde_json::from_str(&text).expect("JSON")
+}
+
 /// The state's resources; none where there is no state yet.
 fn recorded(stack: &Stack) -> BTreeMap<String, Value> {
-    let Ok(text) = std::fs::read_to_string(stack.path(STATE)) else { return BTreeMap::new() };
-    let state: Value = serde_json::from_str(&text).expect("JSON");
-    let resources = state["resources"].as_object().expect("resources").clone();
-    resources.into_iter().collect()
+    snapshot(stack)["resources"].as_object().cloned().unwrap_or_default().into_iter().collect()
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -313,6 +326,38 @@ async fn taken_back_and_given_up(stack: &Stack, refused: &[(&str, &str)]) {
     assert!(left.is_empty(), "{refused:?} leaves {left:?}");
     assert_eq!(orphans(stack), Vec::<Value>::new(), "{refused:?}");
     assert_told(stack).await;
+}
+
+#[test]
+fn why_something_was_not_created_is_told_the_next_morning() {
+    let stack = Stack::new();
+    stack.faults(
+        "[[fault]]\nservice = \"rds\"\noperation = \"CreateDBInstance\"\nregion = \"us-east-2\"\ndoes = \"refuse\"\n\
+         status = 400\ncode = \"InstanceQuotaExceeded\"\nmessage = \"not on this day\"\n",
+    );
+    run_within(&stack, &UP, ENOUGH).exits(1).says(MESSAGE);
+    stack.no_faults();
+    let of = |status: &Value| {
+        let resources = status["resources"].as_array().expect("resources").clone();
+        resources
+            .into_iter()
+            .find(|resource| resource["address"] == "secondary/db_instance/main")
+            .expect("the instance")
+    };
+    let instance = of(&stack.run(&["status", "--json"]).exits(0).json());
+    assert_eq!((&instance["health"], &instance["failure"]), (&"not_made".into(), &Value::Null), "{instance:#}");
+    let why = &instance["last_failure"];
+    assert_eq!(
+        (text(why, "operation"), text(why, "code"), text(why, "message")),
+        ("rds:CreateDBInstance in us-east-2", "InstanceQuotaExceeded", MESSAGE),
+        "{why:#}"
+    );
+    let told = stack.run(&["status"]).exits(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(": rds:CreateDBInstance in us-east-2: InstanceQuotaExceeded: not on this day"), "{told}");
+    stack.run(&UP).exits(0);
+    assert_eq!(of(&stack.run(&["status", "--json"]).exits(0).json())["last_failure"], Value::Null);
+    assert_eq!(failed(&stack), Vec::<String>::new());
+    stack.run(&DOWN).exits(0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! How the stack stands: the verdict, what deviates with how bad that is, and how many of what there are; the table of
 //! everything on request; and the same as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use super::values::difference;
 use super::verdict::Verdict;
 use super::{Style, by_role, heading, joined};
 use crate::engine::{Action, Item, Phase, Plan};
-use crate::state::{Address, Holder};
+use crate::state::{Address, Failed, Holder};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
@@ -28,6 +30,15 @@ pub struct Circumstances {
     pub all: bool,
     /// The run that is at work now, if one is.
     pub running: Option<Holder>,
+    /// What the last runs have failed at: the reason why something is not there.
+    pub failed: BTreeMap<Address, Failed>,
+}
+
+impl Circumstances {
+    /// Why a resource that is not as it should be has not become so.
+    fn failed(&self, item: &Item) -> Option<&Failed> {
+        self.failed.get(&item.address).filter(|_| health(item) != Health::Present)
+    }
 }
 
 /// How a resource stands.
@@ -169,7 +180,7 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
     }));
     // Of a stack of which nothing is there, the verdict says it all.
     if !matches!(verdict.key, "not_built" | "gone") {
-        lines.extend(deviations(plan, style));
+        lines.extend(deviations(plan, circumstances, style));
     }
     lines.extend(unknown(plan, style));
     if !plan.items.is_empty() {
@@ -204,7 +215,7 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
 }
 
 /// What is not as it should be, the worst first, with what that means.
-fn deviations(plan: &Plan, style: &Style) -> Vec<String> {
+fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.items.iter().any(|item| health(item) == Health::Drifted) {
         lines.extend([String::new(), style.dim("Properties that differ: as they are in AWS → as configured")]);
@@ -225,7 +236,7 @@ fn deviations(plan: &Plan, style: &Style) -> Vec<String> {
             Severity::Minor => style.bold(wanted.as_str()),
         });
         for (_, members) in by_role(found, |(item, _)| (item.address.role(), item.region.clone())) {
-            lines.extend(of_a_role(&members, style));
+            lines.extend(of_a_role(&members, circumstances, style));
         }
     }
     lines
@@ -233,18 +244,20 @@ fn deviations(plan: &Plan, style: &Style) -> Vec<String> {
 
 /// The deviations of one severity and role. Many that are not there for the same reason, as after a creation that was stopped,
 /// are told together.
-fn of_a_role(found: &[(&Item, &'static str)], style: &Style) -> Vec<String> {
+fn of_a_role(found: &[(&Item, &'static str)], circumstances: &Circumstances, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut told_together: Vec<(Health, &'static str)> = Vec::new();
+    let mut told_together = Vec::new();
+    // Refused alike, as by a permission that is missing: the calls differ by their request's id.
+    let cause = |item: &Item| circumstances.failed(item).map(|failed| (&failed.operation, &failed.code));
     for (item, why) in found {
         let health = health(item);
-        let key = (health, *why);
+        let key = (health, *why, cause(item));
         if told_together.contains(&key) {
             continue;
         }
         let alike: Vec<&Address> = found
             .iter()
-            .filter(|(other, meaning)| self::health(other) == health && meaning == why)
+            .filter(|(other, meaning)| (self::health(other), *meaning, cause(other)) == key)
             .map(|(other, _)| &other.address)
             .collect();
         let is_listed = matches!(health, Health::Missing | Health::NotMade | Health::Leftover);
@@ -253,11 +266,23 @@ fn of_a_role(found: &[(&Item, &'static str)], style: &Style) -> Vec<String> {
             let head = format!("  {} {}, ", health.paint(health.symbol(), style), health.as_str());
             lines.push(format!("{head}{}", failures::resources(&alike, style, columns(&head))));
             lines.extend(hanging("", why, style.width, INDENT));
+            lines.extend(last_tried(circumstances.failed(item), style));
             continue;
         }
         lines.extend(deviation(item, why, style));
+        lines.extend(last_tried(circumstances.failed(item), style));
     }
     lines
+}
+
+/// What kept a resource from becoming what it should be, and what to do about it.
+fn last_tried(failed: Option<&Failed>, style: &Style) -> Vec<String> {
+    let Some(failed) = failed else { return Vec::new() };
+    let mut lines = hanging("# ", &clean(&failed.to_string()), style.width, INDENT);
+    if let Some(help) = &failed.help {
+        lines.extend(hanging("help: ", &clean(help), style.width, INDENT));
+    }
+    lines.iter().map(|line| style.dim(line)).collect()
 }
 
 /// One deviation: which resource, how it stands, what that means, and property by property what differs.
@@ -317,6 +342,7 @@ pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext
                 "drift": if item.action == Action::Create { Vec::new() } else { item.changes.clone() },
                 "unsupported": item.unsupported,
                 "failure": item.failure,
+                "last_failure": circumstances.failed(item),
             })
         })
         .collect();
@@ -492,6 +518,44 @@ mod tests {
             let trace = "      # an earlier run was about to create it, and it never appeared in AWS";
             assert!(text.lines().any(|line| line == trace), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_refused_says_when_by_whom_and_why() {
+        let failed = Failed {
+            at: "2026-11-29T02:10:07.5Z".parse().expect("a time"),
+            message: "you have no more of these".to_owned(),
+            operation: Some("rds:CreateDBInstance in us-east-2".to_owned()),
+            code: Some("InstanceQuotaExceeded".to_owned()),
+            request_id: Some("4f2a".to_owned()),
+            help: Some("ask for a higher quota".to_owned()),
+        };
+        let mut items =
+            vec![item("secondary/db_instance/main", Action::Create), item("primary/vpc/main", Action::None)];
+        items.extend((0..9).map(|number| item(&format!("primary/alarm/a{number}"), Action::Create)));
+        let alarm = Failed { operation: Some("monitoring:PutMetricAlarm in us-east-1".to_owned()), ..failed.clone() };
+        let mut circumstances = Circumstances::default();
+        for item in &items {
+            let what = if item.address.kind() == "alarm" { &alarm } else { &failed };
+            circumstances.failed.insert(item.address.clone(), what.clone());
+        }
+        for width in [80, 140] {
+            let text = render(&plan(items.clone()), &circumstances, &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                told.contains(
+                    "last tried 2026-11-29T02:10:07Z: rds:CreateDBInstance in us-east-2: InstanceQuotaExceeded: "
+                ),
+                "{text}"
+            );
+            assert!(told.contains(" you have no more of these (request 4f2a) help: ask for a higher quota"), "{text}");
+            assert_eq!(told.matches("PutMetricAlarm").count(), 1, "refused alike, told once:\n{text}");
+            assert_eq!(told.matches("CreateDBInstance").count(), 1, "{text}");
+        }
+        let json = to_json(&plan(items), &circumstances, &context(false));
+        assert_eq!(json["resources"][0]["last_failure"]["code"], json!("InstanceQuotaExceeded"));
+        assert_eq!(json["resources"][1]["last_failure"], Value::Null, "what is in order has nothing to explain");
     }
 
     #[test]
