@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| drctl_fuzz::properties::config(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| drctl_fuzz_properties::config(input));

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Plot, whole};
-use crate::config::Config;
-use crate::engine::GraphError;
-use crate::resources::kms::{Alias, Key};
-use crate::resources::logs::LogGroup;
-use crate::resources::policy::{self, Statement};
-use crate::resources::sns::Topic;
-use crate::resources::{Handle, Stack};
+use drctl_aws::resources::kms::{Alias, Key};
+use drctl_aws::resources::logs::LogGroup;
+use drctl_aws::resources::policy::{self, Statement};
+use drctl_aws::resources::sns::Topic;
+use drctl_aws::resources::{Handle, Stack};
+use drctl_config::Config;
+use drctl_engine::GraphError;
 
 /// One Region's.
 pub(super) struct Base {

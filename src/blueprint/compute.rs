@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::base::{Base, key_for_logs, lambda_log_group};
 use super::data::{self, Data};
-use super::facts::Facts;
 use super::network::Network;
 use super::{BlueprintError, GLOBAL, Site, named, whole};
-use crate::config::{Auth, Config, Ledger};
-use crate::engine::GraphError;
-use crate::resources::apigatewayv2::{Access, Api, Authorizer, Integration, Route, Stage};
-use crate::resources::iam::Role as IamRole;
-use crate::resources::lambda::{self, Function, Permission};
-use crate::resources::policy::{self, Statement};
-use crate::resources::{Handle, Stack};
-use crate::state::Role;
+use drctl_aws::facts::Facts;
+use drctl_aws::resources::apigatewayv2::{Access, Api, Authorizer, Integration, Route, Stage};
+use drctl_aws::resources::iam::Role as IamRole;
+use drctl_aws::resources::lambda::{self, Function, Permission};
+use drctl_aws::resources::policy::{self, Statement};
+use drctl_aws::resources::{Handle, Stack};
+use drctl_config::{Auth, Config, Ledger};
+use drctl_engine::GraphError;
+use drctl_engine::state::Role;
 
 /// What the API lets through to the function, by the names that the routes have in addresses, and for whom.
 const ROUTES: [(&str, &str, For); 5] = [

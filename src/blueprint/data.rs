@@ -3,19 +3,19 @@
 use sha2::{Digest as _, Sha256};
 
 use super::base::Base;
-use super::facts::Facts;
 use super::network::{Network, POSTGRES};
 use super::{GLOBAL, Site, named, whole};
-use crate::config::{Config, InstanceClass};
-use crate::engine::GraphError;
-use crate::resources::dynamodb::{Replica, Table};
-use crate::resources::iam::Role as IamRole;
-use crate::resources::policy::{self, Statement};
-use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
-use crate::resources::s3::{Bucket, Replication};
-use crate::resources::secretsmanager::Secret;
-use crate::resources::{Handle, Stack};
-use crate::state::Role;
+use drctl_aws::facts::Facts;
+use drctl_aws::resources::dynamodb::{Replica, Table};
+use drctl_aws::resources::iam::Role as IamRole;
+use drctl_aws::resources::policy::{self, Statement};
+use drctl_aws::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
+use drctl_aws::resources::s3::{Bucket, Replication};
+use drctl_aws::resources::secretsmanager::Secret;
+use drctl_aws::resources::{Handle, Stack};
+use drctl_config::{Config, InstanceClass};
+use drctl_engine::GraphError;
+use drctl_engine::state::Role;
 
 /// What others need of it.
 pub(super) struct Data {

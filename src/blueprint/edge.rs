@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::compute::Front;
 use super::{GLOBAL, Site};
-use crate::config::Config;
-use crate::engine::GraphError;
-use crate::resources::acm::Certificate;
-use crate::resources::apigatewayv2::{Api, ApiMapping, DomainName};
-use crate::resources::route53::{Alias, HealthCheck, HostName, HostedZone, Record};
-use crate::resources::{Handle, Id, Ref, Stack};
-use crate::state::Role;
+use drctl_aws::resources::acm::Certificate;
+use drctl_aws::resources::apigatewayv2::{Api, ApiMapping, DomainName};
+use drctl_aws::resources::route53::{Alias, HealthCheck, HostName, HostedZone, Record};
+use drctl_aws::resources::{Handle, Id, Ref, Stack};
+use drctl_config::Config;
+use drctl_engine::GraphError;
+use drctl_engine::state::Role;
 
 /// Seconds that resolvers keep the answer, and with it the last part of every failover.
 const TTL: i32 = 60;

@@ -4,7 +4,7 @@ mod base;
 mod compute;
 mod data;
 mod edge;
-mod facts;
+
 mod network;
 mod observability;
 #[cfg(test)]
@@ -14,13 +14,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use facts::Facts;
+use drctl_aws::facts::Facts;
 
-use crate::config::{Config, Nat};
-use crate::engine::{Graph, GraphError};
-use crate::resources::lambda::PackageError;
-use crate::resources::{Registry, Stack};
-use crate::state::Role;
+use drctl_aws::resources::lambda::PackageError;
+use drctl_aws::resources::{Registry, Stack};
+use drctl_config::{Config, Nat};
+use drctl_engine::state::Role;
+use drctl_engine::{Graph, GraphError};
 
 /// Why there is no graph.
 #[derive(Debug, thiserror::Error)]

@@ -7,18 +7,18 @@ use ipnet::Ipv4Net;
 
 use super::base::{Base, flow_log_group, key_for_logs};
 use super::data;
-use super::facts::{Facts, LETTERS};
 use super::{GLOBAL, Site};
-use crate::config::{Config, Nat};
-use crate::engine::GraphError;
-use crate::resources::ec2::{
+use drctl_aws::facts::{Facts, LETTERS};
+use drctl_aws::resources::ec2::{
     DefaultSecurityGroup, Eip, FlowLog, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, Rule,
     SecurityGroup, Subnet, Target, Vpc, VpcEndpoint, VpcPeering,
 };
-use crate::resources::iam::Role as IamRole;
-use crate::resources::policy::{self, Statement};
-use crate::resources::{Handle, Stack};
-use crate::state::Role;
+use drctl_aws::resources::iam::Role as IamRole;
+use drctl_aws::resources::policy::{self, Statement};
+use drctl_aws::resources::{Handle, Stack};
+use drctl_config::{Config, Nat};
+use drctl_engine::GraphError;
+use drctl_engine::state::Role;
 
 /// PostgreSQL's port.
 pub(super) const POSTGRES: u16 = 5432;

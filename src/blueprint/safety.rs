@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::{Aws, Connection, Scope};
-use crate::engine::{
+use drctl_aws::resources::holds_data;
+use drctl_aws::{Aws, Connection, Scope};
+use drctl_engine::state::{Address, Entry, Status};
+use drctl_engine::{
     AFTER, Action, Class, Consent, Decision, Failure, Item, Live, Node, Observations, Observed, Owner, Phase, Plan,
     Region, references, resolve,
 };
-use crate::resources::holds_data;
-use crate::state::{Address, Entry, Status};
 
 const ACCOUNT: &str = "111122223333";
 const PRIMARY: &str = "primary/db_cluster/main";
@@ -139,7 +139,7 @@ fn entry(graph: &Graph, node: &Node, live: &Live) -> Entry {
         outputs: live.outputs.clone(),
         attempt: None,
         digest: String::new(),
-        depends_on: needs.filter(|(_, need)| *need != crate::engine::Need::First).map(|(on, _)| on).collect(),
+        depends_on: needs.filter(|(_, need)| *need != drctl_engine::Need::First).map(|(on, _)| on).collect(),
         unsupported: BTreeMap::new(),
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::aws::{Aws, Connection, Scope};
-use crate::engine::{Need, Region};
-use crate::state::Address;
+use drctl_aws::{Aws, Connection, Scope};
+use drctl_engine::state::Address;
+use drctl_engine::{Need, Region};
 
 async fn drawn(toml: &str) -> Graph {
     let config = Config::parse("drctl.toml", toml, None).expect("a sound configuration");

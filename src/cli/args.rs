@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::sandbox::Pace;
-use crate::state::Address;
+use drctl_engine::state::Address;
 
 /// How drctl exits, as the help says it.
 const EXIT_CODES: &str = "\
@@ -75,6 +74,7 @@ Examples:
   drctl orphans --delete    shows what will be deleted and asks"
 );
 
+#[cfg(feature = "sandbox")]
 const SANDBOX_HELP: &str = "\
 Examples:
   drctl up --sandbox                              starts it when it is not running
@@ -107,7 +107,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FOLDER", default_value = STATE_DIR, env = STATE_DIR_VARIABLE)]
     pub state_dir: PathBuf,
     /// Use a local AWS, which is started when it is not running: no account, no credentials
-    #[arg(long, global = true)]
+    #[cfg_attr(feature = "sandbox", arg(long, global = true))]
+    #[cfg_attr(not(feature = "sandbox"), arg(skip))]
     pub sandbox: bool,
     /// Print JSON for machines
     #[arg(long, global = true)]
@@ -131,10 +132,11 @@ const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
 
 /// The global options that mean something to a command, for those to which not all of them do. The others still take their
 /// place on the command line, and are in no help and no hint.
-const MEANINGFUL: [(&str, &[&str]); 5] = [
+const MEANINGFUL: &[(&str, &[&str])] = &[
     ("init", &["config", "json", "verbose", "log_format", "no_color"]),
     ("simulate", &["config", "environment", "json", "verbose", "log_format", "no_color"]),
     ("outputs", &["config", "environment", "state_dir", "sandbox", "verbose", "log_format", "no_color"]),
+    #[cfg(feature = "sandbox")]
     ("sandbox", &["state_dir", "json", "verbose", "log_format", "no_color"]),
     ("completions", &[]),
 ];
@@ -239,8 +241,9 @@ pub enum Command {
     /// Look into the state file
     State(State),
     /// Run a local AWS
+    #[cfg(feature = "sandbox")]
     #[command(after_help = SANDBOX_HELP)]
-    Sandbox(Sandbox),
+    Sandbox(super::sandbox::Sandbox),
     /// Print the version
     #[command(hide = true)]
     Version,
@@ -445,74 +448,10 @@ pub enum StateCommand {
     },
 }
 
-/// `drctl sandbox`
-#[derive(Debug, Args)]
-pub struct Sandbox {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: SandboxCommand,
-}
-
-/// What can be done with the sandbox.
-#[derive(Debug, Subcommand)]
-pub enum SandboxCommand {
-    /// Start it in the background
-    Start(SandboxOptions),
-    /// Stop the sandbox and discard its contents
-    Stop,
-    /// Reset the sandbox
-    Reset,
-    /// Say whether it runs, and where
-    Status,
-    /// List the sandboxes that run on this machine
-    List,
-    /// Show the sandbox log
-    Logs,
-    /// Run it in the foreground
-    Serve {
-        /// How.
-        #[command(flatten)]
-        options: SandboxOptions,
-        /// Where it keeps its files [default: the folder `sandbox` in --state-dir]
-        #[arg(long, value_name = "FOLDER")]
-        dir: Option<PathBuf>,
-        /// End when stdin is closed, so that nothing outlives the harness that started it
-        #[arg(long)]
-        exit_with_stdin: bool,
-    },
-}
-
-/// How a sandbox behaves.
-#[derive(Debug, Clone, Args)]
-pub struct SandboxOptions {
-    /// `instant`, or `aws`: AWS's durations and intermediate states [default: instant]
-    #[arg(long, value_enum)]
-    pub pace: Option<Pace>,
-    /// How many times faster than AWS the pace `aws` is [default: 60]
-    #[arg(long, value_parser = time_scale)]
-    pub time_scale: Option<f64>,
-    /// The port of the endpoint on 127.0.0.1; 0 takes a free one [default: 0]
-    #[arg(long)]
-    pub port: Option<u16>,
-    /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
-    #[arg(long, value_name = "URL")]
-    pub upstream: Option<String>,
-    /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
-    #[arg(long, value_name = "FILE")]
-    pub faults: Option<PathBuf>,
-}
-
 fn seconds(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(seconds) if (1..=600).contains(&seconds) => Ok(seconds),
         _ => Err("write a whole number from 1 to 600, e.g. 10".to_owned()),
-    }
-}
-
-fn time_scale(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(scale) if scale.is_finite() && (0.1..=1_000_000.0).contains(&scale) => Ok(scale),
-        _ => Err("write a number from 0.1 to 1000000, e.g. 60".to_owned()),
     }
 }
 

@@ -7,8 +7,8 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
 use super::{run, ui};
-use crate::engine::Plan;
-use crate::preflight::Findings;
+use drctl_aws::preflight::Findings;
+use drctl_engine::Plan;
 
 /// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
 pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {

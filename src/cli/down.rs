@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::args::{Down, Global, STATE_DIR};
 use super::error::{CliError, Exit};
+use super::local::sandbox_folder;
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Connected, Look, plan, plan_context, registry, sandbox_folder, state_folder};
+use super::session::{Connected, Look, plan, plan_context, registry, state_folder};
 use super::ui::loss::{self, Weights};
-use crate::config::{Config, DEFAULT_FILE};
-use crate::engine::Graph;
-use crate::engine::cancel::Shutdown;
-use crate::engine::{Action, Class, Consent, Failure, Plan, Region};
-use crate::resources::{Disposal, Registry};
-use crate::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
+use drctl_aws::resources::{Disposal, Registry};
+use drctl_config::{Config, DEFAULT_FILE};
+use drctl_engine::Graph;
+use drctl_engine::cancel::Shutdown;
+use drctl_engine::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
+use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
 
 /// Deletes everything that drctl made. Needs the state, and no configuration.
 pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {

@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::hint;
 use crate::blueprint::BlueprintError;
-use crate::config::ConfigError;
-use crate::engine::{Class, Failure};
-use crate::sandbox::{Place, SandboxError};
-use crate::state::StateError;
+use drctl_config::ConfigError;
+use drctl_engine::state::StateError;
+use drctl_engine::{Class, Failure};
+#[cfg(feature = "sandbox")]
+use drctl_sandbox::{Place, SandboxError};
 
 /// How drctl ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub enum CliError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The sandbox.
+    #[cfg(feature = "sandbox")]
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// AWS.
@@ -85,13 +87,16 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_)
-            | Self::Usage { .. }
-            | Self::Blueprint(BlueprintError::Package(_))
-            | Self::Sandbox(SandboxError::BadOption { .. } | SandboxError::BadFaults { .. }) => Exit::Usage,
-            Self::State(_) | Self::Sandbox(SandboxError::File { place: Place::StateDir, .. }) => Exit::State,
+            Self::Config(_) | Self::Usage { .. } | Self::Blueprint(BlueprintError::Package(_)) => Exit::Usage,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(SandboxError::BadOption { .. } | SandboxError::BadFaults { .. }) => Exit::Usage,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(SandboxError::File { place: Place::StateDir, .. }) => Exit::State,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => Exit::Failed,
+            Self::State(_) => Exit::State,
             Self::Aws(failure) => Exit::of(failure),
-            Self::Sandbox(_) | Self::Blueprint(BlueprintError::Graph(_)) | Self::Io { .. } => Exit::Failed,
+            Self::Blueprint(BlueprintError::Graph(_)) | Self::Io { .. } => Exit::Failed,
         }
     }
 
@@ -155,6 +160,7 @@ impl Diagnostic for CliError {
         let help = match self {
             Self::Config(error) => error.help()?.to_string(),
             Self::State(error) => error.help()?.to_string(),
+            #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => error.help()?.to_string(),
             Self::Aws(failure) => failure.help.clone()?,
             Self::Blueprint(BlueprintError::Graph(_)) => {

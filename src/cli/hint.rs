@@ -68,6 +68,7 @@ impl Global {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::path::PathBuf;
 
     use serde_json::json;
@@ -181,7 +182,8 @@ mod tests {
     fn every_command_that_a_source_file_names_stands_in_backquotes() {
         let commands: Vec<String> =
             super::super::args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-        let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let mut folders = vec![root.join("src"), root.join("crates")];
         let (mut read, mut bare) = (0, Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -192,7 +194,9 @@ mod tests {
                 }
                 // The help's examples are written out; and what only tests use is no hint.
                 let is_help = path.ends_with("cli/args.rs");
-                let is_test = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+                let is_of_tests =
+                    |part: &OsStr| ["tests", "testkit", "fuzz-properties", "benches"].iter().any(|name| part == *name);
+                let is_test = path.components().any(|part| is_of_tests(part.as_os_str())) || path.ends_with("tests.rs");
                 if path.extension().is_none_or(|end| end != "rs") || is_help || is_test {
                     continue;
                 }

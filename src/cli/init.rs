@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::{Global, Init};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use crate::config::{DEFAULT_FILE, TEMPLATE};
+use drctl_config::{DEFAULT_FILE, TEMPLATE};
 
 /// Writes a commented configuration.
 pub fn init(global: &Global, args: &Init, output: &Output) -> Result<Exit, CliError> {

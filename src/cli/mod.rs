@@ -7,11 +7,13 @@ mod environment;
 mod error;
 mod hint;
 mod init;
+mod local;
 mod orphans;
 mod output;
 mod outputs;
 mod recover;
 mod run;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;
 mod simulate;
@@ -92,6 +94,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Simulate(args) => simulate::simulate(global, args, output).await,
         Command::Outputs(args) => outputs::outputs(global, args, output),
         Command::State(args) => state::state(global, args, output).await,
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(global, args, output).await,
         Command::Version => {
             output.print(&args::command().render_version())?;

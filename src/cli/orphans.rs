@@ -12,10 +12,10 @@ use super::output::Output;
 use super::run::{self, Teller, Tools};
 use super::session::{Demand, Session, TIMEOUT, registry};
 use super::ui::{self, loss};
-use crate::engine::cancel::Shutdown;
-use crate::engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
-use crate::resources::{Disposal, GO_LAST, holds_data, kinds};
-use crate::state::{Address, Entry, Snapshot, Transition};
+use drctl_aws::resources::{Disposal, GO_LAST, holds_data, kinds};
+use drctl_engine::cancel::Shutdown;
+use drctl_engine::state::{Address, Entry, Snapshot, Transition};
+use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
 
 /// How long one type in one Region may take. Longer than a listing: whose a key is, is asked of every key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
@@ -243,8 +243,8 @@ fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Action, Item};
-    use crate::state::{Identity, Regions};
+    use drctl_engine::state::{Identity, Regions};
+    use drctl_engine::{Action, Item};
 
     fn deletion(at: &str) -> Plan {
         let item = Item {

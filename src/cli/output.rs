@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::hint;
 use super::run::unless_interrupted;
 use super::ui::{Style, text};
-use crate::engine::cancel::Shutdown;
+use drctl_engine::cancel::Shutdown;
 
 /// Where a command prints, and how.
 #[derive(Debug, Clone)]

@@ -9,8 +9,8 @@ use super::hint;
 use super::output::Output;
 use super::session::state_folder;
 use super::ui::Style;
-use crate::config::Config;
-use crate::state::{Location, Snapshot};
+use drctl_config::Config;
+use drctl_engine::state::{Location, Snapshot};
 
 /// Which output of which type is of use to others, and whether it is told at the end of `up`; `drctl outputs` has all of
 /// them.

@@ -11,8 +11,8 @@ use super::output::Output;
 use super::session::{Demand, Session};
 use super::ui::recover::{Journaled, Recovery};
 use super::{run, ui};
-use crate::engine::{Became, Inspection};
-use crate::state::{Holder, Location, Snapshot, StateError, journal};
+use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
+use drctl_engine::{Became, Inspection};
 
 /// Shows the open intents, and what became of each. Changes nothing.
 pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
@@ -69,7 +69,7 @@ pub fn running(location: &Location) -> Option<Holder> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Identity, Regions};
+    use drctl_engine::state::{Identity, Regions};
 
     #[test]
     fn a_held_lock_names_its_holder_and_a_free_one_nobody() {

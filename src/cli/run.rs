@@ -9,11 +9,11 @@ use super::output::Output;
 use super::session::Connected;
 use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
-use crate::aws::{Notice, Patience};
-use crate::engine::cancel::{Shutdown, Stage, Trigger, shutdown};
-use crate::engine::{Class, Drivers, Event, Events, Failure, Graph, Item, Plan, Region, Report, Run};
-use crate::preflight::Findings;
-use crate::state::{Identity, Store};
+use drctl_aws::preflight::Findings;
+use drctl_aws::{Notice, Patience};
+use drctl_engine::cancel::{Shutdown, Stage, Trigger, shutdown};
+use drctl_engine::state::{Identity, Store};
+use drctl_engine::{Class, Drivers, Event, Events, Failure, Graph, Item, Plan, Region, Report, Run};
 
 /// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
 /// for whoever is called in the night to log in.

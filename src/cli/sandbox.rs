@@ -3,12 +3,77 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::args::{Global, Sandbox, SandboxCommand, SandboxOptions};
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::hint;
+use super::local::sandbox_folder;
 use super::output::Output;
-use super::session::sandbox_folder;
-use crate::sandbox::{self, Control, Record, ServeOptions, Served, StartOptions, Status, serve};
+use clap::{Args, Subcommand};
+use drctl_sandbox::{Control, Pace, Record, ServeOptions, Served, StartOptions, Status, serve};
+
+/// `drctl sandbox`
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: SandboxCommand,
+}
+
+/// What can be done with the sandbox.
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Start it in the background
+    Start(SandboxOptions),
+    /// Stop the sandbox and discard its contents
+    Stop,
+    /// Reset the sandbox
+    Reset,
+    /// Say whether it runs, and where
+    Status,
+    /// List the sandboxes that run on this machine
+    List,
+    /// Show the sandbox log
+    Logs,
+    /// Run it in the foreground
+    Serve {
+        /// How.
+        #[command(flatten)]
+        options: SandboxOptions,
+        /// Where it keeps its files [default: the folder `sandbox` in --state-dir]
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+        /// End when stdin is closed, so that nothing outlives the harness that started it
+        #[arg(long)]
+        exit_with_stdin: bool,
+    },
+}
+
+/// How a sandbox behaves.
+#[derive(Debug, Clone, Args)]
+pub struct SandboxOptions {
+    /// `instant`, or `aws`: AWS's durations and intermediate states [default: instant]
+    #[arg(long, value_enum)]
+    pub pace: Option<Pace>,
+    /// How many times faster than AWS the pace `aws` is [default: 60]
+    #[arg(long, value_parser = time_scale)]
+    pub time_scale: Option<f64>,
+    /// The port of the endpoint on 127.0.0.1; 0 takes a free one [default: 0]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale.is_finite() && (0.1..=1_000_000.0).contains(&scale) => Ok(scale),
+        _ => Err("write a number from 0.1 to 1000000, e.g. 60".to_owned()),
+    }
+}
 
 /// Runs a local AWS.
 pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result<Exit, CliError> {
@@ -78,7 +143,7 @@ fn start_options(options: &SandboxOptions, otherwise: StartOptions) -> Result<St
 /// The sandboxes of this machine, with what ends each.
 fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     let (mut rows, mut text) = (Vec::new(), String::new());
-    for Served { pid, dir } in sandbox::list() {
+    for Served { pid, dir } in drctl_sandbox::list() {
         let record = match Control::new(dir.clone()).status() {
             Ok(Status::Running(record)) => Some(record),
             // One that is starting, or whose folder is gone: its command line is all there is of it.

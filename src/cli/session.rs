@@ -12,18 +12,19 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::args::Global;
 use super::error::CliError;
+use super::local::{LocalAws, local_aws, sandbox_folder};
 use super::output::Output;
 use super::ui::plan::PlanContext;
 use super::waiting;
-use crate::aws::{Aws, Connection, Scope, Settings, Unusable};
-use crate::blueprint::{self, Facts};
-use crate::config::Config;
-use crate::engine::cancel::Shutdown;
-use crate::engine::{Class, Consent, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
-use crate::preflight::{About, Findings, Preflight, Problem, UnknownRegions, unknown_regions};
-use crate::resources::{Disposal, Registry};
-use crate::sandbox::{Control, Pace, Record, StartOptions};
-use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
+use crate::blueprint;
+use drctl_aws::facts::Facts;
+use drctl_aws::preflight::{About, Findings, Preflight, Problem, UnknownRegions, unknown_regions};
+use drctl_aws::resources::{Disposal, Registry};
+use drctl_aws::{Aws, Connection, Scope, Settings, Unusable};
+use drctl_config::Config;
+use drctl_engine::cancel::Shutdown;
+use drctl_engine::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
+use drctl_engine::{Class, Consent, Decision, Failure, Graph, Observer, Options, Plan, Region, Timing};
 
 /// How many steps may be at work in one Region at the same time: below every rate limit's burst.
 pub const CAP: usize = 16;
@@ -34,15 +35,11 @@ pub const TIMEOUT: Duration = Duration::from_mins(1);
 /// What is not counted when time is.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// The account that the sandbox is used with, unless the environment names another.
-const SANDBOX_ACCOUNT: &str = "000000000000";
-
 /// AWS, reached.
 pub struct Connected {
     /// AWS, or what stands in for it.
     pub aws: Arc<Aws>,
-    /// Which sandbox stands in for it, if one does.
-    pub sandbox: Option<Record>,
+    local: Option<LocalAws>,
     output: Output,
 }
 
@@ -50,21 +47,16 @@ impl Connected {
     /// Reaches AWS; starts the sandbox when it is asked for.
     pub async fn new(global: &Global, [primary, secondary]: [&str; 2], output: &Output) -> Result<Self, CliError> {
         let mut connection = Connection { region: primary.to_owned(), ..Connection::default() };
-        let mut sandbox = None;
-        if global.sandbox {
-            let options = StartOptions { pace: Pace::Instant, ..StartOptions::default() };
-            let record = Control::new(sandbox_folder(global)).ensure(options, &|line| output.progress(line)).await?;
-            connection.endpoint = Some(record.endpoint());
-            let account = std::env::var("DRCTL_SANDBOX_ACCOUNT").unwrap_or_else(|_| SANDBOX_ACCOUNT.to_owned());
-            connection.account = Some(account);
-            sandbox = Some(record);
-        }
+        let local = local_aws(global, output).await?;
         // The sandbox asks for nothing that the environment or a profile has.
-        let aws = match &sandbox {
-            Some(_) => Aws::connect(&connection).await,
-            None => Aws::with_settings(&connection, Settings::read().await?.besides(secondary)).await,
+        let aws = if let Some(local) = &local {
+            connection.endpoint = Some(local.endpoint.clone());
+            connection.account = Some(local.account.clone());
+            Aws::connect(&connection).await
+        } else {
+            Aws::with_settings(&connection, Settings::read().await?.besides(secondary)).await
         };
-        Ok(Self { aws: Arc::new(aws), sandbox, output: output.clone() })
+        Ok(Self { aws: Arc::new(aws), local, output: output.clone() })
     }
 
     /// Does something that asks AWS, and says on stderr who has not answered when it takes a while.
@@ -80,11 +72,11 @@ impl Connected {
 
     /// How many times faster than AWS this endpoint is.
     pub fn time_scale(&self) -> f64 {
-        match &self.sandbox {
-            Some(record) if record.pace == Pace::Aws => record.time_scale,
+        match &self.local {
+            Some(local) => local.time_scale,
             // An emulator has no durations of its own: nothing is expected to take long.
-            _ if self.aws.is_custom_endpoint() => f64::INFINITY,
-            _ => 1.0,
+            None if self.aws.is_custom_endpoint() => f64::INFINITY,
+            None => 1.0,
         }
     }
 
@@ -104,11 +96,6 @@ impl Connected {
         };
         Options { cap: CAP, timing, adopt }
     }
-}
-
-/// Where the sandbox keeps its files; and the states of stacks built in it, which are no stacks of AWS's.
-pub fn sandbox_folder(global: &Global) -> PathBuf {
-    global.state_dir.join("sandbox")
 }
 
 /// Where the states of this run lie.

@@ -5,9 +5,9 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::CAP;
 use super::ui::{timeline, timeline_html};
-use crate::config::Config;
-use crate::engine::{Class, Failure, Options, Timing};
 use crate::simulate::{Draw, Simulation};
+use drctl_config::Config;
+use drctl_engine::{Class, Failure, Options, Timing};
 
 /// Says how long `up` and `down` take on AWS, and because of what. Reaches nothing and changes nothing, but for the page that
 /// is asked for.

@@ -8,8 +8,8 @@ use super::output::Output;
 use super::run;
 use super::session::state_folder;
 use super::ui::text::clean;
-use crate::config::Config;
-use crate::state::{Location, Snapshot, Status};
+use drctl_config::Config;
+use drctl_engine::state::{Location, Snapshot, Status};
 
 /// Looks into the state file, or makes it forget something.
 pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
@@ -90,7 +90,7 @@ fn list(snapshot: &Snapshot, output: &Output) -> Result<(), CliError> {
     output.print(&text)
 }
 
-fn unknown(address: &crate::state::Address, location: &Location) -> CliError {
+fn unknown(address: &drctl_engine::state::Address, location: &Location) -> CliError {
     CliError::Usage {
         message: format!("{address} is not in {}", location.snapshot().display()),
         help: "Nothing was changed. `drctl state list` shows what is.".to_owned(),

@@ -9,10 +9,10 @@ use super::run::{Teller, Tools};
 use super::session::{Demand, Look, Session};
 use super::ui::loss;
 use super::{check, outputs, run, ui};
-use crate::engine::cancel::Shutdown;
-use crate::engine::{Action, Consent, Item, Plan};
-use crate::resources::holds_data;
-use crate::state::Address;
+use drctl_aws::resources::holds_data;
+use drctl_engine::cancel::Shutdown;
+use drctl_engine::state::Address;
+use drctl_engine::{Action, Consent, Item, Plan};
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
 const FRESH: Duration = Duration::from_mins(1);

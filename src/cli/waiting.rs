@@ -7,8 +7,8 @@ use console::Term;
 use tokio::time::{Instant, sleep};
 
 use super::output::Output;
-use crate::aws::Aws;
-use crate::engine::Region;
+use drctl_aws::Aws;
+use drctl_engine::Region;
 
 /// So long nobody notices.
 const UNNOTICED: Duration = Duration::from_millis(400);

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::model::{Model, Models};
-use crate::engine::{Graph, Leg, Need};
-use crate::resources::durations::Part;
-use crate::state::Address;
+use drctl_aws::resources::durations::Part;
+use drctl_engine::state::Address;
+use drctl_engine::{Graph, Leg, Need};
 
 /// The longest chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +136,8 @@ mod tests {
 
     use super::super::driver::{SimulatedDriver, World};
     use super::*;
-    use crate::engine::{Node, Properties, Ref, Region, Traits};
-    use crate::state::Role;
+    use drctl_engine::state::Role;
+    use drctl_engine::{Node, Properties, Ref, Region, Traits};
 
     const TRAITS: Traits = Traits {
         kind: "thing",

@@ -12,13 +12,13 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::model::{Model, Models};
-use crate::aws::{Kind, Limits};
-use crate::engine::{
+use drctl_aws::resources::durations::{self, Part};
+use drctl_aws::{Kind, Limits};
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{
     Attempt, Change, Class, Driver, Drivers, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase,
     Properties, Region, Removal, Synced, Traits,
 };
-use crate::resources::durations::{self, Part};
-use crate::state::{Address, Role};
 
 /// The property that says which resource it is.
 const NODE: &str = "node";

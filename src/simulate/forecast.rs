@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::engine::{Action, Item, Plan};
-use crate::resources::durations::{self, Draw};
-use crate::state::{Address, Role};
+use drctl_aws::resources::durations::{self, Draw};
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{Action, Item, Plan};
 
 /// One step: a resource is deleted, or it is brought to what is desired.
 #[derive(Debug, Clone)]

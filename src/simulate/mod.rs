@@ -22,17 +22,18 @@ use tokio::time::Instant;
 
 use self::bound::Bound;
 use self::driver::{Types, Work, World};
-use crate::aws::{Aws, Connection, Scope};
-use crate::blueprint::{self, BlueprintError, Facts};
-use crate::config::Config;
-use crate::engine::cancel::shutdown;
-use crate::engine::{Class, Consent, Decision, Event, Failure, Graph, Observer, Options, Outcome, Region, Run};
+use crate::blueprint::{self, BlueprintError};
+use drctl_aws::facts::Facts;
+use drctl_aws::resources::Registry;
+use drctl_aws::{Aws, Connection, Scope};
+use drctl_config::Config;
+use drctl_engine::cancel::shutdown;
+use drctl_engine::state::{Address, Identity, Regions, Role, Store};
+use drctl_engine::{Class, Consent, Decision, Event, Failure, Graph, Observer, Options, Outcome, Region, Run};
 #[cfg(test)]
-use crate::engine::{Observations, Plan};
-use crate::resources::Registry;
-use crate::state::{Address, Identity, Regions, Role, Store};
+use drctl_engine::{Observations, Plan};
 
-pub use crate::resources::durations::Draw;
+pub use drctl_aws::resources::durations::Draw;
 pub use forecast::{Forecast, Link, scaled};
 pub use report::{Bar, Simulated, Walk};
 

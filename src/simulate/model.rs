@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::engine::{Class, Failure, Graph, Node, Region, references};
-use crate::resources::durations::{self, Draw, Part};
-use crate::state::Address;
+use drctl_aws::resources::durations::{self, Draw, Part};
+use drctl_engine::state::Address;
+use drctl_engine::{Class, Failure, Graph, Node, Region, references};
 
 /// One resource's.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::engine::Leg;
-use crate::resources::durations::Draw;
-use crate::state::Address;
+use drctl_aws::resources::durations::Draw;
+use drctl_engine::Leg;
+use drctl_engine::state::Address;
 
 /// What a simulation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -109,7 +109,7 @@ fn spans<S: Serializer>(spans: &[(Duration, Duration)], serializer: S) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Role;
+    use drctl_engine::state::Role;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::engine::{Action, Item, Plan, Timing};
-use crate::resources::durations;
+use drctl_aws::resources::durations;
+use drctl_engine::{Action, Item, Plan, Timing};
 
 /// As the command line runs it.
 fn options() -> Options {

@@ -25,7 +25,7 @@ TEST = "surprises::a_life_with_every_surprise_of_awss"
 # What is taken out: file, text, text in its place.
 NO_REFUSAL_PASSES = (
     "no refusal passes by itself",
-    "src/aws/classify.rs",
+    "crates/aws/src/classify.rs",
     "let mut class = class_of(service, operation, code, message, status);",
     "let mut class = class_of(service, operation, code, message, status);\n"
     "            if matches!(class, Class::Transient | Class::NotYet | Class::Throttled) {\n"
@@ -34,13 +34,13 @@ NO_REFUSAL_PASSES = (
 )
 NOTHING_IS_MADE_ONCE_MORE = (
     "what came to nothing is not made once more",
-    "src/engine/reconcile.rs",
+    "crates/engine/src/reconcile.rs",
     "let mut failed_once = false;",
     "let mut failed_once = true;",
 )
 A_200_IS_BELIEVED = (
     "a replica is added once, and believed to come about",
-    "src/resources/dynamodb/replica.rs",
+    "crates/aws/src/resources/dynamodb/replica.rs",
     "            return self.add(cx, name).await.map(Some);",
     "            static ADDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\n"
     "            if ADDED.swap(true, std::sync::atomic::Ordering::Relaxed) {\n"
@@ -50,13 +50,13 @@ A_200_IS_BELIEVED = (
 )
 A_NAME_IS_TAKEN = (
     "a name that is taken is taken by somebody",
-    "src/resources/rds/mod.rs",
+    "crates/aws/src/resources/rds/mod.rs",
     "Ok(None) => Err(Failure { class: Class::Transient, ..failure }),",
     "Ok(None) => Err(failure),",
 )
 ONE_SPELLING = (
     "a new id that is not visible yet is known by one spelling of its code",
-    "src/aws/refusals/ec2.rs",
+    "crates/aws/src/refusals/ec2.rs",
     'let names_nothing = code.to_ascii_lowercase().ends_with(".notfound");',
     'let names_nothing = code.ends_with("ID.NotFound");',
 )
@@ -70,25 +70,25 @@ MUTANTS = {
 TESTED = {
     (
         "parameters are compared only where AWS calls them the user's",
-        "src/resources/rds/db_cluster_parameter_group.rs",
+        "crates/aws/src/resources/rds/db_cluster_parameter_group.rs",
         "parameters: compared.chain(given_values(&given)).collect(),",
         "parameters: compared.filter(|_| false).chain(given_values(&given)).collect(),",
     ): "aws_rules::the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
         "members are removed in the order in which they were made, whoever writes now",
-        "src/engine/plan.rs",
+        "crates/engine/src/plan.rs",
         ".filter(|(_, need)| *need != Need::First)",
         ".filter(|(_, need)| *need != Need::First || true)",
     ): "aws_rules::a_stack_goes_after_a_switchover_too",
     (
         "the first member is the primary Region's, whoever writes now",
-        "src/resources/rds/db_cluster.rs",
+        "crates/aws/src/resources/rds/db_cluster.rs",
         "let source = global.and_then(writer).and_then(place).map(|(region, _)| region);",
         "let source = self.master_secret.value().split(':').nth(3).filter(|home| *home != &*cx.region);",
     ): "aws_rules::a_lost_region_is_built_again_after_a_failover",
     (
         "what was set has to show so long after the step began, and not after it was set",
-        "src/engine/reconcile.rs",
+        "crates/engine/src/reconcile.rs",
         "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
         "if began.elapsed() > self.job.timing.visible * 2 {",
     ): "aws_rules::what_takes_long_to_come_is_waited_for",
@@ -105,7 +105,7 @@ def target() -> Path:
 
 def test_binary() -> str:
     text = subprocess.run(
-        ["cargo", "test", "--locked", "--test", "it", "--no-run"], cwd=ROOT, check=True, capture_output=True, text=True
+        ["cargo", "test", "--locked", "--package", "drctl", "--test", "it", "--no-run"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stderr
     return re.search(r"\((\S+/it-[0-9a-f]+)\)", text)[1]
 
@@ -119,7 +119,7 @@ def build(place: Path, file: str, old: str, new: str) -> Path:
     text = source.read_text()
     assert text.count(old) == 1, f"{file} is not as it was when this was written"
     source.write_text(text.replace(old, new))
-    build = ["cargo", "rustc", "--quiet", "--locked", "--bin", "drctl"]
+    build = ["cargo", "rustc", "--quiet", "--locked", "--package", "drctl", "--bin", "drctl"]
     subprocess.run([*build, "--target-dir", target()], cwd=place, check=True)
     mutant = place / "drctl"
     (target() / "debug/drctl").rename(mutant)
@@ -155,9 +155,9 @@ def reason(panic: str) -> str:
 
 def build_own() -> None:
     """The drctl as it is. A mutant in the same target folder looks like it to cargo: the sources have to be newer."""
-    for file in ["src/lib.rs", "src/main.rs", "tests/it/main.rs"]:
-        (ROOT / file).touch()
-    subprocess.run(["cargo", "build", "--quiet", "--locked"], cwd=ROOT, check=True)
+    for file in [*ROOT.glob("crates/*/src/lib.rs"), *ROOT.glob("src/*.rs"), ROOT / "tests/it/main.rs"]:
+        file.touch()
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "drctl"], cwd=ROOT, check=True)
 
 
 def main() -> int:
@@ -167,7 +167,7 @@ def main() -> int:
     own = places / "drctl-as-it-is"
     own.write_bytes((target() / "debug/drctl").read_bytes())
     own.chmod(0o755)
-    source = (ROOT / "src/sandbox/rules/surprises/said.rs").read_text()
+    source = (ROOT / "crates/sandbox/src/rules/surprises/said.rs").read_text()
     names = re.findall(r'Surprise::(?:refused|made)\(\s*\d+,\s*"([^"]+)"', source)
     special = {name for its in MUTANTS.values() for name in its}
     mutants = {**MUTANTS, NO_REFUSAL_PASSES: [name for name in names if name not in special]}

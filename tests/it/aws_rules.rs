@@ -1,4 +1,4 @@
-//! What the real AWS refuses, keeps and says where an emulator takes everything: the rules of `src/sandbox/rules` before the real
+//! What the real AWS refuses, keeps and says where an emulator takes everything: the rules of `crates/sandbox/src/rules` before the real
 //! emulator, and drctl before the rules.
 
 use std::process::{Output, Stdio};
@@ -8,7 +8,7 @@ use aws_sdk_kms::types::KeyState;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";

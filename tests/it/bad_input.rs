@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::{Stack, drctl};
+use drctl_testkit::harness::{Stack, drctl};
 
 #[test]
 fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {

@@ -1,6 +1,6 @@
 //! The commands as people and machines use them.
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 #[test]
 fn init_writes_a_configuration_that_changes_nothing() {

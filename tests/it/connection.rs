@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 fn run(mut command: Command) -> Ran {
     Ran::new(&["…"], command.output().expect("drctl runs"))

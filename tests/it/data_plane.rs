@@ -9,11 +9,11 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use drctl::dr::dns::probe::{Endpoint, PlainHttp, ProbeError};
-use drctl::dr::dns::{self, Evaluator};
+use drctl_testkit::dr::dns::probe::{Endpoint, PlainHttp, ProbeError};
+use drctl_testkit::dr::dns::{self, Evaluator};
 use serde_json::{Value, json};
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";

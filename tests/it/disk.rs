@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::Stack;
-use crate::life::assert_complete;
 use crate::shim::{Shim, Totals};
-use crate::survey::survey;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::life::assert_complete;
+use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const UP: [&str; 2] = ["up", "--yes"];

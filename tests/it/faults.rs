@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ran, Stack, drctl};
-use crate::life::assert_complete;
-use crate::survey::survey;
+use drctl_testkit::harness::{Ran, Stack, drctl};
+use drctl_testkit::life::assert_complete;
+use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
@@ -112,7 +112,7 @@ fn a_sandbox_is_started_with_a_file_of_faults() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("faults.toml");
     std::fs::write(&file, "[[fault]]\nservice = \"sts\"\nfirst = 1\ndoes = \"throttle\"\n").expect("written");
-    let sandbox = crate::harness::start(&["--faults", file.to_str().expect("UTF-8")]);
+    let sandbox = drctl_testkit::harness::start(&["--faults", file.to_str().expect("UTF-8")]);
     let stack = Stack::at(&sandbox.endpoint);
     stack.run(&["plan"]).exits(0);
     // They are everybody's. Asked for again or in the other Region, whichever is quicker, and once more by the checks.

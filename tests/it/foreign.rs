@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::{Filter, VpcEndpointType};
 
-use crate::harness::Stack;
-use crate::survey::survey;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::Stack;
-use crate::life::assert_complete;
-use crate::survey::survey;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::life::assert_complete;
+use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 

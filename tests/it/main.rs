@@ -4,23 +4,15 @@
 
 mod aws_rules;
 mod bad_input;
-mod cloud;
 mod commands;
 mod connection;
-mod crash;
 mod data_plane;
 #[cfg(target_os = "linux")]
 mod disk;
-mod drift;
-mod engine;
 mod faults;
 mod foreign;
-mod fuzz_seeds;
-mod harness;
 mod judge;
 mod kill;
-mod layers;
-mod life;
 #[cfg(target_os = "linux")]
 mod matrix;
 mod orphans;
@@ -29,7 +21,6 @@ mod pace;
 mod preflight;
 mod preflight_names;
 mod preflight_versions;
-mod random;
 mod random_stack;
 mod reach;
 mod readme;
@@ -44,6 +35,6 @@ mod shim;
 mod silence;
 mod state_format;
 mod surprises;
-mod survey;
 mod tags;
 mod untagged;
+mod workspace;

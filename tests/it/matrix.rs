@@ -13,11 +13,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::harness::{self, Shared, Stack};
-use crate::life::assert_complete;
 use crate::refusals::{self, Refusal};
 use crate::shim::Shim;
-use crate::survey::{Survey, survey};
+use drctl_testkit::harness::{self, Shared, Stack};
+use drctl_testkit::life::assert_complete;
+use drctl_testkit::survey::{Survey, survey};
 
 pub const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 pub const UP: [&str; 2] = ["up", "--yes"];

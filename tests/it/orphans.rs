@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use serde_json::Value;
 
-use crate::harness::Stack;
-use crate::survey::survey;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const STATE: &str = "state/payment-dr-dev.json";

@@ -4,7 +4,7 @@ use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
 };
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 const DOMAIN: &str = "pay.others.dev";
 

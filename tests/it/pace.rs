@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{self, Stack};
+use drctl_testkit::harness::{self, Stack};
 
 const SCALE: f64 = 100.0;
 

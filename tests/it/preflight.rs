@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drctl::preflight::{ALWAYS, BOUNDING, LOOKING, NEEDS, SWEEPING, permission};
+use drctl_aws::preflight::{ALWAYS, BOUNDING, LOOKING, NEEDS, SWEEPING, permission};
 use serde_json::Value;
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 /// Questions that only the checks ask.
 const ASKED: [&str; 6] = [
@@ -196,7 +196,7 @@ async fn missing_permissions_are_told_service_by_service() {
     // Wide in all services but one, and in that one as narrow as the stack is.
     let services: BTreeSet<String> = NEEDS
         .iter()
-        .flat_map(drctl::preflight::Needs::actions)
+        .flat_map(drctl_aws::preflight::Needs::actions)
         .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
         .collect();
     let wide: Vec<String> = services.iter().filter(|name| *name != "iam").map(|name| format!("{name}:*")).collect();
@@ -221,7 +221,7 @@ async fn missing_permissions_are_told_service_by_service() {
 async fn allow_all_but(iam: &aws_sdk_iam::Client, narrow: &[&str], statements: Vec<Value>) {
     let services: BTreeSet<String> = NEEDS
         .iter()
-        .flat_map(drctl::preflight::Needs::actions)
+        .flat_map(drctl_aws::preflight::Needs::actions)
         .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
         .collect();
     let wide = services.iter().filter(|name| !narrow.contains(&name.as_str())).map(|name| format!("{name}:*"));
@@ -276,7 +276,7 @@ async fn every_role_has_to_be_passed() {
     let on = |action: &str, effect: &str, resource: String| serde_json::json!({"Effect": effect, "Action": action, "Resource": resource});
     let mut all: Vec<Value> = NEEDS
         .iter()
-        .flat_map(drctl::preflight::Needs::actions)
+        .flat_map(drctl_aws::preflight::Needs::actions)
         .filter(|action| action.starts_with("iam:") && action != "iam:PassRole")
         .map(|action| on(&action, "Allow", "*".to_owned()))
         .collect();
@@ -371,15 +371,12 @@ fn call(rest: &str) -> Option<(String, String)> {
 
 #[test]
 fn every_call_has_its_permission_in_the_list() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut calls = BTreeSet::new();
-    for folder in ["resources", "preflight", "blueprint"] {
-        calls_in(&src.join(folder), &mut calls);
-    }
+    calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"), &mut calls);
     assert!(calls.len() > 150, "the calls are found: {}", calls.len());
     let listed: BTreeSet<String> = NEEDS
         .iter()
-        .flat_map(drctl::preflight::Needs::actions)
+        .flat_map(drctl_aws::preflight::Needs::actions)
         .chain(ALWAYS.iter().chain(BOUNDING).chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))
         .collect();
     let missing: Vec<String> = calls
@@ -387,5 +384,5 @@ fn every_call_has_its_permission_in_the_list() {
         .map(|(service, operation)| permission(service, operation))
         .filter(|permission| !listed.contains(permission))
         .collect();
-    assert!(missing.is_empty(), "add them to src/preflight/needs.rs: {missing:?}");
+    assert!(missing.is_empty(), "add them to crates/aws/src/preflight/needs.rs: {missing:?}");
 }

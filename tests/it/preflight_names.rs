@@ -5,7 +5,7 @@ use aws_sdk_route53::types::{
 };
 use serde_json::Value;
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 const DOMAIN: &str = "pay.acme-bank.net";
 

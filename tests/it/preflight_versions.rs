@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 fn of_database(checked: &Ran, list: &str) -> Vec<Value> {
     let json = checked.json();

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::drift;
-use crate::harness::Stack;
 use crate::kill::kill_after;
-use crate::survey::{Survey, survey};
+use drctl_testkit::drift;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::survey::{Survey, survey};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 

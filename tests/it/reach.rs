@@ -1,9 +1,9 @@
 //! Regions are configuration: the whole life of a stack in several pairs, with and without us-east-1, where the control planes of
 //! IAM and Route 53 and the health checks' metric are whatever the pair.
 
-use crate::harness::Stack;
-use crate::life;
-use crate::survey::survey;
+use drctl_testkit::harness::Stack;
+use drctl_testkit::life;
+use drctl_testkit::survey::survey;
 
 async fn a_life_in(primary: &str, secondary: &str) {
     let stack = Stack::new();

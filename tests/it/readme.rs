@@ -3,7 +3,7 @@
 //! In a `console` block a line `…` stands for any lines. What differs from run to run is compared by its shape: a word with a
 //! digit in it matches any other.
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 struct Step {
     command: String,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 const JOURNAL: &str = "state/payment-dr-dev.journal";
 

@@ -13,21 +13,21 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::aws_rules::run_within;
-use crate::harness::{Ran, Stack};
-use crate::life::assert_complete;
 use crate::matrix::{DOWN, Matrix, Point, REGIONS, UP, faults, is_mutation, seeds};
-use crate::survey::{Survey, survey};
+use drctl_testkit::harness::{Ran, Stack};
+use drctl_testkit::life::assert_complete;
+use drctl_testkit::survey::{Survey, survey};
 
 const STATE: &str = "state/payment-dr-dev.json";
 
-/// What AWS says, which is told to whoever ran the command. None of the texts that `src/aws/refusals` knows.
+/// What AWS says, which is told to whoever ran the command. None of the texts that `crates/aws/src/refusals` knows.
 const MESSAGE: &str = "not on this day";
 
 /// Longer than any run takes that does not wait for what never comes.
 const ENOUGH: Duration = Duration::from_mins(4);
 
 /// Who is kept out, what is not taken, what is in conflict with what is there: status and code, as the service has them. None of
-/// them is one that passes by itself, of which `src/aws/rows.rs` has the tests.
+/// them is one that passes by itself, of which `crates/aws/src/rows.rs` has the tests.
 type Kinds = [(u16, &'static str); 3];
 
 /// By the name that a service signs with.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 /// A stack whose `--sandbox` is its own. Stopped when the test ends, however it ends.
 struct Own(Stack);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 /// Everything that can be read of a run, by where it was read.
 type Seen = BTreeMap<String, String>;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{Ran, Stack};
+use drctl_testkit::harness::{Ran, Stack};
 
 /// The library, compiled once per test run.
 fn library() -> &'static Path {

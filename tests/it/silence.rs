@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use crate::harness::endpoint;
+use drctl_testkit::harness::endpoint;
 
 /// Such a way, as an endpoint.
 pub struct Silence {

@@ -1,6 +1,6 @@
 //! The state's format as documented: the JSON Schema in `state/schema.json` is the types' own.
 
-use drctl::state::Snapshot;
+use drctl_engine::state::Snapshot;
 
 #[test]
 fn the_schema_in_the_repository_is_the_one_of_the_types() {

@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt as _;
 use serde_json::Value;
 
-use crate::harness::Stack;
-use crate::survey::{Survey, survey};
+use drctl_testkit::harness::Stack;
+use drctl_testkit::survey::{Survey, survey};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 

@@ -1,6 +1,6 @@
 //! What the configuration adds to everything: tags, and what the roles are bounded by.
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 const NAME: &str = "payment-dr-dev";
 

@@ -1,6 +1,6 @@
 //! What was made and never came to its tags, by a run whose state is lost: Route 53 takes tags only after a creation.
 
-use crate::harness::Stack;
+use drctl_testkit::harness::Stack;
 
 /// Every attempt to tag something of Route 53's fails for good.
 const NO_TAGS: &str = r#"

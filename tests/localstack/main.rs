@@ -3,15 +3,7 @@
 //! The target is left out of `cargo test` (`test = false` in Cargo.toml), since LocalStack needs a Python that a machine may
 //! lack; without an endpoint it fails and says so.
 
-#[path = "../it/drift/mod.rs"]
-mod drift;
-#[path = "../it/harness.rs"]
-#[expect(dead_code, reason = "some of it is only for tests against the sandbox")]
-mod harness;
-#[path = "../it/life.rs"]
-mod life;
-#[path = "../it/survey/mod.rs"]
-mod survey;
+use drctl_testkit::{harness, life};
 
 /// What MiniStack serves. The first four the open edition of LocalStack does not have, or only with Java or Docker. RDS wants to
 /// see its subnets, so EC2 is where RDS is. And the last two LocalStack 4.14 cannot serve to this SDK: `DescribeAlarms` in CBOR

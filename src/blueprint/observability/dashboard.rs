@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{Observed, alarm_name, mark};
-use crate::blueprint::facts::Facts;
 use crate::blueprint::{GLOBAL, Plot, Site, compute, data};
-use crate::config::Config;
-use crate::engine::GraphError;
-use crate::resources::cloudwatch::Dashboard;
-use crate::resources::route53::HealthCheck;
-use crate::resources::s3::RULE_ID;
-use crate::resources::{Id, Ref, Stack};
-use crate::state::Role;
+use drctl_aws::facts::Facts;
+use drctl_aws::resources::cloudwatch::Dashboard;
+use drctl_aws::resources::route53::HealthCheck;
+use drctl_aws::resources::s3::RULE_ID;
+use drctl_aws::resources::{Id, Ref, Stack};
+use drctl_config::Config;
+use drctl_engine::GraphError;
+use drctl_engine::state::Role;
 
 /// How wide a dashboard is, in its own units.
 const WIDTH: u32 = 24;

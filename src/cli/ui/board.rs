@@ -7,9 +7,9 @@ use super::clock::WallClock;
 use super::failures::{Cause, hanging, help_lines};
 use super::text::{about, clean, columns, duration, elapsed, fit, pad, plural};
 use super::{Style, doing, done, verb};
-use crate::engine::{Action, Event, Plan};
 use crate::simulate::{Forecast, scaled};
-use crate::state::{Address, Role};
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{Action, Event, Plan};
 
 /// Addresses of rows are aligned up to this many columns.
 const ALIGNED: usize = 36;
@@ -341,7 +341,7 @@ impl Active {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, creation, item, plan, refused};
-    use crate::engine::Item;
+    use drctl_engine::Item;
     use serde_json::json;
 
     const fn at(seconds: u64) -> Duration {

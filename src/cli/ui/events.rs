@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::cli::hint;
-use crate::engine::{Event, Events};
+use drctl_engine::{Event, Events};
 
 /// The version of the lines' format: raised when a field changes its meaning or goes.
 const FORMAT: u32 = 1;
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, refused};
-    use crate::engine::Action;
+    use drctl_engine::Action;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

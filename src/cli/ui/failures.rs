@@ -4,8 +4,8 @@
 use super::Style;
 use super::text::{clean, columns, list, plural, wrap};
 use crate::cli::hint;
-use crate::engine::{Class, Failure};
-use crate::state::Address;
+use drctl_engine::state::Address;
+use drctl_engine::{Class, Failure};
 
 /// The codes with which AWS says that a caller who is known may not do this.
 const NOT_PERMITTED: [&str; 3] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];

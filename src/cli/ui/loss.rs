@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::text::{clean, wrap};
-use crate::engine::{Failure, Plan, Refusal, Weight};
-use crate::state::Address;
+use drctl_engine::state::Address;
+use drctl_engine::{Failure, Plan, Refusal, Weight};
 
 /// What was found out about each of what would go.
 pub type Weights = BTreeMap<Address, Result<Weight, Failure>>;
@@ -93,7 +93,7 @@ pub fn stakes(weights: &Weights) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, item, plan};
-    use crate::engine::{Action, Class, Item};
+    use drctl_engine::{Action, Class, Item};
 
     fn refused_plan(names: &[&str], impossible: Option<&str>) -> Plan {
         let refusal = Refusal {

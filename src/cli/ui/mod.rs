@@ -26,8 +26,8 @@ use std::env;
 
 use console::Term;
 
-use crate::engine::Action;
-use crate::state::Role;
+use drctl_engine::Action;
+use drctl_engine::state::Role;
 
 pub use plan::PlanContext;
 pub use progress::{JsonEvents, Progress};

@@ -7,8 +7,8 @@ use super::plan::PlanContext;
 use super::text::{clean, columns, list, pad, plural};
 use super::{Style, by_role, heading, joined};
 use crate::cli::hint;
-use crate::engine::{Found, Orphan, Standing, Unreached};
-use crate::state::{Address, Role};
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{Found, Orphan, Standing, Unreached};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
@@ -172,7 +172,7 @@ fn orphan_json(orphan: &Orphan) -> Value {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, context, live, refused};
-    use crate::engine::Phase;
+    use drctl_engine::Phase;
 
     fn orphan(at: &str, standing: Standing) -> Orphan {
         let address = address(at);

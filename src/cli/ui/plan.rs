@@ -10,10 +10,10 @@ use super::failures::{self, hanging};
 use super::text::{about, clean, columns, duration, list, pad, plural, telling};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
-use crate::engine::{Action, Item, Plan, TAGS};
-use crate::resources::holds_data;
 use crate::simulate::{Forecast, Link};
-use crate::state::{Address, Role};
+use drctl_aws::resources::holds_data;
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{Action, Item, Plan, TAGS};
 
 /// Properties that tell most about a resource at first sight, most telling first.
 const TELLING: &[&str] = &[
@@ -291,7 +291,7 @@ pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{assert_fits, change, context, creation, item, live, plan, refused};
-    use crate::engine::{Change, Phase};
+    use drctl_engine::{Change, Phase};
 
     fn example() -> Plan {
         let vpc = json!({"$ref": "primary/vpc/main", "output": "id", "need": "exists"});
@@ -456,9 +456,9 @@ mod tests {
 
     #[test]
     fn a_plan_of_a_new_stack_tells_what_its_simulation_tells() {
-        use crate::config::Config;
-        use crate::engine::{Options, Timing};
         use crate::simulate::{Draw, Simulation};
+        use drctl_config::Config;
+        use drctl_engine::{Options, Timing};
 
         let config = Config::parse("drctl.toml", "", None).expect("a sound configuration");
         let options = Options { cap: 16, timing: Timing::default(), adopt: false };

@@ -7,9 +7,9 @@ use super::plan::{PlanContext, unknown};
 use super::text::{clean, list, plural};
 use super::{Style, heading, joined};
 use crate::cli::hint;
-use crate::engine::{Class, Plan};
-use crate::preflight::{Findings, Problem, Unchecked};
-use crate::state::Role;
+use drctl_aws::preflight::{Findings, Problem, Unchecked};
+use drctl_engine::state::Role;
+use drctl_engine::{Class, Plan};
 
 /// Where what belongs to a finding begins.
 const INDENT: usize = 6;
@@ -197,8 +197,8 @@ fn by_region<'a, T>(
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{assert_fits, context, creation, item, plan, refused};
-    use crate::engine::{Action, Item};
-    use crate::preflight::{About, Figures};
+    use drctl_aws::preflight::{About, Figures};
+    use drctl_engine::{Action, Item};
 
     fn problem(about: About, region: Option<&str>, subject: &str) -> Problem {
         Problem {

@@ -16,7 +16,7 @@ pub use super::events::JsonEvents;
 use super::Style;
 use super::board::Board;
 use super::clock::WallClock;
-use crate::engine::{Event, Events, Plan};
+use drctl_engine::{Event, Events, Plan};
 
 /// How often bars are drawn anew: their seconds go on while nothing happens.
 const FRAME: Duration = Duration::from_millis(125);
@@ -224,7 +224,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, creation, plan, refused};
-    use crate::engine::Action;
+    use drctl_engine::Action;
 
     /// Something to write to that several may hold.
     #[derive(Clone, Default)]

@@ -11,8 +11,8 @@ use super::plan::PlanContext;
 use super::text::{clean, elapsed, list, plural};
 use super::{Style, joined};
 use crate::cli::hint;
-use crate::engine::{Became, Intent, Phase};
-use crate::state::{Holder, Status};
+use drctl_engine::state::{Holder, Status};
+use drctl_engine::{Became, Intent, Phase};
 
 /// Where what belongs to an intent begins.
 const INDENT: usize = 6;
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, context, refused};
-    use crate::state::Entry;
+    use drctl_engine::state::Entry;
 
     const SINCE: Timestamp = Timestamp::UNIX_EPOCH;
 

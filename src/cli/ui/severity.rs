@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::status::{Health, health};
-use crate::engine::{Action, Item};
+use drctl_engine::{Action, Item};
 
 /// How bad a deviation is, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -345,8 +345,8 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{change, item, live};
-    use crate::engine::Phase;
-    use crate::resources::{holds_data, kinds};
+    use drctl_aws::resources::{holds_data, kinds};
+    use drctl_engine::Phase;
 
     fn drifted(at: &str, properties: &[&str]) -> Item {
         let changes = properties.iter().map(|property| change(property, json!(1), json!(2))).collect();

@@ -13,8 +13,8 @@ use super::text::{clean, columns, pad};
 use super::values::difference;
 use super::verdict::Verdict;
 use super::{Style, by_role, heading, joined};
-use crate::engine::{Action, Item, Phase, Plan};
-use crate::state::{Address, Failed, Holder};
+use drctl_engine::state::{Address, Failed, Holder};
+use drctl_engine::{Action, Item, Phase, Plan};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;

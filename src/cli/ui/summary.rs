@@ -7,8 +7,8 @@ use super::failures::{self, hanging, help_lines};
 use super::text::{chain, clean, columns, duration, list, plural};
 use super::{Style, joined, verb};
 use crate::cli::hint;
-use crate::engine::{Action, Outcome, Report};
-use crate::state::Address;
+use drctl_engine::state::Address;
+use drctl_engine::{Action, Outcome, Report};
 
 /// How many resources came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -274,8 +274,8 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, refused};
-    use crate::engine::Leg;
-    use crate::state::StateError;
+    use drctl_engine::Leg;
+    use drctl_engine::state::StateError;
 
     fn report(outcomes: Vec<(&str, Action, Outcome)>) -> Report {
         let outcomes: Vec<_> =

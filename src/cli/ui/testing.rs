@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::PlanContext;
 use super::text::columns;
-use crate::engine::{Action, Change, Class, Failure, Item, Live, Owner, Phase, Plan, Properties};
-use crate::state::{Address, Role};
+use drctl_engine::state::{Address, Role};
+use drctl_engine::{Action, Change, Class, Failure, Item, Live, Owner, Phase, Plan, Properties};
 
 /// An address as written.
 pub(super) fn address(text: &str) -> Address {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::state::Address;
+use drctl_engine::state::Address;
 
 /// How many columns a text takes; colours take none.
 #[must_use]

@@ -127,7 +127,7 @@ fn line_of_time(bar: &Bar, whole: Duration, cells: usize) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits};
-    use crate::engine::Leg;
+    use drctl_engine::Leg;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

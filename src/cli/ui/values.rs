@@ -5,8 +5,8 @@ use serde_json::{Map, Number, Value};
 use super::Style;
 use super::failures::hanging;
 use super::text::{clean, columns, fit};
-use crate::engine::{Change, is_unresolved};
-use crate::state::Role;
+use drctl_engine::state::Role;
+use drctl_engine::{Change, is_unresolved};
 
 /// Shown where a value comes from a resource that is yet to be made.
 const LATER: &str = "(known after apply)";

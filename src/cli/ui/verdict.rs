@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::severity::{Severity, severity};
 use super::status::{Health, health};
 use super::text::{clean, plural};
-use crate::engine::{Item, Plan};
+use drctl_engine::{Item, Plan};
 
 /// How many reasons are named before the rest is counted.
 const NAMED: usize = 3;
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{change, item, live, plan, refused};
-    use crate::engine::{Action, Phase};
+    use drctl_engine::{Action, Phase};
 
     fn missing(at: &str) -> Item {
         Item {

@@ -1,0 +1,438 @@
+//! The one way through which every call to AWS goes: rate limit, credentials, trace, classification, and repetition of reads.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+
+use super::advice::{self, amount};
+use super::classify::{self, Cause, Refusal};
+use super::clients::Aws;
+use super::limits::Kind;
+use drctl_engine::{Class, Failure, Region, backoff};
+
+/// How often a read is tried whose answer is lost: that says nothing about what it asked for.
+const READS: usize = 6;
+
+/// How long a read is repeated that is throttled. That is an answer, and the next one differs: in a burst of half a minute who
+/// gives up after a few tries has ended the run for nothing.
+const THROTTLED: Duration = Duration::from_mins(2);
+
+/// The first pause between two tries of a read, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Aws {
+    /// A call that only looks; repeated when its answer was throttled or lost.
+    ///
+    /// # Errors
+    /// What the last answer means.
+    pub async fn read<T, E, F>(
+        &self,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+    {
+        self.read_within(None, region, service, operation, call).await
+    }
+
+    /// The same, of a Region that may be gone: when a single answer takes longer than `within`, nobody is asked again.
+    ///
+    /// # Errors
+    /// What the last answer means; [`Class::TimedOut`] without one.
+    pub async fn read_within<T, E, F>(
+        &self,
+        within: Option<Duration>,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+    {
+        let began = Instant::now();
+        let (mut attempt, mut lost, mut cut) = (0, 0, 0);
+        loop {
+            let generation = self.renewal.generation();
+            let refusal = match self.once(region, service, operation, Kind::Read, within, call()).await {
+                Ok(output) => return Ok(output),
+                Err(refusal) => refusal,
+            };
+            let Refusal { failure, cause } = refusal;
+            match cause {
+                Cause::Expired => {
+                    Box::pin(self.renewed(region, generation, failure)).await?;
+                    continue;
+                }
+                Cause::Clock(ahead) if self.is_first_of_clock(region, service, ahead) => continue,
+                _ => {}
+            }
+            attempt += 1;
+            lost += usize::from(failure.class != Class::Throttled);
+            cut += usize::from(cause == Cause::BrokeOff);
+            let again = match failure.class {
+                Class::Throttled => began.elapsed() < THROTTLED,
+                Class::Ambiguous => lost < READS,
+                // A Region that is gone is not made better by asking longer.
+                Class::Unreachable => lost < 2,
+                _ => false,
+            };
+            if !again {
+                // Cut every time: nobody is there.
+                let class = if cut == attempt { Class::Unreachable } else { failure.class };
+                return Err(Failure { class, ..failure });
+            }
+            tracing::debug!(%failure, attempt, "repeated");
+            tokio::time::sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt)).await;
+        }
+    }
+
+    /// A call that changes something. Sent once: only the engine knows whether it may be repeated. One that was refused for its
+    /// credentials or its date, and would not be again, comes back as [`Class::Throttled`].
+    ///
+    /// # Errors
+    /// What the answer means.
+    pub async fn mutate<T, E>(
+        &self,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+    {
+        let generation = self.renewal.generation();
+        let Refusal { failure, cause } = match self.once(region, service, operation, Kind::Mutate, None, call).await {
+            Ok(output) => return Ok(output),
+            Err(refusal) => refusal,
+        };
+        let again = |why: &str| {
+            let operation = Some(classify::name(service, operation, region));
+            Failure { operation, ..Failure::new(Class::Throttled, why) }
+        };
+        match cause {
+            Cause::Expired => {
+                Box::pin(self.renewed(region, generation, failure)).await?;
+                Err(again("the credentials were renewed"))
+            }
+            Cause::Clock(ahead) if self.is_first_of_clock(region, service, ahead) => {
+                Err(again("the request was dated by a wrong clock"))
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Whether a request that was dated wrongly is to be sent again: once. The SDK has read the service's time from the refusal
+    /// and dates the next one by it (aws-runtime, `service_clock_skew.rs`), but only ever the next one.
+    fn is_first_of_clock(&self, region: &Region, service: &'static str, ahead: Option<i64>) -> bool {
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if clocks.is_empty() {
+            let off = ahead.map_or_else(|| "wrong".to_owned(), amount);
+            tracing::warn!("this machine's clock is {off}: calls are dated by AWS's clock; set this one");
+        }
+        clocks.insert((region.clone(), service), false).unwrap_or(true)
+    }
+
+    /// What the answer means.
+    async fn once<T, E>(
+        &self,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        kind: Kind,
+        within: Option<Duration>,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Refusal>
+    where
+        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+    {
+        self.renewal.hold().await;
+        self.limits.permit(region, service, operation, kind).await;
+        let _waiting = self.waiting.begin(region);
+        let limit = within.unwrap_or(Duration::MAX);
+        // Before the call, whose time it is not: STS may have to be asked first, and more than once.
+        match timeout(limit, Box::pin(self.wallet.get())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(none)) => return Err(self.without_credentials(none, region, service, operation)),
+            Err(_) => return Err(silent(limit, region, service, operation)),
+        }
+        let span = tracing::debug_span!("aws", service, operation, %region, request_id = tracing::field::Empty);
+        async {
+            // On the heap: it is large, and what is awaited inside of it is polled on top of it.
+            let Ok(answer) = timeout(limit, Box::pin(call)).await else {
+                return Err(silent(limit, region, service, operation));
+            };
+            match answer {
+                Ok(output) => {
+                    tracing::debug!("done");
+                    self.accepted(region, service);
+                    Ok(output)
+                }
+                Err(error) => {
+                    let refusal = classify::refusal(self, region, service, operation, &error);
+                    let failure = &refusal.failure;
+                    if error.as_service_error().is_some() && failure.class != Class::Denied {
+                        self.accepted(region, service);
+                    }
+                    if let Some(id) = &failure.request_id {
+                        tracing::Span::current().record("request_id", id);
+                    }
+                    tracing::debug!(class = ?failure.class, code = failure.code, "{}", failure.message);
+                    Err(refusal)
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// A caller is known where this came from, and its clock is right there.
+    fn accepted(&self, region: &Region, service: &'static str) {
+        self.renewal.passed();
+        self.clocks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry((region.clone(), service))
+            .and_modify(|first| *first = true);
+        // These two are one for all Regions.
+        if !matches!(service, "iam" | "route53") {
+            self.accepting.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone());
+        }
+    }
+
+    /// Nothing was sent: in the middle of a run, that there are no credentials any more is as good as that they have expired.
+    fn without_credentials(&self, none: Failure, region: &Region, service: &str, operation: &str) -> Refusal {
+        let mut failure = none;
+        failure.operation = Some(classify::name(service, operation, region));
+        if failure.help.is_none() {
+            failure.help = advice::help(self, region, "sts", &failure, Cause::Other);
+        }
+        let is_end = failure.class == Class::Denied || self.renewal.is_patient();
+        Refusal { failure, cause: if is_end { Cause::Expired } else { Cause::Other } }
+    }
+}
+
+/// Nothing came within `limit`.
+fn silent(limit: Duration, region: &Region, service: &str, operation: &str) -> Refusal {
+    Refusal { failure: classify::silence(limit, region, service, operation), cause: Cause::Other }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::SystemTime;
+
+    use aws_sdk_sts::error::SdkError;
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError as Refusal;
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::date_time::Format;
+    use aws_smithy_types::error::ErrorMetadata;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::Connection;
+
+    /// How often a read is tried whose first `times` answers are `refusal`, and how it ends.
+    async fn tried(times: usize, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (usize, Result<(), Class>) {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        let aws = Aws::connect(&connection).await;
+        let tries = Cell::new(0);
+        let call = || {
+            tries.set(tries.get() + 1);
+            let answer = if tries.get() > times { Ok(()) } else { Err(refusal()) };
+            std::future::ready(answer)
+        };
+        let end = aws.read(&"us-east-1".into(), "sts", "GetCallerIdentity", call).await;
+        (tries.get(), end.map_err(|failure| failure.class))
+    }
+
+    fn answer(status: u16, code: &str) -> SdkError<Refusal, HttpResponse> {
+        let response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty());
+        SdkError::service_error(Refusal::generic(ErrorMetadata::builder().code(code).build()), response)
+    }
+
+    fn cut() -> SdkError<Refusal, HttpResponse> {
+        let why = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        SdkError::dispatch_failure(aws_smithy_runtime_api::client::result::ConnectorError::io(why.into()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_read_outlasts_a_burst() {
+        let began = Instant::now();
+        assert_eq!(tried(20, || answer(400, "Throttling")).await, (21, Ok(())));
+        assert!(began.elapsed() > Duration::from_secs(30), "{:?}", began.elapsed());
+        let (_, end) = tried(usize::MAX, || answer(400, "Throttling")).await;
+        assert_eq!(end, Err(Class::Throttled));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_whose_answers_are_lost_is_given_up_after_a_few() {
+        assert_eq!(tried(READS - 1, || answer(500, "InternalFailure")).await, (READS, Ok(())));
+        assert_eq!(tried(usize::MAX, || answer(500, "InternalFailure")).await, (READS, Err(Class::Ambiguous)));
+        assert_eq!(tried(usize::MAX, || answer(403, "AccessDenied")).await, (1, Err(Class::Denied)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_cuts_every_time_is_not_there() {
+        assert_eq!(tried(usize::MAX, cut).await, (READS, Err(Class::Unreachable)));
+        let once = Cell::new(true);
+        let first = || if once.take() { answer(500, "InternalFailure") } else { cut() };
+        assert_eq!(tried(usize::MAX, first).await, (READS, Err(Class::Ambiguous)));
+    }
+
+    /// STS, whose clock is `ahead` seconds before this one, and which takes only what is dated by it; or nothing, when it is
+    /// stubborn. Counts what it is asked.
+    async fn sts(ahead: i64, stubborn: bool) -> (Aws, std::sync::Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let asked = std::sync::Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 16384];
+                let read = stream.read(&mut request).await.expect("asked");
+                count.fetch_add(1, Ordering::SeqCst);
+                let now = DateTime::from_secs(DateTime::from(SystemTime::now()).secs() + ahead);
+                let head = String::from_utf8_lossy(&request[..read]).into_owned();
+                let dated = head.lines().find_map(|line| line.strip_prefix("x-amz-date: ")).expect("a date");
+                let iso =
+                    format!("{}-{}-{}:{}:{}", &dated[..4], &dated[4..6], &dated[6..11], &dated[11..13], &dated[13..]);
+                let dated = DateTime::from_str(&iso, Format::DateTime).expect("a date").secs();
+                let (status, body) = if stubborn || (dated - now.secs()).abs() > 300 {
+                    let said = "Signature expired: 1 is now earlier than 2";
+                    let error = format!("<Error><Code>SignatureDoesNotMatch</Code><Message>{said}</Message></Error>");
+                    ("403 Forbidden", format!("<ErrorResponse>{error}</ErrorResponse>"))
+                } else {
+                    let account = "<GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult>";
+                    ("200 OK", format!("<GetCallerIdentityResponse>{account}</GetCallerIdentityResponse>"))
+                };
+                let date = now.fmt(Format::HttpDate).expect("a date");
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: \
+                     close\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.expect("answered");
+            }
+        });
+        let account = Some("1".repeat(12));
+        (Aws::connect(&Connection { region: "us-east-1".to_owned(), endpoint: Some(endpoint), account }).await, asked)
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_is_put_right_by_the_first_answer() {
+        for ahead in [3600, -7200] {
+            let (aws, asked) = sts(ahead, false).await;
+            let region = Region::from("us-east-1");
+            let limit = Duration::from_secs(10);
+            assert_eq!(aws.account(std::slice::from_ref(&region), limit).await.as_deref(), Ok("111122223333"));
+            assert_eq!(asked.load(Ordering::SeqCst), 2, "refused once");
+            let sts = aws.at(&region).sts.clone();
+            let again = aws.mutate(&region, "sts", "GetCallerIdentity", sts.get_caller_identity().send()).await;
+            assert!(again.is_ok() && asked.load(Ordering::SeqCst) == 3, "{again:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_dated_wrongly_is_sent_again_by_whoever_repeats_changes() {
+        let (aws, asked) = sts(3600, false).await;
+        let region = Region::from("us-east-1");
+        let sts = aws.at(&region).sts.clone();
+        let send = || aws.mutate(&region, "sts", "GetCallerIdentity", sts.get_caller_identity().send());
+        let first = send().await.expect_err("refused");
+        assert_eq!(first.class, Class::Throttled, "{first}");
+        assert!(send().await.is_ok() && asked.load(Ordering::SeqCst) == 2);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_cannot_be_put_right_is_named() {
+        let (aws, asked) = sts(3600, true).await;
+        let region = Region::from("us-east-1");
+        let failure = aws.account(&[region], Duration::from_secs(10)).await.expect_err("refused");
+        assert_eq!((failure.class, asked.load(Ordering::SeqCst)), (Class::Denied, 2), "{failure}");
+        let help = failure.help.expect("advice");
+        assert!(help.starts_with("This machine's clock is wrong: it is 60 min behind AWS's."), "{help}");
+    }
+
+    /// What is advised when a call is refused so in `here`, after another Region has taken the credentials or not.
+    async fn advised(code: &str, message: &str, elsewhere: bool) -> String {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        let aws = Aws::connect(&connection).await;
+        if elsewhere {
+            let fine = || std::future::ready(Ok::<(), SdkError<Refusal, HttpResponse>>(()));
+            aws.read(&"us-east-1".into(), "sts", "GetCallerIdentity", fine).await.expect("taken");
+        }
+        let refusal = || {
+            let response = HttpResponse::new(403.try_into().expect("a status"), SdkBody::empty());
+            let meta = ErrorMetadata::builder().code(code).message(message).build();
+            std::future::ready(Err::<(), _>(SdkError::service_error(Refusal::generic(meta), response)))
+        };
+        let failure = aws.read(&"ap-east-1".into(), "ec2", "DescribeVpcs", refusal).await.expect_err("refused");
+        assert_eq!(failure.class, Class::Denied, "{failure}");
+        failure.help.expect("advice")
+    }
+
+    #[tokio::test]
+    async fn a_region_that_is_not_enabled_is_told_from_credentials_that_are_wrong() {
+        let unknown = "AWS was not able to validate the provided access credentials";
+        for code in ["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"] {
+            let help = advised(code, unknown, true).await;
+            let asked = "Is ap-east-1 enabled for the account (opt-in)? The other Region takes the same credentials.";
+            assert!(help.starts_with(asked), "{code}: {help}");
+            let help = advised(code, unknown, false).await;
+            assert!(help.starts_with("Set AWS_PROFILE"), "{code}: {help}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_policy_that_denies_has_its_own_advice() {
+        let caller = "User: arn:aws:iam::111122223333:user/ops is not authorized to perform: ec2:DescribeVpcs";
+        for (why, expected) in [
+            ("with an explicit deny in a service control policy", "no grant in the account helps"),
+            (
+                "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
+                "no grant in the account helps",
+            ),
+            ("because no service control policy allows the ec2:DescribeVpcs action", "no grant in the account helps"),
+            ("with an explicit deny in a resource control policy", "resource control policy of the organisation"),
+            ("because no permissions boundary allows the ec2:DescribeVpcs action", "added to the boundary"),
+            ("with an explicit deny in a permissions boundary", "added to the boundary"),
+            ("because no session policy allows the ec2:DescribeVpcs action", "Assume the role"),
+            ("with an explicit deny in a VPC endpoint policy", "VPC endpoint"),
+            ("because no VPC endpoint policy allows the ec2:DescribeVpcs action", "VPC endpoint"),
+            ("with an explicit deny in a resource-based policy", "denies it: no grant to the caller helps"),
+            ("because no resource-based policy allows the ec2:DescribeVpcs action", "caller added to that policy"),
+            ("with an explicit deny in an identity-based policy", "Take that statement away"),
+            ("with an explicit deny", "another grant does not help"),
+            ("because no identity-based policy allows the ec2:DescribeVpcs action", "Grant the action named above"),
+        ] {
+            for code in ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"] {
+                let help = advised(code, &format!("{caller} {why}"), false).await;
+                assert!(help.contains(expected), "{why}: {help}");
+            }
+        }
+    }
+}

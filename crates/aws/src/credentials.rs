@@ -1,0 +1,347 @@
+//! The credentials: the SDK's chain with retries of its own, held until they are about to expire, and asked for anew when somebody
+//! has renewed them.
+
+use std::error::Error as StdError;
+use std::time::{Duration, SystemTime};
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::error::metadata::ErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::region::Region as SdkRegion;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::classify::{chain, class_of, sources};
+use super::http::NoCertificates;
+use drctl_engine::{Class, Failure};
+
+/// How often a provider asks STS, SSO and their like before it gives up: a burst of throttling is no lack of credentials.
+const ATTEMPTS: u32 = 5;
+
+/// How long one such answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// After so long without an answer, STS is asked in the next Region as well.
+const NEXT: Duration = Duration::from_secs(2);
+
+/// So long before they expire, new credentials are asked for; the old ones serve until then.
+const LEAD: Duration = Duration::from_mins(2);
+
+/// How long credentials are held that do not say when they expire; and, whatever they say by this machine's clock, at least.
+const LONGEST: Duration = Duration::from_mins(15);
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// Where credentials come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// These.
+    Given(Credentials),
+    /// The SDK's chain: environment, profile, web identity, container, instance.
+    Chain {
+        /// The profile, if one is named.
+        profile: Option<String>,
+        /// Where STS is asked: in the first Region, and in the next one when that takes long.
+        regions: Vec<SdkRegion>,
+        /// By which client.
+        http: SharedHttpClient,
+        /// Whether nothing renews them while this process runs.
+        fixed: bool,
+    },
+}
+
+impl Source {
+    fn given(&self) -> provider::Result {
+        match self {
+            Self::Given(credentials) => Ok(credentials.clone()),
+            Self::Chain { .. } => Err(CredentialsError::not_loaded_no_source()),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Made anew when credentials are renewed: it keeps what it has read of profiles and of SSO's tokens.
+    provider: Option<SharedCredentialsProvider>,
+    credentials: Option<(Credentials, Instant)>,
+}
+
+/// Credentials of which nobody knows yet whether AWS takes them, and whose they are.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    provider: Option<SharedCredentialsProvider>,
+    pub(super) credentials: Credentials,
+}
+
+/// The credentials of a process. Everybody who needs some waits for the same answer.
+#[derive(Debug)]
+pub(super) struct Wallet {
+    source: Source,
+    held: Mutex<Held>,
+}
+
+impl Wallet {
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, held: Mutex::default() }
+    }
+
+    /// Whether credentials can be renewed while this process runs.
+    pub(super) fn is_renewable(&self) -> bool {
+        !matches!(self.source, Source::Chain { fixed: true, .. })
+    }
+
+    /// What there is by now: files may say otherwise than they did. Nobody signs with it before it is taken.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    pub(super) async fn candidate(&self) -> Result<Candidate, Failure> {
+        let candidate = match &self.source {
+            Source::Given(credentials) => Ok(Candidate { provider: None, credentials: credentials.clone() }),
+            Source::Chain { profile, regions, http, .. } => Box::pin(first_of(profile.as_deref(), regions, http)).await,
+        };
+        candidate.map_err(|error| self.failure(&error))
+    }
+
+    /// From now on, calls are signed with these.
+    pub(super) async fn take(&self, Candidate { provider, credentials }: Candidate) {
+        let until = Instant::now() + lasting(&credentials);
+        *self.held.lock().await = Held { provider, credentials: Some((credentials, until)) };
+    }
+
+    /// The credentials to sign with now.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) async fn get(&self) -> Result<Credentials, Failure> {
+        self.credentials().await.map_err(|error| self.failure(&error))
+    }
+
+    async fn credentials(&self) -> provider::Result {
+        let Source::Chain { profile, regions, http, .. } = &self.source else {
+            return self.source.given();
+        };
+        let mut held = self.held.lock().await;
+        if let Some((credentials, until)) = &held.credentials
+            && Instant::now() < *until
+        {
+            return Ok(credentials.clone());
+        }
+        let asked = match held.provider.clone() {
+            Some(provider) => provider.provide_credentials().await,
+            None => Box::pin(first_of(profile.as_deref(), regions, http)).await.map(|candidate| {
+                held.provider = candidate.provider;
+                candidate.credentials
+            }),
+        };
+        match asked {
+            Ok(credentials) => {
+                held.credentials = Some((credentials.clone(), Instant::now() + lasting(&credentials)));
+                Ok(credentials)
+            }
+            Err(error) => {
+                // The next one asks in every Region again.
+                held.provider = None;
+                let old = held.credentials.take();
+                match old.filter(|(old, _)| old.expiry().is_some_and(|expiry| expiry > SystemTime::now())) {
+                    Some((old, _)) => {
+                        tracing::debug!(error = %chain(&error), "no new credentials yet; the old ones still serve");
+                        held.credentials = Some((old.clone(), Instant::now() + SHORTEST));
+                        Ok(old)
+                    }
+                    None => Err(error),
+                }
+            }
+        }
+    }
+
+    fn failure(&self, error: &CredentialsError) -> Failure {
+        let Source::Chain { profile, .. } = &self.source else {
+            return Failure::new(Class::Internal, chain(error));
+        };
+        failure(error, profile.as_deref())
+    }
+}
+
+impl ProvideCredentials for Wallet {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+/// The credentials of the Region that answers first. STS has one of each, and one may be gone: whose credentials come from a role
+/// would have none then, not even for the other Region.
+async fn first_of(
+    profile: Option<&str>,
+    regions: &[SdkRegion],
+    http: &SharedHttpClient,
+) -> Result<Candidate, CredentialsError> {
+    let mut asked: FuturesUnordered<_> = (0_u32..)
+        .zip(regions)
+        .map(|(number, region)| async move {
+            tokio::time::sleep(NEXT * number).await;
+            let provider = provider(profile, region, http).await?;
+            let credentials = provider.provide_credentials().await?;
+            Ok::<_, CredentialsError>(Candidate { provider: Some(provider), credentials })
+        })
+        .collect();
+    let mut first = None;
+    while let Some(answer) = asked.next().await {
+        match answer {
+            // Another Region does not know better.
+            Err(error) if failure(&error, profile).class == Class::Denied => return Err(error),
+            Err(error) => first = first.or(Some(error)),
+            found => return found,
+        }
+    }
+    Err(first.unwrap_or_else(CredentialsError::not_loaded_no_source))
+}
+
+/// The SDK's chain. Apart from the clients' configuration, whose retries are off: a create call that is repeated blindly may make
+/// two, and a role that is assumed twice harms nobody.
+async fn provider(
+    profile: Option<&str>,
+    region: &SdkRegion,
+    http: &SharedHttpClient,
+) -> Result<SharedCredentialsProvider, CredentialsError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .region(region.clone())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_millis(3100))
+                .operation_attempt_timeout(ANSWER)
+                .build(),
+        );
+    // Without one the SDK would read AWS_PROFILE, which may be empty.
+    loader = loader.profile_name(profile.unwrap_or("default"));
+    let config = loader.load().await;
+    config.credentials_provider().ok_or_else(CredentialsError::not_loaded_no_source)
+}
+
+fn lasting(credentials: &Credentials) -> Duration {
+    let Some(expiry) = credentials.expiry() else { return LONGEST };
+    let left = expiry.duration_since(SystemTime::now()).unwrap_or_default();
+    left.saturating_sub(LEAD).max(SHORTEST)
+}
+
+/// What it means that there are no credentials.
+fn failure(error: &CredentialsError, profile: Option<&str>) -> Failure {
+    let why = chain(error);
+    if sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>) {
+        return Failure::new(Class::Unreachable, NoCertificates.to_string());
+    }
+    let named = profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+    if why.contains("credentials-login") {
+        return Failure::new(Class::Denied, "the profile logs in with `aws login`, which drctl cannot read").help(format!(
+            "Let the AWS CLI hand the credentials over: `eval \"$(aws configure export-credentials{named} --format env)\"`, or a \
+             profile with `credential_process = aws configure export-credentials{named}`."
+        ));
+    }
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => Failure::new(
+            Class::Denied,
+            "no usable credentials: none in the environment, the profile, a container or an instance",
+        ),
+        CredentialsError::ProviderTimedOut(_) => unanswered(Class::Unreachable, &why),
+        CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_) => match cause(error) {
+            Some(class) => unanswered(class, &why),
+            None if why.contains("SSO") => Failure::new(Class::Denied, format!("no usable credentials: {why}"))
+                .help(format!("Log in with `aws sso login{named}` and run the same command again.")),
+            None => Failure::new(Class::Denied, format!("no usable credentials: {why}")),
+        },
+        _ => Failure::new(Class::Denied, format!("no usable credentials: {why}")),
+    }
+}
+
+fn unanswered(class: Class, why: &str) -> Failure {
+    Failure::new(class, format!("who gives the credentials did not answer: {why}")).help(
+        "The credentials may be good: STS, SSO, or the service that gives them was throttled or is not reached. Run the same \
+         command again; if it stays so, look at AWS's health dashboard.",
+    )
+}
+
+/// Whether it was the service's lack of time, and not ours of credentials: nothing was sent that needed them, so the same call may
+/// pass later.
+fn cause(error: &CredentialsError) -> Option<Class> {
+    let code = sources(error).find_map(|source| source.downcast_ref::<ErrorMetadata>()).and_then(ErrorMetadata::code);
+    if let Some(code) = code
+        && class_of("sts", "", code, "", 400) == Class::Throttled
+    {
+        return Some(Class::Throttled);
+    }
+    let connector = sources(error).find_map(|source| source.downcast_ref::<ConnectorError>());
+    let texts: Vec<String> = sources(error).map(|source| source.to_string().to_ascii_lowercase()).collect();
+    let says = |words: &[&str]| texts.iter().any(|text| words.iter().any(|word| text.contains(word)));
+    if connector.is_some_and(|error| error.is_io() || error.is_timeout()) || says(&["timed out", "timeout"]) {
+        Some(Class::Unreachable)
+    } else if code.is_some_and(|code| ["InternalFailure", "InternalError", "ServiceUnavailable"].contains(&code))
+        || says(&["throttl", "too many requests", "service unavailable", "internal server error"])
+    {
+        Some(Class::Throttled)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(error: &CredentialsError) -> (Class, String) {
+        let failure = failure(error, Some("ops"));
+        (failure.class, format!("{} {}", failure.message, failure.help.unwrap_or_default()))
+    }
+
+    #[test]
+    fn who_has_no_time_is_told_from_who_has_no_credentials() {
+        let of = |code: &str| ErrorMetadata::builder().code(code).message("x").build();
+        assert_eq!(meant(&CredentialsError::provider_error(of("Throttling"))).0, Class::Throttled);
+        assert_eq!(meant(&CredentialsError::provider_error(of("ThrottlingException"))).0, Class::Throttled);
+        assert_eq!(meant(&CredentialsError::provider_error(of("InternalFailure"))).0, Class::Throttled);
+        assert_eq!(meant(&CredentialsError::provider_error(of("AccessDenied"))).0, Class::Denied);
+        let io = ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into());
+        assert_eq!(meant(&CredentialsError::provider_error(io)).0, Class::Unreachable);
+        assert_eq!(meant(&CredentialsError::provider_timed_out(ANSWER)).0, Class::Unreachable);
+        let (class, said) = meant(&CredentialsError::not_loaded("dispatch failure: 169.254.169.254"));
+        assert!(
+            class == Class::Denied && said.contains("no usable credentials") && !said.contains("169.254"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_ended_login_names_the_command_that_renews_it() {
+        let ended = "the SSO token has expired and cannot be refreshed";
+        let (class, said) = meant(&CredentialsError::provider_error(ended));
+        assert!(class == Class::Denied && said.contains("aws sso login --profile ops"), "{said}");
+        let feature = "This behavior requires following cargo feature(s) enabled: credentials-login";
+        let (class, said) = meant(&CredentialsError::invalid_configuration(feature));
+        assert!(class == Class::Denied && said.contains("export-credentials --profile ops"), "{said}");
+        let missing = CredentialsError::provider_error(ConnectorError::user(NoCertificates.into()));
+        let (_, said) = meant(&missing);
+        assert!(said.starts_with("no CA certificates on this machine"), "{said}");
+    }
+
+    #[test]
+    fn credentials_are_asked_for_before_they_expire() {
+        let until = |left: Duration| Credentials::new("x", "y", None, Some(SystemTime::now() + left), "test");
+        assert_eq!(lasting(&Credentials::new("x", "y", None, None, "test")), LONGEST);
+        let held = lasting(&until(Duration::from_hours(1)));
+        assert!(held > Duration::from_mins(57) && held <= Duration::from_mins(58), "{held:?}");
+        assert_eq!(lasting(&until(Duration::from_secs(90))), SHORTEST);
+        // As a clock that is an hour ahead sees them: they are good all the same.
+        let past = Credentials::new("x", "y", None, Some(SystemTime::now() - Duration::from_hours(1)), "test");
+        assert_eq!(lasting(&past), SHORTEST);
+    }
+}

@@ -1,0 +1,26 @@
+//! AWS: clients per Region, the one way through which every call goes, and what its errors mean.
+
+mod advice;
+mod call;
+mod certificates;
+mod classify;
+mod clients;
+mod credentials;
+pub mod facts;
+mod http;
+mod limits;
+pub mod preflight;
+mod refusals;
+mod renewal;
+pub mod resources;
+#[cfg(test)]
+mod rows;
+mod settings;
+mod tags;
+mod waiting;
+
+pub use clients::{Aws, Clients, Connection};
+pub use limits::{Kind, Limits};
+pub use renewal::{Notice, Patience, Patient};
+pub use settings::{Settings, Unusable};
+pub use tags::{ATTEMPT, ENVIRONMENT, NODE, STACK, Scope, TagMap};

@@ -1,0 +1,10 @@
+//! AWS Certificate Manager's.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // Until API Gateway has let go of it, after its domain name is gone. aws-behaviour row 30.
+    ("acm", "DeleteCertificate", "ResourceInUseException", "", Class::Transient),
+    ("acm", "DeleteCertificate", "ConflictException", "", Class::Transient),
+];

@@ -1,0 +1,41 @@
+//! Amazon API Gateway's. `TooManyRequestsException` is among the codes of throttling.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // "Unable to complete operation due to concurrent modification. Please try again later." aws-behaviour row 29;
+    // https://github.com/hashicorp/terraform-provider-aws/issues/40575
+    ("apigateway", "", "ConflictException", "try again later", Class::Transient),
+    ("apigateway", "", "ConflictException", "concurrent modification", Class::Transient),
+    // A route's key, a stage's or a domain's name, a mapping's path: each is unique.
+    ("apigateway", "", "ConflictException", "already exists", Class::Exists),
+    ("apigateway", "CreateDomainName", "BadRequestException", "already exists", Class::Exists),
+    // Its routes are on their way out. https://github.com/milliHQ/terraform-aws-next-js/issues/247
+    ("apigateway", "DeleteIntegration", "ConflictException", "referenced by", Class::Transient),
+    // So are those that ask it for authorization. https://github.com/anomalyco/sst/issues/5586
+    ("apigateway", "DeleteAuthorizer", "ConflictException", "referenced in route", Class::Transient),
+    // So is the mapping that leads to it.
+    ("apigateway", "DeleteApi", "BadRequestException", "mapping", Class::Transient),
+    ("apigateway", "DeleteApi", "ConflictException", "mapping", Class::Transient),
+    ("apigateway", "DeleteStage", "BadRequestException", "mapping", Class::Transient),
+    ("apigateway", "DeleteStage", "ConflictException", "mapping", Class::Transient),
+    // A certificate that is not issued, or that API Gateway does not see yet. aws-behaviour row 30.
+    ("apigateway", "CreateDomainName", "BadRequestException", "ertificate", Class::NotYet),
+    ("apigateway", "UpdateDomainName", "BadRequestException", "ertificate", Class::NotYet),
+    // What it refers to was made a moment ago, and is not visible everywhere yet: an API, an integration, a stage, a log
+    // group. The references are AWS's own ids, so they cannot be wrong.
+    ("apigateway", "CreateIntegration", "NotFoundException", "", Class::NotYet),
+    ("apigateway", "CreateRoute", "NotFoundException", "", Class::NotYet),
+    ("apigateway", "CreateAuthorizer", "NotFoundException", "", Class::NotYet),
+    // "Invalid authorizer ID specified. Setting the authorization type to JWT requires a valid JWT authorizer."
+    // https://github.com/anomalyco/sst/issues/4097
+    ("apigateway", "CreateRoute", "BadRequestException", "Invalid authorizer ID", Class::NotYet),
+    ("apigateway", "UpdateRoute", "BadRequestException", "Invalid authorizer ID", Class::NotYet),
+    ("apigateway", "CreateStage", "NotFoundException", "", Class::NotYet),
+    ("apigateway", "UpdateStage", "NotFoundException", "LogDestination", Class::NotYet),
+    // "Cannot find log delivery named: <api>_<stage>". https://github.com/hashicorp/terraform-provider-aws/issues/46610
+    ("apigateway", "UpdateStage", "NotFoundException", "log delivery", Class::NotYet),
+    ("apigateway", "CreateApiMapping", "NotFoundException", "", Class::NotYet),
+    ("apigateway", "CreateApiMapping", "BadRequestException", "stage", Class::NotYet),
+];

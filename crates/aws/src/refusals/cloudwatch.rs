@@ -1,0 +1,18 @@
+//! Amazon `CloudWatch`'s.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // MiniStack's answer for a dashboard, which it does not tag. AWS's code here is ResourceNotFoundException.
+    ("cloudwatch", "TagResource", "ResourceNotFound", "Alarm resource", Class::Unsupported),
+    // Of DeleteAlarms and GetDashboard.
+    ("cloudwatch", "", "ResourceNotFound", "", Class::NotFound),
+    // Of DeleteDashboards, by what its model calls the error.
+    ("cloudwatch", "", "DashboardNotFoundError", "", Class::NotFound),
+    // Of dashboards and tags: another change to the same one is going on.
+    ("cloudwatch", "", "ConflictException", "", Class::Transient),
+    // Of DeleteAlarms: "the specified alarm is being modified".
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
+    ("cloudwatch", "DeleteAlarms", "ResourceConflict", "", Class::Transient),
+];

@@ -1,0 +1,11 @@
+//! AWS Identity and Access Management's.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    ("iam", "PutRolePolicy", "NoSuchEntity", "", Class::Transient),
+    ("iam", "UpdateAssumeRolePolicy", "NoSuchEntity", "", Class::Transient),
+    ("iam", "UpdateRoleDescription", "NoSuchEntity", "", Class::Transient),
+    ("iam", "TagRole", "NoSuchEntity", "", Class::Transient),
+];

@@ -1,0 +1,31 @@
+//! AWS Lambda's.
+
+use super::Row;
+use drctl_engine::Class;
+
+/// For a parameter that is right and not visible to Lambda yet, Lambda has one code, and tells apart by text.
+const PARAMETER: &str = "InvalidParameterValueException";
+const CONFLICT: &str = "ResourceConflictException";
+
+pub(super) const ROWS: &[Row] = &[
+    // The texts are those of terraform-provider-aws, internal/service/lambda/function.go, retryFunctionOp, which
+    // repeats for 5 minutes, and for 9 more when EC2 throttles. aws-behaviour row 4.
+    ("lambda", "", PARAMETER, "cannot be assumed by Lambda", Class::Transient),
+    ("lambda", "", PARAMETER, "The provided execution role does not have permissions", Class::Transient),
+    ("lambda", "", PARAMETER, "KMS key is invalid for CreateGrant", Class::Transient),
+    ("lambda", "", PARAMETER, "throttled by EC2", Class::Throttled),
+    // Made a moment ago, and not visible to Lambda yet: the references are AWS's own ids, so they cannot be wrong.
+    // "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound."
+    ("lambda", "", PARAMETER, "InvalidSubnetID.NotFound", Class::Transient),
+    ("lambda", "", PARAMETER, "InvalidGroup.NotFound", Class::Transient),
+    // "Function already exist: name", and "The statement id (api) provided already exists": the name is taken.
+    ("lambda", "CreateFunction", CONFLICT, "already exist", Class::Exists),
+    ("lambda", "AddPermission", CONFLICT, "already exists", Class::Exists),
+    // An update is in progress, or the function is still being made. aws-behaviour row 4.
+    ("lambda", "", CONFLICT, "", Class::Transient),
+    // A function that was made a moment ago.
+    ("lambda", "AddPermission", "ResourceNotFoundException", "", Class::Transient),
+    // Changed by somebody else in between: drctl names no revision, so the same call is right the next time.
+    // https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html
+    ("lambda", "", "PreconditionFailedException", "", Class::Transient),
+];

@@ -1,0 +1,18 @@
+//! Amazon `CloudWatch` Logs'.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // The key policy is not visible to CloudWatch Logs yet. aws-behaviour row 27.
+    (
+        "logs",
+        "",
+        "AccessDeniedException",
+        "The specified KMS key does not exist or is not allowed to be used",
+        Class::Transient,
+    ),
+    // "The specified KMS Key Id could not be found": a key made, or taken back, a moment ago.
+    // https://github.com/hashicorp/terraform/issues/24194
+    ("logs", "", "InvalidParameterException", "KMS", Class::Transient),
+];

@@ -1,0 +1,39 @@
+//! Amazon S3's.
+
+use super::Row;
+use drctl_engine::Class;
+
+pub(super) const ROWS: &[Row] = &[
+    // The name is taken: by this account, and whose it is shows a look; or by another one. aws-behaviour row 21, whose
+    // OperationAborted is transient everywhere.
+    ("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "", Class::Exists),
+    ("s3", "CreateBucket", "BucketAlreadyExists", "", Class::Foreign),
+    // Versioning that was switched on a moment ago, here or there. aws-behaviour row 22; S3 says the second of a
+    // destination that it does not see yet as well.
+    ("s3", "PutBucketReplication", "InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Transient),
+    (
+        "s3",
+        "PutBucketReplication",
+        "InvalidRequest",
+        "Destination bucket must have versioning enabled",
+        Class::Transient,
+    ),
+    // Something was written after the bucket was emptied; it is emptied again. aws-behaviour row 23.
+    ("s3", "DeleteBucket", "BucketNotEmpty", "", Class::Transient),
+    // A role in a policy that was made a moment ago. aws-behaviour row 5.
+    ("s3", "PutBucketPolicy", "MalformedPolicy", "Invalid principal in policy", Class::Transient),
+    // A bucket that was made a moment ago. terraform-provider-aws retries them as well (internal/service/s3).
+    ("s3", "PutBucketVersioning", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketEncryption", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutPublicAccessBlock", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketOwnershipControls", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketPolicy", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketLifecycleConfiguration", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketTagging", "NoSuchBucket", "", Class::Transient),
+    ("s3", "PutBucketReplication", "NoSuchBucket", "", Class::Transient),
+    ("s3", "", "NoSuchBucket", "", Class::NotFound),
+    ("s3", "", "NoSuchUpload", "", Class::NotFound),
+    // The request did not arrive whole, and was not carried out: 400, not 5xx.
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    ("s3", "", "RequestTimeout", "", Class::Transient),
+];

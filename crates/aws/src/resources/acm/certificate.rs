@@ -1,0 +1,287 @@
+//! `certificate`: a TLS certificate that ACM issues and renews.
+
+use std::time::Duration;
+
+use aws_sdk_acm::types::{
+    CertificateDetail as Described, CertificateStatus, CertificateSummary, DomainValidation, FailureReason, Filters,
+    KeyAlgorithm, ValidationMethod,
+};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::TagMap;
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, goes_on, live,
+    readable,
+};
+
+/// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
+/// long as the record stands. The record is the same for a name in all Regions of an account (aws-behaviour row 30).
+///
+/// Its id is its ARN. Outputs: `validation_name` and `validation_value`, the CNAME record, both without a dot at their end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The name it is for. Immutable: forces replacement.
+    pub domain: String,
+    /// Its key: `RSA_2048` or `EC_prime256v1`. Immutable: forces replacement.
+    pub key_algorithm: String,
+}
+
+impl Resource for Certificate {
+    const TRAITS: Traits = Traits {
+        kind: "certificate",
+        immutable: &[
+            ("domain", "a certificate is for the name it was issued for"),
+            ("key_algorithm", "a certificate keeps the kind of key it was issued for"),
+        ],
+        holds: &[],
+        // Two minutes typically, and up to half an hour, which the engine grants to what takes five: aws-behaviour row 30.
+        create: Duration::from_mins(5),
+        delete: Duration::from_secs(1),
+        // Within an hour of the first request; what is older than that shows in listings.
+        idempotent_create: true,
+        // How long API Gateway may keep it in use after its domain name is gone: "can take >15 minutes".
+        // terraform-provider-aws, internal/service/acm/certificate.go
+        patience: Duration::from_mins(20),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Acm;
+
+    /// The name: under it the stack's own certificate is looked up, whatever its ARN.
+    fn natural_id(&self) -> Option<String> {
+        Some(self.domain.clone())
+    }
+
+    /// None: the certificates of the whole account are listed without tags. One is read by its ARN, or looked up by its
+    /// name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let certificates = all(cx).await?;
+        let arns: Vec<String> =
+            certificates.into_iter().filter_map(|certificate| certificate.certificate_arn).collect();
+        let mut found = Vec::new();
+        for (arn, tags) in ours(cx, arns).await? {
+            found.extend(describe(cx, &arn, Some(tags)).await?);
+        }
+        Ok(found)
+    }
+
+    /// By its ARN, or by its name: then one that bears this stack's tags.
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        if id.starts_with("arn:") {
+            return describe(cx, id, None).await;
+        }
+        for (arn, tags) in ours(cx, named(cx, id).await?).await? {
+            if let Some(live) = describe(cx, &arn, Some(tags)).await? {
+                return Ok(Some(live));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .acm
+            .request_certificate()
+            .domain_name(&self.domain)
+            .validation_method(ValidationMethod::Dns)
+            .key_algorithm(KeyAlgorithm::from(self.key_algorithm.as_str()))
+            // 1 to 32 letters and digits, which the token is.
+            .idempotency_token(creation.token)
+            .set_tags(Some(tags(&creation.tags)?))
+            .send();
+        Ok(cx.mutate("acm", "RequestCertificate", call).await?.certificate_arn.unwrap_or_default())
+    }
+
+    async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().acm.delete_certificate().certificate_arn(&live.id).send();
+        match cx.mutate("acm", "DeleteCertificate", call).await {
+            Err(failure) if failure.class == Class::Transient => Err(users(cx, &live.id, failure).await?),
+            answer => answer.map(|_| Removal::Ordered),
+        }
+    }
+}
+
+/// Those certificates that bear the stack's tags, with them.
+async fn ours(cx: &Context, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, Failure> {
+    let mut answers = Vec::new();
+    for arn in arns {
+        let tags = tags_of(cx, &arn).await;
+        answers.push(tags.map(|tags| tags.map(|tags| (arn, tags))));
+        if !goes_on(answers.last()) {
+            break;
+        }
+    }
+    let tagged = readable(answers)?;
+    Ok(tagged.into_iter().filter(|(_, tags)| cx.scope.is_ours(tags)).collect())
+}
+
+/// Says what keeps a certificate from being deleted: the stack's own domain went before it, and API Gateway lets go of it by
+/// itself.
+async fn users(cx: &Context, arn: &str, refusal: Failure) -> Result<Failure, Failure> {
+    let acm = &cx.clients().acm;
+    let call = || acm.describe_certificate().certificate_arn(arn).send();
+    let answer = cx.read("acm", "DescribeCertificate", call).await?;
+    let users = answer.certificate().map(Described::in_use_by).unwrap_or_default();
+    let others = of_account(users, &cx.scope.account);
+    if others.is_empty() {
+        return Ok(refusal);
+    }
+    let message = format!("{arn} is in use by what this stack has not made: {}", others.join(", "));
+    Ok(Failure { class: Class::Refused, message, ..refusal }
+        .help("Give that another certificate; then run the same command again."))
+}
+
+/// Those users of a certificate that are the account's own. API Gateway uses it with load balancers of AWS's.
+fn of_account<'a>(users: &'a [String], account: &str) -> Vec<&'a str> {
+    let is_own = |user: &&str| user.split(':').nth(4) == Some(account);
+    users.iter().map(String::as_str).filter(is_own).collect()
+}
+
+/// The ARNs of all certificates for a name.
+async fn named(cx: &Context, name: &str) -> Result<Vec<String>, Failure> {
+    let certificates = all(cx).await?;
+    let named = certificates.iter().filter(|certificate| certificate.domain_name() == Some(name));
+    Ok(named.filter_map(CertificateSummary::certificate_arn).map(str::to_owned).collect())
+}
+
+/// Every certificate of the Region. Without a filter, those with keys on elliptic curves are left out.
+/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>
+async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
+    let acm = &cx.clients().acm;
+    let kinds = vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];
+    let filters = Filters::builder().set_key_types(Some(kinds)).build();
+    cx.read("acm", "ListCertificates", || {
+        acm.list_certificates().includes(filters.clone()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+/// `None` when it is not there.
+async fn tags_of(cx: &Context, arn: &str) -> Result<Option<TagMap>, Failure> {
+    let acm = &cx.clients().acm;
+    let call = || acm.list_tags_for_certificate().certificate_arn(arn).send();
+    match cx.read("acm", "ListTagsForCertificate", call).await {
+        Ok(answer) => {
+            let tags = answer.tags().iter();
+            Ok(Some(tags.map(|tag| (tag.key().to_owned(), tag.value().unwrap_or_default().to_owned())).collect()))
+        }
+        Err(failure) if failure.class == Class::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn describe(cx: &Context, arn: &str, tags: Option<TagMap>) -> Result<Option<Live>, Failure> {
+    let acm = &cx.clients().acm;
+    let call = || acm.describe_certificate().certificate_arn(arn).send();
+    let answer = match cx.read("acm", "DescribeCertificate", call).await {
+        Err(failure) if failure.class == Class::NotFound => return Ok(None),
+        answer => answer?,
+    };
+    let tags = match tags {
+        Some(tags) => Some(tags),
+        None => tags_of(cx, arn).await?,
+    };
+    match (answer.certificate(), tags) {
+        (Some(certificate), Some(tags)) => Ok(from_described(cx, arn, certificate, tags)),
+        _ => Ok(None),
+    }
+}
+
+/// `None` for one that does not tell yet which record it wants to see, as it does some seconds after it was requested:
+/// whoever refers to that record has to wait.
+fn from_described(cx: &Context, arn: &str, certificate: &Described, tags: TagMap) -> Option<Live> {
+    let record = certificate.domain_validation_options().iter().find_map(DomainValidation::resource_record);
+    let phase = phase(certificate);
+    if record.is_none() && matches!(phase, Phase::Pending(_)) {
+        return None;
+    }
+    let properties = Certificate {
+        domain: certificate.domain_name().unwrap_or_default().to_owned(),
+        key_algorithm: certificate.key_algorithm().map(spelled).unwrap_or_default(),
+    };
+    let mut found = live(&cx.scope, arn, phase, &properties, Some(tags)).with_arn(arn);
+    // What is not told is no reason to replace it.
+    for (property, value) in [("domain", &properties.domain), ("key_algorithm", &properties.key_algorithm)] {
+        if value.is_empty() {
+            found.properties.remove(property);
+        }
+    }
+    Some(match record {
+        Some(record) => found
+            .with_output("validation_name", record.name().trim_end_matches('.'))
+            .with_output("validation_value", record.value().trim_end_matches('.')),
+        None => found,
+    })
+}
+
+fn phase(certificate: &Described) -> Phase {
+    match certificate.status() {
+        None | Some(CertificateStatus::PendingValidation) => {
+            Phase::Pending("pending validation by its DNS record".to_owned())
+        }
+        Some(
+            status @ (CertificateStatus::Failed
+            | CertificateStatus::ValidationTimedOut
+            | CertificateStatus::Expired
+            | CertificateStatus::Revoked
+            | CertificateStatus::Inactive),
+        ) => {
+            let words = [Some(status.as_str()), certificate.failure_reason().map(FailureReason::as_str)];
+            Phase::Failed(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
+        }
+        // Issued; or in a state that AWS has added since, which is no reason to replace it.
+        Some(_) => Phase::Ready,
+    }
+}
+
+/// As requests spell it: descriptions say `RSA-2048` and `EC-prime256v1`.
+/// terraform-provider-aws, internal/service/acm/certificate.go
+fn spelled(algorithm: &KeyAlgorithm) -> String {
+    algorithm.as_str().replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_spelled_as_they_are_requested() {
+        for (said, requested) in
+            [("RSA-2048", "RSA_2048"), ("EC-prime256v1", "EC_prime256v1"), ("EC_prime256v1", "EC_prime256v1")]
+        {
+            assert_eq!(spelled(&KeyAlgorithm::from(said)), requested);
+        }
+    }
+
+    #[test]
+    fn who_else_uses_a_certificate_is_told_by_the_account() {
+        let own = "arn:aws:cloudfront::111122223333:distribution/E1".to_owned();
+        let awss = "arn:aws:elasticloadbalancing:us-east-1:392220576650:loadbalancer/app/prod-iad-1".to_owned();
+        assert_eq!(of_account(&[awss.clone(), own.clone()], "111122223333"), [own.as_str()]);
+        assert!(of_account(&[awss], "111122223333").is_empty());
+    }
+
+    #[test]
+    fn what_will_never_be_issued_has_failed() {
+        let of = |status| Described::builder().status(status);
+        assert_eq!(phase(&of(CertificateStatus::Issued).build()), Phase::Ready);
+        assert!(matches!(phase(&of(CertificateStatus::PendingValidation).build()), Phase::Pending(_)));
+        let refused = of(CertificateStatus::Failed).failure_reason(FailureReason::CaaError).build();
+        assert_eq!(phase(&refused), Phase::Failed("FAILED: CAA_ERROR".to_owned()));
+        assert_eq!(phase(&of(CertificateStatus::from("ADDED_BY_AWS_LATER")).build()), Phase::Ready);
+        let late = of(CertificateStatus::ValidationTimedOut).build();
+        assert_eq!(phase(&late), Phase::Failed("VALIDATION_TIMED_OUT".to_owned()));
+    }
+}

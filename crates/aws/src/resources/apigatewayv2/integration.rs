@@ -1,0 +1,201 @@
+//! `api_integration`: what an API hands its requests to.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::types::{Integration as Described, IntegrationType};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Api, arn, id_of, of_stack, or_none, pages, parts, route};
+use crate::TagMap;
+use crate::resources::lambda::Function;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    live,
+};
+use drctl_engine::TAGS;
+
+/// What an API hands its requests to: a function, which is given each as a whole. Its id is `API/INTEGRATION`.
+///
+/// AWS gives an integration no tags, and its id is AWS's. So its description holds what are tags elsewhere, and it is found
+/// by them when its record or the answer to its creation is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Integration {
+    /// The API. Immutable: forces replacement.
+    pub api: Ref<Id<Api>>,
+    /// The function. In-place.
+    pub function: Ref<Arn<Function>>,
+    /// The version of the event's format, `2.0`. In-place.
+    pub payload_format: String,
+    /// How long the function may take, in milliseconds; at most 30000. In-place.
+    pub timeout_ms: i32,
+}
+
+impl Resource for Integration {
+    const TRAITS: Traits = Traits {
+        kind: "api_integration",
+        immutable: &[("api", "an integration cannot be moved to another API")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Description;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let apis = of_stack(cx).await?;
+        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let (api, _) = parts(id);
+        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let api = self.api.value();
+        let call = cx
+            .clients()
+            .apigateway
+            .create_integration()
+            .api_id(api)
+            .integration_type(IntegrationType::AwsProxy)
+            .integration_uri(self.function.value())
+            .payload_format_version(&self.payload_format)
+            .timeout_in_millis(self.timeout_ms)
+            .description(to_description(&creation.tags))
+            .send();
+        let answer = cx.mutate("apigateway", "CreateIntegration", call).await?;
+        Ok(answer.integration_id.map(|id| id_of(api, &id)).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let (api, id) = parts(&live.id);
+        let call = cx
+            .clients()
+            .apigateway
+            .update_integration()
+            .api_id(api)
+            .integration_id(id)
+            .integration_type(IntegrationType::AwsProxy)
+            .integration_uri(self.function.value())
+            .payload_format_version(&self.payload_format)
+            .timeout_in_millis(self.timeout_ms)
+            .send();
+        cx.mutate("apigateway", "UpdateIntegration", call).await?;
+        Ok(Synced::default())
+    }
+
+    /// Refused while a route leads to it: the stack's own refer to it, and so were gone before. One that somebody else has made
+    /// does not go by itself.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let (api, id) = parts(&live.id);
+        let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();
+        match cx.mutate("apigateway", "DeleteIntegration", call).await {
+            Err(failure) if failure.class == Class::Transient => {
+                let routes = route::leading_to(cx, &live.id).await?;
+                Err(if routes.is_empty() { failure } else { held_by(&live.id, &routes, failure) })
+            }
+            answer => answer.map(|_| Removal::Ordered),
+        }
+    }
+}
+
+fn held_by(id: &str, routes: &[String], refusal: Failure) -> Failure {
+    let message = format!("{id} is what routes lead to that this stack has not made: {}", routes.join(", "));
+    Failure { class: Class::Refused, message, ..refusal }
+        .help("Delete those routes, or let them lead elsewhere; then run the same command again.")
+}
+
+/// Puts tags into an integration's description; others that it holds stay.
+pub(in crate::resources) async fn describe(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+    let held = live.properties.get(TAGS).and_then(|tags| TagMap::deserialize(tags).ok());
+    let mut tags = held.unwrap_or_default();
+    tags.extend(wanted.clone());
+    let (api, id) = parts(&live.id);
+    let call = cx
+        .clients()
+        .apigateway
+        .update_integration()
+        .api_id(api)
+        .integration_id(id)
+        .integration_type(IntegrationType::AwsProxy)
+        .description(to_description(&tags))
+        .send();
+    cx.mutate("apigateway", "UpdateIntegration", call).await.map(drop)
+}
+
+async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    let integrations = pages(|token| async move {
+        let call = || gateway.get_integrations().api_id(api).set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetIntegrations", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await;
+    Ok(or_none(integrations)?.iter().map(|integration| from_described(cx, api, integration)).collect())
+}
+
+fn from_described(cx: &Context, api: &str, integration: &Described) -> Live {
+    let id = integration.integration_id().unwrap_or_default();
+    let properties = Integration {
+        api: Ref::known(api),
+        function: Ref::known(integration.integration_uri().unwrap_or_default()),
+        // What an HTTP API takes where nothing was said.
+        // https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations-integrationid.html
+        payload_format: integration.payload_format_version().unwrap_or("1.0").to_owned(),
+        timeout_ms: integration.timeout_in_millis().unwrap_or(30_000),
+    };
+    let tags = Some(from_description(integration.description().unwrap_or_default()));
+    live(&cx.scope, &id_of(api, id), Phase::Ready, &properties, tags)
+        .with_arn(arn(cx, &format!("apis/{api}/integrations/{id}")))
+}
+
+/// At most 1024 characters: <https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations.html>
+fn to_description(tags: &TagMap) -> String {
+    json!(tags).to_string()
+}
+
+/// What somebody else has written there holds no tags.
+fn from_description(description: &str) -> TagMap {
+    serde_json::from_str(description).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ATTEMPT, Scope};
+    use drctl_engine::state::{Address, Role};
+
+    #[test]
+    fn a_description_holds_the_tags() {
+        let scope = Scope { stack: "s".repeat(32), environment: "e".repeat(32), account: "111122223333".to_owned() };
+        let mut tags = scope.tags(&Address::new(Role::Secondary, "api_integration", "processor"));
+        tags.insert(ATTEMPT.to_owned(), "0".repeat(32));
+        let description = to_description(&tags);
+        assert!(description.len() <= 1024, "{description}");
+        assert_eq!(from_description(&description), tags);
+    }
+
+    #[test]
+    fn a_route_of_others_is_named() {
+        let refusal = Failure::new(Class::Transient, "it is referenced by a route");
+        let failure = held_by("a1b2/c3d4", &["POST /refunds".to_owned()], refusal);
+        assert_eq!(failure.class, Class::Refused);
+        assert!(failure.message.ends_with("POST /refunds") && failure.help.is_some(), "{failure}");
+    }
+
+    #[test]
+    fn other_descriptions_hold_none() {
+        for description in ["", "to the payment service", "[1]", r#"{"a":1}"#] {
+            assert_eq!(from_description(description), TagMap::new());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Amazon API Gateway, version 2 of its API: HTTP APIs, and the domain names under which they are reached.
+//!
+//! Integrations, routes, stages and mappings have ids only within their API or domain; theirs here begin with its id.
+
+mod api;
+mod api_mapping;
+mod authorizer;
+mod domain_name;
+mod integration;
+mod route;
+mod stage;
+
+pub use api::Api;
+pub use api_mapping::ApiMapping;
+pub use authorizer::Authorizer;
+pub use domain_name::DomainName;
+pub use integration::Integration;
+pub(super) use integration::describe;
+pub use route::{Access, Route};
+pub use stage::Stage;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_apigatewayv2::types::{Api as Described, DomainName as DescribedDomain};
+
+use super::{Class, Context, Failure, Live};
+use crate::TagMap;
+
+/// Sets tags; others are left alone.
+pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+    let arn = live.arn.as_deref().unwrap_or_default();
+    let tags = wanted.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let call = cx.clients().apigateway.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
+    cx.mutate("apigateway", "TagResource", call).await.map(drop)
+}
+
+/// Every API of the Region, with its tags.
+async fn apis(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
+    cx.shared("apigateway_apis", move || async move {
+        let gateway = &cx.clients().apigateway;
+        pages(|token| async move {
+            let call = || gateway.get_apis().set_next_token(token.clone()).send();
+            let answer = cx.read("apigateway", "GetApis", call).await?;
+            Ok((answer.items, answer.next_token))
+        })
+        .await
+    })
+    .await
+}
+
+/// Every domain name of the Region, with its tags.
+async fn domains(cx: &Context) -> Result<Vec<DescribedDomain>, Failure> {
+    let gateway = &cx.clients().apigateway;
+    pages(|token| async move {
+        let call = || gateway.get_domain_names().set_next_token(token.clone()).send();
+        let answer = cx.read("apigateway", "GetDomainNames", call).await?;
+        Ok((answer.items, answer.next_token))
+    })
+    .await
+}
+
+/// The ids of the stack's APIs.
+async fn of_stack(cx: &Context) -> Result<Vec<String>, Failure> {
+    let apis = apis(cx).await?;
+    let ours = apis.iter().filter(|api| cx.scope.is_ours(&tag_map(api.tags())));
+    Ok(ours.filter_map(Described::api_id).map(str::to_owned).collect())
+}
+
+/// All pages of a listing. The SDK has no paginators for this service.
+async fn pages<T, F>(page: impl Fn(Option<String>) -> F) -> Result<Vec<T>, Failure>
+where
+    F: Future<Output = Result<(Option<Vec<T>>, Option<String>), Failure>>,
+{
+    let mut all = Vec::new();
+    let mut token = None;
+    loop {
+        let (items, next) = page(token).await?;
+        all.extend(items.unwrap_or_default());
+        token = next.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// What lies in an API or a domain that is not there is not there either.
+fn or_none<T>(answer: Result<Vec<T>, Failure>) -> Result<Vec<T>, Failure> {
+    match answer {
+        Err(failure) if failure.class == Class::NotFound => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+fn tag_map(tags: Option<&HashMap<String, String>>) -> TagMap {
+    tags.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// The id of something within an API or a domain.
+fn id_of(parent: &str, child: &str) -> String {
+    format!("{parent}/{child}")
+}
+
+/// The ids that [`id_of`] has put together. A parent's has no slash; a route's key has one.
+fn parts(id: &str) -> (&str, &str) {
+    id.split_once('/').unwrap_or_default()
+}
+
+/// ARNs of this service name no account.
+fn arn(cx: &Context, path: &str) -> String {
+    format!("arn:aws:apigateway:{}::/{path}", cx.region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_apart_as_they_were_put_together() {
+        for (parent, child) in
+            [("a1b2", "GET /payments/{id}"), ("a1b2", "$default"), ("a1b2", "c3d4"), ("api.example.com", "")]
+        {
+            assert_eq!(parts(&id_of(parent, child)), (parent, child));
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_to_the_last() {
+        let all = pages(|token| async move {
+            Ok(match token.as_deref() {
+                None => (Some(vec![1, 2]), Some("b".to_owned())),
+                Some("b") => (None, Some("c".to_owned())),
+                _ => (Some(vec![3]), Some(String::new())),
+            })
+        })
+        .await;
+        assert_eq!(all, Ok(vec![1, 2, 3]));
+    }
+}

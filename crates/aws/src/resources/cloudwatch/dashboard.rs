@@ -1,0 +1,150 @@
+//! `dashboard`: graphs of the stack, for people.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{marked, tags};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    read_named,
+};
+
+/// A dashboard. Dashboards are the account's, not a Region's: two of one name in two Regions are one.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dashboard {
+    /// Its name, unique in the account. Immutable: forces replacement.
+    pub name: String,
+    /// What is on it; a text widget of it holds the [`mark`](super::mark). In-place.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>
+    pub body: Value,
+}
+
+impl Resource for Dashboard {
+    const TRAITS: Traits = Traits {
+        kind: "dashboard",
+        immutable: &[("name", "a dashboard cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        // The same name a second time is the same dashboard.
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::CloudWatch;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListDashboards` tells names and nothing of what is on them. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let cloudwatch = &cx.clients().cloudwatch;
+        let dashboards = cx
+            .read("cloudwatch", "ListDashboards", || {
+                cloudwatch.list_dashboards().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, dashboards.into_iter().filter_map(|dashboard| dashboard.dashboard_name).collect()).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let cloudwatch = &cx.clients().cloudwatch;
+        let answer =
+            cx.read("cloudwatch", "GetDashboard", || cloudwatch.get_dashboard().dashboard_name(id).send()).await;
+        let answer = match answer {
+            Err(failure) if failure.class == Class::NotFound => return Ok(None),
+            answer => answer?,
+        };
+        let properties = Dashboard { name: id.to_owned(), body: parse(answer.dashboard_body().unwrap_or_default()) };
+        let owner = cx.scope.owner(&marked(&texts(&properties.body)));
+        let live = live(&cx.scope, id, Phase::Ready, &properties, None);
+        Ok(Some(Live { owner, ..live }.with_arn(answer.dashboard_arn().unwrap_or_default())))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        // The call would overwrite a dashboard of somebody else's without a word.
+        if Self::read(cx, &self.name).await?.is_some() {
+            return Err(Failure::new(Class::Exists, format!("a dashboard called {} is there already", self.name)));
+        }
+        let call = cx
+            .clients()
+            .cloudwatch
+            .put_dashboard()
+            .dashboard_name(&self.name)
+            .dashboard_body(self.body.to_string())
+            .set_tags(Some(tags(&creation.tags)))
+            .send();
+        cx.mutate("cloudwatch", "PutDashboard", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .cloudwatch
+            .put_dashboard()
+            .dashboard_name(&live.id)
+            .dashboard_body(self.body.to_string())
+            .send();
+        cx.mutate("cloudwatch", "PutDashboard", call).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().cloudwatch.delete_dashboards().dashboard_names(&live.id).send();
+        cx.mutate("cloudwatch", "DeleteDashboards", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+/// A body as it comes: the text as it was put. One that is no JSON stands for itself, and differs from every other.
+fn parse(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_else(|_| body.into())
+}
+
+/// All that a dashboard's text widgets say.
+pub(super) fn texts(body: &Value) -> String {
+    let widgets = body.get("widgets").and_then(Value::as_array);
+    let texts: Vec<&str> = widgets
+        .into_iter()
+        .flatten()
+        .filter_map(|widget| widget.pointer("/properties/markdown").and_then(Value::as_str))
+        .collect();
+    texts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{NODE, STACK};
+
+    #[test]
+    fn the_mark_is_found_in_any_text_widget_and_nowhere_else() {
+        let body = json!({"widgets": [
+            {"type": "metric", "properties": {"title": "drctl:stack=other", "metrics": [["AWS/Lambda", "Errors"]]}},
+            {"type": "text", "properties": {"markdown": "# pay-prod"}},
+            {"type": "text", "properties": {"markdown": "Do not edit.\n\ndrctl:stack=pay drctl:node=primary/dashboard/main"}},
+        ]});
+        let tags = marked(&texts(&parse(&body.to_string())));
+        assert_eq!((tags[STACK].as_str(), tags[NODE].as_str()), ("pay", "primary/dashboard/main"));
+        assert!(marked(&texts(&json!({"widgets": {}}))).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_json_is_not_taken_for_an_empty_dashboard() {
+        assert_eq!(parse("{"), json!("{"));
+        assert_eq!(texts(&parse("{")), "");
+    }
+}

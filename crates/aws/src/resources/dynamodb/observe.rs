@@ -1,0 +1,240 @@
+//! What is live of a table, in the shape that is compared.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, BillingModeSummary, KeyType, ScalarAttributeType, SseDescription,
+    StreamSpecification, StreamViewType, TableDescription, TableStatus,
+};
+use futures::future::try_join4;
+use serde_json::Value;
+
+use super::replica::{self, Replica, Seen};
+use super::table::Table;
+use super::{arn, settings, tags_of};
+use crate::TagMap;
+use crate::resources::{Context, Failure, Live, Phase, Ref, live};
+use drctl_engine::TAGS;
+
+/// What the description alone tells.
+fn from_described(table: &TableDescription) -> Table {
+    let billing_mode = table.billing_mode_summary().and_then(BillingModeSummary::billing_mode);
+    let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
+    Table {
+        name: table.table_name().unwrap_or_default().to_owned(),
+        hash_key: key_of(table),
+        billing_mode: billing_mode.unwrap_or(&BillingMode::Provisioned).as_str().to_owned(),
+        stream_view: stream
+            .and_then(StreamSpecification::stream_view_type)
+            .map_or("", StreamViewType::as_str)
+            .to_owned(),
+        kms_key: Ref::known(table.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default()),
+        ttl_attribute: String::new(),
+        recovery_days: 0,
+        deletion_protection: table.deletion_protection_enabled().unwrap_or_default(),
+        replica: Replica::none(),
+    }
+}
+
+/// The key attribute; of a key that drctl does not make, all of it, so that it differs from every name.
+fn key_of(table: &TableDescription) -> String {
+    let keys: Vec<String> = table
+        .key_schema()
+        .iter()
+        .map(|key| {
+            let name = key.attribute_name();
+            let definition = table.attribute_definitions().iter().find(|known| known.attribute_name() == name);
+            match (key.key_type(), definition.map(AttributeDefinition::attribute_type)) {
+                (KeyType::Hash, None | Some(ScalarAttributeType::S)) => name.to_owned(),
+                (kind, of) => format!("{name} ({kind}, {})", of.unwrap_or(&ScalarAttributeType::S)),
+            }
+        })
+        .collect();
+    keys.join(" + ")
+}
+
+/// A table that comes or goes: what else there is to it cannot be read, and is not compared.
+pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, tags: TagMap) -> Live {
+    let mut found = base(cx, table, phase, &from_described(table), tags);
+    found.properties.retain(|name, _| matches!(name.as_str(), "name" | "hash_key" | TAGS));
+    found
+}
+
+/// A table that stands, in its own Region and in its replica's.
+pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Live, Failure> {
+    let name = table.table_name().unwrap_or_default();
+    let (days, ttl, tags, seen) = try_join4(
+        settings::recovery_days(cx, name),
+        settings::ttl_attribute(cx, name),
+        tags_of(cx, name),
+        replica::observe(cx, table),
+    )
+    .await?;
+    let phase = match (table.table_status(), &seen) {
+        // Not failed: what has failed is replaced, and this one comes back with its key. aws-behaviour row 17.
+        (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
+            "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
+        ),
+        (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
+        (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
+        // In a state, too, that AWS has added since: it was read like any other.
+        _ => Phase::Ready,
+    };
+    let mut properties = from_described(table);
+    properties.recovery_days = days.unwrap_or_default();
+    properties.ttl_attribute = ttl.clone().unwrap_or_default();
+    if let Seen::There(replica, _) = &seen {
+        properties.replica = replica.clone();
+    }
+    let mut found = base(cx, table, phase, &properties, tags);
+    if days.is_none() {
+        found.properties.remove("recovery_days");
+    }
+    if ttl.is_none() {
+        found.properties.remove("ttl_attribute");
+    }
+    match seen {
+        Seen::There(replica, there) => {
+            if let Some(tags) = found.properties.get_mut(TAGS) {
+                as_in_both(tags, &there);
+            }
+            let arn = arn(&cx.at(&replica.region), name);
+            found = found.with_output("replica_arn", arn);
+        }
+        Seen::Unsettled(_) => {
+            found.properties.remove("replica");
+        }
+        Seen::None => {}
+    }
+    Ok(found)
+}
+
+/// Whether a table in this state cannot be read or changed, apart from its coming and going.
+pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
+    matches!(
+        status,
+        TableStatus::Archiving
+            | TableStatus::Archived
+            | TableStatus::InaccessibleEncryptionCredentials
+            | TableStatus::ReplicationNotAuthorized
+    )
+}
+
+fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
+    let name = &properties.name;
+    let mut found = live(&cx.scope, name, phase, properties, Some(tags)).with_arn(arn(cx, name));
+    // A description without a key tells nothing of it, and least of all that the table has to be made anew.
+    if properties.hash_key.is_empty() {
+        found.properties.remove("hash_key");
+    }
+    match table.latest_stream_arn() {
+        Some(stream) => found.with_output("stream_arn", stream),
+        None => found,
+    }
+}
+
+/// Shows the replica's value of each tag where it is not the table's: it differs until both have it.
+fn as_in_both(tags: &mut Value, there: &TagMap) {
+    let Value::Object(tags) = tags else { return };
+    tags.retain(|key, value| match there.get(key) {
+        Some(other) => {
+            *value = Value::String(other.clone());
+            true
+        }
+        None => false,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::KeySchemaElement;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Aws, Connection, Scope};
+
+    fn described(keys: &[(&str, KeyType, ScalarAttributeType)]) -> TableDescription {
+        let mut table = TableDescription::builder();
+        for (name, kind, of) in keys {
+            let key = KeySchemaElement::builder().attribute_name(*name).key_type(kind.clone());
+            let attribute = AttributeDefinition::builder().attribute_name(*name).attribute_type(of.clone());
+            table = table
+                .key_schema(key.build().expect("complete"))
+                .attribute_definitions(attribute.build().expect("complete"));
+        }
+        table.build()
+    }
+
+    #[test]
+    fn a_key_of_another_kind_differs_from_every_name() {
+        assert_eq!(key_of(&described(&[("id", KeyType::Hash, ScalarAttributeType::S)])), "id");
+        assert_eq!(key_of(&described(&[("id", KeyType::Hash, ScalarAttributeType::N)])), "id (HASH, N)");
+        let two = [("id", KeyType::Hash, ScalarAttributeType::S), ("at", KeyType::Range, ScalarAttributeType::S)];
+        assert_eq!(key_of(&described(&two)), "id + at (RANGE, S)");
+    }
+
+    #[tokio::test]
+    async fn a_description_without_a_key_is_no_reason_to_make_a_table_anew() {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "1".repeat(12) };
+        let cx = Context::new(
+            Aws::connect(&connection).await.into(),
+            "us-east-1".into(),
+            scope.into(),
+            crate::resources::Disposal::default(),
+        );
+        let table = TableDescription::builder().table_name("t").build();
+        for found in [
+            base(&cx, &table, Phase::Ready, &from_described(&table), TagMap::new()),
+            unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new()),
+        ] {
+            assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
+        }
+    }
+
+    #[test]
+    fn only_known_states_put_a_table_out_of_use() {
+        for status in ["ARCHIVED", "ARCHIVING", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
+            assert!(is_out_of_use(&TableStatus::from(status)), "{status}");
+        }
+        for status in ["ACTIVE", "UPDATING", "ADDED_BY_AWS_LATER"] {
+            assert!(!is_out_of_use(&TableStatus::from(status)), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_description_without_details_is_of_a_plain_table() {
+        let table = from_described(&TableDescription::builder().table_name("t").build());
+        assert_eq!((table.billing_mode.as_str(), table.stream_view.as_str()), ("PROVISIONED", ""));
+        assert_eq!((table.kms_key.value(), table.deletion_protection), ("", false));
+        let off = StreamSpecification::builder()
+            .stream_enabled(false)
+            .stream_view_type(StreamViewType::NewAndOldImages)
+            .build()
+            .expect("complete");
+        assert_eq!(from_described(&TableDescription::builder().stream_specification(off).build()).stream_view, "");
+    }
+
+    #[test]
+    fn tags_that_the_replica_lacks_are_lacking() {
+        let mut tags = json!({"Name": "n", "drctl:stack": "s", "theirs": "t"});
+        as_in_both(&mut tags, &TagMap::from([("Name".into(), "other".into()), ("drctl:stack".into(), "s".into())]));
+        assert_eq!(tags, json!({"Name": "other", "drctl:stack": "s"}));
+    }
+
+    #[test]
+    fn a_replica_is_compared_as_a_whole() {
+        let replica = Replica {
+            region: "us-east-2".into(),
+            kms_key: Ref::known("arn:aws:kms:us-east-2:123456789012:key/1"),
+            recovery_days: 35,
+            deletion_protection: true,
+        };
+        let table = Table { replica: replica.clone(), ..from_described(&TableDescription::builder().build()) };
+        let value = serde_json::to_value(&table).expect("a plain struct");
+        assert_eq!(value["replica"]["kms_key"], replica.kms_key.value());
+        assert_eq!(serde_json::from_value::<Table>(value).expect("its own form"), table);
+    }
+}

@@ -1,0 +1,309 @@
+//! A table's replica in another Region: where it stands, how it comes and how it goes.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    CreateReplicationGroupMemberAction, DeleteReplicationGroupMemberAction, ReplicaDescription, ReplicaStatus,
+    ReplicationGroupUpdate, SseDescription, TableDescription, TableStatus,
+};
+use futures::future::try_join;
+use serde::{Deserialize, Serialize};
+
+use super::{describe, malformed, settings, tags_of};
+use crate::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref};
+
+/// How long the replica's Region may take for a single answer about what stands there.
+const ANSWER: Duration = Duration::from_secs(6);
+
+/// A table's replica in another Region. All empty, zero and false when there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its Region; another one means that the replica there is deleted, and one made here. In-place.
+    pub region: String,
+    /// The key of its Region that it is encrypted with (aws-behaviour row 15). Once made, a replica keeps its key: a change is
+    /// refused, with what to do instead. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
+    pub recovery_days: i32,
+    /// Whether it is protected against deletion. In-place.
+    pub deletion_protection: bool,
+}
+
+/// What was seen of a table's replica.
+pub(super) enum Seen {
+    /// There is none, or only one that failed to come about.
+    None,
+    /// It is there, with these tags.
+    There(Replica, TagMap),
+    /// It is coming or going, or cannot be used: how the table stands because of that.
+    Unsettled(String),
+}
+
+impl Replica {
+    pub(super) fn none() -> Self {
+        Self { region: String::new(), kms_key: Ref::known(""), recovery_days: 0, deletion_protection: false }
+    }
+
+    /// As the last look at the table found it.
+    pub(super) fn of(live: &Live) -> Self {
+        live.properties.get("replica").and_then(|found| Self::deserialize(found).ok()).unwrap_or_else(Self::none)
+    }
+
+    /// Takes the next step towards having the replica in its Region and nowhere else, and says what has to happen before the
+    /// one after it. `table` must be `ACTIVE`: it takes one such change at a time (aws-behaviour row 12).
+    pub(super) async fn place(&self, cx: &Context, table: &TableDescription) -> Result<Option<String>, Failure> {
+        let name = table.table_name().unwrap_or_default();
+        for other in elsewhere(cx, table).filter(|replica| region(replica) != self.region) {
+            if matches!(owner(cx, name, region(other)).await?, Owner::Ours { .. }) {
+                return remove(cx, name, other).await.map(Some);
+            }
+        }
+        if self.region.is_empty() {
+            return Ok(None);
+        }
+        let Some(entry) = elsewhere(cx, table).find(|replica| region(replica) == self.region) else {
+            return self.add(cx, name).await.map(Some);
+        };
+        match entry.replica_status() {
+            Some(ReplicaStatus::CreationFailed) => remove(cx, name, entry).await.map(Some),
+            Some(status) if is_out_of_use(status) => {
+                Ok(Some(format!("its replica in {} to be no longer {status}", self.region)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Adds it. The answer promises nothing (aws-behaviour row 13): whether it came about shows the next look.
+    async fn add(&self, cx: &Context, table: &str) -> Result<String, Failure> {
+        if let Some(found) = describe(&cx.at(&self.region), table).await? {
+            return self.in_the_way(cx, &found);
+        }
+        let create = CreateReplicationGroupMemberAction::builder()
+            .region_name(&self.region)
+            .kms_master_key_id(self.kms_key.value())
+            .build()
+            .map_err(malformed)?;
+        update(cx, table, ReplicationGroupUpdate::builder().create(create).build()).await?;
+        Ok(format!("its replica in {} to be made", self.region))
+    }
+
+    /// A table of this name where the replica shall be: either one that comes or goes as a replica of this one, or somebody's
+    /// (aws-behaviour row 14).
+    fn in_the_way(&self, cx: &Context, found: &TableDescription) -> Result<String, Failure> {
+        let passes = matches!(found.table_status(), Some(TableStatus::Creating | TableStatus::Deleting));
+        if passes || elsewhere(&cx.at(&self.region), found).any(|replica| region(replica) == &*cx.region) {
+            return Ok(format!("{} to be done with the replica's last change", self.region));
+        }
+        let name = found.table_name().unwrap_or_default();
+        Err(Failure::new(
+            Class::Foreign,
+            format!("{} has a table {name} that is no replica of the one in {}", self.region, cx.region),
+        )
+        .help(
+            "Its data may be needed: it may be a replica that lost its key for 20 hours. Save them, delete that table, and run \
+             `drctl up` again; or choose another stack name.",
+        ))
+    }
+
+    /// Sets how far back the replica can be restored. To be called when it is where it shall be.
+    pub(super) async fn sync_recovery(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
+        if self.kms_key != held.kms_key {
+            return Err(key_is_fixed(table, &self.region));
+        }
+        if self.recovery_days != held.recovery_days {
+            settings::set_recovery_days(&cx.at(&self.region), table, self.recovery_days).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets its deletion protection, which is each Region's own (aws-behaviour row 17).
+    pub(super) async fn sync_protection(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
+        if self.deletion_protection != held.deletion_protection {
+            settings::set_deletion_protection(&cx.at(&self.region), table, self.deletion_protection).await?;
+        }
+        Ok(())
+    }
+}
+
+/// DynamoDB refuses every way of changing a customer's key of a global table:
+/// <https://github.com/hashicorp/terraform-provider-aws/pull/29102>, aws-behaviour row 15.
+pub(super) fn key_is_fixed(table: &str, region: &str) -> Failure {
+    Failure::new(Class::Refused, format!("the keys of {table} cannot be changed while it has its replica in {region}"))
+        .help(format!(
+            "Have the replica deleted (`aws dynamodb update-table --table-name {table} --replica-updates \
+             '[{{\"Delete\":{{\"RegionName\":\"{region}\"}}}}]'` in the table's Region) and run `drctl up`: it sets the \
+             key and adds the replica again. Until then there is no second copy."
+        ))
+}
+
+/// The Region in which a replica was found.
+pub(super) fn region_of(live: &Live) -> Option<&str> {
+    live.properties.get("replica")?.get("region")?.as_str().filter(|region| !region.is_empty())
+}
+
+/// Looks at the replica of a table. Of several, the one that this stack has tagged.
+pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Seen, Failure> {
+    let name = table.table_name().unwrap_or_default();
+    let replicas: Vec<&ReplicaDescription> = elsewhere(cx, table).collect();
+    let Some(mut entry) = replicas.first().copied() else {
+        // In the first seconds a new replica is not listed; what is not there after them never came about (row 13).
+        return Ok(match table.table_status() {
+            Some(TableStatus::Updating) => Seen::Unsettled(TableStatus::Updating.as_str().to_owned()),
+            _ => Seen::None,
+        });
+    };
+    if replicas.len() > 1 {
+        for replica in &replicas {
+            if matches!(owner(cx, name, region(replica)).await?, Owner::Ours { .. }) {
+                entry = replica;
+                break;
+            }
+        }
+    }
+    let region = region(entry);
+    let unsettled = |state: &str| Seen::Unsettled(format!("waiting for its replica in {region}, which is {state}"));
+    match entry.replica_status() {
+        Some(ReplicaStatus::CreationFailed) => return Ok(Seen::None),
+        Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
+            return Ok(unsettled(
+                "cut off from its key; enable the key, or after 20 hours the replica is none any more",
+            ));
+        }
+        Some(status) if is_out_of_use(status) => return Ok(unsettled(status.as_str())),
+        _ => {}
+    }
+    let there = cx.at(region).answering_within(ANSWER);
+    let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
+    // Listed as active here, and not there yet. Everything but DescribeTable would be refused there (row 16).
+    Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
+}
+
+/// What stands in the replica's own Region, `there`.
+async fn look(there: &Context, table: &str) -> Result<Option<(Replica, TagMap)>, Failure> {
+    let Some(found) = describe(there, table).await? else { return Ok(None) };
+    if found.table_status() == Some(&TableStatus::Creating) {
+        return Ok(None);
+    }
+    let (days, tags) = try_join(settings::recovery_days(there, table), tags_of(there, table)).await?;
+    let Some(recovery_days) = days else { return Ok(None) };
+    let key = found.sse_description().and_then(SseDescription::kms_master_key_arn);
+    let replica = Replica {
+        region: there.region.to_string(),
+        kms_key: Ref::known(key.unwrap_or_default()),
+        recovery_days,
+        deletion_protection: found.deletion_protection_enabled().unwrap_or_default(),
+    };
+    Ok(Some((replica, tags)))
+}
+
+/// A failure of the replica's Region is none of the table's: taken for one, it would keep everything else there from being
+/// looked at.
+fn apart(failure: Failure, region: &str) -> Failure {
+    match failure.class {
+        Class::Unreachable | Class::TimedOut => Failure {
+            class: Class::Ambiguous,
+            message: format!("its replica in {region} could not be looked at: {}", failure.message),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
+/// The Regions of the replicas to be deleted with a table.
+///
+/// # Errors
+/// [`Class::Foreign`] when one of them is not this stack's: DynamoDB does not delete the table before them, and drctl not them.
+pub(super) async fn to_remove<'a>(
+    cx: &Context,
+    table: &'a TableDescription,
+) -> Result<Vec<&'a ReplicaDescription>, Failure> {
+    let name = table.table_name().unwrap_or_default();
+    let replicas: Vec<&ReplicaDescription> = elsewhere(cx, table).collect();
+    for replica in replicas.iter().filter(|replica| replica.replica_status() != Some(&ReplicaStatus::Deleting)) {
+        let is_ours = match owner(cx, name, region(replica)).await? {
+            Owner::Ours { .. } | Owner::Implied => true,
+            // One that an interrupted run did not come to tag.
+            Owner::Untagged => replicas.len() == 1,
+            Owner::Foreign(_) => false,
+        };
+        if !is_ours {
+            let message = format!("{name} has a replica in {} that is not drctl's to delete", region(replica));
+            return Err(Failure::new(Class::Foreign, message).help("Delete that replica, then run the command again."));
+        }
+    }
+    Ok(replicas)
+}
+
+/// What a table that is not `ACTIVE` has to be done with.
+pub(super) fn at_work(table: &TableDescription) -> String {
+    let leaving = table.replicas().iter().find(|replica| replica.replica_status() == Some(&ReplicaStatus::Deleting));
+    match leaving {
+        Some(replica) => format!("its replica in {} to be deleted", region(replica)),
+        None => "its last change to be done".to_owned(),
+    }
+}
+
+/// Takes the next step towards the end of a replica: its protection, then itself. Says what is to be waited for.
+pub(super) async fn remove(cx: &Context, table: &str, replica: &ReplicaDescription) -> Result<String, Failure> {
+    let region = region(replica);
+    if replica.replica_status() == Some(&ReplicaStatus::Deleting) {
+        return Ok(format!("its replica in {region} to be deleted"));
+    }
+    if unprotect(cx, table, replica).await? {
+        return Ok(format!("its replica in {region} to be unprotected"));
+    }
+    let delete = DeleteReplicationGroupMemberAction::builder().region_name(region).build().map_err(malformed)?;
+    update(cx, table, ReplicationGroupUpdate::builder().delete(delete).build()).await?;
+    Ok(format!("its replica in {region} to be deleted"))
+}
+
+/// Takes a replica's deletion protection off; whether there was any.
+pub(super) async fn unprotect(cx: &Context, table: &str, replica: &ReplicaDescription) -> Result<bool, Failure> {
+    let there = cx.at(region(replica));
+    let found = describe(&there, table).await?;
+    let protected = found.is_some_and(|found| found.deletion_protection_enabled() == Some(true));
+    if protected {
+        settings::set_deletion_protection(&there, table, false).await?;
+    }
+    Ok(protected)
+}
+
+async fn update(cx: &Context, table: &str, change: ReplicationGroupUpdate) -> Result<(), Failure> {
+    let call = cx.clients().dynamodb.update_table().table_name(table).replica_updates(change).send();
+    cx.mutate("dynamodb", "UpdateTable", call).await.map(drop)
+}
+
+/// Whose a replica is. One whose table is not there, or not yet, has no tags.
+async fn owner(cx: &Context, table: &str, region: &str) -> Result<Owner, Failure> {
+    let there = cx.at(region);
+    match describe(&there, table).await?.and_then(|found| found.table_status) {
+        None | Some(TableStatus::Creating | TableStatus::Deleting) => Ok(Owner::Untagged),
+        Some(_) => Ok(cx.scope.owner(&tags_of(&there, table).await?)),
+    }
+}
+
+/// A table's replicas in other Regions than its own.
+fn elsewhere<'a>(cx: &Context, table: &'a TableDescription) -> impl Iterator<Item = &'a ReplicaDescription> {
+    let here = cx.region.clone();
+    table.replicas().iter().filter(move |replica| region(replica) != &*here)
+}
+
+/// Whether a replica in this state cannot be read or changed; one that AWS has added since is none of them.
+fn is_out_of_use(status: &ReplicaStatus) -> bool {
+    matches!(
+        status,
+        ReplicaStatus::Creating
+            | ReplicaStatus::Deleting
+            | ReplicaStatus::RegionDisabled
+            | ReplicaStatus::InaccessibleEncryptionCredentials
+            | ReplicaStatus::Archiving
+            | ReplicaStatus::Archived
+            | ReplicaStatus::ReplicationNotAuthorized
+    )
+}
+
+fn region(replica: &ReplicaDescription) -> &str {
+    replica.region_name().unwrap_or_default()
+}

@@ -1,0 +1,255 @@
+//! `dynamodb_table`: a table, with its replica in another Region.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, SseSpecification, SseType,
+    StreamSpecification, StreamViewType, TableStatus,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::observe::{is_out_of_use, settled, unsettled};
+use super::replica::{self, Replica};
+use super::stake::stake;
+use super::{describe, malformed, settings, tags, tags_of};
+use crate::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, read_named,
+};
+
+/// A table whose items have one key attribute, a string.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its name, the same in every Region. Immutable: forces replacement.
+    pub name: String,
+    /// The attribute that is an item's key, a string. Immutable: forces replacement.
+    pub hash_key: String,
+    /// How use is paid for: `PAY_PER_REQUEST`. In-place.
+    pub billing_mode: String,
+    /// What its stream tells of a change: `NEW_AND_OLD_IMAGES`, as replication needs; empty for no stream. In-place.
+    pub stream_view: String,
+    /// The key that items are encrypted with; with a replica there is no changing it (aws-behaviour row 15). In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// The attribute that says when an item expires, in seconds since 1970; empty for none. DynamoDB takes one change an
+    /// hour. In-place.
+    pub ttl_attribute: String,
+    /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
+    pub recovery_days: i32,
+    /// Whether it is protected against deletion. In-place.
+    pub deletion_protection: bool,
+    /// Its replica in another Region. In-place.
+    pub replica: Replica,
+}
+
+impl Resource for Table {
+    const TRAITS: Traits = Traits {
+        kind: "dynamodb_table",
+        immutable: &[
+            ("name", "a table cannot be renamed"),
+            ("hash_key", "the key attribute of a table cannot be changed"),
+        ],
+        holds: &[],
+        // The table, its replica, and what is set on both afterwards.
+        create: Duration::from_secs(80),
+        delete: Duration::from_secs(245),
+        // It takes no token, and the tags of a new table show late: an attempt needs time to be recognised.
+        idempotent_create: false,
+        // aws-behaviour row 12.
+        patience: Duration::from_mins(30),
+        removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::DynamoDb;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListTables` returns the names of the whole account. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let dynamodb = &cx.clients().dynamodb;
+        let names = cx
+            .read("dynamodb", "ListTables", || {
+                dynamodb.list_tables().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, names).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let Some(table) = describe(cx, id).await? else { return Ok(None) };
+        match table.table_status() {
+            // Nothing else can be asked of it, not even its tags.
+            Some(TableStatus::Deleting) => {
+                let phase = Phase::Deleting(TableStatus::Deleting.as_str().to_owned());
+                Ok(Some(unsettled(cx, &table, phase, TagMap::new())))
+            }
+            Some(TableStatus::Creating) => {
+                let tags = tags_of(cx, id).await?;
+                // Not to be told from somebody else's yet.
+                // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TagResource.html
+                if tags.is_empty() {
+                    return Ok(None);
+                }
+                let phase = Phase::Pending(TableStatus::Creating.as_str().to_owned());
+                Ok(Some(unsettled(cx, &table, phase, tags)))
+            }
+            _ => settled(cx, &table).await.map(Some),
+        }
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let key = KeySchemaElement::builder().attribute_name(&self.hash_key).key_type(KeyType::Hash);
+        let attribute =
+            AttributeDefinition::builder().attribute_name(&self.hash_key).attribute_type(ScalarAttributeType::S);
+        let call = cx
+            .clients()
+            .dynamodb
+            .create_table()
+            .table_name(&self.name)
+            .key_schema(key.build().map_err(malformed)?)
+            .attribute_definitions(attribute.build().map_err(malformed)?)
+            .billing_mode(BillingMode::from(self.billing_mode.as_str()))
+            .stream_specification(self.stream(!self.stream_view.is_empty())?)
+            .sse_specification(self.encryption())
+            .deletion_protection_enabled(self.deletion_protection)
+            .set_tags(Some(tags(&creation.tags)?))
+            .send();
+        cx.mutate("dynamodb", "CreateTable", call).await?;
+        Ok(self.name.clone())
+    }
+
+    /// The replica comes before everything else: into an empty table in half a minute, after its first item in ten
+    /// (aws-behaviour row 16).
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let id = &live.id;
+        let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
+        let is_busy = |status: &TableStatus| {
+            let at_work = matches!(status, TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting);
+            at_work || is_out_of_use(status)
+        };
+        if table.table_status().is_some_and(is_busy) {
+            return Ok(Synced::later(replica::at_work(&table)));
+        }
+        let held = Replica::of(live);
+        let replica_differs = changed(changes, "replica");
+        if replica_differs && let Some(step) = self.replica.place(cx, &table).await? {
+            return Ok(Synced::later(step));
+        }
+        // Placed since the last look, it has yet to be read.
+        let replica_differs = replica_differs && held.region == self.replica.region;
+        if changed(changes, "recovery_days") {
+            settings::set_recovery_days(cx, id, self.recovery_days).await?;
+        }
+        if replica_differs {
+            self.replica.sync_recovery(cx, id, &held).await?;
+        }
+        if changed(changes, "ttl_attribute") {
+            let old = live.properties.get("ttl_attribute").and_then(Value::as_str).unwrap_or_default();
+            if let Some(step) = settings::set_ttl(cx, id, old, &self.ttl_attribute).await? {
+                return Ok(Synced::later(step));
+            }
+        }
+        // From here on each change keeps the table busy: one at a time (aws-behaviour row 12).
+        if let Some(property) = OWN.into_iter().find(|property| changed(changes, property)) {
+            let step = self.update(cx, live, &held, property).await?;
+            let is_last = !replica_differs && OWN.into_iter().filter(|other| changed(changes, other)).count() == 1;
+            return Ok(if is_last && step.is_none() {
+                Synced::default()
+            } else {
+                Synced::later(step.unwrap_or("its last change to be done"))
+            });
+        }
+        if replica_differs {
+            self.replica.sync_protection(cx, id, &held).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
+    }
+
+    /// Protections first, then the replica, then the table, each when the one before is done. That its Region has forgotten the
+    /// replica shows in the last call: until then it is refused (aws-behaviour row 11).
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let id = &live.id;
+        let Some(table) = describe(cx, id).await? else { return Ok(Removal::Ordered) };
+        match table.table_status() {
+            Some(TableStatus::Deleting) => return Ok(Removal::Ordered),
+            Some(TableStatus::Creating | TableStatus::Updating) => return Ok(Removal::Later(replica::at_work(&table))),
+            _ => {}
+        }
+        let replicas = replica::to_remove(cx, &table).await?;
+        let mut protected = table.deletion_protection_enabled() == Some(true);
+        if protected {
+            settings::set_deletion_protection(cx, id, false).await?;
+        }
+        for replica in &replicas {
+            protected |= replica::unprotect(cx, id, replica).await?;
+        }
+        if protected {
+            return Ok(Removal::Later("its deletion protection to be off".to_owned()));
+        }
+        if let Some(replica) = replicas.first() {
+            return replica::remove(cx, id, replica).await.map(Removal::Later);
+        }
+        let call = cx.clients().dynamodb.delete_table().table_name(id).send();
+        match cx.mutate("dynamodb", "DeleteTable", call).await {
+            Ok(_) => Ok(Removal::Ordered),
+            Err(failure) if failure.class == Class::NotYet => {
+                Ok(Removal::Later("its replica's Region to be rid of it".to_owned()))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// What `UpdateTable` changes on the table itself.
+const OWN: [&str; 4] = ["kms_key", "billing_mode", "stream_view", "deletion_protection"];
+
+impl Table {
+    /// Takes the next step towards one of [`OWN`], and says what has to happen before the one after it.
+    async fn update(
+        &self,
+        cx: &Context,
+        live: &Live,
+        held: &Replica,
+        property: &str,
+    ) -> Result<Option<&'static str>, Failure> {
+        let call = cx.clients().dynamodb.update_table().table_name(&live.id);
+        let mut step = None;
+        let call = match property {
+            "kms_key" if !held.region.is_empty() => return Err(replica::key_is_fixed(&live.id, &held.region)),
+            "kms_key" => call.sse_specification(self.encryption()),
+            "billing_mode" => call.billing_mode(BillingMode::from(self.billing_mode.as_str())),
+            "stream_view" => {
+                // What a stream tells is decided when it is switched on.
+                let is_on = live.properties.get("stream_view").and_then(Value::as_str).is_some_and(|it| !it.is_empty());
+                step = (is_on && !self.stream_view.is_empty()).then_some("its stream to be off, to begin anew");
+                call.stream_specification(self.stream(!is_on)?)
+            }
+            _ => call.deletion_protection_enabled(self.deletion_protection),
+        };
+        cx.mutate("dynamodb", "UpdateTable", call.send()).await?;
+        Ok(step)
+    }
+
+    fn stream(&self, on: bool) -> Result<StreamSpecification, Failure> {
+        let view = on.then(|| StreamViewType::from(self.stream_view.as_str()));
+        StreamSpecification::builder().stream_enabled(on).set_stream_view_type(view).build().map_err(malformed)
+    }
+
+    fn encryption(&self) -> SseSpecification {
+        SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(self.kms_key.value()).build()
+    }
+}

@@ -1,0 +1,579 @@
+//! What others have put into the stack's network. It keeps what it lies in from being deleted, and nothing that drctl does makes
+//! it go: so it is named, instead of being waited for.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{
+    Address, IpPermission, NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceType, RouteTable,
+    RouteTableAssociation, SecurityGroup, State, Subnet, Tag, VpcEndpoint, VpcEndpointType, VpcPeeringConnection,
+    VpcPeeringConnectionStateReasonCode as PeeringCode,
+};
+use futures::try_join;
+use serde_json::Value;
+
+use super::network_interface::is_of_lambda;
+use super::{filter, ours, tag_map};
+use crate::Scope;
+use crate::resources::{Class, Context, Failure, Live};
+
+/// Something that is not drctl's and lies in the stack's network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Stranger {
+    /// Who holds it, and what it is: `subnet-… holds the interface of endpoint vpce-…`.
+    said: String,
+    /// The subnets that it keeps from being deleted.
+    subnets: Vec<String>,
+    /// The security groups that it keeps from being deleted.
+    groups: Vec<String>,
+    /// The route table that it keeps from being deleted.
+    table: Option<String>,
+    /// Whether it has a public address, which keeps the internet gateway from being detached.
+    is_public: bool,
+}
+
+/// What the deletion of which was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held<'a> {
+    Vpc,
+    Subnet(&'a str),
+    Group(&'a str),
+    Table(&'a str),
+    Gateway,
+}
+
+impl Held<'_> {
+    fn is_held_by(self, stranger: &Stranger) -> bool {
+        let has = |ids: &[String], id: &str| ids.iter().any(|other| other == id);
+        match self {
+            Self::Vpc => true,
+            Self::Subnet(id) => has(&stranger.subnets, id),
+            Self::Group(id) => has(&stranger.groups, id),
+            Self::Table(id) => stranger.table.as_deref() == Some(id),
+            Self::Gateway => stranger.is_public,
+        }
+    }
+}
+
+/// What is the stack's: what bears its tags, and what is on record, whose tags somebody may have taken off.
+struct Own<'a> {
+    scope: &'a Scope,
+    recorded: &'a BTreeSet<&'a str>,
+}
+
+impl Own<'_> {
+    fn has(&self, id: Option<&str>, tags: Option<&[Tag]>) -> bool {
+        self.scope.is_ours(&tag_map(tags)) || id.is_some_and(|id| self.recorded.contains(id))
+    }
+}
+
+/// What lies in one VPC.
+#[derive(Default)]
+struct Contents {
+    vpc: String,
+    endpoints: Vec<VpcEndpoint>,
+    gateways: Vec<NatGateway>,
+    groups: Vec<SecurityGroup>,
+    interfaces: Vec<NetworkInterface>,
+    subnets: Vec<Subnet>,
+    tables: Vec<RouteTable>,
+    peerings: Vec<VpcPeeringConnection>,
+}
+
+/// What lies in a VPC of the stack's and is not drctl's, in a sentence without a full stop each. As long as it is there, the
+/// VPC cannot be deleted.
+///
+/// What AWS itself keeps there for the stack's function, database and NAT gateways is not among it, nor what has one of the
+/// `recorded` ids.
+///
+/// # Errors
+/// What a call's answer means.
+pub async fn foreign_in_vpc(cx: &Context, vpc: &str, recorded: &BTreeSet<&str>) -> Result<Vec<String>, Failure> {
+    let contents = Contents::read(cx, vpc).await?;
+    let strangers = contents.strangers(&Own { scope: &cx.scope, recorded });
+    Ok(strangers.into_iter().map(|stranger| stranger.said).collect())
+}
+
+/// What a refused deletion comes to: final, when what is in the way is not drctl's. Anything else is AWS's to let go of, and is
+/// waited for.
+///
+/// # Errors
+/// What the calls that look for it came to.
+pub(super) async fn named(cx: &Context, refusal: Failure, live: &Live, held: Held<'_>) -> Result<Failure, Failure> {
+    if refusal.code.as_deref() != Some("DependencyViolation") {
+        return Ok(refusal);
+    }
+    let vpc = match held {
+        Held::Vpc => live.id.as_str(),
+        _ => live.properties.get("vpc").and_then(Value::as_str).unwrap_or_default(),
+    };
+    let strangers = Contents::read(cx, vpc).await?.strangers(&Own { scope: &cx.scope, recorded: &BTreeSet::new() });
+    let said = strangers.into_iter().filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said);
+    Ok(because_of(refusal, &said.collect::<Vec<_>>()))
+}
+
+/// The refusal, as a final one that names who is in the way; or as it is, when nobody is.
+fn because_of(refusal: Failure, said: &[String]) -> Failure {
+    let (whose, help) = match said.len() {
+        0 => return refusal,
+        1 => ("which is not drctl's", "Delete it, then run the same command again."),
+        _ => ("none of which is drctl's", "Delete them, then run the same command again."),
+    };
+    let message = format!("{}, {whose}", said.join("; "));
+    Failure { class: Class::Refused, message, help: Some(help.to_owned()), ..refusal }
+}
+
+/// What the refused release of an address comes to: final, when it was given to something else than a NAT gateway, which lets
+/// go of it by itself.
+///
+/// # Errors
+/// What the calls that look for it came to.
+pub(super) async fn user_of_address(cx: &Context, refusal: Failure, id: &str) -> Result<Failure, Failure> {
+    if refusal.class != Class::Transient {
+        return Ok(refusal);
+    }
+    let ec2 = &cx.clients().ec2;
+    let answer = cx.read("ec2", "DescribeAddresses", || ec2.describe_addresses().allocation_ids(id).send()).await?;
+    let interface = answer.addresses().first().and_then(Address::network_interface_id).unwrap_or_default();
+    if interface.is_empty() {
+        return Ok(refusal);
+    }
+    let call = || ec2.describe_network_interfaces().filters(filter("network-interface-id", interface)).send();
+    let found = cx.read("ec2", "DescribeNetworkInterfaces", call).await?;
+    let users = found.network_interfaces().iter().filter(|interface| !is_of_nat_gateway(interface));
+    let said: Vec<String> = users.map(|user| format!("{id} is the address of {}", name_of(user))).collect();
+    Ok(because_of(refusal, &said))
+}
+
+impl Contents {
+    async fn read(cx: &Context, vpc: &str) -> Result<Self, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let within = || filter("vpc-id", vpc);
+        let endpoints = cx.read("ec2", "DescribeVpcEndpoints", || {
+            ec2.describe_vpc_endpoints()
+                .filters(within())
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let gateways = cx.read("ec2", "DescribeNatGateways", || {
+            ec2.describe_nat_gateways().filter(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        });
+        let groups = cx.read("ec2", "DescribeSecurityGroups", || {
+            ec2.describe_security_groups()
+                .filters(within())
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let interfaces = cx.read("ec2", "DescribeNetworkInterfaces", || {
+            let call = ec2.describe_network_interfaces().filters(within());
+            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        });
+        let subnets = cx.read("ec2", "DescribeSubnets", || {
+            ec2.describe_subnets().filters(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        });
+        let tables = cx.read("ec2", "DescribeRouteTables", || {
+            ec2.describe_route_tables().filters(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        });
+        let peerings = |side: &'static str| {
+            cx.read("ec2", "DescribeVpcPeeringConnections", move || {
+                let call = ec2.describe_vpc_peering_connections().filters(filter(side, vpc));
+                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let asked = peerings("requester-vpc-info.vpc-id");
+        let accepted = peerings("accepter-vpc-info.vpc-id");
+        let (endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted) =
+            try_join!(endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted)?;
+        let peerings = asked.into_iter().chain(accepted).collect();
+        Ok(Self { vpc: vpc.to_owned(), endpoints, gateways, groups, interfaces, subnets, tables, peerings })
+    }
+
+    /// What is not drctl's.
+    fn strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let mut strangers = self.endpoint_strangers(own);
+        strangers.extend(self.gateway_strangers(own));
+        strangers.extend(self.interface_strangers(own));
+        strangers.extend(self.group_strangers(own));
+        strangers.extend(self.subnet_strangers(own));
+        let vpc = &self.vpc;
+        let tables = self.tables.iter().filter(|table| {
+            let is_main = table.associations().iter().any(|association| association.main() == Some(true));
+            !is_main && !own.has(table.route_table_id(), table.tags.as_deref())
+        });
+        strangers.extend(tables.map(|table| Stranger {
+            said: format!("{vpc} holds the route table {}", table.route_table_id().unwrap_or_default()),
+            ..Stranger::default()
+        }));
+        // The stack's own carries its tags in the Region of the VPC that asked for it, and in no other.
+        let peerings = self.peerings.iter().filter(|peering| {
+            let code = peering.status().and_then(|status| status.code());
+            let stands = matches!(code, Some(PeeringCode::Active | PeeringCode::PendingAcceptance));
+            stands && !own.has(peering.vpc_peering_connection_id(), peering.tags.as_deref())
+        });
+        strangers.extend(peerings.map(|peering| Stranger {
+            said: format!("{vpc} is in the peering {}", peering.vpc_peering_connection_id().unwrap_or_default()),
+            ..Stranger::default()
+        }));
+        strangers
+    }
+
+    fn foreign_endpoints(&self, own: &Own<'_>) -> impl Iterator<Item = &VpcEndpoint> {
+        self.endpoints.iter().filter(|endpoint| {
+            // In small letters, which the SDK's enum does not have.
+            let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
+            !matches!(state.as_deref(), Some("deleted" | "failed" | "rejected" | "expired"))
+                && !own.has(endpoint.vpc_endpoint_id(), endpoint.tags.as_deref())
+        })
+    }
+
+    fn endpoint_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let of = |endpoint: &VpcEndpoint| {
+            let id = endpoint.vpc_endpoint_id().unwrap_or_default();
+            let service = endpoint.service_name().unwrap_or_default();
+            let subnets = endpoint.subnet_ids().to_vec();
+            let said = match (endpoint.vpc_endpoint_type(), subnets.as_slice()) {
+                (Some(VpcEndpointType::Gateway), _) | (_, []) => {
+                    format!("{} holds the endpoint {id} ({service})", self.vpc)
+                }
+                (_, [one]) => format!("{one} holds the interface of endpoint {id} ({service})"),
+                (_, several) => format!("{} hold the interfaces of endpoint {id} ({service})", several.join(", ")),
+            };
+            let groups = endpoint.groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
+            Stranger { said, subnets, groups, ..Stranger::default() }
+        };
+        self.foreign_endpoints(own).map(of).collect()
+    }
+
+    fn gateway_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let foreign = self.gateways.iter().filter(|gateway| {
+            !matches!(gateway.state(), Some(NatGatewayState::Deleted | NatGatewayState::Failed))
+                && !own.has(gateway.nat_gateway_id(), gateway.tags.as_deref())
+        });
+        let of = |gateway: &NatGateway| {
+            let subnet = gateway.subnet_id().unwrap_or_default().to_owned();
+            let said = format!("{subnet} holds the NAT gateway {}", gateway.nat_gateway_id().unwrap_or_default());
+            let is_public = gateway.nat_gateway_addresses().iter().any(|address| address.public_ip().is_some());
+            Stranger { said, subnets: vec![subnet], is_public, ..Stranger::default() }
+        };
+        foreign.map(of).collect()
+    }
+
+    /// Interfaces that belong to nothing that is named already.
+    fn interface_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let own_groups: BTreeSet<&str> = self.own_groups(own).filter_map(SecurityGroup::group_id).collect();
+        let of_endpoints: BTreeSet<&str> =
+            self.endpoints.iter().flat_map(VpcEndpoint::network_interface_ids).map(String::as_str).collect();
+        let of_gateways: BTreeSet<&str> = self
+            .gateways
+            .iter()
+            .flat_map(NatGateway::nat_gateway_addresses)
+            .filter_map(|address| address.network_interface_id())
+            .collect();
+        let within: BTreeSet<&str> = self.subnets.iter().filter_map(Subnet::subnet_id).collect();
+        let foreign = self.interfaces.iter().filter(|interface| {
+            let id = interface.network_interface_id().unwrap_or_default();
+            // Some endpoints ignore the filter that asked for this VPC's.
+            if !within.contains(interface.subnet_id().unwrap_or_default()) {
+                return false;
+            }
+            let belongs = of_endpoints.contains(id) || of_gateways.contains(id) || is_of_nat_gateway(interface);
+            let is_ours = own.has(interface.network_interface_id(), interface.tag_set.as_deref());
+            !belongs && !is_ours && !is_kept_for(interface, own.scope, &own_groups)
+        });
+        let of = |interface: &NetworkInterface| {
+            let subnet = interface.subnet_id().unwrap_or_default().to_owned();
+            let groups = interface.groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
+            let is_public = interface.association().is_some_and(|association| association.public_ip().is_some());
+            let said = format!("{subnet} holds {}", name_of(interface));
+            Stranger { said, subnets: vec![subnet], groups, is_public, ..Stranger::default() }
+        };
+        foreign.map(of).collect()
+    }
+
+    fn own_groups(&self, own: &Own<'_>) -> impl Iterator<Item = &SecurityGroup> {
+        self.groups.iter().filter(|group| own.has(group.group_id(), group.tags.as_deref()))
+    }
+
+    /// Groups; each also keeps those of the stack's that its rules refer to.
+    fn group_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let foreign = self
+            .groups
+            .iter()
+            .filter(|group| group.group_name() != Some("default") && !own.has(group.group_id(), group.tags.as_deref()));
+        let of = |group: &SecurityGroup| {
+            let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
+            let rules = group.ip_permissions().iter().chain(group.ip_permissions_egress());
+            let referred = rules.flat_map(IpPermission::user_id_group_pairs).filter_map(|pair| pair.group_id());
+            let said = format!("{} holds the security group {id} ({name})", self.vpc);
+            Stranger { said, groups: referred.map(str::to_owned).collect(), ..Stranger::default() }
+        };
+        foreign.map(of).collect()
+    }
+
+    fn subnet_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+        let foreign = self.subnets.iter().filter(|subnet| !own.has(subnet.subnet_id(), subnet.tags.as_deref()));
+        let of = |subnet: &Subnet| {
+            let id = subnet.subnet_id().unwrap_or_default();
+            let uses = |association: &RouteTableAssociation| association.subnet_id() == Some(id);
+            let table = self.tables.iter().find(|table| table.associations().iter().any(uses));
+            let table = table.and_then(RouteTable::route_table_id).map(str::to_owned);
+            Stranger { said: format!("{} holds the subnet {id}", self.vpc), table, ..Stranger::default() }
+        };
+        foreign.map(of).collect()
+    }
+}
+
+/// Whether AWS keeps an interface for the stack's function or database: they are in the stack's groups, and Lambda writes a
+/// function's name into the description.
+fn is_kept_for(interface: &NetworkInterface, scope: &Scope, own_groups: &BTreeSet<&str>) -> bool {
+    let is_of_function = is_of_lambda(interface)
+        && interface.description().is_some_and(|text| text.contains(&format!("-{}-", scope.name())));
+    is_of_function || ((is_of_lambda(interface) || is_of_rds(interface)) && is_in(interface, own_groups))
+}
+
+/// Whether an interface is in one of these groups.
+fn is_in(interface: &NetworkInterface, groups: &BTreeSet<&str>) -> bool {
+    interface.groups().iter().filter_map(|group| group.group_id()).any(|id| groups.contains(id))
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html>: it goes with the database instance.
+fn is_of_rds(interface: &NetworkInterface) -> bool {
+    interface.requester_id() == Some("amazon-rds") || interface.description() == Some("RDSNetworkInterface")
+}
+
+/// It goes with its gateway. The filter's name of the type is another one than the model's.
+fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
+    let is_type = interface.interface_type().is_some_and(|kind| {
+        matches!(kind, NetworkInterfaceType::NatGateway) || NetworkInterfaceType::as_str(kind) == "nat_gateway"
+    });
+    is_type || interface.description().is_some_and(|text| text.starts_with("Interface for NAT Gateway"))
+}
+
+/// Of interfaces in something of the stack's, whether all are Lambda's, kept for the stack's function: then nothing has to be
+/// looked for.
+pub(super) async fn are_kept(cx: &Context, interfaces: &[NetworkInterface]) -> Result<bool, Failure> {
+    if interfaces.is_empty() || !interfaces.iter().all(is_of_lambda) {
+        return Ok(false);
+    }
+    let ec2 = &cx.clients().ec2;
+    let groups: Vec<SecurityGroup> = cx
+        .read("ec2", "DescribeSecurityGroups", || {
+            let call = ec2.describe_security_groups().set_filters(Some(ours(cx)));
+            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let own: BTreeSet<&str> = groups.iter().filter_map(SecurityGroup::group_id).collect();
+    Ok(interfaces.iter().all(|interface| is_kept_for(interface, &cx.scope, &own)))
+}
+
+/// What an interface is called: by what it belongs to, where that is known.
+fn name_of(interface: &NetworkInterface) -> String {
+    let id = interface.network_interface_id().unwrap_or_default();
+    let instance = interface.attachment().and_then(|attachment| attachment.instance_id());
+    match (instance.filter(|id| !id.is_empty()), interface.description().filter(|text| !text.is_empty())) {
+        (Some(instance), _) => format!("the interface {id} of instance {instance}"),
+        (None, Some(description)) => format!("the interface {id} ({description})"),
+        (None, None) => format!("the interface {id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{
+        GroupIdentifier, NatGatewayAddress, NetworkInterfaceAssociation, NetworkInterfaceAttachment,
+        SecurityGroupIdentifier, Tag, UserIdGroupPair,
+    };
+
+    use super::*;
+    use crate::{ENVIRONMENT, STACK};
+
+    fn scope() -> Scope {
+        Scope { stack: "pay".into(), environment: "prod".into(), account: "111122223333".into() }
+    }
+
+    fn own() -> Vec<Tag> {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        vec![tag(STACK, "pay"), tag(ENVIRONMENT, "prod")]
+    }
+
+    fn interface(id: &str, subnet: &str, group: &str, description: &str) -> NetworkInterface {
+        NetworkInterface::builder()
+            .network_interface_id(id)
+            .subnet_id(subnet)
+            .description(description)
+            .groups(GroupIdentifier::builder().group_id(group).build())
+            .build()
+    }
+
+    /// A VPC as drctl makes it, with what AWS keeps in it for the stack.
+    fn contents() -> Contents {
+        let group = |id: &str, name: &str| SecurityGroup::builder().group_id(id).group_name(name);
+        let main = RouteTableAssociation::builder().main(true).build();
+        let used = RouteTableAssociation::builder().subnet_id("subnet-a").main(false).build();
+        let address = NatGatewayAddress::builder().network_interface_id("eni-nat").public_ip("192.0.2.1").build();
+        Contents {
+            vpc: "vpc-1".to_owned(),
+            endpoints: vec![VpcEndpoint::builder().vpc_endpoint_id("vpce-s3").set_tags(Some(own())).build()],
+            gateways: vec![
+                NatGateway::builder()
+                    .nat_gateway_id("nat-1")
+                    .nat_gateway_addresses(address)
+                    .set_tags(Some(own()))
+                    .build(),
+            ],
+            groups: vec![
+                group("sg-default", "default").build(),
+                group("sg-lambda", "pay-prod-lambda").set_tags(Some(own())).build(),
+                group("sg-database", "pay-prod-database").set_tags(Some(own())).build(),
+            ],
+            interfaces: vec![
+                interface("eni-nat", "subnet-a", "", "Interface for NAT Gateway nat-1"),
+                interface("eni-lambda", "subnet-a", "sg-lambda", "AWS Lambda VPC ENI-pay-prod-processor-0b8a4d5e"),
+                interface("eni-rds", "subnet-a", "sg-database", "RDSNetworkInterface"),
+                interface("eni-elsewhere", "subnet-z", "sg-z", "of another VPC"),
+            ],
+            subnets: vec![Subnet::builder().subnet_id("subnet-a").set_tags(Some(own())).build()],
+            tables: vec![
+                RouteTable::builder().route_table_id("rtb-main").associations(main).build(),
+                RouteTable::builder().route_table_id("rtb-1").associations(used).set_tags(Some(own())).build(),
+            ],
+            peerings: Vec::new(),
+        }
+    }
+
+    fn said(contents: &Contents) -> Vec<String> {
+        contents
+            .strangers(&Own { scope: &scope(), recorded: &BTreeSet::new() })
+            .into_iter()
+            .map(|stranger| stranger.said)
+            .collect()
+    }
+
+    fn holding(contents: &Contents, held: Held<'_>) -> Vec<String> {
+        let strangers = contents.strangers(&Own { scope: &scope(), recorded: &BTreeSet::new() }).into_iter();
+        strangers.filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said).collect()
+    }
+
+    #[test]
+    fn what_aws_keeps_for_the_stack_is_no_stranger() {
+        assert_eq!(said(&contents()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_on_record_is_no_stranger_either() {
+        let mut vpc = contents();
+        vpc.subnets[0].tags = None;
+        vpc.groups[1].tags = None;
+        vpc.gateways[0].tags = None;
+        let (scope, recorded) = (scope(), BTreeSet::from(["subnet-a", "sg-lambda", "nat-1"]));
+        assert_eq!(vpc.strangers(&Own { scope: &scope, recorded: &recorded }), Vec::new());
+        assert_eq!(said(&vpc).len(), 3, "without the record nobody can know: {:?}", said(&vpc));
+    }
+
+    #[test]
+    fn an_interface_endpoint_and_its_group_are_named_once() {
+        let mut vpc = contents();
+        let guard = "com.amazonaws.us-east-1.guardduty-data";
+        vpc.endpoints.push(
+            VpcEndpoint::builder()
+                .vpc_endpoint_id("vpce-guard")
+                .vpc_endpoint_type(VpcEndpointType::Interface)
+                .service_name(guard)
+                .subnet_ids("subnet-a")
+                .network_interface_ids("eni-guard")
+                .groups(SecurityGroupIdentifier::builder().group_id("sg-guard").build())
+                .build(),
+        );
+        vpc.interfaces.push(interface("eni-guard", "subnet-a", "sg-guard", "VPC Endpoint Interface vpce-guard"));
+        let group = SecurityGroup::builder().group_id("sg-guard").group_name("GuardDutyManagedSecurityGroup-vpc-1");
+        vpc.groups.push(group.build());
+        let endpoint = format!("subnet-a holds the interface of endpoint vpce-guard ({guard})");
+        let group = "vpc-1 holds the security group sg-guard (GuardDutyManagedSecurityGroup-vpc-1)";
+        assert_eq!(said(&vpc), [endpoint.as_str(), group]);
+        assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [endpoint.as_str()]);
+        assert_eq!(holding(&vpc, Held::Subnet("subnet-b")), Vec::<String>::new());
+        assert_eq!(holding(&vpc, Held::Group("sg-lambda")), Vec::<String>::new());
+        assert_eq!(holding(&vpc, Held::Gateway), Vec::<String>::new());
+        // On its way out it still holds its interfaces; gone, it holds nothing.
+        vpc.endpoints[1].state = Some(State::from("deleting"));
+        assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [endpoint.as_str()]);
+        vpc.endpoints[1].state = Some(State::from("deleted"));
+        vpc.interfaces.pop();
+        assert_eq!(said(&vpc), [group]);
+    }
+
+    #[test]
+    fn interfaces_of_others_are_named_by_what_they_belong_to() {
+        let mut vpc = contents();
+        let instance = NetworkInterface::builder()
+            .network_interface_id("eni-i")
+            .subnet_id("subnet-a")
+            .groups(GroupIdentifier::builder().group_id("sg-lambda").build())
+            .attachment(NetworkInterfaceAttachment::builder().instance_id("i-1").build())
+            .association(NetworkInterfaceAssociation::builder().public_ip("192.0.2.9").build())
+            .build();
+        vpc.interfaces.push(instance);
+        vpc.interfaces.push(interface("eni-elb", "subnet-a", "sg-x", "ELB app/web/1"));
+        // A function and a database of somebody else's, in groups of their own.
+        vpc.interfaces.push(interface("eni-f", "subnet-a", "sg-x", "AWS Lambda VPC ENI-reports-1"));
+        vpc.interfaces.push(interface("eni-d", "subnet-a", "sg-x", "RDSNetworkInterface"));
+        let instance = "subnet-a holds the interface eni-i of instance i-1";
+        assert_eq!(
+            holding(&vpc, Held::Subnet("subnet-a")),
+            [
+                instance,
+                "subnet-a holds the interface eni-elb (ELB app/web/1)",
+                "subnet-a holds the interface eni-f (AWS Lambda VPC ENI-reports-1)",
+                "subnet-a holds the interface eni-d (RDSNetworkInterface)",
+            ]
+        );
+        assert_eq!(holding(&vpc, Held::Group("sg-lambda")), [instance]);
+        assert_eq!(holding(&vpc, Held::Gateway), [instance], "its address is public");
+    }
+
+    #[test]
+    fn other_strangers_are_named_with_what_they_keep() {
+        let mut vpc = contents();
+        let rule =
+            IpPermission::builder().user_id_group_pairs(UserIdGroupPair::builder().group_id("sg-database").build());
+        let group = SecurityGroup::builder().group_id("sg-b").group_name("bastion").ip_permissions_egress(rule.build());
+        vpc.groups.push(group.build());
+        vpc.subnets.push(Subnet::builder().subnet_id("subnet-b").build());
+        let used = RouteTableAssociation::builder().subnet_id("subnet-b").build();
+        vpc.tables[1].associations.get_or_insert_default().push(used);
+        vpc.tables.push(RouteTable::builder().route_table_id("rtb-2").build());
+        let address = NatGatewayAddress::builder().network_interface_id("eni-n2").public_ip("192.0.2.2").build();
+        let gateway =
+            NatGateway::builder().nat_gateway_id("nat-2").subnet_id("subnet-a").nat_gateway_addresses(address);
+        vpc.gateways.push(gateway.build());
+        vpc.interfaces.push(interface("eni-n2", "subnet-a", "", "Interface for NAT Gateway nat-2"));
+        let (gateway, group) =
+            ("subnet-a holds the NAT gateway nat-2", "vpc-1 holds the security group sg-b (bastion)");
+        let (subnet, table) = ("vpc-1 holds the subnet subnet-b", "vpc-1 holds the route table rtb-2");
+        assert_eq!(holding(&vpc, Held::Vpc), [gateway, group, subnet, table]);
+        assert_eq!(holding(&vpc, Held::Group("sg-database")), [group]);
+        assert_eq!(holding(&vpc, Held::Table("rtb-1")), [subnet]);
+        assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [gateway]);
+        assert_eq!(holding(&vpc, Held::Gateway), [gateway]);
+    }
+
+    #[test]
+    fn a_refusal_is_final_only_when_somebody_is_named() {
+        let refusal = Failure {
+            code: Some("DependencyViolation".to_owned()),
+            ..Failure::new(Class::Transient, "The subnet 'subnet-a' has dependencies and cannot be deleted")
+        };
+        assert_eq!(because_of(refusal.clone(), &[]), refusal);
+        let one = because_of(refusal.clone(), &["subnet-a holds the interface of endpoint vpce-1".to_owned()]);
+        assert_eq!(one.class, Class::Refused);
+        assert_eq!(one.message, "subnet-a holds the interface of endpoint vpce-1, which is not drctl's");
+        assert_eq!(one.help.as_deref(), Some("Delete it, then run the same command again."));
+        assert_eq!(one.code, refusal.code);
+        let two = because_of(refusal, &["a holds b".to_owned(), "a holds c".to_owned()]);
+        assert_eq!(two.message, "a holds b; a holds c, none of which is drctl's");
+        assert_eq!(two.help.as_deref(), Some("Delete them, then run the same command again."));
+    }
+}

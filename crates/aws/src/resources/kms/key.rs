@@ -1,0 +1,237 @@
+//! `kms_key`: a symmetric key of one Region.
+
+use std::time::Duration;
+
+use aws_sdk_kms::primitives::DateTime;
+use aws_sdk_kms::types::{KeyMetadata, KeyState};
+use futures::future::try_join;
+use futures::stream::{self, StreamExt as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Tagged, describe, find, named, tags, tags_of};
+use crate::resources::rds;
+use crate::resources::{
+    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    changed, live, policy, read_each,
+};
+use crate::{ATTEMPT, NODE, TagMap};
+
+/// A symmetric key of one Region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// What it is for. In-place.
+    pub description: String,
+    /// Whether its material is renewed every year. In-place.
+    pub rotation: bool,
+    /// Its policy in canonical form (see [`policy`]); must let the account administer the key. In-place.
+    pub policy: Value,
+    /// Whether it can be used. In-place.
+    pub enabled: bool,
+    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    pub pending_deletion: bool,
+}
+
+impl Resource for Key {
+    const TRAITS: Traits = Traits {
+        kind: "kms_key",
+        immutable: &[],
+        holds: &[],
+        create: Duration::from_secs(10),
+        delete: Duration::from_secs(1),
+        idempotent_create: false,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: true,
+        versions: &[],
+        // KMS is eventually consistent, mostly within seconds, at times within minutes, and has no client token:
+        // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+        grace: 6,
+    };
+    const TAGGING: Tagging = Tagging::Kms;
+
+    /// KMS lists keys without their tags, a call for each. So only the one under the stack's alias is listed: others are
+    /// read by their recorded id, and [`Resource::create`] asks every key before it makes another.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let found = named(cx).await?;
+        match &*found {
+            Some(found) if cx.scope.is_ours(&found.tags) => Ok(vec![from_found(cx, found).await?]),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let mut ours = read_each::<Self>(cx, all_ours(cx).await?.into_iter().map(|(id, _)| id).collect()).await?;
+        ours.retain(|key| !is_pending_deletion(key));
+        Ok(ours)
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        match find(cx, id).await? {
+            Some(found) => from_found(cx, &found).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn search(cx: &Context, attempt: &Attempt) -> Result<Option<Live>, Failure> {
+        let made = all_ours(cx).await?.into_iter().find(|(_, tags)| tags.get(ATTEMPT) == Some(&attempt.token));
+        match made {
+            Some((id, _)) => Self::read(cx, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes back this node's key, if there still is one: a deleted key remains for seven days or more, and the data under it with
+    /// it. One call and no second one, whose refusal would leave it without a record: [`Resource::sync`] does the rest.
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let kms = &cx.clients().kms;
+        if let Some(key) = left_over(cx, &creation.tags).await? {
+            let id = key.key_id();
+            if is_deleted(&key) {
+                cx.mutate("kms", "CancelKeyDeletion", kms.cancel_key_deletion().key_id(id).send()).await?;
+            }
+            return Ok(id.to_owned());
+        }
+        let call = kms
+            .create_key()
+            .description(&self.description)
+            .policy(self.policy.to_string())
+            .set_tags(Some(tags(&creation.tags)?))
+            .send();
+        let answer = cx.mutate("kms", "CreateKey", call).await?;
+        Ok(answer.key_metadata.map(|key| key.key_id).unwrap_or_default())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let kms = &cx.clients().kms;
+        let id = &live.id;
+        if changed(changes, "pending_deletion") {
+            cx.mutate("kms", "CancelKeyDeletion", kms.cancel_key_deletion().key_id(id).send()).await?;
+            // It comes back disabled.
+            cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
+        }
+        // A disabled key refuses to have its rotation changed: enabled first, disabled last.
+        if changed(changes, "enabled") && self.enabled {
+            cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
+        }
+        if changed(changes, "description") {
+            let call = kms.update_key_description().key_id(id).description(&self.description).send();
+            cx.mutate("kms", "UpdateKeyDescription", call).await?;
+        }
+        if changed(changes, "policy") {
+            let call = kms.put_key_policy().key_id(id).policy_name("default").policy(self.policy.to_string()).send();
+            cx.mutate("kms", "PutKeyPolicy", call).await?;
+        }
+        if changed(changes, "rotation") {
+            if self.rotation {
+                cx.mutate("kms", "EnableKeyRotation", kms.enable_key_rotation().key_id(id).send()).await?;
+            } else {
+                cx.mutate("kms", "DisableKeyRotation", kms.disable_key_rotation().key_id(id).send()).await?;
+            }
+        }
+        if changed(changes, "enabled") && !self.enabled {
+            cx.mutate("kms", "DisableKey", kms.disable_key().key_id(id).send()).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    /// Seven days is the least that KMS accepts. A key that a snapshot needs stays: without it the snapshot is lost.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let arn = live.arn.as_deref().unwrap_or_default();
+        let snapshots = rds::encrypted_with(cx, arn).await?;
+        if !snapshots.is_empty() {
+            return Ok(Removal::Kept(format!(
+                "{} can be read only with it. When it is no longer needed, delete it, and run `drctl down` again",
+                snapshots.join(", ")
+            )));
+        }
+        let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
+        match cx.mutate("kms", "ScheduleKeyDeletion", call).await {
+            Err(failure) if failure.code.as_deref() == Some("KMSInvalidStateException") => {
+                // Also refused when it is scheduled already, e.g. by a call whose answer was lost.
+                if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) {
+                    Ok(Removal::Scheduled)
+                } else {
+                    Err(failure)
+                }
+            }
+            answer => answer.map(|_| Removal::Scheduled),
+        }
+    }
+}
+
+fn is_deleted(key: &KeyMetadata) -> bool {
+    matches!(key.key_state(), Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+}
+
+fn is_pending_deletion(live: &Live) -> bool {
+    live.properties.get("pending_deletion") == Some(&Value::Bool(true))
+}
+
+async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
+    let Tagged { key, tags } = found;
+    let id = key.key_id();
+    let kms = &cx.clients().kms;
+    let (document, rotation) = try_join(
+        cx.read("kms", "GetKeyPolicy", || kms.get_key_policy().key_id(id).policy_name("default").send()),
+        cx.read("kms", "GetKeyRotationStatus", || kms.get_key_rotation_status().key_id(id).send()),
+    )
+    .await?;
+    let properties = Key {
+        description: key.description().unwrap_or_default().to_owned(),
+        rotation: rotation.key_rotation_enabled(),
+        policy: document.policy().map_or(Ok(Value::Null), policy::parse)?,
+        // `enabled()` is false in states on the way to Enabled, too, where EnableKey is refused.
+        enabled: key.key_state() != Some(&KeyState::Disabled),
+        pending_deletion: is_deleted(key),
+    };
+    let phase = match key.key_state() {
+        None | Some(KeyState::Enabled | KeyState::Disabled | KeyState::PendingDeletion) => Phase::Ready,
+        Some(state) => Phase::Pending(state.as_str().to_owned()),
+    };
+    let live = live(&cx.scope, id, phase, &properties, Some(tags.clone()));
+    Ok(live.with_arn(key.arn().unwrap_or_default()))
+}
+
+/// Every key with this stack's tags, whatever its state: a call for each key of the account in the Region.
+async fn all_ours(cx: &Context) -> Result<Vec<(String, TagMap)>, Failure> {
+    let kms = &cx.clients().kms;
+    let keys = cx
+        .read("kms", "ListKeys", || {
+            kms.list_keys().limit(1000).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let calls: Vec<_> = keys.into_iter().filter_map(|key| key.key_id).map(|id| labelled(cx, id)).collect();
+    let answers: Vec<_> = stream::iter(calls).buffer_unordered(8).collect().await;
+    let mut ours = Vec::new();
+    for (id, answer) in answers {
+        match answer {
+            Ok(tags) if cx.scope.is_ours(&tags) => ours.push((id, tags)),
+            Ok(_) => {}
+            Err(failure) if failure.class == Class::NotFound => {}
+            // A key that hides its tags is none of ours, which let the account read them. AWS's own for ACM does so
+            // for everyone: https://github.com/prowler-cloud/prowler/issues/2467
+            Err(failure) if failure.code.as_deref() == Some("AccessDeniedException") => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(ours)
+}
+
+async fn labelled(cx: &Context, id: String) -> (String, Result<TagMap, Failure>) {
+    let tags = tags_of(cx, &id).await;
+    (id, tags)
+}
+
+/// This node's key from earlier. Of several, one that was not deleted, else the one deleted last: under it lie the
+/// youngest data.
+async fn left_over(cx: &Context, wanted: &TagMap) -> Result<Option<KeyMetadata>, Failure> {
+    let mut keys = Vec::new();
+    for (id, tags) in all_ours(cx).await? {
+        if tags.get(NODE) == wanted.get(NODE) {
+            keys.extend(describe(cx, &id).await?);
+        }
+    }
+    Ok(keys.into_iter().max_by_key(|key| (!is_deleted(key), key.deletion_date().map(DateTime::secs))))
+}

@@ -1,0 +1,430 @@
+//! `lambda_function`: code that runs when it is called.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_lambda::config;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    Concurrency, Environment, EnvironmentError, EnvironmentResponse, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, LogFormat, LoggingConfig, Runtime, TracingConfig, TracingConfigResponse, TracingMode, VpcConfig,
+};
+use aws_smithy_types::timeout::TimeoutConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{last_update, package, phase};
+use crate::TagMap;
+use crate::resources::ec2::{SecurityGroup, Subnet};
+use crate::resources::iam::Role;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live, read_named,
+};
+
+/// For a call that carries code: the largest package over a line of 2 Mbit/s.
+const UPLOAD: Duration = Duration::from_mins(5);
+
+/// Properties that are set in one call, and leave the function updating for a while.
+const CONFIGURATION: [&str; 13] = [
+    "last_update",
+    "description",
+    "role",
+    "runtime",
+    "handler",
+    "memory_mb",
+    "timeout_seconds",
+    "environment",
+    "kms_key",
+    "subnets",
+    "security_groups",
+    "tracing",
+    "log_group",
+];
+
+/// A function in a VPC, made of a zip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its name. Immutable: forces replacement.
+    pub name: String,
+    /// What it is for. In-place.
+    pub description: String,
+    /// What it may do. Has to outlive its network interfaces, or they stay (aws-behaviour row 1). In-place.
+    pub role: Ref<Arn<Role>>,
+    /// The identifier of a runtime, e.g. `python3.13`. In-place.
+    pub runtime: String,
+    /// What the runtime calls, e.g. `file.function`. In-place.
+    pub handler: String,
+    /// Memory in MB. In-place.
+    pub memory_mb: i32,
+    /// Seconds after which a call is broken off. In-place.
+    pub timeout_seconds: i32,
+    /// Where the code comes from: see [`package::zip`]. Cannot be read back; what is compared is its hash. In-place.
+    pub package: String,
+    /// SHA-256 over the code's zip, in base64. In-place.
+    pub code_sha256: String,
+    /// Environment variables: texts, or references to them. They hold no secrets. In-place.
+    pub environment: BTreeMap<String, Value>,
+    /// The key that the environment is encrypted with. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// Where its network interfaces are. In-place.
+    pub subnets: Vec<Ref<Id<Subnet>>>,
+    /// What its network interfaces belong to. In-place.
+    pub security_groups: Vec<Ref<Id<SecurityGroup>>>,
+    /// Whether every call that asks for it is traced by X-Ray, and some of the others. In-place.
+    pub tracing: bool,
+    /// Concurrent executions kept for it; `None` shares the account's. In-place.
+    pub reserved_concurrency: Option<i32>,
+    /// The log group that it writes to. In-place.
+    pub log_group: String,
+    /// How its last update went, in Lambda's words: `Successful`, or why not. One that failed leaves the old version serving,
+    /// and is ordered again. In-place.
+    pub last_update: String,
+    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
+}
+
+impl Resource for Function {
+    const TRAITS: Traits = Traits {
+        kind: "lambda_function",
+        immutable: &[("name", "a function cannot be renamed")],
+        // Its network interfaces keep them.
+        holds: &["subnets", "security_groups"],
+        create: Duration::from_secs(45),
+        delete: Duration::from_secs(40),
+        // A second one of the same name is refused.
+        idempotent_create: true,
+        // A role, a key's grant or an interface that is not there yet. aws-behaviour row 4.
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Lambda;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListFunctions` returns the functions of the whole account, without tags. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let lambda = &cx.clients().lambda;
+        let functions = cx
+            .read("lambda", "ListFunctions", || {
+                lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        read_named::<Self>(cx, functions.into_iter().filter_map(|function| function.function_name).collect()).await
+    }
+
+    /// One call for configuration, tags and concurrency.
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let lambda = &cx.clients().lambda;
+        let answer = cx.read("lambda", "GetFunction", || lambda.get_function().function_name(id).send()).await?;
+        let Some(found) = &answer.configuration else { return Ok(None) };
+        let tags = if answer.tags_error().is_none() {
+            answer.tags.clone()
+        } else {
+            // Whether they may not be looked at, or only were not answered this time, the call of their own says.
+            let arn = found.function_arn().unwrap_or(id);
+            cx.read("lambda", "ListTags", || lambda.list_tags().resource(arn).send()).await?.tags
+        };
+        let tags = tags.unwrap_or_default();
+        Ok(Some(from_described(cx, id, found, answer.concurrency(), tags.into_iter().collect())))
+    }
+
+    /// Everything but the reserved concurrency, which has a call of its own.
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let code = FunctionCode::builder().zip_file(self.code().await?).build();
+        let call = cx
+            .clients()
+            .lambda
+            .create_function()
+            .function_name(&self.name)
+            .description(&self.description)
+            .role(self.role.value())
+            .runtime(Runtime::from(self.runtime.as_str()))
+            .handler(&self.handler)
+            .memory_size(self.memory_mb)
+            .timeout(self.timeout_seconds)
+            .code(code)
+            .publish(false)
+            .environment(self.variables())
+            .kms_key_arn(self.kms_key.value())
+            .vpc_config(self.network())
+            .tracing_config(self.tracing_config())
+            .logging_config(self.logging_config())
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .customize()
+            .config_override(unhurried())
+            .send();
+        cx.mutate("lambda", "CreateFunction", call).await?;
+        Ok(self.name.clone())
+    }
+
+    /// One update at a time, or Lambda refuses it (aws-behaviour row 4). The configuration comes first: new code may
+    /// ask for new variables.
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if let Phase::Pending(state) = &live.phase {
+            return Ok(Synced::later(state.clone()));
+        }
+        let lambda = &cx.clients().lambda;
+        let id = &live.id;
+        if changed(changes, "reserved_concurrency") {
+            if let Some(count) = self.reserved_concurrency {
+                let call =
+                    lambda.put_function_concurrency().function_name(id).reserved_concurrent_executions(count).send();
+                cx.mutate("lambda", "PutFunctionConcurrency", call).await?;
+            } else {
+                let call = lambda.delete_function_concurrency().function_name(id).send();
+                cx.mutate("lambda", "DeleteFunctionConcurrency", call).await?;
+            }
+        }
+        if CONFIGURATION.iter().any(|property| changed(changes, property)) {
+            self.configure(cx, id, changes).await?;
+            return Ok(Synced::shows_after("its configuration to be updated"));
+        }
+        if changed(changes, "code_sha256") {
+            let call = lambda
+                .update_function_code()
+                .function_name(id)
+                .zip_file(self.code().await?)
+                .publish(false)
+                .customize()
+                .config_override(unhurried())
+                .send();
+            cx.mutate("lambda", "UpdateFunctionCode", call).await?;
+            return Ok(Synced::shows_after("its code to be updated"));
+        }
+        Ok(Synced::default())
+    }
+
+    /// Out of its VPC first, so that its network interfaces begin to go while the function can still answer for them
+    /// (aws-behaviour row 1).
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        if let Phase::Pending(state) = &live.phase {
+            return Ok(Removal::Later(format!("it to leave state {state}")));
+        }
+        if live.phase == Phase::Ready && is_in_vpc(live) && leaves_vpc(cx, &live.id).await? {
+            return Ok(Removal::Later("its network interfaces to be let go".to_owned()));
+        }
+        let call = cx.clients().lambda.delete_function().function_name(&live.id).send();
+        cx.mutate("lambda", "DeleteFunction", call).await?;
+        Ok(Removal::Ordered)
+    }
+}
+
+impl Function {
+    /// Zipped again, as the plan keeps its hash only.
+    async fn code(&self) -> Result<Blob, Failure> {
+        let source = self.package.clone();
+        let zipped = tokio::task::spawn_blocking(move || package::zip(&source))
+            .await
+            .map_err(|e| Failure::new(Class::Internal, format!("the code could not be zipped: {e}")))?
+            .map_err(|e| {
+                Failure::new(Class::Refused, e.to_string()).help("See `package` in [lambda] of drctl.toml.")
+            })?;
+        if zipped.sha256 == self.code_sha256 {
+            return Ok(Blob::new(zipped.bytes));
+        }
+        Err(Failure::new(Class::Refused, format!("the code in {} has changed since the plan was made", self.package))
+            .help("Run the same command again: it plans with the code as it is now."))
+    }
+
+    async fn configure(&self, cx: &Context, id: &str, changes: &[Change]) -> Result<(), Failure> {
+        // What an update that failed had brought is not told: all of it again.
+        let all = changed(changes, "last_update");
+        let is = |property: &str| all || changed(changes, property);
+        let call = cx
+            .clients()
+            .lambda
+            .update_function_configuration()
+            .function_name(id)
+            .set_description(is("description").then(|| self.description.clone()))
+            .set_role(is("role").then(|| self.role.value().to_owned()))
+            .set_runtime(is("runtime").then(|| Runtime::from(self.runtime.as_str())))
+            .set_handler(is("handler").then(|| self.handler.clone()))
+            .set_memory_size(is("memory_mb").then_some(self.memory_mb))
+            .set_timeout(is("timeout_seconds").then_some(self.timeout_seconds))
+            .set_environment(resends_environment(changes).then(|| self.variables()))
+            .set_kms_key_arn(is("kms_key").then(|| self.kms_key.value().to_owned()))
+            .set_vpc_config((is("subnets") || is("security_groups")).then(|| self.network()))
+            .set_tracing_config(is("tracing").then(|| self.tracing_config()))
+            .set_logging_config(is("log_group").then(|| self.logging_config()))
+            .send();
+        cx.mutate("lambda", "UpdateFunctionConfiguration", call).await.map(drop)
+    }
+
+    fn variables(&self) -> Environment {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let variables: HashMap<_, _> =
+            self.environment.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        Environment::builder().set_variables(Some(variables)).build()
+    }
+
+    fn network(&self) -> VpcConfig {
+        vpc_config(
+            self.subnets.iter().map(|subnet| subnet.value().to_owned()).collect(),
+            self.security_groups.iter().map(|group| group.value().to_owned()).collect(),
+        )
+    }
+
+    fn tracing_config(&self) -> TracingConfig {
+        let mode = if self.tracing { TracingMode::Active } else { TracingMode::PassThrough };
+        TracingConfig::builder().mode(mode).build()
+    }
+
+    fn logging_config(&self) -> LoggingConfig {
+        LoggingConfig::builder().log_format(LogFormat::Text).log_group(&self.log_group).build()
+    }
+}
+
+/// Whether the environment is among what an update sends: with a new key, too, or it stays encrypted with the old one.
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+fn resends_environment(changes: &[Change]) -> bool {
+    ["environment", "kms_key", "last_update"].iter().any(|property| changed(changes, property))
+}
+
+fn unhurried() -> config::Builder {
+    config::Builder::new().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).build())
+}
+
+/// Empty lists take a function out of its VPC; left out, they would leave it there.
+fn vpc_config(subnets: Vec<String>, groups: Vec<String>) -> VpcConfig {
+    VpcConfig::builder().set_subnet_ids(Some(subnets)).set_security_group_ids(Some(groups)).build()
+}
+
+fn is_in_vpc(live: &Live) -> bool {
+    live.properties.get("subnets").and_then(Value::as_array).is_some_and(|subnets| !subnets.is_empty())
+}
+
+/// Takes a function out of its VPC. `false` when that comes to nothing: on an endpoint that does not know it, or
+/// answers as if it had not been asked; and when Lambda finds fault with the rest of the configuration, a role that is
+/// gone for instance, which must not keep the function from being deleted.
+async fn leaves_vpc(cx: &Context, id: &str) -> Result<bool, Failure> {
+    let call = cx
+        .clients()
+        .lambda
+        .update_function_configuration()
+        .function_name(id)
+        .vpc_config(vpc_config(Vec::new(), Vec::new()))
+        .send();
+    match cx.mutate("lambda", "UpdateFunctionConfiguration", call).await {
+        Ok(answer) => {
+            let stays = answer.vpc_config().is_some_and(|vpc| !vpc.subnet_ids().is_empty());
+            Ok(!stays || answer.last_update_status() == Some(&LastUpdateStatus::InProgress))
+        }
+        Err(failure) if failure.class == Class::Unsupported || is_about_the_rest(&failure) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_about_the_rest(failure: &Failure) -> bool {
+    failure.class != Class::Throttled && failure.code.as_deref() == Some("InvalidParameterValueException")
+}
+
+/// What is left out is what Lambda takes then.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
+fn from_described(
+    cx: &Context,
+    id: &str,
+    found: &FunctionConfiguration,
+    concurrency: Option<&Concurrency>,
+    tags: TagMap,
+) -> Live {
+    let network = found.vpc_config();
+    let environment = found.environment();
+    let variables = environment.and_then(EnvironmentResponse::variables).into_iter().flatten();
+    let logging = found.logging_config();
+    let properties = Function {
+        name: id.to_owned(),
+        description: found.description().unwrap_or_default().to_owned(),
+        role: Ref::known(found.role().unwrap_or_default()),
+        runtime: found.runtime().map(Runtime::as_str).unwrap_or_default().to_owned(),
+        handler: found.handler().unwrap_or_default().to_owned(),
+        memory_mb: found.memory_size().unwrap_or(128),
+        timeout_seconds: found.timeout().unwrap_or(3),
+        package: String::new(),
+        code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
+        environment: variables.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
+        kms_key: Ref::known(found.kms_key_arn().unwrap_or_default()),
+        subnets: network
+            .map(|vpc| vpc.subnet_ids().iter().map(|id| Ref::known(id.as_str())).collect())
+            .unwrap_or_default(),
+        security_groups: network
+            .map(|vpc| vpc.security_group_ids().iter().map(|id| Ref::known(id.as_str())).collect())
+            .unwrap_or_default(),
+        tracing: found.tracing_config().and_then(TracingConfigResponse::mode) == Some(&TracingMode::Active),
+        reserved_concurrency: concurrency.and_then(Concurrency::reserved_concurrent_executions),
+        log_group: logging
+            .and_then(LoggingConfig::log_group)
+            .map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned),
+        last_update: last_update(found),
+        after: Vec::new(),
+    };
+    let mut live = live(&cx.scope, id, phase(found), &properties, Some(tags));
+    // Encrypted with a key that can no longer be used, they do not reach the function either: they differ until they are sent
+    // again, which encrypts them with the key of now.
+    if let Some(error) = environment.and_then(EnvironmentResponse::error) {
+        live.properties.insert("environment".to_owned(), unusable(error).into());
+    }
+    let unreadable = [
+        ("package", true),
+        ("role", found.role().is_none()),
+        ("runtime", found.runtime().is_none()),
+        ("handler", found.handler().is_none()),
+        ("code_sha256", found.code_sha256().is_none()),
+        ("tracing", found.tracing_config().is_none()),
+        ("log_group", logging.is_none()),
+    ];
+    for (property, _) in unreadable.into_iter().filter(|(_, unreadable)| *unreadable) {
+        live.properties.remove(property);
+    }
+    live.with_arn(found.function_arn().unwrap_or_default())
+}
+
+/// Why Lambda keeps the environment back, in place of its variables. By the code alone: Lambda's model calls the text sensitive.
+fn unusable(error: &EnvironmentError) -> String {
+    format!("cannot be decrypted ({})", error.error_code().unwrap_or("no reason given"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_sent_with_the_environment_that_it_is_for() {
+        let change = |property: &str| Change {
+            property: property.to_owned(),
+            old: Value::Null,
+            new: Value::Null,
+            forces_replacement: None,
+        };
+        for (changes, sent) in [
+            (vec![change("kms_key")], true),
+            (vec![change("environment")], true),
+            (vec![change("last_update")], true),
+            (vec![change("timeout_seconds"), change("log_group")], false),
+        ] {
+            assert_eq!(resends_environment(&changes), sent, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn an_environment_that_cannot_be_decrypted_differs_from_every_other() {
+        let error = EnvironmentError::builder()
+            .error_code("KMSAccessDeniedException")
+            .message("Lambda was unable to decrypt your environment variables.")
+            .build();
+        let read = unusable(&error);
+        assert_eq!(read, "cannot be decrypted (KMSAccessDeniedException)");
+        assert_ne!(Value::from(read), Value::Object(serde_json::Map::new()));
+    }
+}

@@ -1,0 +1,173 @@
+//! `log_group`: where something's log goes.
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatchlogs::types::LogGroup as Described;
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    bears_name, changed, is_about_permission, live, readable,
+};
+
+/// Where something's log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogGroup {
+    /// Its name; with the stack's in it, one search finds them all. Immutable: forces replacement.
+    pub name: String,
+    /// How long entries are kept, one of the numbers of days that `CloudWatch` Logs offers; 0 keeps them for good.
+    /// In-place.
+    pub retention_days: i32,
+    /// The key that entries are encrypted with; its policy must let `CloudWatch` Logs use it. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+}
+
+impl Resource for LogGroup {
+    const TRAITS: Traits = Traits {
+        kind: "log_group",
+        immutable: &[("name", "a log group cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Logs;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// One that may not be looked at is left out: either it is somebody else's, whose name has the stack's in it, or whoever
+    /// looks for it by its own name is told.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let mut answers = one_by_one(cx).await?;
+        answers.retain(|answer| !matches!(answer, Err(failure) if is_about_permission(failure)));
+        readable(answers)
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        readable(one_by_one(cx).await?)
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let logs = &cx.clients().logs;
+        // Sorted by name, so that the one that is all prefix stands on the first page.
+        let answer = cx
+            .read("logs", "DescribeLogGroups", || logs.describe_log_groups().log_group_name_prefix(id).send())
+            .await?;
+        let Some(group) = answer.log_groups().iter().find(|group| group.log_group_name() == Some(id)) else {
+            return Ok(None);
+        };
+        let arn = &arn_of(cx, id, group);
+        let tags = match cx
+            .read("logs", "ListTagsForResource", || logs.list_tags_for_resource().resource_arn(arn).send())
+            .await
+        {
+            Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect::<TagMap>(),
+            // Deleted since the call before.
+            Err(failure) if failure.class == Class::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let properties = LogGroup {
+            name: id.to_owned(),
+            retention_days: group.retention_in_days().unwrap_or_default(),
+            kms_key: Ref::known(group.kms_key_id().unwrap_or_default()),
+        };
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn.clone())))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .logs
+            .create_log_group()
+            .log_group_name(&self.name)
+            .kms_key_id(self.kms_key.value())
+            .set_tags(Some(creation.tags.into_iter().collect()))
+            .send();
+        cx.mutate("logs", "CreateLogGroup", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let logs = &cx.clients().logs;
+        let mut synced = Synced::default();
+        if changed(changes, "retention_days") {
+            if self.retention_days == 0 {
+                let call = logs.delete_retention_policy().log_group_name(&live.id).send();
+                cx.mutate("logs", "DeleteRetentionPolicy", call).await?;
+            } else {
+                let call =
+                    logs.put_retention_policy().log_group_name(&live.id).retention_in_days(self.retention_days).send();
+                cx.mutate("logs", "PutRetentionPolicy", call).await?;
+            }
+        }
+        if changed(changes, "kms_key") {
+            let call = logs.associate_kms_key().log_group_name(&live.id).kms_key_id(self.kms_key.value()).send();
+            synced.unless_unsupported("kms_key", cx.mutate("logs", "AssociateKmsKey", call).await)?;
+        }
+        Ok(synced)
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().logs.delete_log_group().log_group_name(&live.id).send();
+        cx.mutate("logs", "DeleteLogGroup", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+/// Tags are found under the ARN without the `:*` for all of its streams that `arn()` ends in; both follow from the name.
+fn arn_of(cx: &Context, name: &str, group: &Described) -> String {
+    let said = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*"));
+    said.map_or_else(|| format!("arn:aws:logs:{}:{}:log-group:{name}", cx.region, cx.scope.account), str::to_owned)
+}
+
+/// What is found by the stack's name, each read by itself: a search by part of the name answers with names and nothing of
+/// retention and key; emulators answer with all.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
+async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, Failure> {
+    let logs = &cx.clients().logs;
+    let part = cx.scope.name();
+    let groups = cx
+        .read("logs", "DescribeLogGroups", || {
+            logs.describe_log_groups()
+                .log_group_name_pattern(&part)
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    let names = groups.iter().filter_map(Described::log_group_name).filter(|name| is_named(&part, name));
+    Ok(join_all(names.map(|name| LogGroup::read(cx, name))).await)
+}
+
+/// Whether a name may be the stack's: one of the parts between its slashes is.
+fn is_named(stack: &str, name: &str) -> bool {
+    name.split('/').any(|part| bears_name(stack, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_the_stacks_by_a_part_of_its_path() {
+        for (name, is) in [
+            ("/aws/lambda/pay-dev-processor", true),
+            ("/aws/rds/cluster/pay-dev-primary/postgresql", true),
+            ("/aws/vendedlogs/apis/pay-dev", true),
+            ("/aws/lambda/pay-dev2-processor", false),
+            ("/aws/lambda/other-pay-dev-processor", false),
+        ] {
+            assert_eq!(is_named("pay-dev", name), is, "{name}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Every type of resource, one file each, grouped by service; and what turns such a type into the engine's [`Driver`].
+//!
+//! A resource is a plain struct of its desired properties. What is live is read into the same struct, and the engine
+//! compares the two by name. Each property's documentation ends with "In-place." or "Immutable: forces replacement."
+
+pub mod acm;
+pub mod apigatewayv2;
+pub mod cloudwatch;
+mod context;
+pub mod durations;
+pub mod dynamodb;
+pub mod ec2;
+pub mod iam;
+pub mod kms;
+pub mod lambda;
+pub mod logs;
+pub mod policy;
+pub mod rds;
+#[cfg(test)]
+mod recorded;
+mod registry;
+pub mod route53;
+pub mod s3;
+pub mod secretsmanager;
+pub mod sns;
+mod stake;
+mod tagging;
+mod typed;
+
+pub use context::{Context, Disposal};
+pub use registry::{GO_LAST, Registry, holds_data, kinds};
+pub use tagging::Tagging;
+pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
+
+use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable};
+
+pub use drctl_engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight};

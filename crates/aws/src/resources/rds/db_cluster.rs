@@ -1,0 +1,434 @@
+//! `db_cluster`: a Region's member of the global database. Its storage, without the instances that serve it.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_rds::types::{
+    CloudwatchLogsExportConfiguration, Filter, GlobalCluster as Global, ServerlessV2ScalingConfiguration,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::described::from_described;
+use super::login::Login;
+use super::member::{place, writer};
+use super::{
+    DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, global_cluster, named,
+    presign, snapshot, step, tag, tag_map, tags,
+};
+use crate::TagMap;
+use crate::resources::ec2::SecurityGroup;
+use crate::resources::kms::Key;
+use crate::resources::secretsmanager::Secret;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed,
+};
+
+/// The tag that says which version of the secret the password was last taken from.
+pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
+
+/// An Aurora PostgreSQL cluster in a global database. Outputs: `endpoint` (the writer's) and `reader_endpoint`.
+///
+/// Every member is described alike: which of them is made as the first one, and which writes, is read from the global cluster
+/// when it is acted upon, since a switchover or a failover changes it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Aurora's")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DbCluster {
+    /// Its name, in lower case, unique in the account across Regions. Immutable: forces replacement.
+    pub name: String,
+    /// The version of the engine, e.g. `17.7`: the global cluster's. In-place.
+    pub engine_version: String,
+    /// What it is a member of. Immutable: forces replacement.
+    pub global_cluster: Ref<Id<GlobalCluster>>,
+    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is. Immutable:
+    /// forces replacement.
+    pub database_name: String,
+    /// The database's owner, who is told on the creation of the first member, and compared with the one that writes. Immutable:
+    /// forces replacement.
+    pub master_username: String,
+    /// Where the owner's password is read from, in memory. Never compared. In-place.
+    pub master_secret: Ref<Arn<Secret>>,
+    /// The version of that secret, by which a new password is noticed without knowing it. The member that writes takes the
+    /// password; the others note that it has. In-place.
+    pub secret_version: Ref<SecretVersion>,
+    /// Where its instances stand. Immutable: forces replacement.
+    pub subnet_group: Ref<Id<DbSubnetGroup>>,
+    /// How it is set up. In-place.
+    pub parameter_group: Ref<Id<DbClusterParameterGroup>>,
+    /// Who may reach it. In-place.
+    pub security_groups: Vec<Ref<Id<SecurityGroup>>>,
+    /// Its Region's key, which its storage is encrypted with. Immutable: forces replacement.
+    pub kms_key: Ref<Arn<Key>>,
+    /// The TCP port. In-place.
+    pub port: i32,
+    /// Whether AWS refuses to delete it. In-place.
+    pub deletion_protection: bool,
+    /// Days for which backups are kept. In-place.
+    pub backup_retention_days: i32,
+    /// When it is backed up, in UTC, e.g. `03:00-04:00`. In-place.
+    pub backup_window: String,
+    /// When AWS may maintain it, in UTC, e.g. `sun:05:00-sun:06:00`. In-place.
+    pub maintenance_window: String,
+    /// Whether IAM identities may log in. In-place.
+    pub iam_authentication: bool,
+    /// Which logs go to `CloudWatch` Logs: `postgresql`, `iam-db-auth-error`. In-place.
+    pub log_exports: Vec<String>,
+    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so. In-place.
+    pub http_endpoint: bool,
+    /// Whether its snapshots carry its tags. In-place.
+    pub copy_tags_to_snapshots: bool,
+    /// The least capacity of its serverless instances, in ACU; 0 where there are none. In-place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_acu: i32,
+    /// The most capacity of its serverless instances, in ACU; 0 where there are none. In-place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_acu: i32,
+    /// What has to be ready besides: for a secondary member, the writer's instance (aws-behaviour row 18). Orders only, and is
+    /// never compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Ref<()>>,
+}
+
+impl Resource for DbCluster {
+    const TRAITS: Traits = Traits {
+        kind: "db_cluster",
+        immutable: &[
+            ("name", "a member of a global cluster cannot be renamed"),
+            (
+                "global_cluster",
+                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A cluster that \
+                 has left its global cluster writes, and may hold the newest data: decide first which of the two is to be the primary",
+            ),
+            ("master_username", "the owner of the database cannot be changed"),
+            ("subnet_group", "a cluster cannot be moved to other subnets"),
+            ("kms_key", "the key of a cluster's storage cannot be changed"),
+        ],
+        holds: &[],
+        // A secondary member's, which is what a run waits for; the first one takes 45.
+        create: Duration::from_secs(400),
+        // It is promoted (120) before it is deleted (63).
+        delete: Duration::from_mins(3),
+        idempotent_create: true,
+        patience: Duration::from_mins(30),
+        removable: true,
+        holds_data: true,
+        versions: &["engine_version"],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Rds;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let clusters = cx
+            .read("rds", "DescribeDBClusters", || {
+                rds.describe_db_clusters().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let globals = global_cluster::listed(cx).await?;
+        Ok(clusters.iter().map(|cluster| from_described(cx, cluster, &globals)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let rds = &cx.clients().rds;
+        let answer = cx
+            .read("rds", "DescribeDBClusters", || rds.describe_db_clusters().db_cluster_identifier(id).send())
+            .await?;
+        let Some(cluster) = answer.db_clusters().first() else { return Ok(None) };
+        let globals = global_cluster::described(cx, cluster.global_cluster_identifier()).await?;
+        Ok(Some(from_described(cx, cluster, &globals)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
+        let global = globals.first();
+        // A copy has its writer's owner, password and database, and is refused with any of them: "Cannot specify user name for
+        // cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188
+        let source = global.and_then(writer).and_then(place).map(|(region, _)| region);
+        let mut all_tags = creation.tags;
+        all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
+        let mut call = cx
+            .clients()
+            .rds
+            .create_db_cluster()
+            .db_cluster_identifier(&self.name)
+            .engine(ENGINE)
+            .engine_version(self.version_in(global))
+            .engine_lifecycle_support(LIFECYCLE)
+            .global_cluster_identifier(self.global_cluster.value())
+            .db_subnet_group_name(self.subnet_group.value())
+            .db_cluster_parameter_group_name(self.parameter_group.value())
+            .set_vpc_security_group_ids(Some(self.security_group_ids()))
+            .storage_encrypted(true)
+            .kms_key_id(self.kms_key.value())
+            .port(self.port)
+            .deletion_protection(self.deletion_protection)
+            .backup_retention_period(self.backup_retention_days)
+            .preferred_backup_window(&self.backup_window)
+            .preferred_maintenance_window(&self.maintenance_window)
+            .enable_iam_database_authentication(self.iam_authentication)
+            .set_enable_cloudwatch_logs_exports(some(self.log_exports.clone()))
+            .copy_tags_to_snapshot(self.copy_tags_to_snapshots)
+            .enable_http_endpoint(self.http_endpoint)
+            .set_serverless_v2_scaling_configuration(self.scaling());
+        if let Some(source) = source {
+            if !cx.is_custom_endpoint() {
+                let credentials = cx.credentials().await?;
+                call = call.pre_signed_url(presign::url(self, source, &cx.region, credentials, SystemTime::now())?);
+            }
+        } else {
+            let login = Login::of(self, cx).await?;
+            call = call
+                .master_username(&self.master_username)
+                .master_user_password(&login.password)
+                .database_name(&self.database_name);
+        }
+        let answer = cx.mutate("rds", "CreateDBCluster", call.set_tags(Some(tags(&all_tags))).send()).await;
+        named::<Self, _>(cx, &self.name, answer).await
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        // Anything else refuses: InvalidDBClusterStateFault.
+        if live.phase != Phase::Ready {
+            return Ok(Synced::later("it to be available, as changes need"));
+        }
+        let mut synced = Synced::default();
+        if changed(changes, "http_endpoint") {
+            let answer = self.switch_http_endpoint(cx, live.arn.as_deref().unwrap_or_default()).await;
+            synced.unless_unsupported("http_endpoint", answer)?;
+        }
+        let (secret, others): (Vec<&Change>, Vec<&Change>) = changes
+            .iter()
+            .filter(|change| change.property != "http_endpoint")
+            .partition(|change| change.property == "secret_version");
+        if !secret.is_empty()
+            && let Some(later) = self.take_over_password(cx, live).await?
+        {
+            synced.later = Some(later);
+        }
+        if !others.is_empty() {
+            self.modify(cx, live, changes).await?;
+        }
+        if synced.later.is_none() && !(others.is_empty() && secret.is_empty()) {
+            synced.shows = Some("its modification".to_owned());
+        }
+        Ok(synced)
+    }
+
+    /// Instances of others, e.g. of Application Auto Scaling, would go with it: AWS refuses, and drctl does not touch them.
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        let rds = &cx.clients().rds;
+        let filter = Filter::builder().name("db-cluster-id").values(&live.id).build();
+        let answer = cx
+            .read("rds", "DescribeDBInstances", || rds.describe_db_instances().filters(filter.clone()).send())
+            .await?;
+        let foreign = answer.db_instances().iter().filter(|instance| {
+            // An emulator may ignore the filter.
+            instance.db_cluster_identifier() == Some(&live.id) && !cx.scope.is_ours(&tag_map(instance.tag_list()))
+        });
+        let hindrances = foreign.filter_map(|instance| {
+            let name = instance.db_instance_identifier()?;
+            Some(format!("{} has an instance that is not drctl's: {name}", live.id))
+        });
+        Ok(Weight { stake: Some(format!("the database in {}", live.id)), hindrances: hindrances.collect() })
+    }
+
+    /// In the order that AWS insists on: no protection, no membership, available, gone. A final snapshot is kept unless it was
+    /// agreed that there shall be none.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let rds = &cx.clients().rds;
+        if let Phase::Pending(state) = &live.phase {
+            return Ok(Removal::Later(format!("it to be available instead of {state}, as its deletion needs")));
+        }
+        if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
+            let call = rds.modify_db_cluster().db_cluster_identifier(&live.id).deletion_protection(false);
+            let answer = cx.mutate("rds", "ModifyDBCluster", call.apply_immediately(true).send()).await;
+            return step(answer, Removal::Later("its deletion protection to be off".to_owned()));
+        }
+        let global = live.properties.get("global_cluster").and_then(Value::as_str).unwrap_or_default();
+        if !global.is_empty() {
+            let arn = live.arn.as_deref().unwrap_or_default();
+            let call = rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
+            let leaving = Removal::Later("it to leave its global cluster".to_owned());
+            return match cx.mutate("rds", "RemoveFromGlobalCluster", call.send()).await {
+                // It is out already, and does not show it yet: aws-behaviour row 20.
+                Err(failure) if failure.class == Class::NotFound => Ok(leaving),
+                answer => step(answer, leaving),
+            };
+        }
+        let call = rds.delete_db_cluster().db_cluster_identifier(&live.id).delete_automated_backups(true);
+        if !cx.disposal.final_snapshots {
+            let answer = cx.mutate("rds", "DeleteDBCluster", call.skip_final_snapshot(true).send()).await;
+            return step(answer, Removal::Ordered);
+        }
+        let snapshot = snapshot::name(live);
+        let call = call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot);
+        match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
+            // Ordered by a call whose answer was lost: the name is this very cluster's.
+            Err(failure) if failure.class == Class::Exists => {
+                Ok(Removal::Later(format!("its final snapshot {snapshot} to be made")))
+            }
+            answer => step(answer, Removal::Ordered),
+        }
+    }
+}
+
+impl DbCluster {
+    fn security_group_ids(&self) -> Vec<String> {
+        self.security_groups.iter().map(|group| group.value().to_owned()).collect()
+    }
+
+    fn scaling(&self) -> Option<ServerlessV2ScalingConfiguration> {
+        let builder = ServerlessV2ScalingConfiguration::builder();
+        let (min, max) = (f64::from(self.min_acu), f64::from(self.max_acu));
+        (self.max_acu > 0).then(|| builder.min_capacity(min).max_capacity(max).build())
+    }
+
+    /// The version to be made with: the global database's, when that is a later one of the same major version.
+    fn version_in<'a>(&'a self, global: Option<&'a Global>) -> &'a str {
+        let live = global.and_then(Global::engine_version).unwrap_or_default();
+        let major = |version: &'a str| version.split('.').next().unwrap_or_default();
+        if major(live) == major(&self.engine_version) { live } else { &self.engine_version }
+    }
+
+    /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
+    /// too. The note on another one waits until the writer's stands.
+    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
+        let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
+        let arn = live.arn.as_deref().unwrap_or_default();
+        let writer = globals.first().and_then(writer).filter(|writer| *writer != arn);
+        if let Some((region, name)) = writer.and_then(place) {
+            let there = cx.at(region);
+            let rds = &there.clients().rds;
+            let answer = there
+                .read("rds", "DescribeDBClusters", || rds.describe_db_clusters().db_cluster_identifier(name).send())
+                .await?;
+            let tags = answer.db_clusters().first().map(|cluster| tag_map(cluster.tag_list())).unwrap_or_default();
+            if tags.get(SECRET_VERSION).map(String::as_str) != Some(self.secret_version.value()) {
+                return Ok(Some(format!("{name} in {region}, which writes, to take the new password")));
+            }
+        } else {
+            let password = Login::of(self, cx).await?;
+            let rds = &cx.clients().rds;
+            let call = rds.modify_db_cluster().db_cluster_identifier(&live.id).apply_immediately(true);
+            let call = call.master_user_password(&password.password).send();
+            cx.mutate("rds", "ModifyDBCluster", call).await?;
+        }
+        // Afterwards: a run that ends in between sets the password once more.
+        let version = self.secret_version.value().to_owned();
+        tag(cx, live, &TagMap::from([(SECRET_VERSION.to_owned(), version)])).await?;
+        Ok(None)
+    }
+
+    /// All changes in one call, except for the Data API's and the password, which have their own.
+    async fn modify(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<(), Failure> {
+        let is = |property: &str| changed(changes, property);
+        let exports = changes.iter().find(|change| change.property == "log_exports");
+        let scales = is("min_acu") || is("max_acu");
+        let call = cx
+            .clients()
+            .rds
+            .modify_db_cluster()
+            .db_cluster_identifier(&live.id)
+            .apply_immediately(true)
+            .set_engine_version(is("engine_version").then(|| self.engine_version.clone()))
+            .set_db_cluster_parameter_group_name(is("parameter_group").then(|| self.parameter_group.value().to_owned()))
+            .set_vpc_security_group_ids(is("security_groups").then(|| self.security_group_ids()))
+            .set_port(is("port").then_some(self.port))
+            .set_deletion_protection(is("deletion_protection").then_some(self.deletion_protection))
+            .set_backup_retention_period(is("backup_retention_days").then_some(self.backup_retention_days))
+            .set_preferred_backup_window(is("backup_window").then(|| self.backup_window.clone()))
+            .set_preferred_maintenance_window(is("maintenance_window").then(|| self.maintenance_window.clone()))
+            .set_enable_iam_database_authentication(is("iam_authentication").then_some(self.iam_authentication))
+            .set_copy_tags_to_snapshot(is("copy_tags_to_snapshots").then_some(self.copy_tags_to_snapshots))
+            .set_cloudwatch_logs_export_configuration(exports.map(|change| switch_logs(&change.old, &self.log_exports)))
+            .set_serverless_v2_scaling_configuration(if scales { self.scaling() } else { None });
+        cx.mutate("rds", "ModifyDBCluster", call.send()).await?;
+        Ok(())
+    }
+
+    async fn switch_http_endpoint(&self, cx: &Context, arn: &str) -> Result<(), Failure> {
+        let rds = &cx.clients().rds;
+        if self.http_endpoint {
+            let call = rds.enable_http_endpoint().resource_arn(arn).send();
+            cx.mutate("rds", "EnableHttpEndpoint", call).await.map(drop)
+        } else {
+            let call = rds.disable_http_endpoint().resource_arn(arn).send();
+            cx.mutate("rds", "DisableHttpEndpoint", call).await.map(drop)
+        }
+    }
+}
+
+/// What leads from the live exports to the desired ones.
+fn switch_logs(old: &Value, desired: &[String]) -> CloudwatchLogsExportConfiguration {
+    let old: Vec<&str> = old.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let on = desired.iter().filter(|name| !old.contains(&name.as_str())).cloned().collect();
+    let off =
+        old.iter().filter(|name| !desired.iter().any(|kept| kept == *name)).map(|name| (*name).to_owned()).collect();
+    CloudwatchLogsExportConfiguration::builder().set_enable_log_types(some(on)).set_disable_log_types(some(off)).build()
+}
+
+/// An empty list is one that is not sent.
+fn some(names: Vec<String>) -> Option<Vec<String>> {
+    (!names.is_empty()).then_some(names)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(in crate::resources::rds) fn secondary() -> DbCluster {
+        DbCluster {
+            name: "pay-prod-use2".to_owned(),
+            engine_version: "17.7".to_owned(),
+            global_cluster: Ref::known("pay-prod"),
+            database_name: "payments".to_owned(),
+            master_username: "payments_admin".to_owned(),
+            master_secret: Ref::known("arn:aws:secretsmanager:us-east-1:111122223333:secret:pay-prod-database-AbCdEf"),
+            secret_version: Ref::known("v1"),
+            subnet_group: Ref::known("pay-prod"),
+            parameter_group: Ref::known("pay-prod-postgresql17"),
+            security_groups: vec![Ref::known("sg-1")],
+            kms_key: Ref::known("arn:aws:kms:us-east-2:111122223333:key/0f"),
+            port: 5432,
+            deletion_protection: true,
+            backup_retention_days: 7,
+            backup_window: "03:00-04:00".to_owned(),
+            maintenance_window: "sun:05:00-sun:06:00".to_owned(),
+            iam_authentication: true,
+            log_exports: vec!["postgresql".to_owned()],
+            http_endpoint: true,
+            copy_tags_to_snapshots: true,
+            min_acu: 0,
+            max_acu: 0,
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_member_is_made_with_the_version_that_the_others_run() {
+        let global = |version: &str| Global::builder().engine_version(version).build();
+        let cluster = secondary();
+        assert_eq!(cluster.version_in(Some(&global("17.9"))), "17.9");
+        assert_eq!(cluster.version_in(Some(&global("16.8"))), "17.7", "another major version is refused beforehand");
+        assert_eq!(cluster.version_in(None), "17.7");
+    }
+
+    #[test]
+    fn logs_are_switched_on_and_off() {
+        let switch = switch_logs(&json!(["postgresql", "upgrade"]), &["postgresql".into(), "iam-db-auth-error".into()]);
+        assert_eq!(switch.enable_log_types(), ["iam-db-auth-error"]);
+        assert_eq!(switch.disable_log_types(), ["upgrade"]);
+    }
+}

@@ -1,0 +1,229 @@
+//! `global_cluster`: what holds the clusters of the Regions together as one database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_rds::types::{GlobalCluster as Described, GlobalClusterMember};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::member::place;
+use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
+use crate::resources::{
+    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
+    changed, live,
+};
+use drctl_engine::state::Role;
+
+/// An Aurora PostgreSQL global database. Output: `endpoint`, the host name that follows the writer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalCluster {
+    /// Its name, in lower case. Immutable: forces replacement.
+    pub name: String,
+    /// The version of the engine, e.g. `17.7`, for all members. Another minor version is rolled out to the secondary members
+    /// first; another major one is refused. In-place.
+    pub engine_version: String,
+    /// The database that is made with it. Immutable: forces replacement.
+    pub database_name: String,
+    /// Whether AWS refuses to delete it. In-place.
+    pub deletion_protection: bool,
+    /// Whether its members are encrypted, each with its Region's key. Immutable: forces replacement.
+    pub encrypted: bool,
+}
+
+impl Resource for GlobalCluster {
+    const TRAITS: Traits = Traits {
+        kind: "global_cluster",
+        immutable: &[
+            ("name", "its members refer to a global cluster by its name"),
+            ("database_name", "the first database of a global cluster cannot be renamed"),
+            ("encrypted", "a global cluster cannot be encrypted, or decrypted, afterwards"),
+        ],
+        holds: &[],
+        create: Duration::from_secs(8),
+        delete: Duration::from_secs(10),
+        idempotent_create: true,
+        patience: Duration::from_mins(20),
+        removable: true,
+        holds_data: true,
+        versions: &["engine_version"],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Rds;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let all = listed(cx).await?;
+        Ok(all.iter().map(|global| from_described(cx, global)).collect())
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let found = described(cx, Some(id)).await?;
+        Ok(found.first().map(|global| from_described(cx, global)))
+    }
+
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .rds
+            .create_global_cluster()
+            .global_cluster_identifier(&self.name)
+            .engine(ENGINE)
+            .engine_version(&self.engine_version)
+            .engine_lifecycle_support(LIFECYCLE)
+            .database_name(&self.database_name)
+            .deletion_protection(self.deletion_protection)
+            .storage_encrypted(self.encrypted)
+            .set_tags(Some(tags(&creation.tags)))
+            .send();
+        named::<Self, _>(cx, &self.name, cx.mutate("rds", "CreateGlobalCluster", call).await).await
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if live.phase != Phase::Ready {
+            return Ok(Synced::later("it to be available, as changes need"));
+        }
+        if changed(changes, "deletion_protection") {
+            protect(cx, &live.id, self.deletion_protection).await?;
+        }
+        if changed(changes, "engine_version") { self.upgrade(cx, &live.id).await } else { Ok(Synced::default()) }
+    }
+
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        let found = described(cx, Some(&live.id)).await?;
+        let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
+        let prefix = cx.scope.name();
+        let foreign = members.iter().filter_map(GlobalClusterMember::db_cluster_arn).filter(|arn| {
+            let name = place(arn).map_or("", |(_, name)| name);
+            ![Role::Primary, Role::Secondary].iter().any(|role| name == format!("{prefix}-{role}"))
+        });
+        let hindrances = foreign.map(|arn| format!("{} has a member that is not drctl's: {arn}", live.id)).collect();
+        Ok(Weight { stake: None, hindrances })
+    }
+
+    /// Refused as long as it has members, and for a while after the last one has left (aws-behaviour row 19).
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
+            let off = protect(cx, &live.id, false).await;
+            return step(off, Removal::Later("its deletion protection to be off".to_owned()));
+        }
+        let call = cx.clients().rds.delete_global_cluster().global_cluster_identifier(&live.id).send();
+        step(cx.mutate("rds", "DeleteGlobalCluster", call).await, Removal::Ordered)
+    }
+}
+
+impl GlobalCluster {
+    /// Takes the next step towards another minor version, and says what comes after it.
+    ///
+    /// A global cluster may refuse to be changed by itself to anything but another major version: terraform-provider-aws,
+    /// `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
+    async fn upgrade(&self, cx: &Context, id: &str) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .rds
+            .modify_global_cluster()
+            .global_cluster_identifier(id)
+            .engine_version(&self.engine_version)
+            .send();
+        match cx.mutate("rds", "ModifyGlobalCluster", call).await {
+            Err(failure) if failure.message.contains("only supports Major Version Upgrades") => {}
+            answer => return answer.map(|_| Synced::later("its members to be upgraded")),
+        }
+        let found = described(cx, Some(id)).await?;
+        let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
+        // Refused the other way round: "upgrade global replicas first".
+        // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html
+        let (writers, readers): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.is_writer() == Some(true));
+        for (some, awaited) in
+            [(readers, "its secondary clusters to be upgraded"), (writers, "its writer to be upgraded")]
+        {
+            let mut waits = false;
+            for member in some {
+                waits |= self.upgrade_member(cx, member).await?;
+            }
+            if waits {
+                return Ok(Synced::later(awaited));
+            }
+        }
+        Ok(Synced::later("it to take the version of its members"))
+    }
+
+    /// Says whether the member has to be waited for.
+    async fn upgrade_member(&self, cx: &Context, member: &GlobalClusterMember) -> Result<bool, Failure> {
+        let Some((region, name)) = member.db_cluster_arn().and_then(place) else { return Ok(false) };
+        let there = cx.at(region);
+        let rds = &there.clients().rds;
+        let answer = there
+            .read("rds", "DescribeDBClusters", || rds.describe_db_clusters().db_cluster_identifier(name).send())
+            .await?;
+        let Some(cluster) = answer.db_clusters().first() else { return Ok(false) };
+        if cluster.engine_version() == Some(self.engine_version.as_str()) {
+            return Ok(cluster.status() == Some("upgrading"));
+        }
+        if cluster.status() == Some("available") {
+            let call = rds.modify_db_cluster().db_cluster_identifier(name).engine_version(&self.engine_version);
+            match there.mutate("rds", "ModifyDBCluster", call.apply_immediately(true).send()).await {
+                Err(failure) if failure.class == Class::NotYet => {}
+                answer => drop(answer?),
+            }
+        }
+        Ok(true)
+    }
+}
+
+async fn protect(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
+    let call = cx.clients().rds.modify_global_cluster().global_cluster_identifier(id).deletion_protection(on).send();
+    cx.mutate("rds", "ModifyGlobalCluster", call).await.map(drop)
+}
+
+/// All of the account that the Region knows, listed once per run.
+pub(super) async fn listed(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
+    cx.shared("rds_global_clusters", move || async move { described(cx, None).await }).await
+}
+
+/// The one of a name, or all; none where there is none of that name.
+pub(super) async fn described(cx: &Context, id: Option<&str>) -> Result<Vec<Described>, Failure> {
+    let rds = &cx.clients().rds;
+    let answer = cx
+        .read("rds", "DescribeGlobalClusters", || {
+            rds.describe_global_clusters()
+                .set_global_cluster_identifier(id.map(str::to_owned))
+                .into_paginator()
+                .items()
+                .send()
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await;
+    match answer {
+        Err(failure) if failure.class == Class::NotFound => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+fn from_described(cx: &Context, global: &Described) -> Live {
+    let id = global.global_cluster_identifier().unwrap_or_default();
+    let properties = GlobalCluster {
+        name: id.to_owned(),
+        engine_version: global.engine_version().unwrap_or_default().to_owned(),
+        database_name: global.database_name().unwrap_or_default().to_owned(),
+        deletion_protection: global.deletion_protection().unwrap_or_default(),
+        encrypted: global.storage_encrypted().unwrap_or_default(),
+    };
+    let tags = Some(tag_map(global.tag_list()));
+    let found = live(&cx.scope, id, phase(global.status()), &properties, tags)
+        .with_arn(global.global_cluster_arn().unwrap_or_default())
+        .without([
+            ("engine_version", global.engine_version.is_none()),
+            ("database_name", global.database_name().is_none_or(str::is_empty)),
+            ("deletion_protection", global.deletion_protection.is_none()),
+            ("encrypted", global.storage_encrypted.is_none()),
+        ]);
+    // Not there yet, as long as it has no writer.
+    match global.endpoint().filter(|endpoint| !endpoint.is_empty()) {
+        Some(endpoint) => found.with_output("endpoint", endpoint),
+        None => found,
+    }
+}

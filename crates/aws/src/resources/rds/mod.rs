@@ -1,0 +1,128 @@
+//! Amazon RDS: an Aurora PostgreSQL global database, and what its clusters stand on.
+
+mod db_cluster;
+mod db_cluster_parameter_group;
+mod db_instance;
+mod db_subnet_group;
+mod described;
+mod global_cluster;
+mod login;
+mod member;
+mod presign;
+mod snapshot;
+
+pub use db_cluster::DbCluster;
+pub use db_cluster_parameter_group::DbClusterParameterGroup;
+pub use db_instance::DbInstance;
+pub use db_subnet_group::DbSubnetGroup;
+pub use global_cluster::GlobalCluster;
+pub(crate) use snapshot::encrypted_with;
+
+use aws_sdk_rds::types::Tag;
+
+use super::{Class, Context, Failure, Live, Phase, Removal, Resource};
+use crate::TagMap;
+
+/// Marks a reference to the version of a secret's value.
+pub enum SecretVersion {}
+
+/// The engine of all clusters.
+const ENGINE: &str = "aurora-postgresql";
+
+/// Without this, AWS goes on past the end of the engine version's support and bills that by the vCPU hour.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/extended-support.html>
+const LIFECYCLE: &str = "open-source-rds-extended-support-disabled";
+
+/// Tags as RDS takes them.
+fn tags(tags: &TagMap) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn tag_map(tags: &[Tag]) -> TagMap {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+}
+
+/// Of what is described without its tags.
+async fn tags_of(cx: &Context, arn: &str) -> Result<TagMap, Failure> {
+    let rds = &cx.clients().rds;
+    let answer =
+        cx.read("rds", "ListTagsForResource", || rds.list_tags_for_resource().resource_name(arn).send()).await?;
+    Ok(tag_map(answer.tag_list()))
+}
+
+/// Sets tags; others are left alone.
+pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+    let arn = live.arn.as_deref().unwrap_or_default();
+    let call = cx.clients().rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tags(wanted))).send();
+    cx.mutate("rds", "AddTagsToResource", call).await.map(drop)
+}
+
+/// What a status means, of clusters, instances and global clusters alike.
+///
+/// While it backs up or changes how it reports, it serves, and AWS takes what is asked of it. While its settings change
+/// (`modifying`, `resetting-master-credentials`, …) it may serve, but they are not yet what they shall be. A cluster that
+/// waits for its key (`inaccessible-encryption-credentials-recoverable`) has not failed: making it anew would lose its data.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>
+fn phase(status: Option<&str>) -> Phase {
+    match status.unwrap_or("available") {
+        "available" | "backing-up" | "storage-optimization" | "storage-config-upgrade" => Phase::Ready,
+        state if state.starts_with("configuring-") => Phase::Ready,
+        state @ ("deleting" | "delete-precheck") => Phase::Deleting(state.to_owned()),
+        state @ ("failed" | "inaccessible-encryption-credentials" | "insufficient-capacity" | "restore-error") => {
+            Phase::Failed(state.to_owned())
+        }
+        state if state.starts_with("incompatible-") => Phase::Failed(state.to_owned()),
+        state => Phase::Pending(state.to_owned()),
+    }
+}
+
+/// A step of a removal. What AWS refuses at this moment is asked for again, after another look.
+fn step<T>(answer: Result<T, Failure>, done: Removal) -> Result<Removal, Failure> {
+    match answer {
+        Err(failure) if failure.class == Class::NotYet => Ok(Removal::Later(failure.message)),
+        answer => answer.map(|_| done),
+    }
+}
+
+/// The name of what a create call has made. A name that is refused as taken, and that nobody bears, is one that AWS has not
+/// given free yet (aws-behaviour row 20): that passes.
+async fn named<R: Resource, T>(cx: &Context, name: &str, answer: Result<T, Failure>) -> Result<String, Failure> {
+    let failure = match answer {
+        Ok(_) => return Ok(name.to_owned()),
+        Err(failure) if failure.class == Class::Exists => failure,
+        Err(failure) => return Err(failure),
+    };
+    match R::read(cx, name).await {
+        Ok(None) => Err(Failure { class: Class::Transient, ..failure }),
+        Err(unseen) if unseen.class == Class::NotFound => Err(Failure { class: Class::Transient, ..failure }),
+        Ok(Some(_)) => Err(failure),
+        Err(unseen) => Err(unseen),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_serves_is_ready_and_what_may_recover_has_not_failed() {
+        for status in [None, Some("available"), Some("backing-up"), Some("configuring-log-exports")] {
+            assert_eq!(phase(status), Phase::Ready, "{status:?}");
+        }
+        for status in ["creating", "promoting", "upgrading", "inaccessible-encryption-credentials-recoverable"] {
+            assert_eq!(phase(Some(status)), Phase::Pending(status.to_owned()));
+        }
+        for status in ["failed", "incompatible-network", "inaccessible-encryption-credentials"] {
+            assert_eq!(phase(Some(status)), Phase::Failed(status.to_owned()));
+        }
+        assert_eq!(phase(Some("deleting")), Phase::Deleting("deleting".to_owned()));
+    }
+
+    #[test]
+    fn a_removal_refused_for_now_is_asked_for_again() {
+        let refused = |class| step::<()>(Err(Failure::new(class, "it is promoting")), Removal::Ordered);
+        assert_eq!(refused(Class::NotYet), Ok(Removal::Later("it is promoting".to_owned())));
+        assert_eq!(refused(Class::Denied).expect_err("denied").class, Class::Denied);
+        assert_eq!(step(Ok(()), Removal::Ordered), Ok(Removal::Ordered));
+    }
+}

@@ -1,0 +1,401 @@
+//! Amazon RDS.
+
+use std::collections::BTreeMap;
+
+use super::{Answers, NOTHING, compared, differing, found, query, query_error, read, with};
+use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
+use crate::resources::{Failure, Owner, Phase, Ref, Resource as _, Synced};
+
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
+
+/// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_pending_maintenance`, 2023), as far as drctl
+/// reads it; like that one without the global cluster's name.
+const CLUSTER: &str = "
+<AllocatedStorage>1</AllocatedStorage><BackupRetentionPeriod>7</BackupRetentionPeriod>
+<DBClusterIdentifier>pay-prod-primary</DBClusterIdentifier>
+<DBClusterParameterGroup>pay-prod-primary</DBClusterParameterGroup><DBSubnetGroup>pay-prod-primary</DBSubnetGroup>
+<Status>available</Status>
+<Endpoint>pay-prod-primary.cluster-c0.us-east-1.rds.amazonaws.com</Endpoint>
+<ReaderEndpoint>pay-prod-primary.cluster-ro-c0.us-east-1.rds.amazonaws.com</ReaderEndpoint>
+<MultiAZ>true</MultiAZ><Engine>aurora-postgresql</Engine><EngineVersion>17.7</EngineVersion><Port>5432</Port>
+<MasterUsername>payments</MasterUsername><PreferredBackupWindow>03:00-04:00</PreferredBackupWindow>
+<PreferredMaintenanceWindow>sun:05:00-sun:06:00</PreferredMaintenanceWindow>
+<ReadReplicaIdentifiers/>
+<DBClusterMembers><DBClusterMember><DBInstanceIdentifier>pay-prod-primary-1</DBInstanceIdentifier>
+<IsClusterWriter>true</IsClusterWriter><DBClusterParameterGroupStatus>in-sync</DBClusterParameterGroupStatus>
+<PromotionTier>1</PromotionTier></DBClusterMember></DBClusterMembers>
+<VpcSecurityGroups>
+<VpcSecurityGroupMembership><VpcSecurityGroupId>sg-0b</VpcSecurityGroupId><Status>active</Status></VpcSecurityGroupMembership>
+<VpcSecurityGroupMembership><VpcSecurityGroupId>sg-0a</VpcSecurityGroupId><Status>active</Status></VpcSecurityGroupMembership>
+</VpcSecurityGroups>
+<HostedZoneId>Z2R2ITUGPM61AM</HostedZoneId><StorageEncrypted>true</StorageEncrypted>
+<KmsKeyId>arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5</KmsKeyId>
+<DbClusterResourceId>cluster-XP5VWPUF3MXW6MBFEXS7PDL4R4</DbClusterResourceId>
+<DBClusterArn>arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary</DBClusterArn><AssociatedRoles/>
+<IAMDatabaseAuthenticationEnabled>true</IAMDatabaseAuthenticationEnabled>
+<EnabledCloudwatchLogsExports><member>postgresql</member></EnabledCloudwatchLogsExports>
+<EngineMode>provisioned</EngineMode><DeletionProtection>true</DeletionProtection>
+<HttpEndpointEnabled>false</HttpEndpointEnabled><ActivityStreamStatus>stopped</ActivityStreamStatus>
+<CopyTagsToSnapshot>true</CopyTagsToSnapshot><CrossAccountClone>false</CrossAccountClone><DomainMemberships/>
+<TagList>
+<Tag><Key>drctl:stack</Key><Value>pay</Value></Tag><Tag><Key>drctl:environment</Key><Value>prod</Value></Tag>
+<Tag><Key>drctl:secret-version</Key><Value>v1</Value></Tag><Tag><Key>empty</Key></Tag>
+</TagList>";
+
+/// From AWS's example of `describe-global-clusters` in the AWS CLI's reference, with the members that the API's reference has.
+/// The ARN has no Region.
+const GLOBAL: &str = "
+<GlobalClusterIdentifier>pay-prod</GlobalClusterIdentifier>
+<GlobalClusterResourceId>cluster-f5982077e3b5aabb</GlobalClusterResourceId>
+<GlobalClusterArn>arn:aws:rds::123456789012:global-cluster:pay-prod</GlobalClusterArn>
+<Status>available</Status><Engine>aurora-postgresql</Engine><EngineVersion>17.7</EngineVersion>
+<DatabaseName>payments</DatabaseName>
+<StorageEncrypted>true</StorageEncrypted><DeletionProtection>true</DeletionProtection>
+<GlobalClusterMembers>
+<GlobalClusterMember><DBClusterArn>arn:aws:rds:us-east-2:123456789012:cluster:pay-prod-secondary</DBClusterArn>
+<Readers/><IsWriter>false</IsWriter><GlobalWriteForwardingStatus>disabled</GlobalWriteForwardingStatus></GlobalClusterMember>
+<GlobalClusterMember><DBClusterArn>arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary</DBClusterArn>
+<Readers><member>arn:aws:rds:us-east-2:123456789012:cluster:pay-prod-secondary</member></Readers><IsWriter>true</IsWriter>
+</GlobalClusterMember>
+</GlobalClusterMembers>";
+
+fn clusters(inner: &str) -> String {
+    query("DescribeDBClusters", &format!("<DBClusters><DBCluster>{inner}</DBCluster></DBClusters>"))
+}
+
+fn globals(inner: &str) -> String {
+    query(
+        "DescribeGlobalClusters",
+        &format!("<GlobalClusters><GlobalClusterMember>{inner}</GlobalClusterMember></GlobalClusters>"),
+    )
+}
+
+fn cluster() -> DbCluster {
+    DbCluster {
+        name: "pay-prod-primary".to_owned(),
+        engine_version: "17.7".to_owned(),
+        global_cluster: Ref::known("pay-prod"),
+        database_name: "payments".to_owned(),
+        master_username: "payments".to_owned(),
+        master_secret: Ref::known("arn:aws:secretsmanager:us-east-1:123456789012:secret:pay-prod-db-a1b2c3"),
+        secret_version: Ref::known("v1"),
+        subnet_group: Ref::known("pay-prod-primary"),
+        parameter_group: Ref::known("pay-prod-primary"),
+        security_groups: vec![Ref::known("sg-0a"), Ref::known("sg-0b")],
+        kms_key: Ref::known(KEY),
+        port: 5432,
+        deletion_protection: true,
+        backup_retention_days: 7,
+        backup_window: "03:00-04:00".to_owned(),
+        maintenance_window: "sun:05:00-sun:06:00".to_owned(),
+        iam_authentication: true,
+        log_exports: vec!["postgresql".to_owned()],
+        http_endpoint: false,
+        copy_tags_to_snapshots: true,
+        min_acu: 0,
+        max_acu: 0,
+        after: Vec::new(),
+    }
+}
+
+async fn read_cluster(inner: &str, global: &str) -> crate::resources::Live {
+    let answers =
+        Answers::default().to("DescribeDBClusters", clusters(inner)).to("DescribeGlobalClusters", globals(global));
+    read::<DbCluster>(answers, "pay-prod-primary").await
+}
+
+#[tokio::test]
+async fn a_cluster_as_recorded_reads_as_it_was_made() {
+    let live = read_cluster(CLUSTER, GLOBAL).await;
+    assert_eq!(compared(&cluster(), &live), NOTHING);
+    assert_eq!((&live.phase, matches!(live.owner, Owner::Ours { .. })), (&Phase::Ready, true));
+    assert_eq!(live.arn.as_deref(), Some("arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary"));
+    assert_eq!(live.goes_after, ["arn:aws:rds:us-east-2:123456789012:cluster:pay-prod-secondary"]);
+    // A tag without a value has an empty one.
+    assert_eq!(live.properties["tags"]["empty"], "");
+}
+
+/// The element is left out in cloud-custodian's recordings of clusters that have none (`test_rdsclusterparamgroup_filter`), and
+/// AWS's example of `describe-db-clusters` lacks several more of those below.
+#[tokio::test]
+async fn what_an_answer_about_a_cluster_lacks_is_no_difference() {
+    let least = "<DBClusterIdentifier>pay-prod-primary</DBClusterIdentifier>
+        <DBClusterArn>arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary</DBClusterArn>
+        <TagList><Tag><Key>drctl:secret-version</Key><Value>v1</Value></Tag></TagList>";
+    assert_eq!(compared(&cluster(), &read_cluster(least, GLOBAL).await), NOTHING);
+}
+
+#[tokio::test]
+async fn what_is_added_to_an_answer_about_a_cluster_is_passed_over() {
+    let future = CLUSTER
+        .replace("<EngineMode>provisioned<", "<EngineMode>of-tomorrow<")
+        .replace("<ActivityStreamStatus>stopped<", "<ActivityStreamStatus>of-tomorrow<")
+        + "<OfTomorrow><Deep><member>1</member></Deep></OfTomorrow>";
+    assert_eq!(compared(&cluster(), &read_cluster(&future, GLOBAL).await), NOTHING);
+}
+
+/// States come and go: the Aurora User Guide, "Viewing Aurora DB cluster status".
+#[tokio::test]
+async fn a_cluster_in_a_state_of_tomorrow_is_waited_for() {
+    let state = CLUSTER.replace("<Status>available<", "<Status>of-tomorrow<");
+    let live = read_cluster(&state, GLOBAL).await;
+    assert_eq!((live.phase.clone(), compared(&cluster(), &live)), (Phase::Pending("of-tomorrow".to_owned()), vec![]));
+}
+
+#[tokio::test]
+async fn a_security_group_that_is_leaving_does_not_count() {
+    let leaving = CLUSTER.replacen(
+        "<VpcSecurityGroups>",
+        "<VpcSecurityGroups><VpcSecurityGroupMembership><VpcSecurityGroupId>sg-0c</VpcSecurityGroupId>\
+         <Status>removing</Status></VpcSecurityGroupMembership>",
+        1,
+    );
+    assert_eq!(compared(&cluster(), &read_cluster(&leaving, GLOBAL).await), NOTHING);
+}
+
+/// Capacities are written as doubles: AWS's model, `ServerlessV2ScalingConfigurationInfo`.
+#[tokio::test]
+async fn capacities_that_are_whole_compare_as_whole_numbers() {
+    let serverless = CLUSTER.to_owned()
+        + "<ServerlessV2ScalingConfiguration><MinCapacity>2.0</MinCapacity><MaxCapacity>16.0</MaxCapacity>
+           </ServerlessV2ScalingConfiguration>";
+    let desired = DbCluster { min_acu: 2, max_acu: 16, ..cluster() };
+    assert_eq!(compared(&desired, &read_cluster(&serverless, GLOBAL).await), NOTHING);
+    let half = serverless.replace("<MinCapacity>2.0<", "<MinCapacity>0.5<");
+    assert_eq!(differing(&desired, &read_cluster(&half, GLOBAL).await), ["min_acu"]);
+}
+
+/// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_config`): a list that is empty is an empty
+/// element, or none at all.
+#[tokio::test]
+async fn a_cluster_that_no_group_guards_differs() {
+    let open = CLUSTER.find("<VpcSecurityGroups>").zip(CLUSTER.find("<HostedZoneId>"));
+    let (from, to) = open.expect("both are there");
+    let open = format!("{}<VpcSecurityGroups/>{}", &CLUSTER[..from], &CLUSTER[to..]);
+    assert_eq!(compared(&cluster(), &read_cluster(&open, GLOBAL).await), [("security_groups".to_owned(), false)]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_in_no_global_cluster_is_seen_to_be() {
+    let answers = Answers::default()
+        .to("DescribeDBClusters", clusters(CLUSTER))
+        .to("DescribeGlobalClusters", query("DescribeGlobalClusters", "<GlobalClusters/>"));
+    let live = read::<DbCluster>(answers, "pay-prod-primary").await;
+    assert_eq!(compared(&cluster(), &live), [("global_cluster".to_owned(), true)]);
+}
+
+fn global() -> GlobalCluster {
+    GlobalCluster {
+        name: "pay-prod".to_owned(),
+        engine_version: "17.7".to_owned(),
+        database_name: "payments".to_owned(),
+        deletion_protection: true,
+        encrypted: true,
+    }
+}
+
+async fn read_global(inner: &str) -> crate::resources::Live {
+    read::<GlobalCluster>(Answers::default().to("DescribeGlobalClusters", globals(inner)), "pay-prod").await
+}
+
+#[tokio::test]
+async fn a_global_cluster_as_shown_by_aws_reads_as_it_was_made() {
+    let live = read_global(GLOBAL).await;
+    assert_eq!((compared(&global(), &live), &live.phase), (vec![], &Phase::Ready));
+    assert_eq!(live.arn.as_deref(), Some("arn:aws:rds::123456789012:global-cluster:pay-prod"));
+    assert!(!live.outputs.contains_key("endpoint"), "AWS's example has none");
+}
+
+/// AWS's example has neither a database's name nor tags.
+#[tokio::test]
+async fn what_an_answer_about_a_global_cluster_lacks_is_no_difference() {
+    for least in ["", "<DatabaseName/>", "<OfTomorrow>1</OfTomorrow>"] {
+        let least = format!("<GlobalClusterIdentifier>pay-prod</GlobalClusterIdentifier>{least}");
+        assert_eq!(compared(&global(), &read_global(&least).await), NOTHING, "{least}");
+    }
+}
+
+#[tokio::test]
+async fn a_global_cluster_whose_minor_version_was_raised_by_others_is_none_that_differs() {
+    let raised = GLOBAL.replace("<EngineVersion>17.7<", "<EngineVersion>17.9<");
+    assert_eq!(compared(&global(), &read_global(&raised).await), NOTHING);
+}
+
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeGlobalClusters.html>
+/// What comes of raising the minor version where the global cluster itself is refused it in these words.
+fn upgraded(refusal: &str, members: Answers) -> Result<Synced, Failure> {
+    let refusal = query_error("InvalidParameterValue", refusal);
+    let answers = members.to("DescribeGlobalClusters", globals(GLOBAL)).refused("ModifyGlobalCluster", 400, refusal);
+    let desired = GlobalCluster { engine_version: "17.9".to_owned(), ..global() };
+    with(answers, async move |cx| {
+        let live = GlobalCluster::read(&cx, "pay-prod").await?.expect("it is there");
+        let Ok(serde_json::Value::Object(properties)) = serde_json::to_value(&desired) else { panic!("an object") };
+        let changes = drctl_engine::changes(&GlobalCluster::TRAITS, &properties, &live.properties);
+        desired.sync(&cx, &live, &changes).await
+    })
+}
+
+/// The words by which the API refuses a minor version are what terraform-provider-aws looks for:
+/// `internal/service/rds/global_cluster.go`. Its members are then changed one by one, the readers first.
+#[test]
+fn members_are_changed_one_by_one_where_a_global_cluster_takes_only_major_versions() {
+    let members = Answers::default()
+        .to("us-east-2 DescribeDBClusters", clusters(CLUSTER))
+        .to("us-east-2 ModifyDBCluster", query("ModifyDBCluster", ""));
+    let refusal = "ModifyGlobalCluster only supports Major Version Upgrades. To patch the members of your global cluster to a \
+                   newer minor version you need to call ModifyDbCluster in each one of them.";
+    let synced = upgraded(refusal, members).expect("the reader's upgrade is under way");
+    assert_eq!(synced.later.as_deref(), Some("its secondary clusters to be upgraded"));
+}
+
+/// Any other refusal, under the same code, is about the version: no member has an answer here.
+#[test]
+fn a_version_that_a_global_cluster_is_not_offered_is_refused_before_its_members_are_touched() {
+    let refusal = "Cannot find version 17.9 for aurora-postgresql";
+    let failure = upgraded(refusal, Answers::default()).expect_err("it is refused");
+    assert_eq!((failure.code.as_deref(), failure.message.as_str()), (Some("InvalidParameterValue"), refusal));
+    assert_eq!(failure.operation.as_deref(), Some("rds:ModifyGlobalCluster in us-east-1"));
+}
+
+#[tokio::test]
+async fn a_global_cluster_that_is_not_there_is_none() {
+    let refusal = query_error("GlobalClusterNotFoundFault", "Global cluster pay-prod not found");
+    let answers = Answers::default().refused("DescribeGlobalClusters", 404, refusal);
+    assert!(found::<GlobalCluster>(answers, "pay-prod").await.is_none());
+}
+
+/// From cloud-custodian's recordings of rds.DescribeDBInstances (`test_security_hub_rds`, `test_rds_add_security_group`: an
+/// Aurora instance, with its tier).
+const INSTANCE: &str = "
+<DBInstanceIdentifier>pay-prod-primary-1</DBInstanceIdentifier><DBInstanceClass>db.r6g.large</DBInstanceClass>
+<Engine>aurora-postgresql</Engine><DBInstanceStatus>available</DBInstanceStatus><MasterUsername>payments</MasterUsername>
+<Endpoint><Address>pay-prod-primary-1.c0.us-east-1.rds.amazonaws.com</Address><Port>5432</Port>
+<HostedZoneId>Z2R2ITUGPM61AM</HostedZoneId></Endpoint>
+<AllocatedStorage>1</AllocatedStorage><DBSecurityGroups/>
+<PreferredMaintenanceWindow>sun:05:00-sun:06:00</PreferredMaintenanceWindow><PendingModifiedValues/><MultiAZ>false</MultiAZ>
+<EngineVersion>17.7</EngineVersion><AutoMinorVersionUpgrade>false</AutoMinorVersionUpgrade>
+<PubliclyAccessible>false</PubliclyAccessible><StorageType>aurora</StorageType><DbInstancePort>0</DbInstancePort>
+<DBClusterIdentifier>pay-prod-primary</DBClusterIdentifier><StorageEncrypted>true</StorageEncrypted>
+<DbiResourceId>db-LP44WMFWEWF5JTMNJHOSIBR254</DbiResourceId><DomainMemberships/>
+<MonitoringInterval>0</MonitoringInterval><PromotionTier>1</PromotionTier>
+<DBInstanceArn>arn:aws:rds:us-east-1:123456789012:db:pay-prod-primary-1</DBInstanceArn>
+<PerformanceInsightsEnabled>true</PerformanceInsightsEnabled>
+<PerformanceInsightsKMSKeyId>arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5</PerformanceInsightsKMSKeyId>
+<TagList><Tag><Key>drctl:stack</Key><Value>pay</Value></Tag><Tag><Key>drctl:environment</Key><Value>prod</Value></Tag></TagList>";
+
+fn instance() -> DbInstance {
+    DbInstance {
+        name: "pay-prod-primary-1".to_owned(),
+        cluster: Ref::known("pay-prod-primary"),
+        class: "db.r6g.large".to_owned(),
+        publicly_accessible: false,
+        performance_insights: true,
+        performance_insights_kms_key: Ref::known(KEY),
+        auto_minor_version_upgrade: false,
+        maintenance_window: "sun:05:00-sun:06:00".to_owned(),
+        promotion_tier: 1,
+        after: Vec::new(),
+    }
+}
+
+async fn read_instance(inner: &str) -> crate::resources::Live {
+    let answer = query("DescribeDBInstances", &format!("<DBInstances><DBInstance>{inner}</DBInstance></DBInstances>"));
+    read::<DbInstance>(Answers::default().to("DescribeDBInstances", answer), "pay-prod-primary-1").await
+}
+
+#[tokio::test]
+async fn an_instance_as_recorded_reads_as_it_was_made() {
+    let live = read_instance(INSTANCE).await;
+    assert_eq!((compared(&instance(), &live), &live.phase), (vec![], &Phase::Ready));
+    assert_eq!(live.outputs["endpoint"], "pay-prod-primary-1.c0.us-east-1.rds.amazonaws.com");
+}
+
+/// While it is made it has no endpoint, and not yet its Performance Insights (`test_security_hub_rds`).
+#[tokio::test]
+async fn what_an_answer_about_an_instance_lacks_is_no_difference() {
+    let least = "<DBInstanceIdentifier>pay-prod-primary-1</DBInstanceIdentifier><OfTomorrow>1</OfTomorrow>\
+                 <DBInstanceStatus>of-tomorrow</DBInstanceStatus>";
+    let live = read_instance(least).await;
+    assert_eq!((compared(&instance(), &live), live.phase), (vec![], Phase::Pending("of-tomorrow".to_owned())));
+    assert!(live.outputs.is_empty());
+}
+
+/// From cloud-custodian's recordings of rds.DescribeDBSubnetGroups (`test_rdscluster_subnet`), which has neither the tags nor
+/// the order in which the subnets were told.
+#[tokio::test]
+async fn a_subnet_group_as_recorded_reads_as_it_was_made() {
+    let desired = DbSubnetGroup {
+        name: "pay-prod-primary".to_owned(),
+        description: "pay-prod".to_owned(),
+        subnets: ["subnet-0a", "subnet-0b"].map(Ref::known).to_vec(),
+    };
+    let subnet = |id: &str, more: &str| {
+        format!(
+            "<Subnet><SubnetIdentifier>{id}</SubnetIdentifier><SubnetStatus>Active</SubnetStatus>\
+             <SubnetAvailabilityZone><Name>us-east-1a</Name></SubnetAvailabilityZone>{more}</Subnet>"
+        )
+    };
+    let two = subnet("subnet-0b", "<SubnetOutpost/>") + &subnet("subnet-0a", "<OfTomorrow>1</OfTomorrow>");
+    let live = |subnets: &str, tags: &str| {
+        let group = format!(
+            "<DBSubnetGroups><DBSubnetGroup><DBSubnetGroupName>pay-prod-primary</DBSubnetGroupName>\
+             <DBSubnetGroupDescription>pay-prod</DBSubnetGroupDescription><VpcId>vpc-0a</VpcId>\
+             <SubnetGroupStatus>Complete</SubnetGroupStatus><Subnets>{subnets}</Subnets>\
+             <DBSubnetGroupArn>arn:aws:rds:us-east-1:123456789012:subgrp:pay-prod-primary</DBSubnetGroupArn>\
+             </DBSubnetGroup></DBSubnetGroups>"
+        );
+        let answers = Answers::default()
+            .to("DescribeDBSubnetGroups", query("DescribeDBSubnetGroups", &group))
+            .to("ListTagsForResource", query("ListTagsForResource", &format!("<TagList>{tags}</TagList>")));
+        read::<DbSubnetGroup>(answers, "pay-prod-primary")
+    };
+    let found = live(&two, "<Tag><Key>drctl:stack</Key><Value>other</Value></Tag>").await;
+    assert_eq!(compared(&desired, &found), NOTHING);
+    assert!(matches!(found.owner, Owner::Foreign(_)));
+    // `test_rdssubnetgroup_unused`: one without subnets.
+    assert_eq!(compared(&desired, &live("", "").await), [("subnets".to_owned(), false)]);
+}
+
+/// From cloud-custodian's recordings of rds.DescribeDBClusterParameterGroups and rds.DescribeDBClusterParameters
+/// (`test_rdsclusterparamgroup_copy`, `_filter`, `_modify`): a parameter that nobody gave has a source and, often, no value.
+#[tokio::test]
+async fn a_parameter_group_as_recorded_reads_as_it_was_made() {
+    let desired = DbClusterParameterGroup {
+        name: "pay-prod-primary".to_owned(),
+        family: "aurora-postgresql17".to_owned(),
+        description: "pay-prod".to_owned(),
+        parameters: BTreeMap::from([
+            ("rds.force_ssl".to_owned(), "1".to_owned()),
+            ("log_min_duration_statement".to_owned(), "500".to_owned()),
+        ]),
+    };
+    let group = query(
+        "DescribeDBClusterParameterGroups",
+        "<DBClusterParameterGroups><DBClusterParameterGroup>\
+         <DBClusterParameterGroupName>pay-prod-primary</DBClusterParameterGroupName>\
+         <DBParameterGroupFamily>aurora-postgresql17</DBParameterGroupFamily><Description>pay-prod</Description>\
+         <DBClusterParameterGroupArn>arn:aws:rds:us-east-1:123456789012:cluster-pg:pay-prod-primary</DBClusterParameterGroupArn>\
+         </DBClusterParameterGroup></DBClusterParameterGroups>",
+    );
+    let parameter = |name: &str, value: &str, source: &str| {
+        format!(
+            "<Parameter><ParameterName>{name}</ParameterName>{value}<Description>d</Description><Source>{source}</Source>\
+             <ApplyType>dynamic</ApplyType><DataType>list</DataType><IsModifiable>true</IsModifiable>\
+             <ApplyMethod>pending-reboot</ApplyMethod><SupportedEngineModes><member>provisioned</member>\
+             <member>of-tomorrow</member></SupportedEngineModes></Parameter>"
+        )
+    };
+    let parameters = |inner: &str| query("DescribeDBClusterParameters", &format!("<Parameters>{inner}</Parameters>"));
+    let given = parameter("log_min_duration_statement", "<ParameterValue>500</ParameterValue>", "user");
+    let ssl = parameter("rds.force_ssl", "<ParameterValue>1</ParameterValue>", "system");
+    // The filter may be passed over, as it once was: nothing but what was asked for counts.
+    let others = parameter("tls_version", "", "engine-default")
+        + &parameter("binlog_format", "<ParameterValue>OFF</ParameterValue>", "of-tomorrow");
+    let answers = Answers::default()
+        .to("DescribeDBClusterParameterGroups", group)
+        .to("DescribeDBClusterParameters Source=user", parameters(&(others.clone() + &given)))
+        .to("DescribeDBClusterParameters", parameters(&(others + &ssl)))
+        .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
+    let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
+    assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged));
+}

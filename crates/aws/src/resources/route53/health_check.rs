@@ -1,0 +1,366 @@
+//! `health_check`: whether an endpoint, or enough of several checks, is taken as healthy.
+
+use std::time::Duration;
+
+use aws_sdk_route53::types::{
+    HealthCheck as Described, HealthCheckConfig, HealthCheckObservation, HealthCheckType, StatusReport, TagResourceType,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{HostName, found_by, plain_name, reference, tags_of, tags_of_one};
+use crate::TagMap;
+use crate::resources::{
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
+};
+
+/// The type of a check that counts other checks.
+const CALCULATED: &str = "CALCULATED";
+
+/// What only checks of an endpoint have.
+const OF_ENDPOINTS: &[&str] = &["host", "path", "port", "request_interval", "failure_threshold", "sni"];
+
+/// What only calculated checks have.
+const OF_CALCULATED: &[&str] = &["children", "health_threshold"];
+
+/// A health check. Properties that its type does not have are neither set nor compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// `HTTPS`, for an endpoint that has to answer with a status of 2xx or 3xx, or `CALCULATED`, for enough healthy children.
+    /// Immutable: forces replacement.
+    pub kind: String,
+    /// The endpoint's host, in small letters and without a dot at its end; empty for a calculated one. In-place.
+    pub host: Ref<HostName>,
+    /// What is asked for there, with the slash. In-place.
+    pub path: String,
+    /// The endpoint's port. In-place.
+    pub port: i32,
+    /// Seconds between two looks of one checker: 10 or 30. Immutable: forces replacement.
+    pub request_interval: i32,
+    /// How many looks in a row have to disagree with the status to change it: 1 to 10. In-place.
+    pub failure_threshold: i32,
+    /// Whether the host's name is sent in the TLS handshake, without which API Gateway does not answer. In-place.
+    pub sni: bool,
+    /// Whether its status is turned round. In-place.
+    pub inverted: bool,
+    /// Whether it does not look, and is healthy. In-place.
+    pub disabled: bool,
+    /// The checks that a calculated one counts. In-place.
+    pub children: Vec<Ref<Id<HealthCheck>>>,
+    /// How many of them have to be healthy. In-place.
+    pub health_threshold: i32,
+}
+
+impl Resource for HealthCheck {
+    const TRAITS: Traits = Traits {
+        kind: "health_check",
+        immutable: &[
+            ("kind", "a health check cannot change its type"),
+            ("request_interval", "the interval of a health check is fixed when it is made"),
+        ],
+        // A check goes even while records refer to it, says DeleteHealthCheck; those follow in place.
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        // A second check is not made with the same token.
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Route53;
+
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let mut checks = all(cx).await?;
+        checks.retain(|check| reference::may_be_ours(&cx.scope, check.caller_reference()));
+        ours(cx, &checks).await
+    }
+
+    /// Those too that were taken over, and so were made with somebody else's token.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        ours(cx, &all(cx).await?).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let route53 = &cx.clients().route53;
+        let answer =
+            cx.read("route53", "GetHealthCheck", || route53.get_health_check().health_check_id(id).send()).await?;
+        let tags = tags_of_one(cx, &TagResourceType::Healthcheck, id).await?;
+        let found = answer.health_check().zip(tags).and_then(|(check, tags)| from_described(cx, check, tags));
+        match found {
+            Some(mut found) if looks(&found) && !is_observed(cx, id).await? => {
+                found.phase = Phase::Pending("waiting for what its checkers see".to_owned());
+                Ok(Some(found))
+            }
+            found => Ok(found),
+        }
+    }
+
+    async fn search(cx: &Context, attempt: &Attempt) -> Result<Option<Live>, Failure> {
+        match made_by(cx, &attempt.token).await? {
+            Some(id) => Ok(Self::read(cx, &id).await?.map(|live| found_by(live, attempt))),
+            None => Ok(None),
+        }
+    }
+
+    /// Without tags: the call takes none. Until they are set, right after it, the check is known by its [`reference`].
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .route53
+            .create_health_check()
+            .caller_reference(reference::compose(&cx.scope, &creation))
+            .health_check_config(self.config()?)
+            .send();
+        match cx.mutate("route53", "CreateHealthCheck", call).await {
+            Ok(answer) => Ok(answer.health_check().map(|check| check.id().to_owned()).unwrap_or_default()),
+            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost. aws-behaviour
+            // row 32.
+            Err(failure) if failure.class == Class::Exists => {
+                let made = made_by(cx, creation.token).await?;
+                made.ok_or(Failure { class: Class::Ambiguous, ..failure })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        let call = cx
+            .clients()
+            .route53
+            .update_health_check()
+            .health_check_id(&live.id)
+            .inverted(self.inverted)
+            .disabled(self.disabled);
+        let call = if self.is_calculated() {
+            call.health_threshold(self.health_threshold).set_child_health_checks(Some(self.child_ids()))
+        } else {
+            call.fully_qualified_domain_name(self.host.value())
+                .resource_path(&self.path)
+                .port(self.port)
+                .failure_threshold(self.failure_threshold)
+                .enable_sni(self.sni)
+        };
+        cx.mutate("route53", "UpdateHealthCheck", call.send()).await?;
+        Ok(Synced::default())
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().route53.delete_health_check().health_check_id(&live.id).send();
+        cx.mutate("route53", "DeleteHealthCheck", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+impl HealthCheck {
+    fn is_calculated(&self) -> bool {
+        self.kind == CALCULATED
+    }
+
+    fn child_ids(&self) -> Vec<String> {
+        self.children.iter().map(|child| child.value().to_owned()).collect()
+    }
+
+    fn config(&self) -> Result<HealthCheckConfig, Failure> {
+        let config = HealthCheckConfig::builder()
+            .r#type(HealthCheckType::from(self.kind.as_str()))
+            .inverted(self.inverted)
+            .disabled(self.disabled);
+        let config = if self.is_calculated() {
+            config.health_threshold(self.health_threshold).set_child_health_checks(Some(self.child_ids()))
+        } else {
+            config
+                .fully_qualified_domain_name(self.host.value())
+                .resource_path(&self.path)
+                .port(self.port)
+                .request_interval(self.request_interval)
+                .failure_threshold(self.failure_threshold)
+                .enable_sni(self.sni)
+                // As it is by default. Moto (and so LocalStack) answers what was not said in a spelling that the SDK does
+                // not read.
+                .measure_latency(false)
+        };
+        config
+            .build()
+            .map_err(|e| Failure::new(Class::Internal, format!("a health check that Route 53 does not take: {e}")))
+    }
+
+    /// What is left out is what Route 53 takes then.
+    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>
+    fn of(config: &HealthCheckConfig) -> Self {
+        let calculated = *config.r#type() == HealthCheckType::Calculated;
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Self {
+            kind: config.r#type().as_str().to_owned(),
+            host: Ref::known(plain_name(config.fully_qualified_domain_name().unwrap_or_default())),
+            path: text(config.resource_path()),
+            port: config.port().unwrap_or(if calculated { 0 } else { 443 }),
+            request_interval: config.request_interval().unwrap_or(if calculated { 0 } else { 30 }),
+            failure_threshold: config.failure_threshold().unwrap_or(if calculated { 0 } else { 3 }),
+            sni: config.enable_sni().unwrap_or_default(),
+            inverted: config.inverted().unwrap_or_default(),
+            disabled: config.disabled().unwrap_or_default(),
+            children: config.child_health_checks().iter().map(|id| Ref::known(id.as_str())).collect(),
+            health_threshold: config.health_threshold().unwrap_or_default(),
+        }
+    }
+
+    fn not_of_its_type(&self) -> &'static [&'static str] {
+        if self.is_calculated() { OF_ENDPOINTS } else { OF_CALCULATED }
+    }
+}
+
+/// Every check of the account, of which there may be 200 by default.
+async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
+    let route53 = &cx.clients().route53;
+    cx.read("route53", "ListHealthChecks", || {
+        route53.list_health_checks().into_paginator().page_size(1000).items().send().collect::<Result<Vec<_>, _>>()
+    })
+    .await
+}
+
+/// Those of them that are the stack's.
+async fn ours(cx: &Context, checks: &[Described]) -> Result<Vec<Live>, Failure> {
+    let ids: Vec<String> = checks.iter().map(|check| check.id().to_owned()).collect();
+    let mut tags = tags_of(cx, &TagResourceType::Healthcheck, &ids).await?;
+    let tagged = checks.iter().filter_map(|check| Some((check, tags.remove(check.id())?)));
+    let ours = tagged.filter(|(check, tags)| reference::is_ours(&cx.scope, check.caller_reference(), tags));
+    Ok(ours.filter_map(|(check, tags)| from_described(cx, check, tags)).collect())
+}
+
+async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
+    let checks = all(cx).await?;
+    Ok(checks
+        .iter()
+        .find(|check| reference::token(check.caller_reference()) == token)
+        .map(|check| check.id().to_owned()))
+}
+
+/// Whether a check has checkers of its own that look: a calculated one has none, and one that is switched off does not look.
+fn looks(live: &Live) -> bool {
+    let is = |property: &str, value: Value| live.properties.get(property) == Some(&value);
+    !is("kind", CALCULATED.into()) && !is("disabled", true.into())
+}
+
+/// Whether the checkers of an endpoint have looked at it. "Route 53 considers a new health check to be healthy until there's
+/// enough data", and an inverted one unhealthy: counted by another check before that, it would move DNS for no reason.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>
+async fn is_observed(cx: &Context, id: &str) -> Result<bool, Failure> {
+    let route53 = &cx.clients().route53;
+    let call = || route53.get_health_check_status().health_check_id(id).send();
+    match cx.read("route53", "GetHealthCheckStatus", call).await {
+        Ok(answer) => Ok(answer.health_check_observations().iter().any(has_looked)),
+        // An emulator has no checkers to wait for.
+        Err(failure) if failure.class == Class::Unsupported => Ok(true),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a checker tells what it saw: "Success: HTTP Status Code 200, OK", or "Failure: …".
+fn has_looked(observation: &HealthCheckObservation) -> bool {
+    let status = observation.status_report().and_then(StatusReport::status).unwrap_or_default();
+    status.starts_with("Success") || status.starts_with("Failure")
+}
+
+/// Ready as soon as it is listed. Only [`Resource::read`], by which a new one is waited for, asks whether it has been looked
+/// at: Route 53 has that asked for each check by itself, and not often.
+fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live> {
+    let properties = HealthCheck::of(check.health_check_config()?);
+    let id = check.id();
+    let mut found = live(&cx.scope, id, Phase::Ready, &properties, Some(tags));
+    for property in properties.not_of_its_type() {
+        found.properties.remove(*property);
+    }
+    let found = found.with_arn(format!("arn:aws:route53:::healthcheck/{id}"));
+    Some(reference::told(&cx.scope, HealthCheck::TRAITS.kind, check.caller_reference(), found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scope;
+
+    fn endpoint() -> HealthCheck {
+        HealthCheck {
+            kind: "HTTPS".to_owned(),
+            host: Ref::known("abc.execute-api.us-east-1.amazonaws.com"),
+            path: "/health".to_owned(),
+            port: 443,
+            request_interval: 10,
+            failure_threshold: 3,
+            sni: true,
+            inverted: true,
+            disabled: false,
+            children: Vec::new(),
+            health_threshold: 0,
+        }
+    }
+
+    fn calculated() -> HealthCheck {
+        HealthCheck {
+            kind: CALCULATED.to_owned(),
+            host: Ref::known(""),
+            path: String::new(),
+            port: 0,
+            request_interval: 0,
+            failure_threshold: 0,
+            sni: false,
+            inverted: false,
+            disabled: false,
+            children: vec![Ref::known("a"), Ref::known("b")],
+            health_threshold: 2,
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_reads_back_the_same() {
+        for check in [endpoint(), calculated()] {
+            assert_eq!(HealthCheck::of(&check.config().expect("complete")), check);
+        }
+    }
+
+    #[test]
+    fn a_check_is_not_asked_for_what_its_type_does_not_have() {
+        let config = calculated().config().expect("complete");
+        assert_eq!((config.port(), config.request_interval(), config.enable_sni()), (None, None, None));
+        assert_eq!((config.resource_path(), config.fully_qualified_domain_name()), (None, None));
+        let config = endpoint().config().expect("complete");
+        assert_eq!((config.health_threshold(), config.child_health_checks().len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_left_out_reads_as_route_53s_default() {
+        let bare = HealthCheckConfig::builder().r#type(HealthCheckType::Https).build().expect("complete");
+        let read = HealthCheck::of(&bare);
+        assert_eq!((read.port, read.request_interval, read.failure_threshold), (443, 30, 3));
+    }
+
+    #[test]
+    fn a_new_check_is_waited_for_until_a_checker_has_looked() {
+        let observation = |status: Option<&str>| {
+            let report = StatusReport::builder().set_status(status.map(str::to_owned)).build();
+            HealthCheckObservation::builder().status_report(report).build()
+        };
+        assert!(has_looked(&observation(Some("Success: HTTP Status Code 200, OK"))));
+        assert!(has_looked(&observation(Some("Failure: The endpoint did not respond."))));
+        assert!(!has_looked(&observation(Some("Unknown"))) && !has_looked(&observation(None)));
+    }
+
+    #[test]
+    fn only_checks_with_checkers_are_waited_for() {
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
+        let waits = |check: &HealthCheck| looks(&live(&scope, "c", Phase::Ready, check, None));
+        assert!(waits(&endpoint()));
+        assert!(!waits(&calculated()) && !waits(&HealthCheck { disabled: true, ..endpoint() }));
+    }
+
+    #[test]
+    fn every_property_that_is_not_compared_is_one() {
+        let properties = serde_json::to_value(endpoint()).expect("an object");
+        for property in OF_ENDPOINTS.iter().chain(OF_CALCULATED) {
+            assert!(properties.get(property).is_some(), "{property}");
+        }
+    }
+}

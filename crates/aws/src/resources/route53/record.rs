@@ -1,0 +1,372 @@
+//! `record`: what a name in a zone answers.
+
+use std::time::Duration;
+
+use aws_sdk_route53::error::BuildError;
+use aws_sdk_route53::types::{
+    AliasTarget, ChangeAction, ResourceRecord, ResourceRecordSet as Described, ResourceRecordSetFailover as Role,
+    RrType,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::record_set::{Key, change, excludes, find, is_refused_batch, sets};
+use super::{HealthCheck, HostName, HostedZone, hosted_zone, plain_name};
+use crate::Scope;
+use crate::resources::{
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced,
+    Tagging, Traits, live,
+};
+use drctl_engine::state;
+
+/// Where the records lie by which ACM sees that a domain is the account's.
+const VALIDATIONS: &str = ".acm-validations.aws";
+
+/// A record set. Its id is `zone/name/type/set identifier`.
+///
+/// Names, of hosts in values and aliases too, are written as [`plain_name`] writes them: they are compared in that form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The zone it stands in. Immutable: forces replacement.
+    pub zone: Ref<Id<HostedZone>>,
+    /// The name that is asked for. Immutable: forces replacement.
+    pub name: Ref<HostName>,
+    /// `CNAME`, `A` and so on. Immutable: forces replacement.
+    pub record_type: String,
+    /// What tells it from others of its name and type; empty if it is the only one. Begins with `{stack}-{environment}-`, by
+    /// which it is known as the stack's. Immutable: forces replacement.
+    pub set_identifier: String,
+    /// `PRIMARY`, `SECONDARY`, or empty without failover. In-place.
+    pub failover: String,
+    /// Seconds for which resolvers keep the answer; 0 for an alias, which has its target's. In-place.
+    pub ttl: i32,
+    /// The answer, empty for an alias: texts, or references to them. In-place.
+    pub values: Vec<Value>,
+    /// The AWS resource that answers in its place, if one does. In-place.
+    pub alias: Option<Alias>,
+    /// Without which it is no answer; none: it always is one. In-place.
+    pub health_check: Option<Ref<Id<HealthCheck>>>,
+}
+
+/// The AWS resource that a record stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// Its host's name.
+    pub dns_name: Ref<HostName>,
+    /// The zone that AWS keeps that name in.
+    pub zone_id: Ref<HostName>,
+    /// Whether the record is no answer while its target is unhealthy.
+    pub evaluate_target_health: bool,
+}
+
+impl Resource for Record {
+    const TRAITS: Traits = Traits {
+        kind: "record",
+        immutable: &[
+            ("zone", "a record cannot be moved to another zone"),
+            ("name", "a record is known by its name"),
+            ("record_type", "a record is known by its type"),
+            ("set_identifier", "a record is known by its set identifier"),
+        ],
+        // Route 53 lets go of health checks that records refer to.
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        // A second one is refused.
+        idempotent_create: true,
+        // While its zone's accelerated recovery is being switched, every change is refused.
+        patience: Duration::from_mins(15),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::None;
+
+    fn natural_id(&self) -> Option<String> {
+        let key = self.key();
+        (!key.zone.is_empty() && !key.name.is_empty()).then(|| key.id())
+    }
+
+    /// Those of the stack's own zone. Those in a zone that somebody else has made are read by their names.
+    async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let zones = hosted_zone::ours(cx).await?;
+        let mut found = Vec::new();
+        for (zone, _) in zones.iter() {
+            let records = match sets(cx, zone, None).await {
+                // Deleted since it was listed.
+                Err(failure) if failure.class == Class::NotFound => continue,
+                records => records?,
+            };
+            found.extend(records.iter().map(|record| from_described(cx, zone, record, Owner::Implied)));
+        }
+        Ok(found)
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let Some(key) = Key::parse(id) else { return Ok(None) };
+        let Some(record) = find(cx, &key).await? else { return Ok(None) };
+        let owner = owner(cx, &key.zone, &record).await?;
+        Ok(Some(from_described(cx, &key.zone, &record, owner)))
+    }
+
+    /// Never: what an attempt has made was found by its name before.
+    async fn search(_: &Context, _: &Attempt) -> Result<Option<Live>, Failure> {
+        Ok(None)
+    }
+
+    /// Refused where there is one already, and never taken as leave to write over it: whose it is decides [`owner`].
+    async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
+        let key = self.key();
+        match change(cx, &key.zone, ChangeAction::Create, self.described()?).await {
+            Ok(()) => Ok(key.id()),
+            Err(failure) if is_refused_batch(&failure) => Err(self.why_refused(cx, &key, failure).await?),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn sync(&self, cx: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
+        change(cx, self.zone.value(), ChangeAction::Upsert, self.described()?).await?;
+        Ok(Synced::default())
+    }
+
+    /// A record is deleted by saying all of it: it is read back for that (aws-behaviour row 32).
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let Some(key) = Key::parse(&live.id) else { return Ok(Removal::Ordered) };
+        let Some(record) = find(cx, &key).await? else { return Ok(Removal::Ordered) };
+        // It is the same for every certificate of the name in the account (aws-behaviour row 30): without it, somebody else's
+        // would silently not be renewed.
+        if is_validation(&record) && !hosted_zone::is_ours(cx, &key.zone).await? {
+            return Ok(Removal::Left(
+                "every certificate of this name in the account is renewed by it, and the zone is not this stack's; it does no \
+                 harm there"
+                    .to_owned(),
+            ));
+        }
+        match change(cx, &key.zone, ChangeAction::Delete, record).await {
+            // Changed since it was read.
+            Err(failure) if is_refused_batch(&failure) => Err(Failure { class: Class::Transient, ..failure }),
+            answer => answer.map(|()| Removal::Ordered),
+        }
+    }
+}
+
+impl Record {
+    fn key(&self) -> Key {
+        Key {
+            zone: self.zone.value().to_owned(),
+            name: plain_name(self.name.value()),
+            record_type: self.record_type.clone(),
+            set_identifier: self.set_identifier.clone(),
+        }
+    }
+
+    /// As Route 53 takes it.
+    fn described(&self) -> Result<Described, Failure> {
+        self.build().map_err(|e| Failure::new(Class::Internal, format!("a record that Route 53 does not take: {e}")))
+    }
+
+    fn build(&self) -> Result<Described, BuildError> {
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let record = Described::builder()
+            .name(self.name.value())
+            .r#type(RrType::from(self.record_type.as_str()))
+            .set_set_identifier(some(&self.set_identifier))
+            .set_failover(some(&self.failover).map(|role| Role::from(role.as_str())))
+            .set_health_check_id(self.health_check.as_ref().map(|check| check.value().to_owned()));
+        if let Some(alias) = &self.alias {
+            let target = AliasTarget::builder()
+                .dns_name(alias.dns_name.value())
+                .hosted_zone_id(alias.zone_id.value())
+                .evaluate_target_health(alias.evaluate_target_health)
+                .build()?;
+            return record.alias_target(target).build();
+        }
+        let values = self.values.iter().map(|value| {
+            let value = value.as_str().unwrap_or_default();
+            ResourceRecord::builder().value(value).build()
+        });
+        record.ttl(i64::from(self.ttl)).set_resource_records(Some(values.collect::<Result<_, _>>()?)).build()
+    }
+
+    fn of(zone: &str, record: &Described) -> Self {
+        let record_type = record.r#type().as_str();
+        let of_host = matches!(record_type, "CNAME" | "NS" | "PTR");
+        let values = record.resource_records().iter().map(ResourceRecord::value);
+        Self {
+            zone: Ref::known(zone),
+            name: Ref::known(plain_name(record.name())),
+            record_type: record_type.to_owned(),
+            set_identifier: record.set_identifier().unwrap_or_default().to_owned(),
+            failover: record.failover().map(Role::as_str).unwrap_or_default().to_owned(),
+            ttl: record.ttl().and_then(|seconds| i32::try_from(seconds).ok()).unwrap_or_default(),
+            values: values
+                .map(|value| Value::String(if of_host { plain_name(value) } else { value.to_owned() }))
+                .collect(),
+            alias: record.alias_target().map(|target| Alias {
+                dns_name: Ref::known(plain_name(target.dns_name())),
+                zone_id: Ref::known(target.hosted_zone_id()),
+                evaluate_target_health: target.evaluate_target_health(),
+            }),
+            health_check: record.health_check_id().map(Ref::known),
+        }
+    }
+
+    /// Finds out why a creation was refused: Route 53 says so in words only, and not always in a form that the SDK reads.
+    async fn why_refused(&self, cx: &Context, key: &Key, refusal: Failure) -> Result<Failure, Failure> {
+        let same_name = sets(cx, &key.zone, Some(&key.name)).await?;
+        if same_name.iter().any(|record| key.is_of(record)) {
+            return Ok(Failure { class: Class::Exists, ..refusal });
+        }
+        let mut waits = false;
+        for other in same_name.iter().filter(|other| self.excludes(other)) {
+            if owner(cx, &key.zone, other).await? == Owner::Untagged {
+                let message = format!(
+                    "{} has a record of type {} that is not drctl's, and no other can stand beside it",
+                    key.name,
+                    other.r#type().as_str()
+                );
+                return Ok(Failure { class: Class::Foreign, message, ..refusal }
+                    .help("Delete that record, or choose another name for the API, then run the same command again."));
+            }
+            waits = true;
+        }
+        // What is the stack's own is on its way out: another type of record takes its place.
+        Ok(if waits { Failure { class: Class::Transient, ..refusal } } else { refusal })
+    }
+
+    /// Whether another record of the same name keeps this one from being made.
+    fn excludes(&self, other: &Described) -> bool {
+        excludes(&self.record_type, &self.set_identifier, &self.failover, other)
+    }
+}
+
+/// Ready as soon as it is listed: the name servers answer it within a minute, which [`Resource::read`] could only tell by the
+/// change's id, and that is not on the record. Nothing in the stack asks DNS.
+fn from_described(cx: &Context, zone: &str, record: &Described, owner: Owner) -> Live {
+    let properties = Record::of(zone, record);
+    Live { owner, ..live(&cx.scope, &properties.key().id(), Phase::Ready, &properties, None) }
+}
+
+/// Whose a record is. Records carry no tags, and a zone may be shared: in one that is not the stack's, a record is the stack's
+/// by its set identifier; one without by having been recorded. An exception are ACM's: their names and values are AWS's, and
+/// the same whoever has put them there.
+async fn owner(cx: &Context, zone: &str, record: &Described) -> Result<Owner, Failure> {
+    Ok(if is_named_ours(&cx.scope, record) {
+        Owner::Ours { node: None, attempt: None }
+    } else if is_validation(record) || hosted_zone::is_ours(cx, zone).await? {
+        Owner::Implied
+    } else {
+        Owner::Untagged
+    })
+}
+
+fn is_named_ours(scope: &Scope, record: &Described) -> bool {
+    // Another environment's name may begin with this one's.
+    let ours = [state::Role::Primary, state::Role::Secondary].map(|role| format!("{}-{role}", scope.name()));
+    record.set_identifier().is_some_and(|identifier| ours.iter().any(|name| name == identifier))
+}
+
+fn is_validation(record: &Described) -> bool {
+    record.name().starts_with('_')
+        && *record.r#type() == RrType::Cname
+        && record.resource_records().iter().any(|value| plain_name(value.value()).ends_with(VALIDATIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn primary() -> Record {
+        Record {
+            zone: Ref::known("Z1"),
+            name: Ref::known("api.example.com"),
+            record_type: "CNAME".to_owned(),
+            set_identifier: "pay-prod-primary".to_owned(),
+            failover: "PRIMARY".to_owned(),
+            ttl: 60,
+            values: vec![json!("a.execute-api.us-east-1.amazonaws.com")],
+            alias: None,
+            health_check: Some(Ref::known("check")),
+        }
+    }
+
+    fn alias() -> Record {
+        Record {
+            record_type: "A".to_owned(),
+            ttl: 0,
+            values: Vec::new(),
+            alias: Some(Alias {
+                dns_name: Ref::known("d-1.execute-api.us-east-1.amazonaws.com"),
+                zone_id: Ref::known("Z2"),
+                evaluate_target_health: true,
+            }),
+            ..primary()
+        }
+    }
+
+    fn simple(name: &str, record_type: &str, value: &str) -> Described {
+        let record = Record {
+            name: Ref::known(name),
+            record_type: record_type.to_owned(),
+            set_identifier: String::new(),
+            failover: String::new(),
+            values: vec![json!(value)],
+            health_check: None,
+            ..primary()
+        };
+        record.build().expect("complete")
+    }
+
+    #[test]
+    fn what_is_asked_for_reads_back_the_same() {
+        for record in [primary(), alias()] {
+            assert_eq!(Record::of("Z1", &record.build().expect("complete")), record);
+        }
+    }
+
+    #[test]
+    fn names_read_back_plain_and_texts_as_they_are() {
+        let read = Record::of("Z1", &simple("\\052.Example.com.", "CNAME", "Host.Example.com."));
+        assert_eq!((read.name.value(), &read.values[0]), ("*.example.com", &json!("host.example.com")));
+        let read = Record::of("Z1", &simple("example.com.", "TXT", "\"As It Is.\""));
+        assert_eq!(read.values[0], json!("\"As It Is.\""));
+        assert_eq!((read.set_identifier.as_str(), read.failover.as_str(), read.health_check), ("", "", None));
+    }
+
+    #[test]
+    fn a_record_is_known_before_it_is_made_once_its_zone_is() {
+        assert_eq!(primary().natural_id().as_deref(), Some("Z1/api.example.com/CNAME/pay-prod-primary"));
+        assert_eq!(Record { zone: Ref::known(""), ..primary() }.natural_id(), None);
+        assert_eq!(Record { name: Ref::known(""), ..primary() }.natural_id(), None);
+        assert!(primary().key().is_of(&primary().build().expect("complete")));
+    }
+
+    #[test]
+    fn records_are_the_stacks_by_their_identifier_and_acms_by_their_value() {
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
+        assert!(is_named_ours(&scope, &primary().build().expect("complete")));
+        assert!(!is_named_ours(&scope, &simple("api.example.com", "CNAME", "x")));
+        let others = Record { set_identifier: "pay-production-primary".to_owned(), ..primary() };
+        assert!(!is_named_ours(&scope, &others.build().expect("complete")));
+        assert!(is_validation(&simple("_1.api.example.com.", "CNAME", "_2.3.acm-validations.aws.")));
+        assert!(!is_validation(&simple("_1.api.example.com.", "CNAME", "evil-acm-validations.aws.example.com.")));
+        assert!(!is_validation(&simple("api.example.com.", "CNAME", "_2.3.acm-validations.aws.")));
+    }
+
+    #[test]
+    fn a_pair_of_failover_records_excludes_everything_else_of_its_name_and_type() {
+        let secondary =
+            Record { set_identifier: "pay-prod-secondary".to_owned(), failover: "SECONDARY".to_owned(), ..primary() };
+        let is_excluded = |other: &Record| primary().excludes(&other.build().expect("complete"));
+        assert!(!is_excluded(&secondary));
+        assert!(is_excluded(&Record { set_identifier: "theirs".to_owned(), ..primary() }));
+        assert!(primary().excludes(&simple("api.example.com", "CNAME", "x")));
+        assert!(primary().excludes(&simple("api.example.com", "A", "192.0.2.1")));
+        assert!(alias().excludes(&primary().build().expect("complete")));
+        assert!(!alias().excludes(&simple("api.example.com", "TXT", "\"x\"")));
+        assert!(!alias().excludes(&simple("api.example.com", "NS", "x")));
+    }
+}

@@ -1,0 +1,201 @@
+//! Caller references. Route 53 takes no tags with a creation, and keeps the reference for as long as what was made with it
+//! is there. So the reference says by itself whose a zone or a health check is: one that was made and not yet tagged, and
+//! that no state knows, is found again by it.
+//!
+//! `TOKEN.SCOPE.r/name`: the attempt's token, which makes it unique (a reference can be used once, and for days after what
+//! was made with it is deleted), a digest of stack and environment, and the node's role and name. At most 64 characters,
+//! which is what a health check takes (`HealthCheckNonce`; a zone's `Nonce` may have 128).
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHealthCheck.html>,
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>
+
+use sha2::{Digest as _, Sha256};
+
+use crate::resources::{Creation, Live, Owner};
+use crate::{NODE, Scope, TagMap};
+use drctl_engine::state::{Address, Role};
+
+/// The length of an attempt's token.
+const TOKEN: usize = 32;
+
+/// The digits of the digest.
+const DIGEST: usize = 10;
+
+/// The longest reference that a health check takes.
+const LONGEST: usize = 64;
+
+/// The reference to make something with. A node whose name does not fit is left out: what it made is known as the stack's,
+/// and not as which of its nodes.
+pub(super) fn compose(scope: &Scope, creation: &Creation<'_>) -> String {
+    let node = creation.tags.get(NODE).and_then(|node| node.parse::<Address>().ok());
+    let stem = format!("{}.{}.", creation.token, digest(scope));
+    let full = node.map(|node| format!("{stem}{}/{}", letter(node.role()), node.name()));
+    full.filter(|full| full.len() <= LONGEST).unwrap_or(stem)
+}
+
+/// The token of the attempt that a reference was made for. References of drctl's first versions are the token alone.
+pub(super) fn token(reference: &str) -> &str {
+    match reference.split_once('.') {
+        Some((token, _)) if is_token(token) => token,
+        _ => reference,
+    }
+}
+
+/// Whether what was made with this reference may carry the stack's tags, so that they are asked for. Those of consoles,
+/// other tools and other stacks look otherwise.
+pub(super) fn may_be_ours(scope: &Scope, reference: &str) -> bool {
+    is_token(reference) || named(scope, reference).is_some()
+}
+
+/// Whether something is the stack's: by its tags, or by its reference if it was never tagged.
+pub(super) fn is_ours(scope: &Scope, reference: &str, tags: &TagMap) -> bool {
+    match scope.owner(tags) {
+        Owner::Ours { .. } => true,
+        Owner::Untagged => named(scope, reference).is_some(),
+        Owner::Implied | Owner::Foreign(_) => false,
+    }
+}
+
+/// With what the reference tells: the attempt that made it; and of what carries no tag of drctl's, whose it is. Tags count for
+/// more: one that another stack has taken over, by its tags, is that one's.
+pub(super) fn told(scope: &Scope, kind: &str, reference: &str, mut live: Live) -> Live {
+    match &mut live.owner {
+        Owner::Ours { attempt: attempt @ None, .. } => *attempt = Some(token(reference).to_owned()),
+        Owner::Untagged => {
+            if let Some(node) = named(scope, reference) {
+                let node = node_of(kind, node);
+                live.owner = Owner::Ours { node, attempt: Some(token(reference).to_owned()) };
+            }
+        }
+        _ => {}
+    }
+    live
+}
+
+/// What a reference of this stack says after the digest.
+fn named<'a>(scope: &Scope, reference: &'a str) -> Option<&'a str> {
+    let mut parts = reference.splitn(3, '.');
+    let (token, whose, node) = (parts.next()?, parts.next()?, parts.next()?);
+    (is_token(token) && whose == digest(scope)).then_some(node)
+}
+
+fn node_of(kind: &str, node: &str) -> Option<Address> {
+    let (first, name) = node.split_once('/')?;
+    let role = [Role::Primary, Role::Secondary, Role::Global].into_iter().find(|role| letter(*role) == first)?;
+    format!("{role}/{kind}/{name}").parse().ok()
+}
+
+fn letter(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "p",
+        Role::Secondary => "s",
+        Role::Global => "g",
+    }
+}
+
+/// Names have neither points nor slashes, so that no two scopes are written alike.
+fn digest(scope: &Scope) -> String {
+    let mut digest = hex::encode(Sha256::digest(format!("{}/{}", scope.stack, scope.environment)));
+    digest.truncate(DIGEST);
+    digest
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == TOKEN && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::resources::Phase;
+
+    const ATTEMPT: &str = "0123456789abcdef0123456789abcdef";
+
+    fn scope(environment: &str) -> Scope {
+        Scope { stack: "pay".into(), environment: environment.into(), account: "123456789012".into() }
+    }
+
+    fn made(node: &str) -> String {
+        let scope = scope("prod");
+        let tags = scope.tags(&node.parse().expect("an address"));
+        compose(&scope, &Creation { token: ATTEMPT, tags })
+    }
+
+    fn seen(owner: Owner) -> Live {
+        Live {
+            id: "Z1".to_owned(),
+            arn: None,
+            phase: Phase::Ready,
+            owner,
+            properties: serde_json::Map::new(),
+            outputs: BTreeMap::new(),
+            goes_after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_made_and_never_tagged_is_known_by_its_reference() {
+        let untagged = TagMap::new();
+        for (kind, node) in [
+            ("health_check", "global/health_check/secondary-endpoint"),
+            ("hosted_zone", "global/hosted_zone/main"),
+            ("health_check", "primary/health_check/a"),
+        ] {
+            let reference = made(node);
+            assert!(reference.len() <= LONGEST, "{reference}");
+            assert!(may_be_ours(&scope("prod"), &reference) && is_ours(&scope("prod"), &reference, &untagged));
+            let told = told(&scope("prod"), kind, &reference, seen(Owner::Untagged));
+            let node = node.parse().expect("an address");
+            assert_eq!(told.owner, Owner::Ours { node: Some(node), attempt: Some(ATTEMPT.to_owned()) });
+        }
+    }
+
+    #[test]
+    fn another_environments_is_not_ours() {
+        let reference = made("global/hosted_zone/main");
+        assert!(!may_be_ours(&scope("test"), &reference));
+        assert!(!is_ours(&scope("test"), &reference, &TagMap::new()));
+        let told = told(&scope("test"), "hosted_zone", &reference, seen(Owner::Untagged));
+        assert_eq!(told.owner, Owner::Untagged);
+    }
+
+    #[test]
+    fn tags_count_for_more_than_the_reference() {
+        let reference = made("global/hosted_zone/main");
+        let theirs = scope("test").tags(&"global/hosted_zone/main".parse().expect("an address"));
+        assert!(!is_ours(&scope("prod"), &reference, &theirs));
+        assert!(is_ours(&scope("test"), &reference, &theirs));
+        let theirs = Owner::Foreign("stack pay, environment test".to_owned());
+        assert_eq!(told(&scope("prod"), "hosted_zone", &reference, seen(theirs.clone())).owner, theirs);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_leaves_the_stack_known() {
+        let reference = made("global/health_check/a-name-that-is-longer-than-all-of-the-others");
+        assert!(reference.len() <= LONGEST, "{reference}");
+        assert!(is_ours(&scope("prod"), &reference, &TagMap::new()));
+        let told = told(&scope("prod"), "health_check", &reference, seen(Owner::Untagged));
+        assert_eq!(told.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
+    }
+
+    #[test]
+    fn references_of_the_first_versions_are_the_token_alone() {
+        assert_eq!((token(ATTEMPT), token(&made("global/hosted_zone/main"))), (ATTEMPT, ATTEMPT));
+        assert!(may_be_ours(&scope("prod"), ATTEMPT));
+        // It does not say whose: only its tags do.
+        assert!(!is_ours(&scope("prod"), ATTEMPT, &TagMap::new()));
+        let told = told(&scope("prod"), "hosted_zone", ATTEMPT, seen(Owner::Ours { node: None, attempt: None }));
+        assert_eq!(told.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
+    }
+
+    #[test]
+    fn references_of_others_look_otherwise() {
+        for other in
+            ["", "RISWorkflow-RD:0123", "terraform-20261125043058", "0123456789ABCDEF0123456789ABCDEF", "a.b.g/c"]
+        {
+            assert!(!may_be_ours(&scope("prod"), other), "{other}");
+            assert_eq!(token(other), other);
+        }
+    }
+}

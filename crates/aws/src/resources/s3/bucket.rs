@@ -1,0 +1,374 @@
+//! `s3_bucket`: where a Region's objects are.
+
+use std::time::Duration;
+
+use aws_sdk_s3::types::{
+    BlockedEncryptionTypes, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    EncryptionType, ObjectOwnership, OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    VersioningConfiguration,
+};
+use aws_smithy_types::error::operation::BuildError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::lifecycle::Days;
+use super::stake::stake;
+use super::{contents, explained, incomplete, tags, taken, unless_unset};
+use crate::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live, policy, read_named,
+};
+
+/// Where a Region's objects are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its name, unique among the buckets of all accounts. Immutable: forces replacement.
+    pub name: String,
+    /// Whether what is overwritten or deleted is kept as a noncurrent version. In-place.
+    pub versioned: bool,
+    /// The key that new objects are encrypted with. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// Whether a key of the bucket's own, derived from that one, spares most calls to KMS. In-place.
+    pub bucket_key: bool,
+    /// Whether all four settings that block public access are on; one that is off reads as none. In-place.
+    pub public_access_blocked: bool,
+    /// Who owns what others upload, in S3's words: `BucketOwnerEnforced` makes it the bucket's owner and does away with
+    /// ACLs. In-place.
+    pub ownership: String,
+    /// Who may do what with it, besides the account's own identities; in canonical form (see [`policy`]). `null` for none.
+    /// In-place.
+    pub policy: Value,
+    /// After how many days noncurrent versions, and delete markers with nothing behind them, are deleted; 0 for never, and
+    /// where the lifecycle does anything else. In-place.
+    pub noncurrent_days: i32,
+    /// After how many days an upload in parts that was not finished is given up; 0 for never, and where the lifecycle does
+    /// anything else. In-place.
+    pub incomplete_upload_days: i32,
+}
+
+impl Resource for Bucket {
+    const TRAITS: Traits = Traits {
+        kind: "s3_bucket",
+        immutable: &[("name", "a bucket cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(5),
+        delete: Duration::from_secs(10),
+        idempotent_create: true,
+        // A name can stay taken for a while after its bucket's deletion. aws-behaviour row 21.
+        patience: Duration::from_mins(10),
+        removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::S3;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListBuckets` tells nothing but names, and the name is known.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// By its name, in which the Region stands: buckets of all Regions are listed everywhere.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let s3 = &cx.clients().s3;
+        let prefix = format!("{}-{}-", cx.scope.name(), cx.region);
+        let buckets = cx
+            .read("s3", "ListBuckets", || {
+                s3.list_buckets().prefix(&prefix).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let names = buckets.into_iter().filter_map(|bucket| bucket.name).filter(|name| name.starts_with(&prefix));
+        read_named::<Self>(cx, names.collect()).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        match observed(cx, id).await {
+            Ok(live) => Ok(Some(live)),
+            Err(failure) => Err(explained(cx, id, failure).await),
+        }
+    }
+
+    /// With its tags, which takes the permission `s3:TagResource`. A repetition of it is answered with
+    /// `BucketAlreadyOwnedByYou`; in us-east-1, where there are no tags, with success.
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let mut configuration = CreateBucketConfiguration::builder().set_tags(Some(tags(&creation.tags)?));
+        // Every Region wants to be named but us-east-1, which refuses its own name.
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+        if &*cx.region != "us-east-1" {
+            configuration = configuration.location_constraint(BucketLocationConstraint::from(&*cx.region));
+        }
+        let call = cx
+            .clients()
+            .s3
+            .create_bucket()
+            .bucket(&self.name)
+            .create_bucket_configuration(configuration.build())
+            .object_ownership(ObjectOwnership::from(self.ownership.as_str()))
+            .send();
+        match cx.mutate("s3", "CreateBucket", call).await {
+            Err(failure) if failure.code.as_deref() == Some("BucketAlreadyExists") => Err(taken(&self.name, failure)),
+            answer => answer.map(|_| self.name.clone()),
+        }
+    }
+
+    /// One call after the other: S3 refuses two at once (aws-behaviour row 21).
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let s3 = &cx.clients().s3;
+        let (id, account) = (&live.id, &cx.scope.account);
+        if changed(changes, "versioned") {
+            let call = s3.put_bucket_versioning().bucket(id).expected_bucket_owner(account);
+            let call = call.versioning_configuration(self.versioning()).send();
+            cx.mutate("s3", "PutBucketVersioning", call).await?;
+        }
+        if changed(changes, "kms_key") || changed(changes, "bucket_key") {
+            let encryption = self.encryption().map_err(|e| incomplete(&e))?;
+            let call = s3.put_bucket_encryption().bucket(id).expected_bucket_owner(account);
+            let call = call.server_side_encryption_configuration(encryption).send();
+            cx.mutate("s3", "PutBucketEncryption", call).await?;
+        }
+        if changed(changes, "public_access_blocked") {
+            let call = s3.put_public_access_block().bucket(id).expected_bucket_owner(account);
+            let call = call.public_access_block_configuration(block(self.public_access_blocked)).send();
+            cx.mutate("s3", "PutPublicAccessBlock", call).await?;
+        }
+        if changed(changes, "ownership") {
+            let controls = self.ownership_controls().map_err(|e| incomplete(&e))?;
+            let call = s3.put_bucket_ownership_controls().bucket(id).expected_bucket_owner(account);
+            let call = call.ownership_controls(controls).send();
+            cx.mutate("s3", "PutBucketOwnershipControls", call).await?;
+        }
+        if changed(changes, "policy") {
+            if self.policy.is_null() {
+                let call = s3.delete_bucket_policy().bucket(id).expected_bucket_owner(account).send();
+                cx.mutate("s3", "DeleteBucketPolicy", call).await?;
+            } else {
+                let call = s3.put_bucket_policy().bucket(id).expected_bucket_owner(account);
+                let call = call.policy(self.policy.to_string()).send();
+                cx.mutate("s3", "PutBucketPolicy", call).await?;
+            }
+        }
+        if changed(changes, "noncurrent_days") || changed(changes, "incomplete_upload_days") {
+            let days = Days { noncurrent: self.noncurrent_days, incomplete_upload: self.incomplete_upload_days };
+            if let Some(configuration) = days.configuration().map_err(|e| incomplete(&e))? {
+                let call = s3.put_bucket_lifecycle_configuration().bucket(id).expected_bucket_owner(account);
+                let call = call.lifecycle_configuration(configuration).send();
+                cx.mutate("s3", "PutBucketLifecycleConfiguration", call).await?;
+            } else {
+                let call = s3.delete_bucket_lifecycle().bucket(id).expected_bucket_owner(account).send();
+                cx.mutate("s3", "DeleteBucketLifecycle", call).await?;
+            }
+        }
+        Ok(Synced::default())
+    }
+
+    /// A bucket goes only when nothing is left in it. aws-behaviour row 23.
+    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
+    }
+
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        if !cx.disposal.empty_buckets
+            && let Some(stake) = stake(cx, live).await?
+        {
+            return Err(Failure::new(Class::Refused, format!("{} is not empty: {stake}", live.id))
+                .help("Nobody has agreed to lose that: run the same command with `--empty-buckets`."));
+        }
+        contents::refuse_if_locked(cx, &live.id).await?;
+        if !contents::emptied(cx, &live.id).await? {
+            return Ok(Removal::Later("the rest of its objects to be deleted".to_owned()));
+        }
+        let call = cx.clients().s3.delete_bucket().bucket(&live.id).expected_bucket_owner(&cx.scope.account).send();
+        match cx.mutate("s3", "DeleteBucket", call).await {
+            Err(failure) if failure.code.as_deref() == Some("BucketNotEmpty") => Err(failure.help(
+                "Something still writes to it: an application, or replication from another bucket. Stop that, then run the same \
+                 command again.",
+            )),
+            answer => answer.map(|_| Removal::Ordered),
+        }
+    }
+}
+
+impl Bucket {
+    fn versioning(&self) -> VersioningConfiguration {
+        // Versioning that was on once can only be suspended.
+        let status = if self.versioned { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
+        VersioningConfiguration::builder().status(status).build()
+    }
+
+    /// The call replaces what else is set there, so it says what AWS's default has been since April 2026: no uploads under keys
+    /// that the uploader brings along, and that neither the key's policy nor replication reaches.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>
+    fn encryption(&self) -> Result<ServerSideEncryptionConfiguration, BuildError> {
+        let default = ServerSideEncryptionByDefault::builder()
+            .sse_algorithm(ServerSideEncryption::AwsKms)
+            .kms_master_key_id(self.kms_key.value())
+            .build()?;
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(default)
+            .bucket_key_enabled(self.bucket_key)
+            .blocked_encryption_types(BlockedEncryptionTypes::builder().encryption_type(EncryptionType::SseC).build())
+            .build();
+        ServerSideEncryptionConfiguration::builder().rules(rule).build()
+    }
+
+    fn ownership_controls(&self) -> Result<OwnershipControls, BuildError> {
+        let ownership = ObjectOwnership::from(self.ownership.as_str());
+        let rule = OwnershipControlsRule::builder().object_ownership(ownership).build()?;
+        OwnershipControls::builder().rules(rule).build()
+    }
+}
+
+fn block(on: bool) -> PublicAccessBlockConfiguration {
+    PublicAccessBlockConfiguration::builder()
+        .block_public_acls(on)
+        .ignore_public_acls(on)
+        .block_public_policy(on)
+        .restrict_public_buckets(on)
+        .build()
+}
+
+/// S3 has a call for each of a bucket's properties, and none for several. All of them say whether the bucket is there.
+async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
+    let s3 = &cx.clients().s3;
+    let account = &cx.scope.account;
+    let (versioning, encryption, access, ownership, document, lifecycle, tagging) = tokio::try_join!(
+        cx.read("s3", "GetBucketVersioning", || {
+            s3.get_bucket_versioning().bucket(name).expected_bucket_owner(account).send()
+        }),
+        unless_unset(
+            "ServerSideEncryptionConfigurationNotFoundError",
+            cx.read("s3", "GetBucketEncryption", || {
+                s3.get_bucket_encryption().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+        unless_unset(
+            "NoSuchPublicAccessBlockConfiguration",
+            cx.read("s3", "GetPublicAccessBlock", || {
+                s3.get_public_access_block().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+        unless_unset(
+            "OwnershipControlsNotFoundError",
+            cx.read("s3", "GetBucketOwnershipControls", || {
+                s3.get_bucket_ownership_controls().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+        unless_unset(
+            "NoSuchBucketPolicy",
+            cx.read("s3", "GetBucketPolicy", || {
+                s3.get_bucket_policy().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+        unless_unset(
+            "NoSuchLifecycleConfiguration",
+            cx.read("s3", "GetBucketLifecycleConfiguration", || {
+                s3.get_bucket_lifecycle_configuration().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+        unless_unset(
+            "NoSuchTagSet",
+            cx.read("s3", "GetBucketTagging", || {
+                s3.get_bucket_tagging().bucket(name).expected_bucket_owner(account).send()
+            })
+        ),
+    )?;
+    let rule = encryption
+        .and_then(|answer| answer.server_side_encryption_configuration)
+        .and_then(|configuration| configuration.rules.into_iter().next());
+    let ownership = ownership
+        .and_then(|answer| answer.ownership_controls)
+        .and_then(|controls| controls.rules.into_iter().next())
+        .map(|rule| rule.object_ownership.as_str().to_owned());
+    let days = lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules()));
+    let known_days = days.clone().unwrap_or_default();
+    let properties = Bucket {
+        name: name.to_owned(),
+        versioned: versioning.status == Some(BucketVersioningStatus::Enabled),
+        kms_key: Ref::known(rule.as_ref().and_then(key_of).unwrap_or_default()),
+        bucket_key: rule.as_ref().and_then(ServerSideEncryptionRule::bucket_key_enabled).unwrap_or_default(),
+        public_access_blocked: access
+            .and_then(|answer| answer.public_access_block_configuration)
+            .is_some_and(|configuration| configuration == block(true)),
+        ownership: ownership.unwrap_or_default(),
+        policy: document
+            .and_then(|answer| answer.policy)
+            .map_or(Ok(Value::Null), |document| policy::parse(&document))?,
+        noncurrent_days: known_days.noncurrent,
+        incomplete_upload_days: known_days.incomplete_upload,
+    };
+    let tags = tagging.map(|answer| answer.tag_set).unwrap_or_default();
+    let tags: TagMap = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+    let mut found = live(&cx.scope, name, Phase::Ready, &properties, Some(tags));
+    if let Err(rules) = days {
+        for property in ["noncurrent_days", "incomplete_upload_days"] {
+            found.properties.insert(property.to_owned(), rules.clone().into());
+        }
+    }
+    Ok(found.with_arn(format!("arn:aws:s3:::{name}")))
+}
+
+/// The customer's key that a rule encrypts with; any other way of encrypting has none.
+fn key_of(rule: &ServerSideEncryptionRule) -> Option<&str> {
+    let default = rule.apply_server_side_encryption_by_default()?;
+    if *default.sse_algorithm() == ServerSideEncryption::AwsKms { default.kms_master_key_id() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/k";
+
+    fn bucket() -> Bucket {
+        Bucket {
+            name: "b".to_owned(),
+            versioned: true,
+            kms_key: Ref::known(KEY),
+            bucket_key: true,
+            public_access_blocked: true,
+            ownership: "BucketOwnerEnforced".to_owned(),
+            policy: Value::Null,
+            noncurrent_days: 30,
+            incomplete_upload_days: 7,
+        }
+    }
+
+    #[test]
+    fn the_key_that_is_written_is_read_and_no_other_encryption_has_one() {
+        let mut rule = bucket().encryption().expect("complete").rules.remove(0);
+        assert_eq!((key_of(&rule), rule.bucket_key_enabled()), (Some(KEY), Some(true)));
+        let amazons = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build();
+        rule.apply_server_side_encryption_by_default = Some(amazons.expect("complete"));
+        assert_eq!(key_of(&rule), None);
+    }
+
+    #[test]
+    fn an_encryption_that_is_put_blocks_keys_that_uploaders_bring() {
+        let rule = bucket().encryption().expect("complete").rules.remove(0);
+        let blocked = rule.blocked_encryption_types().map(BlockedEncryptionTypes::encryption_type);
+        assert_eq!(blocked, Some(&[EncryptionType::SseC][..]));
+    }
+
+    #[test]
+    fn public_access_is_blocked_only_by_all_four_settings() {
+        let mut three = block(true);
+        three.restrict_public_buckets = Some(false);
+        assert_ne!(three, block(true));
+        three.restrict_public_buckets = None;
+        assert_ne!(three, block(true));
+    }
+
+    #[test]
+    fn versioning_is_suspended_and_never_switched_off() {
+        assert_eq!(bucket().versioning().status(), Some(&BucketVersioningStatus::Enabled));
+        let unversioned = Bucket { versioned: false, ..bucket() };
+        assert_eq!(unversioned.versioning().status(), Some(&BucketVersioningStatus::Suspended));
+    }
+}

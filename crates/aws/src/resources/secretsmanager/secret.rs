@@ -1,0 +1,371 @@
+//! `secret`: a user's name and generated password, replicated to another Region.
+//!
+//! The value is made here, handed to Secrets Manager, and never read back.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
+use serde::{Deserialize, Serialize};
+
+use super::{arn_in, describe, password, tag_map, tags};
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
+};
+use crate::{NODE, TagMap};
+
+/// A user's name and generated password, replicated to another Region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Its name, the same in every Region. Immutable: forces replacement.
+    pub name: String,
+    /// What it is for. In-place.
+    pub description: String,
+    /// The key that its value is encrypted with. In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// The user's name, which goes into the value beside the password. The value is not read back: another name is not
+    /// noticed by itself. Immutable: forces replacement.
+    pub username: String,
+    /// The Region it is replicated to; replicas in others are taken away. In-place.
+    pub replica_region: String,
+    /// The key of that Region that the replica is encrypted with. In-place.
+    pub replica_kms_key: Ref<Arn<Key>>,
+    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    pub pending_deletion: bool,
+}
+
+impl Resource for Secret {
+    const TRAITS: Traits = Traits {
+        kind: "secret",
+        immutable: &[("name", "a secret cannot be renamed"), ("username", "it belongs to the password")],
+        holds: &[],
+        create: Duration::from_secs(6),
+        delete: Duration::from_secs(6),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: true,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::SecretsManager;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: there are few, and each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Without replicas, which go with their primary, and without those that are scheduled for deletion, which a listing leaves
+    /// out.
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let secrets = &cx.clients().secrets;
+        let pages = cx
+            .read("secretsmanager", "ListSecrets", || {
+                secrets.list_secrets().into_paginator().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let prefix = cx.scope.name();
+        let listed = pages.iter().flat_map(ListSecretsOutput::secret_list).filter_map(SecretListEntry::name);
+        let names: Vec<String> = listed.filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
+        let mut found = Vec::new();
+        for name in &names {
+            let Some(secret) = describe(cx, name).await? else { continue };
+            // Not every endpoint says so in its listing.
+            let is_replica = secret.primary_region().is_some_and(|primary| primary != &*cx.region);
+            if secret.deleted_date().is_none() && !is_replica {
+                found.push(from_described(cx, name, &secret)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        match describe(cx, id).await? {
+            // Somebody else's that is on its way out is no secret of ours; that it keeps its name, a creation finds out.
+            Some(secret) if secret.deleted_date().is_some() && !cx.scope.is_ours(&tag_map(secret.tags())) => Ok(None),
+            Some(secret) => from_described(cx, id, &secret).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes back this node's secret if it is only scheduled for deletion (aws-behaviour row 24): what lies encrypted or
+    /// locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same token again, which
+    /// comes with another password, is refused because the name is taken.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let value = password::new_value(&self.username)?;
+        let call = cx
+            .clients()
+            .secrets
+            .create_secret()
+            .name(&self.name)
+            .description(&self.description)
+            .kms_key_id(self.kms_key.value())
+            .client_request_token(creation.token)
+            .secret_string(value.as_str())
+            .set_tags(Some(tags(&creation.tags)))
+            .set_add_replica_regions(self.replica().map(|replica| vec![replica]))
+            .send();
+        match cx.mutate("secretsmanager", "CreateSecret", call).await {
+            Ok(_) => Ok(self.name.clone()),
+            Err(failure) if matches!(failure.class, Class::Exists | Class::Transient) => {
+                if self.take_back(cx, &creation.tags).await? { Ok(self.name.clone()) } else { Err(failure) }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        if changed(changes, "pending_deletion") {
+            // Anything else is refused until then.
+            let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
+            cx.mutate("secretsmanager", "RestoreSecret", call).await?;
+        }
+        if changed(changes, "description") || changed(changes, "kms_key") {
+            let call = cx.clients().secrets.update_secret().secret_id(&live.id).description(&self.description);
+            let call = call.kms_key_id(self.kms_key.value()).send();
+            cx.mutate("secretsmanager", "UpdateSecret", call).await?;
+        }
+        let mut synced = Synced::default();
+        if changed(changes, "replica_region") || changed(changes, "replica_kms_key") {
+            match self.replicate(cx).await {
+                Ok(later) => synced.later = later,
+                answer => synced.unless_unsupported("replica_kms_key", answer)?,
+            }
+        }
+        Ok(synced)
+    }
+
+    /// Its replicas first, which are gone at once; a secret that has some is not deleted (aws-behaviour row 25). It can be
+    /// taken back for seven days, the least there is.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let name = &live.id;
+        let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
+        if secret.deleted_date().is_some() {
+            return Ok(Removal::Scheduled);
+        }
+        let regions: Vec<&str> = secret.replication_status().iter().map(region).collect();
+        if !regions.is_empty() {
+            return remove_replicas(cx, name, &regions).await.map(Removal::Later);
+        }
+        let call = cx.clients().secrets.delete_secret().secret_id(name).recovery_window_in_days(7).send();
+        cx.mutate("secretsmanager", "DeleteSecret", call).await?;
+        Ok(Removal::Scheduled)
+    }
+}
+
+impl Secret {
+    fn replica(&self) -> Option<ReplicaRegionType> {
+        let replica = ReplicaRegionType::builder().region(&self.replica_region);
+        (!self.replica_region.is_empty()).then(|| replica.kms_key_id(self.replica_kms_key.value()).build())
+    }
+
+    /// Whether the name was held by a secret that was scheduled for deletion, and is now this attempt's.
+    async fn take_back(&self, cx: &Context, wanted: &TagMap) -> Result<bool, Failure> {
+        let found = describe(cx, &self.name).await?.filter(|found| found.deleted_date().is_some());
+        let Some(found) = found else { return Ok(false) };
+        let tags = tag_map(found.tags());
+        if !cx.scope.is_ours(&tags) || tags.get(NODE) != wanted.get(NODE) {
+            let message =
+                format!("{} is scheduled for deletion, and its tags do not say that it is drctl's", self.name);
+            return Err(Failure::new(Class::Foreign, message)
+                .help("Choose another stack name or environment, or wait until AWS has deleted it."));
+        }
+        let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
+        // One call and no second one, whose refusal would leave it without a record: its tags are this node's already.
+        cx.mutate("secretsmanager", "RestoreSecret", call).await?;
+        Ok(true)
+    }
+
+    /// Takes the next step towards one replica, with its key, and says what has to happen before the one after it.
+    async fn replicate(&self, cx: &Context) -> Result<Option<String>, Failure> {
+        let Some(found) = describe(cx, &self.name).await? else { return Ok(Some("it to be visible".to_owned())) };
+        let all = found.replication_status();
+        let others: Vec<&str> = all.iter().map(region).filter(|region| *region != self.replica_region).collect();
+        if !others.is_empty() {
+            return remove_replicas(cx, &self.name, &others).await.map(Some);
+        }
+        let Some(replica) = self.replica() else { return Ok(None) };
+        let there = cx.at(&self.replica_region);
+        match all.first().and_then(ReplicationStatusType::status) {
+            Some(StatusType::InProgress) => Ok(Some(format!("its replica in {} to be in sync", self.replica_region))),
+            Some(StatusType::InSync) => {
+                // The one property that a replica has of its own, set in its own Region.
+                // https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
+                let call = there.clients().secrets.update_secret().secret_id(&self.name);
+                let call = call.kms_key_id(self.replica_kms_key.value()).send();
+                there.mutate("secretsmanager", "UpdateSecret", call).await?;
+                Ok(None)
+            }
+            status => {
+                if status.is_some() {
+                    self.refuse_clash(cx, &there).await?;
+                }
+                let call = cx.clients().secrets.replicate_secret_to_regions().secret_id(&self.name);
+                cx.mutate("secretsmanager", "ReplicateSecretToRegions", call.add_replica_regions(replica).send())
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A secret of the same name keeps the replica from coming about (aws-behaviour row 25). It is never written over,
+    /// whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a failover.
+    async fn refuse_clash(&self, cx: &Context, there: &Context) -> Result<(), Failure> {
+        let Some(found) = describe(there, &self.name).await? else { return Ok(()) };
+        if found.primary_region() == Some(&*cx.region) {
+            return Ok(());
+        }
+        let (name, region) = (&self.name, &there.region);
+        let message =
+            format!("{region} has a secret {name} of its own: the one in {} is not replicated there", cx.region);
+        Err(Failure::new(Class::Foreign, message).help(format!(
+            "Delete it there if its value is not needed (`aws secretsmanager delete-secret --region {region} --secret-id \
+             {name} --force-delete-without-recovery`), then run `drctl up` again."
+        )))
+    }
+}
+
+async fn remove_replicas(cx: &Context, name: &str, regions: &[&str]) -> Result<String, Failure> {
+    let call = cx.clients().secrets.remove_regions_from_replication().secret_id(name);
+    let call = call.set_remove_replica_regions(Some(regions.iter().map(|&region| region.to_owned()).collect()));
+    cx.mutate("secretsmanager", "RemoveRegionsFromReplication", call.send()).await?;
+    Ok(format!("its replica in {} to be gone", regions.join(", ")))
+}
+
+fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Result<Live, Failure> {
+    if let Some(primary) = secret.primary_region().filter(|primary| *primary != &*cx.region) {
+        let message = format!("{id} is a replica here: its primary is in {primary}");
+        return Err(Failure::new(Class::Foreign, message).help(format!(
+            "Choose the Regions as they were; or make it a secret of its own with `aws secretsmanager \
+             stop-replication-to-replica --region {} --secret-id {id}`.",
+            cx.region
+        )));
+    }
+    let mut replicas: Vec<&ReplicationStatusType> = secret.replication_status().iter().collect();
+    replicas.sort_by_key(|replica| region(replica));
+    let phase = phase(&replicas);
+    // One that failed is none; several are more than there should be, and differ from every one.
+    replicas.retain(|replica| replica.status() != Some(&StatusType::Failed));
+    let listed = |value: &dyn Fn(&ReplicationStatusType) -> String| {
+        replicas.iter().map(|replica| value(replica)).collect::<Vec<_>>().join(", ")
+    };
+    let properties = Secret {
+        name: id.to_owned(),
+        description: secret.description().unwrap_or_default().to_owned(),
+        kms_key: Ref::known(key_arn(cx, &cx.region, secret.kms_key_id())),
+        username: String::new(),
+        replica_region: listed(&|replica| region(replica).to_owned()),
+        replica_kms_key: Ref::known(listed(&|replica| key_arn(cx, region(replica), replica.kms_key_id()))),
+        pending_deletion: secret.deleted_date().is_some(),
+    };
+    let arn = secret.arn().unwrap_or_default();
+    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(secret.tags()))).with_arn(arn);
+    found.properties.remove("username");
+    if let Some(version) = current(secret) {
+        found = found.with_output("version", version);
+    }
+    if let Some(arn) = replicas.first().and_then(|replica| arn_in(arn, region(replica))) {
+        found = found.with_output("replica_arn", arn);
+    }
+    Ok(found)
+}
+
+/// A replica that failed does not make the secret fail: what has failed is deleted and made anew, and this one is in use.
+fn phase(replicas: &[&ReplicationStatusType]) -> Phase {
+    let of = |status: &StatusType| replicas.iter().find(|replica| replica.status() == Some(status));
+    if let Some(replica) = of(&StatusType::Failed) {
+        let why = replica.status_message().unwrap_or("Secrets Manager does not say why").trim_end_matches('.');
+        Phase::Pending(format!("without its replica in {}, which failed: {why}", region(replica)))
+    } else if let Some(replica) = of(&StatusType::InProgress) {
+        Phase::Pending(format!("waiting for its replica in {}", region(replica)))
+    } else {
+        Phase::Ready
+    }
+}
+
+fn region(replica: &ReplicationStatusType) -> &str {
+    replica.region().unwrap_or_default()
+}
+
+/// The version that readers get.
+fn current(secret: &DescribeSecretOutput) -> Option<&str> {
+    let (version, _) =
+        secret.version_ids_to_stages()?.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"))?;
+    Some(version)
+}
+
+/// Secrets Manager is documented to return "the key ID or alias ARN", and returns what it was given.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html>
+fn key_arn(cx: &Context, region: &str, key: Option<&str>) -> String {
+    match key {
+        None => String::new(),
+        Some(key) if key.starts_with("arn:") => key.to_owned(),
+        Some(key) => {
+            let kind = if key.starts_with("alias/") { "" } else { "key/" };
+            format!("arn:aws:kms:{region}:{}:{kind}{key}", cx.scope.account)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(region: &str, status: StatusType, message: &str) -> ReplicationStatusType {
+        ReplicationStatusType::builder().region(region).status(status).status_message(message).build()
+    }
+
+    #[test]
+    fn a_failed_replica_is_waited_for_with_its_reason() {
+        let ready = replica("us-east-2", StatusType::InSync, "");
+        let coming = replica("us-west-2", StatusType::InProgress, "");
+        let failed = replica("eu-west-1", StatusType::Failed, "Name is taken.");
+        assert_eq!(phase(&[&ready]), Phase::Ready);
+        assert_eq!(phase(&[]), Phase::Ready);
+        assert_eq!(phase(&[&ready, &coming]), Phase::Pending("waiting for its replica in us-west-2".into()));
+        let Phase::Pending(why) = phase(&[&coming, &failed]) else { panic!("it is pending") };
+        assert_eq!(why, "without its replica in eu-west-1, which failed: Name is taken");
+    }
+
+    #[test]
+    fn the_current_version_is_the_one_with_that_stage() {
+        let secret = DescribeSecretOutput::builder()
+            .version_ids_to_stages("v1", vec!["AWSPREVIOUS".into()])
+            .version_ids_to_stages("v2", vec!["mine".into(), "AWSCURRENT".into()])
+            .build();
+        assert_eq!(current(&secret), Some("v2"));
+        assert_eq!(current(&DescribeSecretOutput::builder().build()), None);
+    }
+
+    #[test]
+    fn a_replicas_arn_differs_in_the_region_only() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:pay-prod/database-AbCdEf";
+        let there = "arn:aws:secretsmanager:us-east-2:123456789012:secret:pay-prod/database-AbCdEf";
+        assert_eq!(arn_in(arn, "us-east-2").as_deref(), Some(there));
+        assert_eq!(arn_in("", "us-east-2"), None);
+    }
+
+    #[test]
+    fn a_secret_is_told_apart_from_its_value() {
+        let secret = Secret {
+            name: "n".into(),
+            description: String::new(),
+            kms_key: Ref::known("k"),
+            username: "payments".into(),
+            replica_region: String::new(),
+            replica_kms_key: Ref::known(""),
+            pending_deletion: false,
+        };
+        let value = serde_json::to_value(&secret).expect("a plain struct");
+        assert_eq!(serde_json::from_value::<Secret>(value.clone()).expect("its own form"), secret);
+        assert!(value.get("password").is_none() && secret.replica().is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! `sns_topic`: where a Region's alarms go.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tags;
+use crate::TagMap;
+use crate::resources::kms::Key;
+use crate::resources::{
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live, policy, read_named,
+};
+
+/// Where a Region's alarms go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its name. Immutable: forces replacement.
+    pub name: String,
+    /// Who mails say they are from. In-place.
+    pub display_name: String,
+    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is told
+    /// (aws-behaviour row 28). In-place.
+    pub kms_key: Ref<Arn<Key>>,
+    /// Who may publish, besides the account's own identities; in canonical form (see [`policy`]). In-place.
+    pub policy: Value,
+}
+
+impl Resource for Topic {
+    const TRAITS: Traits = Traits {
+        kind: "sns_topic",
+        immutable: &[("name", "a topic cannot be renamed")],
+        holds: &[],
+        create: Duration::from_secs(1),
+        delete: Duration::from_secs(1),
+        idempotent_create: true,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    };
+    const TAGGING: Tagging = Tagging::Sns;
+
+    fn natural_id(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    /// None: `ListTopics` returns the topics of the whole account, without tags. Each is read by its name.
+    async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
+        let sns = &cx.clients().sns;
+        let topics = cx
+            .read("sns", "ListTopics", || {
+                sns.list_topics().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let names = topics.iter().filter_map(|topic| topic.topic_arn()?.rsplit(':').next());
+        read_named::<Self>(cx, names.map(str::to_owned).collect()).await
+    }
+
+    async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+        let sns = &cx.clients().sns;
+        let arn = arn(cx, id);
+        let answer = cx.read("sns", "GetTopicAttributes", || sns.get_topic_attributes().topic_arn(&arn).send()).await?;
+        let Some(attributes) = answer.attributes else { return Ok(None) };
+        let tags = match cx
+            .read("sns", "ListTagsForResource", || sns.list_tags_for_resource().resource_arn(&arn).send())
+            .await
+        {
+            Ok(answer) => answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
+            // Deleted since the call before.
+            Err(failure) if failure.class == Class::NotFound => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let text = |name: &str| attributes.get(name).cloned().unwrap_or_default();
+        let properties = Topic {
+            name: id.to_owned(),
+            display_name: text("DisplayName"),
+            kms_key: Ref::known(text("KmsMasterKeyId")),
+            policy: attributes.get("Policy").map_or(Ok(Value::Null), |document| policy::parse(document))?,
+        };
+        Ok(Some(live::<Self>(&cx.scope, id, Phase::Ready, &properties, Some::<TagMap>(tags)).with_arn(arn)))
+    }
+
+    /// The same name with the same tags and attributes is answered with the topic that there is, and with others refused.
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
+    async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
+        let call = cx
+            .clients()
+            .sns
+            .create_topic()
+            .name(&self.name)
+            .attributes("DisplayName", &self.display_name)
+            .attributes("KmsMasterKeyId", self.kms_key.value())
+            .attributes("Policy", self.policy.to_string())
+            .set_tags(Some(tags(&creation.tags)?))
+            .send();
+        cx.mutate("sns", "CreateTopic", call).await?;
+        Ok(self.name.clone())
+    }
+
+    async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
+        let sns = &cx.clients().sns;
+        let arn = arn(cx, &live.id);
+        let wanted = [
+            ("display_name", "DisplayName", self.display_name.clone()),
+            ("kms_key", "KmsMasterKeyId", self.kms_key.value().to_owned()),
+            ("policy", "Policy", self.policy.to_string()),
+        ];
+        for (_, attribute, value) in wanted.into_iter().filter(|(property, ..)| changed(changes, property)) {
+            let call =
+                sns.set_topic_attributes().topic_arn(&arn).attribute_name(attribute).attribute_value(value).send();
+            cx.mutate("sns", "SetTopicAttributes", call).await?;
+        }
+        Ok(Synced::default())
+    }
+
+    /// Its subscriptions go with it.
+    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+        let call = cx.clients().sns.delete_topic().topic_arn(arn(cx, &live.id)).send();
+        cx.mutate("sns", "DeleteTopic", call).await.map(|_| Removal::Ordered)
+    }
+}
+
+/// Follows from the name.
+fn arn(cx: &Context, name: &str) -> String {
+    format!("arn:aws:sns:{}:{}:{name}", cx.region, cx.scope.account)
+}

@@ -1,0 +1,98 @@
+//! `/_drctl/…`: the sandbox's own interface.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /_drctl/health` | `{pid, pace, time_scale, upstream, ministack}` |
+//! | `POST /_drctl/reset` | empties the emulator and the proxy's memory |
+//! | `GET /_drctl/calls?account=…` | the recorded calls, in order; with `&requests` also what was sent, without secrets |
+//! | `DELETE /_drctl/calls?account=…` | forgets them |
+//! | `PUT /_drctl/faults?account=…`, a fault file | puts faults in force for an account, or for everybody |
+//! | `GET /_drctl/faults?account=…` | what came of them |
+//! | `DELETE /_drctl/faults?account=…` | lifts them |
+//! | `GET /_drctl/held?account=…` | waits until a call is held, and answers as `faults` does |
+
+use bytes::Bytes;
+use http::{Method, StatusCode, Uri};
+use serde_json::json;
+
+use super::Proxy;
+use super::answer::Answer;
+use super::form::Form;
+use crate::rules::faults::FaultFile;
+
+/// Where the interface begins. No AWS operation has a path like this.
+pub(super) const PREFIX: &str = "/_drctl/";
+
+pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Bytes) -> Answer {
+    let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let account = query.get("account").filter(|account| !account.is_empty());
+    let name = uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    match (method.as_str(), name) {
+        ("GET", "health") => health(proxy),
+        ("POST", "reset") => reset(proxy).await,
+        ("GET", "calls") => match serde_json::to_value(proxy.calls.list(account, query.get("requests").is_some())) {
+            Ok(calls) => Answer::json(StatusCode::OK, &calls),
+            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+        ("DELETE", "calls") => Answer::json(StatusCode::OK, &json!({"forgotten": proxy.calls.forget(account)})),
+        ("PUT", "faults") => match FaultFile::parse(&String::from_utf8_lossy(body)) {
+            Ok(file) => {
+                proxy.faults.put(account, &file);
+                faults(proxy, account)
+            }
+            Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+        },
+        ("GET", "faults") => faults(proxy, account),
+        ("DELETE", "faults") => {
+            let answer = faults(proxy, account);
+            proxy.faults.lift(account);
+            answer
+        }
+        ("GET", "held") => {
+            proxy.faults.held(account.unwrap_or_default()).await;
+            faults(proxy, account)
+        }
+        (_, "health" | "reset" | "calls" | "faults" | "held") => {
+            problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
+        }
+        _ => problem(StatusCode::NOT_FOUND, "there are health, reset, calls, faults and held under /_drctl/"),
+    }
+}
+
+fn faults(proxy: &Proxy, account: Option<&str>) -> Answer {
+    Answer::json(StatusCode::OK, &json!(proxy.faults.tally(account)))
+}
+
+fn health(proxy: &Proxy) -> Answer {
+    let ministack = if proxy.options.own_ministack { "running" } else { "none" };
+    let body = json!({
+        "pid": std::process::id(),
+        "pace": proxy.options.pace,
+        "time_scale": proxy.options.time_scale,
+        "upstream": proxy.upstream.url(),
+        "ministack": ministack,
+    });
+    Answer::json(StatusCode::OK, &body)
+}
+
+async fn reset(proxy: &Proxy) -> Answer {
+    let emulator = if proxy.options.own_ministack {
+        proxy.upstream.post("/_ministack/reset").await
+    } else {
+        Err(format!("drctl does not know how to empty the emulator at {}", proxy.upstream.url()))
+    };
+    // After the emulator, so that no rule learns anew of what is about to go.
+    for rule in &proxy.rules {
+        rule.reset();
+    }
+    proxy.calls.forget(None);
+    match emulator {
+        Ok(status) if status.is_success() => Answer::json(StatusCode::OK, &json!({"reset": true})),
+        Ok(status) => problem(StatusCode::BAD_GATEWAY, &format!("MiniStack answered {status}")),
+        Err(why) => problem(StatusCode::BAD_GATEWAY, &format!("only the proxy's memory is empty: {why}")),
+    }
+}
+
+fn problem(status: StatusCode, message: &str) -> Answer {
+    Answer::json(status, &json!({"message": message}))
+}

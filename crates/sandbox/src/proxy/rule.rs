@@ -1,0 +1,130 @@
+//! The rules between the SDK and the emulator.
+
+use futures::future::BoxFuture;
+
+use super::answer::Answer;
+use super::call::Call;
+
+/// One way in which AWS differs from an emulator.
+///
+/// A rule stands around everything behind it: it may answer by itself, wait, change what is forwarded, see or rewrite
+/// the answer, or ask the emulator something of its own. Later rules see what earlier ones forward, and earlier ones
+/// see what later ones answer.
+pub(crate) trait Rule: Send + Sync {
+    /// Answers `call`, usually by way of `next`.
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer>;
+
+    /// Forgets everything: "AWS" was emptied.
+    fn reset(&self);
+
+    /// How often it has changed what would have been answered; of those that are counted.
+    fn count(&self) -> u64 {
+        0
+    }
+}
+
+/// Where calls go that no rule answers.
+pub(crate) trait Origin: Send + Sync {
+    /// Answers `call`; an emulator that cannot be reached is an answer, too.
+    fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer>;
+}
+
+/// What stands behind a rule.
+#[derive(Clone, Copy)]
+pub(crate) struct Next<'a> {
+    rules: &'a [Box<dyn Rule>],
+    origin: &'a dyn Origin,
+}
+
+impl<'a> Next<'a> {
+    pub(crate) fn new(rules: &'a [Box<dyn Rule>], origin: &'a dyn Origin) -> Self {
+        Self { rules, origin }
+    }
+
+    pub(crate) fn run<'b>(self, call: &'b mut Call) -> BoxFuture<'b, Answer>
+    where
+        'a: 'b,
+    {
+        match self.rules.split_first() {
+            Some((rule, rest)) => rule.apply(call, Next { rules: rest, origin: self.origin }),
+            None => self.origin.answer(call),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use http::{HeaderMap, StatusCode};
+
+    use super::super::super::sync::lock;
+    use super::super::call::tests::ec2;
+    use super::*;
+
+    /// An emulator that answers what the test says, and remembers what it was asked.
+    pub(crate) struct Scripted {
+        script: Box<dyn Fn(&Call) -> Answer + Send + Sync>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Scripted {
+        pub(crate) fn new(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
+            Self { script: Box::new(script), asked: Mutex::new(Vec::new()) }
+        }
+
+        /// One that answers every call with this XML document.
+        pub(crate) fn xml(document: &str) -> Self {
+            let document = document.to_owned();
+            Self::new(move |_| ok(&document))
+        }
+
+        pub(crate) fn asked(&self) -> Vec<String> {
+            lock(&self.asked).clone()
+        }
+    }
+
+    impl Origin for Scripted {
+        fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
+            lock(&self.asked).push(String::from_utf8_lossy(call.body()).into_owned());
+            let answer = (self.script)(call);
+            async move { answer }.boxed()
+        }
+    }
+
+    /// Success with this body.
+    pub(crate) fn ok(body: &str) -> Answer {
+        Answer::new(StatusCode::OK, HeaderMap::new(), Bytes::from(body.to_owned()))
+    }
+
+    pub(crate) fn text(answer: &Answer) -> String {
+        String::from_utf8_lossy(answer.body()).into_owned()
+    }
+
+    struct Mark(&'static str);
+
+    impl Rule for Mark {
+        fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+            async move {
+                let mut answer = next.run(call).await;
+                answer.set_body(format!("{}{}", text(&answer), self.0));
+                answer
+            }
+            .boxed()
+        }
+
+        fn reset(&self) {}
+    }
+
+    #[tokio::test]
+    async fn first_rule_stands_around_the_others() {
+        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Mark("outer")), Box::new(Mark("inner "))];
+        let origin = Scripted::xml("origin ");
+        let mut call = ec2("111122223333", "us-east-1", "Action=DescribeVpcs");
+        let answer = Next::new(&rules, &origin).run(&mut call).await;
+        assert_eq!(text(&answer), "origin inner outer");
+        assert_eq!(origin.asked(), ["Action=DescribeVpcs"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! What several rules have to know about EC2's lists.
+
+pub(super) mod filters;
+
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::form::Form;
+use crate::proxy::rule::Next;
+use crate::proxy::xml::Element;
+use crate::rules::asked;
+
+/// A `Describe…` operation.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) operation: &'static str,
+    /// The element that holds the items.
+    set: &'static str,
+    /// The element of an item that holds its id.
+    id: &'static str,
+    /// The parameter that asks for ids.
+    id_parameter: &'static str,
+    /// How AWS refuses an id that does not exist.
+    not_found: &'static str,
+}
+
+static LISTINGS: [Listing; 11] = [
+    Listing::new("DescribeVpcs", "vpcSet", "vpcId", "VpcId", "InvalidVpcID.NotFound"),
+    Listing::new("DescribeSubnets", "subnetSet", "subnetId", "SubnetId", "InvalidSubnetID.NotFound"),
+    Listing::new(
+        "DescribeInternetGateways",
+        "internetGatewaySet",
+        "internetGatewayId",
+        "InternetGatewayId",
+        "InvalidInternetGatewayID.NotFound",
+    ),
+    Listing::new("DescribeAddresses", "addressesSet", "allocationId", "AllocationId", "InvalidAllocationID.NotFound"),
+    Listing::new("DescribeNatGateways", "natGatewaySet", "natGatewayId", "NatGatewayId", "NatGatewayNotFound"),
+    Listing::new(
+        "DescribeRouteTables",
+        "routeTableSet",
+        "routeTableId",
+        "RouteTableId",
+        "InvalidRouteTableID.NotFound",
+    ),
+    Listing::new("DescribeSecurityGroups", "securityGroupInfo", "groupId", "GroupId", "InvalidGroup.NotFound"),
+    Listing::new(
+        "DescribeSecurityGroupRules",
+        "securityGroupRuleSet",
+        "securityGroupRuleId",
+        "SecurityGroupRuleId",
+        "InvalidSecurityGroupRuleId.NotFound",
+    ),
+    Listing::new(
+        "DescribeVpcEndpoints",
+        "vpcEndpointSet",
+        "vpcEndpointId",
+        "VpcEndpointId",
+        "InvalidVpcEndpointId.NotFound",
+    ),
+    Listing::new("DescribeFlowLogs", "flowLogSet", "flowLogId", "FlowLogId", "InvalidFlowLogId.NotFound"),
+    Listing::new(
+        "DescribeVpcPeeringConnections",
+        "vpcPeeringConnectionSet",
+        "vpcPeeringConnectionId",
+        "VpcPeeringConnectionId",
+        "InvalidVpcPeeringConnectionID.NotFound",
+    ),
+];
+
+/// What is known of this operation's list.
+pub(super) fn listing(operation: &str) -> Option<&'static Listing> {
+    LISTINGS.iter().find(|listing| listing.operation == operation)
+}
+
+/// Everything that `operation` lists in the caller's account and region, in the set of this name.
+///
+/// `Err` is the answer for the caller when that cannot be known.
+pub(super) async fn listed(call: &Call, next: Next<'_>, operation: &str, set: &str) -> Result<Vec<Element>, Answer> {
+    let root = asked(call, next, operation, &[]).await?;
+    Ok(root.at(&[set, "item"]).into_iter().cloned().collect())
+}
+
+impl Listing {
+    const fn new(
+        operation: &'static str,
+        set: &'static str,
+        id: &'static str,
+        id_parameter: &'static str,
+        not_found: &'static str,
+    ) -> Self {
+        Self { operation, set, id, id_parameter, not_found }
+    }
+
+    pub(super) fn items_mut<'a>(&self, root: &'a mut Element) -> &'a mut Vec<Element> {
+        root.child_or_new(self.set).children_mut()
+    }
+
+    pub(super) fn id_of<'a>(&self, item: &'a Element) -> &'a str {
+        item.text_of(self.id).unwrap_or_default()
+    }
+
+    /// The ids that a call asks for; empty when it asks for all.
+    pub(super) fn asked<'a>(&self, form: &'a Form) -> Vec<&'a str> {
+        form.list(self.id_parameter)
+    }
+
+    /// The refusal of a call that asks for an id which is not in its answer.
+    pub(super) fn refuse_missing(&self, call: &Call, answer: &mut Answer) {
+        let asked = self.asked(call.form());
+        if asked.is_empty() {
+            return;
+        }
+        let mut missing = None;
+        answer.edit_xml(|root| {
+            let items = self.items_mut(root);
+            missing = asked.iter().find(|id| !items.iter().any(|item| self.id_of(item) == **id)).copied();
+            false
+        });
+        if let Some(id) = missing {
+            let message = format!("The {} '{id}' does not exist", words(self.id));
+            *answer = Answer::client_error(call, self.not_found, &message);
+        }
+    }
+}
+
+/// `vpcPeeringConnectionId` as AWS's messages write it.
+fn words(camel: &str) -> String {
+    let mut text = String::new();
+    for character in camel.chars() {
+        if character.is_ascii_uppercase() {
+            text.push(' ');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text.strip_suffix(" id").map_or_else(|| text.clone(), |thing| format!("{thing} ID"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::ec2;
+    use crate::proxy::rule::tests::{ok, text};
+
+    #[test]
+    fn missing_ids_are_refused_as_aws_does() {
+        let listed = "<r><natGatewaySet><item><natGatewayId>nat-1</natGatewayId></item></natGatewaySet></r>";
+        let ask = |body: &str| {
+            let call = ec2("111122223333", "us-east-1", body);
+            let mut answer = ok(listed);
+            if let Some(listing) = listing(&call.operation) {
+                listing.refuse_missing(&call, &mut answer);
+            }
+            answer
+        };
+        assert!(ask("Action=DescribeNatGateways").is_success());
+        assert!(ask("Action=DescribeNatGateways&NatGatewayId.1=nat-1").is_success());
+        let refused = ask("Action=DescribeNatGateways&NatGatewayId.1=nat-1&NatGatewayId.2=nat-2");
+        assert!(text(&refused).contains("<Code>NatGatewayNotFound</Code>"));
+        assert!(text(&refused).contains("The nat gateway ID &apos;nat-2&apos; does not exist"), "{}", text(&refused));
+    }
+}

@@ -1,0 +1,283 @@
+//! How faults are written down.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::proxy::call::Call;
+use crate::rules::surprises;
+
+/// What a fault file says.
+///
+/// ```toml
+/// seed = 7                     # what `chance` draws from; the same seed, the same draws
+/// surprises = ["nat-failed"]   # AWS's own, by name; "all" for all of them
+///
+/// [[fault]]
+/// service = "ec2"              # the signing name; all services when left out
+/// operation = "Create*"
+/// region = "us-east-1"
+/// kind = "mutation"            # or "read"
+/// chance = 0.1                 # or at = 3, first = 2, every = 5: of the calls that match; all of them when left out
+/// after = 10.0                 # seconds since the faults were put in force, and `lasts` for how long
+/// does = "lose-answer"
+///
+/// [[fault]]
+/// does = "state"               # `resource` is in `state`, whatever AWS would do with it: see `state.rs`
+/// resource = "payment-dr-dev-secondary"
+/// state = "inaccessible-encryption-credentials"
+/// ```
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultFile {
+    #[serde(default)]
+    pub(super) seed: u64,
+    #[serde(default)]
+    pub(super) surprises: Vec<String>,
+    #[serde(default, rename = "fault")]
+    pub(super) faults: Vec<Fault>,
+}
+
+/// One fault: which calls it is about, which of those it strikes, and what it does to them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fault {
+    service: Option<String>,
+    operation: Option<String>,
+    region: Option<String>,
+    kind: Option<Kind>,
+    at: Option<u64>,
+    first: Option<u64>,
+    every: Option<u64>,
+    chance: Option<f64>,
+    after: Option<f64>,
+    lasts: Option<f64>,
+    pub(super) does: Does,
+    /// Of `slow`, `stale` and `throttle`.
+    pub(super) seconds: Option<f64>,
+    /// Of `stale`: in the other Regions.
+    pub(super) elsewhere: Option<f64>,
+    /// Of `refuse`, and of `lose-answer` for what is answered instead.
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    /// Of `state`: the name or id of what is in it, and the word that its service has for it.
+    pub(super) resource: Option<String>,
+    pub(super) state: Option<String>,
+}
+
+/// Whether a call changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Read,
+    Mutation,
+}
+
+/// What a fault does to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Does {
+    /// Not carried out; answered with the service's own 500.
+    Fail,
+    /// Not carried out; 503.
+    Unavailable,
+    /// Not carried out; the connection is reset.
+    Reset,
+    /// Not carried out, and never answered.
+    Hang,
+    /// Carried out; the connection is reset instead of an answer, or `status` and `code` are answered.
+    LoseAnswer,
+    /// Not carried out; the service's own code for too many calls.
+    Throttle,
+    /// Not carried out; the service's own code for expired credentials.
+    ExpireCredentials,
+    /// Not carried out; `status`, `code` and `message`.
+    Refuse,
+    /// Carried out `seconds` later.
+    Slow,
+    /// What was made less than `seconds` ago (`elsewhere` in another Region) is neither found nor listed.
+    Stale,
+    /// Held before it is carried out, until the faults are lifted; then not carried out. For who wants to kill the caller.
+    HoldBefore,
+    /// Carried out, and its answer held until the faults are lifted; then lost.
+    HoldAfter,
+    /// Carried out; `resource` is shown in `state`, and takes no changes that AWS refuses in it. Beside any other fault.
+    State,
+}
+
+impl FaultFile {
+    /// Reads a file's text; the error says where and why.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let file: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        for (number, fault) in (1..).zip(&file.faults) {
+            fault.check().map_err(|why| format!("fault {number}: {why}"))?;
+        }
+        for name in &file.surprises {
+            if name != surprises::ALL && surprises::named(name).is_none() {
+                let known: Vec<&str> = surprises::SURPRISES.iter().map(|surprise| surprise.name).collect();
+                return Err(format!("there is no surprise `{name}`; there are {} and `all`", known.join(", ")));
+            }
+        }
+        Ok(file)
+    }
+}
+
+impl Fault {
+    fn check(&self) -> Result<(), String> {
+        let whens = [self.at.is_some(), self.first.is_some(), self.every.is_some(), self.chance.is_some()];
+        if whens.iter().filter(|given| **given).count() > 1 {
+            return Err("`at`, `first`, `every` and `chance` exclude one another".to_owned());
+        }
+        if self.at == Some(0) || self.every == Some(0) {
+            return Err("calls are counted from 1".to_owned());
+        }
+        if self.chance.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+            return Err("`chance` is from 0 to 1".to_owned());
+        }
+        for (name, value) in
+            [("seconds", self.seconds), ("elsewhere", self.elsewhere), ("after", self.after), ("lasts", self.lasts)]
+        {
+            if value.is_some_and(|seconds| Duration::try_from_secs_f64(seconds).is_err()) {
+                return Err(format!("`{name}` is a number of seconds"));
+            }
+        }
+        if self.does == Does::Refuse && self.code.is_none() {
+            return Err("`refuse` needs a `code`".to_owned());
+        }
+        if matches!(self.does, Does::Slow | Does::Stale) && self.seconds.is_none() {
+            return Err("`slow` and `stale` need `seconds`".to_owned());
+        }
+        if self.does == Does::State && (self.resource.is_none() || self.state.is_none()) {
+            return Err("`state` needs a `resource` and a `state`".to_owned());
+        }
+        if self.does != Does::State && (self.resource.is_some() || self.state.is_some()) {
+            return Err("`resource` and `state` are of the fault `state`".to_owned());
+        }
+        if self.status.is_some_and(|status| !(400..600).contains(&status)) {
+            return Err("`status` is from 400 to 599".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether the fault is about this call.
+    pub(super) fn is_about(&self, call: &Call) -> bool {
+        // What is not signed is no call to AWS's API: it has to be named.
+        let service = match &self.service {
+            Some(service) => like(service, &call.service),
+            None => call.is_signed(),
+        };
+        service
+            && self.operation.as_deref().is_none_or(|pattern| like(pattern, &call.operation))
+            && self.region.as_deref().is_none_or(|pattern| like(pattern, &call.region))
+            && self.kind.is_none_or(|kind| (kind == Kind::Read) == call.reads())
+    }
+
+    /// Whether it is in force so long after the faults were.
+    pub(super) fn is_in_force(&self, age: Duration) -> bool {
+        let after = self.after.unwrap_or_default();
+        let age = age.as_secs_f64();
+        age >= after && self.lasts.is_none_or(|lasts| age < after + lasts)
+    }
+
+    /// Whether it strikes the `number`-th of the calls that it is about, from 1. `draw` is from 0 to 1.
+    pub(super) fn strikes(&self, number: u64, draw: f64) -> bool {
+        match (self.at, self.first, self.every, self.chance) {
+            (Some(at), ..) => number == at,
+            (_, Some(first), ..) => number <= first,
+            (_, _, Some(every), _) => number.is_multiple_of(every),
+            (.., Some(chance)) => draw < chance,
+            _ => true,
+        }
+    }
+
+    pub(super) fn lasting(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds.unwrap_or_default()).unwrap_or_default()
+    }
+
+    pub(super) fn lasting_elsewhere(&self) -> Duration {
+        let seconds = self.elsewhere.or(self.seconds).unwrap_or_default();
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    }
+}
+
+/// Whether `text` is like `pattern`, in which `*` stands for anything.
+fn like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text
+            .strip_prefix(start)
+            .is_some_and(|text| text.char_indices().any(|(at, _)| like(rest, &text[at..])) || like(rest, "")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::ec2;
+
+    fn refusal(text: &str) -> String {
+        FaultFile::parse(text).err().unwrap_or_default()
+    }
+
+    fn only(text: &str) -> Fault {
+        let mut file = FaultFile::parse(text).expect("a file of faults");
+        file.faults.remove(0)
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_place() {
+        assert!(refusal("[[fault]]\ndoes = \"explode\"").contains("explode"));
+        assert!(refusal("[[fault]]\ndose = \"fail\"").contains("dose"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nat = 1\nchance = 0.5").starts_with("fault 1: `at`"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nat = 0").contains("from 1"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nchance = 2.0").contains("from 0 to 1"));
+        assert!(refusal("[[fault]]\ndoes = \"refuse\"").contains("`code`"));
+        assert!(refusal("[[fault]]\ndoes = \"slow\"").contains("`seconds`"));
+        assert!(refusal("[[fault]]\ndoes = \"state\"\nresource = \"a\"").contains("and a `state`"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nstate = \"a\"").contains("of the fault `state`"));
+        assert!(refusal("[[fault]]\ndoes = \"fail\"\nstatus = 200").contains("400"));
+        assert!(refusal("surprises = [\"none-such\"]").contains("nat-failed"));
+        assert_eq!(refusal("surprises = [\"all\"]\n[[fault]]\ndoes = \"lose-answer\""), "");
+    }
+
+    #[test]
+    fn a_fault_is_about_what_it_names() {
+        let call = ec2("111122223333", "us-east-1", "Action=CreateVpc");
+        for (text, expected) in [
+            ("does = \"fail\"", true),
+            ("does = \"fail\"\nservice = \"ec2\"\noperation = \"Create*\"", true),
+            ("does = \"fail\"\noperation = \"*Vpc\"", true),
+            ("does = \"fail\"\noperation = \"CreateVpcs\"", false),
+            ("does = \"fail\"\nregion = \"us-east-2\"", false),
+            ("does = \"fail\"\nkind = \"read\"", false),
+            ("does = \"fail\"\nkind = \"mutation\"", true),
+            ("does = \"fail\"\nservice = \"rds\"", false),
+        ] {
+            assert_eq!(only(&format!("[[fault]]\n{text}")).is_about(&call), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn which_calls_are_struck() {
+        let struck = |text: &str| -> Vec<u64> {
+            let fault = only(&format!("[[fault]]\ndoes = \"fail\"\n{text}"));
+            (1..=6).filter(|number| fault.strikes(*number, 0.5)).collect()
+        };
+        assert_eq!(struck("at = 3"), [3]);
+        assert_eq!(struck("first = 2"), [1, 2]);
+        assert_eq!(struck("every = 3"), [3, 6]);
+        assert!(struck("chance = 0.4").is_empty());
+        assert_eq!(struck("chance = 0.6").len(), 6);
+        assert_eq!(struck("").len(), 6);
+        let window = only("[[fault]]\ndoes = \"fail\"\nafter = 2.0\nlasts = 1.0");
+        let in_force: Vec<u64> = (0..5).filter(|second| window.is_in_force(Duration::from_secs(*second))).collect();
+        assert_eq!(in_force, [2]);
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(like("*", "") && like("*", "x") && like("a*c", "abc") && like("a*c", "ac") && like("*b*", "abc"));
+        assert!(!like("a*c", "ab") && !like("", "x") && !like("a*", "ba"));
+    }
+}

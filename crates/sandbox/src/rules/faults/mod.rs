@@ -1,0 +1,378 @@
+//! Faults: what can go wrong with any call, as a file or a test asks for it.
+//!
+//! They stand before all other rules, on the HTTP level, so that the real SDK, its connections and its parsing meet them.
+//! Which calls are struck follows from the file and the order in which calls arrive, never from a clock or an unseeded
+//! draw. Faults may be in force for everybody, from the sandbox's start, or for one account (`PUT /_drctl/faults`).
+
+mod codes;
+mod file;
+mod stale;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use tokio::sync::watch;
+
+pub(crate) use file::FaultFile;
+use file::{Does, Fault};
+use stale::Stale;
+
+use super::surprises::{self, Surprise};
+use crate::proxy::answer::{Answer, Delivery};
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Origin, Rule};
+use crate::sync::lock;
+
+/// The faults in force.
+#[derive(Default)]
+pub(crate) struct Faults {
+    everybody: Mutex<Option<Arc<InForce>>>,
+    accounts: Mutex<HashMap<String, Arc<InForce>>>,
+}
+
+/// A file's faults from the moment at which they were put in force.
+struct InForce {
+    seed: u64,
+    since: Instant,
+    faults: Vec<Armed>,
+    surprises: Vec<(&'static Surprise, Box<dyn Rule>)>,
+    stale: Stale,
+    /// How many calls are held.
+    held: watch::Sender<u64>,
+    /// Whether they are let go.
+    lifted: watch::Sender<bool>,
+}
+
+struct Armed {
+    fault: Fault,
+    about: AtomicU64,
+    struck: AtomicU64,
+}
+
+/// What has come of the faults in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Tally {
+    /// Per fault of the file: how many calls it was about, and how many it has struck.
+    faults: Vec<(u64, u64)>,
+    /// Per surprise: its row, its name, and how often it has come.
+    surprises: Vec<(u32, &'static str, u64)>,
+    /// How many calls are held.
+    held: u64,
+}
+
+impl Faults {
+    /// Puts a file's faults in force, for one account or for everybody, in place of those before.
+    pub(crate) fn put(&self, account: Option<&str>, file: &FaultFile) {
+        let in_force = Arc::new(InForce::new(file));
+        let before = match account {
+            Some(account) => lock(&self.accounts).insert(account.to_owned(), in_force),
+            None => lock(&self.everybody).replace(in_force),
+        };
+        lift(before);
+    }
+
+    /// Lifts the faults of an account, or those for everybody; calls that are held come to their end.
+    pub(crate) fn lift(&self, account: Option<&str>) {
+        lift(match account {
+            Some(account) => lock(&self.accounts).remove(account),
+            None => lock(&self.everybody).take(),
+        });
+    }
+
+    pub(crate) fn tally(&self, account: Option<&str>) -> Option<Tally> {
+        self.of(account.unwrap_or_default()).map(|in_force| in_force.tally())
+    }
+
+    /// Waits until a call of the account is held, or its faults are lifted.
+    pub(crate) async fn held(&self, account: &str) {
+        if let Some(in_force) = self.of(account) {
+            let (mut held, mut lifted) = (in_force.held.subscribe(), in_force.lifted.subscribe());
+            // Both senders live as long as `in_force`.
+            tokio::select! {
+                _ = held.wait_for(|held| *held > 0) => {}
+                _ = lifted.wait_for(|lifted| *lifted) => {}
+            }
+        }
+    }
+
+    fn of(&self, account: &str) -> Option<Arc<InForce>> {
+        lock(&self.accounts).get(account).cloned().or_else(|| lock(&self.everybody).clone())
+    }
+}
+
+fn lift(in_force: Option<Arc<InForce>>) {
+    if let Some(in_force) = in_force {
+        in_force.lifted.send_replace(true);
+    }
+}
+
+impl InForce {
+    fn new(file: &FaultFile) -> Self {
+        let armed = |fault: &Fault| Armed { fault: fault.clone(), about: AtomicU64::new(0), struck: AtomicU64::new(0) };
+        let all = file.surprises.iter().any(|name| name == surprises::ALL);
+        let chosen =
+            surprises::SURPRISES.iter().filter(|surprise| all || file.surprises.iter().any(|n| n == surprise.name));
+        Self {
+            seed: file.seed,
+            since: Instant::now(),
+            faults: file.faults.iter().map(armed).collect(),
+            surprises: chosen.map(|surprise| (surprise, surprise.rule())).collect(),
+            stale: Stale::default(),
+            held: watch::Sender::new(0),
+            lifted: watch::Sender::new(false),
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Tally {
+            faults: self.faults.iter().map(|armed| (count(&armed.about), count(&armed.struck))).collect(),
+            surprises: self.surprises.iter().map(|(its, rule)| (its.row, its.name, rule.count())).collect(),
+            held: *self.held.borrow(),
+        }
+    }
+
+    /// The first fault that strikes a call.
+    fn strike(&self, call: &Call) -> Option<&Fault> {
+        let age = self.since.elapsed();
+        let mut struck = None;
+        for (index, armed) in (0_u64..).zip(&self.faults) {
+            // States are beside all others: `beyond`.
+            if armed.fault.does == Does::State || !armed.fault.is_about(call) || !armed.fault.is_in_force(age) {
+                continue;
+            }
+            let number = armed.about.fetch_add(1, Ordering::Relaxed) + 1;
+            if struck.is_none() && armed.fault.strikes(number, draw(self.seed, index, number)) {
+                armed.struck.fetch_add(1, Ordering::Relaxed);
+                struck = Some(&armed.fault);
+            }
+        }
+        struck
+    }
+
+    /// Behind the faults: AWS with its surprises.
+    async fn beyond(&self, call: &mut Call, next: Next<'_>) -> Answer {
+        let age = self.since.elapsed();
+        let is_state = |armed: &&Armed| armed.fault.does == Does::State && armed.fault.is_in_force(age);
+        let states: Vec<&Armed> =
+            self.faults.iter().filter(is_state).filter(|armed| armed.fault.is_about(call)).collect();
+        for armed in &states {
+            armed.about.fetch_add(1, Ordering::Relaxed);
+            if let Some(refusal) = state::refuse(&armed.fault, call) {
+                armed.struck.fetch_add(1, Ordering::Relaxed);
+                return refusal;
+            }
+        }
+        let mut answer = around(&self.surprises, call, next).await;
+        for armed in states {
+            if state::show(&armed.fault, call, &mut answer) {
+                armed.struck.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.stale.learn(call, &answer);
+        answer
+    }
+
+    async fn hold(&self) -> Answer {
+        let mut lifted = self.lifted.subscribe();
+        self.held.send_modify(|held| *held += 1);
+        // The sender lives as long as `self`.
+        let _lifted = lifted.wait_for(|lifted| *lifted).await;
+        Answer::undelivered(Delivery::Reset)
+    }
+
+    async fn apply(&self, call: &mut Call, next: Next<'_>) -> Answer {
+        let Some(fault) = self.strike(call) else { return self.beyond(call, next).await };
+        match fault.does {
+            Does::Fail => codes::failed(call),
+            Does::Unavailable => codes::unavailable(call),
+            Does::Reset => Answer::undelivered(Delivery::Reset),
+            Does::Hang => Answer::undelivered(Delivery::Never),
+            Does::Throttle => codes::throttled(call),
+            Does::ExpireCredentials => codes::expired(call),
+            Does::Refuse => said(fault, call),
+            Does::LoseAnswer => {
+                self.beyond(call, next).await;
+                if fault.status.is_some() { said(fault, call) } else { Answer::undelivered(Delivery::Reset) }
+            }
+            Does::Slow => {
+                tokio::time::sleep(fault.lasting()).await;
+                self.beyond(call, next).await
+            }
+            Does::Stale => {
+                if let Some(refusal) = self.stale.refuse(call, fault) {
+                    return refusal;
+                }
+                let mut answer = self.beyond(call, next).await;
+                self.stale.hide(call, fault, &mut answer);
+                answer
+            }
+            // Never struck: what is in a state is so for every call.
+            Does::State => self.beyond(call, next).await,
+            Does::HoldBefore => self.hold().await,
+            Does::HoldAfter => {
+                self.beyond(call, next).await;
+                self.hold().await
+            }
+        }
+    }
+}
+
+fn said(fault: &Fault, call: &Call) -> Answer {
+    let code = fault.code.as_deref().unwrap_or("InternalFailure");
+    codes::refusal(call, fault.status.unwrap_or(400), code, fault.message.as_deref().unwrap_or_default())
+}
+
+/// A number from 0 to 1 that follows from the seed and the call's place: `SplitMix64`'s mixing.
+fn draw(seed: u64, fault: u64, number: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(fault.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(number << 20);
+    for factor in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(factor);
+    }
+    let [.., high, middle, low] = (mixed ^ (mixed >> 31)).to_be_bytes();
+    f64::from(u32::from_be_bytes([0, high, middle, low])) / f64::from(1_u32 << 24)
+}
+
+/// Sends a call through rules to what stands behind them.
+async fn around(rules: &[(&'static Surprise, Box<dyn Rule>)], call: &mut Call, next: Next<'_>) -> Answer {
+    match rules.split_first() {
+        Some(((_, rule), rest)) => {
+            let behind = Behind { rest, next };
+            rule.apply(call, Next::new(&[], &behind)).await
+        }
+        None => next.run(call).await,
+    }
+}
+
+/// What stands behind a surprise: the other ones, then the other rules.
+struct Behind<'a> {
+    rest: &'a [(&'static Surprise, Box<dyn Rule>)],
+    next: Next<'a>,
+}
+
+impl Origin for Behind<'_> {
+    fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
+        async move { around(self.rest, &mut call.clone(), self.next).await }.boxed()
+    }
+}
+
+impl Rule for Arc<Faults> {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match self.of(&call.account) {
+                Some(in_force) => in_force.apply(call, next).await,
+                None => next.run(call).await,
+            }
+        }
+        .boxed()
+    }
+
+    /// What was made is gone; what was asked for stays in force.
+    fn reset(&self) {
+        for in_force in lock(&self.accounts).values().chain(lock(&self.everybody).iter()) {
+            in_force.stale.reset();
+            for (_, surprise) in &in_force.surprises {
+                surprise.reset();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::{ec2, json};
+    use crate::proxy::rule::tests::{Scripted, text};
+
+    const ACCOUNT: &str = "111122223333";
+
+    fn faults(text: &str) -> Arc<Faults> {
+        let faults = Arc::new(Faults::default());
+        faults.put(Some(ACCOUNT), &FaultFile::parse(text).expect("a file of faults"));
+        faults
+    }
+
+    async fn ask(faults: &Arc<Faults>, origin: &Scripted, call: &mut Call) -> Answer {
+        faults.apply(call, Next::new(&[], origin)).await
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_not_carried_out_and_what_is_lost_is() {
+        for (does, carried_out, delivery) in [
+            ("fail", false, Delivery::Sent),
+            ("unavailable", false, Delivery::Sent),
+            ("throttle", false, Delivery::Sent),
+            ("expire-credentials", false, Delivery::Sent),
+            ("reset", false, Delivery::Reset),
+            ("hang", false, Delivery::Never),
+            ("lose-answer", true, Delivery::Reset),
+        ] {
+            let faults = faults(&format!("[[fault]]\nfirst = 1\ndoes = \"{does}\""));
+            let origin = Scripted::xml("<r/>");
+            let answer = ask(&faults, &origin, &mut ec2(ACCOUNT, "us-east-1", "Action=CreateVpc")).await;
+            assert_eq!(origin.asked().len(), usize::from(carried_out), "{does}");
+            assert_eq!(answer.delivery, delivery, "{does}");
+            assert!(delivery != Delivery::Sent || !answer.is_success(), "{does}");
+            let after = ask(&faults, &origin, &mut ec2(ACCOUNT, "us-east-1", "Action=CreateVpc")).await;
+            assert!(after.is_success(), "{does} strikes once");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_service_is_throttled_in_its_own_words() {
+        let faults = faults("[[fault]]\ndoes = \"throttle\"");
+        let origin = Scripted::xml("<r/>");
+        let said = text(&ask(&faults, &origin, &mut ec2(ACCOUNT, "us-east-1", "Action=CreateVpc")).await);
+        assert!(said.contains("RequestLimitExceeded"), "{said}");
+        let said = text(&ask(&faults, &origin, &mut json("kms", "TrentService.CreateKey", "{}")).await);
+        assert!(said.contains("ThrottlingException"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn faults_are_an_accounts_own_or_everybodys() {
+        let faults = faults("[[fault]]\ndoes = \"fail\"");
+        let origin = Scripted::xml("<r/>");
+        let mut other = ec2("444455556666", "us-east-1", "Action=CreateVpc");
+        assert!(ask(&faults, &origin, &mut other.clone()).await.is_success());
+        faults.put(None, &FaultFile::parse("[[fault]]\ndoes = \"unavailable\"").expect("a file"));
+        assert_eq!(ask(&faults, &origin, &mut other).await.status, 503);
+        let mut own = ec2(ACCOUNT, "us-east-1", "Action=CreateVpc");
+        assert_eq!(ask(&faults, &origin, &mut own.clone()).await.status, 500, "its own come first");
+        faults.lift(Some(ACCOUNT));
+        faults.lift(None);
+        assert!(ask(&faults, &origin, &mut own).await.is_success());
+    }
+
+    #[tokio::test]
+    async fn a_held_call_is_told_and_ends_when_the_faults_are_lifted() {
+        for (does, carried_out) in [("hold-before", 0), ("hold-after", 1)] {
+            let faults = faults(&format!("[[fault]]\nat = 2\ndoes = \"{does}\""));
+            let origin = Scripted::xml("<r/>");
+            let mut call = ec2(ACCOUNT, "us-east-1", "Action=CreateVpc");
+            ask(&faults, &origin, &mut call).await;
+            let lifting = async {
+                faults.held(ACCOUNT).await;
+                assert_eq!(faults.tally(Some(ACCOUNT)).expect("in force").held, 1);
+                faults.lift(Some(ACCOUNT));
+            };
+            let mut again = ec2(ACCOUNT, "us-east-1", "Action=CreateVpc");
+            let (answer, ()) = futures::join!(ask(&faults, &origin, &mut again), lifting);
+            assert_eq!((answer.delivery, origin.asked().len()), (Delivery::Reset, 1 + carried_out), "{does}");
+        }
+    }
+
+    #[test]
+    fn draws_follow_from_the_seed_and_are_spread() {
+        let draws = |seed| -> Vec<f64> { (1..=1000).map(|number| draw(seed, 0, number)).collect() };
+        assert_eq!(draws(7), draws(7));
+        assert_ne!(draws(7), draws(8));
+        let mean = draws(7).iter().sum::<f64>() / 1000.0;
+        assert!((0.45..0.55).contains(&mean), "{mean}");
+    }
+}

@@ -1,0 +1,48 @@
+//! `group-in-use`: a group that a cluster is set up by, or whose subnets it stands in, cannot be deleted.
+//!
+//! A cluster that is still being deleted uses it, too.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::{clusters, parameter};
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+
+/// The rule.
+pub(super) struct Groups;
+
+impl Rule for Groups {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match check(call, next).await {
+                Err(refusal) => refusal,
+                Ok(()) => next.run(call).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
+async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
+    let (named, used_as) = match (call.service.as_str(), call.operation.as_str()) {
+        ("rds", "DeleteDBClusterParameterGroup") => ("DBClusterParameterGroupName", "DBClusterParameterGroup"),
+        ("rds", "DeleteDBSubnetGroup") => ("DBSubnetGroupName", "DBSubnetGroup"),
+        _ => return Ok(()),
+    };
+    let group = parameter(call, named);
+    let clusters = clusters(call, next).await?;
+    let Some(user) = clusters.iter().find(|cluster| cluster.text_of(used_as) == Some(group)) else { return Ok(()) };
+    let user = user.text_of("DBClusterIdentifier").unwrap_or_default();
+    let (code, message) = if used_as == "DBSubnetGroup" {
+        let why = format!("at least one database cluster: {user} is still using it");
+        ("InvalidDBSubnetGroupStateFault", format!("Cannot delete the subnet group '{group}' because {why}."))
+    } else {
+        let what = format!("One or more database clusters are still members of this parameter group {group}");
+        ("InvalidDBParameterGroupState", format!("{what}, so the group cannot be deleted"))
+    };
+    Err(Answer::client_error(call, code, &message))
+}

@@ -1,0 +1,135 @@
+//! `force-ssl-default` and `static-parameters`: whose a cluster parameter's value is, and when it may change.
+//!
+//! AWS says `user` of a value that was given only while it differs from the default: one that is given its default is the
+//! system's, and does not appear among the user's. MiniStack says `user` of whatever was set, and knows few parameters.
+//! <https://github.com/hashicorp/terraform-provider-aws/issues/23335>
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::parameter;
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::form::Form;
+use crate::proxy::rule::{Next, Rule};
+use crate::proxy::xml::Element;
+use crate::rules::asked;
+
+/// A cluster parameter with the value that it has where nobody gives it one.
+struct Known {
+    name: &'static str,
+    default: &'static str,
+    /// `static` is read at start.
+    apply_type: &'static str,
+    data_type: &'static str,
+}
+
+/// Those of Aurora PostgreSQL that people set. All of them are shown with the source `system`.
+static KNOWN: [Known; 5] = [
+    Known { name: "rds.force_ssl", default: "0", apply_type: "dynamic", data_type: "boolean" },
+    Known { name: "rds.logical_replication", default: "0", apply_type: "static", data_type: "boolean" },
+    Known { name: "rds.global_db_rpo", default: "-1", apply_type: "dynamic", data_type: "integer" },
+    Known { name: "shared_preload_libraries", default: "pg_stat_statements", apply_type: "static", data_type: "list" },
+    Known { name: "timezone", default: "UTC", apply_type: "dynamic", data_type: "string" },
+];
+
+const FAMILY: &str = "aurora-postgresql";
+
+/// From this major version, TLS is required where nobody says otherwise.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html>
+const TLS_SINCE: u32 = 17;
+
+impl Known {
+    fn default_in(&self, family: &str) -> &'static str {
+        let major = family.strip_prefix(FAMILY).and_then(|major| major.parse::<u32>().ok());
+        match self.name {
+            "rds.force_ssl" if major.is_some_and(|major| major >= TLS_SINCE) => "1",
+            _ => self.default,
+        }
+    }
+
+    fn element(&self, family: &str) -> Element {
+        let texts = [
+            ("ParameterName", self.name),
+            ("ParameterValue", self.default_in(family)),
+            ("Source", "system"),
+            ("ApplyType", self.apply_type),
+            ("DataType", self.data_type),
+            ("IsModifiable", "true"),
+            ("ApplyMethod", "pending-reboot"),
+        ];
+        let children = texts.into_iter().map(|(name, text)| Element::with_text(name, text)).collect();
+        Element::with_children("Parameter", children)
+    }
+}
+
+/// The rules about parameters.
+pub(super) struct Parameters;
+
+impl Rule for Parameters {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match (call.service.as_str(), call.operation.as_str()) {
+                ("rds", "DescribeDBClusterParameters") => described(call, next).await,
+                ("rds", "ModifyDBClusterParameterGroup" | "ResetDBClusterParameterGroup")
+                    if changes_static_at_once(call.form()) =>
+                {
+                    let message = "cannot use immediate apply method for static parameter";
+                    Answer::client_error(call, "InvalidParameterCombination", message)
+                }
+                _ => next.run(call).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
+fn changes_static_at_once(form: &Form) -> bool {
+    form.pairs().iter().any(|(key, name)| {
+        let Some(item) = key.strip_suffix(".ParameterName") else { return false };
+        let is_static = KNOWN.iter().any(|known| known.name == name && known.apply_type == "static");
+        is_static && form.get(&format!("{item}.ApplyMethod")) == Some("immediate")
+    })
+}
+
+async fn described(call: &mut Call, next: Next<'_>) -> Answer {
+    let group = parameter(call, "DBClusterParameterGroupName");
+    let groups =
+        match asked(call, next, "DescribeDBClusterParameterGroups", &[("DBClusterParameterGroupName", group)]).await {
+            Ok(groups) => groups,
+            Err(refusal) => return refusal,
+        };
+    let path = ["DescribeDBClusterParameterGroupsResult", "DBClusterParameterGroups", "DBClusterParameterGroup"];
+    let found = groups.at(&path).first().and_then(|group| group.text_of("DBParameterGroupFamily")).map(str::to_owned);
+    let Some(family) = found.filter(|family| family.starts_with(FAMILY)) else { return next.run(call).await };
+    // Whose a value is, is told here: the emulator is asked for all of them.
+    let source = call.form().get("Source").map(str::to_owned);
+    let mut all = call.form().clone();
+    all.retain(|name| name != "Source");
+    call.forward_form(&all);
+    let mut answer = next.run(call).await;
+    answer.edit_xml(|root| {
+        let Some(result) = root.child_mut("DescribeDBClusterParametersResult") else { return false };
+        let items = result.child_or_new("Parameters").children_mut();
+        for known in &KNOWN {
+            match items.iter_mut().find(|item| item.text_of("ParameterName") == Some(known.name)) {
+                Some(item) => told(item, known, &family),
+                None => items.push(known.element(&family)),
+            }
+        }
+        if let Some(source) = &source {
+            items.retain(|item| item.text_of("Source") == Some(source));
+        }
+        true
+    });
+    answer
+}
+
+fn told(item: &mut Element, known: &Known, family: &str) {
+    let is_default = item.text_of("ParameterValue") == Some(known.default_in(family));
+    item.set_text_of("Source", if is_default { "system" } else { "user" });
+    item.set_text_of("ApplyType", known.apply_type);
+    item.set_text_of("DataType", known.data_type);
+}

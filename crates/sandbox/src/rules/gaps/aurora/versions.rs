@@ -1,0 +1,79 @@
+//! `versions-only-rise` and `replicas-first`: which version a cluster or a global cluster may be given.
+//!
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>, in whose words the
+//! refusals are.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::{cluster, global, globals, members, parameter, version_of};
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+
+/// The rule. Versions that do not exist, and another major version in one member alone, MiniStack refuses itself.
+pub(super) struct Versions;
+
+impl Rule for Versions {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match check(call, next).await {
+                Err(refusal) => refusal,
+                Ok(()) => next.run(call).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
+async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
+    let requested = parameter(call, "EngineVersion");
+    if call.service != "rds" || requested.is_empty() {
+        return Ok(());
+    }
+    let found = match call.operation.as_str() {
+        "ModifyDBCluster" => cluster(call, next, parameter(call, "DBClusterIdentifier")).await?,
+        "ModifyGlobalCluster" => global(call, next, parameter(call, "GlobalClusterIdentifier")).await?,
+        _ => return Ok(()),
+    };
+    let Some(current) = found.as_ref().and_then(|found| found.text_of("EngineVersion")) else { return Ok(()) };
+    let refuse = |message: &str| Err(Answer::client_error(call, "InvalidParameterCombination", message));
+    if numbers(requested) < numbers(current) {
+        return refuse(&format!("Cannot find upgrade target from {current} with requested version {requested}."));
+    }
+    let is_another_major = numbers(requested).first() != numbers(current).first();
+    if is_another_major && parameter(call, "AllowMajorVersionUpgrade") != "true" {
+        return refuse("The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.");
+    }
+    if call.operation == "ModifyDBCluster" && numbers(requested) > numbers(current) {
+        let arn = found.as_ref().and_then(|found| found.text_of("DBClusterArn")).unwrap_or_default();
+        return replicas_first(call, next, arn, requested).await;
+    }
+    Ok(())
+}
+
+/// The writer's version is not above another member's. AWS's words as far as terraform-provider-aws knows them:
+/// `internal/service/rds/global_cluster.go`, `globalClusterUpgradeMinorEngineVersion`.
+async fn replicas_first(call: &Call, next: Next<'_>, arn: &str, requested: &str) -> Result<(), Answer> {
+    for global in globals(call, next).await? {
+        let members = members(&global);
+        if !members.contains(&(arn, true)) {
+            continue;
+        }
+        for (other, _) in members.iter().filter(|(other, _)| *other != arn) {
+            let version = version_of(call, next, other).await?;
+            if version.is_some_and(|version| numbers(&version) < numbers(requested)) {
+                let message = format!("{other} runs an older version than {requested}: upgrade global replicas first");
+                return Err(Answer::client_error(call, "InvalidParameterValue", &message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A version as it compares: `16.10` is above `16.9`.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|part| part.parse().ok()).collect()
+}

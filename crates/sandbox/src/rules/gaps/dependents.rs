@@ -1,0 +1,253 @@
+//! Deletions: MiniStack deletes most things while others still need them, where AWS insists on an order.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+use crate::proxy::xml::Element;
+use crate::rules::ec2::listed;
+
+/// Refuses to delete what is still needed.
+pub(super) struct Dependents;
+
+impl Rule for Dependents {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            if call.service == "ec2" {
+                if let Err(refusal) = check(call, next).await {
+                    return refusal;
+                }
+                if call.operation == "DeleteSubnet"
+                    && let Err(failure) = end_associations(call, next).await
+                {
+                    return failure;
+                }
+            }
+            next.run(call).await
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
+/// `Err` is the answer when it is still needed.
+async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
+    let (needed, message) = match call.operation.as_str() {
+        "DeleteVpc" => {
+            let vpc = parameter(call, "VpcId");
+            (vpc_is_needed(call, next, vpc).await?, format!("The vpc '{vpc}' has dependencies and cannot be deleted."))
+        }
+        "DeleteSubnet" => {
+            let subnet = parameter(call, "SubnetId");
+            let message = format!("The subnet '{subnet}' has dependencies and cannot be deleted.");
+            (subnet_is_needed(call, next, subnet).await?, message)
+        }
+        "DeleteInternetGateway" => {
+            let gateway = parameter(call, "InternetGatewayId");
+            let gateways = listed(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
+            let message = format!("The internetGateway '{gateway}' has dependencies and cannot be deleted.");
+            (holds(&gateways, "internetGatewayId", gateway, "attachmentSet"), message)
+        }
+        "DeleteRouteTable" => {
+            let table = parameter(call, "RouteTableId");
+            let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+            let message = format!("The routeTable '{table}' has dependencies and cannot be deleted.");
+            (holds(&tables, "routeTableId", table, "associationSet"), message)
+        }
+        "DeleteSecurityGroup" => {
+            let group = parameter(call, "GroupId");
+            (group_is_needed(call, next, group).await?, format!("resource {group} has a dependent object"))
+        }
+        _ => return Ok(()),
+    };
+    if needed { Err(Answer::client_error(call, "DependencyViolation", &message)) } else { Ok(()) }
+}
+
+fn parameter<'a>(call: &'a Call, name: &str) -> &'a str {
+    call.form().get(name).unwrap_or_default()
+}
+
+/// Whether the item of this id has anything in a set of its own.
+fn holds(items: &[Element], id_element: &str, id: &str, set: &str) -> bool {
+    items.iter().any(|item| item.text_of(id_element) == Some(id) && !item.at(&[set, "item"]).is_empty())
+}
+
+fn any_is(item: &Element, path: &[&str], wanted: &str) -> bool {
+    item.at(path).iter().any(|found| found.text() == wanted)
+}
+
+/// By what MiniStack does not look at itself: subnets, groups and attached gateways it does.
+async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, Answer> {
+    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let peerings = listed(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
+    let is_in = |item: &Element| item.text_of("vpcId") == Some(vpc);
+    // The main route table goes with its VPC.
+    let is_main = |table: &Element| any_is(table, &["associationSet", "item", "main"], "true");
+    let has_table = tables.iter().any(|table| is_in(table) && !is_main(table));
+    let has_peering = peerings.iter().any(|peering| {
+        let of_vpc =
+            ["requesterVpcInfo", "accepterVpcInfo"].into_iter().any(|side| any_is(peering, &[side, "vpcId"], vpc));
+        of_vpc && any_is(peering, &["status", "code"], "active")
+    });
+    Ok(has_table || has_peering || endpoints.iter().any(is_in))
+}
+
+/// By what has a network interface in it.
+async fn subnet_is_needed(call: &Call, next: Next<'_>, subnet: &str) -> Result<bool, Answer> {
+    let gateways = listed(call, next, "DescribeNatGateways", "natGatewaySet").await?;
+    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let has_gateway = gateways.iter().any(|gateway| {
+        let lives = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
+        lives && gateway.text_of("subnetId") == Some(subnet)
+    });
+    Ok(has_gateway || endpoints.iter().any(|endpoint| any_is(endpoint, &["subnetIdSet", "item"], subnet)))
+}
+
+/// By a rule of another group. One of its own goes with it.
+async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<bool, Answer> {
+    let groups = listed(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
+    let refers = |other: &Element| {
+        ["ipPermissions", "ipPermissionsEgress"]
+            .into_iter()
+            .any(|rules| any_is(other, &[rules, "item", "groups", "item", "groupId"], group))
+    };
+    Ok(groups.iter().any(|other| other.text_of("groupId") != Some(group) && refers(other)))
+}
+
+/// A subnet's association goes with it at AWS. MiniStack leaves it, and its table could never be deleted.
+async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
+    let subnet = parameter(call, "SubnetId");
+    let mut associations = Vec::new();
+    for table in listed(call, next, "DescribeRouteTables", "routeTableSet").await? {
+        for association in table.at(&["associationSet", "item"]) {
+            if association.text_of("subnetId") == Some(subnet) {
+                associations.push(association.text_of("routeTableAssociationId").unwrap_or_default().to_owned());
+            }
+        }
+    }
+    for id in &associations {
+        let mut end = call.ask_query("DisassociateRouteTable", &[("AssociationId", id)]);
+        let answer = next.run(&mut end).await;
+        if !answer.is_success() {
+            return Err(answer);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::ec2;
+    use crate::proxy::rule::tests::{Scripted, ok, text};
+
+    /// Everything named `-1` needs something or is needed, everything named `-2` is free.
+    fn emulator() -> Scripted {
+        Scripted::new(|call| {
+            ok(match call.operation.as_str() {
+                "DescribeRouteTables" => {
+                    "<r><routeTableSet>\
+                     <item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId><associationSet><item>\
+                     <routeTableAssociationId>rtbassoc-1</routeTableAssociationId><main>false</main>\
+                     <subnetId>subnet-2</subnetId></item></associationSet></item>\
+                     <item><routeTableId>rtb-2</routeTableId><vpcId>vpc-1</vpcId><associationSet/></item>\
+                     <item><routeTableId>rtb-0</routeTableId><vpcId>vpc-2</vpcId><associationSet><item>\
+                     <main>true</main></item></associationSet></item></routeTableSet></r>"
+                }
+                "DescribeVpcEndpoints" => {
+                    "<r><vpcEndpointSet><item><vpcId>vpc-3</vpcId><subnetIdSet><item>subnet-3</item></subnetIdSet>\
+                     </item></vpcEndpointSet></r>"
+                }
+                "DescribeVpcPeeringConnections" => {
+                    "<r><vpcPeeringConnectionSet>\
+                     <item><requesterVpcInfo><vpcId>vpc-9</vpcId></requesterVpcInfo>\
+                     <accepterVpcInfo><vpcId>vpc-4</vpcId></accepterVpcInfo><status><code>active</code></status></item>\
+                     <item><requesterVpcInfo><vpcId>vpc-2</vpcId></requesterVpcInfo>\
+                     <accepterVpcInfo><vpcId>vpc-9</vpcId></accepterVpcInfo><status><code>deleted</code></status></item>\
+                     </vpcPeeringConnectionSet></r>"
+                }
+                "DescribeNatGateways" => {
+                    "<r><natGatewaySet><item><subnetId>subnet-1</subnetId><state>available</state></item>\
+                     <item><subnetId>subnet-2</subnetId><state>deleted</state></item></natGatewaySet></r>"
+                }
+                "DescribeInternetGateways" => {
+                    "<r><internetGatewaySet><item><internetGatewayId>igw-1</internetGatewayId><attachmentSet><item/>\
+                     </attachmentSet></item><item><internetGatewayId>igw-2</internetGatewayId><attachmentSet/></item>\
+                     </internetGatewaySet></r>"
+                }
+                "DescribeSecurityGroups" => {
+                    "<r><securityGroupInfo><item><groupId>sg-1</groupId></item><item><groupId>sg-2</groupId>\
+                     <ipPermissionsEgress><item><groups><item><groupId>sg-1</groupId></item></groups></item>\
+                     </ipPermissionsEgress><ipPermissions><item><groups><item><groupId>sg-2</groupId></item></groups>\
+                     </item></ipPermissions></item></securityGroupInfo></r>"
+                }
+                _ => "<r><return>true</return></r>",
+            })
+        })
+    }
+
+    async fn ask(origin: &Scripted, body: &str) -> String {
+        text(&Dependents.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], origin)).await)
+    }
+
+    #[tokio::test]
+    async fn what_is_needed_stays() {
+        let origin = emulator();
+        for (body, message) in [
+            ("Action=DeleteVpc&VpcId=vpc-1", "The vpc &apos;vpc-1&apos; has dependencies"),
+            ("Action=DeleteVpc&VpcId=vpc-3", "The vpc &apos;vpc-3&apos; has dependencies"),
+            ("Action=DeleteVpc&VpcId=vpc-4", "The vpc &apos;vpc-4&apos; has dependencies"),
+            ("Action=DeleteSubnet&SubnetId=subnet-1", "The subnet &apos;subnet-1&apos; has dependencies"),
+            ("Action=DeleteSubnet&SubnetId=subnet-3", "The subnet &apos;subnet-3&apos; has dependencies"),
+            ("Action=DeleteInternetGateway&InternetGatewayId=igw-1", "The internetGateway &apos;igw-1&apos; has"),
+            ("Action=DeleteRouteTable&RouteTableId=rtb-1", "The routeTable &apos;rtb-1&apos; has dependencies"),
+            ("Action=DeleteSecurityGroup&GroupId=sg-1", "resource sg-1 has a dependent object"),
+        ] {
+            let refused = ask(&origin, body).await;
+            assert!(refused.contains("<Code>DependencyViolation</Code>"), "{body}: {refused}");
+            assert!(refused.contains(message), "{body}: {refused}");
+        }
+        assert!(origin.asked().iter().all(|asked| asked.starts_with("Action=Describe")), "{:?}", origin.asked());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_needs_is_deleted() {
+        for body in [
+            "Action=DeleteVpc&VpcId=vpc-2",
+            "Action=DeleteSubnet&SubnetId=subnet-2",
+            "Action=DeleteInternetGateway&InternetGatewayId=igw-2",
+            "Action=DeleteRouteTable&RouteTableId=rtb-2",
+            "Action=DeleteSecurityGroup&GroupId=sg-2",
+        ] {
+            let origin = emulator();
+            let answer = ask(&origin, body).await;
+            assert!(answer.contains("<return>true"), "{body}: {answer}");
+            assert_eq!(origin.asked().last().map(String::as_str), Some(body));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subnet_takes_its_association_along() {
+        let origin = emulator();
+        ask(&origin, "Action=DeleteSubnet&Version=2016-11-15&SubnetId=subnet-2").await;
+        let end = "Action=DisassociateRouteTable&Version=2016-11-15&AssociationId=rtbassoc-1".to_owned();
+        assert!(origin.asked().contains(&end), "{:?}", origin.asked());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_when_it_cannot_be_told_whether_it_is_needed() {
+        let origin = Scripted::new(|call| match call.operation.as_str() {
+            "DescribeRouteTables" => ok("not XML <"),
+            _ => Answer::client_error(call, "RequestLimitExceeded", "later"),
+        });
+        let unread = ask(&origin, "Action=DeleteRouteTable&RouteTableId=rtb-1").await;
+        assert!(unread.contains("<Code>InternalError</Code>"), "{unread}");
+        let refused = ask(&origin, "Action=DeleteSecurityGroup&GroupId=sg-1").await;
+        assert!(refused.contains("<Code>RequestLimitExceeded</Code>"), "{refused}");
+        assert!(origin.asked().iter().all(|asked| asked.starts_with("Action=Describe")), "{:?}", origin.asked());
+    }
+}

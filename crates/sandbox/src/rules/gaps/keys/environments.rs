@@ -1,0 +1,151 @@
+//! `environment-with-its-key`: another key of a function's does not encrypt its environment anew.
+//! <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::{Keys, Unusable};
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+use crate::rules::Scope;
+use crate::sync::lock;
+
+/// The rule, and the key under which each function's environment was last given.
+pub(super) struct Environments {
+    keys: Arc<Keys>,
+    given_with: Mutex<HashMap<(Scope, String), String>>,
+}
+
+impl Environments {
+    pub(super) fn new(keys: Arc<Keys>) -> Self {
+        Self { keys, given_with: Mutex::default() }
+    }
+
+    fn learn(&self, call: &Call, configuration: &Value) {
+        let gives = call.operation == "CreateFunction" || call.json().get("Environment").is_some();
+        let (Some(name), true) = (configuration["FunctionName"].as_str(), gives) else { return };
+        let key = configuration["KMSKeyArn"].as_str().unwrap_or_default().to_owned();
+        lock(&self.given_with).insert((Scope::of(call), name.to_owned()), key);
+    }
+
+    fn show(&self, call: &Call, configuration: &mut Value) -> bool {
+        let Some(name) = configuration["FunctionName"].as_str() else { return false };
+        let key = lock(&self.given_with).get(&(Scope::of(call), name.to_owned())).cloned().unwrap_or_default();
+        // As the exceptions of the same name in Lambda's model say.
+        let (code, why) = match self.keys.why_not(call, &key) {
+            None => return false,
+            Some(Unusable::Disabled) => ("KMSDisabledException", "the KMS key used is disabled"),
+            Some(Unusable::PendingDeletion) => {
+                ("KMSInvalidStateException", "the KMS key used is in an invalid state for Decrypt")
+            }
+        };
+        let message = format!(
+            "Lambda was unable to decrypt the environment variables because {why}. Check the function's KMS key settings."
+        );
+        configuration["Environment"] = json!({"Error": {"ErrorCode": code, "Message": message}});
+        true
+    }
+}
+
+impl Rule for Environments {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            if call.service != "lambda" {
+                return next.run(call).await;
+            }
+            let mut answer = next.run(call).await;
+            answer_with(self, call, &mut answer);
+            answer
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {
+        lock(&self.given_with).clear();
+    }
+}
+
+fn answer_with(rule: &Environments, call: &Call, answer: &mut Answer) {
+    match call.operation.as_str() {
+        "CreateFunction" | "UpdateFunctionConfiguration" => answer.edit_json(|configuration| {
+            rule.learn(call, configuration);
+            rule.show(call, configuration)
+        }),
+        "GetFunctionConfiguration" | "UpdateFunctionCode" => {
+            answer.edit_json(|configuration| rule.show(call, configuration));
+        }
+        "GetFunction" => answer.edit_json(|found| rule.show(call, &mut found["Configuration"])),
+        "ListFunctions" => answer.edit_json(|found| {
+            let mut shown = false;
+            for configuration in found["Functions"].as_array_mut().into_iter().flatten() {
+                shown |= rule.show(call, configuration);
+            }
+            shown
+        }),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules;
+    use super::super::tests::kms;
+    use super::*;
+    use crate::proxy::call::tests::rest;
+    use crate::proxy::rule::tests::{Scripted, ok, text};
+
+    const OLD: &str = "arn:aws:kms:us-east-1:111122223333:key/old";
+    const NEW: &str = "arn:aws:kms:us-east-1:111122223333:key/new";
+
+    /// A function whose key is what the call says, else the new one.
+    async fn ask(rules: &[Box<dyn Rule>], method: &str, path: &str, body: &Value) -> String {
+        let key = body["KMSKeyArn"].as_str().unwrap_or(NEW).to_owned();
+        let origin = Scripted::new(move |call| {
+            let configuration =
+                json!({"FunctionName": "f", "KMSKeyArn": key, "Environment": {"Variables": {"A": "b"}}});
+            ok(&match call.operation.as_str() {
+                "GetFunction" => json!({"Configuration": configuration}),
+                "ListFunctions" => json!({"Functions": [configuration]}),
+                _ => configuration,
+            }
+            .to_string())
+        });
+        let mut call = rest("lambda", method, path, &body.to_string());
+        text(&Next::new(rules, &origin).run(&mut call).await)
+    }
+
+    #[tokio::test]
+    async fn an_environment_is_lost_with_the_key_that_it_was_given_with() {
+        let rules = rules(None);
+        let (functions, configuration) = ("/2015-03-31/functions", "/2015-03-31/functions/f/configuration");
+        let variables = json!({"Variables": {"A": "b"}});
+        ask(&rules, "POST", functions, &json!({"KMSKeyArn": OLD, "Environment": variables})).await;
+        kms(&rules, "DisableKey", "old").await;
+        // The new key alone saves nothing.
+        let updated = ask(&rules, "PUT", configuration, &json!({"KMSKeyArn": NEW})).await;
+        assert!(updated.contains("KMSDisabledException"), "{updated}");
+        for path in [configuration, "/2015-03-31/functions/f", functions] {
+            let shown = ask(&rules, "GET", path, &Value::Null).await;
+            assert!(shown.contains("KMSDisabledException") && !shown.contains("Variables"), "{path}: {shown}");
+        }
+        kms(&rules, "ScheduleKeyDeletion", "old").await;
+        let shown = ask(&rules, "GET", configuration, &Value::Null).await;
+        assert!(shown.contains("KMSInvalidStateException"), "{shown}");
+        ask(&rules, "PUT", configuration, &json!({"KMSKeyArn": NEW, "Environment": variables})).await;
+        let shown = ask(&rules, "GET", configuration, &Value::Null).await;
+        assert!(shown.contains("Variables"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn an_environment_under_a_good_key_is_left_alone() {
+        let rules = rules(None);
+        kms(&rules, "DisableKey", "another").await;
+        let shown = ask(&rules, "GET", "/2015-03-31/functions/f/configuration", &Value::Null).await;
+        assert!(shown.contains("Variables"), "{shown}");
+    }
+}

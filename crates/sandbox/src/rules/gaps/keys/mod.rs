@@ -1,0 +1,211 @@
+//! What follows from a key that is disabled or waits for its end. MiniStack's KMS takes every change of such a key, and its
+//! other services do not ask about keys at all.
+//!
+//! | rule | what AWS does | file |
+//! |---|---|---|
+//! | `kms-pending-deletion` | a key that waits for its end takes no change but to be taken back, and is disabled then | here |
+//! | `key-not-accessible` | nothing is made in RDS under a key that cannot be used, and what is under it stops after a while | `databases` |
+//! | `environment-with-its-key` | a function's environment stays under the key that it was given with | `environments` |
+
+mod databases;
+mod environments;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+use crate::sync::lock;
+
+/// All of them. `scale`: how many times faster than AWS time passes; `None` where nothing takes any.
+pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
+    let keys = Arc::new(Keys::default());
+    vec![
+        Box::new(Arc::clone(&keys)),
+        Box::new(databases::Databases::new(Arc::clone(&keys), scale)),
+        Box::new(environments::Environments::new(keys)),
+    ]
+}
+
+/// What a key that waits for its end refuses; what uses it, MiniStack refuses itself.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
+const NOT_WHILE_PENDING: [&str; 11] = [
+    "CreateAlias",
+    "CreateGrant",
+    "DisableKey",
+    "DisableKeyRotation",
+    "EnableKey",
+    "EnableKeyRotation",
+    "ScheduleKeyDeletion",
+    "TagResource",
+    "UntagResource",
+    "UpdateAlias",
+    "UpdateKeyDescription",
+];
+
+/// What a disabled key refuses. The same page.
+const NOT_WHILE_DISABLED: [&str; 2] = ["DisableKeyRotation", "EnableKeyRotation"];
+
+/// Why a key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unusable {
+    Disabled,
+    PendingDeletion,
+}
+
+/// A key by its account, its Region and its id.
+type Name = (String, String, String);
+
+/// The keys that cannot be used, with the moment since when; and the rule that knows them.
+#[derive(Default)]
+struct Keys {
+    unusable: Mutex<HashMap<Name, (Unusable, Instant)>>,
+}
+
+impl Keys {
+    /// Why a key cannot be used, if that is so. By its ARN, or by its id in the caller's Region.
+    fn why_not(&self, call: &Call, key: &str) -> Option<Unusable> {
+        lock(&self.unusable).get(&name(call, key)).map(|(why, _)| *why)
+    }
+
+    /// Whether a key could not be used for so long.
+    fn is_gone_for(&self, call: &Call, key: &str, lasting: Duration) -> bool {
+        lock(&self.unusable).get(&name(call, key)).is_some_and(|(_, since)| since.elapsed() >= lasting)
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.unusable).is_empty()
+    }
+
+    fn check(&self, call: &Call, key: &str) -> Result<(), Answer> {
+        let operation = call.operation.as_str();
+        let (_, region, id) = name(call, key);
+        let arn = format!("arn:aws:kms:{region}:{}:key/{id}", call.account);
+        let refuse = |code: &str, why: &str| Err(Answer::client_error(call, code, &format!("{arn} is {why}.")));
+        match self.why_not(call, key) {
+            Some(Unusable::PendingDeletion) if NOT_WHILE_PENDING.contains(&operation) => {
+                refuse("KMSInvalidStateException", "pending deletion")
+            }
+            Some(Unusable::Disabled) if NOT_WHILE_DISABLED.contains(&operation) => {
+                refuse("DisabledException", "disabled")
+            }
+            Some(Unusable::PendingDeletion) => Ok(()),
+            _ if operation == "CancelKeyDeletion" => refuse("KMSInvalidStateException", "not pending deletion"),
+            _ => Ok(()),
+        }
+    }
+
+    fn learn(&self, call: &Call, key: &str) {
+        let mut unusable = lock(&self.unusable);
+        let name = name(call, key);
+        let since = unusable.get(&name).map_or_else(Instant::now, |(_, since)| *since);
+        match call.operation.as_str() {
+            "ScheduleKeyDeletion" => drop(unusable.insert(name, (Unusable::PendingDeletion, since))),
+            // A key that is taken back has to be enabled.
+            "DisableKey" | "CancelKeyDeletion" => drop(unusable.insert(name, (Unusable::Disabled, since))),
+            "EnableKey" => drop(unusable.remove(&name)),
+            _ => {}
+        }
+    }
+}
+
+fn name(call: &Call, key: &str) -> Name {
+    let (region, id) = match key.split_once(":key/") {
+        Some((arn, id)) => (arn.split(':').nth(3).unwrap_or_default(), id),
+        None => (call.region.as_str(), key),
+    };
+    (call.account.clone(), region.to_owned(), id.to_owned())
+}
+
+impl Rule for Arc<Keys> {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            if call.service != "kms" || call.reads() {
+                return next.run(call).await;
+            }
+            let body = call.json();
+            let key = ["KeyId", "TargetKeyId"].into_iter().find_map(|member| body.get(member).and_then(Value::as_str));
+            let Some(key) = key else { return next.run(call).await };
+            if let Err(refusal) = self.check(call, key) {
+                return refusal;
+            }
+            let answer = next.run(call).await;
+            if answer.is_success() {
+                self.learn(call, key);
+            }
+            answer
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {
+        lock(&self.unusable).clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::json;
+    use crate::proxy::rule::tests::{Scripted, text};
+
+    const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/k";
+
+    /// What a KMS call comes to: `{}` where it is carried out.
+    pub(super) async fn kms(rules: &[Box<dyn Rule>], operation: &str, key: &str) -> String {
+        let mut call = json("kms", &format!("TrentService.{operation}"), &format!(r#"{{"KeyId":"{key}"}}"#));
+        text(&Next::new(rules, &Scripted::xml("{}")).run(&mut call).await)
+    }
+
+    #[tokio::test]
+    async fn a_key_that_waits_for_its_end_takes_no_change() {
+        let rules = rules(None);
+        assert_eq!(kms(&rules, "ScheduleKeyDeletion", "k").await, "{}");
+        for operation in NOT_WHILE_PENDING {
+            let refused = kms(&rules, operation, ARN).await;
+            assert!(
+                refused.contains("KMSInvalidStateException") && refused.contains("key/k is pending deletion."),
+                "{refused}"
+            );
+        }
+        for operation in ["DescribeKey", "PutKeyPolicy", "DeleteAlias"] {
+            assert_eq!(kms(&rules, operation, "k").await, "{}", "{operation}");
+        }
+        assert_eq!(kms(&rules, "EnableKey", "another").await, "{}");
+        let target = r#"{"AliasName":"alias/a","TargetKeyId":"k"}"#;
+        let mut call = json("kms", "TrentService.CreateAlias", target);
+        let refused = text(&Next::new(&rules, &Scripted::xml("{}")).run(&mut call).await);
+        assert!(refused.contains("KMSInvalidStateException"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_taken_back_is_disabled_until_it_is_enabled() {
+        let rules = rules(None);
+        let refused = kms(&rules, "CancelKeyDeletion", "k").await;
+        assert!(refused.contains("is not pending deletion."), "{refused}");
+        kms(&rules, "ScheduleKeyDeletion", "k").await;
+        assert_eq!(kms(&rules, "CancelKeyDeletion", ARN).await, "{}");
+        for operation in NOT_WHILE_DISABLED {
+            let refused = kms(&rules, operation, "k").await;
+            assert!(refused.contains("DisabledException") && refused.contains("key/k is disabled."), "{refused}");
+        }
+        assert_eq!(kms(&rules, "EnableKey", "k").await, "{}");
+        assert_eq!(kms(&rules, "EnableKeyRotation", "k").await, "{}");
+    }
+
+    #[tokio::test]
+    async fn reset_forgets() {
+        let rules = rules(None);
+        kms(&rules, "ScheduleKeyDeletion", "k").await;
+        for rule in &rules {
+            rule.reset();
+        }
+        assert_eq!(kms(&rules, "EnableKey", "k").await, "{}");
+    }
+}

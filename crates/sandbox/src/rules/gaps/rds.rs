@@ -1,0 +1,224 @@
+//! Aurora's clusters and instances: MiniStack forgets which logs a cluster exports, renames its endpoints when it gets its
+//! first instance, shows no key of Performance Insights, and takes no change of an instance's promotion tier, Performance
+//! Insights or minor upgrades.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::form::Form;
+use crate::proxy::rule::{Next, Rule};
+use crate::proxy::xml::Element;
+use crate::rules::Scope;
+use crate::sync::lock;
+
+const CLUSTER: &str = "DBCluster";
+const INSTANCE: &str = "DBInstance";
+const INSIGHTS: &str = "PerformanceInsightsEnabled";
+const KEY: &str = "PerformanceInsightsKMSKeyId";
+
+/// What a call gives an instance, and the element that shows it.
+const SETTINGS: [(&str, &str); 4] = [
+    ("PromotionTier", "PromotionTier"),
+    ("AutoMinorVersionUpgrade", "AutoMinorVersionUpgrade"),
+    ("EnablePerformanceInsights", INSIGHTS),
+    (KEY, KEY),
+];
+
+/// What names a cluster's hosts, once and for all.
+const HOSTS: [&str; 2] = ["Endpoint", "ReaderEndpoint"];
+
+/// What one cluster or instance was told, and what it has said.
+#[derive(Debug, Default)]
+struct Told {
+    logs: BTreeSet<String>,
+    texts: BTreeMap<&'static str, String>,
+}
+
+/// By kind and name.
+type ByName = HashMap<(&'static str, String), Told>;
+
+/// What clusters and instances were told. Those that were made before are shown as the emulator does.
+#[derive(Default)]
+pub(super) struct Rds {
+    told: Mutex<HashMap<Scope, ByName>>,
+}
+
+impl Rule for Rds {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            let mut answer = next.run(call).await;
+            if let Some((verb, kind)) = subject(call)
+                && answer.is_success()
+            {
+                self.after(call, verb, kind, &mut answer);
+            }
+            answer
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {
+        lock(&self.told).clear();
+    }
+}
+
+impl Rds {
+    fn after(&self, call: &Call, verb: &str, kind: &'static str, answer: &mut Answer) {
+        let mut told = lock(&self.told);
+        let told = told.entry(Scope::of(call)).or_default();
+        let name = call.form().get(&identifier(kind)).map(|name| (kind, name.to_owned()));
+        match (verb, name) {
+            ("Create" | "Modify", Some(name)) => told.entry(name).or_default().learn(call.form()),
+            ("Delete", Some(name)) => drop(told.remove(&name)),
+            _ => {}
+        }
+        if told.is_empty() {
+            return;
+        }
+        answer.edit_xml(|root| {
+            let Some(result) = root.child_mut(&format!("{}Result", call.operation)) else { return false };
+            let items = match result.child_mut(&format!("{kind}s")) {
+                Some(set) => set.children_mut(),
+                None => result.children_mut(),
+            };
+            for item in items.iter_mut().filter(|item| item.is_named(kind)) {
+                let name = item.text_of(&identifier(kind)).unwrap_or_default().to_owned();
+                if let Some(told) = told.get_mut(&(kind, name)) {
+                    if verb == "Create" && kind == CLUSTER {
+                        told.hosts(item);
+                    }
+                    told.show(kind, item);
+                }
+            }
+            true
+        });
+    }
+}
+
+impl Told {
+    fn learn(&mut self, form: &Form) {
+        for name in ["EnableCloudwatchLogsExports", "CloudwatchLogsExportConfiguration.EnableLogTypes"] {
+            self.logs.extend(form.list(&format!("{name}.member")).into_iter().map(str::to_owned));
+        }
+        for name in form.list("CloudwatchLogsExportConfiguration.DisableLogTypes.member") {
+            self.logs.remove(name);
+        }
+        for (parameter, element) in SETTINGS {
+            if let Some(value) = form.get(parameter) {
+                self.texts.insert(element, value.to_owned());
+            }
+        }
+        if self.texts.get(INSIGHTS).is_some_and(|on| on == "false") {
+            self.texts.remove(KEY);
+        }
+    }
+
+    fn hosts(&mut self, item: &Element) {
+        for element in HOSTS {
+            if let Some(host) = item.text_of(element) {
+                self.texts.insert(element, host.to_owned());
+            }
+        }
+    }
+
+    fn show(&self, kind: &str, item: &mut Element) {
+        if kind == CLUSTER {
+            let logs = self.logs.iter().map(|name| Element::with_text("member", name)).collect();
+            item.replace(Element::with_children("EnabledCloudwatchLogsExports", logs));
+        }
+        for (element, text) in &self.texts {
+            item.set_text_of(element, text);
+        }
+    }
+}
+
+/// What an RDS call does to a cluster or an instance.
+fn subject(call: &Call) -> Option<(&'static str, &'static str)> {
+    if call.service != "rds" {
+        return None;
+    }
+    let (verb, rest) = ["Create", "Modify", "Delete", "Describe"]
+        .iter()
+        .find_map(|verb| Some((*verb, call.operation.strip_prefix(verb)?)))?;
+    let name = if verb == "Describe" { rest.strip_suffix('s')? } else { rest };
+    let kind = [CLUSTER, INSTANCE].into_iter().find(|kind| *kind == name)?;
+    Some((verb, kind))
+}
+
+fn identifier(kind: &str) -> String {
+    format!("{kind}Identifier")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::Protocol;
+    use crate::proxy::call::tests::ec2;
+    use crate::proxy::rule::tests::{Scripted, ok, text};
+
+    async fn ask(rule: &Rds, body: &str) -> String {
+        let origin = Scripted::new(|call| {
+            let kind = if call.operation.contains(CLUSTER) { CLUSTER } else { INSTANCE };
+            let texts = format!("<Endpoint>{}</Endpoint><PromotionTier>3</PromotionTier>", call.operation);
+            let item = format!("<{kind}><{kind}Identifier>a</{kind}Identifier>{texts}</{kind}>");
+            let items =
+                if call.operation.starts_with("Describe") { format!("<{kind}s>{item}</{kind}s>") } else { item };
+            ok(&format!("<{0}Response><{0}Result>{items}</{0}Result></{0}Response>", call.operation))
+        });
+        let mut call = ec2("111122223333", "us-east-1", body);
+        "rds".clone_into(&mut call.service);
+        call.protocol = Protocol::Query;
+        text(&rule.apply(&mut call, Next::new(&[], &origin)).await)
+    }
+
+    #[tokio::test]
+    async fn exported_logs_are_remembered() {
+        let rule = Rds::default();
+        assert!(!ask(&rule, "Action=DescribeDBClusters").await.contains("Exports"), "one made before");
+        let create = "Action=CreateDBCluster&DBClusterIdentifier=a&EnableCloudwatchLogsExports.member.1=postgresql";
+        assert!(ask(&rule, create).await.contains("<member>postgresql</member>"));
+        let switch = "Action=ModifyDBCluster&DBClusterIdentifier=a\
+                      &CloudwatchLogsExportConfiguration.EnableLogTypes.member.1=iam-db-auth-error\
+                      &CloudwatchLogsExportConfiguration.DisableLogTypes.member.1=postgresql";
+        ask(&rule, switch).await;
+        let shown = ask(&rule, "Action=DescribeDBClusters").await;
+        assert!(shown.contains("<member>iam-db-auth-error</member>") && !shown.contains("postgresql"), "{shown}");
+        ask(&rule, "Action=DeleteDBCluster&DBClusterIdentifier=a").await;
+        assert!(!ask(&rule, "Action=DescribeDBClusters").await.contains("Exports"));
+    }
+
+    #[tokio::test]
+    async fn a_clusters_endpoints_stay() {
+        let rule = Rds::default();
+        let create = "Action=CreateDBCluster&DBClusterIdentifier=a";
+        assert!(ask(&rule, create).await.contains("<Endpoint>CreateDBCluster</Endpoint>"));
+        assert!(ask(&rule, "Action=DescribeDBClusters").await.contains("<Endpoint>CreateDBCluster</Endpoint>"));
+    }
+
+    #[tokio::test]
+    async fn an_instances_settings_change() {
+        let rule = Rds::default();
+        let create = "Action=CreateDBInstance&DBInstanceIdentifier=a&EnablePerformanceInsights=true\
+                      &PerformanceInsightsKMSKeyId=arn%3Ak&PromotionTier=3";
+        assert!(ask(&rule, create).await.contains("<PerformanceInsightsKMSKeyId>arn:k</PerformanceInsightsKMSKeyId>"));
+        ask(&rule, "Action=ModifyDBInstance&DBInstanceIdentifier=a&PromotionTier=1&EnablePerformanceInsights=false")
+            .await;
+        let shown = ask(&rule, "Action=DescribeDBInstances").await;
+        assert!(shown.contains("<PromotionTier>1</PromotionTier>"), "{shown}");
+        assert!(shown.contains("<PerformanceInsightsEnabled>false</PerformanceInsightsEnabled>"), "{shown}");
+        assert!(!shown.contains(KEY), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn others_are_left_alone() {
+        let rule = Rds::default();
+        ask(&rule, "Action=CreateDBInstance&DBInstanceIdentifier=b&PromotionTier=1").await;
+        assert!(ask(&rule, "Action=DescribeDBInstances").await.contains("<PromotionTier>3</PromotionTier>"));
+        assert!(subject(&ec2("111122223333", "us-east-1", "Action=CreateDBInstance")).is_none());
+    }
+}

@@ -1,0 +1,104 @@
+//! A NAT gateway that is accepted, and fails: `CreateNatGateway` answers 200, and the state comes to `failed`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::proxy::answer::Answer;
+use crate::proxy::call::Call;
+use crate::proxy::rule::{Next, Rule};
+use crate::proxy::xml::Element;
+use crate::rules::Scope;
+use crate::rules::ec2::listing;
+use crate::sync::lock;
+
+/// The first gateway of each Region fails.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>
+#[derive(Default)]
+pub(super) struct FailedNat {
+    failed: Mutex<HashMap<Scope, String>>,
+}
+
+impl FailedNat {
+    fn created(&self, call: &Call, answer: &Answer) {
+        let Ok(root) = Element::parse(answer.body()) else { return };
+        let id = root.child("natGateway").and_then(|gateway| gateway.text_of("natGatewayId"));
+        if let Some(id) = id {
+            lock(&self.failed).entry(Scope::of(call)).or_insert_with(|| id.to_owned());
+        }
+    }
+
+    fn show(&self, answer: &mut Answer) {
+        let Some(listing) = listing("DescribeNatGateways") else { return };
+        let failed: HashSet<String> = lock(&self.failed).values().cloned().collect();
+        answer.edit_xml(|root| {
+            for item in listing.items_mut(root) {
+                // One that is being deleted goes as any other does.
+                let is_here = item.text_of("state").is_some_and(|state| state == "available" || state == "pending");
+                if is_here && failed.contains(listing.id_of(item)) {
+                    item.set_text_of("state", "failed");
+                    item.push(Element::with_text("failureCode", "Resource.AlreadyAssociated"));
+                    let message = "Elastic IP address is already associated";
+                    item.push(Element::with_text("failureMessage", message));
+                }
+            }
+            true
+        });
+    }
+}
+
+impl Rule for FailedNat {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            let mut answer = next.run(call).await;
+            if call.is("ec2", "CreateNatGateway") && answer.is_success() {
+                self.created(call, &answer);
+            } else if call.is("ec2", "DescribeNatGateways") {
+                self.show(&mut answer);
+            }
+            answer
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {
+        lock(&self.failed).clear();
+    }
+
+    fn count(&self) -> u64 {
+        lock(&self.failed).len().try_into().unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::call::tests::ec2;
+    use crate::proxy::rule::tests::{Scripted, text};
+
+    #[tokio::test]
+    async fn the_first_gateway_of_a_region_fails_and_the_second_does_not() {
+        let rule = FailedNat::default();
+        let gateway = |id| format!("<natGatewayId>{id}</natGatewayId><state>available</state>");
+        for id in ["nat-1", "nat-2"] {
+            let made = format!(
+                "<CreateNatGatewayResponse><natGateway>{}</natGateway></CreateNatGatewayResponse>",
+                gateway(id)
+            );
+            let mut call = ec2("1", "r", "Action=CreateNatGateway");
+            assert!(rule.apply(&mut call, Next::new(&[], &Scripted::xml(&made))).await.is_success());
+        }
+        let list = format!(
+            "<r><natGatewaySet><item>{}</item><item>{}</item></natGatewaySet></r>",
+            gateway("nat-1"),
+            gateway("nat-2")
+        );
+        let mut call = ec2("1", "r", "Action=DescribeNatGateways");
+        let shown = text(&rule.apply(&mut call, Next::new(&[], &Scripted::xml(&list))).await);
+        assert_eq!(shown.matches("<state>failed</state>").count(), 1, "{shown}");
+        assert!(shown.contains("Resource.AlreadyAssociated") && shown.contains("<state>available</state>"));
+        assert_eq!(rule.count(), 1);
+    }
+}

@@ -1,0 +1,291 @@
+//! One sandbox for the whole test run, an account of its own for every test, and the real binary.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The binary under test: the one that was built with the tests, unless `DRCTL_BINARY` names another, e.g. a release build.
+pub fn drctl() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let binary = std::env::var_os("DRCTL_BINARY").map_or_else(built, PathBuf::from);
+        // It runs in other folders.
+        let binary = std::path::absolute(binary).expect("a path");
+        assert!(binary.exists(), "there is no {}", binary.display());
+        binary.into_os_string().into_string().expect("a path in UTF-8")
+    })
+}
+
+/// The one that cargo has built for this test run: beside the folder of the test's own binary.
+fn built() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's path");
+    let folder = test.parent().and_then(Path::parent).expect("a test lies in the target folder's `deps`");
+    folder.join("drctl")
+}
+
+/// How long the sandbox may take to come up: its first start installs MiniStack.
+const START: Duration = Duration::from_mins(5);
+
+/// A sandbox that ends with this test run.
+pub struct Shared {
+    pub endpoint: String,
+    // Its stdin is held open: when this test run ends, however it ends, the sandbox ends with it.
+    _process: Child,
+    _folder: tempfile::TempDir,
+}
+
+/// The endpoint that tests talk to: `DRCTL_TEST_ENDPOINT` where one is given (LocalStack), else a sandbox of this run.
+pub fn endpoint() -> &'static str {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    static GIVEN: OnceLock<Option<String>> = OnceLock::new();
+    if let Some(given) = GIVEN.get_or_init(|| std::env::var("DRCTL_TEST_ENDPOINT").ok()) {
+        return given;
+    }
+    &SHARED.get_or_init(|| start(&[])).endpoint
+}
+
+/// Starts a sandbox with these options.
+pub fn start(options: &[&str]) -> Shared {
+    let folder = tempfile::tempdir().expect("a folder for the sandbox");
+    let log = std::fs::File::create(folder.path().join("serve.log")).expect("a log");
+    let mut process = Command::new(drctl())
+        .args(["sandbox", "serve", "--exit-with-stdin", "--dir"])
+        .arg(folder.path())
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("the sandbox starts");
+    let record = folder.path().join("sandbox.json");
+    let until = Instant::now() + START;
+    loop {
+        if let Some(record) = read_json(&record) {
+            let port = record["port"].as_u64().expect("a port");
+            return Shared { endpoint: format!("http://127.0.0.1:{port}"), _process: process, _folder: folder };
+        }
+        let ended = process.try_wait().expect("its status");
+        assert!(
+            ended.is_none() && Instant::now() < until,
+            "the sandbox did not come up ({ended:?}):\n{}",
+            std::fs::read_to_string(folder.path().join("serve.log")).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn read_json(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// A stack of its own: an account, a working folder, and drctl in it.
+pub struct Stack {
+    pub account: String,
+    endpoint: String,
+    /// Services that another endpoint serves: the end of `AWS_ENDPOINT_URL_…`, and the endpoint.
+    elsewhere: Vec<(&'static str, String)>,
+    folder: tempfile::TempDir,
+    /// By endpoint and Region. Each holds a client with its certificates, which takes a while to make.
+    configs: Mutex<HashMap<(String, String), aws_config::SdkConfig>>,
+}
+
+impl Stack {
+    pub fn new() -> Self {
+        Self::at(endpoint())
+    }
+
+    pub fn at(endpoint: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // A given endpoint outlives the test run: the process id keeps runs apart.
+        let account =
+            format!("{:06}{:06}", std::process::id() % 900_000 + 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
+        Self {
+            account,
+            endpoint: endpoint.to_owned(),
+            elsewhere: Vec::new(),
+            folder: tempfile::tempdir().expect("a folder"),
+            configs: Mutex::default(),
+        }
+    }
+
+    /// With some services served by another endpoint.
+    #[allow(dead_code, reason = "only for tests against LocalStack")]
+    pub fn with(mut self, services: &[&'static str], endpoint: &str) -> Self {
+        self.elsewhere.extend(services.iter().map(|service| (*service, endpoint.to_owned())));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn configure(&self, toml: &str) {
+        std::fs::write(self.path("drctl.toml"), toml).expect("written");
+    }
+
+    /// drctl in the stack's folder, with nothing of this machine's environment that could change what it does.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(drctl());
+        command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        for name in ["PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .envs(self.elsewhere.iter().map(|(service, url)| (format!("AWS_ENDPOINT_URL_{service}"), url)))
+            .env("AWS_ACCESS_KEY_ID", &self.account)
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("COLUMNS", "100");
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::new(args, self.command(args).output().expect("drctl runs"))
+    }
+
+    /// The SDK's own view of the account, to check drctl's.
+    pub async fn sdk(&self, region: &str) -> aws_config::SdkConfig {
+        self.sdk_of("", region).await
+    }
+
+    /// The same where it matters which endpoint serves a service: its name is as in `crates/aws/src/refusals`.
+    pub async fn sdk_of(&self, service: &str, region: &str) -> aws_config::SdkConfig {
+        let name = match service {
+            "apigateway" => "APIGATEWAYV2".to_owned(),
+            "route53" => "ROUTE_53".to_owned(),
+            "secretsmanager" => "SECRETS_MANAGER".to_owned(),
+            _ => service.to_uppercase(),
+        };
+        let elsewhere = self.elsewhere.iter().find(|(other, _)| *other == name).map(|(_, url)| url);
+        let key = (elsewhere.cloned().unwrap_or_default(), region.to_owned());
+        if let Some(config) = self.configs.lock().expect("the configurations").get(&key) {
+            return config.clone();
+        }
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .endpoint_url(elsewhere.unwrap_or(&self.endpoint))
+            .region(aws_types::region::Region::new(region.to_owned()))
+            .credentials_provider(aws_credential_types::Credentials::new(&self.account, "test", None, None, "test"))
+            .load()
+            .await;
+        self.configs.lock().expect("the configurations").insert(key, config.clone());
+        config
+    }
+
+    /// The SDK's S3, addressed as emulators want it.
+    pub async fn s3(&self, region: &str) -> aws_sdk_s3::Client {
+        let config = self.sdk_of("s3", region).await;
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+    }
+
+    /// Where the endpoint listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.endpoint.trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// Asks the sandbox's own interface about this account.
+    #[track_caller]
+    fn ask_sandbox(&self, method: &str, what: &str, body: &str) -> Value {
+        let url = self.endpoint.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(url).expect("the sandbox answers");
+        let separator = if what.contains('?') { '&' } else { '?' };
+        let request = format!(
+            "{method} /_drctl/{what}{separator}account={} HTTP/1.0\r\nHost: {url}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.account,
+            body.len()
+        );
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("HTTP/1.0 200"), "{method} {what}: {answer}");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// The calls that this account has made so far; only the sandbox counts them.
+    pub fn calls(&self) -> Vec<Value> {
+        self.ask_sandbox("GET", "calls", "").as_array().expect("a list").clone()
+    }
+
+    /// The same with what was sent.
+    pub fn requests(&self) -> Vec<Value> {
+        self.ask_sandbox("GET", "calls?requests=1", "").as_array().expect("a list").clone()
+    }
+
+    /// Puts faults in force for this account, in place of those before.
+    pub fn faults(&self, toml: &str) {
+        self.ask_sandbox("PUT", "faults", toml);
+    }
+
+    /// Lifts them, and says what came of them.
+    pub fn no_faults(&self) -> Value {
+        self.ask_sandbox("DELETE", "faults", "")
+    }
+
+    /// Waits until a call is held by a fault of this account.
+    pub fn held(&self) -> Value {
+        self.ask_sandbox("GET", "held", "")
+    }
+}
+
+/// What a command came to.
+pub struct Ran {
+    what: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn new(args: &[&str], output: Output) -> Self {
+        Self {
+            what: args.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "drctl {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.what,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Messages wrap and are framed: what counts is the words.
+        let said: String =
+            [&self.stdout, &self.stderr].map(|s| squeezed(&s.replace(['│', '╰', '─', '×', '▶'], " "))).join(" ");
+        assert!(
+            said.contains(&squeezed(text)),
+            "drctl {} does not say `{text}`\n--- stdout\n{}\n--- stderr\n{}",
+            self.what,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+    }
+}
