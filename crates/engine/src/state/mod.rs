@@ -1,7 +1,7 @@
 //! The state file: what drctl has made, durable before anything depends on it.
 //!
 //! Two files per stack: the snapshot (`<stack>-<environment>.json`) and the journal of the run in progress
-//! (`<stack>-<environment>.journal`). `state/README.md` documents the format.
+//! (`<stack>-<environment>.journal`). `docs/state-format.md` documents the format.
 
 mod address;
 mod entry;

@@ -79,7 +79,7 @@ impl Snapshot {
         }
     }
 
-    /// The JSON Schema of the format, as shipped in `state/schema.json`.
+    /// The JSON Schema of the format, as shipped in `docs/state.schema.json`.
     #[must_use]
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
