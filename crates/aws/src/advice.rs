@@ -127,7 +127,7 @@ fn denied(aws: &Aws, region: &Region, code: &str, message: &str) -> String {
         return help.to_owned();
     }
     if NOT_ALLOWED.contains(&code) || said.contains("not authorized to perform") {
-        return "The credentials are valid but may not do this. Grant the action named above; the README lists what drctl needs."
+        return "The credentials are valid but may not do this. Grant the action named above; docs/real-aws.md says what drctl needs."
             .to_owned();
     }
     "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; or try without an account: \

@@ -1,5 +1,5 @@
 //! Which permissions each type of resource takes: to look at it, make it, change it and delete it. One list (`needs.rs`), for
-//! the check before the first call, for the README and for a policy.
+//! the check before the first call, for the documentation and for a policy.
 //!
 //! Names follow the service authorization reference:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>

@@ -289,7 +289,7 @@ fn judge(findings: &mut Findings, caller: &str, region: &str, told: &[(&Ask, Wei
             "A policy of the organization denies at least one of them: whoever administers the organization has to allow them, \
              besides the account."
         } else {
-            "Allow them in a policy of the caller, and in its permissions boundary if it has one. The README lists all that drctl \
+            "Allow them in a policy of the caller, and in its permissions boundary if it has one. docs/real-aws.md says what drctl \
              needs."
         };
         findings.problems.push(Problem::new(About::Permission, Some(region), service, message, help.to_owned()));
