@@ -39,15 +39,15 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
     let mut models = Models::new();
     for node in graph.nodes() {
         let address = &node.address;
-        let row = durations::row_of(address).ok_or_else(|| {
+        let (entry, latencies) = durations::of(address).ok_or_else(|| {
             Failure::new(Class::Internal, format!("how long a `{}` takes is not known", address.kind()))
         })?;
         let model = Model {
             region: node.region.clone(),
-            service: row.service,
-            looks: row.looks,
-            create: row.create(address, draw),
-            delete: row.delete(address, draw),
+            service: entry.service,
+            looks: latencies.looks,
+            create: latencies.create(address, draw),
+            delete: latencies.delete(address, draw),
             outputs: BTreeSet::new(),
             follows: follows(graph, node),
             held_by: Vec::new(),

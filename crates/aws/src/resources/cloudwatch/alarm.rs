@@ -1,7 +1,6 @@
 //! `alarm`: tells people when a figure is out of bounds, and when it is back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
 use aws_sdk_cloudwatch::operation::put_metric_alarm::builders::PutMetricAlarmFluentBuilder;
@@ -12,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{marked, tags};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// How many alarms one page of `DescribeAlarms` holds at most; 50 if nothing is said.
@@ -72,19 +74,25 @@ pub struct Query {
 
 impl Resource for Alarm {
     const TRAITS: Traits = Traits {
-        kind: "alarm",
         immutable: &[("name", "an alarm cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // The same name a second time is the same alarm.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("alarm")
     };
+    const SERVICE: &'static str = "cloudwatch";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            1,
+            Latency::of_call("PutMetricAlarm", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteAlarms", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ALARM, "cloudwatch", "ListTagsForResource PutMetricAlarm TagResource"),
+        on(&["arn:aws:cloudwatch:{region}:{account}:alarm:*"], "cloudwatch", "DescribeAlarms"),
+        later(ALARM, "cloudwatch", "DeleteAlarms"),
+    ];
     const TAGGING: Tagging = Tagging::CloudWatch;
 
     fn natural_id(&self) -> Option<String> {

@@ -14,10 +14,12 @@ use super::replica::{self, Replica};
 use super::stake::stake;
 use super::{describe, malformed, settings, tags, tags_of};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, read_named,
+    Weight, changed, read_named, usual,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -46,24 +48,56 @@ pub struct Table {
 
 impl Resource for Table {
     const TRAITS: Traits = Traits {
-        kind: "dynamodb_table",
         immutable: &[
             ("name", "a table cannot be renamed"),
             ("hash_key", "the key attribute of a table cannot be changed"),
         ],
-        holds: &[],
-        // The table, its replica, and what is set on both afterwards.
-        create: Duration::from_secs(80),
-        delete: Duration::from_secs(245),
         // It takes no token, and the tags of a new table show late: an attempt needs time to be recognised.
         idempotent_create: false,
         // aws-behaviour row 12.
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("dynamodb_table")
     };
+    const SERVICE: &'static str = "dynamodb";
+    const LATENCIES: &'static [Latencies] = &[
+        // "DDB table (on-demand)", "DDB replica, empty table", and twice "DDB PITR / TTL / tags"; the deletion with the 10 to 35 s
+        // in which the replica's Region still knows it.
+        Latencies::of(
+            5,
+            Latency::of_steps(
+                [22.0, 48.0, 170.0],
+                &[
+                    step("CreateTable", 1, 0.5, 9.5),
+                    step("UpdateTable", 1, 0.5, 27.5),
+                    step("UpdateContinuousBackups", 2, 3.0, 0.0),
+                    step("UpdateTimeToLive", 1, 1.0, 3.0),
+                ],
+            ),
+            Latency::of_steps(
+                [110.0, 245.0, 885.0],
+                &[step("UpdateTable", 1, 0.5, 229.5), step("DeleteTable", 1, 0.5, 14.5)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 28.0;
+    // Replication copies items as the caller of the first call:
+    // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/globaltables-security.html. The keys, on the
+    // caller's behalf: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:dynamodb:{region}:{account}:table/{own}"],
+            "dynamodb",
+            "BatchWriteItem CreateTable CreateTableReplica DeleteItem DescribeContinuousBackups DescribeTable \
+                 DescribeTimeToLive GetItem ListTagsOfResource PutItem Query Scan TagResource UpdateContinuousBackups \
+                 UpdateItem UpdateTable UpdateTimeToLive",
+        ),
+        later(&["arn:aws:dynamodb:{region}:{account}:table/{own}"], "dynamodb", "DeleteTable DeleteTableReplica"),
+        key(
+            &[("kms:ViaService", "dynamodb.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::DynamoDb;
 
     fn natural_id(&self) -> Option<String> {

@@ -1,7 +1,5 @@
 //! `vpc_peering`: two VPCs reach each other. Requested in the context's Region, accepted in the other VPC's.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{
     PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Described,
     VpcPeeringConnectionStateReason as Status, VpcPeeringConnectionStateReasonCode as Code,
@@ -11,9 +9,11 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -35,22 +35,40 @@ pub struct VpcPeering {
 
 impl Resource for VpcPeering {
     const TRAITS: Traits = Traits {
-        kind: "vpc_peering",
         immutable: &[
             ("vpc", "the VPCs of a peering cannot be changed"),
             ("peer_vpc", "the VPCs of a peering cannot be changed"),
             ("peer_region", "the VPCs of a peering cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(7),
-        delete: Duration::from_secs(3),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("vpc_peering")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "VPC peering request; accept (x-Region)", together.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [5.0, 7.0, 40.0],
+                &[
+                    step("CreateVpcPeeringConnection", 1, 2.0, 0.0),
+                    step("AcceptVpcPeeringConnection", 1, 1.0, 3.0),
+                    step("ModifyVpcPeeringConnectionOptions", 2, 0.5, 0.0),
+                ],
+            ),
+            Latency::of_steps([1.0, 3.0, 30.0], &[step("DeleteVpcPeeringConnection", 1, 1.0, 2.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:ec2:{region}:{account}:vpc-peering-connection/{own}"],
+            "ec2",
+            "AcceptVpcPeeringConnection CreateTags CreateVpcPeeringConnection ModifyVpcPeeringConnectionOptions",
+        ),
+        on(&[VPC], "ec2", "AcceptVpcPeeringConnection CreateVpcPeeringConnection"),
+        later(&["arn:aws:ec2:{region}:{account}:vpc-peering-connection/{own}"], "ec2", "DeleteVpcPeeringConnection"),
+        on(ANY, "ec2", "DescribeVpcPeeringConnections"),
+    ];
+    const SAMPLE_ID: &'static str = "pcx-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     /// A failed one is left out: AWS lists it for two hours, tags and all, beside the one that took its place. One that is on record

@@ -16,13 +16,16 @@ use super::{
     presign, snapshot, step, tag, tag_map, tags,
 };
 use crate::TagMap;
+use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::ec2::SecurityGroup;
 use crate::resources::kms::Key;
+use crate::resources::permissions::{ANY, CLUSTER, CLUSTERS, GLOBAL_CLUSTER, Grant, key, later, on};
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed,
+    Weight, changed, usual,
 };
+use drctl_engine::state::Role;
 
 /// The tag that says which version of the secret the password was last taken from.
 pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
@@ -91,30 +94,76 @@ pub struct DbCluster {
 
 impl Resource for DbCluster {
     const TRAITS: Traits = Traits {
-        kind: "db_cluster",
         immutable: &[
             ("name", "a member of a global cluster cannot be renamed"),
             (
                 "global_cluster",
-                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A cluster that \
-                 has left its global cluster writes, and may hold the newest data: decide first which of the two is to be the primary",
+                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A \
+                 cluster that has left its global cluster writes, and may hold the newest data: decide first which of the \
+                 two is to be the primary",
             ),
             ("master_username", "the owner of the database cannot be changed"),
             ("subnet_group", "a cluster cannot be moved to other subnets"),
             ("kms_key", "the key of a cluster's storage cannot be changed"),
         ],
-        holds: &[],
-        // A secondary member's, which is what a run waits for; the first one takes 45.
-        create: Duration::from_secs(400),
-        // It is promoted (120) before it is deleted (63).
-        delete: Duration::from_mins(3),
         idempotent_create: true,
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
         versions: &["engine_version"],
-        grace: 1,
+        ..usual("db_cluster")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Aurora secondary cluster"; "RemoveFromGlobal `promoting`, then 60", which at worst is as slow as any cluster.
+        Latencies::of(
+            2,
+            Latency::of_steps([120.0, 400.0, 1800.0], &[durations::step("CreateDBCluster", 1, 3.0, 397.0)]),
+            Latency::of_steps(
+                [70.0, 180.0, 900.0],
+                &[
+                    durations::step("RemoveFromGlobalCluster", 1, 3.0, 117.0),
+                    durations::step("DeleteDBCluster", 1, 2.0, 58.0),
+                ],
+            ),
+        )
+        .only(Which::In(Role::Secondary)),
+        // "Aurora cluster". The one that writes leaves its global cluster without being promoted.
+        Latencies::of(
+            2,
+            Latency::of_steps([30.0, 45.0, 120.0], &[durations::step("CreateDBCluster", 1, 3.0, 42.0)]),
+            Latency::of_steps(
+                [40.0, 63.0, 300.0],
+                &[
+                    durations::step("RemoveFromGlobalCluster", 1, 3.0, 2.0),
+                    durations::step("DeleteDBCluster", 1, 2.0, 56.0),
+                ],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 60.0;
+    // The key: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Overview.Encryption.Keys.html. The password is
+    // read from the secret.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(CLUSTER, "rds", "AddTagsToResource CreateDBCluster EnableHttpEndpoint ListTagsForResource ModifyDBCluster"),
+        on(
+            &[
+                GLOBAL_CLUSTER,
+                "arn:aws:rds:{region}:{account}:cluster-pg:{db_cluster_parameter_group}",
+                "arn:aws:rds:{region}:{account}:subgrp:{db_subnet_group}",
+            ],
+            "rds",
+            "CreateDBCluster",
+        ),
+        later(CLUSTER, "rds", "DeleteDBCluster DisableHttpEndpoint RemoveFromGlobalCluster"),
+        later(&[GLOBAL_CLUSTER], "rds", "RemoveFromGlobalCluster"),
+        on(CLUSTERS, "rds", "DescribeDBClusters"),
+        on(ANY, "ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs"),
+        key(
+            &[("kms:ViaService", "rds.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant Decrypt DescribeKey",
+        ),
+        on(&["arn:aws:secretsmanager:{region}:{account}:secret:{secret}-a1b2c3"], "secretsmanager", "GetSecretValue"),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::member::Membership;
 use super::{DbCluster, ENGINE, global_cluster, named, phase, step, tag_map, tags};
+use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live,
+    live, usual,
 };
+use drctl_engine::state::Role;
 
 /// An Aurora PostgreSQL instance. Output: `endpoint`, its host name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,22 +45,46 @@ pub struct DbInstance {
 
 impl Resource for DbInstance {
     const TRAITS: Traits = Traits {
-        kind: "db_instance",
         immutable: &[
             ("name", "an instance is known to its cluster by its name"),
             ("cluster", "an instance serves one cluster's storage"),
             ("performance_insights_kms_key", "the key of Performance Insights cannot be changed once it is on"),
         ],
-        holds: &[],
-        create: Duration::from_secs(400),
-        delete: Duration::from_mins(7),
         idempotent_create: true,
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("db_instance")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Aurora secondary instance".
+        Latencies::of(
+            1,
+            Latency::of_steps([350.0, 600.0, 1200.0], &[durations::step("CreateDBInstance", 1, 2.0, 598.0)]),
+            Latency::of_steps([180.0, 400.0, 750.0], &[durations::step("DeleteDBInstance", 1, 2.0, 398.0)]),
+        )
+        .only(Which::In(Role::Secondary)),
+        // "Aurora writer instance r6g.large".
+        Latencies::of(
+            1,
+            Latency::of_steps([300.0, 400.0, 900.0], &[durations::step("CreateDBInstance", 1, 2.0, 398.0)]),
+            Latency::of_steps([180.0, 420.0, 750.0], &[durations::step("DeleteDBInstance", 1, 2.0, 418.0)]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 400.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:rds:{region}:{account}:db:{own}"],
+            "rds",
+            "AddTagsToResource CreateDBInstance ListTagsForResource",
+        ),
+        later(&["arn:aws:rds:{region}:{account}:db:{own}"], "rds", "DeleteDBInstance ModifyDBInstance"),
+        on(INSTANCES, "rds", "DescribeDBInstances"),
+        key(
+            &[("kms:ViaService", "rds.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant DescribeKey",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {

@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::{bare, found_by, plain_name, record_set, reference, tags_of, tags_of_one};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -33,22 +35,40 @@ pub struct HostedZone {
 
 impl Resource for HostedZone {
     const TRAITS: Traits = Traits {
-        kind: "hosted_zone",
         immutable: &[("name", "a hosted zone is for the domain it was made for")],
-        holds: &[],
-        // Most of it is accelerated recovery: "a few minutes", says terraform-provider-aws#45302. Nothing refers to the zone
-        // before the APIs stand.
-        create: Duration::from_mins(3),
-        delete: Duration::from_secs(40),
         // A second zone is not made with the same token.
         idempotent_create: true,
         // While accelerated recovery is being switched, everything else is refused.
         patience: Duration::from_mins(15),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("hosted_zone")
     };
+    const SERVICE: &'static str = "route53";
+    const LATENCIES: &'static [Latencies] = &[
+        // "R53 zone", accelerated recovery included.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [30.0, 45.0, 60.0],
+                &[step("CreateHostedZone", 1, 2.0, 0.0), step("UpdateHostedZoneFeatures", 1, 1.0, 42.0)],
+            ),
+            Latency::of_steps(
+                [30.0, 40.0, 60.0],
+                &[step("UpdateHostedZoneFeatures", 1, 1.0, 38.0), step("DeleteHostedZone", 1, 1.0, 0.0)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 42.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ANY, "route53", "CreateHostedZone ListHostedZones"),
+        on(
+            OWN_ZONE,
+            "route53",
+            "ChangeTagsForResource GetHostedZone ListResourceRecordSets ListTagsForResource ListTagsForResources \
+                 UpdateHostedZoneFeatures",
+        ),
+        later(OWN_ZONE, "route53", "DeleteHostedZone UpdateHostedZoneComment"),
+    ];
+    const SAMPLE_ID: &'static str = "Z0123456789ABCDEFGHIJ";
     const TAGGING: Tagging = Tagging::Route53;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {

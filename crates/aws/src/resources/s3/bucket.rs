@@ -16,10 +16,12 @@ use super::lifecycle::Days;
 use super::stake::stake;
 use super::{contents, explained, incomplete, tags, taken, unless_unset};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, policy, read_named,
+    Weight, changed, live, policy, read_named, usual,
 };
 
 /// Where a Region's objects are.
@@ -51,19 +53,43 @@ pub struct Bucket {
 
 impl Resource for Bucket {
     const TRAITS: Traits = Traits {
-        kind: "s3_bucket",
         immutable: &[("name", "a bucket cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(5),
-        delete: Duration::from_secs(10),
         idempotent_create: true,
         // A name can stay taken for a while after its bucket's deletion. aws-behaviour row 21.
         patience: Duration::from_mins(10),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("s3_bucket")
     };
+    const SERVICE: &'static str = "s3";
+    const LATENCIES: &'static [Latencies] = &[
+        // "S3 bucket + config calls"; "empty".
+        Latencies::of(
+            8,
+            Latency::of_steps(
+                [2.0, 5.0, 60.0],
+                &[step("CreateBucket", 1, 1.5, 0.0), step("PutBucketVersioning", 7, 0.5, 0.0)],
+            ),
+            Latency::of_steps([1.0, 2.0, 10.0], &[step("DeleteBucket", 1, 2.0, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            BUCKET,
+            "s3",
+            "CreateBucket GetBucketOwnershipControls GetBucketPolicy GetBucketPublicAccessBlock GetBucketTagging \
+                 GetBucketVersioning GetEncryptionConfiguration GetLifecycleConfiguration PutBucketOwnershipControls \
+                 PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutBucketVersioning \
+                 PutEncryptionConfiguration PutLifecycleConfiguration TagResource",
+        ),
+        on(ANY, "s3", "ListAllMyBuckets"),
+        later(
+            BUCKET,
+            "s3",
+            "DeleteBucket DeleteBucketPolicy GetBucketObjectLockConfiguration ListBucketMultipartUploads \
+                 ListBucketVersions",
+        ),
+        later(&["arn:aws:s3:::{own}/*"], "s3", "AbortMultipartUpload DeleteObject DeleteObjectVersion"),
+    ];
     const TAGGING: Tagging = Tagging::S3;
 
     fn natural_id(&self) -> Option<String> {

@@ -2,18 +2,18 @@
 //!
 //! The value is made here, handed to Secrets Manager, and never read back.
 
-use std::time::Duration;
-
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
 use serde::{Deserialize, Serialize};
 
 use super::{arn_in, describe, password, tag_map, tags};
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 use crate::{NODE, TagMap};
 
@@ -39,18 +39,39 @@ pub struct Secret {
 
 impl Resource for Secret {
     const TRAITS: Traits = Traits {
-        kind: "secret",
         immutable: &[("name", "a secret cannot be renamed"), ("username", "it belongs to the password")],
-        holds: &[],
-        create: Duration::from_secs(6),
-        delete: Duration::from_secs(6),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("secret")
     };
+    const SERVICE: &'static str = "secretsmanager";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Secret" and "replica InSync", together; "replica remove" and "force delete", together.
+        Latencies::of(
+            1,
+            Latency::of_steps([3.0, 6.0, 61.0], &[step("CreateSecret", 1, 1.0, 5.0)]),
+            Latency::of_steps(
+                [2.0, 10.0, 180.0],
+                &[step("RemoveRegionsFromReplication", 1, 1.0, 4.0), step("DeleteSecret", 1, 1.0, 4.0)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 6.0;
+    // The key, on the caller's behalf: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    // AWS ends a secret's ARN in six characters of its own.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
+            "secretsmanager",
+            "CreateSecret DescribeSecret ReplicateSecretToRegions TagResource",
+        ),
+        later(
+            &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
+            "secretsmanager",
+            "DeleteSecret RemoveRegionsFromReplication RestoreSecret UpdateSecret",
+        ),
+        key(&[("kms:ViaService", "secretsmanager.{region}.amazonaws.com")], "Decrypt GenerateDataKey"),
+    ];
     const TAGGING: Tagging = Tagging::SecretsManager;
 
     fn natural_id(&self) -> Option<String> {

@@ -1,16 +1,16 @@
 //! `sns_topic`: where a Region's alarms go.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tags;
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_named,
+    changed, live, policy, read_named, usual,
 };
 
 /// Where a Region's alarms go.
@@ -28,19 +28,25 @@ pub struct Topic {
 }
 
 impl Resource for Topic {
-    const TRAITS: Traits = Traits {
-        kind: "sns_topic",
-        immutable: &[("name", "a topic cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("name", "a topic cannot be renamed")], idempotent_create: true, ..usual("sns_topic") };
+    const SERVICE: &'static str = "sns";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            2,
+            Latency::of_call("CreateTopic", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteTopic", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:sns:{region}:{account}:{own}"],
+            "sns",
+            "CreateTopic GetTopicAttributes ListTagsForResource SetTopicAttributes TagResource",
+        ),
+        later(&["arn:aws:sns:{region}:{account}:{own}"], "sns", "DeleteTopic"),
+    ];
     const TAGGING: Tagging = Tagging::Sns;
 
     fn natural_id(&self) -> Option<String> {
