@@ -61,7 +61,7 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
             if !matches!(found.output.as_str(), "id" | "arn") {
                 target.outputs.insert(found.output);
             }
-            // aws-behaviour row 1.
+            // See docs/aws-behaviour.md#lambda-interfaces-linger.
             if holds && matches!(found.of.kind(), "subnet" | "security_group") {
                 target.held_by.push((node.address.clone(), durations::interfaces(&node.address, draw)));
             }
@@ -71,7 +71,8 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
 }
 
 /// Aurora takes an instance for a cluster that is still being made, and makes it afterwards. A certificate is issued once its
-/// validation is in DNS, which needs the certificate's request first (aws-behaviour row 30).
+/// validation is in DNS, which needs the certificate's request first.
+/// See docs/aws-behaviour.md#certificate-validation-takes-time.
 fn follows(graph: &Graph, node: &Node) -> Option<Address> {
     match node.address.kind() {
         "db_instance" => {

@@ -84,7 +84,8 @@ fn with_certificates_and_mails_everything_is_made_and_goes() {
     let found = simulation.run().expect("both runs come to their end");
     assert_eq!(found.up.bars.len(), simulation.graph.len());
     assert_eq!(found.down.bars.len(), simulation.graph.len());
-    // Row 30: issued after its validation is there, which waits for the zone.
+    // Issued after its validation is there, which waits for the zone.
+    // See docs/aws-behaviour.md#certificate-validation-takes-time.
     let bar = |at: &str| found.up.bars.iter().find(|bar| bar.address.to_string() == at).expect("there");
     let validated = bar("global/record/certificate").ended;
     assert!(bar("primary/certificate/api").ended >= validated + Duration::from_secs(118));
@@ -97,7 +98,7 @@ fn what_is_in_a_vpc_with_a_function_goes_when_its_interfaces_are_gone() {
     let bar = |at: &str| down.bars.iter().find(|bar| bar.address.to_string() == at).expect("there");
     let function = bar("primary/lambda_function/processor");
     for held in ["primary/subnet/private-a", "primary/security_group/lambda"] {
-        // Row 1.
+        // See docs/aws-behaviour.md#lambda-interfaces-linger.
         assert!(bar(held).ended >= function.began + Duration::from_secs(1100), "{held}");
     }
     assert!(bar("primary/subnet/public-a").ended < function.began + Duration::from_mins(10));

@@ -625,7 +625,7 @@ impl Worker {
             };
             attempts += 1;
             let again = match failure.class {
-                // EC2 throttles Lambda for longer than anybody else (aws-behaviour row 4).
+                // EC2 throttles Lambda for longer than anybody else. See docs/aws-behaviour.md#lambda-throttled-by-ec2.
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.settled && began.elapsed() < patience,

@@ -8,7 +8,7 @@
 //! | rule | what it adds |
 //! |---|---|
 //! | `rules::faults` | what goes wrong with any call, as asked for: lost answers, throttling, stale reads, a Region gone |
-//! | `rules::surprises` | AWS's own refusals and turns, by the row of the table of pitfalls |
+//! | `rules::surprises` | AWS's own refusals and turns, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | the same client token gives the same answer |
 //! | `rules::gaps` | what MiniStack leaves out of its answers (filters, flow log tags, peering options, …) |
 //! | `rules::pace` | AWS's durations and the states in between, in the [`Pace::Aws`] pace |

@@ -4,7 +4,7 @@
 //! stretch with the whole.
 //!
 //! Nothing else says how long anything takes: plans, the progress of a run, its schedule, and simulations all read it here. The
-//! comment at a type names the measurement that its figures are from, in `docs/aws-behaviour.md`.
+//! comment at a type names the row of docs/aws-behaviour.md#duration-table that its figures are from; what has none there is an estimate.
 
 use std::time::Duration;
 
@@ -275,7 +275,7 @@ mod tests {
         };
         assert_eq!((whole("primary/db_cluster/main", true), whole("secondary/db_cluster/main", true)), (45, 400));
         assert_eq!((whole("primary/db_instance/main", true), whole("secondary/db_instance/main", true)), (400, 600));
-        // Row 19: promoting, then deleted.
+        // Promoting, then deleted. See docs/aws-behaviour.md#member-leaves-before-deletion.
         assert_eq!((whole("primary/db_cluster/main", false), whole("secondary/db_cluster/main", false)), (63, 180));
         let expected = |at: &str| expected(&at.parse().expect("an address")).expect("a row");
         assert_eq!(expected("secondary/db_cluster/main").create.as_secs(), 400);

@@ -35,7 +35,8 @@ pub(super) const fn later(resources: &'static [&'static str], service: &'static 
     Grant { later: true, ..on(resources, service, names) }
 }
 
-/// The stack's keys, used by a service on behalf of the caller: <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>
+/// The stack's keys, used by a service on behalf of the caller: <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>.
+/// See docs/aws-behaviour.md#services-use-keys-as-the-caller.
 pub(super) const fn key(context: &'static [(&'static str, &'static str)], names: &'static str) -> Grant {
     Grant { context, ..on(&[KEY], "kms", names) }
 }

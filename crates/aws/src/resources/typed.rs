@@ -63,6 +63,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
 
     /// Whether others go on using it after AWS has deleted it without a word: the key of what is encrypted, the role of what
     /// runs, the log group of what still writes. It goes after everything else that goes.
+    /// See docs/aws-behaviour.md#log-groups-come-back.
     const GOES_LAST: bool = false;
 
     /// How it is tagged, if it is.

@@ -1,7 +1,7 @@
 //! Client tokens: the same request with the same token is carried out once.
 //!
 //! MiniStack ignores EC2's `ClientToken` and makes a second resource. drctl's recovery after a crash rests on the
-//! opposite.
+//! opposite. See docs/aws-behaviour.md#client-token-repeats-the-answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

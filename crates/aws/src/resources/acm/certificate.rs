@@ -18,7 +18,8 @@ use crate::resources::{
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
-/// long as the record stands. The record is the same for a name in all Regions of an account (aws-behaviour row 30).
+/// long as the record stands. The record is the same for a name in all Regions of an account.
+/// See docs/aws-behaviour.md#validation-record-is-shared.
 ///
 /// Its id is its ARN. Outputs: `validation_name` and `validation_value`, the CNAME record, both without a dot at their end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +36,12 @@ impl Resource for Certificate {
             ("domain", "a certificate is for the name it was issued for"),
             ("key_algorithm", "a certificate keeps the kind of key it was issued for"),
         ],
+        // Its validation takes up to half an hour: the engine's limit is above that with this patience.
+        // See docs/aws-behaviour.md#certificate-validation-takes-time.
         // Within an hour of the first request; what is older than that shows in listings.
         idempotent_create: true,
         // How long API Gateway may keep it in use after its domain name is gone: "can take >15 minutes".
-        // terraform-provider-aws, internal/service/acm/certificate.go
+        // terraform-provider-aws, internal/service/acm/certificate.go. See docs/aws-behaviour.md#certificate-in-use.
         patience: Duration::from_mins(20),
         ..usual("certificate")
     };
@@ -174,7 +177,8 @@ async fn named(cx: &Context, name: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Every certificate of the Region. Without a filter, those with keys on elliptic curves are left out.
-/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>
+/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>.
+/// See docs/aws-behaviour.md#certificate-keys-read-differently.
 async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
     let acm = &cx.clients().acm;
     let kinds = vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];

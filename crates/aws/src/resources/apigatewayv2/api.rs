@@ -27,7 +27,8 @@ pub struct Api {
 
 impl Resource for Api {
     const TRAITS: Traits = Traits {
-        // Deletions of APIs are throttled per account, down to one in 30 s: aws-behaviour row 29.
+        // Deletions of APIs are throttled per account, down to one in 30 s.
+        // See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
         ..usual("api")
     };

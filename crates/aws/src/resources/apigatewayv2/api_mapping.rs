@@ -121,6 +121,7 @@ pub(super) async fn mappings_of(cx: &Context, domain: &str) -> Result<Vec<Descri
 
 /// What the refusal to delete an API, or a stage of it, because of a mapping means: the stack's own went before it, by its
 /// edges, and is let go of; one that somebody else has made does not pass by itself.
+/// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
 pub(super) async fn still_mapped(
     cx: &Context,
     api: &str,

@@ -122,6 +122,7 @@ impl Resource for Authorizer {
     }
 
     /// Refused while a route refers to it: routes let go of it, or are deleted, first.
+    /// See docs/aws-behaviour.md#authorizer-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, _) = parts(&live.id);
         let id = live.output(AUTHORIZER_ID).unwrap_or_default();

@@ -36,6 +36,7 @@ impl Resource for DomainName {
         holds: &["certificate"],
         // A second one of the same name is refused.
         idempotent_create: true,
+        // One call in 30 s per account. See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
         ..usual("api_domain")
     };
@@ -122,6 +123,7 @@ impl Resource for DomainName {
     }
 
     /// Whatever is mapped to it goes with it: what somebody else has mapped keeps it.
+    /// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let others = mappings_of(cx, &live.id).await?;
         let others: Vec<String> = others.iter().filter(|mapping| !is_of_root(mapping)).map(in_words).collect();

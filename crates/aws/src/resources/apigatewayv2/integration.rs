@@ -97,7 +97,7 @@ impl Resource for Integration {
     }
 
     /// Refused while a route leads to it: the stack's own refer to it, and so were gone before. One that somebody else has made
-    /// does not go by itself.
+    /// does not go by itself. See docs/aws-behaviour.md#integration-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, id) = parts(&live.id);
         let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();

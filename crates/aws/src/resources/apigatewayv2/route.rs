@@ -113,7 +113,7 @@ impl Resource for Route {
             .route_id(live.output(ROUTE_ID).unwrap_or_default())
             .target(self.target())
             // Both: without the type, an authorizer that is let go of stays. An empty id takes it off.
-            // https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2184
+            // See docs/aws-behaviour.md#route-keeps-its-authorizer.
             .authorization_type(self.authorization_type.as_str().into())
             .authorizer_id(self.authorizer.value())
             .send();

@@ -189,7 +189,8 @@ fn whole(rate: f64) -> i32 {
 /// Says what to do about the refusal that does not pass by itself. API Gateway lets the delivery write to the log group by a
 /// resource policy of `CloudWatch` Logs, with the caller's permissions: the group's own, of at most 51,200 bytes, or where
 /// that is not there yet, the account's, of at most 5120 characters.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>.
+/// See docs/aws-behaviour.md#log-delivery-policy-is-limited.
 fn about_logging(failure: Failure) -> Failure {
     if !failure.message.contains("Insufficient permissions to enable logging") {
         return failure;

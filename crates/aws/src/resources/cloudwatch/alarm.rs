@@ -44,8 +44,9 @@ pub struct Alarm {
     pub datapoints: i32,
     /// What a period without data is taken for: `breaching`, `notBreaching`, `ignore`, `missing`. In-place.
     pub missing_data: String,
-    /// Who is told, both that it went off and that it is over; topics of its own Region only (aws-behaviour row 28). What is
-    /// told one of the two only, or is switched off, reads with a word that says so. In-place.
+    /// What is notified, both that it went off and that it is over; topics of its own Region only
+    /// (docs/aws-behaviour.md#alarms-reach-their-own-region). One that is notified of one of the two only, or is switched off,
+    /// reads with a word that says so. In-place.
     pub actions: Vec<Ref<Arn<Topic>>>,
 }
 
@@ -122,6 +123,7 @@ impl Resource for Alarm {
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         // The call would take an alarm of somebody else's over without a word.
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        // See docs/aws-behaviour.md#alarms-tell-no-tags.
         if Self::read(cx, &self.name).await?.is_some() {
             return Err(Failure::new(Class::Exists, format!("an alarm called {} is there already", self.name)));
         }

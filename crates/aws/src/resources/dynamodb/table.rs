@@ -33,7 +33,8 @@ pub struct Table {
     pub billing_mode: String,
     /// What its stream tells of a change: `NEW_AND_OLD_IMAGES`, as replication needs; empty for no stream. In-place.
     pub stream_view: String,
-    /// The key that items are encrypted with; with a replica there is no changing it (aws-behaviour row 15). In-place.
+    /// The key that items are encrypted with; with a replica there is no changing it (docs/aws-behaviour.md#replica-key-is-fixed).
+    /// In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// The attribute that says when an item expires, in seconds since 1970; empty for none. DynamoDB takes one change an
     /// hour. In-place.
@@ -54,7 +55,7 @@ impl Resource for Table {
         ],
         // It takes no token, and the tags of a new table show late: an attempt needs time to be recognised.
         idempotent_create: false,
-        // aws-behaviour row 12.
+        // See docs/aws-behaviour.md#one-table-change-at-a-time.
         patience: Duration::from_mins(30),
         holds_data: true,
         ..usual("dynamodb_table")
@@ -163,7 +164,7 @@ impl Resource for Table {
     }
 
     /// The replica comes before everything else: into an empty table in half a minute, after its first item in ten
-    /// (aws-behaviour row 16).
+    /// (docs/aws-behaviour.md#replica-before-first-item).
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
@@ -193,7 +194,8 @@ impl Resource for Table {
                 return Ok(Synced::later(step));
             }
         }
-        // From here on each change keeps the table busy: one at a time (aws-behaviour row 12).
+        // From here on each change keeps the table busy: one at a time.
+        // See docs/aws-behaviour.md#one-table-change-at-a-time.
         if let Some(property) = OWN.into_iter().find(|property| changed(changes, property)) {
             let step = self.update(cx, live, &held, property).await?;
             let is_last = !replica_differs && OWN.into_iter().filter(|other| changed(changes, other)).count() == 1;
@@ -214,7 +216,7 @@ impl Resource for Table {
     }
 
     /// Protections first, then the replica, then the table, each when the one before is done. That its Region has forgotten the
-    /// replica shows in the last call: until then it is refused (aws-behaviour row 11).
+    /// replica shows in the last call: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Removal::Ordered) };

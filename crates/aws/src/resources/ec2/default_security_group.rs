@@ -31,7 +31,7 @@ impl Resource for DefaultSecurityGroup {
     const TRAITS: Traits = Traits {
         immutable: &[("vpc", "each VPC has its own default security group")],
         idempotent_create: true,
-        // AWS refuses: `CannotDelete`. It goes with its VPC.
+        // AWS refuses: `CannotDelete`. It goes with its VPC. See docs/aws-behaviour.md#default-security-group-stays.
         removable: false,
         ..usual("default_security_group")
     };

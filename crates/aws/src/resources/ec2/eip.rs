@@ -20,7 +20,8 @@ impl Resource for Eip {
     const TRAITS: Traits = Traits {
         // AllocateAddress has no client token.
         idempotent_create: false,
-        // It cannot be released while its NAT gateway is still going. aws-behaviour row 9.
+        // It cannot be released while its NAT gateway is still being deleted.
+        // See docs/aws-behaviour.md#address-held-by-nat-gateway.
         patience: Duration::from_mins(5),
         ..usual("eip")
     };

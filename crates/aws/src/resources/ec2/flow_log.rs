@@ -48,7 +48,7 @@ impl Resource for FlowLog {
             ("aggregation_seconds", FIXED),
         ],
         idempotent_create: true,
-        // A role may take 2 min to be seen by other services. aws-behaviour row 5.
+        // A role may take 2 min to be seen by other services. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
         patience: Duration::from_mins(5),
         ..usual("flow_log")
     };

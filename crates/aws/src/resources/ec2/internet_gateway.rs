@@ -25,7 +25,8 @@ pub struct InternetGateway {
 impl Resource for InternetGateway {
     const TRAITS: Traits = Traits {
         holds: &["vpc"],
-        // Detaching is refused while an address of the VPC is mapped. aws-behaviour row 9.
+        // Detaching is refused while an address of the VPC is mapped.
+        // See docs/aws-behaviour.md#internet-gateway-held-by-addresses.
         patience: Duration::from_mins(5),
         ..usual("internet_gateway")
     };
@@ -143,6 +144,7 @@ fn from_described(cx: &Context, gateway: &Described) -> Live {
     let vpc = attachment.and_then(InternetGatewayAttachment::vpc_id).unwrap_or_default();
     // Attached is `available` here, which the SDK's enum does not list.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InternetGatewayAttachment.html
+    // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let phase = match attachment.and_then(InternetGatewayAttachment::state) {
         Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => {
             Phase::Pending(state.as_str().to_owned())

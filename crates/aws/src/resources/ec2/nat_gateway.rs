@@ -17,8 +17,8 @@ pub struct NatGateway {
     pub subnet: Ref<Id<Subnet>>,
     /// The address it translates to. Immutable: forces replacement.
     pub allocation: Ref<Id<Eip>>,
-    /// What has to be ready besides: the internet gateway, without which it fails after its creation (aws-behaviour
-    /// row 8). Orders only, and is never compared.
+    /// What has to be ready besides: the internet gateway, without which it fails after its creation
+    /// (docs/aws-behaviour.md#nat-gateway-fails-late). Orders only, and is never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -78,6 +78,7 @@ impl Resource for NatGateway {
             .create_nat_gateway()
             .subnet_id(self.subnet.value())
             .allocation_id(self.allocation.value())
+            // See docs/aws-behaviour.md#client-token-repeats-the-answer.
             .client_token(creation.token)
             .tag_specifications(specification(ResourceType::Natgateway, &creation.tags))
             .send();
@@ -96,7 +97,8 @@ impl Resource for NatGateway {
 }
 
 /// `None` for a deleted one, which stays listed for about an hour.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>.
+/// See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
     let id = gateway.nat_gateway_id().unwrap_or_default();
     let phase = match gateway.state() {

@@ -157,7 +157,8 @@ fn id_of(table: &str, destination: Ipv4Net) -> String {
 /// endpoints make them.
 ///
 /// A blackhole is ready: a peering that is not accepted yet makes one, and so does a NAT gateway that was deleted by hand,
-/// whose successor has another id and so shows as a change.
+/// whose successor has another id and so shows as a change. See docs/aws-behaviour.md#route-to-what-is-not-ready and
+/// docs/aws-behaviour.md#deleted-nat-gateway-leaves-routes.
 fn from_described(cx: &Context, table: &str, route: &Described) -> Option<Live> {
     if route.gateway_id() == Some("local") {
         return None;

@@ -148,7 +148,8 @@ impl Resource for SecurityGroup {
         ],
         // A second one of the same name is refused.
         idempotent_create: true,
-        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
+        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
+        // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
         ..usual("security_group")
     };
@@ -227,8 +228,8 @@ impl Resource for SecurityGroup {
         sync_rules(cx, &live.id, changes, &self.ingress, &self.egress).await
     }
 
-    /// A rule of another group that refers to it would keep it (aws-behaviour row 3). Such rules are revoked in this stack's groups;
-    /// in those of others they are left, and the group that has them is named.
+    /// A rule of another group that refers to it would keep it (docs/aws-behaviour.md#security-group-referenced). Such rules are
+    /// revoked in this stack's groups; in those of others they are left, and the group that has them is named.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));

@@ -35,7 +35,8 @@ impl Resource for Subnet {
             ("cidr", "the CIDR block of a subnet cannot be changed"),
             ("zone", "a subnet cannot be moved to another Availability Zone"),
         ],
-        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
+        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
+        // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
         ..usual("subnet")
     };

@@ -68,6 +68,7 @@ impl Resource for Vpc {
         let seen = join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await;
         // Listed, and deleted since, or not visible everywhere yet: one such must not hide the others.
         // https://github.com/hashicorp/terraform-provider-aws/issues/31877
+        // See docs/aws-behaviour.md#new-id-not-visible-yet.
         seen.into_iter().filter(|live| !matches!(live, Err(failure) if failure.class == Class::NotFound)).collect()
     }
 

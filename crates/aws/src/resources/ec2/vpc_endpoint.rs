@@ -26,7 +26,7 @@ pub struct VpcEndpoint {
     /// The route tables that lead to it. In-place.
     pub route_tables: Vec<Ref<Id<RouteTable>>>,
     /// What may be reached through it, in canonical form (see [`policy`]). Without one, AWS lets everything of everybody's be
-    /// reached. In-place.
+    /// reached (docs/aws-behaviour.md#gateway-endpoint-default-policy). In-place.
     pub policy: Value,
 }
 
@@ -137,11 +137,12 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> 
     Ok(answer.vpc_endpoints.unwrap_or_default().into_iter().next())
 }
 
-/// `None` for a deleted one, which stays listed for a while.
+/// `None` for a deleted one, which stays listed for a while. See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Failure> {
     let id = endpoint.vpc_endpoint_id().unwrap_or_default();
     // AWS answers in lower case (`available`), the SDK's enum has capitals (`Available`), and so have some endpoints.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
+    // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
     let phase = match state.as_deref() {
         Some("deleted") => return Ok(None),

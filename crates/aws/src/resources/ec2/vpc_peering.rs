@@ -117,7 +117,7 @@ impl Resource for VpcPeering {
         if changed(changes, "accepted") {
             return self.accept(&there, &live.id).await.map(Synced::later);
         }
-        // Before, both Regions refuse them: OperationNotPermitted. aws-behaviour row 7.
+        // Before, both Regions refuse them: OperationNotPermitted. See docs/aws-behaviour.md#peering-options-need-active.
         if live.phase != Phase::Ready {
             return Ok(Synced::later("it to be active, as DNS resolution needs"));
         }
@@ -156,7 +156,8 @@ impl Resource for VpcPeering {
 
 impl VpcPeering {
     /// Takes the next step towards acceptance, and says what comes after it. The accepter's Region sees a request late, and the
-    /// requester's an acceptance. aws-behaviour row 7.
+    /// requester's an acceptance.
+    /// See docs/aws-behaviour.md#peering-seen-late and docs/aws-behaviour.md#peering-accepted-in-its-region.
     async fn accept(&self, there: &Context, id: &str) -> Result<&'static str, Failure> {
         if !self.accepted {
             return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be taken back"))
@@ -175,7 +176,8 @@ impl VpcPeering {
 }
 
 /// Nothing but this option: between Regions, a request that names the ones for `ClassicLink` as well is refused.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>.
+/// See docs/aws-behaviour.md#peering-between-regions-is-limited.
 fn dns_resolution(on: bool) -> PeeringConnectionOptionsRequest {
     PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(on).build()
 }
@@ -201,14 +203,16 @@ fn code_of(peering: &Described) -> Option<&Code> {
 }
 
 /// `None` for one that is deleted, rejected or expired: AWS lists those for hours or days, and a new one may take their place.
-/// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>
+/// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>.
+/// See docs/aws-behaviour.md#deleted-things-stay-listed.
 async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live>, Failure> {
     let (accepted, phase) = match code_of(peering) {
         Some(Code::Deleted | Code::Rejected | Code::Expired) => return Ok(None),
         Some(Code::Active) => (true, Phase::Ready),
         Some(Code::Provisioning) => (true, Phase::Pending("provisioning".to_owned())),
         Some(Code::Deleting) => (true, Phase::Deleting("deleting".to_owned())),
-        // Not an error of the call: what VPCs with overlapping ranges come to. aws-behaviour row 7.
+        // Not an error of the call: what VPCs with overlapping ranges come to.
+        // See docs/aws-behaviour.md#peering-of-overlapping-ranges-fails.
         Some(Code::Failed) => {
             let why = [Some("failed"), peering.status().and_then(Status::message)];
             (false, Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": ")))

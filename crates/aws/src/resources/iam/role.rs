@@ -161,7 +161,8 @@ impl Resource for Role {
         Ok(Synced::default())
     }
 
-    /// A role goes only when nothing is left in it or on it: `DeleteConflict` (aws-behaviour row 6).
+    /// A role goes only when nothing is left in it or on it: `DeleteConflict`.
+    /// See docs/aws-behaviour.md#role-must-be-emptied.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;

@@ -37,6 +37,7 @@ impl Resource for Key {
         holds_data: true,
         // KMS is eventually consistent, mostly within seconds, at times within minutes, and has no client token:
         // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+        // See docs/aws-behaviour.md#kms-is-eventually-consistent.
         grace: 6,
         ..usual("kms_key")
     };
@@ -105,7 +106,8 @@ impl Resource for Key {
 
     /// Takes back this node's key, if there still is one: a deleted key remains for seven days or more, and the data under it with
     /// it. One call and no second one, whose refusal would leave it without a record: [`Resource::sync`] does the rest.
-    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>.
+    /// See docs/aws-behaviour.md#kms-pending-deletion.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let kms = &cx.clients().kms;
         if let Some(key) = left_over(cx, &creation.tags).await? {
@@ -159,6 +161,7 @@ impl Resource for Key {
     }
 
     /// Seven days is the least that KMS accepts. A key that a snapshot needs stays: without it the snapshot is lost.
+    /// See docs/aws-behaviour.md#snapshot-needs-its-key.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let arn = live.arn.as_deref().unwrap_or_default();
         let snapshots = rds::encrypted_with(cx, arn).await?;

@@ -52,7 +52,8 @@ pub struct Function {
     pub name: String,
     /// What it is for. In-place.
     pub description: String,
-    /// What it may do. Has to outlive its network interfaces, or they stay (aws-behaviour row 1). In-place.
+    /// What it may do. Has to outlive its network interfaces, or they stay (docs/aws-behaviour.md#execution-role-outlives-interfaces).
+    /// In-place.
     pub role: Ref<Arn<Role>>,
     /// The identifier of a runtime, e.g. `python3.13`. In-place.
     pub runtime: String,
@@ -83,7 +84,8 @@ pub struct Function {
     /// How its last update went, in Lambda's words: `Successful`, or why not. One that failed leaves the old version serving,
     /// and is ordered again. In-place.
     pub last_update: String,
-    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention.
+    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention
+    /// (docs/aws-behaviour.md#log-groups-come-back).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -95,7 +97,7 @@ impl Resource for Function {
         holds: &["subnets", "security_groups"],
         // A second one of the same name is refused.
         idempotent_create: true,
-        // A role, a key's grant or an interface that is not there yet. aws-behaviour row 4.
+        // A role, a key's grant or an interface that is not there yet. See docs/aws-behaviour.md#role-not-assumable-yet.
         patience: Duration::from_mins(5),
         ..usual("lambda_function")
     };
@@ -158,6 +160,7 @@ impl Resource for Function {
             answer.tags.clone()
         } else {
             // Whether they may not be looked at, or only were not answered this time, the call of their own says.
+            // See docs/aws-behaviour.md#function-tags-may-be-missing.
             let arn = found.function_arn().unwrap_or(id);
             cx.read("lambda", "ListTags", || lambda.list_tags().resource(arn).send()).await?.tags
         };
@@ -194,8 +197,8 @@ impl Resource for Function {
         Ok(self.name.clone())
     }
 
-    /// One update at a time, or Lambda refuses it (aws-behaviour row 4). The configuration comes first: new code may
-    /// ask for new variables.
+    /// One update at a time, or Lambda refuses it (docs/aws-behaviour.md#function-update-in-progress). The configuration comes
+    /// first: new code may ask for new variables.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Synced::later(state.clone()));
@@ -232,7 +235,7 @@ impl Resource for Function {
     }
 
     /// Out of its VPC first, so that its network interfaces begin to go while the function can still answer for them
-    /// (aws-behaviour row 1).
+    /// (docs/aws-behaviour.md#lambda-interfaces-linger).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(format!("it to leave state {state}")));
@@ -312,7 +315,8 @@ impl Function {
 }
 
 /// Whether the environment is among what an update sends: with a new key, too, or it stays encrypted with the old one.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>.
+/// See docs/aws-behaviour.md#environment-with-its-key.
 fn resends_environment(changes: &[Change]) -> bool {
     ["environment", "kms_key", "last_update"].iter().any(|property| changed(changes, property))
 }

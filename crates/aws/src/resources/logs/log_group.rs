@@ -47,6 +47,8 @@ impl Resource for LogGroup {
     // The key, on the caller's behalf: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     // An ARN without the `:*` stands for tags, one with it for all else:
     // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
+    // See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
+    // See docs/aws-behaviour.md#log-group-arns.
     const PERMISSIONS: &'static [Grant] = &[
         on(
             &["arn:aws:logs:{region}:{account}:log-group:{own}:*"],
@@ -68,7 +70,7 @@ impl Resource for LogGroup {
     }
 
     /// One that may not be looked at is left out: either it is somebody else's, whose name has the stack's in it, or whoever
-    /// looks for it by its own name is told.
+    /// looks for it by its own name is told. See docs/aws-behaviour.md#log-group-tags-of-others-are-denied.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let mut answers = one_by_one(cx).await?;
         answers.retain(|answer| !matches!(answer, Err(failure) if is_about_permission(failure)));
@@ -153,7 +155,8 @@ fn arn_of(cx: &Context, name: &str, group: &Described) -> String {
 
 /// What is found by the stack's name, each read by itself: a search by part of the name answers with names and nothing of
 /// retention and key; emulators answer with all.
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>.
+/// See docs/aws-behaviour.md#log-group-arns.
 async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, Failure> {
     let logs = &cx.clients().logs;
     let part = cx.scope.name();

@@ -43,8 +43,8 @@ pub struct DbCluster {
     pub engine_version: String,
     /// What it is a member of. Immutable: forces replacement.
     pub global_cluster: Ref<Id<GlobalCluster>>,
-    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is. Immutable:
-    /// forces replacement.
+    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is.
+    /// See docs/aws-behaviour.md#first-member-names-its-database. Immutable: forces replacement.
     pub database_name: String,
     /// The database's owner, who is told on the creation of the first member, and compared with the one that writes. Immutable:
     /// forces replacement.
@@ -76,7 +76,8 @@ pub struct DbCluster {
     pub iam_authentication: bool,
     /// Which logs go to `CloudWatch` Logs: `postgresql`, `iam-db-auth-error`. In-place.
     pub log_exports: Vec<String>,
-    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so. In-place.
+    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so
+    /// (docs/aws-behaviour.md#data-api-on-the-writer-only). In-place.
     pub http_endpoint: bool,
     /// Whether its snapshots carry its tags. In-place.
     pub copy_tags_to_snapshots: bool,
@@ -86,8 +87,8 @@ pub struct DbCluster {
     /// The most capacity of its serverless instances, in ACU; 0 where there are none. In-place.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_acu: i32,
-    /// What has to be ready besides: for a secondary member, the writer's instance (aws-behaviour row 18). Orders only, and is
-    /// never compared.
+    /// What has to be ready besides: for a secondary member, the writer's instance
+    /// (docs/aws-behaviour.md#writer-instance-before-secondary). Orders only, and is never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -96,6 +97,7 @@ impl Resource for DbCluster {
     const TRAITS: Traits = Traits {
         immutable: &[
             ("name", "a member of a global cluster cannot be renamed"),
+            // See docs/aws-behaviour.md#detached-cluster-is-live.
             (
                 "global_cluster",
                 "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A \
@@ -196,6 +198,7 @@ impl Resource for DbCluster {
         let global = globals.first();
         // A copy has its writer's owner, password and database, and is refused with any of them: "Cannot specify user name for
         // cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188
+        // See docs/aws-behaviour.md#secondary-create-parameters.
         let source = global.and_then(writer).and_then(place).map(|(region, _)| region);
         let mut all_tags = creation.tags;
         all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
@@ -229,6 +232,7 @@ impl Resource for DbCluster {
                 call = call.pre_signed_url(presign::url(self, source, &cx.region, credentials, SystemTime::now())?);
             }
         } else {
+            // See docs/aws-behaviour.md#first-member-login.
             let login = Login::of(self, cx).await?;
             call = call
                 .master_username(&self.master_username)
@@ -287,7 +291,8 @@ impl Resource for DbCluster {
 
     /// In the order that AWS insists on: no protection, no membership, available, gone. A final snapshot is kept unless it was
     /// agreed that there shall be none.
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
+    /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
@@ -304,7 +309,7 @@ impl Resource for DbCluster {
             let call = rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
             let leaving = Removal::Later("it to leave its global cluster".to_owned());
             return match cx.mutate("rds", "RemoveFromGlobalCluster", call.send()).await {
-                // It is out already, and does not show it yet: aws-behaviour row 20.
+                // It is out already, and does not show it yet. See docs/aws-behaviour.md#membership-seen-late.
                 Err(failure) if failure.class == Class::NotFound => Ok(leaving),
                 answer => step(answer, leaving),
             };
@@ -338,6 +343,7 @@ impl DbCluster {
     }
 
     /// The version to be made with: the global database's, when that is a later one of the same major version.
+    /// See docs/aws-behaviour.md#member-joins-with-the-running-version.
     fn version_in<'a>(&'a self, global: Option<&'a Global>) -> &'a str {
         let live = global.and_then(Global::engine_version).unwrap_or_default();
         let major = |version: &'a str| version.split('.').next().unwrap_or_default();
@@ -345,7 +351,7 @@ impl DbCluster {
     }
 
     /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
-    /// too. The note on another one waits until the writer's stands.
+    /// too. The note on another one waits until the writer's stands. See docs/aws-behaviour.md#secondary-password.
     async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let arn = live.arn.as_deref().unwrap_or_default();

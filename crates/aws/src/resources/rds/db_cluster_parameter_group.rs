@@ -20,6 +20,7 @@ const AT_ONCE: usize = 20;
 
 /// What AWS says of a value that was given, and not left to the engine. A value that is the engine's default is never said to be
 /// given, whoever set it: <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+/// See docs/aws-behaviour.md#force-ssl-default.
 const GIVEN: &str = "user";
 
 /// What is given to every group, and compared whatever its source: from Aurora PostgreSQL 17 on it is the default.
@@ -225,7 +226,7 @@ impl Difference {
     }
 }
 
-/// AWS refuses `immediate` for what is read only at start.
+/// AWS refuses `immediate` for what is read only at start. See docs/aws-behaviour.md#static-parameters.
 fn parameter(all: &[Parameter], name: &str) -> aws_sdk_rds::types::builders::ParameterBuilder {
     let known = all.iter().find(|parameter| parameter.parameter_name() == Some(name));
     let method = match known.and_then(Parameter::apply_type) {

@@ -32,7 +32,8 @@ pub struct DbInstance {
     /// The key of those records. Immutable: forces replacement.
     pub performance_insights_kms_key: Ref<Arn<Key>>,
     /// Whether AWS may bring it to another minor version by itself; without effect in a global database:
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>. In-place.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>,
+    /// docs/aws-behaviour.md#aurora-global-database-limits. In-place.
     pub auto_minor_version_upgrade: bool,
     /// When AWS may maintain it, in UTC, e.g. `sun:05:00-sun:06:00`. In-place.
     pub maintenance_window: String,
@@ -157,8 +158,8 @@ impl Resource for DbInstance {
         Ok(Synced::shows_after("its modification"))
     }
 
-    /// The last instance of the primary cluster is refused while there are secondary ones (aws-behaviour row 19). There is no
-    /// final snapshot to skip: the data is the cluster's.
+    /// The last instance of the cluster that writes is refused while there are others (docs/aws-behaviour.md#writer-leaves-last).
+    /// There is no final snapshot to skip: the data is the cluster's.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().rds.delete_db_instance().db_instance_identifier(&live.id).send();
         step(cx.mutate("rds", "DeleteDBInstance", call).await, Removal::Ordered)

@@ -31,7 +31,7 @@ impl Resource for DbSubnetGroup {
         // In other subnets, all its clusters would have to be, which they cannot.
         holds: &["subnets"],
         idempotent_create: true,
-        // In use until the last instance is gone: aws-behaviour row 34.
+        // In use until the last instance is gone. See docs/aws-behaviour.md#group-in-use.
         patience: Duration::from_mins(15),
         ..usual("db_subnet_group")
     };

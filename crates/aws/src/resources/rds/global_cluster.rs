@@ -43,6 +43,7 @@ impl Resource for GlobalCluster {
         idempotent_create: true,
         patience: Duration::from_mins(20),
         holds_data: true,
+        // See docs/aws-behaviour.md#versions-only-rise.
         versions: &["engine_version"],
         ..usual("global_cluster")
     };
@@ -125,7 +126,8 @@ impl Resource for GlobalCluster {
         Ok(Weight { stake: None, hindrances })
     }
 
-    /// Refused as long as it has members, and for a while after the last one has left (aws-behaviour row 19).
+    /// Refused as long as it has members, and for a while after the last one has left.
+    /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
             let off = protect(cx, &live.id, false).await;
@@ -141,6 +143,7 @@ impl GlobalCluster {
     ///
     /// A global cluster may refuse to be changed by itself to anything but another major version: terraform-provider-aws,
     /// `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
+    /// See docs/aws-behaviour.md#replicas-first.
     async fn upgrade(&self, cx: &Context, id: &str) -> Result<Synced, Failure> {
         let call = cx
             .clients()

@@ -58,8 +58,6 @@ impl Resource for HealthCheck {
             ("kind", "a health check cannot change its type"),
             ("request_interval", "the interval of a health check is fixed when it is made"),
         ],
-        // A check goes even while records refer to it, says DeleteHealthCheck; those follow in place.
-        holds: &[],
         // A second check is not made with the same token.
         idempotent_create: true,
         ..usual("health_check")
@@ -125,8 +123,8 @@ impl Resource for HealthCheck {
             .send();
         match cx.mutate("route53", "CreateHealthCheck", call).await {
             Ok(answer) => Ok(answer.health_check().map(|check| check.id().to_owned()).unwrap_or_default()),
-            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost. aws-behaviour
-            // row 32.
+            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost.
+            // See docs/aws-behaviour.md#caller-reference-instead-of-tags.
             Err(failure) if failure.class == Class::Exists => {
                 let made = made_by(cx, creation.token).await?;
                 made.ok_or(Failure { class: Class::Ambiguous, ..failure })
@@ -254,7 +252,8 @@ fn looks(live: &Live) -> bool {
 
 /// Whether the checkers of an endpoint have looked at it. "Route 53 considers a new health check to be healthy until there's
 /// enough data", and an inverted one unhealthy: counted by another check before that, it would move DNS for no reason.
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>.
+/// See docs/aws-behaviour.md#new-health-check-has-no-data.
 async fn is_observed(cx: &Context, id: &str) -> Result<bool, Failure> {
     let route53 = &cx.clients().route53;
     let call = || route53.get_health_check_status().health_check_id(id).send();

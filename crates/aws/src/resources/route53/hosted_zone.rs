@@ -29,7 +29,8 @@ pub struct HostedZone {
     /// What it is for. In-place.
     pub comment: String,
     /// Whether its records can be changed within the hour when us-east-1 is out.
-    /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html> In-place.
+    /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html>,
+    /// docs/aws-behaviour.md#accelerated-recovery. In-place.
     pub accelerated_recovery: bool,
 }
 
@@ -249,6 +250,7 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
 /// Whether a zone has accelerated recovery, or will have it. One that never had it tells nothing of it. While it is being
 /// switched, Route 53 refuses every other change, of records too: "marked disabled for mutation"
 /// (<https://github.com/go-to-k/cdkd/issues/1467>). So the zone is not ready until then.
+/// See docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
 fn acceleration(zone: &Described) -> (bool, Phase) {
     let status = zone.features().and_then(HostedZoneFeatures::accelerated_recovery_status);
     let switching = |status: &Status| Phase::Pending(format!("switching accelerated recovery ({})", status.as_str()));
@@ -267,7 +269,7 @@ async fn accelerate(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
 }
 
 /// Says what keeps a zone from being deleted: drctl's own records went before it, by their edges, and a listing shows at once
-/// that they are gone. Only where it shows nothing, the refusal may pass.
+/// that they are gone. Only where it shows nothing, the refusal may pass. See docs/aws-behaviour.md#zone-and-checks-in-use.
 async fn left_in(cx: &Context, id: &str, refusal: Failure) -> Result<Failure, Failure> {
     let left = record_set::left_in(cx, id).await?;
     if left.is_empty() {

@@ -69,8 +69,6 @@ impl Resource for Record {
             ("record_type", "a record is known by its type"),
             ("set_identifier", "a record is known by its set identifier"),
         ],
-        // Route 53 lets go of health checks that records refer to.
-        holds: &[],
         // A second one is refused.
         idempotent_create: true,
         // While its zone's accelerated recovery is being switched, every change is refused.
@@ -139,12 +137,12 @@ impl Resource for Record {
         Ok(Synced::default())
     }
 
-    /// A record is deleted by saying all of it: it is read back for that (aws-behaviour row 32).
+    /// A record is deleted by saying all of it: it is read back for that (docs/aws-behaviour.md#record-deleted-by-value).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let Some(key) = Key::parse(&live.id) else { return Ok(Removal::Ordered) };
         let Some(record) = find(cx, &key).await? else { return Ok(Removal::Ordered) };
-        // It is the same for every certificate of the name in the account (aws-behaviour row 30): without it, somebody else's
-        // would silently not be renewed.
+        // It is the same for every certificate of the name in the account (docs/aws-behaviour.md#validation-record-is-shared):
+        // without it, somebody else's would silently not be renewed.
         if is_validation(&record) && !hosted_zone::is_ours(cx, &key.zone).await? {
             return Ok(Removal::Left(
                 "every certificate of this name in the account is renewed by it, and the zone is not this stack's; it does no \

@@ -52,7 +52,8 @@ impl Resource for Replication {
     const TRAITS: Traits = Traits {
         immutable: &[("bucket", "a replication is its bucket's own")],
         idempotent_create: true,
-        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long. aws-behaviour row 22.
+        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long.
+        // See docs/aws-behaviour.md#versioning-seen-late.
         patience: Duration::from_mins(10),
         ..usual("s3_replication")
     };
@@ -134,7 +135,8 @@ impl Replication {
 
     /// One rule for the whole bucket, with a filter that lets everything through: without one it would be of the first version,
     /// which knows neither time control nor replica modifications.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>.
+    /// See docs/aws-behaviour.md#replication-rule-needs-a-filter.
     fn configuration(&self) -> Result<ReplicationConfiguration, BuildError> {
         let delete_markers = if self.delete_markers {
             DeleteMarkerReplicationStatus::Enabled

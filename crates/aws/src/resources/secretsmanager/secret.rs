@@ -58,7 +58,7 @@ impl Resource for Secret {
     ];
     const UPDATE_SECONDS: f64 = 6.0;
     // The key, on the caller's behalf: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-    // AWS ends a secret's ARN in six characters of its own.
+    // AWS ends a secret's ARN in six characters of its own. See docs/aws-behaviour.md#secret-arn-has-a-suffix.
     const PERMISSIONS: &'static [Grant] = &[
         on(
             &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
@@ -116,9 +116,9 @@ impl Resource for Secret {
         }
     }
 
-    /// Takes back this node's secret if it is only scheduled for deletion (aws-behaviour row 24): what lies encrypted or
-    /// locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same token again, which
-    /// comes with another password, is refused because the name is taken.
+    /// Takes back this node's secret if it is only scheduled for deletion (docs/aws-behaviour.md#secret-scheduled-for-deletion):
+    /// what lies encrypted or locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same
+    /// token again, which comes with another password, is refused because the name is taken.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let value = password::new_value(&self.username)?;
@@ -164,8 +164,8 @@ impl Resource for Secret {
         Ok(synced)
     }
 
-    /// Its replicas first, which are gone at once; a secret that has some is not deleted (aws-behaviour row 25). It can be
-    /// taken back for seven days, the least there is.
+    /// Its replicas first, which are gone at once; a secret that has some is not deleted
+    /// (docs/aws-behaviour.md#secret-has-replicas). It can be taken back for seven days, the least there is.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let name = &live.id;
         let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
@@ -220,6 +220,7 @@ impl Secret {
             Some(StatusType::InSync) => {
                 // The one property that a replica has of its own, set in its own Region.
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
+                // See docs/aws-behaviour.md#secret-replica-has-its-own-key.
                 let call = there.clients().secrets.update_secret().secret_id(&self.name);
                 let call = call.kms_key_id(self.replica_kms_key.value()).send();
                 there.mutate("secretsmanager", "UpdateSecret", call).await?;
@@ -237,8 +238,9 @@ impl Secret {
         }
     }
 
-    /// A secret of the same name keeps the replica from coming about (aws-behaviour row 25). It is never written over,
-    /// whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a failover.
+    /// A secret of the same name keeps the replica from coming about (docs/aws-behaviour.md#secret-replica-name-taken). It is
+    /// never written over, whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a
+    /// failover.
     async fn refuse_clash(&self, cx: &Context, there: &Context) -> Result<(), Failure> {
         let Some(found) = describe(there, &self.name).await? else { return Ok(()) };
         if found.primary_region() == Some(&*cx.region) {

@@ -14,7 +14,7 @@ use crate::resources::{
 const EMAIL: &str = "email";
 
 /// Somebody who gets a topic's messages by e-mail. AWS first asks them whether they want to: until they do, it is pending,
-/// which is all that drctl can bring about.
+/// which is all that drctl can bring about. See docs/aws-behaviour.md#email-subscriptions-stay-pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The topic. Immutable: forces replacement.

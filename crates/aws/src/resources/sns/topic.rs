@@ -20,8 +20,8 @@ pub struct Topic {
     pub name: String,
     /// Who mails say they are from. In-place.
     pub display_name: String,
-    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is told
-    /// (aws-behaviour row 28). In-place.
+    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is notified
+    /// (docs/aws-behaviour.md#alarms-need-the-topics-key). In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// Who may publish, besides the account's own identities; in canonical form (see [`policy`]). In-place.
     pub policy: Value,
@@ -94,7 +94,8 @@ impl Resource for Topic {
     }
 
     /// The same name with the same tags and attributes is answered with the topic that there is, and with others refused.
-    /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>.
+    /// See docs/aws-behaviour.md#topic-exists-with-other-settings.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()

@@ -7,6 +7,7 @@ use crate::proxy::call::{Call, Protocol};
 
 /// Too many calls.
 ///
+/// See docs/aws-behaviour.md#ec2-request-limit and docs/aws-behaviour.md#api-gateway-rate-limit.
 /// EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>; S3: "Please reduce your request rate",
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>; the others as in their API references'
 /// common errors, and as `aws-runtime` knows them (retries/classifiers.rs).

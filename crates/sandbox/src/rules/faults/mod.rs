@@ -60,8 +60,8 @@ struct Armed {
 pub(crate) struct Tally {
     /// Per fault of the file: how many calls it was about, and how many it has struck.
     faults: Vec<(u64, u64)>,
-    /// Per surprise: its row, its name, and how often it has come.
-    surprises: Vec<(u32, &'static str, u64)>,
+    /// Per surprise: what it is in docs/aws-behaviour.md, its name, and how often it has come.
+    surprises: Vec<(&'static str, &'static str, u64)>,
     /// How many calls are held.
     held: u64,
 }
@@ -133,7 +133,7 @@ impl InForce {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Tally {
             faults: self.faults.iter().map(|armed| (count(&armed.about), count(&armed.struck))).collect(),
-            surprises: self.surprises.iter().map(|(its, rule)| (its.row, its.name, rule.count())).collect(),
+            surprises: self.surprises.iter().map(|(its, rule)| (its.behaviour, its.name, rule.count())).collect(),
             held: *self.held.borrow(),
         }
     }

@@ -1,5 +1,5 @@
 //! Certificates: MiniStack gives all of them RSA keys, forgets the options they are requested with, and makes another
-//! one for the same token.
+//! one for the same token. See docs/aws-behaviour.md#certificate-keys-read-differently.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

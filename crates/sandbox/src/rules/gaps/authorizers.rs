@@ -11,6 +11,7 @@ use crate::proxy::rule::{Next, Rule};
 
 /// Refuses what would leave a route without the authorizer that it asks, in AWS's words:
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
+/// See docs/aws-behaviour.md#authorizer-held-by-route and docs/aws-behaviour.md#new-api-parts-not-visible-yet.
 pub(super) struct Authorizers;
 
 impl Rule for Authorizers {

@@ -1,4 +1,5 @@
 //! VPC endpoints' policies: MiniStack takes them and never shows them.
+//! See docs/aws-behaviour.md#gateway-endpoint-default-policy.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

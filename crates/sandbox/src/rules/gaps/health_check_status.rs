@@ -1,6 +1,7 @@
 //! What Route 53's checkers see, which MiniStack does not know: nothing of a new check at first, then that its endpoint answers.
 //! A calculated check has none, and Route 53 refuses to tell of them.
-//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHealthCheckStatus.html>
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHealthCheckStatus.html>.
+//! See docs/aws-behaviour.md#new-health-check-has-no-data.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,4 +1,5 @@
 //! Network interfaces: MiniStack shows none of its instances', and deletes subnets and security groups that interfaces are in.
+//! See docs/aws-behaviour.md#deletion-needs-an-order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

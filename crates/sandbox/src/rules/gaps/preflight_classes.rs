@@ -1,5 +1,6 @@
 //! Which classes Aurora runs on: MiniStack offers the same ten for every engine, burstable ones and none for global databases,
-//! in two of three zones.
+//! in two of three zones. See docs/aws-behaviour.md#database-capacity-differs-by-region and
+//! docs/aws-behaviour.md#burstable-class-refused.
 
 use std::collections::BTreeMap;
 

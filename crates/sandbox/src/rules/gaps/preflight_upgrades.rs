@@ -1,7 +1,8 @@
 //! Which versions Aurora PostgreSQL can be upgraded to: MiniStack answers that there are none.
 //!
 //! On AWS a version leads to the later ones of its major version, and to later major ones.
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.UpgradeVersion.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.UpgradeVersion.html>.
+//! See docs/aws-behaviour.md#versions-only-rise.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

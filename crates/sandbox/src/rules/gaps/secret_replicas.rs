@@ -1,5 +1,7 @@
 //! Secrets in other regions: MiniStack makes no replica with a secret, cannot take one away, and deletes a secret that
 //! has some; and of a name that is scheduled for deletion it only says that it exists.
+//! See docs/aws-behaviour.md#secret-has-replicas and
+//! docs/aws-behaviour.md#secret-scheduled-for-deletion.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! DynamoDB's pace: tables take seconds, replicas come in half a minute and go in minutes.
 //!
 //! A table takes one change at a time, and a replica's Region knows nothing of it until it is there: what makes a
-//! global table's order of steps what it is.
+//! global table's order of steps what it is. See docs/aws-behaviour.md#one-table-change-at-a-time.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -19,7 +19,9 @@ use crate::sync::lock;
 /// "DDB table (on-demand)": 10 typical to create, 15 to delete.
 const CREATING: f64 = 10.0;
 const DELETING: f64 = 15.0;
-/// "DDB replica, empty table": 28 typical to create; not listed for the first 6 (pitfall 13).
+/// "DDB replica, empty table": 28 typical to create; not listed for the first 6.
+/// See docs/aws-behaviour.md#replica-may-vanish
+/// and docs/aws-behaviour.md#replica-before-first-item.
 const REPLICA_UNLISTED: f64 = 6.0;
 const REPLICA_CREATING: f64 = 28.0;
 /// "DDB replica": 210 typical to delete; its region knows the table for 10 to 35 more.
@@ -43,10 +45,10 @@ const SECONDS: [(&str, f64); 7] = [
     ("UntagResource", 1.0),
 ];
 
-/// What AWS says to the deletion of a table that replicas were made from (pitfall 11).
+/// What AWS says to the deletion of a table that replicas were made from. See docs/aws-behaviour.md#table-was-a-source.
 const SOURCE: &str = "Replica cannot be deleted because it has acted as a source region for new replica(s) being added \
                       to the table in the last 24 hours.";
-/// What it says to a replica whose predecessor is still going (pitfall 14).
+/// What it says to a replica whose predecessor is still being deleted. See docs/aws-behaviour.md#replica-name-taken.
 const EXISTED: &str = "Failed to create a the new replica of table with name: '{}' because one or more replicas \
                        already existed as tables.";
 
@@ -152,7 +154,8 @@ impl ServicePace for DynamoDb {
             tables.get(&there(call, &region, &name)).is_some_and(|it| it.state(at.now) == State::Deleting)
         };
         let (operation, state) = (call.operation.as_str(), table.state(at.now));
-        // Of a new table everything is known but its items; of a new replica nothing is (pitfall 16).
+        // Of a new table everything is known but its items; of a new replica nothing is.
+        // See docs/aws-behaviour.md#new-replica-answers-describe-only.
         let is_told = !table.is_replica && matches!(operation, "ListTagsOfResource" | "DescribeTimeToLive");
         if operation == "DescribeTable" || (is_told && state == State::Creating) {
             return None;

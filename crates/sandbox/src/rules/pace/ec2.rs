@@ -15,8 +15,8 @@ use crate::rules::Scope;
 use crate::rules::ec2::{filters, listing};
 use crate::sync::lock;
 
-/// Seconds until the answer. Where the latency table gives one figure for a resource that takes several calls or
-/// becomes ready later ("VPC (+ DNS attrs): 12"), calls and waiting add up to it.
+/// Seconds until the answer. Where docs/aws-behaviour.md#duration-table gives one figure for a resource that takes several
+/// calls or becomes ready later ("VPC (+DNS attrs)": 12), calls and waiting add up to it.
 const SECONDS: [(&str, f64); 27] = [
     ("CreateVpc", 2.0),
     ("ModifyVpcAttribute", 3.0),

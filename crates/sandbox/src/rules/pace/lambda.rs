@@ -1,5 +1,6 @@
 //! Lambda's pace: a function is on its way for a while after its creation and after every update, and its network
-//! interfaces stay long after it is gone.
+//! interfaces stay long after it is gone. See docs/aws-behaviour.md#function-update-in-progress and
+//! docs/aws-behaviour.md#lambda-interfaces-linger.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

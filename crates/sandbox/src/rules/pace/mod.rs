@@ -2,7 +2,7 @@
 //!
 //! The emulator carries a call out at once. This rule then keeps the answer back for as long as AWS takes to give one,
 //! and until a resource would be ready shows it in the state it would be in. Which durations those are stands in one
-//! file per service, each a [`ServicePace`]; their source is the project's latency table (typical values).
+//! file per service, each a [`ServicePace`]; their source is docs/aws-behaviour.md#duration-table (typical values).
 //!
 //! A service without a file is as fast as the emulator.
 

@@ -1,4 +1,5 @@
-//! Aurora's pace: minutes to come, minutes to go, and an order that AWS insists on.
+//! Aurora's pace: minutes to come, minutes to go, and an order that AWS insists on. A global cluster is seen late in the other
+//! Region: docs/aws-behaviour.md#membership-seen-late.
 
 mod known;
 #[cfg(test)]
@@ -96,7 +97,7 @@ fn subject(call: &Call) -> Option<(&'static str, &'static Kind)> {
     })
 }
 
-/// What AWS refuses at this moment: code and message.
+/// What AWS refuses at this moment: code and message. See docs/aws-behaviour.md#deletion-ordered-already.
 fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, String)> {
     let form = call.form();
     let (verb, kind) = subject(call)?;

@@ -1,6 +1,6 @@
 //! AWS's surprises: what a call is answered, or becomes, in situations that every user of AWS meets sooner or later.
 //!
-//! Each has the number of its row in the project's table of pitfalls, and a name by which a fault file puts it in force.
+//! Each says which entry of docs/aws-behaviour.md it is, and has a name by which a fault file puts it in force.
 //! Most are a refusal that passes, in AWS's own words: [`said`]. The others make something of their own.
 
 mod nat;
@@ -16,8 +16,8 @@ pub(super) const ALL: &str = "all";
 
 /// One of AWS's surprises.
 pub(super) struct Surprise {
-    /// Its row in the table of pitfalls.
-    pub(super) row: u32,
+    /// What it is, as code cites it: `aws-behaviour.md#` and the entry's name.
+    pub(super) behaviour: &'static str,
     pub(super) name: &'static str,
     kind: Kind,
 }
@@ -30,12 +30,12 @@ enum Kind {
 }
 
 impl Surprise {
-    const fn refused(row: u32, name: &'static str, refusals: &'static [Refusal]) -> Self {
-        Self { row, name, kind: Kind::Refused(refusals) }
+    const fn refused(behaviour: &'static str, name: &'static str, refusals: &'static [Refusal]) -> Self {
+        Self { behaviour, name, kind: Kind::Refused(refusals) }
     }
 
-    const fn made(row: u32, name: &'static str, rule: fn() -> Box<dyn Rule>) -> Self {
-        Self { row, name, kind: Kind::Made(rule) }
+    const fn made(behaviour: &'static str, name: &'static str, rule: fn() -> Box<dyn Rule>) -> Self {
+        Self { behaviour, name, kind: Kind::Made(rule) }
     }
 
     /// The rule that makes it happen.
@@ -47,7 +47,7 @@ impl Surprise {
     }
 }
 
-/// All of them, in the order of their rows.
+/// All of them.
 pub(super) static SURPRISES: &[Surprise] = said::SURPRISES;
 
 /// The one of this name.
@@ -62,12 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_at_least_thirty_rows_are_there() {
+    fn each_has_a_name_of_its_own_and_cites_what_it_is() {
         let names: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.name).collect();
         assert_eq!(names.len(), SURPRISES.len());
         assert!(!names.contains(ALL));
-        let rows: BTreeSet<u32> = SURPRISES.iter().map(|surprise| surprise.row).collect();
-        assert!(rows.len() >= 30 && rows.iter().all(|row| (1..=35).contains(row)), "{rows:?}");
-        assert!(SURPRISES.is_sorted_by_key(|surprise| surprise.row));
+        let behaviours: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.behaviour).collect();
+        assert!(behaviours.len() >= 30, "{behaviours:?}");
+        assert!(behaviours.iter().all(|cited| cited.starts_with("aws-behaviour.md#")), "{behaviours:?}");
     }
 }

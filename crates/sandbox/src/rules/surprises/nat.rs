@@ -15,7 +15,8 @@ use crate::rules::ec2::listing;
 use crate::sync::lock;
 
 /// The first gateway of each Region fails.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>.
+/// See docs/aws-behaviour.md#nat-gateway-fails-late.
 #[derive(Default)]
 pub(super) struct FailedNat {
     failed: Mutex<HashMap<Scope, String>>,

@@ -1,4 +1,5 @@
 //! A table's replica that never comes about, though the change was answered with 200.
+//! See docs/aws-behaviour.md#replica-may-vanish.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! `group-in-use`: a group that a cluster is set up by, or whose subnets it stands in, cannot be deleted.
 //!
-//! A cluster that is still being deleted uses it, too.
+//! A cluster that is still being deleted uses it, too. See docs/aws-behaviour.md#group-in-use.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

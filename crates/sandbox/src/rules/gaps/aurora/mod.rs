@@ -1,4 +1,5 @@
-//! Aurora's rules: what AWS refuses, keeps and says of global databases, where MiniStack lets everything pass.
+//! Aurora's rules: what AWS refuses, keeps and says of global databases, where MiniStack lets everything pass. Each is an entry of
+//! the same name in docs/aws-behaviour.md.
 //!
 //! | rule | what AWS does | file |
 //! |---|---|---|
@@ -15,7 +16,7 @@
 //! | `final-snapshot` | a deletion says whether it leaves a snapshot, and makes it | `snapshots` |
 //!
 //! That a database exists only where the first member named it (`first-member-names-its-database`) is what MiniStack does,
-//! too: `DescribeDBClusters` shows it.
+//! too: `DescribeDBClusters` shows it. See docs/aws-behaviour.md#first-member-names-its-database.
 
 mod groups;
 mod members;

@@ -2,7 +2,8 @@
 //!
 //! AWS says `user` of a value that was given only while it differs from the default: one that is given its default is the
 //! system's, and does not appear among the user's. MiniStack says `user` of whatever was set, and knows few parameters.
-//! <https://github.com/hashicorp/terraform-provider-aws/issues/23335>
+//! <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+//! See docs/aws-behaviour.md#force-ssl-default and docs/aws-behaviour.md#static-parameters.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

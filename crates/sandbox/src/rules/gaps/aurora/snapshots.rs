@@ -1,7 +1,8 @@
 //! `final-snapshot`: whoever deletes a cluster says whether a snapshot of it stays, and it does. MiniStack keeps snapshots, but
 //! makes none when a cluster is deleted.
 //!
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBCluster.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBCluster.html>.
+//! See docs/aws-behaviour.md#final-snapshot.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

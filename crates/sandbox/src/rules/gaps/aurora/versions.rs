@@ -1,7 +1,7 @@
 //! `versions-only-rise` and `replicas-first`: which version a cluster or a global cluster may be given.
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>, in whose words the
-//! refusals are.
+//! refusals are. See docs/aws-behaviour.md#versions-only-rise and docs/aws-behaviour.md#replicas-first.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

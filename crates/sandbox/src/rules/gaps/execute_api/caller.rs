@@ -16,7 +16,8 @@ use crate::rules::Scope;
 /// `requestContext.authorizer.iam` of a request that is signed by somebody in the API's account; else the refusal.
 ///
 /// HTTP APIs have no resource policies, so nobody of another account can be allowed in.
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>.
+/// See docs/aws-behaviour.md#http-api-is-public.
 pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result<Value, Answer> {
     let forbidden = || Answer::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
     if call.service != "execute-api" || call.region != owner.region {

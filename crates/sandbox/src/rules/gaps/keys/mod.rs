@@ -1,5 +1,5 @@
 //! What follows from a key that is disabled or waits for its end. MiniStack's KMS takes every change of such a key, and its
-//! other services do not ask about keys at all.
+//! other services do not ask about keys at all. Each rule is an entry of the same name in docs/aws-behaviour.md.
 //!
 //! | rule | what AWS does | file |
 //! |---|---|---|
@@ -34,6 +34,7 @@ pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
 }
 
 /// What a key that waits for its end refuses; what uses it, MiniStack refuses itself.
+/// See docs/aws-behaviour.md#kms-pending-deletion.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 const NOT_WHILE_PENDING: [&str; 11] = [
     "CreateAlias",
