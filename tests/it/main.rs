@@ -36,5 +36,6 @@ mod silence;
 mod state_format;
 mod surprises;
 mod tags;
+mod types;
 mod untagged;
 mod workspace;

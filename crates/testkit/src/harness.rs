@@ -121,6 +121,11 @@ impl Stack {
         self
     }
 
+    /// Where this stack's AWS is.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
