@@ -6,15 +6,15 @@ use super::args::{Check, Global};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
-use super::{run, ui};
+use super::{interrupt, ui};
 use drctl_aws::preflight::Findings;
 use drctl_engine::Plan;
 
 /// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
 pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
+    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
     let findings = session.preflight(&plan, &shutdown).await?;

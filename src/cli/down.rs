@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::args::{Down, Global, STATE_DIR};
 use super::error::{CliError, Exit};
+use super::interrupt;
 use super::local::sandbox_folder;
 use super::output::Output;
 use super::run::{self, Teller, Tools};
@@ -20,7 +21,7 @@ use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
 
 /// Deletes everything that drctl made. Needs the state, and no configuration.
 pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let teller = Teller::new(output);
     let ended = delete(global, args, output, &teller, shutdown).await;
     // What was told goes out before an error is.
@@ -41,10 +42,10 @@ async fn delete(
     refuse_protected(&snapshot, config.as_ref())?;
     let regions = &snapshot.identity.regions;
     let both = [regions.primary.as_str(), regions.secondary.as_str()];
-    let connected = run::unless_interrupted(&shutdown, Connected::new(global, both, output)).await?;
+    let connected = interrupt::unless_interrupted(&shutdown, Connected::new(global, both, output)).await?;
     let timeout = Duration::from_secs(args.timeout);
     let account = async { Ok(connected.account(regions, timeout).await?) };
-    let account = run::unless_interrupted(&shutdown, account).await?;
+    let account = interrupt::unless_interrupted(&shutdown, account).await?;
     let identity = Identity { account, ..snapshot.identity.clone() };
     if !snapshot.resources.is_empty() {
         check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
@@ -92,7 +93,7 @@ async fn strangers(
         async move { registry.foreign_in_vpc(&region, vpc, recorded).await }
     });
     let found = async { Ok(futures::future::try_join_all(looks).await?) };
-    let found = run::unless_interrupted(shutdown, found).await?.concat();
+    let found = interrupt::unless_interrupted(shutdown, found).await?.concat();
     Ok(found.into_iter().map(|said| format!("{said}, which is not drctl's")).collect())
 }
 

@@ -7,6 +7,7 @@ mod environment;
 mod error;
 mod hint;
 mod init;
+mod interrupt;
 mod local;
 mod orphans;
 mod output;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::args::{Global, Orphans};
 use super::error::{CliError, Exit};
+use super::interrupt;
 use super::output::Output;
 use super::run::{self, Teller, Tools};
 use super::session::{Demand, Session, TIMEOUT, registry};
@@ -22,14 +23,15 @@ const THOROUGH: Duration = Duration::from_mins(5);
 
 /// Lists what bears this stack's tags and the state does not know; takes it into the state, or deletes it.
 pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     if args.delete {
         return clear_away(global, args, output, shutdown).await;
     }
     if args.adopt {
         return adopt(global, output, &shutdown).await;
     }
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, TIMEOUT)).await?;
+    let session =
+        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, TIMEOUT)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let found = look(&session, &recorded, &shutdown).await?;
     let context = session.plan_context(false);
@@ -87,11 +89,11 @@ async fn look(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &
         entries,
         timeout: THOROUGH,
     };
-    run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(sweep.look()).await) }).await
+    interrupt::unless_interrupted(shutdown, async { Ok(session.connected.waiting(sweep.look()).await) }).await
 }
 
 async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = run::unless_interrupted(shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
+    let session = interrupt::unless_interrupted(shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
     let mut store = session.location.open(session.identity.clone(), "orphans")?;
     let found = look(&session, store.resources(), shutdown).await?;
     let (mut taken, mut transitions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,7 +134,8 @@ async fn delete(
     for_machines: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let mut session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
+    let mut session =
+        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
     session.registry = registry(&session.connected.aws, &session.identity, disposal);
     let mut store = session.location.open(session.identity.clone(), "orphans")?;
@@ -203,7 +206,8 @@ async fn clear(
     let observed = if found.orphans.iter().any(|orphan| orphan.configured && takes_along(&orphan.standing)) {
         let (graph, drivers) = (&session.graph, &session.registry);
         let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
-        run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(observer.observe()).await) }).await?
+        interrupt::unless_interrupted(shutdown, async { Ok(session.connected.waiting(observer.observe()).await) })
+            .await?
     } else {
         Observations::new()
     };

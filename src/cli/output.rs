@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use super::args::Global;
 use super::error::CliError;
 use super::hint;
-use super::run::unless_interrupted;
+use super::interrupt::unless_interrupted;
 use super::ui::{Style, text};
 use drctl_engine::cancel::Shutdown;
 

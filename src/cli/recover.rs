@@ -10,15 +10,16 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
 use super::ui::recover::{Journaled, Recovery};
-use super::{run, ui};
+use super::{interrupt, ui};
 use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
 use drctl_engine::{Became, Inspection};
 
 /// Shows the open intents, and what became of each. Changes nothing.
 pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
+    let session =
+        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
     // Before the state, which an ending run folds its journal into.
     let (running, journal) = (running(&session.location), journaled(&session.location)?);
     let entries = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
@@ -31,7 +32,8 @@ pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result
         grace: session.connected.options(false).timing.grace,
     };
     let intents =
-        run::unless_interrupted(&shutdown, async { Ok(session.connected.waiting(inspection.look()).await) }).await?;
+        interrupt::unless_interrupted(&shutdown, async { Ok(session.connected.waiting(inspection.look()).await) })
+            .await?;
     let is_whole = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
     let context = session.plan_context(false);

@@ -5,15 +5,16 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::error::{CliError, Exit};
+use super::interrupt::unless_interrupted;
 use super::output::Output;
 use super::session::Connected;
 use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use drctl_aws::preflight::Findings;
 use drctl_aws::{Notice, Patience};
-use drctl_engine::cancel::{Shutdown, Stage, Trigger, shutdown};
+use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Identity, Store};
-use drctl_engine::{Class, Drivers, Event, Events, Failure, Graph, Item, Plan, Region, Report, Run};
+use drctl_engine::{Class, Drivers, Event, Events, Graph, Item, Plan, Region, Report, Run};
 
 /// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
 /// for whoever is called in the night to log in.
@@ -38,42 +39,6 @@ async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceive
     tokio::select! {
         done = work => done,
         never = tell => never,
-    }
-}
-
-/// Listens for SIGINT and SIGTERM from now on.
-pub fn listen() -> Result<Shutdown, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let io = |source| CliError::Io { action: "listen for signals".to_owned(), source };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(io)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
-    let (trigger, listener) = shutdown();
-    tokio::spawn(async move {
-        let trigger: Trigger = trigger;
-        // For ever: the trigger has to stay alive as long as anybody listens.
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            trigger.escalate();
-        }
-    });
-    Ok(listener)
-}
-
-/// Does something that may be given up at any time, until the first signal.
-pub async fn unless_interrupted<T>(
-    shutdown: &Shutdown,
-    work: impl Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
-    let mut shutdown = shutdown.clone();
-    tokio::select! {
-        biased;
-        () = shutdown.reached(Stage::Drain) => {
-            Err(Failure::new(Class::Interrupted, "interrupted before anything was changed").into())
-        }
-        done = work => done,
     }
 }
 

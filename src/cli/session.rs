@@ -209,7 +209,7 @@ impl Session {
             plan,
         };
         let checked = async { Ok(self.connected.waiting(preflight.run()).await) };
-        let mut checked = std::pin::pin!(super::run::unless_interrupted(shutdown, checked));
+        let mut checked = std::pin::pin!(super::interrupt::unless_interrupted(shutdown, checked));
         // A Region's time is for the look and for the checks together. Who did not answer the look is not waited for again: what
         // the other one says is soon there.
         tokio::select! {
@@ -328,7 +328,7 @@ pub async fn plan(
     let Look { entries, adopt, timeout, consent } = *look;
     let observer = Observer { graph, entries, drivers: registry, timeout, adopt };
     let looking = async { Ok(connected.waiting(observer.observe()).await) };
-    let observed = super::run::unless_interrupted(shutdown, looking).await?;
+    let observed = super::interrupt::unless_interrupted(shutdown, looking).await?;
     let respect_unsupported = connected.aws.is_custom_endpoint();
     Ok(Decision { graph, entries, drivers: registry, observed: &observed, respect_unsupported, consent }.plan())
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::args::{Global, State, StateCommand};
 use super::error::{CliError, Exit};
+use super::interrupt;
 use super::output::Output;
-use super::run;
 use super::session::state_folder;
 use super::ui::text::clean;
 use drctl_config::Config;
@@ -44,7 +44,7 @@ pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exi
                 let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 let question =
                     format!("Forget {}? What is in AWS stays as it is. Type `yes` to continue: ", listed.join(", "));
-                match output.ask(&question, &run::listen()?).await? {
+                match output.ask(&question, &interrupt::listen()?).await? {
                     None => {
                         return Err(CliError::Usage {
                             message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),

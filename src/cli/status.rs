@@ -8,13 +8,14 @@ use super::output::Output;
 use super::recover::running;
 use super::session::{Demand, Session};
 use super::ui::status::Circumstances;
-use super::{run, ui};
+use super::{interrupt, ui};
 
 /// Compares what is recorded and configured with what is in AWS.
 pub async fn status(global: &Global, args: &Status, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
+    let session =
+        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
     // Before the state: a run that ends in between leaves one that is whole.
     let running = running(&session.location);
     let (recorded, failed) =

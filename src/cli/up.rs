@@ -8,7 +8,7 @@ use super::output::Output;
 use super::run::{Teller, Tools};
 use super::session::{Demand, Look, Session};
 use super::ui::loss;
-use super::{check, outputs, run, ui};
+use super::{check, interrupt, outputs, run, ui};
 use drctl_aws::resources::holds_data;
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Address;
@@ -19,9 +19,9 @@ const FRESH: Duration = Duration::from_mins(1);
 
 /// Shows what `up` would do.
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
+    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
     let consent = consent(&args.replacements);
     let plan = session
@@ -50,7 +50,7 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
 
 /// Builds the stack, or brings it to what is configured.
 pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+    let shutdown = interrupt::listen()?;
     let teller = Teller::new(output);
     let ended = build(global, args, output, &teller, shutdown).await;
     // What was told goes out before an error is.
@@ -65,7 +65,7 @@ async fn build(
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
+    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let mut store = session.location.open(session.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
     let consent = consent(&args.replacements);
