@@ -1,10 +1,22 @@
-//! What can be written after `drctl`.
+//! The command line: the commands, and the options of all of them. The options of one command are in its own file.
 
 use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use drctl_engine::state::Address;
+use super::check::CheckArgs;
+use super::down::DownArgs;
+use super::init::InitArgs;
+use super::orphans::OrphansArgs;
+use super::outputs::OutputsArgs;
+use super::plan::PlanArgs;
+use super::recover::RecoverArgs;
+#[cfg(feature = "sandbox")]
+use super::sandbox::SandboxArgs;
+use super::simulate::SimulateArgs;
+use super::state::StateArgs;
+use super::status::StatusArgs;
+use super::up::UpArgs;
 
 /// How drctl exits, as the help says it.
 const EXIT_CODES: &str = "\
@@ -27,59 +39,7 @@ macro_rules! with_exit_codes {
         )
     };
 }
-
-const PLAN_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl plan --sandbox             what would be built in the local AWS
-  drctl plan --full > plan.txt     every property, to be reviewed
-  drctl plan --detailed-exitcode   exit code 0 without changes, 2 with changes"
-);
-
-const CHECK_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl check          with the credentials and the Regions of the run to come
-  drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
-);
-
-const UP_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl up                       shows the plan and asks
-  drctl up --sandbox             the same in the local AWS: no account, no costs
-  drctl up --yes --json          in a pipeline: one JSON object per line
-An `up` that was interrupted goes on when it is run again."
-);
-
-const STATUS_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl status --timeout 5       when a Region may be gone
-  drctl status --json            for a monitor"
-);
-
-const DOWN_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl down                            shows what will be deleted and asks for the name
-  drctl down --environment staging      another environment than the configuration's
-  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
-);
-
-const ORPHANS_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl orphans --adopt     after a state was lost: records again what is found, then `drctl up`
-  drctl orphans --delete    shows what will be deleted and asks"
-);
-
-#[cfg(feature = "sandbox")]
-const SANDBOX_HELP: &str = "\
-Examples:
-  drctl up --sandbox                              starts it when it is not running
-  drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
-  drctl sandbox stop                              ends it; it stays in the background until then";
+pub(super) use with_exit_codes;
 
 /// Builds and operates a two-Region disaster-recovery architecture on AWS
 #[derive(Debug, Parser)]
@@ -213,37 +173,32 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented drctl.toml
-    Init(Init),
+    Init(InitArgs),
     /// Show what `up` would do, and change nothing
-    #[command(after_help = PLAN_HELP)]
-    Plan(Plan),
+    Plan(PlanArgs),
     /// Check what `up` needs before its first call, and change nothing
-    #[command(after_help = CHECK_HELP)]
-    Check(Check),
+    Check(CheckArgs),
     /// Build the stack, or bring it to what is configured
-    #[command(visible_alias = "apply", after_help = UP_HELP)]
-    Up(Up),
+    #[command(visible_alias = "apply")]
+    Up(UpArgs),
     /// Compare what is recorded and configured with what is in AWS
-    #[command(after_help = STATUS_HELP)]
-    Status(Status),
+    Status(StatusArgs),
     /// Delete everything that drctl made
-    #[command(visible_alias = "destroy", after_help = DOWN_HELP)]
-    Down(Down),
+    #[command(visible_alias = "destroy")]
+    Down(DownArgs),
     /// Show what an interrupted run left open, and what became of it
-    Recover(Recover),
+    Recover(RecoverArgs),
     /// List what drctl made and the state does not know; adopt or delete it
-    #[command(after_help = ORPHANS_HELP)]
-    Orphans(Orphans),
+    Orphans(OrphansArgs),
     /// Say how long `up` and `down` take on AWS, without AWS
-    Simulate(Simulate),
+    Simulate(SimulateArgs),
     /// Print what other tools need to know of the stack
-    Outputs(Outputs),
+    Outputs(OutputsArgs),
     /// Look into the state file
-    State(State),
+    State(StateArgs),
     /// Run a local AWS
     #[cfg(feature = "sandbox")]
-    #[command(after_help = SANDBOX_HELP)]
-    Sandbox(super::sandbox::Sandbox),
+    Sandbox(SandboxArgs),
     /// Print the version
     #[command(hide = true)]
     Version,
@@ -255,200 +210,8 @@ pub enum Command {
     },
 }
 
-/// `drctl init`
-#[derive(Debug, Args)]
-pub struct Init {
-    /// Replace a file that is there
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `drctl plan`
-#[derive(Debug, Args)]
-pub struct Plan {
-    /// Exit with 2 when there are differences
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// Show every property of what will be made
-    #[arg(long)]
-    pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
-    #[arg(long)]
-    pub adopt: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-    /// What may be lost.
-    #[command(flatten)]
-    pub replacements: Replacements,
-}
-
-/// Which of what holds data may be lost.
-#[derive(Debug, Clone, Args)]
-pub struct Replacements {
-    /// Delete this resource and make it anew, although it holds data; may be given several times
-    #[arg(long = "replace", value_name = "ADDRESS")]
-    pub addresses: Vec<Address>,
-}
-
-/// `drctl check`
-#[derive(Debug, Args)]
-pub struct Check {
-    /// Versions, quotas, names, zones and permissions, for what `up` would make: what is checked without this option, too
-    #[arg(long)]
-    pub preflight: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl up`
-#[derive(Debug, Args)]
-pub struct Up {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Show every property of what will be made
-    #[arg(long)]
-    pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
-    #[arg(long)]
-    pub adopt: bool,
-    /// Timeout of one Region's answers before anything is changed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-    /// What may be lost.
-    #[command(flatten)]
-    pub replacements: Replacements,
-}
-
-/// `drctl recover`
-#[derive(Debug, Args)]
-pub struct Recover {
-    /// Timeout of a single read, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl orphans`
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct Orphans {
-    /// Adopt each orphan whose address is unambiguous
-    #[arg(long, conflicts_with = "delete")]
-    pub adopt: bool,
-    /// Delete them
-    #[arg(long)]
-    pub delete: bool,
-    /// Do not ask before deleting
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Keep no final snapshot of a database
-    #[arg(long, requires = "delete")]
-    pub no_final_snapshot: bool,
-    /// Delete buckets even if they are not empty
-    #[arg(long, requires = "delete")]
-    pub empty_buckets: bool,
-    /// Exit with 2 when there are orphans
-    #[arg(long, conflicts_with_all = ["adopt", "delete"])]
-    pub detailed_exitcode: bool,
-}
-
-/// `drctl simulate`
-#[derive(Debug, Args)]
-pub struct Simulate {
-    /// Take the longest durations on record instead of typical ones
-    #[arg(long, conflicts_with = "seed")]
-    pub worst: bool,
-    /// Draw each duration between its shortest and its longest, from this seed
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Write the timeline as a web page, too
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-}
-
-/// `drctl status`
-#[derive(Debug, Args)]
-pub struct Status {
-    /// List everything, and not only what deviates
-    #[arg(long)]
-    pub all: bool,
-    /// Exit with 2 when anything deviates
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl down`
-#[derive(Debug, Args)]
-pub struct Down {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Keep no final snapshot of the database
-    #[arg(long)]
-    pub no_final_snapshot: bool,
-    /// Delete the buckets even if they are not empty
-    #[arg(long)]
-    pub empty_buckets: bool,
-    /// Which stack, as `{stack}-{environment}`: needed only without a configuration and with several states
-    #[arg(long, value_name = "NAME")]
-    pub stack: Option<String>,
-    /// Timeout of one Region's answers before anything is changed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl outputs`
-#[derive(Debug, Args)]
-pub struct Outputs {
-    /// Output format
-    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
-    pub format: OutputFormat,
-}
-
-/// The format of `drctl outputs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// One flat JSON object.
-    Json,
-    /// `NAME='value'` lines for a shell.
-    Env,
-}
-
-/// `drctl state`
-#[derive(Debug, Args)]
-pub struct State {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: StateCommand,
-}
-
-/// What can be done with the state file.
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List what it holds
-    List,
-    /// Show one resource
-    Show {
-        /// Its address, e.g. primary/subnet/private-a
-        address: Address,
-    },
-    /// Forget resources without touching AWS
-    Rm {
-        /// Their addresses
-        #[arg(required = true)]
-        addresses: Vec<Address>,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
-}
-
-fn seconds(text: &str) -> Result<u64, String> {
+/// Parses the value of a `--timeout`.
+pub fn seconds(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(seconds) if (1..=600).contains(&seconds) => Ok(seconds),
         _ => Err("write a whole number from 1 to 600, e.g. 10".to_owned()),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::args::{Check, Global};
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
@@ -10,8 +12,27 @@ use super::{interrupt, ui};
 use drctl_aws::preflight::Findings;
 use drctl_engine::Plan;
 
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl check          with the credentials and the Regions of the run to come
+  drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
+);
+
+/// `drctl check`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct CheckArgs {
+    /// Versions, quotas, names, zones and permissions, for what `up` would make: what is checked without this option, too
+    #[arg(long)]
+    pub preflight: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+}
+
 /// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
-pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {
+pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
     let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{Down, Global, STATE_DIR};
+use clap::Args;
+
+use super::args::{Global, STATE_DIR, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::local::sandbox_folder;
@@ -19,8 +21,37 @@ use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
 use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
 
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl down                            shows what will be deleted and asks for the name
+  drctl down --environment staging      another environment than the configuration's
+  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
+);
+
+/// `drctl down`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct DownArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Keep no final snapshot of the database
+    #[arg(long)]
+    pub no_final_snapshot: bool,
+    /// Delete the buckets even if they are not empty
+    #[arg(long)]
+    pub empty_buckets: bool,
+    /// Which stack, as `{stack}-{environment}`: needed only without a configuration and with several states
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
+    /// Timeout of one Region's answers before anything is changed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+}
+
 /// Deletes everything that drctl made. Needs the state, and no configuration.
-pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
+pub async fn down(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let teller = Teller::new(output);
     let ended = delete(global, args, output, &teller, shutdown).await;
@@ -30,7 +61,7 @@ pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit,
 
 async fn delete(
     global: &Global,
-    args: &Down,
+    args: &DownArgs,
     output: &Output,
     teller: &Teller<'_>,
     shutdown: Shutdown,
@@ -115,7 +146,7 @@ fn refuse_hindered(plan: &Plan, weights: &Weights, strangers: Vec<String>) -> Re
 
 /// What is about to be deleted, and whose word is needed for it.
 struct Question<'a> {
-    args: &'a Down,
+    args: &'a DownArgs,
     identity: &'a Identity,
     connected: &'a Connected,
     plan: &'a Plan,
@@ -199,7 +230,7 @@ impl Question<'_> {
 }
 
 /// Finds the state: by `--stack`, else by the configuration, else the only one there is.
-fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Option<Config>)>, CliError> {
+fn which(global: &Global, args: &DownArgs) -> Result<Option<(Location, Snapshot, Option<Config>)>, CliError> {
     let folder = state_folder(global);
     if let Some(name) = &args.stack {
         let location = Location::new(&folder, name);

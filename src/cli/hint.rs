@@ -192,17 +192,17 @@ mod tests {
                     folders.push(path);
                     continue;
                 }
-                // The help's examples are written out; and what only tests use is no hint.
-                let is_help = path.ends_with("cli/args.rs");
+                // What only tests use is not a hint.
                 let is_of_tests =
                     |part: &OsStr| ["tests", "testkit", "fuzz-properties", "benches"].iter().any(|name| part == *name);
                 let is_test = path.components().any(|part| is_of_tests(part.as_os_str())) || path.ends_with("tests.rs");
-                if path.extension().is_none_or(|end| end != "rs") || is_help || is_test {
+                if path.extension().is_none_or(|end| end != "rs") || is_test {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).expect("read");
-                // The one name that is no command: whose credentials the sandbox's are.
-                for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| literal != "drctl sandbox") {
+                // The examples of a help text are written out. `drctl sandbox` is the name of the sandbox's credentials.
+                let is_hint = |literal: &str| !literal.starts_with("Examples:\n") && literal != "drctl sandbox";
+                for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| is_hint(literal)) {
                     read += usize::from(literal.contains("drctl "));
                     for (position, piece) in literal.split('`').enumerate().filter(|(position, _)| position % 2 == 0) {
                         let named = piece.match_indices("drctl ").any(|(at, _)| {

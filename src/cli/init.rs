@@ -4,13 +4,23 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::args::{Global, Init};
+use clap::Args;
+
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::output::Output;
 use drctl_config::{DEFAULT_FILE, TEMPLATE};
 
+/// `drctl init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// Writes a commented configuration.
-pub fn init(global: &Global, args: &Init, output: &Output) -> Result<Exit, CliError> {
+pub fn init(global: &Global, args: &InitArgs, output: &Output) -> Result<Exit, CliError> {
     let path = global.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

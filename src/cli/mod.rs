@@ -12,7 +12,9 @@ mod local;
 mod orphans;
 mod output;
 mod outputs;
+mod plan;
 mod recover;
+mod replace;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -85,7 +87,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::Init(args) => init::init(global, args, output),
-        Command::Plan(args) => up::plan(global, args, output).await,
+        Command::Plan(args) => plan::plan(global, args, output).await,
         Command::Check(args) => check::check(global, args, output).await,
         Command::Up(args) => up::up(global, args, output).await,
         Command::Status(args) => status::status(global, args, output).await,

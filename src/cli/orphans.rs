@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::args::{Global, Orphans};
+use super::args::{Global, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
@@ -18,11 +19,43 @@ use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Snapshot, Transition};
 use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
 
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl orphans --adopt     after a state was lost: records again what is found, then `drctl up`
+  drctl orphans --delete    shows what will be deleted and asks"
+);
+
+/// `drctl orphans`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct OrphansArgs {
+    /// Adopt each orphan whose address is unambiguous
+    #[arg(long, conflicts_with = "delete")]
+    pub adopt: bool,
+    /// Delete them
+    #[arg(long)]
+    pub delete: bool,
+    /// Do not ask before deleting
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Keep no final snapshot of a database
+    #[arg(long, requires = "delete")]
+    pub no_final_snapshot: bool,
+    /// Delete buckets even if they are not empty
+    #[arg(long, requires = "delete")]
+    pub empty_buckets: bool,
+    /// Exit with 2 when there are orphans
+    #[arg(long, conflicts_with_all = ["adopt", "delete"])]
+    pub detailed_exitcode: bool,
+}
+
 /// How long one type in one Region may take. Longer than a listing: whose a key is, is asked of every key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
 
 /// Lists what bears this stack's tags and the state does not know; takes it into the state, or deletes it.
-pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result<Exit, CliError> {
+pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     if args.delete {
         return clear_away(global, args, output, shutdown).await;
@@ -57,7 +90,12 @@ pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result
 }
 
 /// Plans the deletion, asks, and carries it out.
-async fn clear_away(global: &Global, args: &Orphans, output: &Output, shutdown: Shutdown) -> Result<Exit, CliError> {
+async fn clear_away(
+    global: &Global,
+    args: &OrphansArgs,
+    output: &Output,
+    shutdown: Shutdown,
+) -> Result<Exit, CliError> {
     let teller = Teller::new(output);
     let mut left = None;
     let ended = delete(global, args, output, &teller, &mut left, shutdown).await;
@@ -128,7 +166,7 @@ async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<
 
 async fn delete(
     global: &Global,
-    args: &Orphans,
+    args: &OrphansArgs,
     output: &Output,
     teller: &Teller<'_>,
     for_machines: &mut Option<Value>,

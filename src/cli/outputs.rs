@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::args::{Global, OutputFormat, Outputs};
+use clap::{Args, ValueEnum};
+
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::hint;
 use super::output::Output;
@@ -11,6 +13,23 @@ use super::session::state_folder;
 use super::ui::Style;
 use drctl_config::Config;
 use drctl_engine::state::{Location, Snapshot};
+
+/// `drctl outputs`
+#[derive(Debug, Args)]
+pub struct OutputsArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub format: OutputFormat,
+}
+
+/// The format of `drctl outputs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// One flat JSON object.
+    Json,
+    /// `NAME='value'` lines for a shell.
+    Env,
+}
 
 /// Which output of which type is of use to others, and whether it is told at the end of `up`; `drctl outputs` has all of
 /// them.
@@ -51,7 +70,7 @@ const USEFUL: &[(&str, &str, bool)] = &[
 ];
 
 /// Prints what other tools need to know. Asks nobody but the state.
-pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit, CliError> {
+pub fn outputs(global: &Global, args: &OutputsArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.filter(|snapshot| !snapshot.resources.is_empty());

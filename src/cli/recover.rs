@@ -3,9 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use super::args::{Global, Recover};
+use super::args::{Global, seconds};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::{Demand, Session};
@@ -14,8 +15,16 @@ use super::{interrupt, ui};
 use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
 use drctl_engine::{Became, Inspection};
 
+/// `drctl recover`
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Timeout of a single read, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
+    pub timeout: u64,
+}
+
 /// Shows the open intents, and what became of each. Changes nothing.
-pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
+pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
     let session =

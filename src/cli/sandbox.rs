@@ -3,17 +3,25 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
+
 use super::args::Global;
 use super::error::{CliError, Exit};
 use super::hint;
 use super::local::sandbox_folder;
 use super::output::Output;
-use clap::{Args, Subcommand};
 use drctl_sandbox::{Control, Pace, Record, ServeOptions, Served, StartOptions, Status, serve};
+
+const HELP: &str = "\
+Examples:
+  drctl up --sandbox                              starts it when it is not running
+  drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
+  drctl sandbox stop                              ends it; it stays in the background until then";
 
 /// `drctl sandbox`
 #[derive(Debug, Args)]
-pub struct Sandbox {
+#[command(after_help = HELP)]
+pub struct SandboxArgs {
     /// What to do with it.
     #[command(subcommand)]
     pub command: SandboxCommand,
@@ -76,7 +84,7 @@ fn time_scale(text: &str) -> Result<f64, String> {
 }
 
 /// Runs a local AWS.
-pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result<Exit, CliError> {
+pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Result<Exit, CliError> {
     let folder = sandbox_folder(global);
     let control = Control::new(folder.clone());
     let progress = |line: &str| output.progress(line);

@@ -1,6 +1,10 @@
 //! `drctl simulate`.
 
-use super::args::{Global, Simulate};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::session::CAP;
@@ -9,9 +13,23 @@ use crate::simulate::{Draw, Simulation};
 use drctl_config::Config;
 use drctl_engine::{Class, Failure, Options, Timing};
 
+/// `drctl simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Take the longest durations on record instead of typical ones
+    #[arg(long, conflicts_with = "seed")]
+    pub worst: bool,
+    /// Draw each duration between its shortest and its longest, from this seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Write the timeline as a web page, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
 /// Says how long `up` and `down` take on AWS, and because of what. Reaches nothing and changes nothing, but for the page that
 /// is asked for.
-pub async fn simulate(global: &Global, args: &Simulate, output: &Output) -> Result<Exit, CliError> {
+pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let draw = match args.seed {
         Some(seed) => Draw::Seed(seed),

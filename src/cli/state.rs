@@ -2,17 +2,48 @@
 
 use std::fmt::Write as _;
 
-use super::args::{Global, State, StateCommand};
+use clap::{Args, Subcommand};
+
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
 use super::session::state_folder;
 use super::ui::text::clean;
 use drctl_config::Config;
-use drctl_engine::state::{Location, Snapshot, Status};
+use drctl_engine::state::{Address, Location, Snapshot, Status};
+
+/// `drctl state`
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What can be done with the state file.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List what it holds
+    List,
+    /// Show one resource
+    Show {
+        /// Its address, e.g. primary/subnet/private-a
+        address: Address,
+    },
+    /// Forget resources without touching AWS
+    Rm {
+        /// Their addresses
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
 
 /// Looks into the state file, or makes it forget something.
-pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
+pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.ok_or_else(|| CliError::Usage {
@@ -90,7 +121,7 @@ fn list(snapshot: &Snapshot, output: &Output) -> Result<(), CliError> {
     output.print(&text)
 }
 
-fn unknown(address: &drctl_engine::state::Address, location: &Location) -> CliError {
+fn unknown(address: &Address, location: &Location) -> CliError {
     CliError::Usage {
         message: format!("{address} is not in {}", location.snapshot().display()),
         help: "Nothing was changed. `drctl state list` shows what is.".to_owned(),

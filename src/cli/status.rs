@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::args::{Global, Status};
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::recover::running;
@@ -10,8 +12,30 @@ use super::session::{Demand, Session};
 use super::ui::status::Circumstances;
 use super::{interrupt, ui};
 
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl status --timeout 5       when a Region may be gone
+  drctl status --json            for a monitor"
+);
+
+/// `drctl status`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct StatusArgs {
+    /// List everything, and not only what deviates
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 2 when anything deviates
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
+    pub timeout: u64,
+}
+
 /// Compares what is recorded and configured with what is in AWS.
-pub async fn status(global: &Global, args: &Status, output: &Output) -> Result<Exit, CliError> {
+pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
     let session =

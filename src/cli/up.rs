@@ -1,55 +1,53 @@
-//! `drctl plan` and `drctl up`.
+//! `drctl up`.
 
 use std::time::{Duration, Instant};
 
-use super::args::{Global, Plan as PlanArgs, Replacements, Up};
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
+use super::replace::Replacements;
 use super::run::{Teller, Tools};
 use super::session::{Demand, Look, Session};
-use super::ui::loss;
-use super::{check, interrupt, outputs, run, ui};
-use drctl_aws::resources::holds_data;
+use super::{check, interrupt, outputs, replace, run};
 use drctl_engine::cancel::Shutdown;
-use drctl_engine::state::Address;
-use drctl_engine::{Action, Consent, Item, Plan};
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// Shows what `up` would do.
-pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = interrupt::listen()?;
-    let timeout = Duration::from_secs(args.timeout);
-    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let consent = consent(&args.replacements);
-    let plan = session
-        .plan_with(
-            &Look { entries: &recorded, adopt: args.adopt, timeout: session.left(), consent: &consent },
-            &shutdown,
-        )
-        .await?;
-    check_names(&plan, &args.replacements)?;
-    let findings = session.preflight(&plan, &shutdown).await?;
-    let context = session.plan_context(args.full);
-    if output.json {
-        let mut json = ui::plan::to_json(&plan, &context);
-        json["preflight"] = serde_json::json!(findings);
-        output.print_json(&json)?;
-    } else {
-        let checked = ui::preflight::brief(&findings, &context, &output.style);
-        output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
-    }
-    refuse_loss(&plan, &session, &shutdown).await?;
-    if findings.is_blocking() || plan.unknown().next().is_some() {
-        return Ok(check::exit(&findings, &plan));
-    }
-    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl up                       shows the plan and asks
+  drctl up --sandbox             the same in the local AWS: no account, no costs
+  drctl up --yes --json          in a pipeline: one JSON object per line
+An `up` that was interrupted goes on when it is run again."
+);
+
+/// `drctl up`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct UpArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show every property of what will be made
+    #[arg(long)]
+    pub full: bool,
+    /// Take over resources that carry the names but not the tags of this stack
+    #[arg(long)]
+    pub adopt: bool,
+    /// Timeout of one Region's answers before anything is changed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+    /// What may be lost.
+    #[command(flatten)]
+    pub replacements: Replacements,
 }
 
 /// Builds the stack, or brings it to what is configured.
-pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, CliError> {
+pub async fn up(global: &Global, args: &UpArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let teller = Teller::new(output);
     let ended = build(global, args, output, &teller, shutdown).await;
@@ -59,7 +57,7 @@ pub async fn up(global: &Global, args: &Up, output: &Output) -> Result<Exit, Cli
 
 async fn build(
     global: &Global,
-    args: &Up,
+    args: &UpArgs,
     output: &Output,
     teller: &Teller<'_>,
     shutdown: Shutdown,
@@ -68,15 +66,15 @@ async fn build(
     let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
     let mut store = session.location.open(session.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
-    let consent = consent(&args.replacements);
+    let consent = args.replacements.consent();
     let plan = loop {
         let looked = Instant::now();
         let look = Look { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
         let plan = session.plan_with(&look, &shutdown).await?;
-        check_names(&plan, &args.replacements)?;
+        args.replacements.check(&plan)?;
         teller.plan(&plan, &session.plan_context(args.full))?;
         if plan.is_empty() {
-            refuse_loss(&plan, &session, &shutdown).await?;
+            replace::refuse_loss(&plan, &session, &shutdown).await?;
             store.fold()?;
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
@@ -86,7 +84,7 @@ async fn build(
         }
         let findings = session.preflight(&plan, &shutdown).await?;
         teller.preflight(&findings, &session.plan_context(args.full))?;
-        refuse_loss(&plan, &session, &shutdown).await?;
+        replace::refuse_loss(&plan, &session, &shutdown).await?;
         if findings.is_blocking() {
             teller.say("Nothing was changed.")?;
             return Ok(check::exit(&findings, &plan));
@@ -132,56 +130,4 @@ async fn build(
         teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
     }
     Ok(exit)
-}
-
-fn consent(replacements: &Replacements) -> Consent {
-    if replacements.addresses.is_empty() {
-        Consent::Nothing
-    } else {
-        Consent::Named(replacements.addresses.iter().cloned().collect())
-    }
-}
-
-/// A name that is mistyped must not pass for one that was heeded.
-fn check_names(plan: &Plan, replacements: &Replacements) -> Result<(), CliError> {
-    let known: Vec<&Address> = plan.items.iter().map(|item| &item.address).collect();
-    match replacements.addresses.iter().find(|address| !known.contains(address)) {
-        Some(unknown) => Err(CliError::Usage {
-            message: format!("--replace {unknown}: there is no such resource in this stack"),
-            help: "Nothing was changed. `drctl state list` lists the addresses.".to_owned(),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Nothing that holds data is deleted or replaced unless it was named, and with protection on not even then.
-async fn refuse_loss(plan: &Plan, session: &Session, shutdown: &Shutdown) -> Result<(), CliError> {
-    let protected = session.config.protection.deletion;
-    let refused = plan.refused().next().is_some();
-    let lost = |item: &&Item| {
-        matches!(item.action, Action::Delete | Action::Replace)
-            && item.live.is_some()
-            && holds_data(item.address.kind())
-    };
-    let lost: Vec<String> = plan.items.iter().filter(lost).map(|item| item.address.to_string()).collect();
-    if refused {
-        let concerned = plan.items.iter().filter(|item| item.refusal.is_some());
-        let weights = run::weigh(concerned, &session.registry, shutdown).await?;
-        return Err(CliError::Usage {
-            message: format!(
-                "this plan is refused as a whole, because data would be lost:\n{}",
-                loss::refused(plan, &weights)
-            ),
-            help: loss::ways_out(plan, protected),
-        });
-    }
-    if protected && !lost.is_empty() {
-        return Err(CliError::Usage {
-            message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
-            help: "Nothing was changed. If the data may really be lost, set `deletion = false` under [protection] in drctl.toml, \
-                   and run the same command again."
-                .to_owned(),
-        });
-    }
-    Ok(())
 }

@@ -1,0 +1,72 @@
+//! `drctl plan`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
+use super::error::{CliError, Exit};
+use super::output::Output;
+use super::replace::Replacements;
+use super::session::{Demand, Look, Session};
+use super::{check, interrupt, replace, ui};
+
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl plan --sandbox             what would be built in the local AWS
+  drctl plan --full > plan.txt     every property, to be reviewed
+  drctl plan --detailed-exitcode   exit code 0 without changes, 2 with changes"
+);
+
+/// `drctl plan`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct PlanArgs {
+    /// Exit with 2 when there are differences
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Show every property of what will be made
+    #[arg(long)]
+    pub full: bool,
+    /// Take over resources that carry the names but not the tags of this stack
+    #[arg(long)]
+    pub adopt: bool,
+    /// Timeout of one Region's answers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+    /// What may be lost.
+    #[command(flatten)]
+    pub replacements: Replacements,
+}
+
+/// Shows what `up` would do.
+pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
+    let timeout = Duration::from_secs(args.timeout);
+    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
+    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
+    let consent = args.replacements.consent();
+    let plan = session
+        .plan_with(
+            &Look { entries: &recorded, adopt: args.adopt, timeout: session.left(), consent: &consent },
+            &shutdown,
+        )
+        .await?;
+    args.replacements.check(&plan)?;
+    let findings = session.preflight(&plan, &shutdown).await?;
+    let context = session.plan_context(args.full);
+    if output.json {
+        let mut json = ui::plan::to_json(&plan, &context);
+        json["preflight"] = serde_json::json!(findings);
+        output.print_json(&json)?;
+    } else {
+        let checked = ui::preflight::brief(&findings, &context, &output.style);
+        output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
+    }
+    replace::refuse_loss(&plan, &session, &shutdown).await?;
+    if findings.is_blocking() || plan.unknown().next().is_some() {
+        return Ok(check::exit(&findings, &plan));
+    }
+    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
+}
