@@ -161,11 +161,14 @@ impl Question<'_> {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
         let name = format!("{}-{}", self.identity.stack, self.identity.environment);
-        if !self.is_typed(&self.what_goes(&name, output.style.width), &name, output, shutdown).await? {
+        let without_terminal =
+            format!("Nothing was changed. Run `drctl down --yes{}` to delete without a question.", self.snapshots());
+        let question = self.what_goes(&name, output.style.width);
+        if !output.confirm(&question, &name, &without_terminal, shutdown).await? {
             return Ok(false);
         }
         let objects = "The buckets are not empty. Type `empty` to delete every object in them: ";
-        if full { self.is_typed(objects, "empty", output, shutdown).await } else { Ok(true) }
+        if full { output.confirm(objects, "empty", &without_terminal, shutdown).await } else { Ok(true) }
     }
 
     fn refuse_full_buckets(&self) -> CliError {
@@ -207,25 +210,6 @@ impl Question<'_> {
 
     fn snapshots(&self) -> &'static str {
         if self.args.no_final_snapshot { " --no-final-snapshot" } else { "" }
-    }
-
-    async fn is_typed(
-        &self,
-        question: &str,
-        word: &str,
-        output: &Output,
-        shutdown: &Shutdown,
-    ) -> Result<bool, CliError> {
-        match output.ask(question, shutdown).await? {
-            Some(answer) => Ok(answer == word),
-            None => Err(CliError::Usage {
-                message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                help: format!(
-                    "Nothing was changed. Run `drctl down --yes{}` to delete without a question.",
-                    self.snapshots()
-                ),
-            }),
-        }
     }
 }
 

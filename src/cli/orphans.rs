@@ -210,19 +210,10 @@ async fn delete(
         let holding = plan.items.iter().filter(|item| holds_data(item.address.kind())).count();
         let data = if holding > 0 { format!(", {holding} of which hold data") } else { String::new() };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
-        match output.ask(&question, &shutdown).await? {
-            None => {
-                return Err(CliError::Usage {
-                    message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                    help: "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question."
-                        .to_owned(),
-                });
-            }
-            Some(answer) if answer != *name => {
-                teller.say("Nothing was changed.")?;
-                return Ok(Exit::Failed);
-            }
-            Some(_) => {}
+        let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
+        if !output.confirm(&question, name, without_terminal, &shutdown).await? {
+            teller.say("Nothing was changed.")?;
+            return Ok(Exit::Failed);
         }
     }
     // Without the graph: what is deleted here is not to be made.

@@ -70,7 +70,28 @@ impl Output {
         tell(&format!("Error:\n{}\n", report(error, theme, self.style.width.min(120)).trim_end()));
     }
 
-    /// Asks a question on the terminal; `None` when stdin is no terminal.
+    /// Asks for a word on the terminal, and returns whether it was typed. `without_terminal` is the help for a run in which
+    /// there is no terminal to ask on.
+    ///
+    /// # Errors
+    /// When stdin is not a terminal, and as [`Output::ask`].
+    pub async fn confirm(
+        &self,
+        question: &str,
+        word: &str,
+        without_terminal: &str,
+        shutdown: &Shutdown,
+    ) -> Result<bool, CliError> {
+        match self.ask(question, shutdown).await? {
+            Some(answer) => Ok(answer == word),
+            None => Err(CliError::Usage {
+                message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
+                help: without_terminal.to_owned(),
+            }),
+        }
+    }
+
+    /// Asks a question on the terminal; `None` when stdin is not a terminal.
     ///
     /// # Errors
     /// When the answer cannot be read, or a signal comes instead of it.

@@ -75,18 +75,10 @@ pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result
                 let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 let question =
                     format!("Forget {}? What is in AWS stays as it is. Type `yes` to continue: ", listed.join(", "));
-                match output.ask(&question, &interrupt::listen()?).await? {
-                    None => {
-                        return Err(CliError::Usage {
-                            message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                            help: format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" ")),
-                        });
-                    }
-                    Some(answer) if answer != "yes" => {
-                        output.progress("Nothing was changed.");
-                        return Ok(Exit::Failed);
-                    }
-                    Some(_) => {}
+                let without_terminal = format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" "));
+                if !output.confirm(&question, "yes", &without_terminal, &interrupt::listen()?).await? {
+                    output.progress("Nothing was changed.");
+                    return Ok(Exit::Failed);
                 }
             }
             for address in addresses {

@@ -100,26 +100,19 @@ async fn build(
             context.primary_region,
             context.secondary_region
         );
-        match output.ask(&question, &shutdown).await? {
-            None => {
-                return Err(CliError::Usage {
-                    message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                    help: "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.".to_owned(),
-                });
-            }
-            Some(answer) if answer != "yes" => {
-                teller.say("Nothing was changed.")?;
-                return Ok(Exit::Failed);
-            }
-            Some(_) if looked.elapsed() > FRESH => {
-                let again = session.plan_with(&look, &shutdown).await?;
-                if again == plan {
-                    break again;
-                }
-                teller.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
-            }
-            Some(_) => break plan,
+        let without_terminal = "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.";
+        if !output.confirm(&question, "yes", without_terminal, &shutdown).await? {
+            teller.say("Nothing was changed.")?;
+            return Ok(Exit::Failed);
         }
+        if looked.elapsed() <= FRESH {
+            break plan;
+        }
+        let again = session.plan_with(&look, &shutdown).await?;
+        if again == plan {
+            break again;
+        }
+        teller.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
     };
     // Protection first: a run that is killed must not lose it.
     store.fold()?;
