@@ -7,7 +7,7 @@ use clap::Args;
 use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
+use super::session::{Availability, Session};
 use super::{interrupt, ui};
 use drctl_aws::preflight::Findings;
 use drctl_engine::Plan;
@@ -35,11 +35,10 @@ pub struct CheckArgs {
 pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
+    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let plan = session.plan(&session.plan_inputs(&session.recorded()?), &shutdown).await?;
     let findings = session.preflight(&plan, &shutdown).await?;
-    let context = session.plan_context(false);
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::preflight::to_json(&findings, &plan, &context))?;
     } else {

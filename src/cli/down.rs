@@ -7,14 +7,15 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{Global, STATE_DIR, seconds, with_exit_codes};
+use super::endpoint::Endpoint;
 use super::error::{CliError, Exit};
-use super::interrupt;
-use super::local::sandbox_folder;
+use super::interrupt::{self, unless_interrupted};
+use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Connected, Look, plan, plan_context, registry, state_folder};
+use super::target::{PlanInputs, Target, registry};
 use super::ui::loss::{self, Weights};
-use drctl_aws::resources::{Disposal, Registry};
+use drctl_aws::resources::Disposal;
 use drctl_config::{Config, DEFAULT_FILE};
 use drctl_engine::Graph;
 use drctl_engine::cancel::Shutdown;
@@ -66,22 +67,15 @@ async fn delete(
     teller: &Teller<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let Some((location, snapshot, config)) = which(global, args)? else {
+    let Some(Found { location, snapshot, config }) = find(global, args)? else {
         teller.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
-    let regions = &snapshot.identity.regions;
-    let both = [regions.primary.as_str(), regions.secondary.as_str()];
-    let connected = interrupt::unless_interrupted(&shutdown, Connected::new(global, both, output)).await?;
     let timeout = Duration::from_secs(args.timeout);
-    let account = async { Ok(connected.account(regions, timeout).await?) };
-    let account = interrupt::unless_interrupted(&shutdown, account).await?;
-    let identity = Identity { account, ..snapshot.identity.clone() };
-    if !snapshot.resources.is_empty() {
-        check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
-    }
-    let mut store = location.open(identity.clone(), "down")?;
+    let prepared = prepare(global, args, output, location, &snapshot);
+    let target = unless_interrupted(&shutdown, prepared).await?;
+    let mut store = target.location.open(target.identity.clone(), "down")?;
     // Once more under the lock: an `up` may have ended in between.
     refuse_protected(store.snapshot(), config.as_ref())?;
     if store.resources().is_empty() {
@@ -89,49 +83,65 @@ async fn delete(
         teller.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
-    // What is to be lost is agreed to beneath: until then nothing is called that changes anything.
-    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: true };
-    let registry = registry(&connected.aws, &identity, disposal);
-    let graph = Graph::new();
-    let resources = store.resources();
-    let look = Look { entries: resources, adopt: false, timeout, consent: &Consent::Everything };
-    let plan = plan(&connected, &registry, &graph, &look, &shutdown).await?;
-    teller.plan(&plan, &plan_context(&identity, &connected, false))?;
-    let goes = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
-    let weights = run::weigh(goes, &registry, &shutdown).await?;
-    refuse_hindered(&plan, &weights, strangers(&plan, resources, &registry, &shutdown).await?)?;
-    let question = Question { args, identity: &identity, connected: &connected, plan: &plan, weights: &weights };
+    // The user agrees to the losses below. Until then, no call is made that changes anything.
+    let entries = store.resources();
+    let inputs = PlanInputs { entries, adopt: false, timeout, consent: &Consent::Everything };
+    let plan = target.plan(&inputs, &shutdown).await?;
+    teller.plan(&plan, &target.context(false))?;
+    let deleted = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
+    let weights = run::weigh(deleted, &target.registry, &shutdown).await?;
+    refuse_hindered(&plan, &weights, foreign(&target, &plan, entries, &shutdown).await?)?;
+    let question = Question { args, target: &target, plan: &plan, weights: &weights };
     if !question.is_agreed(output, &shutdown).await? {
         teller.say("Nothing was changed.")?;
         return Ok(Exit::Failed);
     }
-    let tools = Tools { graph: &graph, drivers: &registry, connected: &connected, adopt: false };
-    teller.apply(&plan, &tools, &mut store, shutdown).await
+    teller.apply(&plan, &Tools::new(&target, false), &mut store, shutdown).await
 }
 
-/// What lies in the stack's VPCs and is not drctl's, in a sentence each.
-async fn strangers(
+/// Connects to AWS on behalf of the stack that a state is about.
+async fn prepare(
+    global: &Global,
+    args: &DownArgs,
+    output: &Output,
+    location: Location,
+    snapshot: &Snapshot,
+) -> Result<Target, CliError> {
+    let regions = &snapshot.identity.regions;
+    let endpoint = Endpoint::connect(global, [&regions.primary, &regions.secondary], output).await?;
+    let account = endpoint.account(regions, Duration::from_secs(args.timeout)).await?;
+    let identity = Identity { account, ..snapshot.identity.clone() };
+    if !snapshot.resources.is_empty() {
+        check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
+    }
+    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: true };
+    let registry = registry(&endpoint.aws, &identity, disposal);
+    Ok(Target { endpoint, registry, identity, location, graph: Graph::new() })
+}
+
+/// What is in the stack's VPCs and is not drctl's, in a sentence each.
+async fn foreign(
+    target: &Target,
     plan: &Plan,
     entries: &BTreeMap<Address, Entry>,
-    registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Vec<String>, CliError> {
     let recorded: BTreeSet<&str> = entries.values().filter_map(|entry| entry.id.as_deref()).collect();
     let vpcs = plan.items.iter().filter(|item| item.address.kind() == "vpc" && item.action == Action::Delete);
-    let looks = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
-    let looks = looks.map(|(region, vpc)| {
+    let vpcs = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
+    let found = vpcs.map(|(region, vpc)| {
         let recorded = &recorded;
-        async move { registry.foreign_in_vpc(&region, vpc, recorded).await }
+        async move { target.registry.foreign_in_vpc(&region, vpc, recorded).await }
     });
-    let found = async { Ok(futures::future::try_join_all(looks).await?) };
-    let found = interrupt::unless_interrupted(shutdown, found).await?.concat();
-    Ok(found.into_iter().map(|said| format!("{said}, which is not drctl's")).collect())
+    let found = async { Ok(futures::future::try_join_all(found).await?) };
+    let found = unless_interrupted(shutdown, found).await?.concat();
+    Ok(found.into_iter().map(|sentence| format!("{sentence}, which is not drctl's")).collect())
 }
 
 /// What others have put into the stack keeps AWS from deleting it: that is said before half of it is gone.
-fn refuse_hindered(plan: &Plan, weights: &Weights, strangers: Vec<String>) -> Result<(), CliError> {
+fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Result<(), CliError> {
     let mut hindrances = loss::hindrances(weights);
-    hindrances.extend(strangers);
+    hindrances.extend(foreign);
     if hindrances.is_empty() {
         hindrances.extend(plan.refused().find_map(|(_, refusal)| refusal.impossible.clone()));
     }
@@ -144,11 +154,10 @@ fn refuse_hindered(plan: &Plan, weights: &Weights, strangers: Vec<String>) -> Re
         .into())
 }
 
-/// What is about to be deleted, and whose word is needed for it.
+/// What is about to be deleted, which the user has to confirm.
 struct Question<'a> {
     args: &'a DownArgs,
-    identity: &'a Identity,
-    connected: &'a Connected,
+    target: &'a Target,
     plan: &'a Plan,
     weights: &'a Weights,
 }
@@ -160,10 +169,9 @@ impl Question<'_> {
         if self.args.yes {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
-        let name = format!("{}-{}", self.identity.stack, self.identity.environment);
         let without_terminal =
             format!("Nothing was changed. Run `drctl down --yes{}` to delete without a question.", self.snapshots());
-        let question = self.what_goes(&name, output.style.width);
+        let (question, name) = (self.text(output.style.width), self.target.name());
         if !output.confirm(&question, &name, &without_terminal, shutdown).await? {
             return Ok(false);
         }
@@ -181,14 +189,14 @@ impl Question<'_> {
         }
     }
 
-    fn what_goes(&self, name: &str, width: usize) -> String {
-        let regions = &self.identity.regions;
+    fn text(&self, width: usize) -> String {
+        let (name, regions) = (self.target.name(), &self.target.identity.regions);
         let mut lines = vec![
             String::new(),
             format!(
                 "Delete all {} resources of {name} ({}, {} and {})?",
                 self.plan.counts().destroy,
-                run::place(self.identity, self.connected),
+                self.target.place(),
                 regions.primary,
                 regions.secondary
             ),
@@ -213,13 +221,20 @@ impl Question<'_> {
     }
 }
 
-/// Finds the state: by `--stack`, else by the configuration, else the only one there is.
-fn which(global: &Global, args: &DownArgs) -> Result<Option<(Location, Snapshot, Option<Config>)>, CliError> {
+/// A state, and the configuration if there is a file of it.
+struct Found {
+    location: Location,
+    snapshot: Snapshot,
+    config: Option<Config>,
+}
+
+/// Finds the state: by `--stack`, otherwise by the configuration, otherwise the only one there is.
+fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
     let folder = state_folder(global);
     if let Some(name) = &args.stack {
         let location = Location::new(&folder, name);
         return match location.read()? {
-            Some(snapshot) => Ok(Some((location, snapshot, None))),
+            Some(snapshot) => Ok(Some(Found { location, snapshot, config: None })),
             None => absent(global, &folder, name),
         };
     }
@@ -227,13 +242,13 @@ fn which(global: &Global, args: &DownArgs) -> Result<Option<(Location, Snapshot,
     let location = Location::new(&folder, &config.name());
     if let Some(snapshot) = location.read()? {
         let from_file = global.config.is_some() || Path::new(DEFAULT_FILE).exists();
-        return Ok(Some((location, snapshot, from_file.then_some(config))));
+        return Ok(Some(Found { location, snapshot, config: from_file.then_some(config) }));
     }
     let names = Location::names(&folder);
     match names.as_slice() {
         [only] if global.environment.is_none() && global.config.is_none() && !Path::new(DEFAULT_FILE).exists() => {
             let location = Location::new(&folder, only);
-            Ok(location.read()?.map(|snapshot| (location, snapshot, None)))
+            Ok(location.read()?.map(|snapshot| Found { location, snapshot, config: None }))
         }
         _ => absent(global, &folder, &config.name()),
     }

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod down;
+mod endpoint;
 mod environment;
 mod error;
 mod hint;
@@ -22,6 +23,7 @@ mod session;
 mod simulate;
 mod state;
 mod status;
+mod target;
 pub mod ui;
 mod up;
 mod waiting;

@@ -12,7 +12,8 @@ use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
 use super::run::{self, Teller, Tools};
-use super::session::{Demand, Session, TIMEOUT, registry};
+use super::session::{Availability, Session};
+use super::target::{TIMEOUT, Target, registry};
 use super::ui::{self, loss};
 use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
@@ -63,11 +64,9 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
     if args.adopt {
         return adopt(global, output, &shutdown).await;
     }
-    let session =
-        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, TIMEOUT)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let found = look(&session, &recorded, &shutdown).await?;
-    let context = session.plan_context(false);
+    let session = Session::open(global, output, Availability::BestEffort, TIMEOUT, &shutdown).await?;
+    let found = scan(&session.target, &session.recorded()?, &shutdown).await?;
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::orphans::to_json(&found, &context))?;
     } else {
@@ -107,36 +106,37 @@ async fn clear_away(
     ended
 }
 
-/// In both Regions, and wherever else the configuration has something.
-async fn look(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
-    let own = [&session.identity.regions.primary, &session.identity.regions.secondary];
+/// Looks for orphans in both Regions, and in every other Region in which the configuration has something.
+async fn scan(target: &Target, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
+    let own = [&target.identity.regions.primary, &target.identity.regions.secondary];
     let mut regions: Vec<Region> = own.into_iter().map(|region| Region::from(region.as_str())).collect();
-    for node in session.graph.nodes() {
+    for node in target.graph.nodes() {
         if !regions.contains(&node.region) {
             regions.push(node.region.clone());
         }
     }
-    // A look is a look: nothing that was listed for an earlier one counts.
-    session.registry.forget();
+    // Nothing that was listed earlier may be used for this scan.
+    target.registry.forget();
     let kinds = kinds();
     let sweep = Sweep {
         kinds: &kinds,
         regions: &regions,
-        drivers: &session.registry,
-        graph: &session.graph,
+        drivers: &target.registry,
+        graph: &target.graph,
         entries,
         timeout: THOROUGH,
     };
-    interrupt::unless_interrupted(shutdown, async { Ok(session.connected.waiting(sweep.look()).await) }).await
+    target.endpoint.ask(sweep.look(), shutdown).await
 }
 
 async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = interrupt::unless_interrupted(shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
-    let mut store = session.location.open(session.identity.clone(), "orphans")?;
-    let found = look(&session, store.resources(), shutdown).await?;
+    let session = Session::open(global, output, Availability::Required, TIMEOUT, shutdown).await?;
+    let target = &session.target;
+    let mut store = target.location.open(target.identity.clone(), "orphans")?;
+    let found = scan(target, store.resources(), shutdown).await?;
     let (mut taken, mut transitions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for orphan in found.orphans {
-        match adoption(&orphan, &session.graph) {
+        match adoption(&orphan, &target.graph) {
             Ok((address, entry)) => {
                 taken.push(address.clone());
                 transitions.push(Transition { at: Timestamp::now(), address, entry: Some(entry) });
@@ -172,13 +172,13 @@ async fn delete(
     for_machines: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let mut session =
-        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
+    let mut session = Session::open(global, output, Availability::Required, TIMEOUT, &shutdown).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
-    session.registry = registry(&session.connected.aws, &session.identity, disposal);
-    let mut store = session.location.open(session.identity.clone(), "orphans")?;
-    let found = look(&session, store.resources(), &shutdown).await?;
-    let Cleared { plan, refused } = clear(&session, store.resources(), &found, &shutdown).await?;
+    session.target.registry = registry(&session.target.endpoint.aws, &session.target.identity, disposal);
+    let target = &session.target;
+    let mut store = target.location.open(target.identity.clone(), "orphans")?;
+    let found = scan(target, store.resources(), &shutdown).await?;
+    let Cleared { plan, refused } = clear(target, store.resources(), &found, &shutdown).await?;
     refuse_protected(&plan, store.snapshot(), session.config.protection.deletion)?;
     let mut left = ui::orphans::refusals(&refused, &output.style);
     left.extend(ui::orphans::unreached(&found.unreached, &output.style));
@@ -191,11 +191,11 @@ async fn delete(
         teller.say(&left.join("\n"))?;
         return Ok(if is_all { Exit::Done } else { Exit::Failed });
     }
-    teller.plan(&plan, &session.plan_context(false))?;
+    teller.plan(&plan, &target.context(false))?;
     if !is_all {
         teller.say(&left.join("\n"))?;
     }
-    let weights = run::weigh(&plan.items, &session.registry, &shutdown).await?;
+    let weights = run::weigh(&plan.items, &target.registry, &shutdown).await?;
     if !args.empty_buckets && loss::has_objects(&weights) {
         return Err(CliError::Usage {
             message: format!("what is in these would be lost:\n{}", loss::stakes(&weights).join("\n")),
@@ -205,20 +205,20 @@ async fn delete(
         });
     }
     if !args.yes {
-        let name = &format!("{}-{}", session.identity.stack, session.identity.environment);
+        let name = target.name();
         let count = ui::plural(plan.items.len(), "resource");
         let holding = plan.items.iter().filter(|item| holds_data(item.address.kind())).count();
         let data = if holding > 0 { format!(", {holding} of which hold data") } else { String::new() };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
         let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
-        if !output.confirm(&question, name, without_terminal, &shutdown).await? {
+        if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
             teller.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }
     }
-    // Without the graph: what is deleted here is not to be made.
-    let graph = Graph::new();
-    let tools = Tools { graph: &graph, drivers: &session.registry, connected: &session.connected, adopt: false };
+    // Without the graph: nothing is created here.
+    let nothing = Graph::new();
+    let tools = Tools { graph: &nothing, ..Tools::new(target, false) };
     let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
     Ok(if exit == Exit::Done && !is_all { Exit::Failed } else { exit })
 }
@@ -226,27 +226,26 @@ async fn delete(
 /// Plans the deletion. Only for what is configured and lost the rest of the graph is looked at: what lies in it and carries no
 /// tags goes with it.
 async fn clear(
-    session: &Session,
+    target: &Target,
     entries: &BTreeMap<Address, Entry>,
     found: &Found,
     shutdown: &Shutdown,
 ) -> Result<Cleared, CliError> {
     let takes_along = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
     let observed = if found.orphans.iter().any(|orphan| orphan.configured && takes_along(&orphan.standing)) {
-        let (graph, drivers) = (&session.graph, &session.registry);
+        let (graph, drivers) = (&target.graph, &target.registry);
         let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
-        interrupt::unless_interrupted(shutdown, async { Ok(session.connected.waiting(observer.observe()).await) })
-            .await?
+        target.endpoint.ask(observer.observe(), shutdown).await?
     } else {
         Observations::new()
     };
     let clearing = Clearing {
         orphans: &found.orphans,
-        graph: &session.graph,
+        graph: &target.graph,
         entries,
         observed: &observed,
-        drivers: &session.registry,
-        last: &go_last(),
+        drivers: &target.registry,
+        last: &GO_LAST,
     };
     Ok(clearing.plan())
 }

@@ -8,7 +8,8 @@ use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::replace::Replacements;
-use super::session::{Demand, Look, Session};
+use super::session::{Availability, Session};
+use super::target::PlanInputs;
 use super::{check, interrupt, replace, ui};
 
 const HELP: &str = with_exit_codes!(
@@ -44,18 +45,13 @@ pub struct PlanArgs {
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let consent = args.replacements.consent();
-    let plan = session
-        .plan_with(
-            &Look { entries: &recorded, adopt: args.adopt, timeout: session.left(), consent: &consent },
-            &shutdown,
-        )
-        .await?;
+    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let (recorded, consent) = (session.recorded()?, args.replacements.consent());
+    let inputs = PlanInputs { adopt: args.adopt, consent: &consent, ..session.plan_inputs(&recorded) };
+    let plan = session.plan(&inputs, &shutdown).await?;
     args.replacements.check(&plan)?;
     let findings = session.preflight(&plan, &shutdown).await?;
-    let context = session.plan_context(args.full);
+    let context = session.context(args.full);
     if output.json {
         let mut json = ui::plan::to_json(&plan, &context);
         json["preflight"] = serde_json::json!(findings);

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::args::{Global, seconds};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
+use super::session::{Availability, Session};
+use super::target::Target;
 use super::ui::recover::{Journaled, Recovery};
 use super::{interrupt, ui};
 use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
@@ -27,31 +28,29 @@ pub struct RecoverArgs {
 pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session =
-        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
-    // Before the state, which an ending run folds its journal into.
-    let (running, journal) = (running(&session.location), journaled(&session.location)?);
-    let entries = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    session.registry.forget();
+    let session = Session::open(global, output, Availability::BestEffort, timeout, &shutdown).await?;
+    let Target { endpoint, registry, location, graph, .. } = &session.target;
+    // Before the state: a run that ends in between folds its journal into it.
+    let (running, journal) = (running(location), journaled(location)?);
+    let entries = session.recorded()?;
+    registry.forget();
     let inspection = Inspection {
-        graph: &session.graph,
+        graph,
         entries: &entries,
-        drivers: &session.registry,
-        timeout: session.left(),
-        grace: session.connected.options(false).timing.grace,
+        drivers: registry,
+        timeout: session.time_left(),
+        grace: endpoint.options(false).timing.grace,
     };
-    let intents =
-        interrupt::unless_interrupted(&shutdown, async { Ok(session.connected.waiting(inspection.look()).await) })
-            .await?;
-    let is_whole = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
+    let intents = endpoint.ask(inspection.look(), &shutdown).await?;
+    let is_complete = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
-    let context = session.plan_context(false);
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::recover::to_json(&recovery, &context))?;
     } else {
         output.print(&ui::recover::render(&recovery, &context, &output.style))?;
     }
-    Ok(if is_whole { Exit::Done } else { Exit::Failed })
+    Ok(if is_complete { Exit::Done } else { Exit::Failed })
 }
 
 /// The journal of a run that has not come to fold it. One that the snapshot holds already is only litter.

@@ -54,7 +54,7 @@ pub async fn refuse_loss(plan: &Plan, session: &Session, shutdown: &Shutdown) ->
     let lost: Vec<String> = plan.items.iter().filter(lost).map(|item| item.address.to_string()).collect();
     if refused {
         let concerned = plan.items.iter().filter(|item| item.refusal.is_some());
-        let weights = run::weigh(concerned, &session.registry, shutdown).await?;
+        let weights = run::weigh(concerned, &session.target.registry, shutdown).await?;
         return Err(CliError::Usage {
             message: format!(
                 "this plan is refused as a whole, because data would be lost:\n{}",

@@ -7,13 +7,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::error::{CliError, Exit};
 use super::interrupt::unless_interrupted;
 use super::output::Output;
-use super::session::Connected;
+use super::target::Target;
 use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use drctl_aws::preflight::Findings;
 use drctl_aws::{Notice, Patience};
 use drctl_engine::cancel::Shutdown;
-use drctl_engine::state::{Identity, Store};
+use drctl_engine::state::Store;
 use drctl_engine::{Class, Drivers, Event, Events, Graph, Item, Plan, Region, Report, Run};
 
 /// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
@@ -42,12 +42,6 @@ async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceive
     }
 }
 
-/// In which account, and whether of the real AWS.
-pub fn place(identity: &Identity, connected: &Connected) -> String {
-    let at = connected.aws.endpoint().map_or_else(|| "real AWS".to_owned(), |endpoint| format!("endpoint {endpoint}"));
-    format!("account {}, {at}", identity.account)
-}
-
 /// Finds out what the deletion of these means: all of them at once.
 pub async fn weigh<'a>(
     items: impl IntoIterator<Item = &'a Item>,
@@ -69,16 +63,21 @@ pub struct Teller<'a> {
     machines: Option<JsonEvents>,
 }
 
-/// What a run is carried out with.
+/// What a run needs besides its plan.
 pub struct Tools<'a> {
-    /// What shall be.
+    /// The stack and where it is.
+    pub target: &'a Target,
+    /// The desired resources.
     pub graph: &'a Graph,
-    /// The types of resources.
-    pub drivers: &'a dyn Drivers,
-    /// AWS, reached.
-    pub connected: &'a Connected,
-    /// Whether resources of others may be taken over.
+    /// Whether resources without this stack's tags may be taken over.
     pub adopt: bool,
+}
+
+impl<'a> Tools<'a> {
+    /// For what the target desires.
+    pub fn new(target: &'a Target, adopt: bool) -> Self {
+        Self { target, graph: &target.graph, adopt }
+    }
 }
 
 impl<'a> Teller<'a> {
@@ -126,17 +125,18 @@ impl<'a> Teller<'a> {
         store: &mut Store,
         shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
-        let options = tools.connected.options(tools.adopt);
-        let run = |events| Run { plan, graph: tools.graph, drivers: tools.drivers, options, events };
+        let Tools { target, graph, adopt } = *tools;
+        let options = target.endpoint.options(adopt);
+        let run = |events| Run { plan, graph, drivers: &target.registry, options, events };
         let (tell, notices) = unbounded_channel();
         let patience = Patience { limit: credentials_wait()?, shutdown: shutdown.clone(), tell };
-        let _patient = tools.connected.aws.wait_for_credentials(patience);
+        let _patient = target.endpoint.aws.wait_for_credentials(patience);
         let report = if let Some(events) = &self.machines {
             let report = telling(run(events).apply(store, shutdown), notices, events).await;
             events.line(summary::to_json(&report));
             report
         } else {
-            let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());
+            let progress = Progress::new(plan, &self.output.style, target.endpoint.time_scale());
             let report = telling(run(&progress).apply(store, shutdown), notices, &progress).await;
             progress.finish();
             let told = self.output.print(&summary::render(&report, &self.output.style));

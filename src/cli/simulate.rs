@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::Global;
+use super::endpoint::CAP;
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::CAP;
 use super::ui::{timeline, timeline_html};
 use crate::simulate::{Draw, Simulation};
 use drctl_config::Config;

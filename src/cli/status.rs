@@ -8,7 +8,7 @@ use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::recover::running;
-use super::session::{Demand, Session};
+use super::session::{Availability, Session};
 use super::ui::status::Circumstances;
 use super::{interrupt, ui};
 
@@ -38,14 +38,13 @@ pub struct StatusArgs {
 pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session =
-        interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
-    // Before the state: a run that ends in between leaves one that is whole.
-    let running = running(&session.location);
-    let (recorded, failed) =
-        session.location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
-    let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
-    let context = session.plan_context(false);
+    let session = Session::open(global, output, Availability::BestEffort, timeout, &shutdown).await?;
+    let location = &session.target.location;
+    // Before the state: if a run ends in between, the state that it leaves is complete.
+    let running = running(location);
+    let (recorded, failed) = location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
+    let plan = session.plan(&session.plan_inputs(&recorded), &shutdown).await?;
+    let context = session.context(false);
     let circumstances = Circumstances { all: args.all, running, failed };
     if output.json {
         output.print_json(&ui::status::to_json(&plan, &circumstances, &context))?;

@@ -9,8 +9,9 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::replace::Replacements;
 use super::run::{Teller, Tools};
-use super::session::{Demand, Look, Session};
-use super::{check, interrupt, outputs, replace, run};
+use super::session::{Availability, Session};
+use super::target::PlanInputs;
+use super::{check, interrupt, outputs, replace};
 use drctl_engine::cancel::Shutdown;
 
 /// How old a plan may be when it is agreed to: after that AWS is looked at again first.
@@ -63,16 +64,17 @@ async fn build(
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let timeout = Duration::from_secs(args.timeout);
-    let session = interrupt::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
-    let mut store = session.location.open(session.identity.clone(), "up")?;
+    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let target = &session.target;
+    let mut store = target.location.open(target.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);
     let consent = args.replacements.consent();
     let plan = loop {
         let looked = Instant::now();
-        let look = Look { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
-        let plan = session.plan_with(&look, &shutdown).await?;
+        let inputs = PlanInputs { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
+        let plan = session.plan(&inputs, &shutdown).await?;
         args.replacements.check(&plan)?;
-        teller.plan(&plan, &session.plan_context(args.full))?;
+        teller.plan(&plan, &session.context(args.full))?;
         if plan.is_empty() {
             replace::refuse_loss(&plan, &session, &shutdown).await?;
             store.fold()?;
@@ -83,7 +85,7 @@ async fn build(
             return Ok(Exit::Done);
         }
         let findings = session.preflight(&plan, &shutdown).await?;
-        teller.preflight(&findings, &session.plan_context(args.full))?;
+        teller.preflight(&findings, &session.context(args.full))?;
         replace::refuse_loss(&plan, &session, &shutdown).await?;
         if findings.is_blocking() {
             teller.say("Nothing was changed.")?;
@@ -92,13 +94,13 @@ async fn build(
         if args.yes {
             break plan;
         }
-        let context = session.plan_context(false);
+        let regions = &target.identity.regions;
         let question = format!(
             "\nApply these changes to {} ({}, {} and {})?\nType `yes` to continue: ",
-            context.title,
-            run::place(&session.identity, &session.connected),
-            context.primary_region,
-            context.secondary_region
+            target.name(),
+            target.place(),
+            regions.primary,
+            regions.secondary
         );
         let without_terminal = "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.";
         if !output.confirm(&question, "yes", without_terminal, &shutdown).await? {
@@ -108,7 +110,7 @@ async fn build(
         if looked.elapsed() <= FRESH {
             break plan;
         }
-        let again = session.plan_with(&look, &shutdown).await?;
+        let again = session.plan(&inputs, &shutdown).await?;
         if again == plan {
             break again;
         }
@@ -116,9 +118,7 @@ async fn build(
     };
     // Protection first: a run that is killed must not lose it.
     store.fold()?;
-    let tools =
-        Tools { graph: &session.graph, drivers: &session.registry, connected: &session.connected, adopt: args.adopt };
-    let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
+    let exit = teller.apply(&plan, &Tools::new(target, args.adopt), &mut store, shutdown).await?;
     if exit == Exit::Done {
         teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
     }
