@@ -154,23 +154,8 @@ fn log(global: &Global) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
+    use super::ui::testing::Written;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("nobody panicked").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The SDK warns at length of credentials that it does not find where it looks first.
     #[test]
@@ -184,7 +169,7 @@ mod tests {
                 tracing::warn!(target: "aws_config::imds::region", "failed to load region from IMDS");
                 tracing::info!(target: "drctl::engine", "planned");
             });
-            let text = String::from_utf8(written.0.lock().expect("nobody panicked").clone()).expect("UTF-8");
+            let text = written.text();
             assert_eq!((text.contains("IMDS"), text.contains("planned")), (warns, tells), "-v × {verbose}: {text}");
         }
     }

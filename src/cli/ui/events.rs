@@ -1,32 +1,28 @@
 //! A run for machines: one JSON object per line, the first of which says what writes them.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::Receiver;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::background::Background;
 use crate::cli::hint;
 use drctl_engine::{Event, Events};
 
 /// The version of the lines' format: raised when a field changes its meaning or goes.
 const FORMAT: u32 = 1;
 
-/// Events as lines of JSON. A thread of its own writes, so that a slow reader holds nothing up.
+/// Events as lines of JSON.
 pub struct JsonEvents {
-    lines: Mutex<Option<Sender<Value>>>,
-    writing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
+    lines: Background<Value>,
 }
 
 impl JsonEvents {
     /// Writes the first line, which names the version of drctl and of the format.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        let (send, receive) = mpsc::channel();
-        let writing = thread::Builder::new().name("events".to_owned()).spawn(move || write(&receive, out));
-        let events = Self { lines: Mutex::new(Some(send)), writing: Mutex::new(Some(writing)) };
+        let events = Self { lines: Background::start("events", move |lines| write(&lines, out)) };
         events.line(json!({ "event": "version", "drctl": env!("CARGO_PKG_VERSION"), "format": FORMAT }));
         events
     }
@@ -45,10 +41,7 @@ impl JsonEvents {
             }
             other => other,
         };
-        if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
-            // When the thread is gone, `finish` says why.
-            drop(lines.send(value));
-        }
+        self.lines.send(value);
     }
 
     /// Waits until everything is written. Nothing is written after it.
@@ -56,27 +49,13 @@ impl JsonEvents {
     /// # Errors
     /// The first error of writing, if any: a reader that went away is one.
     pub fn finish(&self) -> io::Result<()> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(writing) = writing else { return Ok(()) };
-        writing?
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that writes events has died")))
+        self.lines.finish()
     }
 }
 
 impl Events for JsonEvents {
     fn emit(&self, event: Event) {
         self.line(json!(event));
-    }
-}
-
-impl Drop for JsonEvents {
-    fn drop(&mut self) {
-        // Whoever wants to know of errors has called `finish`, and nothing is left to be said here then.
-        if let Err(error) = self.finish() {
-            tracing::warn!(%error, "events could not be written");
-        }
     }
 }
 
@@ -92,25 +71,11 @@ fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::ui::testing::{address, refused};
+    use crate::cli::ui::testing::{Written, address, refused};
     use drctl_engine::Action;
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test died").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// Takes the first line and is gone.
     struct Leaving(bool);
@@ -132,7 +97,7 @@ mod tests {
 
     #[test]
     fn each_event_is_a_line_with_its_time() {
-        let out = Shared::default();
+        let out = Written::default();
         let events = JsonEvents::new(Box::new(out.clone()));
         events.emit(failed());
         let mut plan = json!({ "version": 1, "changes": [] });
@@ -140,7 +105,7 @@ mod tests {
         events.line(plan);
         events.line(json!({ "event": "summary", "result": "failed" }));
         events.finish().expect("written");
-        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        let text = out.text();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(
             lines.iter().map(|line| line["event"].as_str()).collect::<Vec<_>>(),

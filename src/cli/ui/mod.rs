@@ -1,5 +1,6 @@
 //! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
 
+mod background;
 mod board;
 mod clock;
 mod context;
@@ -15,7 +16,7 @@ mod severity;
 pub mod status;
 pub mod summary;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 pub mod text;
 pub mod timeline;
 pub mod timeline_html;

@@ -3,9 +3,7 @@
 //! The run only hands its events over. A thread of its own draws, so that a slow or stopped terminal holds nothing up.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use console::Term;
@@ -14,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub use super::events::JsonEvents;
 
 use super::Style;
+use super::background::Background;
 use super::board::Board;
 use super::clock::WallClock;
 use drctl_engine::{Event, Events, Plan};
@@ -30,9 +29,8 @@ const MARGIN: usize = 3;
 /// A run's progress, for people.
 pub struct Progress {
     began: Instant,
-    /// Events with the time since the beginning; taken away to end.
-    messages: Mutex<Option<Sender<(Event, Duration)>>>,
-    drawing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
+    /// Events with the time since the beginning.
+    drawing: Background<(Event, Duration)>,
 }
 
 impl Progress {
@@ -58,44 +56,23 @@ impl Progress {
 
     fn start(board: Board, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
         let began = Instant::now();
-        let (messages, receive) = mpsc::channel();
-        let drawing = thread::Builder::new()
-            .name("progress".to_owned())
-            .spawn(move || draw(&receive, board, style, canvas, began));
-        Self { began, messages: Mutex::new(Some(messages)), drawing: Mutex::new(Some(drawing)) }
+        let drawing = Background::start("progress", move |events| draw(&events, board, style, canvas, began));
+        Self { began, drawing }
     }
 
     /// Draws what is still to be drawn and takes the bars away. Nothing is drawn after it.
     ///
     /// That something could not be drawn is logged and no reason to fail: the summary says how the run came out.
     pub fn finish(&self) {
-        if let Err(error) = self.end() {
+        if let Err(error) = self.drawing.finish() {
             tracing::warn!(%error, "progress could not be drawn");
         }
-    }
-
-    fn end(&self) -> io::Result<()> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(drawing) = drawing else { return Ok(()) };
-        drawing?.join().unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that draws has died")))
     }
 }
 
 impl Events for Progress {
     fn emit(&self, event: Event) {
-        let now = self.began.elapsed();
-        if let Some(messages) = &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
-            // When the thread is gone, `finish` logs why; the run goes on without being drawn.
-            drop(messages.send((event, now)));
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        // Bars must not stay on the screen when a run ends early.
-        self.finish();
+        self.drawing.send((event, self.began.elapsed()));
     }
 }
 
@@ -218,27 +195,11 @@ fn draw(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
-    use crate::cli::ui::testing::{address, assert_fits, creation, plan, refused};
+    use crate::cli::ui::testing::{Written, address, assert_fits, creation, plan, refused};
     use drctl_engine::Action;
-
-    /// Something to write to that several may hold.
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test died").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     struct Broken;
 
@@ -264,7 +225,7 @@ mod tests {
 
     #[test]
     fn without_a_terminal_there_is_a_line_for_everything_that_ends() {
-        let out = Shared::default();
+        let out = Written::default();
         let planned = plan(vec![creation("primary/vpc/main", json!({})), creation("primary/subnet/a", json!({}))]);
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(out.clone()));
         let started = Event::Started {
@@ -282,8 +243,8 @@ mod tests {
             failure: refused(),
             took,
         });
-        progress.end().expect("written");
-        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        progress.drawing.finish().expect("written");
+        let text = out.text();
         assert_fits(&text, 80 + "03:41:07 ".len());
         for (line, told) in text
             .lines()
@@ -302,9 +263,9 @@ mod tests {
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(Broken));
         progress.emit(done());
         progress.emit(done());
-        let error = progress.end().expect_err("a broken pipe");
+        let error = progress.drawing.finish().expect_err("a broken pipe");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         progress.emit(done());
-        assert!(progress.end().is_ok());
+        assert!(progress.drawing.finish().is_ok());
     }
 }

@@ -1,6 +1,8 @@
 //! What the views' tests are made of.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +11,27 @@ use super::PlanContext;
 use super::text::columns;
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{Action, Change, Class, Failure, Item, Live, Owner, Phase, Plan, Properties};
+
+/// A writer whose clones share what was written.
+#[derive(Clone, Default)]
+pub(in crate::cli) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// What was written so far.
+    pub(in crate::cli) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panicked").clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panicked").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// An address as written.
 pub(super) fn address(text: &str) -> Address {
