@@ -12,7 +12,7 @@ use super::error::{CliError, Exit};
 use super::interrupt::{self, unless_interrupted};
 use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
-use super::run::{self, Teller, Tools};
+use super::run::{self, ApplyInputs, Reporter};
 use super::target::{PlanInputs, Target, registry};
 use super::ui::loss::{self, Weights};
 use drctl_aws::resources::Disposal;
@@ -54,21 +54,21 @@ pub struct DownArgs {
 /// Deletes everything that drctl made. Needs the state, and no configuration.
 pub async fn down(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
-    let teller = Teller::new(output);
-    let ended = delete(global, args, output, &teller, shutdown).await;
+    let reporter = Reporter::new(output);
+    let ended = delete(global, args, output, &reporter, shutdown).await;
     // What was told goes out before an error is.
-    teller.end(ended)
+    reporter.end(ended)
 }
 
 async fn delete(
     global: &Global,
     args: &DownArgs,
     output: &Output,
-    teller: &Teller<'_>,
+    reporter: &Reporter<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let Some(Found { location, snapshot, config }) = find(global, args)? else {
-        teller.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
+        reporter.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
@@ -80,23 +80,23 @@ async fn delete(
     refuse_protected(store.snapshot(), config.as_ref())?;
     if store.resources().is_empty() {
         store.fold()?;
-        teller.say("Nothing to delete: the state holds no resources.")?;
+        reporter.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
     // The user agrees to the losses below. Until then, no call is made that changes anything.
     let entries = store.resources();
     let inputs = PlanInputs { entries, adopt: false, timeout, consent: &Consent::Everything };
     let plan = target.plan(&inputs, &shutdown).await?;
-    teller.plan(&plan, &target.context(false))?;
+    reporter.plan(&plan, &target.context(false))?;
     let deleted = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
     let weights = run::weigh(deleted, &target.registry, &shutdown).await?;
     refuse_hindered(&plan, &weights, foreign(&target, &plan, entries, &shutdown).await?)?;
     let question = Question { args, target: &target, plan: &plan, weights: &weights };
     if !question.is_agreed(output, &shutdown).await? {
-        teller.say("Nothing was changed.")?;
+        reporter.say("Nothing was changed.")?;
         return Ok(Exit::Failed);
     }
-    teller.apply(&plan, &Tools::new(&target, false), &mut store, shutdown).await
+    reporter.apply(&plan, &ApplyInputs::new(&target, false), &mut store, shutdown).await
 }
 
 /// Connects to AWS on behalf of the stack that a state is about.

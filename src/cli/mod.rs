@@ -121,12 +121,11 @@ const STACK: usize = 8 * 1024 * 1024;
 const MAIN_STACK: usize = 4 * STACK;
 
 /// Libraries that write whole requests and answers at the level `trace`: a password is in one of each.
-const SPEAK_OF_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
+const LOGS_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
 
 /// What may be logged, whatever was asked for.
-fn is_discreet(event: &tracing::Metadata<'_>) -> bool {
-    *event.level() <= tracing::Level::DEBUG
-        || !SPEAK_OF_BODIES.iter().any(|library| event.target().starts_with(library))
+fn may_log(event: &tracing::Metadata<'_>) -> bool {
+    *event.level() <= tracing::Level::DEBUG || !LOGS_BODIES.iter().any(|library| event.target().starts_with(library))
 }
 
 /// What is logged when `-v` is given so many times.
@@ -147,7 +146,7 @@ fn log(global: &Global) {
         LogFormat::Json => layer.json().boxed(),
         LogFormat::Text => layer.with_ansi(ui::Style::detect_stderr(global.no_color).color).boxed(),
     };
-    let layer = layer.with_filter(filter).with_filter(filter_fn(is_discreet));
+    let layer = layer.with_filter(filter).with_filter(filter_fn(may_log));
     // A second initialisation is the only way to fail, and the first one stands then.
     drop(tracing_subscriber::registry().with(layer).try_init());
 }

@@ -11,7 +11,7 @@ use super::args::{Global, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
-use super::run::{self, Teller, Tools};
+use super::run::{self, ApplyInputs, Reporter};
 use super::session::{Availability, Session};
 use super::target::{TIMEOUT, Target, registry};
 use super::ui::{self, loss};
@@ -95,11 +95,11 @@ async fn clear_away(
     output: &Output,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let teller = Teller::new(output);
+    let reporter = Reporter::new(output);
     let mut left = None;
-    let ended = delete(global, args, output, &teller, &mut left, shutdown).await;
+    let ended = delete(global, args, output, &reporter, &mut left, shutdown).await;
     // What was told goes out before an error is.
-    let ended = teller.end(ended);
+    let ended = reporter.end(ended);
     if let Some(left) = left.filter(|_| output.json) {
         output.print_json(&left)?;
     }
@@ -168,7 +168,7 @@ async fn delete(
     global: &Global,
     args: &OrphansArgs,
     output: &Output,
-    teller: &Teller<'_>,
+    reporter: &Reporter<'_>,
     for_machines: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
@@ -188,12 +188,12 @@ async fn delete(
     }
     if plan.items.is_empty() {
         left.insert(0, ui::orphans::summary(&found));
-        teller.say(&left.join("\n"))?;
+        reporter.say(&left.join("\n"))?;
         return Ok(if is_all { Exit::Done } else { Exit::Failed });
     }
-    teller.plan(&plan, &target.context(false))?;
+    reporter.plan(&plan, &target.context(false))?;
     if !is_all {
-        teller.say(&left.join("\n"))?;
+        reporter.say(&left.join("\n"))?;
     }
     let weights = run::weigh(&plan.items, &target.registry, &shutdown).await?;
     if !args.empty_buckets && loss::has_objects(&weights) {
@@ -212,14 +212,14 @@ async fn delete(
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
         let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
         if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
-            teller.say("Nothing was changed.")?;
+            reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }
     }
     // Without the graph: nothing is created here.
     let nothing = Graph::new();
-    let tools = Tools { graph: &nothing, ..Tools::new(target, false) };
-    let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
+    let inputs = ApplyInputs { graph: &nothing, ..ApplyInputs::new(target, false) };
+    let exit = reporter.apply(&plan, &inputs, &mut store, shutdown).await?;
     Ok(if exit == Exit::Done && !is_all { Exit::Failed } else { exit })
 }
 

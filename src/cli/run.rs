@@ -58,13 +58,13 @@ pub async fn weigh<'a>(
 }
 
 /// What a command that runs tells, to people or to machines.
-pub struct Teller<'a> {
+pub struct Reporter<'a> {
     output: &'a Output,
     machines: Option<JsonEvents>,
 }
 
 /// What a run needs besides its plan.
-pub struct Tools<'a> {
+pub struct ApplyInputs<'a> {
     /// The stack and where it is.
     pub target: &'a Target,
     /// The desired resources.
@@ -73,14 +73,14 @@ pub struct Tools<'a> {
     pub adopt: bool,
 }
 
-impl<'a> Tools<'a> {
+impl<'a> ApplyInputs<'a> {
     /// For what the target desires.
     pub fn new(target: &'a Target, adopt: bool) -> Self {
         Self { target, graph: &target.graph, adopt }
     }
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Reporter<'a> {
     /// Begins to tell: machines read which version speaks first.
     pub fn new(output: &'a Output) -> Self {
         let machines = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
@@ -121,11 +121,11 @@ impl<'a> Teller<'a> {
     pub async fn apply(
         &self,
         plan: &Plan,
-        tools: &Tools<'_>,
+        inputs: &ApplyInputs<'_>,
         store: &mut Store,
         shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
-        let Tools { target, graph, adopt } = *tools;
+        let ApplyInputs { target, graph, adopt } = *inputs;
         let options = target.endpoint.options(adopt);
         let run = |events| Run { plan, graph, drivers: &target.registry, options, events };
         let (tell, notices) = unbounded_channel();

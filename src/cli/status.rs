@@ -9,7 +9,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::recover::running;
 use super::session::{Availability, Session};
-use super::ui::status::Circumstances;
+use super::ui::status::StatusDetails;
 use super::{interrupt, ui};
 
 const HELP: &str = with_exit_codes!(
@@ -45,11 +45,11 @@ pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Resu
     let (recorded, failed) = location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
     let plan = session.plan(&session.plan_inputs(&recorded), &shutdown).await?;
     let context = session.context(false);
-    let circumstances = Circumstances { all: args.all, running, failed };
+    let details = StatusDetails { all: args.all, running, failed };
     if output.json {
-        output.print_json(&ui::status::to_json(&plan, &circumstances, &context))?;
+        output.print_json(&ui::status::to_json(&plan, &details, &context))?;
     } else {
-        output.print(&ui::status::render(&plan, &circumstances, &context, &output.style))?;
+        output.print(&ui::status::render(&plan, &details, &context, &output.style))?;
     }
     // A Region that does not answer is what an operator asks about: the answer is on the screen, and it is not "all is well".
     if plan.unknown().next().is_some() {

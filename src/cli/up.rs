@@ -8,7 +8,7 @@ use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::replace::Replacements;
-use super::run::{Teller, Tools};
+use super::run::{ApplyInputs, Reporter};
 use super::session::{Availability, Session};
 use super::target::PlanInputs;
 use super::{check, interrupt, outputs, replace};
@@ -50,17 +50,17 @@ pub struct UpArgs {
 /// Builds the stack, or brings it to what is configured.
 pub async fn up(global: &Global, args: &UpArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
-    let teller = Teller::new(output);
-    let ended = build(global, args, output, &teller, shutdown).await;
+    let reporter = Reporter::new(output);
+    let ended = build(global, args, output, &reporter, shutdown).await;
     // What was told goes out before an error is.
-    teller.end(ended)
+    reporter.end(ended)
 }
 
 async fn build(
     global: &Global,
     args: &UpArgs,
     output: &Output,
-    teller: &Teller<'_>,
+    reporter: &Reporter<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let timeout = Duration::from_secs(args.timeout);
@@ -74,21 +74,21 @@ async fn build(
         let inputs = PlanInputs { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
         let plan = session.plan(&inputs, &shutdown).await?;
         args.replacements.check(&plan)?;
-        teller.plan(&plan, &session.context(args.full))?;
+        reporter.plan(&plan, &session.context(args.full))?;
         if plan.is_empty() {
             replace::refuse_loss(&plan, &session, &shutdown).await?;
             store.fold()?;
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
             }
-            teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
+            reporter.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
             return Ok(Exit::Done);
         }
         let findings = session.preflight(&plan, &shutdown).await?;
-        teller.preflight(&findings, &session.context(args.full))?;
+        reporter.preflight(&findings, &session.context(args.full))?;
         replace::refuse_loss(&plan, &session, &shutdown).await?;
         if findings.is_blocking() {
-            teller.say("Nothing was changed.")?;
+            reporter.say("Nothing was changed.")?;
             return Ok(check::exit(&findings, &plan));
         }
         if args.yes {
@@ -104,7 +104,7 @@ async fn build(
         );
         let without_terminal = "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.";
         if !output.confirm(&question, "yes", without_terminal, &shutdown).await? {
-            teller.say("Nothing was changed.")?;
+            reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }
         if looked.elapsed() <= FRESH {
@@ -114,13 +114,13 @@ async fn build(
         if again == plan {
             break again;
         }
-        teller.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
+        reporter.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
     };
     // Protection first: a run that is killed must not lose it.
     store.fold()?;
-    let exit = teller.apply(&plan, &Tools::new(target, args.adopt), &mut store, shutdown).await?;
+    let exit = reporter.apply(&plan, &ApplyInputs::new(target, args.adopt), &mut store, shutdown).await?;
     if exit == Exit::Done {
-        teller.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
+        reporter.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
     }
     Ok(exit)
 }

@@ -1,7 +1,6 @@
 //! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
 
 mod background;
-mod board;
 mod clock;
 mod context;
 mod events;
@@ -11,6 +10,7 @@ pub mod orphans;
 pub mod plan;
 pub mod preflight;
 pub mod progress;
+mod progress_model;
 pub mod recover;
 mod severity;
 pub mod status;
@@ -30,8 +30,9 @@ use console::Term;
 use drctl_engine::Action;
 use drctl_engine::state::Role;
 
+pub use events::JsonEvents;
 pub use plan::PlanContext;
-pub use progress::{JsonEvents, Progress};
+pub use progress::Progress;
 pub use status::Health;
 pub use text::{duration, plural};
 

@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub use super::events::JsonEvents;
-
 use super::Style;
 use super::background::Background;
-use super::board::Board;
 use super::clock::WallClock;
+use super::progress_model::ProgressModel;
 use drctl_engine::{Event, Events, Plan};
 
 /// How often bars are drawn anew: their seconds go on while nothing happens.
@@ -40,7 +38,7 @@ impl Progress {
     pub fn new(plan: &Plan, style: &Style, scale: f64) -> Self {
         let term = Term::stderr();
         if term.is_term() && !console::is_dumb() {
-            Self::start(Board::new(plan, scale, WallClock::starts()), *style, Canvas::picture)
+            Self::start(ProgressModel::new(plan, scale, WallClock::starts()), *style, Canvas::picture)
         } else {
             Self::lines(plan, style, scale, Box::new(io::stderr()))
         }
@@ -51,12 +49,12 @@ impl Progress {
     #[must_use]
     pub fn lines(plan: &Plan, style: &Style, scale: f64, out: Box<dyn Write + Send>) -> Self {
         let canvas = move || Canvas::Lines { out, told: Duration::ZERO };
-        Self::start(Board::new(plan, scale, WallClock::starts()), style.colorless().uncut(), canvas)
+        Self::start(ProgressModel::new(plan, scale, WallClock::starts()), style.colorless().uncut(), canvas)
     }
 
-    fn start(board: Board, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
+    fn start(model: ProgressModel, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
         let began = Instant::now();
-        let drawing = Background::start("progress", move |events| draw(&events, board, style, canvas, began));
+        let drawing = Background::start("progress", move |events| draw(&events, model, style, canvas, began));
         Self { began, drawing }
     }
 
@@ -135,14 +133,14 @@ impl Canvas {
     }
 
     /// Shows how things stand.
-    fn show(&mut self, board: &Board, now: Duration, style: Style) -> io::Result<()> {
+    fn show(&mut self, model: &ProgressModel, now: Duration, style: Style) -> io::Result<()> {
         let style = self.style(style);
         match self {
             Self::Picture { term, block } => {
                 // What does not fit on the screen would be drawn again and again beneath itself.
-                let height = usize::from(term.size().0).saturating_sub(1 + board.least());
-                let rows = (height / board.lanes().max(1)).min(ROWS);
-                block.set_message(board.picture(now, &style, rows).join("\n"));
+                let height = usize::from(term.size().0).saturating_sub(1 + model.least());
+                let rows = (height / model.lanes().max(1)).min(ROWS);
+                block.set_message(model.picture(now, &style, rows).join("\n"));
                 Ok(())
             }
             Self::Lines { told, .. } => {
@@ -150,7 +148,7 @@ impl Canvas {
                     return Ok(());
                 }
                 *told = now;
-                board.still(now).map_or(Ok(()), |line| self.say(&[line], &board.time_of_day(now)))
+                model.still(now).map_or(Ok(()), |line| self.say(&[line], &model.time_of_day(now)))
             }
         }
     }
@@ -168,7 +166,7 @@ impl Canvas {
 
 fn draw(
     receive: &Receiver<(Event, Duration)>,
-    mut board: Board,
+    mut model: ProgressModel,
     style: Style,
     canvas: impl FnOnce() -> Canvas,
     began: Instant,
@@ -179,15 +177,15 @@ fn draw(
         match receive.recv_timeout(FRAME) {
             Ok((event, now)) => {
                 let style = canvas.style(style);
-                let lines = board.take(&event, now, &style, canvas.has_rows());
-                canvas.say(&lines, &board.time_of_day(now))?;
+                let lines = model.take(&event, now, &style, canvas.has_rows());
+                canvas.say(&lines, &model.time_of_day(now))?;
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return canvas.close(),
         }
         // In a burst of events one picture stands for many.
         if shown.is_none_or(|shown| shown.elapsed() >= FRAME) {
-            canvas.show(&board, began.elapsed(), style)?;
+            canvas.show(&model, began.elapsed(), style)?;
             shown = Some(Instant::now());
         }
     }

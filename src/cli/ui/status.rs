@@ -25,7 +25,7 @@ const APART: usize = 8;
 
 /// What is shown besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct StatusDetails {
     /// Whether everything is listed, and not only what deviates.
     pub all: bool,
     /// The run that is at work now, if one is.
@@ -34,7 +34,7 @@ pub struct Circumstances {
     pub failed: BTreeMap<Address, Failed>,
 }
 
-impl Circumstances {
+impl StatusDetails {
     /// Why a resource that is not as it should be has not become so.
     fn failed(&self, item: &Item) -> Option<&Failed> {
         self.failed.get(&item.address).filter(|_| health(item) != Health::Present)
@@ -162,9 +162,9 @@ pub fn deviates(plan: &Plan) -> bool {
 
 /// How the stack stands, for people. `plan` is the plan that would be carried out now.
 #[must_use]
-pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext, style: &Style) -> String {
+pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
-    if let Some(holder) = &circumstances.running {
+    if let Some(holder) = &details.running {
         let told = format!("{} is at work now: this is a moment of its run.", clean(&holder.to_string()));
         lines.push(String::new());
         lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
@@ -180,7 +180,7 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
     }));
     // Of a stack of which nothing is there, the verdict says it all.
     if !matches!(verdict.key, "not_built" | "gone") {
-        lines.extend(deviations(plan, circumstances, style));
+        lines.extend(deviations(plan, details, style));
     }
     lines.extend(unknown(plan, style));
     if !plan.items.is_empty() {
@@ -194,7 +194,7 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
             Some(counts) => format!("{}{counts}", style.bold(&title)),
             None => line,
         }));
-        if circumstances.all {
+        if details.all {
             let aligned =
                 members.iter().map(|item| columns(&item.address.to_string())).max().unwrap_or_default().min(ALIGNED);
             for item in members {
@@ -208,14 +208,14 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
     }
     let all: Vec<&Item> = plan.items.iter().collect();
     lines.extend(hanging("Resources: ", &told(&all), style.width, 0).iter().map(|line| style.bold(line)));
-    if !circumstances.all && !plan.items.is_empty() {
+    if !details.all && !plan.items.is_empty() {
         lines.push(style.dim("With --all, every one of them is listed."));
     }
     joined(&lines)
 }
 
 /// What is not as it should be, the worst first, with what that means.
-fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<String> {
+fn deviations(plan: &Plan, details: &StatusDetails, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.items.iter().any(|item| health(item) == Health::Drifted) {
         lines.extend([String::new(), style.dim("Properties that differ: as they are in AWS → as configured")]);
@@ -236,7 +236,7 @@ fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<
             Severity::Minor => style.bold(wanted.as_str()),
         });
         for (_, members) in by_role(found, |(item, _)| (item.address.role(), item.region.clone())) {
-            lines.extend(of_a_role(&members, circumstances, style));
+            lines.extend(of_a_role(&members, details, style));
         }
     }
     lines
@@ -244,11 +244,11 @@ fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<
 
 /// The deviations of one severity and role. Many that are not there for the same reason, as after a creation that was stopped,
 /// are told together.
-fn of_a_role(found: &[(&Item, &'static str)], circumstances: &Circumstances, style: &Style) -> Vec<String> {
+fn of_a_role(found: &[(&Item, &'static str)], details: &StatusDetails, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     let mut told_together = Vec::new();
     // Refused alike, as by a permission that is missing: the calls differ by their request's id.
-    let cause = |item: &Item| circumstances.failed(item).map(|failed| (&failed.operation, &failed.code));
+    let cause = |item: &Item| details.failed(item).map(|failed| (&failed.operation, &failed.code));
     for (item, why) in found {
         let health = health(item);
         let key = (health, *why, cause(item));
@@ -266,11 +266,11 @@ fn of_a_role(found: &[(&Item, &'static str)], circumstances: &Circumstances, sty
             let head = format!("  {} {}, ", health.paint(health.symbol(), style), health.as_str());
             lines.push(format!("{head}{}", failures::resources(&alike, style, columns(&head))));
             lines.extend(hanging("", why, style.width, INDENT));
-            lines.extend(last_tried(circumstances.failed(item), style));
+            lines.extend(last_tried(details.failed(item), style));
             continue;
         }
         lines.extend(deviation(item, why, style));
-        lines.extend(last_tried(circumstances.failed(item), style));
+        lines.extend(last_tried(details.failed(item), style));
     }
     lines
 }
@@ -315,7 +315,7 @@ fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
 
 /// The table for machines.
 #[must_use]
-pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext) -> Value {
+pub fn to_json(plan: &Plan, details: &StatusDetails, context: &PlanContext) -> Value {
     let all: Vec<&Item> = plan.items.iter().collect();
     let summary: serde_json::Map<String, Value> =
         counts(&all).into_iter().map(|(health, count)| (health.key().to_owned(), json!(count))).collect();
@@ -323,7 +323,7 @@ pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext
     let verdict = Verdict::of(plan);
     value["verdict"] = json!(verdict.key);
     value["verdict_reason"] = json!(verdict.reason);
-    value["running"] = json!(circumstances.running);
+    value["running"] = json!(details.running);
     let resources: Vec<Value> = plan
         .items
         .iter()
@@ -342,7 +342,7 @@ pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext
                 "drift": if item.action == Action::Create { Vec::new() } else { item.changes.clone() },
                 "unsupported": item.unsupported,
                 "failure": item.failure,
-                "last_failure": circumstances.failed(item),
+                "last_failure": details.failed(item),
             })
         })
         .collect();
@@ -410,14 +410,14 @@ mod tests {
         ])
     }
 
-    fn all() -> Circumstances {
-        Circumstances { all: true, ..Circumstances::default() }
+    fn all() -> StatusDetails {
+        StatusDetails { all: true, ..StatusDetails::default() }
     }
 
     #[test]
     fn deviations_come_first_the_worst_of_them_before_the_others() {
         for width in [80, 140] {
-            let text = render(&example(), &Circumstances::default(), &context(false), &Style::plain(width));
+            let text = render(&example(), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             let told = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
             let mut at = 0;
@@ -467,7 +467,7 @@ mod tests {
     #[test]
     fn a_stack_in_order_takes_a_few_lines() {
         let good = plan(vec![item("primary/vpc/main", Action::None), item("global/iam_role/processor", Action::None)]);
-        let text = render(&good, &Circumstances::default(), &context(false), &Style::plain(80));
+        let text = render(&good, &StatusDetails::default(), &context(false), &Style::plain(80));
         assert_eq!(
             text,
             "payment-dr-dev · account 123456789012 · primary us-east-1, secondary us-east-2\n\
@@ -486,7 +486,7 @@ mod tests {
     #[test]
     fn a_stack_that_was_never_built_says_so_instead_of_listing_it() {
         let unbuilt = plan(vec![item("primary/vpc/main", Action::Create), item("primary/alarm/a", Action::Create)]);
-        let text = render(&unbuilt, &Circumstances::default(), &context(false), &Style::plain(80));
+        let text = render(&unbuilt, &StatusDetails::default(), &context(false), &Style::plain(80));
         assert!(text.contains("\nDR: NOT BUILT – nothing has been created yet: 2 resources to create\n"), "{text}");
         assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not made\n"), "{text}");
     }
@@ -494,13 +494,13 @@ mod tests {
     #[test]
     fn a_run_that_is_at_work_is_named() {
         let holder = Holder { pid: 7, host: "vm".to_owned(), command: "up".to_owned(), since: None };
-        let circumstances = Circumstances { running: Some(holder), ..Circumstances::default() };
-        let text = render(&example(), &circumstances, &context(false), &Style::plain(80));
+        let details = StatusDetails { running: Some(holder), ..StatusDetails::default() };
+        let text = render(&example(), &details, &context(false), &Style::plain(80));
         assert!(
             text.contains("\n`drctl up` (process 7 on vm) is at work now: this is a moment of its run.\n"),
             "{text}"
         );
-        let json = to_json(&example(), &circumstances, &context(false));
+        let json = to_json(&example(), &details, &context(false));
         assert_eq!(json["running"]["command"], json!("up"));
     }
 
@@ -511,7 +511,7 @@ mod tests {
         items.push(Item { recorded: true, ..item("secondary/db_instance/main", Action::Create) });
         items.push(item("primary/vpc/main", Action::None));
         for width in [80, 140] {
-            let text = render(&plan(items.clone()), &Circumstances::default(), &context(false), &Style::plain(width));
+            let text = render(&plan(items.clone()), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             assert!(text.contains("\n  + not made, 9 resources (primary/alarm/a0, "), "{text}");
             assert!(text.contains("\n      nobody is told when this goes wrong\n"), "{text}");
@@ -534,13 +534,13 @@ mod tests {
             vec![item("secondary/db_instance/main", Action::Create), item("primary/vpc/main", Action::None)];
         items.extend((0..9).map(|number| item(&format!("primary/alarm/a{number}"), Action::Create)));
         let alarm = Failed { operation: Some("monitoring:PutMetricAlarm in us-east-1".to_owned()), ..failed.clone() };
-        let mut circumstances = Circumstances::default();
+        let mut details = StatusDetails::default();
         for item in &items {
             let what = if item.address.kind() == "alarm" { &alarm } else { &failed };
-            circumstances.failed.insert(item.address.clone(), what.clone());
+            details.failed.insert(item.address.clone(), what.clone());
         }
         for width in [80, 140] {
-            let text = render(&plan(items.clone()), &circumstances, &context(false), &Style::plain(width));
+            let text = render(&plan(items.clone()), &details, &context(false), &Style::plain(width));
             assert_fits(&text, width);
             let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(
@@ -553,7 +553,7 @@ mod tests {
             assert_eq!(told.matches("PutMetricAlarm").count(), 1, "refused alike, told once:\n{text}");
             assert_eq!(told.matches("CreateDBInstance").count(), 1, "{text}");
         }
-        let json = to_json(&plan(items), &circumstances, &context(false));
+        let json = to_json(&plan(items), &details, &context(false));
         assert_eq!(json["resources"][0]["last_failure"]["code"], json!("InstanceQuotaExceeded"));
         assert_eq!(json["resources"][1]["last_failure"], Value::Null, "what is in order has nothing to explain");
     }
@@ -580,7 +580,7 @@ mod tests {
 
     #[test]
     fn machines_get_every_resource_and_all_counts() {
-        let value = to_json(&example(), &Circumstances::default(), &context(false));
+        let value = to_json(&example(), &StatusDetails::default(), &context(false));
         assert_eq!((&value["verdict"], &value["running"]), (&json!("not_ready"), &Value::Null));
         assert_eq!(
             (&value["resources"][0]["severity"], &value["resources"][2]["severity"]),

@@ -38,7 +38,7 @@ struct Active {
 }
 
 /// The run as it stands. Times are counted from its beginning.
-pub(super) struct Board {
+pub(super) struct ProgressModel {
     lanes: Vec<Lane>,
     active: HashMap<Address, Active>,
     forecast: Forecast,
@@ -49,7 +49,7 @@ pub(super) struct Board {
     causes: Vec<Cause>,
 }
 
-impl Board {
+impl ProgressModel {
     /// Counts what is to be done, and expects how long it takes. Expected durations are divided by `scale`.
     pub fn new(plan: &Plan, scale: f64, clock: WallClock) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
@@ -348,9 +348,9 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn board() -> Board {
+    fn model() -> ProgressModel {
         let nothing = json!({});
-        Board::new(
+        ProgressModel::new(
             &plan(vec![
                 creation("primary/nat_gateway/a", nothing.clone()),
                 creation("primary/nat_gateway/b", nothing.clone()),
@@ -383,12 +383,12 @@ mod tests {
     #[test]
     fn lanes_show_how_far_they_are_and_what_takes_longest() {
         let style = Style::plain(80);
-        let mut board = board();
-        board.take(&started("primary/nat_gateway/b"), at(0), &style, true);
-        board.take(&started("primary/nat_gateway/a"), at(3), &style, true);
+        let mut model = model();
+        model.take(&started("primary/nat_gateway/b"), at(0), &style, true);
+        model.take(&started("primary/nat_gateway/a"), at(3), &style, true);
         let pending = Event::Waiting { address: address("primary/nat_gateway/b"), on: "pending".to_owned() };
-        board.take(&pending, at(4), &style, true);
-        let lines = board.lane(0, at(72), &style, 4);
+        model.take(&pending, at(4), &style, true);
+        let lines = model.lane(0, at(72), &style, 4);
         // 72 s of what is 108 s now: the second one began 3 s in.
         let bar = format!("{}{}", "█".repeat(20), "░".repeat(10));
         assert_eq!(lines[0], format!("primary   us-east-1  {bar} 0/2  1m 12s"));
@@ -396,32 +396,32 @@ mod tests {
             lines[1..],
             ["    nat_gateway/b  pending 1m 12s of ~1m 45s", "    nat_gateway/a  creating 1m 09s of ~1m 45s"]
         );
-        assert_eq!(board.lane(0, at(72), &style, 1).len(), 2);
-        assert_eq!(board.lane(0, at(72), &style, 0).len(), 1);
-        let said = board.take(&done("primary/nat_gateway/b"), at(108), &style, true);
+        assert_eq!(model.lane(0, at(72), &style, 1).len(), 2);
+        assert_eq!(model.lane(0, at(72), &style, 0).len(), 1);
+        let said = model.take(&done("primary/nat_gateway/b"), at(108), &style, true);
         assert_eq!(said, ["✓ primary/nat_gateway/b created in 1m 48s (nat-0abc)"]);
-        board.take(&done("primary/nat_gateway/a"), at(110), &style, true);
-        assert!(board.lane(0, at(500), &style, 4)[0].ends_with("█ 2/2  1m 50s"));
-        assert!(board.lane(1, at(0), &style, 4)[0].contains(" 0/2"));
-        assert!(board.lane(2, at(0), &style, 4)[0].starts_with(&format!("global{}░", " ".repeat(15))));
+        model.take(&done("primary/nat_gateway/a"), at(110), &style, true);
+        assert!(model.lane(0, at(500), &style, 4)[0].ends_with("█ 2/2  1m 50s"));
+        assert!(model.lane(1, at(0), &style, 4)[0].contains(" 0/2"));
+        assert!(model.lane(2, at(0), &style, 4)[0].starts_with(&format!("global{}░", " ".repeat(15))));
     }
 
     #[test]
     fn failures_are_told_at_once_and_counted() {
         for width in [80, 140] {
             let style = Style::plain(width);
-            let mut board = board();
+            let mut model = model();
             let nat = address("primary/nat_gateway/a");
             let failed =
                 Event::Failed { address: nat.clone(), action: Action::Create, failure: refused(), took: at(3) };
-            let mut said = board.take(&failed, at(3), &style, true);
-            said.extend(board.take(
+            let mut said = model.take(&failed, at(3), &style, true);
+            said.extend(model.take(
                 &Event::Skipped { address: address("global/vpc_peering/main"), because: nat },
                 at(3),
                 &style,
                 true,
             ));
-            said.extend(board.lane(0, at(4), &style, 4));
+            said.extend(model.lane(0, at(4), &style, 4));
             let text = said.join("\n");
             assert_fits(&text, width);
             assert!(text.starts_with("✗ primary/nat_gateway/a create failed after 3.0s: ec2:CreateVpc"), "{text}");
@@ -435,7 +435,7 @@ mod tests {
                 took: at(5),
             };
             assert_eq!(
-                board.take(&again, at(5), &style, true),
+                model.take(&again, at(5), &style, true),
                 ["✗ primary/nat_gateway/b create failed after 5.0s: VpcLimitExceeded, as before"]
             );
         }
@@ -444,23 +444,23 @@ mod tests {
     #[test]
     fn without_rows_refusals_and_waits_get_lines() {
         let style = Style::plain(80);
-        let mut board = board();
-        assert_eq!(board.still(at(0)), None);
-        board.take(&started("primary/nat_gateway/a"), at(0), &style, false);
+        let mut model = model();
+        assert_eq!(model.still(at(0)), None);
+        model.take(&started("primary/nat_gateway/a"), at(0), &style, false);
         assert_eq!(
-            board.still(at(30)).as_deref(),
+            model.still(at(30)).as_deref(),
             Some("still waiting: primary/nat_gateway/a creating 30s of ~1m 45s; about 2 min left (until 03:22)")
         );
         let retrying = Event::Retrying { address: address("primary/nat_gateway/a"), failure: refused(), delay: at(2) };
-        assert!(board.take(&retrying, at(1), &style, true).is_empty());
+        assert!(model.take(&retrying, at(1), &style, true).is_empty());
         assert_eq!(
-            board.take(&retrying, at(1), &style, false),
+            model.take(&retrying, at(1), &style, false),
             ["· primary/nat_gateway/a: VpcLimitExceeded, tried again in 2.0s"]
         );
     }
 
     /// As in a real run: almost everything is done, and the standby waits for the writer.
-    fn late() -> Board {
+    fn late() -> ProgressModel {
         let on = |at: &str, seconds: u64, on: &[&str]| Item {
             expected: self::at(seconds),
             depends_on: on.iter().map(|on| address(on)).collect(),
@@ -472,7 +472,7 @@ mod tests {
         items.push(on("secondary/db_cluster/main", 400, &["primary/db_instance/main"]));
         items.push(on("secondary/db_instance/main", 600, &["secondary/db_cluster/main"]));
         items.push(on("global/record/primary", 1, &[]));
-        let mut board = Board::new(&plan(items), 1.0, clock());
+        let mut model = ProgressModel::new(&plan(items), 1.0, clock());
         let style = Style::plain(80);
         for number in 0..69 {
             let created = Event::Done {
@@ -481,17 +481,17 @@ mod tests {
                 id: None,
                 took: at(1),
             };
-            board.take(&created, at(2), &style, true);
+            model.take(&created, at(2), &style, true);
         }
-        board.take(&done("global/record/primary"), at(2), &style, true);
+        model.take(&done("global/record/primary"), at(2), &style, true);
         let writer = Event::Started {
             address: address("primary/db_instance/main"),
             region: "us-east-1".to_owned(),
             action: Action::Create,
             expected: at(400),
         };
-        board.take(&writer, at(20), &style, true);
-        board
+        model.take(&writer, at(20), &style, true);
+        model
     }
 
     #[test]
@@ -518,29 +518,29 @@ mod tests {
     #[test]
     fn an_interruption_names_what_is_in_flight() {
         let style = Style::plain(200);
-        let mut board = late();
-        let said = board.take(&Event::Interrupted { at_once: false, in_flight: 1 }, at(60), &style, true);
+        let mut model = late();
+        let said = model.take(&Event::Interrupted { at_once: false, in_flight: 1 }, at(60), &style, true);
         let expected = "Interrupted. Finishing 1 step already in flight: primary/db_instance/main (creating 40s of ~6m 40s); \
                         nothing new will start. Press Ctrl-C again to stop immediately.";
         assert_eq!(said, [expected]);
-        let picture = board.picture(at(61), &style, 4);
+        let picture = model.picture(at(61), &style, 4);
         assert!(picture.iter().all(|line| !line.contains(" left (") && !line.contains("waiting for")), "{picture:?}");
-        let said = board.take(&Event::Interrupted { at_once: true, in_flight: 1 }, at(62), &style, true).join(" ");
+        let said = model.take(&Event::Interrupted { at_once: true, in_flight: 1 }, at(62), &style, true).join(" ");
         assert!(said.starts_with("Stopped immediately with 1 step in flight: primary/db_instance/main ("), "{said}");
-        let mut idle = super::tests::board();
+        let mut idle = super::tests::model();
         let said = idle.take(&Event::Interrupted { at_once: false, in_flight: 0 }, at(1), &style, true);
         assert_eq!(said, ["Interrupted. No call is in flight; nothing new will start."]);
     }
 
     #[test]
     fn what_a_step_waits_for_is_cut_on_a_terminal_only() {
-        let mut board = late();
+        let mut model = late();
         let on =
             "Cannot remove the writer DB cluster from a global cluster while other clusters are members".to_owned();
         let waits = Event::Waiting { address: address("primary/db_instance/main"), on: on.clone() };
-        board.take(&waits, at(30), &Style::plain(80), true);
-        let row = &board.picture(at(60), &Style::plain(80), 4)[1];
+        model.take(&waits, at(30), &Style::plain(80), true);
+        let row = &model.picture(at(60), &Style::plain(80), 4)[1];
         assert!(row.contains("waiting for Cannot remove the writer DB") && row.ends_with("… 40s of ~6m 40s"), "{row}");
-        assert!(board.still(at(60)).is_some_and(|line| line.contains(&on)));
+        assert!(model.still(at(60)).is_some_and(|line| line.contains(&on)));
     }
 }
