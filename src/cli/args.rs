@@ -57,16 +57,16 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The configuration [default: drctl.toml in the working folder, if there is one]
+    /// Configuration file [default: drctl.toml in the working folder, if there is one]
     #[arg(long, global = true, value_name = "FILE", env = "DRCTL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The environment, instead of the configuration's
+    /// Use this environment instead of the configured one
     #[arg(long, global = true, value_name = "NAME", env = "ENVIRONMENT_SUFFIX")]
     pub environment: Option<String>,
     /// Directory for state files
     #[arg(long, global = true, value_name = "FOLDER", default_value = STATE_DIR, env = STATE_DIR_VARIABLE)]
     pub state_dir: PathBuf,
-    /// Use a local AWS, which is started when it is not running: no account, no credentials
+    /// Use a local AWS, which is started if it is not running: no account, no credentials
     #[cfg_attr(feature = "sandbox", arg(long, global = true))]
     #[cfg_attr(not(feature = "sandbox"), arg(skip))]
     pub sandbox: bool,
@@ -176,25 +176,25 @@ pub enum Command {
     Init(InitArgs),
     /// Show what `up` would do, and change nothing
     Plan(PlanArgs),
-    /// Check what `up` needs before its first call, and change nothing
+    /// Check what would make `up` fail, and change nothing
     Check(CheckArgs),
-    /// Build the stack, or bring it to what is configured
+    /// Build the stack, or make it match the configuration
     #[command(visible_alias = "apply")]
     Up(UpArgs),
-    /// Compare what is recorded and configured with what is in AWS
+    /// Say whether the standby is ready, and list what deviates
     Status(StatusArgs),
-    /// Delete everything that drctl made
+    /// Delete everything that drctl created
     #[command(visible_alias = "destroy")]
     Down(DownArgs),
     /// Show what an interrupted run left open, and what became of it
     Recover(RecoverArgs),
-    /// List what drctl made and the state does not know; adopt or delete it
+    /// List tagged resources that the state does not know; adopt or delete them
     Orphans(OrphansArgs),
-    /// Say how long `up` and `down` take on AWS, without AWS
+    /// Say how long `up` and `down` take on AWS, without calling AWS
     Simulate(SimulateArgs),
-    /// Print what other tools need to know of the stack
+    /// Print ids, ARNs, and endpoints for other tools
     Outputs(OutputsArgs),
-    /// Look into the state file
+    /// List, show, or forget what the state records
     State(StateArgs),
     /// Run a local AWS
     #[cfg(feature = "sandbox")]
@@ -202,9 +202,9 @@ pub enum Command {
     /// Print the version
     #[command(hide = true)]
     Version,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// Which shell.
+        /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },

@@ -15,7 +15,7 @@ use drctl_engine::Plan;
 const HELP: &str = with_exit_codes!(
     "\
 Examples:
-  drctl check          with the credentials and the Regions of the run to come
+  drctl check          with the credentials and Regions that `up` would use
   drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
 );
 
@@ -23,10 +23,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct CheckArgs {
-    /// Versions, quotas, names, zones and permissions, for what `up` would make: what is checked without this option, too
+    /// Check versions, quotas, names, zones, and permissions: the same as without this option
     #[arg(long)]
     pub preflight: bool,
-    /// Timeout of one Region's answers, in seconds
+    /// How long one Region may take to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u64,
 }

@@ -25,8 +25,8 @@ use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
 const HELP: &str = with_exit_codes!(
     "\
 Examples:
-  drctl down                            shows what will be deleted and asks for the name
-  drctl down --environment staging      another environment than the configuration's
+  drctl down                            shows what will be deleted and asks for the stack's name
+  drctl down --environment staging      an environment other than the configured one
   drctl down --stack payment-dr-dev     without a configuration, when there are several states"
 );
 
@@ -34,7 +34,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct DownArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
     /// Keep no final snapshot of the database
@@ -43,10 +43,10 @@ pub struct DownArgs {
     /// Delete the buckets even if they are not empty
     #[arg(long)]
     pub empty_buckets: bool,
-    /// Which stack, as `{stack}-{environment}`: needed only without a configuration and with several states
+    /// Which stack, as `{stack}-{environment}`: needed only without a configuration, when there are several states
     #[arg(long, value_name = "NAME")]
     pub stack: Option<String>,
-    /// Timeout of one Region's answers before anything is changed, in seconds
+    /// How long one Region may take to answer before anything is changed, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u64,
 }
@@ -150,7 +150,7 @@ fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Resu
     }
     let told = hindrances.join("\n");
     Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{told}"))
-        .help("Nothing was changed. Delete what is named, then run the same command again.")
+        .help("Nothing was changed. Delete what is named above, then run the same command again.")
         .into())
 }
 
@@ -203,14 +203,14 @@ impl Question<'_> {
         ];
         let stakes = loss::stakes(self.weights);
         if !stakes.is_empty() {
-            lines.push("What goes for good:".to_owned());
+            lines.push("What will be lost for good:".to_owned());
             lines.extend(stakes.into_iter().map(|stake| format!("  {stake}")));
         }
         let kept = if self.args.no_final_snapshot {
             "No final snapshot of the database is kept. The keys and the secret can be restored for 7 days."
         } else {
-            "A final snapshot of each database cluster is kept, and with it the key that it is encrypted with. The secret can be \
-             restored for 7 days."
+            "A final snapshot of each database cluster is kept, and so is the key that encrypts it. The secret can be restored \
+             for 7 days."
         };
         lines.push(kept.to_owned());
         format!("{}\nType {name} to confirm: ", loss::wrapped(&lines, width))
@@ -259,9 +259,9 @@ fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
 /// there is one of this name on the other side of `--sandbox`, nor in a folder that was named and does not exist.
 fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, CliError> {
     let (other, way) = if global.sandbox {
-        (global.state_dir.clone(), "leave --sandbox out to delete that")
+        (global.state_dir.clone(), "leave out --sandbox to delete that stack")
     } else {
-        (sandbox_folder(global), "add --sandbox to delete that")
+        (sandbox_folder(global), "add --sandbox to delete that stack")
     };
     let is_there = Location::names(&other).iter().any(|known| known == name);
     let is_right_folder = global.state_dir.as_os_str() == STATE_DIR || global.state_dir.exists();
@@ -270,7 +270,7 @@ fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, Cl
     }
     let there = if is_there { format!(" There is one in {}: {way}.", other.display()) } else { String::new() };
     Err(CliError::Usage {
-        message: format!("there is no state of `{name}` in {}", folder.display()),
+        message: format!("there is no state for `{name}` in {}", folder.display()),
         help: format!(
             "Nothing was changed. {}{there} Check --environment, --sandbox and --state-dir, too.",
             known(folder)
@@ -283,7 +283,7 @@ fn known(folder: &Path) -> String {
     if names.is_empty() {
         format!("There are no states in {}.", folder.display())
     } else {
-        format!("There are states of {}: choose one with --stack.", names.join(", "))
+        format!("There are states for {}: choose one with --stack.", names.join(", "))
     }
 }
 
@@ -300,8 +300,8 @@ fn refuse_protected(snapshot: &Snapshot, config: Option<&Config>) -> Result<(), 
             "{}-{} is protected: `protection.deletion` is true {place}",
             snapshot.identity.stack, snapshot.identity.environment
         ),
-        help: "Nothing was changed. If it is really meant to go, set `deletion = false` under [protection] in its drctl.toml, \
-               run `drctl up`, then `drctl down`."
+        help: "Nothing was changed. If it really has to be deleted, set `deletion = false` under [protection] in its \
+               drctl.toml, run `drctl up`, then `drctl down`."
             .to_owned(),
     })
 }

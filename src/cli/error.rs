@@ -146,11 +146,13 @@ impl CliError {
 fn access(source: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind as Kind;
     Some(match source.kind() {
-        Kind::NotFound | Kind::NotADirectory => "Check the path: the folder has to exist.",
+        Kind::NotFound | Kind::NotADirectory => "Check the path: the folder must exist.",
         Kind::IsADirectory => "Name the file itself, not its folder.",
-        Kind::PermissionDenied => "Check who may read and write there, or name another place.",
+        Kind::PermissionDenied => "Check the permissions there, or name another place.",
         Kind::ReadOnlyFilesystem => "Name another place: nothing can be written there.",
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "Make room, and run the same command again.",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "Free some space, then run the same command again."
+        }
         _ => return None,
     })
 }
@@ -164,7 +166,7 @@ impl Diagnostic for CliError {
             Self::Sandbox(error) => error.help()?.to_string(),
             Self::Aws(failure) => failure.help.clone()?,
             Self::Blueprint(BlueprintError::Graph(_)) => {
-                "Nothing was changed. This is a defect of drctl: please report it with drctl.toml.".to_owned()
+                "Nothing was changed. This is a defect of drctl: please report it, with your drctl.toml.".to_owned()
             }
             Self::Blueprint(BlueprintError::Package(_)) => {
                 "Nothing was changed. See `package` in [lambda] of drctl.toml.".to_owned()

@@ -14,7 +14,7 @@ use drctl_config::{DEFAULT_FILE, TEMPLATE};
 /// `drctl init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
 }
@@ -30,7 +30,7 @@ pub fn init(global: &Global, args: &InitArgs, output: &Output) -> Result<Exit, C
     let written = options.open(path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     match written {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::Usage {
-            message: format!("{} is there already", path.display()),
+            message: format!("{} already exists", path.display()),
             help: "Nothing was changed. Name another file with --config, or replace it with --force.".to_owned(),
         }),
         Err(source) => Err(CliError::Io { action: format!("write {}", path.display()), source }),

@@ -23,7 +23,7 @@ use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan
 const HELP: &str = with_exit_codes!(
     "\
 Examples:
-  drctl orphans --adopt     after a state was lost: records again what is found, then `drctl up`
+  drctl orphans --adopt     after a state was lost: records what is found; then run `drctl up`
   drctl orphans --delete    shows what will be deleted and asks"
 );
 
@@ -35,10 +35,10 @@ pub struct OrphansArgs {
     /// Adopt each orphan whose address is unambiguous
     #[arg(long, conflicts_with = "delete")]
     pub adopt: bool,
-    /// Delete them
+    /// Delete the orphans
     #[arg(long)]
     pub delete: bool,
-    /// Do not ask before deleting
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
     /// Keep no final snapshot of a database
@@ -47,7 +47,7 @@ pub struct OrphansArgs {
     /// Delete buckets even if they are not empty
     #[arg(long, requires = "delete")]
     pub empty_buckets: bool,
-    /// Exit with 2 when there are orphans
+    /// Exit with code 2 if there are orphans
     #[arg(long, conflicts_with_all = ["adopt", "delete"])]
     pub detailed_exitcode: bool,
 }
@@ -73,7 +73,7 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
         output.print(&ui::orphans::render(&found, &context, &output.style))?;
         if !found.orphans.is_empty() && !args.detailed_exitcode {
             // On a terminal they are offered; elsewhere the options are.
-            let question = "\nType `adopt` or `delete`, or nothing to leave them as they are: ";
+            let question = "\nType `adopt`, `delete`, or nothing to leave them as they are: ";
             match output.ask(question, &shutdown).await?.as_deref() {
                 Some("adopt") => return adopt(global, output, &shutdown).await,
                 Some("delete") => return clear_away(global, args, output, shutdown).await,
@@ -198,7 +198,7 @@ async fn delete(
     let weights = run::weigh(&plan.items, &target.registry, &shutdown).await?;
     if !args.empty_buckets && loss::has_objects(&weights) {
         return Err(CliError::Usage {
-            message: format!("what is in these would be lost:\n{}", loss::stakes(&weights).join("\n")),
+            message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&weights).join("\n")),
             help:
                 "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
                     .to_owned(),
@@ -208,7 +208,11 @@ async fn delete(
         let name = target.name();
         let count = ui::plural(plan.items.len(), "resource");
         let holding = plan.items.iter().filter(|item| holds_data(item.address.kind())).count();
-        let data = if holding > 0 { format!(", {holding} of which hold data") } else { String::new() };
+        let data = match holding {
+            0 => String::new(),
+            1 => ", 1 of which holds data".to_owned(),
+            _ => format!(", {holding} of which hold data"),
+        };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
         let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
         if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
@@ -266,8 +270,8 @@ fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Resul
     let lost = lost.into_iter().collect::<Vec<_>>().join(", ");
     Err(CliError::Usage {
         message: format!("`protection.deletion` is true {place}, and these orphans hold data: {lost}"),
-        help: "Nothing was changed. Take them into the state with `drctl orphans --adopt`. If they may really go, set \
-               `deletion = false` under [protection] in drctl.toml, run `drctl up`, then this again."
+        help: "Nothing was changed. Record them with `drctl orphans --adopt`. If they really have to be deleted, set \
+               `deletion = false` under [protection] in drctl.toml, run `drctl up`, then run this command again."
             .to_owned(),
     })
 }

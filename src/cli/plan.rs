@@ -16,7 +16,7 @@ const HELP: &str = with_exit_codes!(
     "\
 Examples:
   drctl plan --sandbox             what would be built in the local AWS
-  drctl plan --full > plan.txt     every property, to be reviewed
+  drctl plan --full > plan.txt     every property, for a review
   drctl plan --detailed-exitcode   exit code 0 without changes, 2 with changes"
 );
 
@@ -24,16 +24,16 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct PlanArgs {
-    /// Exit with 2 when there are differences
+    /// Exit with code 2 if there are differences
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Show every property of what will be made
+    /// Show every property of what will be created
     #[arg(long)]
     pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
+    /// Take over resources that have this stack's names but not its tags
     #[arg(long)]
     pub adopt: bool,
-    /// Timeout of one Region's answers, in seconds
+    /// How long one Region may take to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u64,
     /// What may be lost.

@@ -19,7 +19,7 @@ use drctl_engine::{Became, Inspection};
 /// `drctl recover`
 #[derive(Debug, Args)]
 pub struct RecoverArgs {
-    /// Timeout of a single read, in seconds
+    /// How long a single read may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
     pub timeout: u64,
 }

@@ -14,7 +14,7 @@ use drctl_engine::{Action, Consent, Item, Plan};
 /// Which of what holds data may be lost.
 #[derive(Debug, Clone, Args)]
 pub struct Replacements {
-    /// Delete this resource and make it anew, although it holds data; may be given several times
+    /// Delete and recreate this resource although it holds data; may be given several times
     #[arg(long = "replace", value_name = "ADDRESS")]
     pub addresses: Vec<Address>,
 }

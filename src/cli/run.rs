@@ -23,7 +23,7 @@ const CREDENTIALS_WAIT: Duration = Duration::from_mins(30);
 fn credentials_wait() -> Result<Duration, CliError> {
     let Ok(given) = std::env::var("DRCTL_CREDENTIALS_WAIT") else { return Ok(CREDENTIALS_WAIT) };
     given.parse().map(Duration::from_secs).map_err(|_| CliError::Usage {
-        message: format!("DRCTL_CREDENTIALS_WAIT is `{given}`, and not a number of seconds"),
+        message: format!("DRCTL_CREDENTIALS_WAIT is `{given}`, which is not a number of seconds"),
         help: "Nothing was changed. Write e.g. 1800, or 0 to end the run when credentials expire.".to_owned(),
     })
 }

@@ -14,9 +14,9 @@ use drctl_sandbox::{Control, Pace, Record, ServeOptions, Served, StartOptions, S
 
 const HELP: &str = "\
 Examples:
-  drctl up --sandbox                              starts it when it is not running
+  drctl up --sandbox                              starts it if it is not running
   drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
-  drctl sandbox stop                              ends it; it stays in the background until then";
+  drctl sandbox stop                              stops it; until then it runs in the background";
 
 /// `drctl sandbox`
 #[derive(Debug, Args)]
@@ -36,9 +36,9 @@ pub enum SandboxCommand {
     Stop,
     /// Reset the sandbox
     Reset,
-    /// Say whether it runs, and where
+    /// Say whether it is running, and where
     Status,
-    /// List the sandboxes that run on this machine
+    /// List the sandboxes on this machine
     List,
     /// Show the sandbox log
     Logs,
@@ -47,10 +47,10 @@ pub enum SandboxCommand {
         /// How.
         #[command(flatten)]
         options: SandboxOptions,
-        /// Where it keeps its files [default: the folder `sandbox` in --state-dir]
+        /// Folder for its files [default: the folder `sandbox` in --state-dir]
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
-        /// End when stdin is closed, so that nothing outlives the harness that started it
+        /// Stop when stdin is closed, so that nothing outlives the test that started it
         #[arg(long)]
         exit_with_stdin: bool,
     },
@@ -65,13 +65,13 @@ pub struct SandboxOptions {
     /// How many times faster than AWS the pace `aws` is [default: 60]
     #[arg(long, value_parser = time_scale)]
     pub time_scale: Option<f64>,
-    /// The port of the endpoint on 127.0.0.1; 0 takes a free one [default: 0]
+    /// Port of the endpoint on 127.0.0.1; 0 chooses a free one [default: 0]
     #[arg(long)]
     pub port: Option<u16>,
     /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
-    /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
+    /// Inject the faults and surprises in this file, as docs/reliability.md describes them
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
 }
@@ -162,14 +162,14 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
         let end = match state_dir {
             Some(state_dir) => {
                 let global = Global { state_dir: state_dir.to_owned(), ..global.clone() };
-                format!("`{}` ends it.", global.command("sandbox stop"))
+                format!("`{}` stops it.", global.command("sandbox stop"))
             }
-            None => format!("`kill {pid}` ends it."),
+            None => format!("`kill {pid}` stops it."),
         };
         let state = match &endpoint {
             Some(endpoint) => endpoint.clone(),
             None if dir.exists() => "not ready".to_owned(),
-            None => "its folder is gone: it ends by itself".to_owned(),
+            None => "its folder is gone: it stops by itself".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}  process {pid}, {state}. {end}", dir.display());
@@ -207,7 +207,7 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
         ));
     };
     if let Some(why) = why {
-        let next = "Start it again with `drctl sandbox start`; `drctl sandbox logs` shows its last words.";
+        let next = "Start it again with `drctl sandbox start`; `drctl sandbox logs` shows its log.";
         return output.print(&format!(
             "The sandbox (process {}) has crashed: {why}\n{}",
             record.pid,
@@ -216,6 +216,10 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
     }
     let pace =
         serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
-    let end = hint::complete("It stays in the background until `drctl sandbox stop`.");
-    output.print(&format!("The sandbox runs at {} (process {}, pace {pace}). {end}", record.endpoint(), record.pid))
+    let end = hint::complete("It runs in the background until `drctl sandbox stop`.");
+    output.print(&format!(
+        "The sandbox is running at {} (process {}, pace {pace}). {end}",
+        record.endpoint(),
+        record.pid
+    ))
 }

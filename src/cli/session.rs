@@ -165,7 +165,7 @@ impl Session {
             about: About::Region,
             in_plan: in_plan.contains(region.as_str()),
             message: "the Region does not answer the checks in time".to_owned(),
-            help: "Check the network and AWS's health dashboard for that Region, or give it longer with --timeout."
+            help: "Check the network and AWS's health dashboard for that Region, or allow more time with --timeout."
                 .to_owned(),
             figures: None,
             subject: region.clone(),

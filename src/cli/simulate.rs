@@ -16,13 +16,13 @@ use drctl_engine::{Class, Failure, Options, Timing};
 /// `drctl simulate`
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Take the longest durations on record instead of typical ones
+    /// Use the longest durations on record instead of typical ones
     #[arg(long, conflicts_with = "seed")]
     pub worst: bool,
-    /// Draw each duration between its shortest and its longest, from this seed
+    /// Draw random durations from this seed, each between its shortest and its longest
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Write the timeline as a web page, too
+    /// Also write the timeline as a web page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

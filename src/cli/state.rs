@@ -24,7 +24,7 @@ pub struct StateArgs {
 /// What can be done with the state file.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// List what it holds
+    /// List the resources
     List,
     /// Show one resource
     Show {
@@ -48,7 +48,7 @@ pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.ok_or_else(|| CliError::Usage {
         message: format!("there is no state at {}", location.snapshot().display()),
-        help: "It is made by the first `drctl up`. Check --environment, --sandbox and --state-dir.".to_owned(),
+        help: "The first `drctl up` creates it. Check --environment, --sandbox and --state-dir.".to_owned(),
     })?;
     match &args.command {
         StateCommand::List => list(&snapshot, output)?,
@@ -64,9 +64,11 @@ pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result
                 let entry = store.resources().get(address).ok_or_else(|| unknown(address, &location))?;
                 if matches!(entry.status, Status::Creating { .. }) {
                     return Err(CliError::Usage {
-                        message: format!("{address} is an open intent: a call that makes it may have been carried out"),
-                        help: "Nothing was changed. Run `drctl up` or `drctl down`, which find out; forgotten now, it could be \
-                               left behind in AWS."
+                        message: format!(
+                            "{address} is an open intent: the call that creates it may have been carried out"
+                        ),
+                        help: "Nothing was changed. Run `drctl up` or `drctl down` to find out. If it were forgotten now, it \
+                               could be left behind in AWS."
                             .to_owned(),
                     });
                 }
@@ -74,7 +76,7 @@ pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result
             if !yes {
                 let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 let question =
-                    format!("Forget {}? What is in AWS stays as it is. Type `yes` to continue: ", listed.join(", "));
+                    format!("Forget {}? Nothing will be changed in AWS. Type `yes` to continue: ", listed.join(", "));
                 let without_terminal = format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" "));
                 if !output.confirm(&question, "yes", &without_terminal, &interrupt::listen()?).await? {
                     output.progress("Nothing was changed.");

@@ -15,21 +15,21 @@ use super::{interrupt, ui};
 const HELP: &str = with_exit_codes!(
     "\
 Examples:
-  drctl status --timeout 5       when a Region may be gone
-  drctl status --json            for a monitor"
+  drctl status --timeout 5       if a Region may be gone
+  drctl status --json            for monitoring"
 );
 
 /// `drctl status`
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct StatusArgs {
-    /// List everything, and not only what deviates
+    /// List every resource, not only deviations
     #[arg(long)]
     pub all: bool,
-    /// Exit with 2 when anything deviates
+    /// Exit with code 2 if anything deviates
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Timeout of one Region's answers, in seconds
+    /// How long one Region may take to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
     pub timeout: u64,
 }

@@ -23,23 +23,23 @@ Examples:
   drctl up                       shows the plan and asks
   drctl up --sandbox             the same in the local AWS: no account, no costs
   drctl up --yes --json          in a pipeline: one JSON object per line
-An `up` that was interrupted goes on when it is run again."
+To continue an `up` that was interrupted, run it again."
 );
 
 /// `drctl up`
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct UpArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Show every property of what will be made
+    /// Show every property of what will be created
     #[arg(long)]
     pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
+    /// Take over resources that have this stack's names but not its tags
     #[arg(long)]
     pub adopt: bool,
-    /// Timeout of one Region's answers before anything is changed, in seconds
+    /// How long one Region may take to answer before anything is changed, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u64,
     /// What may be lost.
@@ -114,7 +114,7 @@ async fn build(
         if again == plan {
             break again;
         }
-        reporter.say("\nAWS has changed since the plan above was made. This is the plan now:\n")?;
+        reporter.say("\nAWS has changed since the plan above was made. This is the new plan:\n")?;
     };
     // Protection first: a run that is killed must not lose it.
     store.fold()?;

@@ -269,7 +269,7 @@ fn down_where_nothing_was_built_has_nothing_to_do_and_no_stack_is_taken_for_gone
     std::fs::remove_file(stack.path("state/sandbox/payment-dr-dev.json")).expect("removed");
     std::fs::write(stack.path("state/payment-dr-prod.json"), "{}").expect("written");
     // Without a configuration, the only state there is would be what is meant.
-    stack.run(&["down", "--yes", "--environment", "dev"]).exits(3).says("There are states of payment-dr-prod");
+    stack.run(&["down", "--yes", "--environment", "dev"]).exits(3).says("There are states for payment-dr-prod");
     stack.run(&["down", "--yes", "--sandbox"]).exits(0).says("Nothing to delete");
     assert!(stack.calls().is_empty(), "nobody is asked for it");
 }

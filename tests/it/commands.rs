@@ -8,7 +8,7 @@ fn init_writes_a_configuration_that_changes_nothing() {
     let before = stack.run(&["plan", "--json"]).exits(0).json();
     stack.run(&["init"]).exits(0).says("drctl.toml written");
     assert_eq!(stack.run(&["plan", "--json"]).exits(0).json(), before);
-    stack.run(&["init"]).exits(3).says("is there already");
+    stack.run(&["init"]).exits(3).says("already exists");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn status_tells_present_drifted_and_missing_apart() {
     });
     let found = stack.run(&["status"]).exits(0).stdout;
     let verdict = found.lines().find(|line| line.starts_with("DR: ")).expect("a verdict");
-    assert!(verdict.starts_with("DR: NOT READY – the health check is not switched on as configured"), "{found}");
+    assert!(verdict.starts_with("DR: NOT READY – the health check is not enabled as configured"), "{found}");
     assert!(found.find("\ncritical\n") < found.find("\nminor\n"), "{found}");
     stack.run(&["up", "--yes"]).exits(0).says("1 added, 2 changed, 0 destroyed");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);

@@ -115,7 +115,7 @@ fn what_cannot_be_checked_is_told_and_stops_nothing() {
         .says("Not checked")
         .says("this endpoint tells no quotas")
         .says("root user")
-        .says("No problem was found in what was checked");
+        .says("No problems found in what was checked");
     let checked = stack.run(&["check", "--preflight", "--json"]).exits(0);
     assert_eq!(checked.json()["problems"], serde_json::json!([]));
     assert_eq!(findings(&checked, "unchecked", "permission").len(), 1, "{}", checked.stdout);
@@ -133,7 +133,10 @@ fn a_run_without_changes_asks_nothing_and_a_zone_that_is_gone_is_told() {
     stack.run(&["up", "--yes"]).exits(0);
     let before = stack.calls().len();
     stack.run(&["up", "--yes"]).exits(0).says("No changes.");
-    stack.run(&["check", "--preflight"]).exits(0).says("Nothing is to be made, so there is nothing to check.");
+    stack
+        .run(&["check", "--preflight"])
+        .exits(0)
+        .says("Nothing would be created or changed, so there is nothing to check.");
     let calls = stack.calls().split_off(before);
     assert!(!calls.iter().any(|call| ASKED.contains(&operation(call))), "{calls:#?}");
 

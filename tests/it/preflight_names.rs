@@ -122,7 +122,7 @@ async fn what_the_stack_has_itself_is_in_nobodys_way() {
     let stack = Stack::new();
     let (_, _) = zone(&stack).await;
     stack.run(&["up", "--yes"]).exits(0);
-    stack.run(&["check", "--preflight"]).exits(0).says("Nothing is to be made");
+    stack.run(&["check", "--preflight"]).exits(0).says("Nothing would be created or changed");
     // Its secret is only scheduled for deletion, and taken back.
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     stack.run(&["check", "--preflight"]).exits(0);

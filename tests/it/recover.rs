@@ -61,12 +61,7 @@ fn what_a_killed_run_left_open_is_told_and_not_touched() {
         assert!(intent["attempt"].is_string(), "{intent:#}");
     }
     let first = intents[0]["address"].as_str().expect("an address");
-    stack
-        .run(&["recover"])
-        .exits(0)
-        .says("A run that was not finished has left a journal")
-        .says(first)
-        .says("drctl up");
+    stack.run(&["recover"]).exits(0).says("An unfinished run has left a journal").says(first).says("drctl up");
 
     assert_eq!(files(&stack.path("state")), before, "the state is as it was");
     let looks = |name: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| name.starts_with(verb));

@@ -46,17 +46,18 @@ fn stake(weight: Option<&Result<Weight, Failure>>) -> String {
 #[must_use]
 pub fn ways_out(plan: &Plan, protected: bool) -> String {
     let mut ways = vec![
-        "Nothing was changed. Put back what differs: in drctl.toml if it was edited there, in AWS if it was changed there."
+        "Nothing was changed. Revert the change: in drctl.toml if it was edited there, in AWS if it was made there."
             .to_owned(),
     ];
     let refusals: Vec<&Refusal> = plan.refused().map(|(_, refusal)| refusal).collect();
     if let Some(why) = refusals.iter().find_map(|refusal| refusal.impossible.as_ref()) {
-        ways.push(format!("It cannot be done even if the data may be lost: {}.", clean(why)));
+        ways.push(format!("This cannot be done even if the data may be lost: {}.", clean(why)));
     } else if let Some(first) = refusals.first() {
         let names: Vec<String> = first.names.iter().map(|address| format!("--replace {address}")).collect();
         let protection = if protected { "set `deletion = false` under [protection], and " } else { "" };
         ways.push(format!(
-            "If the data may really be lost, {protection}name all that goes (clusters leave a final snapshot): `drctl up {}`",
+            "If the data may really be lost, {protection}name every resource that would be deleted (clusters leave a final \
+             snapshot): `drctl up {}`",
             names.join(" ")
         ));
     }
@@ -84,7 +85,7 @@ pub fn stakes(weights: &Weights) -> Vec<String> {
     let of = |(address, weight): (&Address, &Result<Weight, Failure>)| match weight {
         Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({address})", clean(stake))),
         Ok(_) => None,
-        Err(failure) => Some(format!("what is in {address} could not be read: {}", clean(&failure.to_string()))),
+        Err(failure) => Some(format!("the contents of {address} could not be read: {}", clean(&failure.to_string()))),
     };
     weights.iter().filter_map(of).collect()
 }
@@ -119,7 +120,7 @@ mod tests {
         assert!(told.ends_with("At stake: the database in pay"), "{told}");
         let ways = ways_out(&plan, false);
         let command = "`drctl up --replace primary/db_cluster/main --replace primary/db_instance/main`";
-        assert!(ways.starts_with("Nothing was changed. Put back what differs") && ways.ends_with(command), "{ways}");
+        assert!(ways.starts_with("Nothing was changed. Revert the change") && ways.ends_with(command), "{ways}");
         assert!(ways_out(&plan, true).contains("set `deletion = false` under [protection]"));
         let impossible = ways_out(&refused_plan(&[], Some("AWS refuses")), false);
         assert!(impossible.ends_with("even if the data may be lost: AWS refuses."), "{impossible}");

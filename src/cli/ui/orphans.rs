@@ -61,7 +61,7 @@ pub fn adopted(taken: &[Address], refused: &[(Orphan, String)], style: &Style) -
     let mut lines = vec![style.bold(&format!("Adopted: {}. AWS was not touched.", taken.len()))];
     lines.extend(taken.iter().map(|address| format!("  {} {address}", style.cyan("="))));
     if !taken.is_empty() {
-        let hint = hint::complete("Run `drctl up`, which looks at each of them and brings it to what is configured.");
+        let hint = hint::complete("Run `drctl up` to check each of them and make it match the configuration.");
         lines.extend(hanging("", &hint, style.width, 0));
     }
     lines.extend(refusals(refused, style));
@@ -110,7 +110,7 @@ pub fn unreached(all: &[Unreached], style: &Style) -> Vec<String> {
     if groups.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![String::new(), style.bold("There may be more: not everything could be looked for")];
+    let mut lines = vec![String::new(), style.bold("There may be more: not everything could be listed")];
     for shared in groups {
         let names: Vec<String> =
             shared.hit.iter().map(|unreached| format!("{} in {}", unreached.kind, clean(&unreached.region))).collect();
@@ -125,10 +125,10 @@ pub fn unreached(all: &[Unreached], style: &Style) -> Vec<String> {
 #[must_use]
 pub fn summary(found: &Found) -> String {
     match (found.orphans.len(), found.unreached.is_empty()) {
-        (0, true) => "No orphans. The state knows everything that bears this stack's tags.".to_owned(),
-        (0, false) => "No orphans where it could be looked.".to_owned(),
+        (0, true) => "No orphans. The state knows everything that is tagged as this stack's.".to_owned(),
+        (0, false) => "No orphans in what could be listed.".to_owned(),
         (count, true) => format!("{}.", plural(count, "orphan")),
-        (count, false) => format!("{} where it could be looked.", plural(count, "orphan")),
+        (count, false) => format!("{} in what could be listed.", plural(count, "orphan")),
     }
 }
 
@@ -148,9 +148,11 @@ fn why(orphan: &Orphan) -> String {
         Standing::Lost if orphan.configured => "the state does not know it".to_owned(),
         Standing::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
         Standing::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
-        Standing::Copy { of: None } => "the state says that another is being made under this address".to_owned(),
-        Standing::Twin { others } => format!("the state knows none of this address; also {}", others.join(", ")),
-        Standing::Nameless => "its tags do not say what it was made as".to_owned(),
+        Standing::Copy { of: None } => "the state says that another one is being created under this address".to_owned(),
+        Standing::Twin { others } => {
+            format!("the state knows no resource under this address; also found: {}", others.join(", "))
+        }
+        Standing::Nameless => "its tags do not say which address it was created for".to_owned(),
     };
     clean(&told)
 }
@@ -207,7 +209,7 @@ mod tests {
                 "      # second copy of vpc-1, which the state holds under this address",
                 "      # the state does not know it",
                 "    ? eip in us-east-2, subnet in us-east-2",
-                "3 orphans where it could be looked.",
+                "3 orphans in what could be listed.",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
@@ -219,7 +221,7 @@ mod tests {
         let none = Found { orphans: Vec::new(), unreached: Vec::new() };
         assert!(render(&none, &context(false), &Style::plain(80)).contains("No orphans. The state knows everything"));
         let unlooked = Found { orphans: Vec::new(), ..example() };
-        assert_eq!(summary(&unlooked), "No orphans where it could be looked.");
+        assert_eq!(summary(&unlooked), "No orphans in what could be listed.");
     }
 
     #[test]

@@ -126,8 +126,8 @@ fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
     }
     let names = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let told = match lost.len() {
-        1 => format!("1 resource that holds data is deleted, with everything in it: {names}."),
-        count => format!("{count} resources that hold data are deleted, with everything in them: {names}."),
+        1 => format!("1 resource that holds data will be deleted, with everything in it: {names}."),
+        count => format!("{count} resources that hold data will be deleted, with everything in them: {names}."),
     };
     let mut lines = vec![String::new()];
     lines.extend(hanging("DATA LOSS: ", &told, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
@@ -408,7 +408,7 @@ mod tests {
         for width in [80, 140] {
             let text = render(&planned, &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            let said = "DATA LOSS: 2 resources that hold data are deleted, with everything in them: \
+            let said = "DATA LOSS: 2 resources that hold data will be deleted, with everything in them: \
                         global/global_cluster/main, primary/s3_bucket/data.";
             let told = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
             let told: Vec<String> = told.collect();
@@ -419,7 +419,8 @@ mod tests {
         assert_eq!(json["data_loss"], json!(["global/global_cluster/main", "primary/s3_bucket/data"]));
         let one = plan(vec![lost("primary/kms_key/main", Action::Replace)]);
         let text = render(&one, &context(false), &Style::plain(140));
-        let said = "DATA LOSS: 1 resource that holds data is deleted, with everything in it: primary/kms_key/main.";
+        let said =
+            "DATA LOSS: 1 resource that holds data will be deleted, with everything in it: primary/kms_key/main.";
         assert!(text.lines().any(|line| line == said), "{text}");
         assert!(!render(&example(), &context(false), &Style::plain(80)).contains("DATA LOSS"));
     }

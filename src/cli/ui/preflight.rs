@@ -59,7 +59,7 @@ pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> Strin
                 subjects.push(&note.subject);
             }
         }
-        let (before, after) = ("Not checked here: ", " (why: `drctl check --preflight`)");
+        let (before, after) = ("Not checked here: ", " (why: `drctl check`)");
         let room = style.width.saturating_sub(before.len() + after.len());
         let told = format!("{before}{}{}", clean(&list(&subjects, room)), hint::complete(after));
         lines.push(String::new());
@@ -157,17 +157,17 @@ fn verdict(findings: &Findings, plan: &Plan, unlooked: &Plan) -> String {
         return format!("{}. Nothing was changed.", would_fail(findings));
     }
     if !unlooked.items.is_empty() {
-        return "No problem was found in what could be read.".to_owned();
+        return "No problems found in what could be read.".to_owned();
     }
     let counts = plan.counts();
     let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
     if counts.add == 0 && counts.change > 0 {
-        return format!("No problem was found{rest}: {} can be changed.", plural(counts.change, "resource"));
+        return format!("No problems found{rest}: {} can be changed.", plural(counts.change, "resource"));
     }
     if counts.add == 0 {
-        return "Nothing is to be made, so there is nothing to check.".to_owned();
+        return "Nothing would be created or changed, so there is nothing to check.".to_owned();
     }
-    format!("No problem was found{rest}: {} can be made.", plural(counts.add, "resource"))
+    format!("No problems found{rest}: {} can be created.", plural(counts.add, "resource"))
 }
 
 /// Findings under the headings of their Regions: the primary, the secondary, others, what is global.
@@ -205,7 +205,7 @@ mod tests {
             about,
             region: region.map(str::to_owned),
             subject: subject.to_owned(),
-            message: format!("{subject}: 3 more are to be made, and 3 of 5 are in use"),
+            message: format!("{subject}: 3 more are needed, and 3 of 5 are in use"),
             help: "Ask for 6 or more in Service Quotas (service ec2, quota L-0263D0A3), or free some.".to_owned(),
             figures: Some(Figures { quota: 5, used: 3, planned: 3 }),
             in_plan: about == About::Name,
@@ -245,7 +245,7 @@ mod tests {
                 "secondary · us-east-2",
                 "global",
                 "  ✗ Elastic IP addresses",
-                "      Elastic IP addresses: 3 more are to be made, and 3 of 5 are in use",
+                "      Elastic IP addresses: 3 more are needed, and 3 of 5 are in use",
                 "  ? VPCs, internet gateways",
                 "`drctl up` would fail: 3 problems. Nothing was changed.",
             ] {
@@ -268,7 +268,7 @@ mod tests {
         );
         assert_eq!(text.matches("✗ ").count(), 3, "{text}");
         let last = text.lines().last();
-        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check --preflight`)"), "{text}");
+        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check`)"), "{text}");
         assert_eq!(brief(&Findings::default(), &context(false), &Style::plain(80)), "");
     }
 
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((&value["summary"]["notes"], &value["notes"][0]["subject"]), (&json!(1), &json!("executions")));
         let changed = plan_of_changes();
         let text = render(&Findings::default(), &changed, &context(false), &Style::plain(80));
-        assert!(text.ends_with("\nNo problem was found: 1 resource can be changed.\n"), "{text}");
+        assert!(text.ends_with("\nNo problems found: 1 resource can be changed.\n"), "{text}");
     }
 
     fn plan_of_changes() -> Plan {
@@ -300,10 +300,10 @@ mod tests {
         let unlooked = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
         let text = render(&Findings::default(), &plan(vec![unlooked]), &context(false), &Style::plain(80));
         assert!(text.contains("1 resource could not be"), "{text}");
-        assert!(text.ends_with("\nNo problem was found in what could be read.\n"), "{text}");
+        assert!(text.ends_with("\nNo problems found in what could be read.\n"), "{text}");
         let nothing = plan(vec![item("primary/vpc/main", Action::None)]);
         let text = render(&Findings::default(), &nothing, &context(false), &Style::plain(80));
-        assert!(text.ends_with("\nNothing is to be made, so there is nothing to check.\n"), "{text}");
+        assert!(text.ends_with("\nNothing would be created or changed, so there is nothing to check.\n"), "{text}");
     }
 
     #[test]

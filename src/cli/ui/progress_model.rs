@@ -96,7 +96,7 @@ impl ProgressModel {
                 if rows {
                     return Vec::new();
                 }
-                hanging("· ", &format!("{address}: {why}, tried again in {}", duration(*delay)), style.width, 0)
+                hanging("· ", &format!("{address}: {why}, retrying in {}", duration(*delay)), style.width, 0)
             }
             Event::Note { address, message } => {
                 let lines = hanging("· ", &format!("{address}: {}", clean(message)), style.width, 0);
@@ -455,7 +455,7 @@ mod tests {
         assert!(model.take(&retrying, at(1), &style, true).is_empty());
         assert_eq!(
             model.take(&retrying, at(1), &style, false),
-            ["· primary/nat_gateway/a: VpcLimitExceeded, tried again in 2.0s"]
+            ["· primary/nat_gateway/a: VpcLimitExceeded, retrying in 2.0s"]
         );
     }
 

@@ -45,14 +45,14 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
     let mut lines = context.header(style);
     lines.push(String::new());
     if let Some(holder) = &recovery.running {
-        let told = format!("{} is at work now: what is told here is a moment of its run.", clean(&holder.to_string()));
-        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
+        lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
     if let Some(journal) = &recovery.journal {
-        let whose = if recovery.running.is_some() { "The run in progress" } else { "A run that was not finished" };
-        let since = journal.since.map(|since| format!(", the first of {since:.0}")).unwrap_or_default();
-        let told = format!("{whose} has left a journal: {}{since}.", plural(journal.transitions, "transition"));
-        lines.extend(hanging("", &told, style.width, 0));
+        let run = if recovery.running.is_some() { "The run in progress has a" } else { "An unfinished run has left a" };
+        let since = journal.since.map(|since| format!(", the first at {since:.0}")).unwrap_or_default();
+        let text = format!("{run} journal: {}{since}.", plural(journal.transitions, "transition"));
+        lines.extend(hanging("", &text, style.width, 0));
     }
     for (advice, intents) in by_advice(&recovery.intents) {
         lines.push(String::new());
@@ -137,27 +137,27 @@ fn announced(status: &Status) -> &'static str {
 /// What became of it.
 fn became(intent: &Intent) -> String {
     match &intent.became {
-        Became::Made { id, phase } => format!("it was made: {} ({})", clean(id), state(phase)),
+        Became::Made { id, phase } => format!("it was created: {} ({})", clean(id), state(phase)),
         Became::NotVisible { until } => {
             format!("it is not visible yet: if it has not appeared by {until:.0}, it was not created")
         }
-        Became::NotMade => "nothing was made".to_owned(),
-        Became::Held { .. } => "nothing was made by it: its name is somebody else's".to_owned(),
+        Became::NotMade => "it was not created".to_owned(),
+        Became::Held { .. } => "it was not created: its name is in use by a resource that is not drctl's".to_owned(),
         Became::There { id, phase, differs } => {
-            let there = format!("it is there: {} ({})", clean(id), state(phase));
+            let exists = format!("it exists: {} ({})", clean(id), state(phase));
             match (&intent.entry.status, differs.as_deref()) {
-                (Status::Deleting { .. }, _) => format!("it is still there: {} ({})", clean(id), state(phase)),
-                (_, None) => there,
-                (_, Some([])) => format!("{there}, as configured"),
+                (Status::Deleting { .. }, _) => format!("it still exists: {} ({})", clean(id), state(phase)),
+                (_, None) => exists,
+                (_, Some([])) => format!("{exists}, as configured"),
                 (_, Some(names)) => {
                     let verb = if names.len() == 1 { "y still differs" } else { "ies still differ" };
-                    format!("{there}, and {} propert{verb}: {}", names.len(), clean(&list(names, 60)))
+                    format!("{exists}, and {} propert{verb}: {}", names.len(), clean(&list(names, 60)))
                 }
             }
         }
         Became::Gone => match intent.entry.status {
-            Status::Deleting { .. } => "it is gone".to_owned(),
-            _ => "it is no longer there".to_owned(),
+            Status::Deleting { .. } => "it has been deleted".to_owned(),
+            _ => "it no longer exists".to_owned(),
         },
         Became::Unknown { .. } => "it could not be read".to_owned(),
     }
@@ -173,11 +173,11 @@ fn state(phase: &Phase) -> String {
 /// What to do about it, in one sentence.
 fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
-        (Became::Made { .. }, _) => "`drctl up` takes it in and completes it; `drctl down` deletes it.",
+        (Became::Made { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
         (Became::NotVisible { .. }, _) => {
-            "`drctl up` and `drctl down` look for it as long as that once more before they go on: neither makes a second one."
+            "`drctl up` and `drctl down` look for it again, for the same time, before they go on: neither creates a second one."
         }
-        (Became::NotMade, _) => "`drctl up` makes it; `drctl down` forgets it.",
+        (Became::NotMade, _) => "`drctl up` creates it; `drctl down` forgets it.",
         (Became::Held { .. }, _) => {
             "Choose another stack name or environment, or take it over with `drctl up --adopt`. `drctl down` does not touch it."
         }
@@ -186,12 +186,10 @@ fn advice(intent: &Intent) -> &'static str {
         }
         (Became::There { .. }, _) => "`drctl up` completes it; `drctl down` deletes it.",
         (Became::Gone, Status::Deleting { .. }) => {
-            "`drctl down` clears its record away; `drctl up` makes it anew if it is configured."
+            "`drctl down` removes its record; `drctl up` recreates it if it is configured."
         }
-        (Became::Gone, _) => "`drctl up` makes it anew; `drctl down` clears its record away.",
-        (Became::Unknown { .. }, _) => {
-            "Its intent stays open. Put right what is said above, then run `drctl recover` again."
-        }
+        (Became::Gone, _) => "`drctl up` recreates it; `drctl down` removes its record.",
+        (Became::Unknown { .. }, _) => "Its intent stays open. Fix the problem above, then run `drctl recover` again.",
     }
 }
 
@@ -253,16 +251,16 @@ mod tests {
             assert_eq!(text.matches("`drctl up` completes it").count(), 1, "what is to be done is told once:\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for said in [
-                "A run that was not finished has left a journal: 37 transitions, the first of 1970-01-01T00:00:00Z.",
+                "An unfinished run has left a journal: 37 transitions, the first at 1970-01-01T00:00:00Z.",
                 "primary/vpc/main — creation may have been sent (2m 05s ago, 1970-01-01T00:00:00Z), attempt a1b2",
-                "it was made: vpc-1 (pending)",
-                "→ `drctl up` takes it in and completes it; `drctl down` deletes it.",
-                "nothing was made → `drctl up` makes it",
-                "its name is somebody else's",
-                "it is there: x-1 (available), and 2 properties still differ: size, zone",
-                "it is there: x-1 (available), as configured",
-                "it is still there: x-1 (available)",
-                "it is gone",
+                "it was created: vpc-1 (pending)",
+                "→ `drctl up` records and completes it; `drctl down` deletes it.",
+                "it was not created → `drctl up` creates it",
+                "its name is in use by a resource that is not drctl's",
+                "it exists: x-1 (available), and 2 properties still differ: size, zone",
+                "it exists: x-1 (available), as configured",
+                "it still exists: x-1 (available)",
+                "it has been deleted",
                 "it could not be read",
                 "8 open intents.",
             ] {

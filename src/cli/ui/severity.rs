@@ -57,8 +57,8 @@ const fn row(
 const NETWORK: (Severity, &str) = (Critical, "part of the network is missing");
 const API: (Severity, &str) = (Critical, "this Region does not serve the API");
 const API_DIFFERS: (Severity, &str) = (Major, "the API is not served as configured");
-const NAMES: (Severity, &str) = (Critical, "the public name does not lead to this Region");
-const ROUTES: (Severity, &str) = (Critical, "part of the network has no way to its destination");
+const NAMES: (Severity, &str) = (Critical, "the public name does not point to this Region");
+const ROUTES: (Severity, &str) = (Critical, "part of the network has no route to its destination");
 const ENCRYPTION: &str = "it is not encrypted with the configured key";
 const PROTECTION: &str = "it can be deleted by mistake";
 
@@ -82,15 +82,15 @@ const ROWS: &[Row] = &[
         &[
             ("global_cluster", Critical, "the database is not replicated to the other Region"),
             ("source_region", Critical, "the database is not replicated to the other Region"),
-            ("security_groups", Critical, "who reaches the database is not as configured"),
-            ("port", Critical, "the function does not reach the database"),
+            ("security_groups", Critical, "access to the database is not as configured"),
+            ("port", Critical, "the function cannot reach the database"),
             ("subnet_group", Critical, "the database is in other subnets"),
             ("kms_key", Critical, ENCRYPTION),
-            ("master_secret", Critical, "the function does not get the database's password"),
-            ("backup_retention_days", Major, "backups are kept for another time"),
+            ("master_secret", Critical, "the function cannot read the database's password"),
+            ("backup_retention_days", Major, "backups are kept for a different time"),
             ("deletion_protection", Major, PROTECTION),
-            ("maintenance_window", Minor, "maintenance happens at another time"),
-            ("backup_window", Minor, "backups are made at another time"),
+            ("maintenance_window", Minor, "maintenance happens at a different time"),
+            ("backup_window", Minor, "backups are taken at a different time"),
             ("copy_tags_to_snapshots", Minor, "snapshots are tagged differently"),
         ],
     ),
@@ -100,15 +100,15 @@ const ROWS: &[Row] = &[
         (Major, "the database instance is not as configured"),
         &[
             ("publicly_accessible", Critical, "the database is reachable from the internet"),
-            ("performance_insights", Minor, "the database is measured differently"),
-            ("performance_insights_kms_key", Minor, "the database is measured differently"),
-            ("maintenance_window", Minor, "maintenance happens at another time"),
+            ("performance_insights", Minor, "the database is monitored differently"),
+            ("performance_insights_kms_key", Minor, "the database is monitored differently"),
+            ("maintenance_window", Minor, "maintenance happens at a different time"),
             ("auto_minor_version_upgrade", Minor, "minor versions are upgraded differently"),
         ],
     ),
     row(
         "db_subnet_group",
-        (Critical, "the database has no subnets to be in"),
+        (Critical, "the database has no subnets"),
         (Major, "the database may be placed in other subnets"),
         &[],
     ),
@@ -135,12 +135,12 @@ const ROWS: &[Row] = &[
         (Critical, "a bucket is missing"),
         (Major, "the bucket is not as configured"),
         &[
-            ("versioned", Critical, "without versions the bucket is not replicated"),
+            ("versioned", Critical, "without versioning, the bucket is not replicated"),
             ("public_access_blocked", Critical, "the bucket can be made public"),
-            ("policy", Critical, "who may use the bucket is not as configured"),
+            ("policy", Critical, "access to the bucket is not as configured"),
             ("kms_key", Critical, ENCRYPTION),
-            ("bucket_key", Minor, "encryption costs more calls"),
-            ("incomplete_upload_days", Minor, "incomplete uploads are kept for another time"),
+            ("bucket_key", Minor, "encryption needs more KMS calls"),
+            ("incomplete_upload_days", Minor, "incomplete uploads are kept for a different time"),
         ],
     ),
     row(
@@ -162,15 +162,15 @@ const ROWS: &[Row] = &[
     ),
     row(
         "kms_key",
-        (Critical, "what is encrypted with this key cannot be read"),
+        (Critical, "data encrypted with this key cannot be read"),
         (Major, "the key is not as configured"),
         &[
-            ("enabled", Critical, "what is encrypted with this key cannot be read"),
-            ("policy", Critical, "who may use the key is not as configured"),
+            ("enabled", Critical, "data encrypted with this key cannot be read"),
+            ("policy", Critical, "access to the key is not as configured"),
             ("description", Minor, "the description differs"),
         ],
     ),
-    row("kms_alias", (Minor, "the key has no name"), (Minor, "the name leads to another key"), &[]),
+    row("kms_alias", (Minor, "the key has no alias"), (Minor, "the alias points to another key"), &[]),
     // What serves.
     row(
         "lambda_function",
@@ -178,15 +178,15 @@ const ROWS: &[Row] = &[
         (Major, "the function is not as configured"),
         &[
             ("subnets", Critical, "the function is in other subnets"),
-            ("security_groups", Critical, "the function may not reach the database"),
-            ("role", Critical, "the function has other permissions"),
-            ("environment", Critical, "the function works with other settings"),
+            ("security_groups", Critical, "the function may be unable to reach the database"),
+            ("role", Critical, "the function has different permissions"),
+            ("environment", Critical, "the function runs with different settings"),
             ("reserved_concurrency", Critical, "the function may be throttled"),
             ("description", Minor, "the description differs"),
             ("tracing", Minor, "calls are traced differently"),
         ],
     ),
-    row("lambda_permission", API, (Critical, "the API may not call the function"), &[]),
+    row("lambda_permission", API, (Critical, "the API is not allowed to call the function"), &[]),
     row(
         "api",
         API,
@@ -197,24 +197,24 @@ const ROWS: &[Row] = &[
         ],
     ),
     row("api_integration", API, (Critical, "the API does not call the function as configured"), &[]),
-    row("api_authorizer", API, (Critical, "the API lets callers in differently"), &[]),
-    row("api_route", API, (Critical, "a route of the API does not lead where it should"), &[]),
+    row("api_authorizer", API, (Critical, "the API authorises callers differently"), &[]),
+    row("api_route", API, (Critical, "a route of the API is not as configured"), &[]),
     row(
         "api_stage",
         API,
         API_DIFFERS,
         &[
-            ("access_log_group", Minor, "accesses are logged differently"),
-            ("access_log_format", Minor, "accesses are logged differently"),
-            ("detailed_metrics", Minor, "the API is measured differently"),
+            ("access_log_group", Minor, "requests are logged differently"),
+            ("access_log_format", Minor, "requests are logged differently"),
+            ("detailed_metrics", Minor, "the API is monitored differently"),
         ],
     ),
     row("api_domain", NAMES, (Major, "the public name is not served as configured"), &[]),
-    row("api_mapping", NAMES, (Critical, "the public name leads to another API"), &[]),
+    row("api_mapping", NAMES, (Critical, "the public name is mapped to another API"), &[]),
     row("certificate", NAMES, (Major, "the certificate is not as configured"), &[]),
     row(
         "iam_role",
-        (Critical, "what works with this role has no permissions"),
+        (Critical, "what uses this role has no permissions"),
         (Critical, "permissions are not as configured"),
         &[("description", Minor, "the description differs")],
     ),
@@ -229,13 +229,13 @@ const ROWS: &[Row] = &[
         "health_check",
         (Critical, "a failure would not be noticed, and DNS would not fail over"),
         (Critical, "failures are not noticed as configured, and DNS may not fail over"),
-        &[("disabled", Critical, "the health check is not switched on as configured, and DNS may not fail over")],
+        &[("disabled", Critical, "the health check is not enabled as configured, and DNS may not fail over")],
     ),
     row(
         "record",
-        (Critical, "DNS does not lead to this Region"),
-        (Critical, "DNS does not lead where it should"),
-        &[("ttl", Major, "a failover takes longer to be seen")],
+        (Critical, "DNS does not point to this Region"),
+        (Critical, "DNS does not point where it should"),
+        &[("ttl", Major, "clients notice a failover later")],
     ),
     // The network.
     row(
@@ -251,49 +251,52 @@ const ROWS: &[Row] = &[
     row("internet_gateway", NETWORK, ROUTES, &[]),
     row(
         "security_group",
-        (Critical, "the function and the database do not reach each other"),
-        (Critical, "who reaches what is not as configured"),
+        (Critical, "the function and the database cannot reach each other"),
+        (Critical, "network access is not as configured"),
         &[("description", Minor, "the description differs")],
     ),
     row(
         "default_security_group",
-        (Minor, "the default security group is not emptied"),
+        (Minor, "the default security group has not been emptied"),
         (Major, "the default security group lets traffic through"),
         &[],
     ),
     row(
         "nat_gateway",
-        (Major, "one zone has no way to the internet"),
-        (Major, "the way to the internet is not as configured"),
+        (Major, "one zone has no route to the internet"),
+        (Major, "the route to the internet is not as configured"),
         &[],
     ),
-    row("eip", (Major, "one zone has no address to the internet"), (Minor, "the address is not as configured"), &[]),
+    row("eip", (Major, "one zone has no public address"), (Minor, "the address is not as configured"), &[]),
     row("route_table", NETWORK, (Major, "the route table is not as configured"), &[]),
-    row("route", (Major, ROUTES.1), (Major, "traffic goes another way"), &[]),
-    row("route_table_association", (Major, ROUTES.1), (Major, "traffic goes another way"), &[]),
+    row("route", (Major, ROUTES.1), (Major, "traffic takes a different route"), &[]),
+    row("route_table_association", (Major, ROUTES.1), (Major, "traffic takes a different route"), &[]),
     row(
         "vpc_peering",
         (Major, "the Regions' networks are not connected"),
-        (Major, "the connection of the Regions is not as configured"),
+        (Major, "the connection between the Regions is not as configured"),
         &[],
     ),
     row(
         "vpc_endpoint",
-        (Minor, "traffic to AWS takes the way over the NAT gateways"),
+        (Minor, "traffic to AWS goes through the NAT gateways"),
         (Minor, "the endpoint is not as configured"),
         &[],
     ),
     // What watches.
     row(
         "alarm",
-        (Major, "nobody is told when this goes wrong"),
+        (Major, "nobody is alerted when this goes wrong"),
         (Major, "the alarm does not watch what it should"),
-        &[("actions", Major, "nobody is told when this goes wrong"), ("description", Minor, "the description differs")],
+        &[
+            ("actions", Major, "nobody is alerted when this goes wrong"),
+            ("description", Minor, "the description differs"),
+        ],
     ),
     row(
         "sns_topic",
         (Major, "alarms reach nobody"),
-        (Major, "alarms may not be passed on"),
+        (Major, "alarms may not be delivered"),
         &[("display_name", Minor, "the display name differs")],
     ),
     row("sns_subscription", (Major, "alarms do not reach this address"), (Major, "alarms reach another address"), &[]),
@@ -313,13 +316,13 @@ pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
     match health(item) {
         Health::Present | Health::Unknown => None,
         Health::Missing | Health::NotMade if item.action == Action::Delete => {
-            Some((Minor, "only its record is left, and it is no longer configured"))
+            Some((Minor, "only its record is left; it is no longer configured"))
         }
         Health::Missing | Health::NotMade | Health::Failed | Health::Deleting => Some(gone),
         Health::Leftover => Some((Minor, "it is no longer configured")),
         Health::Pending => {
             let severity = if gone.0 == Critical { Major } else { Minor };
-            Some((severity, "it is on its way, and not yet available"))
+            Some((severity, "it is being created or changed, and not yet available"))
         }
         Health::Drifted => {
             let of = |property: &str| {

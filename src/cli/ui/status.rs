@@ -20,6 +20,8 @@ use drctl_engine::{Action, Item, Phase, Plan};
 const ALIGNED: usize = 48;
 /// Where what belongs to a row begins.
 const INDENT: usize = 6;
+/// Columns of the longest word for a [`Health`].
+const WORD: usize = 11;
 /// As many resources that are not there for the same reason have a line each; more of them share one.
 const APART: usize = 8;
 
@@ -89,7 +91,7 @@ impl Health {
             Self::Failed => "failed",
             Self::Deleting => "deleting…",
             Self::Missing => "missing",
-            Self::NotMade => "not made",
+            Self::NotMade => "not created",
             Self::Leftover => "left over",
             Self::Unknown => "unknown",
         }
@@ -165,9 +167,9 @@ pub fn deviates(plan: &Plan) -> bool {
 pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
     if let Some(holder) = &details.running {
-        let told = format!("{} is at work now: this is a moment of its run.", clean(&holder.to_string()));
+        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
         lines.push(String::new());
-        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+        lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
     let verdict = Verdict::of(plan);
     lines.push(String::new());
@@ -209,7 +211,7 @@ pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style
     let all: Vec<&Item> = plan.items.iter().collect();
     lines.extend(hanging("Resources: ", &told(&all), style.width, 0).iter().map(|line| style.bold(line)));
     if !details.all && !plan.items.is_empty() {
-        lines.push(style.dim("With --all, every one of them is listed."));
+        lines.push(style.dim("Use --all to list every resource."));
     }
     joined(&lines)
 }
@@ -218,7 +220,7 @@ pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style
 fn deviations(plan: &Plan, details: &StatusDetails, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.items.iter().any(|item| health(item) == Health::Drifted) {
-        lines.extend([String::new(), style.dim("Properties that differ: as they are in AWS → as configured")]);
+        lines.extend([String::new(), style.dim("Differing properties: in AWS → as configured")]);
     }
     for wanted in Severity::ALL {
         let found: Vec<(&Item, &'static str)> = plan
@@ -366,7 +368,7 @@ fn told(items: &[&Item]) -> String {
 
 fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
     let health = health(item);
-    let word = health.paint(&pad(health.as_str(), 9), style);
+    let word = health.paint(&pad(health.as_str(), WORD), style);
     let address = pad(&item.address.to_string(), aligned);
     let mut line = format!("  {} {address}  {word}", health.paint(health.symbol(), style));
     let room = style.width.saturating_sub(columns(&line) + 2);
@@ -426,13 +428,13 @@ mod tests {
                  could not be read",
                 "critical ✗ primary/internet_gateway/main missing – part of the network is missing",
                 "major ~ primary/subnet/public-a drifted – the subnet is not as configured ~ map_public_ip: false → true",
-                "+ global/vpc_peering/main not made – the Regions' networks are not connected",
+                "+ global/vpc_peering/main not created – the Regions' networks are not connected",
                 "1 resource could not be read ? 1 resource (secondary/vpc/main)",
                 "primary · us-east-1: 1 present, 1 drifted, 1 missing",
                 "secondary · us-east-2: 1 unknown",
-                "global: 1 not made",
-                "Resources: 1 present, 1 drifted, 1 missing, 1 not made, 1 unknown",
-                "With --all, every one of them is listed.",
+                "global: 1 not created",
+                "Resources: 1 present, 1 drifted, 1 missing, 1 not created, 1 unknown",
+                "Use --all to list every resource.",
             ] {
                 let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
                 let found = told[at..].find(part).unwrap_or_else(|| panic!("{part:?} at {width} in\n{text}"));
@@ -449,18 +451,18 @@ mod tests {
             assert_fits(&text, width);
             for line in [
                 "primary · us-east-1: 1 present, 1 drifted, 1 missing",
-                "  ✓ primary/vpc/main               present    vpc-0abc",
-                "  ~ primary/subnet/public-a        drifted    subnet-0abc",
+                "  ✓ primary/vpc/main               present      vpc-0abc",
+                "  ~ primary/subnet/public-a        drifted      subnet-0abc",
                 "      ~ map_public_ip: false → true",
                 "  ✗ primary/internet_gateway/main  missing",
                 "secondary · us-east-2: 1 unknown",
-                "  + global/vpc_peering/main  not made",
+                "  + global/vpc_peering/main  not created",
                 "    ? 1 resource (secondary/vpc/main)",
-                "Resources: 1 present, 1 drifted, 1 missing, 1 not made, 1 unknown",
+                "Resources: 1 present, 1 drifted, 1 missing, 1 not created, 1 unknown",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
-            assert!(text.matches("map_public_ip").count() == 1 && !text.contains("With --all"), "{text}");
+            assert!(text.matches("map_public_ip").count() == 1 && !text.contains("Use --all"), "{text}");
         }
     }
 
@@ -478,7 +480,7 @@ mod tests {
              global: 1 present\n\
              \n\
              Resources: 2 present\n\
-             With --all, every one of them is listed.\n"
+             Use --all to list every resource.\n"
         );
         assert!(!deviates(&good) && deviates(&example()));
     }
@@ -488,7 +490,7 @@ mod tests {
         let unbuilt = plan(vec![item("primary/vpc/main", Action::Create), item("primary/alarm/a", Action::Create)]);
         let text = render(&unbuilt, &StatusDetails::default(), &context(false), &Style::plain(80));
         assert!(text.contains("\nDR: NOT BUILT – nothing has been created yet: 2 resources to create\n"), "{text}");
-        assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not made\n"), "{text}");
+        assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not created\n"), "{text}");
     }
 
     #[test]
@@ -497,7 +499,7 @@ mod tests {
         let details = StatusDetails { running: Some(holder), ..StatusDetails::default() };
         let text = render(&example(), &details, &context(false), &Style::plain(80));
         assert!(
-            text.contains("\n`drctl up` (process 7 on vm) is at work now: this is a moment of its run.\n"),
+            text.contains("\n`drctl up` (process 7 on vm) is running now: what follows may have changed.\n"),
             "{text}"
         );
         let json = to_json(&example(), &details, &context(false));
@@ -513,8 +515,8 @@ mod tests {
         for width in [80, 140] {
             let text = render(&plan(items.clone()), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            assert!(text.contains("\n  + not made, 9 resources (primary/alarm/a0, "), "{text}");
-            assert!(text.contains("\n      nobody is told when this goes wrong\n"), "{text}");
+            assert!(text.contains("\n  + not created, 9 resources (primary/alarm/a0, "), "{text}");
+            assert!(text.contains("\n      nobody is alerted when this goes wrong\n"), "{text}");
             let trace = "      # an earlier run was about to create it, and it never appeared in AWS";
             assert!(text.lines().any(|line| line == trace), "{text}");
         }

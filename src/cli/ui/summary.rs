@@ -96,8 +96,8 @@ pub fn render(report: &Report, style: &Style) -> String {
     if !left.is_empty() {
         lines.extend(hanging("  ", &format!("{}.", left.join(", ")), style.width, 0));
     }
-    lines.extend(named("Not finished, AWS may go on with: ", &report.under_way, style));
-    lines.extend(named("Deleted and not yet made again: ", &report.only_deleted, style));
+    lines.extend(named("Not finished; AWS may continue with: ", &report.under_way, style));
+    lines.extend(named("Deleted and not yet recreated: ", &report.only_deleted, style));
     lines.extend(scheduled(report, style));
     lines.extend(times(report, style));
     lines.extend(onwards(report, style));
@@ -248,8 +248,8 @@ fn onwards(report: &Report, style: &Style) -> Vec<String> {
     }
     let left = plural(report.outcomes.iter().filter(|(_, _, outcome)| *outcome != Outcome::Done).count(), "resource");
     let told = if report.state.is_some() {
-        "Calls that were out when the state could not be written are on record as open intents. Put the state right and run \
-         the same command again: it resolves them first."
+        "Calls in flight when the state could not be written are recorded as open intents. Repair the state, then run the same \
+         command again: it resolves them first."
             .to_owned()
     } else if report.interrupted {
         format!(
@@ -360,7 +360,7 @@ mod tests {
         report.only_deleted = [address("primary/subnet/a"), address("primary/subnet/b")].into();
         let text = told(&report);
         assert!(text.contains("0 added, 0 changed, 3 destroyed."), "{text}");
-        assert!(text.contains("Deleted and not yet made again: primary/subnet/a, primary/subnet/b."), "{text}");
+        assert!(text.contains("Deleted and not yet recreated: primary/subnet/a, primary/subnet/b."), "{text}");
         let value = to_json(&report);
         assert_eq!((&value["summary"]["destroyed"], &value["resources"][0]["only_deleted"]), (&json!(3), &json!(true)));
         assert_eq!(value["resources"][2]["only_deleted"], Value::Null);
@@ -405,7 +405,7 @@ mod tests {
         let text = told(&report).replace('\n', " ");
         assert!(text.starts_with("Apply interrupted. Resources: 1 added"), "{text}");
         assert!(text.contains("1 not finished, 1 not started."), "{text}");
-        assert!(text.contains("Not finished, AWS may go on with: primary/subnet/a."), "{text}");
+        assert!(text.contains("Not finished; AWS may continue with: primary/subnet/a."), "{text}");
         assert!(text.contains("All completed work is recorded. Run the same command again"), "{text}");
         assert!(text.contains("the remaining 2 resources."), "{text}");
         let value = to_json(&report);

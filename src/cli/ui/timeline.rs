@@ -36,7 +36,7 @@ pub fn render(simulated: &Simulated, title: &str, style: &Style) -> String {
     lines.extend(walk("down", &simulated.down, None, style));
     lines.push(String::new());
     let legend = format!(
-        "{WORKS} AWS is at work on it   {WAITS} waiting (rate limit, dependency, next poll)   {CRITICAL} critical path"
+        "{WORKS} AWS is working on it   {WAITS} waiting (rate limit, dependency, next poll)   {CRITICAL} critical path"
     );
     lines.extend(hanging("", &legend, style.width, 0).iter().map(|line| style.dim(line)));
     joined(&lines)

@@ -47,7 +47,7 @@ pub fn page(simulated: &Simulated, title: &str) -> String {
             duration(simulated.serving),
             duration(simulated.writer),
         ),
-        "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is at work on it</span>\
+        "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is working on it</span>\
          <span><i class=\"key\"><i class=\"wait\"></i></i>waiting (rate limit, dependency, next poll)</span>\
          <span class=\"critical\"><b class=\"name\">● critical path</b></span></p>\n"
             .to_owned(),

@@ -96,7 +96,7 @@ fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
         })
         .collect();
     if reasons.len() > NAMED {
-        told.push(format!("{} more", plural(reasons.len() - NAMED, "reason")));
+        told.push(plural(reasons.len() - NAMED, "more reason"));
     }
     told.join("; ")
 }
@@ -149,7 +149,7 @@ mod tests {
             (
                 vec![good(), missing("primary/nat_gateway/a"), missing("primary/nat_gateway/b")],
                 "at_risk",
-                "DR: AT RISK – one zone has no way to the internet (primary/nat_gateway/a and 1 more)",
+                "DR: AT RISK – one zone has no route to the internet (primary/nat_gateway/a and 1 more)",
             ),
             (
                 vec![good(), drifted("global/dynamodb_table/sessions", "replica"), missing("primary/nat_gateway/a")],
@@ -192,6 +192,6 @@ mod tests {
         items.push(item("primary/vpc/main", Action::None));
         let verdict = Verdict::of(&plan(items));
         assert_eq!(verdict.reason.matches(';').count(), 3);
-        assert!(verdict.reason.ends_with("; 2 reasons more"), "{}", verdict.reason);
+        assert!(verdict.reason.ends_with("; 2 more reasons"), "{}", verdict.reason);
     }
 }
