@@ -18,7 +18,7 @@ use super::state::StateArgs;
 use super::status::StatusArgs;
 use super::up::UpArgs;
 
-/// How drctl exits, as the help says it.
+/// The exit codes in the help of drctl itself.
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
@@ -29,7 +29,7 @@ Exit codes:
     5  credentials or permissions
   130  interrupted";
 
-/// Examples, and how the commands that look at AWS exit.
+/// The help of a command that reads AWS: its examples, then the exit codes.
 macro_rules! with_exit_codes {
     ($examples:literal) => {
         concat!(
@@ -87,11 +87,11 @@ pub struct Global {
 /// Where state files are kept unless `--state-dir` says otherwise.
 pub const STATE_DIR: &str = "state";
 
-/// The variable that says otherwise, too.
+/// The variable that has the same meaning as `--state-dir`.
 const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
 
-/// The global options that mean something to a command, for those to which not all of them do. The others still take their
-/// place on the command line, and are in no help and no hint.
+/// The global options that have a meaning for a command, for the commands for which not all of them do. The other options are
+/// accepted, but appear neither in the command's help nor in hints.
 const MEANINGFUL: &[(&str, &[&str])] = &[
     ("init", &["config", "json", "verbose", "log_format", "no_color"]),
     ("simulate", &["config", "environment", "json", "verbose", "log_format", "no_color"]),
@@ -101,7 +101,7 @@ const MEANINGFUL: &[(&str, &[&str])] = &[
     ("completions", &[]),
 ];
 
-/// The command line, with the options that mean nothing to a command left out of its help.
+/// The command line. Options that have no meaning for a command are left out of its help.
 #[must_use]
 pub fn command() -> clap::Command {
     let root = Cli::command();
@@ -114,16 +114,16 @@ pub fn command() -> clap::Command {
 }
 
 impl Global {
-    /// The command `drctl WORDS` for a hint: with the options that were given to this one and decide on which stack a command
-    /// acts, quoted for a shell. Pasted, it acts on the stack that the hint is about.
+    /// The command `drctl WORDS` for a hint, with the options of this run that decide which stack a command acts on, quoted for
+    /// a shell. When it is pasted, it acts on the stack that the hint is about.
     ///
-    /// An environment that a variable named is written out, too: where the hint is pasted, the variable may not be set. An
-    /// option that `words` have already, or that means nothing to their command, is not added.
+    /// An environment that was set by a variable is written out, too: where the hint is pasted, the variable may not be set. An
+    /// option that `words` contain already, or that has no meaning for their command, is not added.
     #[must_use]
     pub fn command(&self, words: &str) -> String {
         let name = words.split_whitespace().next().unwrap_or_default();
         let meaningful = MEANINGFUL.iter().find(|(command, _)| *command == name).map(|(_, options)| *options);
-        // Named by a variable, the usual folder has to be named as well to be the one that is meant.
+        // If the variable is set, even the default folder has to be named.
         let state_dir = self.state_dir.as_os_str() != STATE_DIR || std::env::var_os(STATE_DIR_VARIABLE).is_some();
         let path = |path: &PathBuf| Some(path.display().to_string());
         let given = [
@@ -150,7 +150,7 @@ impl Global {
     }
 }
 
-/// One word for a POSIX shell: quoted where it has to be.
+/// One word for a POSIX shell, quoted if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -169,7 +169,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What drctl can be asked to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented drctl.toml
@@ -229,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_accepts_the_command_line() {
         command().debug_assert();
     }
 
     #[test]
-    fn a_hint_repeats_the_options_that_decide_on_the_stack() {
+    fn a_hint_repeats_the_options_that_decide_which_stack_is_meant() {
         let plain = global(&["plan", "--json", "-v", "--no-color"]);
         assert_eq!(plain.command("plan"), "drctl plan");
         let given = global(&["down", "--sandbox", "--environment", "staging"]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_has_no_option_twice_and_none_that_means_nothing() {
+    fn a_hint_repeats_no_option_and_has_none_without_a_meaning() {
         let given = global(&["plan", "--sandbox", "--environment", "staging", "--state-dir", "elsewhere"]);
         let once = given.command("down --yes");
         assert_eq!(given.command(once.trim_start_matches("drctl ")), once);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn help_leaves_out_what_means_nothing_to_a_command_and_takes_it_all_the_same() {
+    fn options_without_a_meaning_are_accepted_and_left_out_of_the_help() {
         let help = |name: &str| {
             let mut root = command();
             root.build();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_quoted_for_a_shell_where_it_has_to_be() {
+    fn words_are_quoted_for_a_shell_only_if_necessary() {
         for (word, written) in [("a-b_c.d/e", "a-b_c.d/e"), ("", "''"), ("a b", "'a b'"), ("$(x)", "'$(x)'")] {
             assert_eq!(quoted(word), written);
         }

@@ -31,7 +31,7 @@ pub struct CheckArgs {
     pub timeout: u64,
 }
 
-/// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
+/// Checks what would make `up` fail, and changes nothing. The preflight is the only check, so no option is needed.
 pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
@@ -47,16 +47,16 @@ pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result
     Ok(exit(&findings, &plan))
 }
 
-/// How to exit after a look: permissions before all else, as they are somebody else's to give.
+/// The exit code of a command that only reads. Missing permissions come first, since another person has to grant them.
 pub fn exit(findings: &Findings, plan: &Plan) -> Exit {
     match unknown(plan) {
         _ if findings.is_denied() => Exit::Denied,
         Exit::Done if findings.is_blocking() => Exit::Failed,
-        looked => looked,
+        exit => exit,
     }
 }
 
-/// How to exit when not everything could be looked at.
+/// The exit code if not everything could be read.
 pub fn unknown(plan: &Plan) -> Exit {
     let exits: Vec<Exit> = plan.unknown().map(|(_, failure)| Exit::of(failure)).collect();
     let worst = exits.iter().find(|exit| **exit == Exit::Denied).or(exits.first());

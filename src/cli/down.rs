@@ -51,13 +51,13 @@ pub struct DownArgs {
     pub timeout: u64,
 }
 
-/// Deletes everything that drctl made. Needs the state, and no configuration.
+/// Deletes everything that drctl created. Needs the state, but no configuration.
 pub async fn down(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let reporter = Reporter::new(output);
-    let ended = delete(global, args, output, &reporter, shutdown).await;
-    // What was told goes out before an error is.
-    reporter.end(ended)
+    let result = delete(global, args, output, &reporter, shutdown).await;
+    // The report is written before an error is.
+    reporter.end(result)
 }
 
 async fn delete(
@@ -138,7 +138,7 @@ async fn foreign(
     Ok(found.into_iter().map(|sentence| format!("{sentence}, which is not drctl's")).collect())
 }
 
-/// What others have put into the stack keeps AWS from deleting it: that is said before half of it is gone.
+/// Refuses if something that is not drctl's would keep AWS from deleting the stack: before half of it is deleted, not after.
 fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Result<(), CliError> {
     let mut hindrances = loss::hindrances(weights);
     hindrances.extend(foreign);
@@ -148,8 +148,8 @@ fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Resu
     if hindrances.is_empty() {
         return Ok(());
     }
-    let told = hindrances.join("\n");
-    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{told}"))
+    let listed = hindrances.join("\n");
+    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{listed}"))
         .help("Nothing was changed. Delete what is named above, then run the same command again.")
         .into())
 }
@@ -163,7 +163,7 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Asks for what goes for good: the stack by its name, and what is in its buckets by a word of its own.
+    /// Asks for the stack's name and, if its buckets are not empty, for a separate word.
     async fn is_agreed(&self, output: &Output, shutdown: &Shutdown) -> Result<bool, CliError> {
         let full = !self.args.empty_buckets && loss::has_objects(self.weights);
         if self.args.yes {
@@ -254,11 +254,11 @@ fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
     }
 }
 
-/// What to make of a state that is not there. Where nothing was ever built there is nothing to delete, however often that is
-/// asked for. But a stack that runs elsewhere must not be taken for one that is gone: not where there are other states, nor where
-/// there is one of this name on the other side of `--sandbox`, nor in a folder that was named and does not exist.
+/// Decides what a missing state means. If nothing was ever built, there is nothing to delete, no matter how often `down` is run.
+/// But a stack that exists elsewhere must not be mistaken for one that is gone. So it is an error if the folder has other
+/// states, if there is a state of this name with (or without) `--sandbox`, or if the folder was named and does not exist.
 fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, CliError> {
-    let (other, way) = if global.sandbox {
+    let (other, advice) = if global.sandbox {
         (global.state_dir.clone(), "leave out --sandbox to delete that stack")
     } else {
         (sandbox_folder(global), "add --sandbox to delete that stack")
@@ -268,7 +268,7 @@ fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, Cl
     if Location::names(folder).is_empty() && !is_there && is_right_folder {
         return Ok(None);
     }
-    let there = if is_there { format!(" There is one in {}: {way}.", other.display()) } else { String::new() };
+    let there = if is_there { format!(" There is one in {}: {advice}.", other.display()) } else { String::new() };
     Err(CliError::Usage {
         message: format!("there is no state for `{name}` in {}", folder.display()),
         help: format!(
@@ -287,8 +287,8 @@ fn known(folder: &Path) -> String {
     }
 }
 
-/// Either protects: the configuration, or what the last `up` recorded. So a `drctl.toml` that happens to lie in the folder
-/// unprotects nothing.
+/// Refuses if the stack is protected by the configuration or by what the last `up` recorded. So a `drctl.toml` that happens to
+/// be in the folder cannot remove the protection.
 fn refuse_protected(snapshot: &Snapshot, config: Option<&Config>) -> Result<(), CliError> {
     let configured = config.is_some_and(|config| config.protection.deletion);
     if !(configured || snapshot.protected) || snapshot.resources.is_empty() {

@@ -19,7 +19,7 @@ pub struct InitArgs {
     pub force: bool,
 }
 
-/// Writes a commented configuration.
+/// Writes a commented configuration file.
 pub fn init(global: &Global, args: &InitArgs, output: &Output) -> Result<Exit, CliError> {
     let path = global.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     let mut options = OpenOptions::new();

@@ -52,10 +52,11 @@ pub struct OrphansArgs {
     pub detailed_exitcode: bool,
 }
 
-/// How long one type in one Region may take. Longer than a listing: whose a key is, is asked of every key of the account.
+/// How long the scan for one type in one Region may take. This is longer than for a listing, because KMS is asked about every
+/// key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
 
-/// Lists what bears this stack's tags and the state does not know; takes it into the state, or deletes it.
+/// Lists resources that are tagged as this stack's and that the state does not know. Records or deletes them on request.
 pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     if args.delete {
@@ -72,7 +73,7 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
     } else {
         output.print(&ui::orphans::render(&found, &context, &output.style))?;
         if !found.orphans.is_empty() && !args.detailed_exitcode {
-            // On a terminal they are offered; elsewhere the options are.
+            // Without a terminal, only the options do this.
             let question = "\nType `adopt`, `delete`, or nothing to leave them as they are: ";
             match output.ask(question, &shutdown).await?.as_deref() {
                 Some("adopt") => return adopt(global, output, &shutdown).await,
@@ -88,7 +89,7 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
     })
 }
 
-/// Plans the deletion, asks, and carries it out.
+/// Plans the deletion, asks for confirmation, and carries it out.
 async fn clear_away(
     global: &Global,
     args: &OrphansArgs,
@@ -97,13 +98,13 @@ async fn clear_away(
 ) -> Result<Exit, CliError> {
     let reporter = Reporter::new(output);
     let mut left = None;
-    let ended = delete(global, args, output, &reporter, &mut left, shutdown).await;
-    // What was told goes out before an error is.
-    let ended = reporter.end(ended);
+    let result = delete(global, args, output, &reporter, &mut left, shutdown).await;
+    // The report is written before an error is.
+    let result = reporter.end(result);
     if let Some(left) = left.filter(|_| output.json) {
         output.print_json(&left)?;
     }
-    ended
+    result
 }
 
 /// Looks for orphans in both Regions, and in every other Region in which the configuration has something.
@@ -145,7 +146,7 @@ async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<
         }
     }
     if !transitions.is_empty() {
-        // A state that was lost has lost its protection, too.
+        // A lost state has lost its protection, too.
         let protected = store.snapshot().protected || session.config.protection.deletion;
         store.protect(protected);
         store.append(transitions)?;
@@ -169,7 +170,7 @@ async fn delete(
     args: &OrphansArgs,
     output: &Output,
     reporter: &Reporter<'_>,
-    for_machines: &mut Option<Value>,
+    left_json: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let mut session = Session::open(global, output, Availability::Required, TIMEOUT, &shutdown).await?;
@@ -184,7 +185,7 @@ async fn delete(
     left.extend(ui::orphans::unreached(&found.unreached, &output.style));
     let is_all = left.is_empty();
     if !is_all {
-        *for_machines = Some(ui::orphans::left_json(&refused, &found.unreached));
+        *left_json = Some(ui::orphans::left_json(&refused, &found.unreached));
     }
     if plan.items.is_empty() {
         left.insert(0, ui::orphans::summary(&found));
@@ -227,16 +228,16 @@ async fn delete(
     Ok(if exit == Exit::Done && !is_all { Exit::Failed } else { exit })
 }
 
-/// Plans the deletion. Only for what is configured and lost the rest of the graph is looked at: what lies in it and carries no
-/// tags goes with it.
+/// Plans the deletion. The rest of the graph is read only if an orphan is configured and missing from the state: untagged
+/// resources that are part of it are deleted with it.
 async fn clear(
     target: &Target,
     entries: &BTreeMap<Address, Entry>,
     found: &Found,
     shutdown: &Shutdown,
 ) -> Result<Cleared, CliError> {
-    let takes_along = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
-    let observed = if found.orphans.iter().any(|orphan| orphan.configured && takes_along(&orphan.standing)) {
+    let has_parts = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
+    let observed = if found.orphans.iter().any(|orphan| orphan.configured && has_parts(&orphan.standing)) {
         let (graph, drivers) = (&target.graph, &target.registry);
         let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
         target.endpoint.ask(observer.observe(), shutdown).await?
@@ -254,8 +255,7 @@ async fn clear(
     Ok(clearing.plan())
 }
 
-/// With protection on, nothing that holds data is deleted: neither for what the configuration says, nor for what the last `up`
-/// recorded.
+/// Refuses to delete what holds data if protection is on, in the configuration or as the last `up` recorded it.
 fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Result<(), CliError> {
     let lost: BTreeSet<String> = plan
         .items
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn protection_covers_what_holds_data_and_nothing_else() {
+    fn protection_covers_only_resources_that_hold_data() {
         let identity = Identity {
             stack: "pay".into(),
             environment: "test".into(),

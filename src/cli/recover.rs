@@ -24,7 +24,7 @@ pub struct RecoverArgs {
     pub timeout: u64,
 }
 
-/// Shows the open intents, and what became of each. Changes nothing.
+/// Shows the open intents and what became of each. Changes nothing.
 pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
@@ -53,7 +53,7 @@ pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Re
     Ok(if is_complete { Exit::Done } else { Exit::Failed })
 }
 
-/// The journal of a run that has not come to fold it. One that the snapshot holds already is only litter.
+/// The journal of a run that has not folded it. A journal whose transitions are already in the snapshot does not count.
 fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
     let Some(found) = journal::read(&location.journal())? else { return Ok(None) };
     let serial = Snapshot::read(&location.snapshot())?.map_or(0, |snapshot| snapshot.serial);
@@ -62,7 +62,7 @@ fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
     Ok(is_open.then_some(Journaled { transitions: found.transitions.len(), since }))
 }
 
-/// Who holds the lock at this moment, if anybody does. It is shared for an instant to find out, and never taken.
+/// The run that holds the lock at this moment, if any. To find out, the lock is shared for an instant, but never taken.
 pub fn running(location: &Location) -> Option<Holder> {
     let path = location.lock();
     let file = File::open(&path).ok()?;
@@ -82,7 +82,7 @@ mod tests {
     use drctl_engine::state::{Identity, Regions};
 
     #[test]
-    fn a_held_lock_names_its_holder_and_a_free_one_nobody() {
+    fn a_run_is_found_by_its_lock_and_its_journal() {
         let folder = tempfile::tempdir().expect("a folder");
         let location = Location::new(folder.path(), "pay-test");
         assert!(running(&location).is_none(), "there is no lock yet");

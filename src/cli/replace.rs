@@ -1,4 +1,4 @@
-//! `--replace`: what holds data and may be lost. Without it, no plan that loses data is carried out.
+//! `--replace`: which data may be lost. Without it, no plan that loses data is carried out.
 
 use clap::Args;
 
@@ -11,7 +11,7 @@ use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Address;
 use drctl_engine::{Action, Consent, Item, Plan};
 
-/// Which of what holds data may be lost.
+/// The resources that may be replaced although they hold data.
 #[derive(Debug, Clone, Args)]
 pub struct Replacements {
     /// Delete and recreate this resource although it holds data; may be given several times
@@ -20,7 +20,7 @@ pub struct Replacements {
 }
 
 impl Replacements {
-    /// What they agree to.
+    /// The consent that the option gives.
     pub fn consent(&self) -> Consent {
         if self.addresses.is_empty() {
             Consent::Nothing
@@ -29,7 +29,7 @@ impl Replacements {
         }
     }
 
-    /// A name that is mistyped must not pass for one that was heeded.
+    /// Refuses addresses that are not in the plan: a mistyped address must not be ignored.
     pub fn check(&self, plan: &Plan) -> Result<(), CliError> {
         let known: Vec<&Address> = plan.items.iter().map(|item| &item.address).collect();
         match self.addresses.iter().find(|address| !known.contains(address)) {
@@ -42,7 +42,8 @@ impl Replacements {
     }
 }
 
-/// Nothing that holds data is deleted or replaced unless it was named, and with protection on not even then.
+/// Refuses a plan that deletes or replaces something that holds data and was not named. With protection on, naming it is not
+/// enough.
 pub async fn refuse_loss(plan: &Plan, session: &Session, shutdown: &Shutdown) -> Result<(), CliError> {
     let protected = session.config.protection.deletion;
     let refused = plan.refused().next().is_some();

@@ -1,4 +1,4 @@
-//! Carrying out a plan: progress while it runs, and what became of it. Shared by `up` and `down`.
+//! Carrying out a plan, and reporting on it. Shared by `up`, `down`, and `orphans`.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Store;
 use drctl_engine::{Class, Drivers, Event, Events, Graph, Item, Plan, Region, Report, Run};
 
-/// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
-/// for whoever is called in the night to log in.
+/// How long a run waits for new credentials when they have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds:
+/// long enough for an operator who is woken at night to log in.
 const CREDENTIALS_WAIT: Duration = Duration::from_mins(30);
 
 fn credentials_wait() -> Result<Duration, CliError> {
@@ -28,9 +28,13 @@ fn credentials_wait() -> Result<Duration, CliError> {
     })
 }
 
-/// Does something, and tells of what AWS has to say to the operator meanwhile.
-async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceiver<Notice>, events: &dyn Events) -> T {
-    let tell = async {
+/// Does work, and turns the notices that arrive in the meantime into events.
+async fn with_notices<T>(
+    work: impl Future<Output = T>,
+    mut notices: UnboundedReceiver<Notice>,
+    events: &dyn Events,
+) -> T {
+    let forward = async {
         while let Some(notice) = notices.recv().await {
             events.emit(Event::Notice { message: notice.to_string() });
         }
@@ -38,29 +42,29 @@ async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceive
     };
     tokio::select! {
         done = work => done,
-        never = tell => never,
+        never = forward => never,
     }
 }
 
-/// Finds out what the deletion of these means: all of them at once.
+/// Finds out what deleting these resources would mean, for all of them at the same time.
 pub async fn weigh<'a>(
     items: impl IntoIterator<Item = &'a Item>,
     drivers: &dyn Drivers,
     shutdown: &Shutdown,
 ) -> Result<Weights, CliError> {
-    let looks = items.into_iter().filter_map(|item| {
+    let weights = items.into_iter().filter_map(|item| {
         let (live, driver) = (item.live.as_ref()?, drivers.driver(item.address.kind())?);
         let region = Region::from(item.region.as_str());
         Some(async move { (item.address.clone(), driver.weigh(&region, live).await) })
     });
-    let looks = futures::future::join_all(looks);
-    unless_interrupted(shutdown, async { Ok(looks.await.into_iter().collect()) }).await
+    let weights = futures::future::join_all(weights);
+    unless_interrupted(shutdown, async { Ok(weights.await.into_iter().collect()) }).await
 }
 
-/// What a command that runs tells, to people or to machines.
+/// Reports on a plan and its run: as text, or as JSON events.
 pub struct Reporter<'a> {
     output: &'a Output,
-    machines: Option<JsonEvents>,
+    events: Option<JsonEvents>,
 }
 
 /// What a run needs besides its plan.
@@ -81,15 +85,15 @@ impl<'a> ApplyInputs<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    /// Begins to tell: machines read which version speaks first.
+    /// Starts to report. The first JSON event names the version.
     pub fn new(output: &'a Output) -> Self {
-        let machines = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
-        Self { output, machines }
+        let events = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
+        Self { output, events }
     }
 
     /// Shows a plan.
     pub fn plan(&self, plan: &Plan, context: &PlanContext) -> Result<(), CliError> {
-        match &self.machines {
+        match &self.events {
             Some(events) => {
                 let mut json = ui::plan::to_json(plan, context);
                 json["event"] = "plan".into();
@@ -100,9 +104,9 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Shows what was found out before the first call, where there is something to be said of it.
+    /// Shows the findings of the preflight, if there are any.
     pub fn preflight(&self, findings: &Findings, context: &PlanContext) -> Result<(), CliError> {
-        if let Some(events) = &self.machines {
+        if let Some(events) = &self.events {
             let mut json = serde_json::json!(findings);
             json["event"] = "preflight".into();
             events.line(json);
@@ -112,12 +116,12 @@ impl<'a> Reporter<'a> {
         if brief.is_empty() { Ok(()) } else { self.output.print(&brief) }
     }
 
-    /// Tells people, and not machines.
+    /// Prints text, unless the output is JSON.
     pub fn say(&self, text: &str) -> Result<(), CliError> {
-        if self.machines.is_some() { Ok(()) } else { self.output.print(text) }
+        if self.events.is_some() { Ok(()) } else { self.output.print(text) }
     }
 
-    /// Carries out a plan, tells what became of it, and says how to exit.
+    /// Carries out a plan, reports on it, and returns the exit code.
     pub async fn apply(
         &self,
         plan: &Plan,
@@ -131,33 +135,33 @@ impl<'a> Reporter<'a> {
         let (tell, notices) = unbounded_channel();
         let patience = Patience { limit: credentials_wait()?, shutdown: shutdown.clone(), tell };
         let _patient = target.endpoint.aws.wait_for_credentials(patience);
-        let report = if let Some(events) = &self.machines {
-            let report = telling(run(events).apply(store, shutdown), notices, events).await;
+        let report = if let Some(events) = &self.events {
+            let report = with_notices(run(events).apply(store, shutdown), notices, events).await;
             events.line(summary::to_json(&report));
             report
         } else {
             let progress = Progress::new(plan, &self.output.style, target.endpoint.time_scale());
-            let report = telling(run(&progress).apply(store, shutdown), notices, &progress).await;
+            let report = with_notices(run(&progress).apply(store, shutdown), notices, &progress).await;
             progress.finish();
-            let told = self.output.print(&summary::render(&report, &self.output.style));
+            let printed = self.output.print(&summary::render(&report, &self.output.style));
             if report.is_success() {
-                // A reader that is gone must not hide how the run ended.
-                told?;
+                // The exit code of a failed run must not depend on whether the summary is read.
+                printed?;
             }
             report
         };
         Ok(exit(&report))
     }
 
-    /// Ends: everything that was told is written, before an error is. A reader that went away changes nothing about how the
-    /// command ended.
-    pub fn end(self, ended: Result<Exit, CliError>) -> Result<Exit, CliError> {
-        let told = self.machines.map_or(Ok(()), |events| events.finish());
-        match ended {
-            Ok(Exit::Done) => told
+    /// Writes everything that was reported, so that it precedes an error. If the reader has gone away, that matters only if the
+    /// command succeeded.
+    pub fn end(self, result: Result<Exit, CliError>) -> Result<Exit, CliError> {
+        let written = self.events.map_or(Ok(()), |events| events.finish());
+        match result {
+            Ok(Exit::Done) => written
                 .map(|()| Exit::Done)
                 .map_err(|source| CliError::Io { action: "write to stdout".to_owned(), source }),
-            ended => ended,
+            result => result,
         }
     }
 }

@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct SandboxArgs {
-    /// What to do with it.
+    /// What to do with the sandbox.
     #[command(subcommand)]
     pub command: SandboxCommand,
 }
@@ -44,7 +44,7 @@ pub enum SandboxCommand {
     Logs,
     /// Run it in the foreground
     Serve {
-        /// How.
+        /// How the sandbox behaves.
         #[command(flatten)]
         options: SandboxOptions,
         /// Folder for its files [default: the folder `sandbox` in --state-dir]
@@ -83,7 +83,7 @@ fn time_scale(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs a local AWS.
+/// Starts, stops, and inspects the local AWS.
 pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Result<Exit, CliError> {
     let folder = sandbox_folder(global);
     let control = Control::new(folder.clone());
@@ -137,24 +137,24 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
     Ok(Exit::Done)
 }
 
-/// What was asked for; where nothing was, what there is.
-fn start_options(options: &SandboxOptions, otherwise: StartOptions) -> Result<StartOptions, CliError> {
+/// The options that were given, and defaults for the rest.
+fn start_options(options: &SandboxOptions, defaults: StartOptions) -> Result<StartOptions, CliError> {
     Ok(StartOptions {
-        pace: options.pace.unwrap_or(otherwise.pace),
-        time_scale: options.time_scale.unwrap_or(otherwise.time_scale),
-        port: options.port.unwrap_or(otherwise.port),
-        upstream: options.upstream.clone().or(otherwise.upstream),
-        faults: absolute(options.faults.as_deref())?.or(otherwise.faults),
+        pace: options.pace.unwrap_or(defaults.pace),
+        time_scale: options.time_scale.unwrap_or(defaults.time_scale),
+        port: options.port.unwrap_or(defaults.port),
+        upstream: options.upstream.clone().or(defaults.upstream),
+        faults: absolute(options.faults.as_deref())?.or(defaults.faults),
     })
 }
 
-/// The sandboxes of this machine, with what ends each.
+/// Lists the sandboxes on this machine, each with the command that stops it.
 fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     let (mut rows, mut text) = (Vec::new(), String::new());
     for Served { pid, dir } in drctl_sandbox::list() {
         let record = match Control::new(dir.clone()).status() {
             Ok(Status::Running(record)) => Some(record),
-            // One that is starting, or whose folder is gone: its command line is all there is of it.
+            // It is starting, or its folder is gone: only its command line is known.
             Ok(Status::Stopped | Status::Crashed(..)) | Err(_) => None,
         };
         let endpoint = record.as_ref().map(Record::endpoint);
@@ -181,7 +181,7 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     output.print(if text.is_empty() { "No sandbox is running on this machine." } else { &text })
 }
 
-/// The sandbox's process may work in another folder.
+/// The absolute path: the sandbox's process may run in another folder.
 fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     path.map(std::path::absolute)
         .transpose()

@@ -27,8 +27,7 @@ pub struct SimulateArgs {
     pub html: Option<PathBuf>,
 }
 
-/// Says how long `up` and `down` take on AWS, and because of what. Reaches nothing and changes nothing, but for the page that
-/// is asked for.
+/// Says how long `up` and `down` take on AWS, and why. Makes no calls, and writes nothing but the page that was asked for.
 pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let draw = match args.seed {
@@ -38,7 +37,7 @@ pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> 
     };
     let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
     let simulation = Simulation::new(&config, draw, options).await?;
-    // It has a runtime of its own, which no thread of this one's may wait for.
+    // It has a runtime of its own, which must not be waited for on a thread of this one.
     let simulated = tokio::task::spawn_blocking(move || simulation.run())
         .await
         .map_err(|e| Failure::new(Class::Internal, format!("a defect of drctl: {e}")))??;

@@ -16,12 +16,12 @@ use drctl_engine::state::{Address, Location, Snapshot, Status};
 /// `drctl state`
 #[derive(Debug, Args)]
 pub struct StateArgs {
-    /// What to do with it.
+    /// What to do with the state.
     #[command(subcommand)]
     pub command: StateCommand,
 }
 
-/// What can be done with the state file.
+/// What can be done with the state.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// List the resources
@@ -42,7 +42,7 @@ pub enum StateCommand {
     },
 }
 
-/// Looks into the state file, or makes it forget something.
+/// Lists or shows what the state records, or forgets some of it.
 pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());

@@ -34,7 +34,7 @@ pub struct StatusArgs {
     pub timeout: u64,
 }
 
-/// Compares what is recorded and configured with what is in AWS.
+/// Compares what is recorded and configured with what exists in AWS.
 pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
@@ -51,7 +51,7 @@ pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Resu
     } else {
         output.print(&ui::status::render(&plan, &details, &context, &output.style))?;
     }
-    // A Region that does not answer is what an operator asks about: the answer is on the screen, and it is not "all is well".
+    // If a Region does not answer, the report says so, but the exit code must not say that all is well.
     if plan.unknown().next().is_some() {
         return Ok(Exit::Failed);
     }

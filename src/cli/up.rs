@@ -14,7 +14,7 @@ use super::target::PlanInputs;
 use super::{check, interrupt, outputs, replace};
 use drctl_engine::cancel::Shutdown;
 
-/// How old a plan may be when it is agreed to: after that AWS is looked at again first.
+/// How old a plan may be when it is confirmed. If it is older, it is made again first.
 const FRESH: Duration = Duration::from_mins(1);
 
 const HELP: &str = with_exit_codes!(
@@ -47,13 +47,13 @@ pub struct UpArgs {
     pub replacements: Replacements,
 }
 
-/// Builds the stack, or brings it to what is configured.
+/// Builds the stack, or makes it match the configuration.
 pub async fn up(global: &Global, args: &UpArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let reporter = Reporter::new(output);
-    let ended = build(global, args, output, &reporter, shutdown).await;
-    // What was told goes out before an error is.
-    reporter.end(ended)
+    let result = build(global, args, output, &reporter, shutdown).await;
+    // The report is written before an error is.
+    reporter.end(result)
 }
 
 async fn build(
@@ -70,7 +70,7 @@ async fn build(
     store.protect(session.config.protection.deletion);
     let consent = args.replacements.consent();
     let plan = loop {
-        let looked = Instant::now();
+        let planned = Instant::now();
         let inputs = PlanInputs { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
         let plan = session.plan(&inputs, &shutdown).await?;
         args.replacements.check(&plan)?;
@@ -81,7 +81,7 @@ async fn build(
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
             }
-            reporter.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
+            reporter.say(&outputs::of_up(store.snapshot(), &session.config, &output.style))?;
             return Ok(Exit::Done);
         }
         let findings = session.preflight(&plan, &shutdown).await?;
@@ -107,7 +107,7 @@ async fn build(
             reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }
-        if looked.elapsed() <= FRESH {
+        if planned.elapsed() <= FRESH {
             break plan;
         }
         let again = session.plan(&inputs, &shutdown).await?;
@@ -116,11 +116,11 @@ async fn build(
         }
         reporter.say("\nAWS has changed since the plan above was made. This is the new plan:\n")?;
     };
-    // Protection first: a run that is killed must not lose it.
+    // The protection is written first: a run that is killed must not lose it.
     store.fold()?;
     let exit = reporter.apply(&plan, &ApplyInputs::new(target, args.adopt), &mut store, shutdown).await?;
     if exit == Exit::Done {
-        reporter.say(&outputs::for_people(store.snapshot(), &session.config, &output.style))?;
+        reporter.say(&outputs::of_up(store.snapshot(), &session.config, &output.style))?;
     }
     Ok(exit)
 }
