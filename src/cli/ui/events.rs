@@ -1,4 +1,4 @@
-//! A run for machines: one JSON object per line, the first of which says what writes them.
+//! A run as JSON: one object per line. The first line names the version.
 
 use std::io::{self, Write};
 use std::sync::mpsc::Receiver;
@@ -10,16 +10,16 @@ use super::background::Background;
 use crate::cli::hint;
 use drctl_engine::{Event, Events};
 
-/// The version of the lines' format: raised when a field changes its meaning or goes.
+/// The version of the format. It is raised when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
 
-/// Events as lines of JSON.
+/// Events as JSON lines.
 pub struct JsonEvents {
     lines: Background<Value>,
 }
 
 impl JsonEvents {
-    /// Writes the first line, which names the version of drctl and of the format.
+    /// Writes the first line, which names the versions of drctl and of the format.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>) -> Self {
         let events = Self { lines: Background::start("events", move |lines| write(&lines, out)) };
@@ -27,8 +27,8 @@ impl JsonEvents {
         events
     }
 
-    /// Writes a line of its own kind, e.g. the plan or the summary. Every line begins with what it is and when it was handed
-    /// over, however long it is.
+    /// Writes a line that is not an event of the run, e.g. the plan or the summary. Every line begins with what it is and when it
+    /// was handed over.
     pub fn line(&self, value: Value) {
         let value = match value {
             Value::Object(mut rest) => {
@@ -47,7 +47,7 @@ impl JsonEvents {
     /// Waits until everything is written. Nothing is written after it.
     ///
     /// # Errors
-    /// The first error of writing, if any: a reader that went away is one.
+    /// The first error while writing, if any, such as a reader that has gone away.
     pub fn finish(&self) -> io::Result<()> {
         self.lines.finish()
     }
@@ -62,7 +62,7 @@ impl Events for JsonEvents {
 fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<()> {
     for mut value in lines {
         hint::complete_json(&mut value);
-        // One call per line: lines of several writers to one pipe do not mix.
+        // One call per line, so that the lines of several writers to one pipe do not mix.
         out.write_all(format!("{value}\n").as_bytes())?;
         out.flush()?;
     }
@@ -77,7 +77,7 @@ mod tests {
     use crate::cli::ui::testing::{Written, address, refused};
     use drctl_engine::Action;
 
-    /// Takes the first line and is gone.
+    /// A reader that takes the first line and then goes away.
     struct Leaving(bool);
 
     impl Write for Leaving {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_is_a_line_with_its_time() {
+    fn each_event_is_a_line_that_begins_with_its_name_and_time() {
         let out = Written::default();
         let events = JsonEvents::new(Box::new(out.clone()));
         events.emit(failed());
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_stops_nothing_and_is_remembered() {
+    fn a_reader_that_goes_away_stops_nothing_and_is_reported_at_the_end() {
         let events = JsonEvents::new(Box::new(Leaving(false)));
         for _ in 0..3 {
             events.emit(failed());

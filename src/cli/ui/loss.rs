@@ -1,4 +1,4 @@
-//! What is lost, in words: what a plan is refused for, and what `down` asks about.
+//! What would be lost, in words: for plans that are refused, and for the question of `down`.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::text::{clean, wrap};
 use drctl_engine::state::Address;
 use drctl_engine::{Failure, Plan, Refusal, Weight};
 
-/// What was found out about each of what would go.
+/// What deleting each resource would mean.
 pub type Weights = BTreeMap<Address, Result<Weight, Failure>>;
 
-/// Lines of text at most `width` columns wide, with the indentation of each kept where it goes on.
+/// Text wrapped at `width` columns. Further lines keep the indentation of the first.
 #[must_use]
 pub fn wrapped(lines: &[String], width: usize) -> String {
     let folded = lines.iter().flat_map(|line| {
@@ -22,7 +22,7 @@ pub fn wrapped(lines: &[String], width: usize) -> String {
     folded.collect::<Vec<_>>().join("\n")
 }
 
-/// What is refused, a line for each, with what is at stake.
+/// The refused items, a line each, with what is at stake.
 #[must_use]
 pub fn refused(plan: &Plan, weights: &Weights) -> String {
     let lines = plan.refused().map(|(item, refusal)| {
@@ -42,7 +42,7 @@ fn stake(weight: Option<&Result<Weight, Failure>>) -> String {
     }
 }
 
-/// The ways out of a refusal.
+/// What to do about a refused plan.
 #[must_use]
 pub fn ways_out(plan: &Plan, protected: bool) -> String {
     let mut ways = vec![
@@ -64,7 +64,7 @@ pub fn ways_out(plan: &Plan, protected: bool) -> String {
     ways.join("\n")
 }
 
-/// What others have put there and what keeps AWS from deleting the rest, a line for each.
+/// What is not drctl's and would keep AWS from deleting the stack, a line each.
 #[must_use]
 pub fn hindrances(weights: &Weights) -> Vec<String> {
     let of =
@@ -72,14 +72,14 @@ pub fn hindrances(weights: &Weights) -> Vec<String> {
     weights.values().flat_map(of).map(|sentence| clean(&sentence)).collect()
 }
 
-/// Whether a bucket among it is not empty, as far as could be read.
+/// Whether any of the buckets has objects, or could not be read.
 #[must_use]
 pub fn has_objects(weights: &Weights) -> bool {
     let may_have = |weight: &Result<Weight, Failure>| weight.as_ref().map_or(true, |weight| weight.stake.is_some());
     weights.iter().any(|(address, weight)| address.kind() == "s3_bucket" && may_have(weight))
 }
 
-/// What goes for good, a line for each.
+/// What would be lost for good, a line each.
 #[must_use]
 pub fn stakes(weights: &Weights) -> Vec<String> {
     let of = |(address, weight): (&Address, &Result<Weight, Failure>)| match weight {
@@ -115,9 +115,9 @@ mod tests {
     fn a_refusal_says_what_is_at_stake_and_the_ways_out() {
         let plan = refused_plan(&["primary/db_cluster/main", "primary/db_instance/main"], None);
         let weights = weighed("primary/db_cluster/main", Some("the database in pay"), &[]);
-        let told = refused(&plan, &weights);
-        assert!(told.contains("would have to be replaced: master_username: the owner"), "{told}");
-        assert!(told.ends_with("At stake: the database in pay"), "{told}");
+        let text = refused(&plan, &weights);
+        assert!(text.contains("would have to be replaced: master_username: the owner"), "{text}");
+        assert!(text.ends_with("At stake: the database in pay"), "{text}");
         let ways = ways_out(&plan, false);
         let command = "`drctl up --replace primary/db_cluster/main --replace primary/db_instance/main`";
         assert!(ways.starts_with("Nothing was changed. Revert the change") && ways.ends_with(command), "{ways}");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_told_and_long_lines_are_folded() {
+    fn hindrances_are_listed_and_long_lines_are_wrapped() {
         let weights = weighed("global/global_cluster/main", None, &["it has a third member"]);
         assert_eq!(hindrances(&weights), ["it has a third member"]);
         let lines = [String::new(), "  one two three four five six seven".to_owned()];

@@ -1,6 +1,6 @@
-//! Draws a run while it runs: bars and rows on a terminal, lines elsewhere.
+//! Shows the progress of a run: bars and rows on a terminal, lines elsewhere.
 //!
-//! The run only hands its events over. A thread of its own draws, so that a slow or stopped terminal holds nothing up.
+//! The run only hands over its events. A separate thread draws, so that a slow or stopped terminal does not delay the run.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -15,16 +15,16 @@ use super::clock::WallClock;
 use super::progress_model::ProgressModel;
 use drctl_engine::{Event, Events, Plan};
 
-/// How often bars are drawn anew: their seconds go on while nothing happens.
+/// How often bars are redrawn: their seconds change even if nothing happens.
 const FRAME: Duration = Duration::from_millis(125);
-/// How often what takes long is named where there are no bars.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows beneath a lane's bar, where the terminal is high enough.
+/// How often the steps in progress are named where there are no bars.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// Rows below a lane's bar, if the terminal is high enough.
 const ROWS: usize = 6;
-/// Columns at the end of each line that nothing is drawn to.
+/// Columns at the end of each line that stay empty.
 const MARGIN: usize = 3;
 
-/// A run's progress, for people.
+/// The progress of a run, as text.
 pub struct Progress {
     began: Instant,
     /// Events with the time since the beginning.
@@ -32,24 +32,24 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// On standard error: bars where it is a terminal that can draw them, else lines. Expected durations are divided by
-    /// `scale`.
+    /// Progress on standard error: bars if it is a terminal that can draw them, otherwise lines. Expected durations are divided
+    /// by `scale`.
     #[must_use]
     pub fn new(plan: &Plan, style: &Style, scale: f64) -> Self {
         let term = Term::stderr();
         if term.is_term() && !console::is_dumb() {
-            Self::start(ProgressModel::new(plan, scale, WallClock::starts()), *style, Canvas::picture)
+            Self::start(ProgressModel::new(plan, scale, WallClock::start()), *style, Canvas::picture)
         } else {
             Self::lines(plan, style, scale, Box::new(io::stderr()))
         }
     }
 
-    /// Lines without control codes, each with its time of day: one for everything that ends, and every half minute one for what
-    /// goes on. Nothing in them is cut.
+    /// Lines without control codes, each with its time of day: one for each step that ends, and every half minute one for the
+    /// steps in progress. Nothing in them is cut.
     #[must_use]
     pub fn lines(plan: &Plan, style: &Style, scale: f64, out: Box<dyn Write + Send>) -> Self {
-        let canvas = move || Canvas::Lines { out, told: Duration::ZERO };
-        Self::start(ProgressModel::new(plan, scale, WallClock::starts()), style.colorless().uncut(), canvas)
+        let canvas = move || Canvas::Lines { out, reported: Duration::ZERO };
+        Self::start(ProgressModel::new(plan, scale, WallClock::start()), style.colorless().uncut(), canvas)
     }
 
     fn start(model: ProgressModel, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
@@ -58,9 +58,9 @@ impl Progress {
         Self { began, drawing }
     }
 
-    /// Draws what is still to be drawn and takes the bars away. Nothing is drawn after it.
+    /// Draws what is left, then removes the bars. Nothing is drawn after it.
     ///
-    /// That something could not be drawn is logged and no reason to fail: the summary says how the run came out.
+    /// A failure to draw is logged, but it is not a reason to fail: the summary says how the run ended.
     pub fn finish(&self) {
         if let Err(error) = self.drawing.finish() {
             tracing::warn!(%error, "progress could not be drawn");
@@ -76,20 +76,20 @@ impl Events for Progress {
 
 /// Where progress is drawn.
 enum Canvas {
-    /// One block of lines at the bottom of the screen, drawn and taken away as a whole.
+    /// One block of lines at the bottom of the screen, drawn and removed as a whole.
     Picture {
         term: Term,
         block: ProgressBar,
     },
     Lines {
         out: Box<dyn Write + Send>,
-        told: Duration,
+        reported: Duration,
     },
 }
 
 impl Canvas {
     fn picture() -> Self {
-        // The template is fixed; were it refused, the default one shows the message as well, behind a spinner.
+        // The template is valid. If it were not, the default one would show the message too, after a spinner.
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         Self::Picture { term: Term::stderr(), block: ProgressBar::new_spinner().with_style(style) }
     }
@@ -98,13 +98,13 @@ impl Canvas {
         matches!(self, Self::Picture { .. })
     }
 
-    /// The style at the terminal's width of now.
+    /// The style at the terminal's current width.
     fn style(&self, style: Style) -> Style {
         match self {
-            // The last columns stay free: some terminals break the line when the last one is written to, and on Ctrl-C all of
-            // them write `^C` behind the last line. A line more than was drawn would stay on the screen.
+            // The last columns stay empty: some terminals break the line when the last column is written to, and all of them
+            // write `^C` after the last line. A line that was not drawn would stay on the screen.
             Self::Picture { term, .. } => {
-                // However the text on standard output is dressed, which may go to a file.
+                // Standard output may go to a file, and so may have a style that does not cut.
                 let style = Style { cuts: true, ..style };
                 term.size_checked()
                     .map_or(style, |(_, columns)| style.resized(usize::from(columns).saturating_sub(MARGIN)))
@@ -113,7 +113,7 @@ impl Canvas {
         }
     }
 
-    /// Prints lines that stay. Outside a terminal the first of an event's lines tells the time of day.
+    /// Prints lines that stay. Outside a terminal, the first line of an event begins with the time of day.
     fn say(&mut self, lines: &[String], time: &str) -> io::Result<()> {
         match self {
             Self::Picture { block, .. } => {
@@ -132,23 +132,23 @@ impl Canvas {
         }
     }
 
-    /// Shows how things stand.
+    /// Shows the current progress.
     fn show(&mut self, model: &ProgressModel, now: Duration, style: Style) -> io::Result<()> {
         let style = self.style(style);
         match self {
             Self::Picture { term, block } => {
-                // What does not fit on the screen would be drawn again and again beneath itself.
-                let height = usize::from(term.size().0).saturating_sub(1 + model.least());
+                // A picture that does not fit on the screen would be drawn below itself again and again.
+                let height = usize::from(term.size().0).saturating_sub(1 + model.min_lines());
                 let rows = (height / model.lanes().max(1)).min(ROWS);
                 block.set_message(model.picture(now, &style, rows).join("\n"));
                 Ok(())
             }
-            Self::Lines { told, .. } => {
-                if now.saturating_sub(*told) < PATIENCE {
+            Self::Lines { reported, .. } => {
+                if now.saturating_sub(*reported) < HEARTBEAT {
                     return Ok(());
                 }
-                *told = now;
-                model.still(now).map_or(Ok(()), |line| self.say(&[line], &model.time_of_day(now)))
+                *reported = now;
+                model.heartbeat(now).map_or(Ok(()), |line| self.say(&[line], &model.time_of_day(now)))
             }
         }
     }
@@ -183,7 +183,7 @@ fn draw(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return canvas.close(),
         }
-        // In a burst of events one picture stands for many.
+        // One picture is enough for a burst of events.
         if shown.is_none_or(|shown| shown.elapsed() >= FRAME) {
             canvas.show(&model, began.elapsed(), style)?;
             shown = Some(Instant::now());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_there_is_a_line_for_everything_that_ends() {
+    fn without_a_terminal_there_is_a_line_for_each_step_that_ends() {
         let out = Written::default();
         let planned = plan(vec![creation("primary/vpc/main", json!({})), creation("primary/subnet/a", json!({}))]);
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(out.clone()));
@@ -244,19 +244,19 @@ mod tests {
         progress.drawing.finish().expect("written");
         let text = out.text();
         assert_fits(&text, 80 + "03:41:07 ".len());
-        for (line, told) in text
+        for (line, start) in text
             .lines()
             .zip(["✓ primary/vpc/main created in 0.9s (vpc-0abc)", "✗ primary/subnet/a create failed after 2.0s:"])
         {
             let (time, rest) = line.split_at("03:41:07".len());
             assert!(time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'), "{text}");
-            assert!(rest.trim_start().starts_with(told), "{text}");
+            assert!(rest.trim_start().starts_with(start), "{text}");
         }
         assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("         ")), "{text}");
     }
 
     #[test]
-    fn what_cannot_be_written_to_is_said_at_the_end_and_stops_nothing() {
+    fn a_failure_to_write_is_reported_at_the_end_and_stops_nothing() {
         let planned = plan(vec![creation("primary/vpc/main", json!({}))]);
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(Broken));
         progress.emit(done());

@@ -1,4 +1,4 @@
-//! What is going on in a run, lane by lane. Knows events and the time, and no terminal.
+//! The progress of a run, lane by lane. Knows events and the time, but no terminal.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use drctl_engine::{Action, Event, Plan};
 
 /// Addresses of rows are aligned up to this many columns.
 const ALIGNED: usize = 36;
-/// What takes less is over before its end time is read.
-const WORTH_TELLING: Duration = Duration::from_secs(5);
+/// A shorter time left is over before it has been read.
+const WORTH_SHOWING: Duration = Duration::from_secs(5);
 
-/// A role and how far it has come: Regions are apart, and so are their bars.
+/// The progress of one role. Each Region has a bar of its own.
 struct Lane {
     role: Role,
     region: String,
@@ -28,16 +28,16 @@ struct Lane {
     ended: Option<Duration>,
 }
 
-/// A step under way.
+/// A step in progress.
 struct Active {
     since: Duration,
     action: Action,
     expected: Duration,
-    /// What it waits for, in AWS's words, since its last event.
+    /// What it waits for as of its last event, in AWS's words.
     on: Option<String>,
 }
 
-/// The run as it stands. Times are counted from its beginning.
+/// The state of a run. Times are counted from its beginning.
 pub(super) struct ProgressModel {
     lanes: Vec<Lane>,
     active: HashMap<Address, Active>,
@@ -45,16 +45,16 @@ pub(super) struct ProgressModel {
     clock: WallClock,
     scale: f64,
     interrupted: bool,
-    /// What has been explained.
+    /// The causes of failures that have been explained already.
     causes: Vec<Cause>,
 }
 
 impl ProgressModel {
-    /// Counts what is to be done, and expects how long it takes. Expected durations are divided by `scale`.
+    /// Counts the steps of a plan and forecasts how long they take. Expected durations are divided by `scale`.
     pub fn new(plan: &Plan, scale: f64, clock: WallClock) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
         for item in &plan.items {
-            // A replacement is two steps: the old one goes, the new one comes.
+            // A replacement is two steps: a deletion and a creation.
             let steps = match item.action {
                 Action::None => continue,
                 Action::Replace => 2,
@@ -73,9 +73,9 @@ impl ProgressModel {
         Self { lanes, active: HashMap::new(), forecast, clock, scale, interrupted: false, causes: Vec::new() }
     }
 
-    /// Takes one event in. Returns the lines to print for it, above whatever is drawn.
+    /// Handles one event. Returns the lines to print for it, above whatever is drawn.
     ///
-    /// `rows` says whether the rows are seen: what a row shows in passing needs no line then.
+    /// `rows` says whether rows are drawn. If they are, what a row shows for a while needs no line.
     pub fn take(&mut self, event: &Event, now: Duration, style: &Style, rows: bool) -> Vec<String> {
         match event {
             Event::Started { address, action, expected, .. } => {
@@ -85,7 +85,7 @@ impl ProgressModel {
                 Vec::new()
             }
             Event::Waiting { address, on } => {
-                // AWS's words for a state stand for themselves, a sentence does not.
+                // AWS's word for a state needs no addition, a sentence does.
                 let on = clean(on);
                 self.waits(address, if on.contains(' ') { format!("waiting for {on}") } else { on });
                 Vec::new()
@@ -108,15 +108,15 @@ impl ProgressModel {
             Event::Done { address, action, id, took } => {
                 self.ended(address, *action, now, |lane| lane.done += 1);
                 let id = id.as_deref().map(|id| format!(" ({})", clean(id))).unwrap_or_default();
-                let told = format!("{address} {} in {}", done(*action), duration(*took));
-                // A broken line says less than one without its id, which `drctl state list` has.
-                let fits = !rows || columns(&told) + columns(&id) + 2 <= style.width;
-                vec![format!("{} {told}{}", style.green("✓"), if fits { style.dim(&id) } else { String::new() })]
+                let text = format!("{address} {} in {}", done(*action), duration(*took));
+                // If the line would wrap, the id is left out: `drctl state list` has it.
+                let fits = !rows || columns(&text) + columns(&id) + 2 <= style.width;
+                vec![format!("{} {text}{}", style.green("✓"), if fits { style.dim(&id) } else { String::new() })]
             }
             Event::Failed { address, action, failure, took } => {
                 self.ended(address, *action, now, |lane| lane.failed += 1);
                 let cause = Cause::of(failure);
-                // One that has been explained is only named again: expired credentials meet everything that is under way.
+                // A known cause is not explained again: expired credentials, for example, fail every step in progress.
                 let is_known = self.causes.contains(&cause);
                 let why = if is_known {
                     format!("{}, as before", clean(failure.code.as_deref().unwrap_or(&failure.message)))
@@ -124,9 +124,9 @@ impl ProgressModel {
                     self.causes.push(cause);
                     clean(&failure.to_string())
                 };
-                let told = format!("{address} {} failed after {}: {why}", verb(*action), duration(*took));
+                let text = format!("{address} {} failed after {}: {why}", verb(*action), duration(*took));
                 let mut lines: Vec<String> =
-                    hanging("✗ ", &told, style.width, 0).iter().map(|line| style.red(line)).collect();
+                    hanging("✗ ", &text, style.width, 0).iter().map(|line| style.red(line)).collect();
                 if let Some(help) = failure.help.as_ref().filter(|_| !is_known) {
                     lines.extend(help_lines(help, style, 2));
                 }
@@ -139,17 +139,17 @@ impl ProgressModel {
             }
             Event::Interrupted { at_once, in_flight } => {
                 self.interrupted = true;
-                let told = self.interruption(*at_once, *in_flight, now);
-                hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)).collect()
+                let text = self.interruption(*at_once, *in_flight, now);
+                hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)).collect()
             }
         }
     }
 
-    /// What a signal means for what is in flight, with its names: AWS goes on with each of them.
+    /// What a signal means for the steps in flight. They are named, because AWS continues with each of them.
     fn interruption(&self, at_once: bool, in_flight: usize, now: Duration) -> String {
         let steps = plural(in_flight, "step");
         let names: Vec<String> =
-            self.under_way().map(|(address, active)| format!("{address} ({})", active.told(now, None))).collect();
+            self.in_progress().map(|(address, active)| format!("{address} ({})", active.text(now, None))).collect();
         let names = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
         if at_once {
             format!(
@@ -186,74 +186,74 @@ impl ProgressModel {
         }
     }
 
-    /// What is under way, longest first.
-    fn under_way(&self) -> impl Iterator<Item = (&Address, &Active)> {
-        let mut under_way: Vec<(&Address, &Active)> = self.active.iter().collect();
-        under_way.sort_by(|(a, one), (b, other)| one.since.cmp(&other.since).then_with(|| a.cmp(b)));
-        under_way.into_iter()
+    /// The steps in progress, the longest first.
+    fn in_progress(&self) -> impl Iterator<Item = (&Address, &Active)> {
+        let mut in_progress: Vec<(&Address, &Active)> = self.active.iter().collect();
+        in_progress.sort_by(|(a, one), (b, other)| one.since.cmp(&other.since).then_with(|| a.cmp(b)));
+        in_progress.into_iter()
     }
 
-    /// The whole picture: each lane's bar with at most `rows` lines beneath it, and when all of it will be over.
+    /// The whole picture: each lane's bar with at most `rows` lines below it, and when the run will be over.
     pub fn picture(&self, now: Duration, style: &Style, rows: usize) -> Vec<String> {
         let mut lines: Vec<String> =
             (0..self.lanes.len()).flat_map(|number| self.lane(number, now, style, rows)).collect();
-        lines.extend(self.left_to_do(now).map(|told| style.dim(&style.fit(&told, style.width))));
+        lines.extend(self.time_left(now).map(|text| style.dim(&style.fit(&text, style.width))));
         lines
     }
 
-    /// How many lines the picture has at least.
-    pub fn least(&self) -> usize {
+    /// The least number of lines that the picture has.
+    pub fn min_lines(&self) -> usize {
         self.lanes.len() + 1
     }
 
-    /// How many lanes there are.
+    /// The number of lanes.
     pub fn lanes(&self) -> usize {
         self.lanes.len()
     }
 
-    /// `about 19 min left (until 03:41)`; `None` when it is not known, or not worth telling.
-    fn left_to_do(&self, now: Duration) -> Option<String> {
+    /// `about 19 min left (until 03:41)`; `None` if it is not known or too short.
+    fn time_left(&self, now: Duration) -> Option<String> {
         if self.interrupted || self.lanes.iter().all(|lane| lane.ended.is_some()) {
             return None;
         }
         let end = self.forecast.end(now);
         let left = end.saturating_sub(now);
-        (left >= WORTH_TELLING).then(|| format!("{} left (until {})", about(left), self.clock.minute(end)))
+        (left >= WORTH_SHOWING).then(|| format!("{} left (until {})", about(left), self.clock.minute(end)))
     }
 
-    /// A lane's bar and beneath it what is under way, longest first, at most `rows` of them; or what the lane waits for.
+    /// A lane's bar, and below it at most `rows` of its steps in progress, the longest first; or else what the lane waits for.
     fn lane(&self, number: usize, now: Duration, style: &Style, rows: usize) -> Vec<String> {
         let Some(lane) = self.lanes.get(number) else { return Vec::new() };
         let mut lines = vec![self.header(lane, now, style)];
-        let under_way: Vec<(&Address, &Active)> =
-            self.under_way().filter(|(address, _)| address.role() == lane.role).collect();
-        if under_way.is_empty() && rows > 0 {
-            lines.extend(self.waiting(lane, now).map(|told| style.dim(&style.fit(&told, style.width))));
+        let in_progress: Vec<(&Address, &Active)> =
+            self.in_progress().filter(|(address, _)| address.role() == lane.role).collect();
+        if in_progress.is_empty() && rows > 0 {
+            lines.extend(self.waiting(lane, now).map(|text| style.dim(&style.fit(&text, style.width))));
         }
-        let counted = rows > 1 && under_way.len() > rows;
+        let counted = rows > 1 && in_progress.len() > rows;
         let shown = if counted { rows - 1 } else { rows };
         let name = |address: &Address| format!("{}/{}", address.kind(), address.name());
-        let seen = &under_way[..shown.min(under_way.len())];
+        let seen = &in_progress[..shown.min(in_progress.len())];
         let aligned = seen.iter().map(|(address, _)| columns(&name(address))).max().unwrap_or_default().min(ALIGNED);
         for (address, active) in seen {
             let name = pad(&name(address), aligned);
-            let told = active.told(now, Some(style.width.saturating_sub(columns(&name) + 6)));
-            lines.push(style.fit(&format!("    {name}  {told}"), style.width));
+            let text = active.text(now, Some(style.width.saturating_sub(columns(&name) + 6)));
+            lines.push(style.fit(&format!("    {name}  {text}"), style.width));
         }
         if counted {
-            lines.push(style.dim(&format!("    … and {} more", under_way.len() - shown)));
+            lines.push(style.dim(&format!("    … and {} more", in_progress.len() - shown)));
         }
         lines
     }
 
-    /// What a lane without anything under way waits for, if it is not over.
+    /// What a lane that has no step in progress waits for, if it is not over.
     fn waiting(&self, lane: &Lane, now: Duration) -> Option<String> {
         if self.interrupted || lane.ended.is_some() {
             return None;
         }
         let (address, end) = self.forecast.holds_up(lane.role, now)?;
         let left = end.saturating_sub(now);
-        let more = if left >= WORTH_TELLING { format!(", {} more", about(left)) } else { String::new() };
+        let more = if left >= WORTH_SHOWING { format!(", {} more", about(left)) } else { String::new() };
         Some(format!("    waiting for {address}{more}"))
     }
 
@@ -275,8 +275,8 @@ impl ProgressModel {
         style.fit(&format!("{}  {bar}{tail}", style.bold(&pad(&lane.label(), places))), style.width)
     }
 
-    /// How many of `room` cells of a lane's bar are filled: by time, as most resources take a second and few take most of it;
-    /// by count where nothing is expected to take any time.
+    /// How many of the `room` cells of a lane's bar are filled. Bars show time, since a few resources take most of it. They show
+    /// counts if nothing is expected to take any time.
     fn filled(&self, lane: &Lane, now: Duration, room: usize) -> usize {
         if lane.ended.is_some() {
             return room;
@@ -284,32 +284,32 @@ impl ProgressModel {
         let whole = self.forecast.end_of(lane.role, now);
         if self.forecast.is_timed() && !whole.is_zero() {
             let cells = u32::try_from(room).unwrap_or(u32::MAX);
-            // Not over: the last cell stays free.
+            // The last cell stays empty until the lane is over.
             let full = (now * cells).as_millis().checked_div(whole.as_millis()).unwrap_or_default();
             return usize::try_from(full).unwrap_or(room).min(room.saturating_sub(1));
         }
         (room * lane.ended().min(lane.total)).checked_div(lane.total).unwrap_or(room)
     }
 
-    /// What is under way in one line, for where no rows are drawn; `None` when nothing is.
-    pub fn still(&self, now: Duration) -> Option<String> {
-        let told: Vec<String> =
-            self.under_way().map(|(address, active)| format!("{address} {}", active.told(now, None))).collect();
-        if told.is_empty() {
+    /// The steps in progress in one line, for output without rows; `None` if there are none.
+    pub fn heartbeat(&self, now: Duration) -> Option<String> {
+        let text: Vec<String> =
+            self.in_progress().map(|(address, active)| format!("{address} {}", active.text(now, None))).collect();
+        if text.is_empty() {
             return None;
         }
-        let left = self.left_to_do(now).map(|left| format!("; {left}")).unwrap_or_default();
-        Some(format!("still waiting: {}{left}", told.join(", ")))
+        let left = self.time_left(now).map(|left| format!("; {left}")).unwrap_or_default();
+        Some(format!("still waiting: {}{left}", text.join(", ")))
     }
 
-    /// The time of day of a moment of the run.
+    /// The time of day at a moment of the run.
     pub fn time_of_day(&self, at: Duration) -> String {
         self.clock.second(at)
     }
 }
 
 impl Lane {
-    /// How many steps are over, however they came out.
+    /// How many steps are over, whatever their outcome.
     fn ended(&self) -> usize {
         self.done + self.failed + self.skipped
     }
@@ -321,8 +321,8 @@ impl Lane {
 }
 
 impl Active {
-    /// `pending 1m 12s of ~1m 45s`, in at most `room` columns; what takes a second or less is not worth expecting.
-    fn told(&self, now: Duration, room: Option<usize>) -> String {
+    /// `pending 1m 12s of ~1m 45s`, in at most `room` columns. An expected duration below one second is left out.
+    fn text(&self, now: Duration, room: Option<usize>) -> String {
         let so_far = elapsed(now.saturating_sub(self.since));
         let expected = if self.expected >= Duration::from_secs(1) {
             format!(" of ~{}", duration(self.expected))
@@ -331,7 +331,7 @@ impl Active {
         };
         let times = format!(" {so_far}{expected}");
         let what = self.on.as_deref().unwrap_or(doing(self.action));
-        // The times come after it and must stay in sight.
+        // The times follow, and must stay visible.
         let what = room.map_or_else(|| what.to_owned(), |room| fit(what, room.saturating_sub(columns(&times)).max(10)));
         format!("{what}{times}")
     }
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_show_how_far_they_are_and_what_takes_longest() {
+    fn lanes_show_their_progress_and_the_longest_steps() {
         let style = Style::plain(80);
         let mut model = model();
         model.take(&started("primary/nat_gateway/b"), at(0), &style, true);
@@ -389,7 +389,7 @@ mod tests {
         let pending = Event::Waiting { address: address("primary/nat_gateway/b"), on: "pending".to_owned() };
         model.take(&pending, at(4), &style, true);
         let lines = model.lane(0, at(72), &style, 4);
-        // 72 s of what is 108 s now: the second one began 3 s in.
+        // 72 s of 108 s, since the second one began after 3 s.
         let bar = format!("{}{}", "█".repeat(20), "░".repeat(10));
         assert_eq!(lines[0], format!("primary   us-east-1  {bar} 0/2  1m 12s"));
         assert_eq!(
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_at_once_and_counted() {
+    fn failures_are_reported_at_once_and_counted() {
         for width in [80, 140] {
             let style = Style::plain(width);
             let mut model = model();
@@ -442,13 +442,13 @@ mod tests {
     }
 
     #[test]
-    fn without_rows_refusals_and_waits_get_lines() {
+    fn without_rows_retries_and_waits_get_lines() {
         let style = Style::plain(80);
         let mut model = model();
-        assert_eq!(model.still(at(0)), None);
+        assert_eq!(model.heartbeat(at(0)), None);
         model.take(&started("primary/nat_gateway/a"), at(0), &style, false);
         assert_eq!(
-            model.still(at(30)).as_deref(),
+            model.heartbeat(at(30)).as_deref(),
             Some("still waiting: primary/nat_gateway/a creating 30s of ~1m 45s; about 2 min left (until 03:22)")
         );
         let retrying = Event::Retrying { address: address("primary/nat_gateway/a"), failure: refused(), delay: at(2) };
@@ -459,7 +459,7 @@ mod tests {
         );
     }
 
-    /// As in a real run: almost everything is done, and the standby waits for the writer.
+    /// As late in a real run: almost everything is done, and the standby waits for the writer.
     fn late() -> ProgressModel {
         let on = |at: &str, seconds: u64, on: &[&str]| Item {
             expected: self::at(seconds),
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_go_by_time_and_the_end_of_the_run_is_told() {
+    fn bars_show_time_and_the_end_of_the_run_is_forecast() {
         for width in [80, 140] {
             let picture = late().picture(at(120), &Style::plain(width), 4);
             assert_fits(&picture.join("\n"), width);
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_names_what_is_in_flight() {
+    fn an_interruption_names_the_steps_in_flight() {
         let style = Style::plain(200);
         let mut model = late();
         let said = model.take(&Event::Interrupted { at_once: false, in_flight: 1 }, at(60), &style, true);
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_waits_for_is_cut_on_a_terminal_only() {
+    fn what_a_step_waits_for_is_cut_only_on_a_terminal() {
         let mut model = late();
         let on =
             "Cannot remove the writer DB cluster from a global cluster while other clusters are members".to_owned();
@@ -541,6 +541,6 @@ mod tests {
         model.take(&waits, at(30), &Style::plain(80), true);
         let row = &model.picture(at(60), &Style::plain(80), 4)[1];
         assert!(row.contains("waiting for Cannot remove the writer DB") && row.ends_with("… 40s of ~6m 40s"), "{row}");
-        assert!(model.still(at(60)).is_some_and(|line| line.contains(&on)));
+        assert!(model.heartbeat(at(60)).is_some_and(|line| line.contains(&on)));
     }
 }

@@ -1,4 +1,4 @@
-//! Open intents: what was about to happen, what became of it, and what to do; and the same as JSON.
+//! Open intents: what was about to happen, what became of it, and what to do, as text and as JSON.
 
 use std::time::Duration;
 
@@ -14,32 +14,32 @@ use crate::cli::hint;
 use drctl_engine::state::{Holder, Status};
 use drctl_engine::{Became, Intent, Phase};
 
-/// Where what belongs to an intent begins.
+/// The indentation of what belongs to an intent.
 const INDENT: usize = 6;
 
-/// The journal of a run that has not folded it.
+/// The journal of a run that has not folded it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Journaled {
     /// How many transitions it holds.
     pub transitions: usize,
-    /// When the first was written; `None` when the run ended before that.
+    /// When the first one was written; `None` if the run ended before that.
     pub since: Option<Timestamp>,
 }
 
-/// Everything that is told.
+/// Everything that is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
     /// The open intents, by address.
     pub intents: Vec<Intent>,
-    /// The journal of a run that was not finished, if there is one.
+    /// The journal of an unfinished run, if there is one.
     pub journal: Option<Journaled>,
-    /// The run that is at work now, if one is.
+    /// The run in progress, if there is one.
     pub running: Option<Holder>,
-    /// When it was looked.
+    /// When AWS was read.
     pub now: Timestamp,
 }
 
-/// For people.
+/// The open intents as text.
 #[must_use]
 pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
@@ -69,7 +69,7 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
     joined(&lines)
 }
 
-/// For machines.
+/// The open intents as JSON.
 #[must_use]
 pub fn to_json(recovery: &Recovery, context: &PlanContext) -> Value {
     let unknown = recovery.intents.iter().filter(|intent| matches!(intent.became, Became::Unknown { .. })).count();
@@ -102,15 +102,15 @@ fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
     }
     let mut lines = hanging("? ", &head, style.width, 2);
     let is_unknown = matches!(intent.became, Became::Unknown { .. });
-    let told: Vec<String> = hanging("", &became(intent), style.width, INDENT);
-    lines.extend(told.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
+    let became: Vec<String> = hanging("", &became(intent), style.width, INDENT);
+    lines.extend(became.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
     if let Became::Unknown { failure } | Became::Held { by: failure } = &intent.became {
         lines.extend(failures::lines(failure, style, INDENT));
     }
     lines
 }
 
-/// Intents about which the same is to be done, under what that is.
+/// Intents grouped by their advice.
 fn by_advice(intents: &[Intent]) -> Vec<(&'static str, Vec<&Intent>)> {
     let mut groups: Vec<(&'static str, Vec<&Intent>)> = Vec::new();
     for intent in intents {
@@ -134,7 +134,7 @@ fn announced(status: &Status) -> &'static str {
     }
 }
 
-/// What became of it.
+/// What became of an intent.
 fn became(intent: &Intent) -> String {
     match &intent.became {
         Became::Made { id, phase } => format!("it was created: {} ({})", clean(id), state(phase)),
@@ -170,7 +170,7 @@ fn state(phase: &Phase) -> String {
     }
 }
 
-/// What to do about it, in one sentence.
+/// What to do about an intent, in one sentence.
 fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
         (Became::Made { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
@@ -244,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn every_intent_says_what_became_of_it_and_what_to_do() {
+    fn every_intent_shows_what_became_of_it_and_what_to_do() {
         for width in [80, 140] {
             let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            assert_eq!(text.matches("`drctl up` completes it").count(), 1, "what is to be done is told once:\n{text}");
+            assert_eq!(text.matches("`drctl up` completes it").count(), 1, "the same advice is shown once:\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for said in [
                 "An unfinished run has left a journal: 37 transitions, the first at 1970-01-01T00:00:00Z.",
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_get_the_same() {
+    fn json_has_the_same() {
         let value = to_json(&example(), &context(false));
         assert_eq!((&value["summary"]["open"], &value["summary"]["unknown"]), (&json!(8), &json!(1)));
         assert_eq!(value["journal"]["transitions"], json!(37));

@@ -1,7 +1,7 @@
-//! How bad it is when a resource is not as it should be: a table, one row per type.
+//! How bad it is when a resource is missing or differs: a table, one row per type.
 //!
-//! It answers for the architecture as a whole: critical is what keeps one Region from serving or from taking over, or loses
-//! data; major is what lowers the protection while everything still works; minor is the rest.
+//! The table is about the architecture as a whole. A deviation is critical if a Region cannot serve or take over because of it,
+//! or if data is lost or exposed. It is major if it lowers the protection while everything still works. The rest is minor.
 
 use serde::Serialize;
 
@@ -14,9 +14,9 @@ use drctl_engine::{Action, Item};
 pub enum Severity {
     /// A Region does not serve, cannot take over, or data is lost or exposed.
     Critical,
-    /// Everything works, with less protection or without anybody being told.
+    /// Everything works, with less protection or with nobody being alerted.
     Major,
-    /// A matter of tidiness.
+    /// Everything works as well as before.
     Minor,
 }
 
@@ -37,7 +37,7 @@ impl Severity {
 
 use Severity::{Critical, Major, Minor};
 
-/// What it means when a resource of a type is not there, when it differs, and when one property of it does.
+/// What it means when a resource of a type is missing, when it differs, and when one of its properties differs.
 struct Row {
     kind: &'static str,
     gone: (Severity, &'static str),
@@ -64,7 +64,7 @@ const PROTECTION: &str = "it can be deleted by mistake";
 
 /// The table.
 const ROWS: &[Row] = &[
-    // What holds data.
+    // Types that hold data, and what they need.
     row(
         "global_cluster",
         (Critical, "the database is not replicated to the other Region"),
@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
         ],
     ),
     row("kms_alias", (Minor, "the key has no alias"), (Minor, "the alias points to another key"), &[]),
-    // What serves.
+    // Types that serve the API.
     row(
         "lambda_function",
         API,
@@ -218,7 +218,7 @@ const ROWS: &[Row] = &[
         (Critical, "permissions are not as configured"),
         &[("description", Minor, "the description differs")],
     ),
-    // What fails over.
+    // Types that fail over.
     row(
         "hosted_zone",
         (Critical, "the public name does not exist"),
@@ -283,7 +283,7 @@ const ROWS: &[Row] = &[
         (Minor, "the endpoint is not as configured"),
         &[],
     ),
-    // What watches.
+    // Types that watch the rest.
     row(
         "alarm",
         (Major, "nobody is alerted when this goes wrong"),
@@ -305,10 +305,10 @@ const ROWS: &[Row] = &[
     row("dashboard", (Minor, "the dashboard is missing"), (Minor, "the dashboard shows something else"), &[]),
 ];
 
-/// What is said of a type without a row: it is taken seriously.
+/// The row of a type that has none: it is taken seriously.
 const OTHER: (Severity, &str) = (Major, "it is not as configured");
 
-/// How bad it is how a resource stands, and why; `None` where nothing is wrong, or nothing is known.
+/// How bad the health of a resource is, and what that means; `None` if nothing is wrong, or nothing is known.
 #[must_use]
 pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
     let row = ROWS.iter().find(|row| row.kind == item.address.kind());
@@ -335,7 +335,7 @@ pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
                 });
                 known.map_or(row.differs, |(_, severity, why)| (*severity, *why))
             };
-            // The first of the worst: the order of the properties is the type's own.
+            // Of several properties that are equally bad, the first one counts: types list the most important ones first.
             let found = item.changes.iter().map(|change| of(&change.property)).min_by_key(|(severity, _)| *severity);
             Some(found.or(row.map(|row| row.differs)).unwrap_or(OTHER))
         }
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_one_row_and_nothing_else_has() {
+    fn every_type_has_exactly_one_row() {
         for kind in kinds() {
             assert_eq!(ROWS.iter().filter(|row| row.kind == kind).count(), 1, "{kind}");
         }
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_of_what_holds_data_or_fails_over_is_critical() {
+    fn losing_what_holds_data_or_fails_over_is_critical() {
         let data = kinds().into_iter().filter(|kind| holds_data(kind));
         for kind in data.chain(["s3_replication", "health_check", "record", "hosted_zone"]) {
             let found = severity(&missing(&format!("secondary/{kind}/x"))).map(|(severity, _)| severity);
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deviation_is_as_bad_as_the_worst_property_of_it() {
+    fn a_deviation_is_as_bad_as_its_worst_property() {
         let cases = [
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute", "replica"]), Some(Critical)),
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute"]), Some(Minor)),

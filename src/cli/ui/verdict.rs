@@ -1,4 +1,4 @@
-//! What all of it comes to: whether the stack would survive the loss of a Region as it stands.
+//! The verdict: whether the stack, as it is now, would survive the loss of a Region.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +7,22 @@ use super::status::{Health, health};
 use super::text::{clean, plural};
 use drctl_engine::{Item, Plan};
 
-/// How many reasons are named before the rest is counted.
+/// How many reasons are named. The rest are counted.
 const NAMED: usize = 3;
 
-/// The answer to the first question: is it ready?
+/// The answer to the first question: is the standby ready?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The answer for machines: `in_order`, `at_risk`, `not_ready`, `not_built`, `gone`, `unknown` or `not_configured`.
+    /// The answer in JSON: `in_order`, `at_risk`, `not_ready`, `not_built`, `gone`, `unknown` or `not_configured`.
     pub key: &'static str,
-    /// In one word or two.
+    /// The answer in one or two words.
     word: &'static str,
-    /// Why.
+    /// The reason for it.
     pub reason: String,
 }
 
 impl Verdict {
-    /// Of how everything stands.
+    /// The verdict on the resources of a plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let all = plan.items.len();
@@ -59,16 +59,16 @@ impl Verdict {
             (_, Some(unread)) => verdict("unknown", "UNKNOWN", unread.clone()),
             (Some(Severity::Major), None) => verdict("at_risk", "AT RISK", named(&found, Severity::Major)),
             (Some(Severity::Minor), None) => {
-                let told = plural(found.len(), "minor deviation");
-                verdict("in_order", "in order", format!("with {told}"))
+                let deviations = plural(found.len(), "minor deviation");
+                verdict("in_order", "in order", format!("with {deviations}"))
             }
             (None, None) => verdict("in_order", "in order", format!("{} there and as configured", exist(all))),
         }
     }
 
-    /// In one line: `DR: NOT READY – …`.
+    /// The verdict in one line: `DR: NOT READY – …`.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn line(&self) -> String {
         format!("DR: {} – {}", self.word, self.reason)
     }
 }
@@ -77,16 +77,16 @@ fn exist(count: usize) -> String {
     if count == 1 { "1 resource is".to_owned() } else { format!("all {count} resources are") }
 }
 
-/// The worst deviations, each with what it means: the same meaning is told once.
+/// What the worst deviations mean. The same meaning is named once.
 fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
     let mut reasons: Vec<(&'static str, Vec<&Item>)> = Vec::new();
     for (_, item, why) in found.iter().filter(|(severity, ..)| *severity == worst) {
-        match reasons.iter_mut().find(|(told, _)| told == why) {
+        match reasons.iter_mut().find(|(known, _)| known == why) {
             Some((_, items)) => items.push(item),
             None => reasons.push((why, vec![item])),
         }
     }
-    let mut told: Vec<String> = reasons
+    let mut parts: Vec<String> = reasons
         .iter()
         .take(NAMED)
         .map(|(why, items)| match items.as_slice() {
@@ -96,9 +96,9 @@ fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
         })
         .collect();
     if reasons.len() > NAMED {
-        told.push(plural(reasons.len() - NAMED, "more reason"));
+        parts.push(plural(reasons.len() - NAMED, "more reason"));
     }
-    told.join("; ")
+    parts.join("; ")
 }
 
 /// What could not be read, and where.
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_as_bad_as_the_worst_of_it() {
+    fn the_verdict_is_as_bad_as_the_worst_deviation() {
         let good = || item("primary/vpc/main", Action::None);
         let cases = [
             (vec![], "not_configured", "DR: NOTHING TO PROTECT – nothing is configured, and nothing is recorded"),
@@ -179,14 +179,14 @@ mod tests {
                  us-east-2 could not be read",
             ),
         ];
-        for (items, key, told) in cases {
+        for (items, key, line) in cases {
             let verdict = Verdict::of(&plan(items));
-            assert_eq!((verdict.key, verdict.told().as_str()), (key, told));
+            assert_eq!((verdict.key, verdict.line().as_str()), (key, line));
         }
     }
 
     #[test]
-    fn many_reasons_are_counted() {
+    fn only_the_first_reasons_are_named() {
         let lost = ["db_instance", "dynamodb_table", "secret", "s3_bucket", "health_check"];
         let mut items: Vec<Item> = lost.iter().map(|kind| missing(&format!("primary/{kind}/x"))).collect();
         items.push(item("primary/vpc/main", Action::None));
