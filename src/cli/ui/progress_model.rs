@@ -7,6 +7,7 @@ use super::clock::WallClock;
 use super::failures::{Cause, hanging, help_lines};
 use super::text::{about, clean, columns, duration, elapsed, fit, pad, plural};
 use super::{Style, doing, done, verb};
+use crate::cli::hint;
 use crate::simulate::{Forecast, scaled};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{Action, Event, Plan};
@@ -35,6 +36,8 @@ struct Active {
     expected: Duration,
     /// What it waits for as of its last event, in AWS's words.
     on: Option<String>,
+    /// Whether there was a note about it.
+    is_noted: bool,
 }
 
 /// The state of a run. Times are counted from its beginning.
@@ -81,13 +84,12 @@ impl ProgressModel {
             Event::Started { address, action, expected, .. } => {
                 let expected = scaled(*expected, self.scale);
                 self.forecast.began(address, *action, now);
-                self.active.insert(address.clone(), Active { since: now, action: *action, expected, on: None });
+                let active = Active { since: now, action: *action, expected, on: None, is_noted: false };
+                self.active.insert(address.clone(), active);
                 Vec::new()
             }
             Event::Waiting { address, on } => {
-                // AWS's word for a state needs no addition, a sentence does.
-                let on = clean(on);
-                self.waits(address, if on.contains(' ') { format!("waiting for {on}") } else { on });
+                self.waits(address, awaited(clean(on)));
                 Vec::new()
             }
             Event::Retrying { address, failure, delay } => {
@@ -99,14 +101,23 @@ impl ProgressModel {
                 hanging("· ", &format!("{address}: {why}, retrying in {}", duration(*delay)), style.width, 0)
             }
             Event::Note { address, message } => {
-                let lines = hanging("· ", &format!("{address}: {}", clean(message)), style.width, 0);
-                lines.iter().map(|line| style.dim(line)).collect()
+                if let Some(active) = self.active.get_mut(address) {
+                    active.is_noted = true;
+                }
+                let text = format!("{address}: {}", clean(&hint::complete(message)));
+                hanging("· ", &text, style.width, 0).iter().map(|line| style.dim(line)).collect()
             }
             Event::Notice { message } => {
-                hanging("! ", &clean(message), style.width, 0).iter().map(|line| style.yellow(line)).collect()
+                let text = clean(&hint::complete(message));
+                hanging("! ", &text, style.width, 0).iter().map(|line| style.yellow(line)).collect()
             }
             Event::Done { address, action, id, took } => {
+                let is_noted = self.active.get(address).is_some_and(|active| active.is_noted);
                 self.ended(address, *action, now, |lane| lane.done += 1);
+                // A note about a deletion says why the resource still exists: it is kept, or only AWS can delete it.
+                if is_noted && *action == Action::Delete {
+                    return Vec::new();
+                }
                 let id = id.as_deref().map(|id| format!(" ({})", clean(id))).unwrap_or_default();
                 let text = format!("{address} {} in {}", done(*action), duration(*took));
                 // If the line would wrap, the id is left out: `drctl state list` has it.
@@ -306,6 +317,14 @@ impl ProgressModel {
     pub fn time_of_day(&self, at: Duration) -> String {
         self.clock.second(at)
     }
+}
+
+/// What a step waits for, as it is shown. AWS's word for a state (`pending`) needs no addition, and neither does a phrase that
+/// says what is going on (`waiting for its replica`). Anything else names what is awaited.
+fn awaited(on: String) -> String {
+    let first = on.split(' ').next().unwrap_or_default();
+    let is_state = !on.contains(' ') || first.ends_with("ing") || matches!(first, "still" | "without");
+    if is_state { on } else { format!("waiting for {on}") }
 }
 
 impl Lane {
@@ -530,6 +549,35 @@ mod tests {
         let mut idle = super::tests::model();
         let said = idle.take(&Event::Interrupted { at_once: false, in_flight: 0 }, at(1), &style, true);
         assert_eq!(said, ["Interrupted. No call is in flight; nothing new will start."]);
+    }
+
+    #[test]
+    fn a_resource_that_is_kept_is_not_reported_as_deleted() {
+        let style = Style::plain(120);
+        let key = address("primary/kms_key/main");
+        let mut model = ProgressModel::new(&plan(vec![item("primary/kms_key/main", Action::Delete)]), 1.0, clock());
+        let region = "us-east-1".to_owned();
+        let started = Event::Started { address: key.clone(), region, action: Action::Delete, expected: at(1) };
+        model.take(&started, at(0), &style, false);
+        let message = "key-1 is kept: a snapshot can be read only with it".to_owned();
+        let said = model.take(&Event::Note { address: key.clone(), message }, at(1), &style, false);
+        assert_eq!(said, ["· primary/kms_key/main: key-1 is kept: a snapshot can be read only with it"]);
+        let done = Event::Done { address: key, action: Action::Delete, id: None, took: at(1) };
+        assert!(model.take(&done, at(1), &style, false).is_empty());
+        assert!(model.lane(0, at(1), &style, 0)[0].ends_with(" 1/1  1s"));
+    }
+
+    #[test]
+    fn what_is_awaited_is_named_once() {
+        for (on, shown) in [
+            ("pending", "pending"),
+            ("waiting for its replica in us-east-2", "waiting for its replica in us-east-2"),
+            ("pending validation by its DNS record", "pending validation by its DNS record"),
+            ("still listed after its deletion", "still listed after its deletion"),
+            ("it to be available, as changes need", "waiting for it to be available, as changes need"),
+        ] {
+            assert_eq!(awaited(on.to_owned()), shown);
+        }
     }
 
     #[test]
