@@ -167,7 +167,15 @@ fn snapshots(stack: &Stack, region: &str) -> usize {
 fn down_keeps_a_final_snapshot_and_the_key_it_is_read_with() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
-    stack.run(&["down", "--yes"]).exits(0).says("Destroy complete!").says("2 kept").says("can be read only with it");
+    let down = stack
+        .run(&["down", "--yes"])
+        .exits(0)
+        .says("Destroy complete!")
+        .says("2 kept")
+        .says("can be read only with it");
+    assert!(!down.stderr.contains("kms_key/main deleted"), "what is kept is not deleted:\n{}", down.stderr);
+    let status = stack.run(&["status"]).exits(0).says("DR: NOT BUILT").says("2 keys kept for final snapshots").stdout;
+    assert!(status.lines().count() < 20, "{status}");
     for region in ["us-east-1", "us-east-2"] {
         assert_eq!(snapshots(&stack, region), 1, "{region}");
     }

@@ -171,7 +171,7 @@ pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style
         lines.push(String::new());
         lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
-    let verdict = Verdict::of(plan);
+    let verdict = Verdict::of(plan, !details.failed.is_empty());
     lines.push(String::new());
     lines.extend(hanging("", &verdict.line(), style.width, 0).iter().map(|line| {
         style.bold(&match verdict.key {
@@ -322,7 +322,7 @@ pub fn to_json(plan: &Plan, details: &StatusDetails, context: &PlanContext) -> V
     let summary: serde_json::Map<String, Value> =
         counts(&all).into_iter().map(|(health, count)| (health.key().to_owned(), json!(count))).collect();
     let mut value = context.to_json(&Value::Object(summary));
-    let verdict = Verdict::of(plan);
+    let verdict = Verdict::of(plan, !details.failed.is_empty());
     value["verdict"] = json!(verdict.key);
     value["verdict_reason"] = json!(verdict.reason);
     value["running"] = json!(details.running);

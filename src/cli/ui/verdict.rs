@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::severity::{Severity, severity};
 use super::status::{Health, health};
 use super::text::{clean, plural};
@@ -22,9 +24,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict on the resources of a plan.
+    /// The verdict on the resources of a plan. `has_failed` says whether earlier runs have failed to create or change some.
     #[must_use]
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan, has_failed: bool) -> Self {
         let all = plan.items.len();
         let count = |wanted: Health| plan.items.iter().filter(|item| health(item) == wanted).count();
         let verdict = |key, word, reason: String| Self { key, word, reason };
@@ -37,6 +39,9 @@ impl Verdict {
         }
         if count(Health::NotMade) == all && plan.items.iter().all(|item| !item.recorded) {
             let reason = format!("nothing has been created yet: {} to create", plural(all, "resource"));
+            return verdict("not_built", "NOT BUILT", reason);
+        }
+        if let Some(reason) = deleted(plan).filter(|_| !has_failed) {
             return verdict("not_built", "NOT BUILT", reason);
         }
         if count(Health::Missing) > 0 && count(Health::Missing) + count(Health::NotMade) == all {
@@ -71,6 +76,44 @@ impl Verdict {
     pub fn line(&self) -> String {
         format!("DR: {} – {}", self.word, self.reason)
     }
+}
+
+/// What `down` does not delete, or not at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remnant {
+    /// A key, which final snapshots need.
+    Key,
+    /// A resource that is scheduled for deletion.
+    Scheduled,
+}
+
+impl Remnant {
+    fn of(item: &Item) -> Option<Self> {
+        let live = item.live.as_ref()?;
+        if live.properties.get("pending_deletion") == Some(&Value::Bool(true)) {
+            return Some(Self::Scheduled);
+        }
+        (item.recorded && item.address.kind() == "kms_key").then_some(Self::Key)
+    }
+}
+
+/// What is left of a stack that `down` has deleted; `None` if anything else of it exists or is recorded.
+fn deleted(plan: &Plan) -> Option<String> {
+    let remnants: Vec<Remnant> = plan.items.iter().filter_map(Remnant::of).collect();
+    let absent = plan.items.iter().filter(|item| health(item) == Health::NotMade && !item.recorded).count();
+    if absent == 0 || absent + remnants.len() < plan.items.len() {
+        return None;
+    }
+    let count = |wanted: Remnant| remnants.iter().filter(|remnant| **remnant == wanted).count();
+    let mut parts = vec![format!("nothing is built: {} to create", plural(absent, "resource"))];
+    let (keys, scheduled) = (count(Remnant::Key), count(Remnant::Scheduled));
+    if keys > 0 {
+        parts.push(format!("{} kept for final snapshots", plural(keys, "key")));
+    }
+    if scheduled > 0 {
+        parts.push(format!("{} scheduled for deletion", plural(scheduled, "resource")));
+    }
+    Some(parts.join(", "))
 }
 
 fn exist(count: usize) -> String {
@@ -180,9 +223,33 @@ mod tests {
             ),
         ];
         for (items, key, line) in cases {
-            let verdict = Verdict::of(&plan(items));
+            let verdict = Verdict::of(&plan(items), false);
             assert_eq!((verdict.key, verdict.line().as_str()), (key, line));
         }
+    }
+
+    #[test]
+    fn what_down_leaves_does_not_make_a_stack_built() {
+        let key = |at: &str| Item { live: Some(live(Phase::Ready)), ..item(at, Action::None) };
+        let mut scheduled = live(Phase::Ready);
+        scheduled.properties.insert("pending_deletion".to_owned(), json!(true));
+        let secret = Item { recorded: false, live: Some(scheduled), ..drifted("global/secret/database", "replica") };
+        let left = || {
+            let keys = [key("primary/kms_key/main"), key("secondary/kms_key/main")];
+            keys.into_iter().chain([secret.clone(), item("primary/vpc/main", Action::Create)]).collect::<Vec<Item>>()
+        };
+        let verdict = Verdict::of(&plan(left()), false);
+        assert_eq!(verdict.key, "not_built");
+        assert_eq!(
+            verdict.line(),
+            "DR: NOT BUILT – nothing is built: 1 resource to create, 2 keys kept for final snapshots, 1 resource scheduled \
+             for deletion"
+        );
+        // A run that failed, or one that was stopped, has left a stack that is half built.
+        assert_eq!(Verdict::of(&plan(left()), true).key, "not_ready");
+        let open = Item { recorded: true, ..item("primary/eip/a", Action::Create) };
+        let unfinished = left().into_iter().chain([open]).collect();
+        assert_eq!(Verdict::of(&plan(unfinished), false).key, "not_ready");
     }
 
     #[test]
@@ -190,7 +257,7 @@ mod tests {
         let lost = ["db_instance", "dynamodb_table", "secret", "s3_bucket", "health_check"];
         let mut items: Vec<Item> = lost.iter().map(|kind| missing(&format!("primary/{kind}/x"))).collect();
         items.push(item("primary/vpc/main", Action::None));
-        let verdict = Verdict::of(&plan(items));
+        let verdict = Verdict::of(&plan(items), false);
         assert_eq!(verdict.reason.matches(';').count(), 3);
         assert!(verdict.reason.ends_with("; 2 more reasons"), "{}", verdict.reason);
     }
