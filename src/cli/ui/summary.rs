@@ -225,12 +225,15 @@ fn scheduled(report: &Report, style: &Style) -> Vec<String> {
             && is_scheduled(address)
             && !report.kept.contains(address)
     });
-    let lines = named("Scheduled for deletion in 7 days: ", deleted.map(|(address, _, _)| address), style);
-    if lines.is_empty() {
-        return lines;
+    let deleted: Vec<&Address> = deleted.map(|(address, _, _)| address).collect();
+    if deleted.is_empty() {
+        return Vec::new();
     }
-    let until = hint::complete("Until then `drctl up` restores them.");
-    lines.into_iter().chain(hanging("  ", &until, style.width, 0)).collect()
+    let restored = if deleted.len() == 1 { "it" } else { "them" };
+    let mut lines = named("Scheduled for deletion in 7 days: ", deleted, style);
+    let until = hint::complete(&format!("Until then `drctl up` restores {restored}."));
+    lines.extend(hanging("  ", &until, style.width, 0));
+    lines
 }
 
 /// How long the run took, and its critical path.
