@@ -250,7 +250,7 @@ async fn clear(
         entries,
         observed: &observed,
         drivers: &target.registry,
-        last: &GO_LAST,
+        last: &go_last(),
     };
     Ok(clearing.plan())
 }

@@ -39,7 +39,7 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
     let mut models = Models::new();
     for node in graph.nodes() {
         let address = &node.address;
-        let row = durations::row_of(address).ok_or_else(|| {
+        let (entry, latencies) = durations::of(address).ok_or_else(|| {
             Failure::new(Class::Internal, format!("there are no durations for the type `{}`", address.kind()))
         })?;
         let model = Model {
