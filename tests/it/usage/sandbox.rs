@@ -209,7 +209,7 @@ fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
 fn a_region_that_does_not_answer_does_not_keep_the_other_from_answering() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
-    let silent = crate::silence::Silence::of("us-east-2");
+    let silent = crate::faults::region_outage::RegionOutage::of("us-east-2");
     let began = Instant::now();
     let output = stack
         .command(&["status", "--json", "--timeout", "2"])

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::kill::kill_after;
+use super::kill::kill_after;
 use drctl_testkit::drift;
 use drctl_testkit::harness::Stack;
 use drctl_testkit::survey::{Survey, survey};

@@ -212,7 +212,7 @@ fn a_change_that_cannot_be_made_in_place_replaces_with_its_reason() {
     let before = stack.calls().len();
     stack.run(&["up", "--yes"]).exits(3);
     stack.run(&["up", "--yes", "--replace", "secondary/db_cluster/other"]).exits(3).says("there is no such resource");
-    let changing = crate::orphans::changes(&stack, before);
+    let changing = crate::ownership::orphans::changes(&stack, before);
     assert!(changing.iter().all(|name| name.starts_with("Simulate")), "nothing is begun: {changing:?}");
     stack.run(&REPLACE_SECONDARY).exits(0).says("Apply complete!");
     assert_eq!(snapshots(&stack, "us-east-2"), 1, "a final snapshot first");

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::aws_rules::run_within;
-use crate::matrix::{DOWN, Matrix, Point, REGIONS, UP, faults, is_mutation, seeds};
+use super::matrix::{DOWN, Matrix, Point, REGIONS, UP, faults, is_mutation, seeds};
+use crate::life::aws_rules::run_within;
 use drctl_testkit::harness::{Ran, Stack};
 use drctl_testkit::life::assert_complete;
 use drctl_testkit::survey::{Survey, survey};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::shim::{Shim, Totals};
+use super::shim::{Shim, Totals};
 use drctl_testkit::harness::Stack;
 use drctl_testkit::life::assert_complete;
 use drctl_testkit::survey::survey;

@@ -6,11 +6,11 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use drctl_testkit::harness::endpoint;
 
 /// Such a way, as an endpoint.
-pub struct Silence {
+pub struct RegionOutage {
     pub url: String,
 }
 
-impl Silence {
+impl RegionOutage {
     pub fn of(region: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let url = format!("http://{}", listener.local_addr().expect("an address"));

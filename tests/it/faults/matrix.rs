@@ -13,8 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::refusals::{self, Refusal};
-use crate::shim::Shim;
+use super::refusals::{self, Refusal};
+use super::shim::Shim;
 use drctl_testkit::harness::{self, Shared, Stack};
 use drctl_testkit::life::assert_complete;
 use drctl_testkit::survey::{Survey, survey};

@@ -1,5 +1,5 @@
 /* A bad disk, a bad clock and a kill at a chosen moment for a program that knows nothing of it: preloaded into drctl by
- * tests/it/shim.rs, which says what each variable means. Only what happens under DRCTL_SHIM_FOLDER counts.
+ * tests/it/faults/shim.rs, which says what each variable means. Only what happens under DRCTL_SHIM_FOLDER counts.
  *
  * Interposed: open, open64, openat, openat64, mkdir, write, writev, ftruncate, ftruncate64, fsync, fdatasync, rename, link,
  * linkat, unlink, unlinkat, clock_gettime, gettimeofday, time. The crate tempfile renames with a system call of its own
