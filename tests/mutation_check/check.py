@@ -9,7 +9,7 @@ it is, and fails with the mutant.
 
     tests/mutation_check/check.py [name...]     # builds drctl as it is, and a worktree per mutant, in the target folder
 
-A name is that of a surprise, or of such a test, e.g. a_stack_goes_after_a_switchover_too.
+A name is that of a surprise, or of such a test, e.g. a_stack_is_deleted_after_a_switchover_too.
 """
 
 import json
@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEST = "faults::surprises::a_life_with_every_surprise_of_awss"
+TEST = "faults::surprises::a_life_with_every_aws_surprise_passes"
 
 # What is taken out: file, text, text in its place.
 NO_REFUSAL_PASSES = (
@@ -73,25 +73,25 @@ TESTED = {
         "crates/aws/src/resources/rds/db_cluster_parameter_group.rs",
         "parameters: compared.chain(given_values(&given)).collect(),",
         "parameters: compared.filter(|_| false).chain(given_values(&given)).collect(),",
-    ): "life::aws_rules::the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_first_member",
+    ): "life::aws_rules::the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
         "members are removed in the order in which they were made, whoever writes now",
         "crates/engine/src/plan.rs",
         ".filter(|(_, need)| *need != Need::First)",
         ".filter(|(_, need)| *need != Need::First || true)",
-    ): "life::aws_rules::a_stack_goes_after_a_switchover_too",
+    ): "life::aws_rules::a_stack_is_deleted_after_a_switchover_too",
     (
         "the first member is the primary Region's, whoever writes now",
         "crates/aws/src/resources/rds/db_cluster.rs",
         "let source = global.and_then(writer).and_then(place).map(|(region, _)| region);",
         "let source = self.master_secret.value().split(':').nth(3).filter(|home| *home != &*cx.region);",
-    ): "life::aws_rules::a_lost_region_is_built_again_after_a_failover",
+    ): "life::aws_rules::a_lost_region_is_rebuilt_after_a_failover",
     (
         "what was set has to show so long after the step began, and not after it was set",
         "crates/engine/src/reconcile.rs",
         "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
         "if began.elapsed() > self.job.timing.visible * 2 {",
-    ): "life::aws_rules::what_takes_long_to_come_is_waited_for",
+    ): "life::aws_rules::what_takes_long_to_become_visible_is_waited_for",
 }
 CONTROL = ""
 

@@ -50,7 +50,7 @@ fn judged(python: &Path, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_of_a_life_is_one_that_awss_models_allow() {
+async fn every_call_of_a_life_is_allowed_by_awss_models() {
     let stack = Stack::new();
     stack.configure(
         "[dns]\ndomain = \"pay.judged.dev\"\ncertificate = true\n[alerts]\nemails = [\"on.call@judged.dev\"]\n",
@@ -73,7 +73,7 @@ async fn every_call_of_a_life_is_one_that_awss_models_allow() {
 }
 
 #[test]
-fn the_judge_finds_what_it_is_there_for() {
+fn the_judge_passes_its_own_tests() {
     let said = judged(python(), &["-m", "unittest", "discover", "-s", "."]);
     assert!(said.contains("OK"), "{said}");
 }

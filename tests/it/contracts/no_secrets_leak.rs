@@ -63,7 +63,7 @@ fn watched(stack: &Stack, args: &[&str]) -> Seen {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_password_is_nowhere_but_in_secrets_manager_and_rds() {
+async fn the_password_is_only_in_secrets_manager_and_rds() {
     let stack = Stack::new();
     let mut seen = watched(&stack, &["up", "--yes", "--json", "-vvv"]);
     for (name, args) in [("plan", &["plan", "--json", "--full", "-vvv"][..]), ("outputs", &["outputs", "-vvv"])] {

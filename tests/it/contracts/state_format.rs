@@ -3,7 +3,7 @@
 use drctl_engine::state::Snapshot;
 
 #[test]
-fn the_schema_in_the_repository_is_the_one_of_the_types() {
+fn the_schema_in_the_repository_matches_the_types() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/state.schema.json");
     let mut expected = serde_json::to_string_pretty(&Snapshot::schema()).expect("JSON");
     expected.push('\n');

@@ -34,7 +34,7 @@ fn is_of_aws(name: &str) -> bool {
 }
 
 #[test]
-fn the_engine_and_the_configuration_know_no_aws() {
+fn the_engine_and_the_configuration_do_not_depend_on_aws() {
     for name in ["engine", "config", "fuzz-properties"] {
         let of_aws: Vec<String> = dependencies(name).into_iter().filter(|name| is_of_aws(name)).collect();
         assert_eq!(of_aws, Vec::<String>::new(), "{name}");
@@ -56,7 +56,7 @@ fn only_one_crate_compiles_calls_to_aws() {
 
 /// They are large and wait for the network. Cargo takes no pattern for a profile's packages: the list is kept by this test.
 #[test]
-fn all_crates_of_the_sdk_are_built_alike() {
+fn all_crates_of_the_sdk_have_the_same_release_profile() {
     let root = manifest("Cargo.toml");
     let sdk: BTreeSet<String> = names(root["workspace"].as_table().expect("a table"), "dependencies")
         .into_iter()

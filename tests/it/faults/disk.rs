@@ -142,19 +142,19 @@ async fn down_under(faults: &[Shim], disturb: impl Fn(&Stack, &Shim) -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn up_on_a_disk_that_is_full_at_any_write_says_so_and_converges_later() {
+async fn up_reports_a_disk_that_is_full_at_any_write_and_converges_later() {
     let faults = moments(totals()[0].writes, 5, full);
     up_under(&faults, |stack, fault| disturbed(stack, &UP, fault, "The disk is full")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn down_on_a_disk_that_is_full_at_any_write_says_so_and_leaves_nothing_later() {
+async fn down_reports_a_disk_that_is_full_at_any_write_and_leaves_nothing_later() {
     let faults = moments(totals()[1].writes, 5, full);
     down_under(&faults, |stack, fault| disturbed(stack, &DOWN, fault, "The disk is full")).await;
 }
 
 #[test]
-fn without_room_for_the_first_intent_no_call_leaves() {
+fn no_call_is_sent_when_the_first_intent_cannot_be_written() {
     // The note in the lock, the first line of the journal, the first intents.
     for n in 1..=3 {
         let (stack, fault) = (Stack::new(), Shim::new().full_from(n));
@@ -164,13 +164,13 @@ fn without_room_for_the_first_intent_no_call_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn up_whose_sync_fails_says_so_and_converges_later() {
+async fn up_reports_a_failed_sync_and_converges_later() {
     let faults = moments(totals()[0].syncs, 3, Shim::broken_at);
     up_under(&faults, |stack, fault| disturbed(stack, &UP, fault, "Input/output error")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn down_whose_sync_fails_says_so_and_leaves_nothing_later() {
+async fn down_reports_a_failed_sync_and_leaves_nothing_later() {
     let faults = moments(totals()[1].syncs, 2, Shim::broken_at);
     down_under(&faults, |stack, fault| disturbed(stack, &DOWN, fault, "Input/output error")).await;
 }
@@ -188,19 +188,19 @@ async fn down_killed_after_any_operation_on_the_disk_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn up_in_a_folder_that_becomes_readonly_says_so_and_converges_later() {
+async fn up_reports_a_folder_that_becomes_read_only_and_converges_later() {
     let faults = moments(totals()[0].changes, 3, Shim::readonly_from);
     up_under(&faults, |stack, fault| disturbed(stack, &UP, fault, "Read-only file system")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn down_in_a_folder_that_becomes_readonly_says_so_and_leaves_nothing_later() {
+async fn down_reports_a_folder_that_becomes_read_only_and_leaves_nothing_later() {
     let faults = moments(totals()[1].changes, 2, Shim::readonly_from);
     down_under(&faults, |stack, fault| disturbed(stack, &DOWN, fault, "Read-only file system")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_readonly_folder_nothing_is_changed_and_everything_can_be_looked_at() {
+async fn in_a_read_only_folder_nothing_is_changed_and_everything_can_be_read() {
     let (stack, fault) = (Stack::new(), Shim::new().readonly_from(1));
     fault.run(&stack, &UP).exits(4).says("Read-only file system").says("Grant access to");
     assert_eq!(mutating(&stack), 0);
@@ -299,7 +299,7 @@ impl Held {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_a_run_is_at_work_another_is_refused_and_looking_is_not() {
+async fn while_one_run_holds_the_lock_others_are_refused_and_reading_is_allowed() {
     let stack = Stack::new();
     let fault = Shim::new().stopped_after(totals()[0].operations / 4);
     let first = Held::stopped(&stack, &fault);
@@ -318,7 +318,7 @@ async fn while_a_run_is_at_work_another_is_refused_and_looking_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_at_once_make_one_stack() {
+async fn eight_concurrent_runs_build_one_stack() {
     let stack = Stack::new();
     let spawn = |_| {
         let mut command = stack.command(&UP);

@@ -33,7 +33,7 @@ async fn life_under(faults: &str, at_least: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_with_calls_that_fail_are_cut_off_and_lose_their_answers() {
+async fn a_life_in_which_calls_fail_are_reset_and_lose_their_answers() {
     life_under(
         "seed = 11\n[[fault]]\nchance = 0.02\ndoes = \"fail\"\n[[fault]]\nchance = 0.02\ndoes = \"unavailable\"\n\
          [[fault]]\nchance = 0.02\ndoes = \"reset\"\n[[fault]]\nchance = 0.02\ndoes = \"lose-answer\"\n\
@@ -44,12 +44,12 @@ async fn a_life_with_calls_that_fail_are_cut_off_and_lose_their_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_in_bursts_of_throttling_in_every_services_own_words() {
+async fn a_life_with_bursts_of_throttling_in_each_services_own_words() {
     life_under("seed = 5\n[[fault]]\nchance = 0.2\ndoes = \"throttle\"\n", 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_in_which_reads_lag_and_longer_from_another_region() {
+async fn a_life_in_which_reads_lag_and_lag_longer_from_another_region() {
     life_under("[[fault]]\nkind = \"read\"\ndoes = \"stale\"\nseconds = 0.4\nelsewhere = 0.8\n", 100).await;
 }
 
@@ -59,7 +59,7 @@ async fn a_life_with_one_slow_region() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_are_not_renewed_end_the_run_and_new_ones_go_on() {
+async fn a_run_with_expired_credentials_ends_and_continues_with_new_ones() {
     let stack = Stack::new();
     // From the 100th call that changes something on, nothing is let through any more.
     stack.faults("[[fault]]\nkind = \"mutation\"\nfirst = 99\ndoes = \"slow\"\nseconds = 0.0\n[[fault]]\nkind = \"mutation\"\nevery = 1\ndoes = \"expire-credentials\"\n");
@@ -78,7 +78,7 @@ async fn credentials_that_are_not_renewed_end_the_run_and_new_ones_go_on() {
 }
 
 #[test]
-fn a_region_that_is_gone_is_named_and_the_other_ones_status_is_told() {
+fn a_region_that_is_gone_is_named_and_the_status_of_the_other_is_reported() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.faults("[[fault]]\nregion = \"us-east-2\"\ndoes = \"reset\"\n");
@@ -96,7 +96,7 @@ fn a_region_that_is_gone_is_named_and_the_other_ones_status_is_told() {
 }
 
 #[test]
-fn a_call_that_is_never_answered_is_given_up_and_found_out() {
+fn a_call_that_is_never_answered_times_out_and_is_resolved() {
     let stack = Stack::new();
     // One that is carried out by its name, and one by its token, after the SDK's twenty seconds.
     stack.faults("[[fault]]\noperation = \"CreateRole\"\nfirst = 1\ndoes = \"hang\"\n[[fault]]\noperation = \"CreateVpc\"\nfirst = 1\ndoes = \"hang\"\n");
@@ -108,7 +108,7 @@ fn a_call_that_is_never_answered_is_given_up_and_found_out() {
 }
 
 #[test]
-fn a_sandbox_is_started_with_a_file_of_faults() {
+fn a_sandbox_starts_with_a_fault_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("faults.toml");
     std::fs::write(&file, "[[fault]]\nservice = \"sts\"\nfirst = 1\ndoes = \"throttle\"\n").expect("written");
@@ -125,7 +125,7 @@ fn a_sandbox_is_started_with_a_file_of_faults() {
 }
 
 #[test]
-fn a_file_that_is_none_of_faults_is_refused_before_anything_is_started() {
+fn an_invalid_fault_file_is_refused_before_anything_is_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("faults.toml");
     std::fs::write(&file, "[[fault]]\ndoes = \"explode\"\n").expect("written");

@@ -318,7 +318,7 @@ async fn undisturbed() -> (Survey, Extent, Extent) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_call_and_every_record_it_converges() {
+async fn a_run_killed_at_any_call_or_record_converges() {
     let (expected, up, down) = undisturbed().await;
     println!("up: {up:?}; down: {down:?}");
     for seed in seeds() {
@@ -329,7 +329,7 @@ async fn killed_at_every_call_and_every_record_it_converges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_lost_answer_is_found_out_by_the_run_itself() {
+async fn every_lost_answer_is_resolved_by_the_run_itself() {
     let (expected, up, down) = undisturbed().await;
     for seed in seeds() {
         let matrix = Matrix::new(seed);

@@ -203,7 +203,7 @@ fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_to_the_whole_stack_it_comes_to_what_is_configured_and_goes_without_a_trace() {
+async fn whatever_happens_the_whole_stack_converges_and_is_deleted_without_a_trace() {
     let mut fresh = Fresh::default();
     for case in 0..cases() {
         // Each case is the first one of its own seed, so that it can be run alone.

@@ -269,7 +269,7 @@ fn points(calls: &[(String, String, String, usize)]) -> Vec<Point> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_refused_once_is_done_by_the_next_run_and_told_in_between() {
+async fn whatever_is_refused_once_is_done_by_the_next_run_and_reported_in_between() {
     let stack = Stack::new();
     let up = calls_of(&stack, &UP);
     let expected = survey(&stack, REGIONS).await;
@@ -329,7 +329,7 @@ async fn taken_back_and_given_up(stack: &Stack, refused: &[(&str, &str)]) {
 }
 
 #[test]
-fn why_something_was_not_created_is_told_the_next_morning() {
+fn the_reason_for_a_failed_creation_is_still_shown_the_next_morning() {
     let stack = Stack::new();
     stack.faults(
         "[[fault]]\nservice = \"rds\"\noperation = \"CreateDBInstance\"\nregion = \"us-east-2\"\ndoes = \"refuse\"\n\
@@ -361,7 +361,7 @@ fn why_something_was_not_created_is_told_the_next_morning() {
 }
 
 #[test]
-fn what_is_taken_back_is_on_record_whatever_is_refused_after_it() {
+fn what_is_restored_is_on_record_whatever_is_refused_afterwards() {
     std::thread::scope(|scope| {
         for refused in TAKING_BACK {
             scope.spawn(move || {
@@ -374,7 +374,7 @@ fn what_is_taken_back_is_on_record_whatever_is_refused_after_it() {
 
 /// The same calls by the other way: what is on record waits for its end, since somebody has deleted it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_record_and_waits_for_its_end_is_taken_back_by_the_next_run() {
+async fn a_recorded_key_that_is_scheduled_for_deletion_is_restored_by_the_next_run() {
     let stack = Stack::new();
     stack.run(&UP).exits(0);
     let expected = survey(&stack, REGIONS).await;

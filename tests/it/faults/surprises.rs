@@ -44,7 +44,7 @@ async fn live_with(surprises: &[String], expected: &Survey) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_with_every_surprise_of_awss() {
+async fn a_life_with_every_aws_surprise_passes() {
     let undisturbed = configured();
     undisturbed.run(&["up", "--yes"]).exits(0);
     let expected = survey(&undisturbed, REGIONS).await;
@@ -69,7 +69,7 @@ fn came(tally: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn a_failed_nat_gateway_is_made_once_more_and_its_routes_follow_it() {
+fn a_failed_nat_gateway_is_recreated_and_its_routes_follow_it() {
     let stack = Stack::new();
     stack.faults("surprises = [\"nat-failed\"]");
     stack.run(&["up", "--yes"]).exits(0).says("made once more");

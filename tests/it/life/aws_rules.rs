@@ -110,7 +110,7 @@ async fn global_database(stack: &Stack) -> [aws_sdk_rds::Client; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_global_database_has_an_order_and_the_writer_leaves_last() {
+async fn the_members_of_a_global_database_leave_in_order_and_the_writer_last() {
     let stack = Stack::new();
     let [here, there] = global_database(&stack).await;
     let shown = here.describe_db_clusters().db_cluster_identifier("a").send().await.expect("the cluster");
@@ -155,7 +155,7 @@ async fn a_global_database_has_an_order_and_the_writer_leaves_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn versions_only_rise_and_groups_in_use_stay() {
+async fn versions_are_never_downgraded_and_groups_in_use_are_kept() {
     let stack = Stack::new();
     let [here, there] = global_database(&stack).await;
     let upgrade = |client: &aws_sdk_rds::Client, name: &str, version: &str| {
@@ -197,7 +197,7 @@ async fn users(client: &aws_sdk_rds::Client, group: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parameter_that_has_its_default_is_not_the_users() {
+async fn a_parameter_with_its_default_value_is_not_the_users() {
     let stack = Stack::new();
     let client = rds(&stack, PRIMARY).await;
     for (family, value, expected) in [
@@ -218,7 +218,7 @@ async fn a_parameter_that_has_its_default_is_not_the_users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_waits_for_its_end_can_only_be_taken_back() {
+async fn a_key_scheduled_for_deletion_can_only_be_restored() {
     let stack = Stack::new();
     let kms = aws_sdk_kms::Client::new(&stack.sdk(PRIMARY).await);
     let made = kms.create_key().send().await.expect("a key").key_metadata.expect("its metadata");
@@ -237,7 +237,7 @@ async fn a_key_that_waits_for_its_end_can_only_be_taken_back() {
 
 /// The default engine version is one on which TLS is required anyway.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_first_member() {
+async fn the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member() {
     let stack = Stack::new();
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0).says("Apply complete!");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
@@ -249,7 +249,7 @@ async fn the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_firs
 
 /// The version before, on which a parameter's default is another one.
 #[test]
-fn a_stack_of_an_older_version_comes_and_goes() {
+fn a_stack_of_an_older_version_is_built_and_deleted() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
@@ -259,7 +259,7 @@ fn a_stack_of_an_older_version_comes_and_goes() {
 
 /// What takes its time to come is not what was set in vain. The limit is a minute before an emulator.
 #[test]
-fn what_takes_long_to_come_is_waited_for() {
+fn what_takes_long_to_become_visible_is_waited_for() {
     let stack = Stack::new();
     stack.configure(OLDER);
     stack.faults(
@@ -274,7 +274,7 @@ fn what_takes_long_to_come_is_waited_for() {
 
 /// Whoever writes goes last.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_goes_after_a_switchover_too() {
+async fn a_stack_is_deleted_after_a_switchover_too() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
@@ -286,7 +286,7 @@ async fn a_stack_goes_after_a_switchover_too() {
 
 /// After the disaster that it is for, the lost Region's cluster is made anew, as a copy of the one that writes now.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_region_is_built_again_after_a_failover() {
+async fn a_lost_region_is_rebuilt_after_a_failover() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
@@ -312,7 +312,7 @@ async fn a_lost_region_is_built_again_after_a_failover() {
 
 /// A standby that was promoted by taking it out holds the newest data there are.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_that_was_taken_out_keeps_its_data() {
+async fn a_standby_that_was_detached_keeps_its_data() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
@@ -330,7 +330,7 @@ async fn a_standby_that_was_taken_out_keeps_its_data() {
 
 /// A key that waits for its end comes back with everything under it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_waits_for_its_end_is_taken_back_and_nothing_else_happens() {
+async fn a_key_scheduled_for_deletion_is_restored_and_nothing_else_happens() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
@@ -356,7 +356,7 @@ async fn a_key_that_waits_for_its_end_is_taken_back_and_nothing_else_happens() {
 
 /// What waits for its key, for capacity or for its network is not made anew: its cause would still be there.
 #[test]
-fn an_instance_that_something_else_keeps_from_serving_is_not_replaced() {
+fn an_instance_that_cannot_serve_for_another_reason_is_not_replaced() {
     let stack = Stack::new();
     stack.configure(OLDER);
     run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);

@@ -324,7 +324,7 @@ async fn dns_follows_the_switch_and_the_old_region_is_fenced(running: &Running) 
 
 /// Every kind of authorization, and the ways between them, in place.
 #[test]
-fn who_may_pay_is_configured() {
+fn each_kind_of_authorization_can_be_configured() {
     let issuer = "https://id.example.com/";
     let jwt = format!("auth = \"jwt\"\njwt_issuer = \"{issuer}\"\njwt_audience = [\"shop\", \"pay\"]\n");
     let running = Running::new(&jwt);

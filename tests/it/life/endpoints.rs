@@ -27,7 +27,7 @@ async fn a_whole_life_with_us_east_1_as_the_standby() {
 }
 
 #[test]
-fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
+fn global_services_are_called_in_us_east_1_whatever_the_pair() {
     let stack = Stack::new();
     stack.configure("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n");
     stack.run(&["up", "--yes"]).exits(0);
@@ -54,7 +54,7 @@ fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_with_a_certificate_and_mails() {
+async fn a_life_with_a_certificate_and_email_subscriptions() {
     let stack = Stack::new();
     stack.configure(
         "[dns]\ndomain = \"pay.example-bank.com\"\ncertificate = true\n[alerts]\nemails = [\"on.call@example-bank.com\", \

@@ -29,7 +29,7 @@ fn summary(events: &[Value]) -> &Value {
 }
 
 #[test]
-fn the_database_makes_the_duration_of_up_and_the_primary_serves_long_before() {
+fn the_database_determines_the_duration_of_up_and_the_primary_serves_long_before() {
     let sandbox = harness::start(&["--pace", "aws", "--time-scale", "100"]);
     let stack = Stack::at(&sandbox.endpoint);
     let told = events(&stack, &["up", "--yes", "--json"]);

@@ -14,7 +14,7 @@ const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const AT_ONCE: Duration = Duration::from_mins(3);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_have_put_into_the_network_is_named_instead_of_being_waited_for() {
+async fn foreign_resources_in_the_network_are_named_instead_of_being_waited_for() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let ec2 = aws_sdk_ec2::Client::new(&stack.sdk("us-east-1").await);

@@ -16,7 +16,7 @@ async fn bucket(stack: &Stack) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lifecycle_rule_of_others_is_named_before_it_is_overwritten() {
+async fn a_foreign_lifecycle_rule_is_named_before_it_is_overwritten() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let (s3, bucket) = (stack.s3("us-east-1").await, bucket(&stack).await);
@@ -40,7 +40,7 @@ async fn a_lifecycle_rule_of_others_is_named_before_it_is_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_domain_by_which_others_are_reached_stays_and_says_so() {
+async fn a_domain_with_a_foreign_mapping_is_kept_and_the_mapping_is_named() {
     let stack = Stack::new();
     stack.configure(&format!("[dns]\ndomain = \"{DOMAIN}\"\ncertificate = true\n"));
     stack.run(&["up", "--yes"]).exits(0);

@@ -56,7 +56,7 @@ fn one_of_each(all: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_the_state_forgot_is_listed_and_adopted() {
+fn what_the_state_has_lost_is_listed_and_adopted() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["orphans", "--detailed-exitcode"]).exits(0).says("No orphans.");
@@ -98,7 +98,7 @@ pub fn changes(stack: &Stack, since: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_copy_is_listed_as_one_and_deleted_alone() {
+async fn a_second_copy_is_listed_as_such_and_nothing_else_is_deleted() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let built = survey(&stack, REGIONS).await;
@@ -143,7 +143,7 @@ async fn a_second_copy_is_listed_as_one_and_deleted_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_state_is_no_lost_stack() {
+async fn a_lost_state_is_not_a_lost_stack() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let all = recorded(&stack);
@@ -161,7 +161,7 @@ async fn a_lost_state_is_no_lost_stack() {
 }
 
 #[test]
-fn what_the_rest_stands_on_is_adopted_and_not_deleted() {
+fn what_other_resources_depend_on_is_adopted_and_not_deleted() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["state", "rm", "--yes", "primary/vpc/main", "primary/dashboard/main"]).exits(0);

@@ -41,7 +41,7 @@ fn all(value: Option<&str>) -> Vec<(&'static str, Option<String>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tags_and_a_boundary_come_to_what_is_there_and_change_in_place() {
+async fn tags_and_a_boundary_are_added_to_existing_resources_and_change_in_place() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     assert_eq!(cost_centers(&stack).await, all(None));

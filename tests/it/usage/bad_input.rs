@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use drctl_testkit::harness::{Stack, drctl};
 
 #[test]
-fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {
+fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
     let stack = Stack::new();
     stack.configure("[network]\nnatt = \"single\"\n");
     stack.run(&["plan"]).exits(3).says("drctl.toml:2:1").says("natt").says("Did you mean `nat`?");
@@ -28,7 +28,7 @@ fn the_same_region_twice_is_refused_before_any_call() {
 }
 
 #[test]
-fn an_unwritable_state_folder_is_said_before_anything_is_made() {
+fn an_unwritable_state_folder_is_reported_before_anything_is_created() {
     let stack = Stack::new();
     // A file where the folder should be: refused even to root, who may write anywhere.
     std::fs::write(stack.path("state"), "").expect("written");
@@ -47,7 +47,7 @@ fn with_little_disk(stack: &Stack, kilobytes: u32) -> std::process::Output {
 }
 
 #[test]
-fn a_disk_that_is_full_from_the_start_lets_nothing_be_made() {
+fn nothing_is_created_on_a_disk_that_is_full_from_the_start() {
     let stack = Stack::new();
     let output = with_little_disk(&stack, 0);
     let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -59,7 +59,7 @@ fn a_disk_that_is_full_from_the_start_lets_nothing_be_made() {
 }
 
 #[test]
-fn a_disk_that_fills_up_in_the_middle_stops_the_run_and_the_next_one_goes_on() {
+fn a_disk_that_fills_up_during_a_run_stops_it_and_the_next_run_continues() {
     let stack = Stack::new();
     let output = with_little_disk(&stack, 16);
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
@@ -85,7 +85,7 @@ fn the_state_of_another_stack_is_refused() {
 }
 
 #[test]
-fn an_unreadable_state_names_the_file_and_the_way_back() {
+fn an_unreadable_state_is_reported_with_its_file_and_not_touched() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let path = stack.path("state/payment-dr-dev.json");
@@ -106,7 +106,7 @@ fn an_unreadable_state_names_the_file_and_the_way_back() {
 }
 
 #[test]
-fn missing_credentials_are_said_with_what_to_set() {
+fn missing_credentials_are_reported_with_what_to_set() {
     let stack = Stack::new();
     let mut command = stack.command(&["plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -117,7 +117,7 @@ fn missing_credentials_are_said_with_what_to_set() {
 }
 
 #[test]
-fn expired_credentials_are_said_with_how_to_renew_them() {
+fn expired_credentials_are_reported_with_how_to_renew_them() {
     let stack = Stack::new();
     let server = Refusing::start(
         "HTTP/1.1 403 Forbidden\r\nContent-Type: text/xml\r\nx-amzn-requestid: 11111111-2222\r\n",
@@ -146,7 +146,7 @@ fn an_endpoint_that_does_not_answer_is_named() {
 }
 
 #[test]
-fn another_run_holding_the_lock_is_named() {
+fn a_run_that_holds_the_lock_is_named() {
     let stack = Stack::new();
     std::fs::create_dir(stack.path("state")).expect("made");
     let path = stack.path("state/payment-dr-dev.lock");
@@ -162,7 +162,7 @@ fn another_run_holding_the_lock_is_named() {
 }
 
 #[test]
-fn a_missing_python_is_said_with_what_to_install() {
+fn a_missing_python_is_reported_with_what_to_install() {
     let stack = Stack::new();
     let empty = stack.path("bin");
     std::fs::create_dir(&empty).expect("made");
@@ -195,7 +195,7 @@ fn said(stack: &Stack, args: &[&str], code: i32) -> String {
 }
 
 #[test]
-fn bad_options_of_the_sandbox_are_bad_usage_and_a_dead_emulator_is_not_ready() {
+fn invalid_sandbox_options_are_bad_usage_and_a_dead_emulator_is_not_ready() {
     let stack = Stack::new();
     let missing = said(&stack, &["sandbox", "start", "--faults", "nope.toml"], 3);
     assert!(missing.contains("nope.toml cannot be read") && !missing.contains("disk"), "{missing}");
@@ -208,7 +208,7 @@ fn bad_options_of_the_sandbox_are_bad_usage_and_a_dead_emulator_is_not_ready() {
 }
 
 #[test]
-fn a_state_folder_that_is_none_is_a_matter_of_the_state() {
+fn an_invalid_state_folder_is_a_state_error() {
     let stack = Stack::new();
     std::fs::write(stack.path("file"), "").expect("written");
     for folder in ["file", "/proc/no-such-folder"] {
@@ -220,7 +220,7 @@ fn a_state_folder_that_is_none_is_a_matter_of_the_state() {
 }
 
 #[test]
-fn a_cause_is_told_once_and_for_machines_on_stdout_alone() {
+fn a_cause_is_reported_once_and_with_json_only_on_stdout() {
     let stack = Stack::new();
     let args = ["simulate", "--html", "/no/such/folder/page.html"];
     let told = said(&stack, &args, 1);
@@ -241,7 +241,7 @@ fn nothing_of_a_binary_file_is_shown() {
 }
 
 #[test]
-fn a_damaged_state_names_no_backup_that_is_not_there_and_breaks_no_path() {
+fn a_damaged_state_names_only_a_backup_that_exists_and_breaks_no_path() {
     let stack = Stack::new();
     let folder = "a-folder-with-a-name/that-is-so-long-that-a-line/of-a-hundred-columns/does-not-hold/much-more";
     std::fs::create_dir_all(stack.path(folder)).expect("made");
@@ -258,7 +258,7 @@ fn a_damaged_state_names_no_backup_that_is_not_there_and_breaks_no_path() {
 }
 
 #[test]
-fn down_where_nothing_was_built_has_nothing_to_do_and_no_stack_is_taken_for_gone() {
+fn down_without_a_stack_has_nothing_to_do_and_overlooks_no_other_stack() {
     let stack = Stack::new();
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
     stack.run(&["down", "--yes", "--state-dir", "misspelt"]).exits(3).says("there is no state");
@@ -275,7 +275,7 @@ fn down_where_nothing_was_built_has_nothing_to_do_and_no_stack_is_taken_for_gone
 }
 
 #[test]
-fn words_of_other_tools_are_understood() {
+fn commands_of_other_tools_are_understood() {
     let stack = Stack::new();
     stack.run(&["destroy", "--yes"]).exits(0).says("Nothing to delete");
     stack.run(&["apply", "--help"]).exits(0).says("drctl up --sandbox");

@@ -12,7 +12,7 @@ fn init_writes_a_configuration_that_changes_nothing() {
 }
 
 #[test]
-fn up_without_a_terminal_asks_nobody_and_changes_nothing() {
+fn up_without_a_terminal_does_not_ask_and_changes_nothing() {
     let stack = Stack::new();
     stack.run(&["up"]).exits(3).says("stdin is not a terminal").says("drctl up --yes");
     stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 159 to add, 0 to change, 0 to destroy.");
@@ -31,7 +31,7 @@ fn a_run_without_changes_makes_at_most_150_calls() {
 }
 
 #[test]
-fn outputs_are_flat_and_the_same_in_both_forms() {
+fn outputs_are_flat_and_the_same_in_both_formats() {
     let stack = Stack::new();
     stack.run(&["outputs"]).exits(3).says("has not been built");
     stack.run(&["up", "--yes"]).exits(0);
@@ -48,7 +48,7 @@ fn outputs_are_flat_and_the_same_in_both_forms() {
 }
 
 #[test]
-fn status_tells_present_drifted_and_missing_apart() {
+fn status_distinguishes_present_drifted_and_missing() {
     let stack = Stack::new();
     stack.run(&["status", "--detailed-exitcode"]).exits(2).says("DR: NOT BUILT – nothing has been created yet");
     stack.run(&["up", "--yes"]).exits(0);
@@ -140,7 +140,7 @@ fn down_needs_no_configuration() {
 }
 
 #[test]
-fn what_left_the_configuration_is_shown_and_deleted() {
+fn what_is_removed_from_the_configuration_is_shown_and_deleted() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.configure("[network]\nnat = \"single\"\n");
@@ -164,7 +164,7 @@ fn snapshots(stack: &Stack, region: &str) -> usize {
 }
 
 #[test]
-fn down_keeps_a_final_snapshot_and_the_key_it_is_read_with() {
+fn down_keeps_a_final_snapshot_and_the_key_that_decrypts_it() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let down = stack
@@ -199,7 +199,7 @@ fn down_keeps_a_final_snapshot_and_the_key_it_is_read_with() {
 }
 
 #[test]
-fn a_change_that_cannot_be_made_in_place_replaces_with_its_reason() {
+fn a_replacement_is_shown_with_its_reason_and_needs_consent() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.configure("[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
@@ -221,7 +221,7 @@ fn a_change_that_cannot_be_made_in_place_replaces_with_its_reason() {
 }
 
 #[test]
-fn state_is_listed_shown_and_forgotten() {
+fn state_entries_are_listed_shown_and_removed() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["state", "list"]).exits(0).says("primary/vpc/main").says("ready");
@@ -236,7 +236,7 @@ fn state_is_listed_shown_and_forgotten() {
 }
 
 #[test]
-fn json_runs_are_events_line_by_line() {
+fn a_json_run_prints_one_event_per_line() {
     let stack = Stack::new();
     let ran = stack.run(&["up", "--yes", "--json"]).exits(0);
     let lines: Vec<serde_json::Value> =
@@ -248,7 +248,7 @@ fn json_runs_are_events_line_by_line() {
 }
 
 #[test]
-fn an_interrupt_lets_mutations_finish_and_the_next_run_goes_on() {
+fn an_interrupt_lets_mutations_finish_and_the_next_run_continues() {
     use std::io::{BufRead as _, Read as _};
     let stack = Stack::new();
     let mut child =
@@ -317,7 +317,7 @@ fn an_interrupt_ends_a_command_that_waits_for_its_first_answer() {
 }
 
 #[test]
-fn a_reader_that_went_away_hides_no_failure() {
+fn a_closed_pipe_does_not_hide_a_failure() {
     let stack = Stack::new();
     stack.configure("[network]\nnatt = 1\n");
     for args in [&["up", "--yes"][..], &["up", "--yes", "--json"], &["plan", "--json"]] {

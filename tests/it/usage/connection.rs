@@ -25,7 +25,7 @@ fn alone(stack: &Stack, args: &[&str]) -> Command {
 }
 
 #[test]
-fn an_empty_setting_is_as_one_that_is_not_set() {
+fn an_empty_setting_counts_as_unset() {
     let stack = Stack::new();
     let mut command = stack.command(&["plan"]);
     for name in [
@@ -52,7 +52,7 @@ fn an_empty_setting_is_as_one_that_is_not_set() {
 }
 
 #[test]
-fn an_endpoint_that_is_none_is_bad_usage() {
+fn an_invalid_endpoint_is_bad_usage() {
     let stack = Stack::new();
     for (name, value, said) in [
         ("AWS_ENDPOINT_URL", "localhost:4566", "AWS_ENDPOINT_URL has no scheme: write http://localhost:4566"),
@@ -71,7 +71,7 @@ fn an_endpoint_that_is_none_is_bad_usage() {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_said_before_any_call() {
+fn a_profile_that_does_not_exist_is_reported_before_any_call() {
     let stack = Stack::new();
     std::fs::write(stack.path("config"), "[profile payments-prd]\nregion = us-east-1\n").expect("written");
     for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
@@ -90,7 +90,7 @@ fn a_profile_that_does_not_exist_is_said_before_any_call() {
 }
 
 #[test]
-fn an_endpoint_of_a_profile_is_found_and_can_be_ignored() {
+fn the_endpoints_in_a_profile_are_used() {
     let stack = Stack::new();
     let endpoint = format!("http://{}", stack.address());
     let config = format!(
@@ -105,7 +105,7 @@ fn an_endpoint_of_a_profile_is_found_and_can_be_ignored() {
 }
 
 #[test]
-fn this_machine_is_never_asked_through_a_proxy() {
+fn a_local_endpoint_is_never_reached_through_a_proxy() {
     let stack = Stack::new();
     for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         let mut command = stack.command(&["plan"]);
@@ -123,7 +123,7 @@ fn this_machine_is_never_asked_through_a_proxy() {
 }
 
 #[test]
-fn without_certificates_only_tls_is_not_spoken() {
+fn without_certificates_only_tls_is_impossible() {
     let stack = Stack::new();
     let bare = |mut command: Command| {
         command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
@@ -166,7 +166,7 @@ fn behind_tls() -> u16 {
 }
 
 #[test]
-fn a_ca_of_ones_own_is_believed_when_it_is_named() {
+fn a_private_ca_is_trusted_when_it_is_named() {
     let stack = Stack::new();
     let url = format!("https://localhost:{}", behind_tls());
     std::fs::write(stack.path("ca.pem"), include_bytes!("connection/ca.pem")).expect("written");
@@ -236,7 +236,7 @@ impl Running {
 }
 
 #[test]
-fn whichever_region_hangs_the_verdict_comes_in_time_and_something_is_said_at_once() {
+fn whichever_region_hangs_the_verdict_is_in_time_and_progress_is_shown_at_once() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     for fault in ["region = \"us-east-1\"", "region = \"us-east-2\"", "service = \"sts\"", "service = \"*\""] {
@@ -266,7 +266,7 @@ fn whichever_region_hangs_the_verdict_comes_in_time_and_something_is_said_at_onc
 }
 
 #[test]
-fn credentials_that_expire_in_the_middle_pause_the_run_until_they_are_renewed() {
+fn credentials_that_expire_during_a_run_pause_it_until_they_are_renewed() {
     let stack = Stack::new();
     for command in [&["up", "--yes"][..], &["down", "--yes", "--no-final-snapshot"]] {
         let mut running = Running::start(stack.command(command));
@@ -284,7 +284,7 @@ fn credentials_that_expire_in_the_middle_pause_the_run_until_they_are_renewed() 
 }
 
 #[test]
-fn machines_are_told_of_the_pause_once() {
+fn json_output_reports_the_pause_once() {
     let stack = Stack::new();
     let mut command = stack.command(&["up", "--yes", "--json"]);
     command.env("DRCTL_CREDENTIALS_WAIT", "3");
@@ -317,7 +317,7 @@ fn the_first_signal_ends_the_pause() {
 }
 
 #[test]
-fn credentials_of_another_account_do_not_go_on() {
+fn credentials_of_another_account_do_not_continue_the_run() {
     let stack = Stack::new();
     let keys = |account: &str| {
         let text = format!("[default]\naws_access_key_id = {account}\naws_secret_access_key = x\n");

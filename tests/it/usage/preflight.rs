@@ -49,7 +49,7 @@ fn bucket_name(stack: &Stack, address: &str) -> String {
 }
 
 #[test]
-fn a_version_that_no_region_offers_stops_up_before_it_asks() {
+fn a_version_that_no_region_offers_stops_up_before_it_asks_for_confirmation() {
     let stack = Stack::new();
     stack.configure("[database]\nengine_version = \"16.4\"\n");
     for args in [&["plan"][..], &["up"], &["up", "--yes"], &["check", "--preflight"]] {
@@ -65,7 +65,7 @@ fn a_version_that_no_region_offers_stops_up_before_it_asks() {
 }
 
 #[test]
-fn a_class_that_no_region_offers_is_told_with_others() {
+fn a_class_that_no_region_offers_is_reported_with_alternatives() {
     let stack = Stack::new();
     stack.configure("[database]\ninstance_class = \"db.r6g.3xlarge\"\n");
     let checked = stack.run(&["check", "--preflight", "--json"]).exits(1);
@@ -77,7 +77,7 @@ fn a_class_that_no_region_offers_is_told_with_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_problems_are_told_at_once_and_nothing_is_made() {
+async fn all_problems_are_reported_at_once_and_nothing_is_created() {
     let (stack, other) = (Stack::new(), Stack::new());
     let bucket = bucket_name(&stack, "primary/s3_bucket/data");
     let s3 = other.s3("us-east-1").await;
@@ -107,7 +107,7 @@ async fn all_problems_are_told_at_once_and_nothing_is_made() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_told_and_stops_nothing() {
+fn what_cannot_be_checked_is_reported_and_does_not_stop_up() {
     let stack = Stack::new();
     stack
         .run(&["check", "--preflight"])
@@ -128,7 +128,7 @@ fn what_cannot_be_checked_is_told_and_stops_nothing() {
 }
 
 #[test]
-fn a_run_without_changes_asks_nothing_and_a_zone_that_is_gone_is_told() {
+fn a_run_without_changes_needs_no_checks_and_a_zone_that_is_gone_is_reported() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let before = stack.calls().len();
@@ -185,7 +185,7 @@ async fn allow(iam: &aws_sdk_iam::Client, statements: &[Value]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missing_permissions_are_told_service_by_service() {
+async fn missing_permissions_are_reported_by_service() {
     let stack = Stack::new();
     let (iam, keys) = role(&stack).await;
     let output = check_as(&stack, &keys);
@@ -270,7 +270,7 @@ async fn policies_as_narrow_as_the_stack_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_role_has_to_be_passed() {
+async fn permission_to_pass_each_role_is_required() {
     let stack = Stack::new();
     let (iam, keys) = role(&stack).await;
     let role = |name: &str| format!("arn:aws:iam::{}:role/payment-dr-dev-{name}", stack.account);
@@ -299,7 +299,7 @@ async fn every_role_has_to_be_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_delete_may_still_make() {
+async fn missing_permission_to_delete_does_not_stop_up() {
     let stack = Stack::new();
     let (iam, keys) = role(&stack).await;
     let deny = serde_json::json!({"Effect": "Deny", "Action": "rds:Delete*", "Resource": "*"});
@@ -314,7 +314,7 @@ async fn who_may_not_delete_may_still_make() {
 }
 
 #[test]
-fn executions_that_the_throttle_outruns_are_noted() {
+fn a_throttle_above_the_concurrency_quota_is_noted() {
     let stack = Stack::new();
     stack.run(&["check", "--preflight", "--json"]).exits(0);
     stack.configure("[api]\nthrottle_rate = 10000\nthrottle_burst = 10000\n");
@@ -326,7 +326,7 @@ fn executions_that_the_throttle_outruns_are_noted() {
 }
 
 #[test]
-fn a_region_that_aws_does_not_have_is_told_before_all_else() {
+fn a_region_that_does_not_exist_is_reported_first() {
     for at in ["primary", "secondary"] {
         let stack = Stack::new();
         stack.configure(&format!("[regions]\n{at} = \"us-west-9\"\n"));
@@ -370,7 +370,7 @@ fn call(rest: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn every_call_has_its_permission_in_the_list() {
+fn every_call_in_the_code_has_its_permission_in_the_list() {
     let mut calls = BTreeSet::new();
     calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"), &mut calls);
     assert!(calls.len() > 150, "the calls are found: {}", calls.len());

@@ -33,7 +33,7 @@ fn value(text: &str) -> ResourceRecord {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_public_name_that_has_a_record_is_one_problem() {
+async fn a_public_name_that_already_has_a_record_is_one_problem() {
     let stack = Stack::new();
     let (route53, zone) = zone(&stack).await;
     stack.run(&["check", "--preflight"]).exits(0);
@@ -57,7 +57,7 @@ async fn a_public_name_that_has_a_record_is_one_problem() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_environments_failover_pair_is_found() {
+async fn the_failover_pair_of_another_environment_is_found() {
     let stack = Stack::new();
     let (route53, zone) = zone(&stack).await;
     for (role, failover) in [("primary", Failover::Primary), ("secondary", Failover::Secondary)] {
@@ -77,7 +77,7 @@ async fn another_environments_failover_pair_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_the_second_region_or_the_deleted_keep_are_found() {
+async fn names_taken_in_the_second_region_or_by_deleted_resources_are_found() {
     let stack = Stack::new();
     let secret = "payment-dr-dev-database";
     let here = aws_sdk_secretsmanager::Client::new(&stack.sdk("us-east-1").await);
@@ -118,7 +118,7 @@ async fn names_that_the_second_region_or_the_deleted_keep_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_stack_has_itself_is_in_nobodys_way() {
+async fn the_names_of_the_stack_itself_are_not_a_problem() {
     let stack = Stack::new();
     let (_, _) = zone(&stack).await;
     stack.run(&["up", "--yes"]).exits(0);

@@ -35,7 +35,7 @@ fn help(problem: &Value) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_is_there_gets_no_version_and_no_class_that_aws_would_refuse() {
+async fn an_existing_stack_gets_no_version_or_class_that_aws_would_refuse() {
     let stack = Stack::new();
     stack.configure("[database]\nengine_version = \"16.8\"\n");
     stack.run(&["up", "--yes"]).exits(0);
@@ -68,7 +68,7 @@ async fn a_stack_that_is_there_gets_no_version_and_no_class_that_aws_would_refus
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_later_minor_version_than_the_files_is_noted() {
+async fn a_minor_version_later_than_the_configured_one_is_noted() {
     let stack = Stack::new();
     stack.configure("[database]\nengine_version = \"16.8\"\n");
     stack.run(&["up", "--yes"]).exits(0);

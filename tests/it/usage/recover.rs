@@ -39,7 +39,7 @@ fn kill_in_the_middle(stack: &Stack, lines: usize) {
 }
 
 #[test]
-fn what_a_killed_run_left_open_is_told_and_not_touched() {
+fn what_a_killed_run_left_open_is_reported_and_not_touched() {
     let stack = Stack::new();
     kill_in_the_middle(&stack, 60);
     let (before, calls) = (files(&stack.path("state")), stack.calls().len());

@@ -71,7 +71,7 @@ fn listens(pid: u64) -> Vec<String> {
 }
 
 #[test]
-fn it_starts_with_any_command_and_ends_when_stopped() {
+fn the_sandbox_starts_with_any_command_and_ends_when_stopped() {
     let own = Own::new();
     own.run(&["sandbox", "status"]).exits(1).says("No sandbox is running");
     own.run(&["up", "--sandbox", "--yes"]).exits(0).says("Apply complete!");
@@ -90,7 +90,7 @@ fn it_starts_with_any_command_and_ends_when_stopped() {
 }
 
 #[test]
-fn a_crashed_one_is_noticed_and_nothing_lingers() {
+fn a_crashed_sandbox_is_noticed_and_leaves_no_process() {
     let own = Own::new();
     own.run(&["sandbox", "start"]).exits(0);
     let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
@@ -117,7 +117,7 @@ fn hinted(said: &str, word: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_hint_that_is_pasted_acts_on_the_stack_it_is_about() {
+fn a_pasted_hint_acts_on_the_stack_that_it_is_about() {
     let own = Own::new();
     own.run(&["up", "--sandbox", "--environment", "staging", "--yes"]).exits(0);
     let ran = own.run(&["down", "--sandbox", "--environment", "staging"]).exits(3).says("stdin is not a terminal");
@@ -134,7 +134,7 @@ fn a_hint_that_is_pasted_acts_on_the_stack_it_is_about() {
 }
 
 #[test]
-fn one_that_runs_is_used_as_it_is_when_the_options_are_left_out() {
+fn a_running_sandbox_is_used_as_it_is_when_the_options_are_left_out() {
     let own = Own::new();
     own.run(&["sandbox", "start", "--pace", "aws", "--time-scale", "20"]).exits(0).says("`drctl sandbox stop`");
     let pid = own.pid("pid");
@@ -145,7 +145,7 @@ fn one_that_runs_is_used_as_it_is_when_the_options_are_left_out() {
 }
 
 #[test]
-fn one_whose_folder_is_gone_is_listed_until_it_ends_by_itself() {
+fn a_running_sandbox_is_listed_and_ends_with_its_folder() {
     let own = Own::new();
     own.run(&["sandbox", "start"]).exits(0);
     let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
@@ -161,7 +161,7 @@ fn one_whose_folder_is_gone_is_listed_until_it_ends_by_itself() {
 }
 
 #[test]
-fn one_whose_folder_is_removed_ends_without_being_told() {
+fn a_sandbox_whose_folder_is_removed_ends_by_itself() {
     let own = Own::new();
     own.run(&["sandbox", "start"]).exits(0);
     let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
@@ -171,7 +171,7 @@ fn one_whose_folder_is_removed_ends_without_being_told() {
 }
 
 #[test]
-fn reset_empties_it_and_up_builds_anew() {
+fn reset_empties_the_sandbox_and_up_rebuilds_the_stack() {
     let own = Own::new();
     own.run(&["up", "--sandbox", "--yes"]).exits(0);
     own.run(&["sandbox", "reset"]).exits(0);
@@ -184,7 +184,7 @@ fn reset_empties_it_and_up_builds_anew() {
 }
 
 #[test]
-fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
+fn at_the_pace_of_aws_resources_take_time_and_pass_through_their_states() {
     let own = Own::new();
     own.run(&["sandbox", "start", "--pace", "aws", "--time-scale", "60"]).exits(0);
     let began = Instant::now();
@@ -206,7 +206,7 @@ fn in_the_pace_of_aws_things_take_their_time_and_pass_through_their_states() {
 }
 
 #[test]
-fn a_region_that_does_not_answer_does_not_keep_the_other_from_answering() {
+fn a_silent_region_does_not_keep_the_other_from_answering() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
     let silent = crate::faults::region_outage::RegionOutage::of("us-east-2");

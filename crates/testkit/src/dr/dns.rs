@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_name_moves_when_the_standby_says_so_though_the_primary_is_well() {
+    async fn the_name_moves_when_the_standby_says_so_though_the_primary_is_healthy() {
         let (mut evaluator, places) = (evaluator(), Places::default());
         places.fail(STANDBY, "/dr/failover", true);
         assert_eq!(answer_after(&mut evaluator, &places, 3).await, PRIMARY);
@@ -203,7 +203,7 @@ mod tests {
     /// "Considers a new health check to be healthy until there's enough data … If you chose the option to invert the health
     /// check status, … to be unhealthy": so the standby answers at first.
     #[tokio::test]
-    async fn before_the_switch_was_looked_at_often_enough_the_standby_answers() {
+    async fn until_the_switch_has_been_checked_often_enough_the_standby_answers() {
         let (mut evaluator, places) = (evaluator(), Places::default());
         places.fail(STANDBY, "/dr/failover", true);
         assert_eq!(answer_after(&mut evaluator, &places, 0).await, STANDBY);

@@ -277,7 +277,7 @@ mod tests {
     /// `HealthThreshold`: "If you specify a number greater than the number of child health checks, Route 53 always considers this
     /// health check to be unhealthy. If you specify 0, Route 53 always considers this health check to be healthy."
     #[test]
-    fn thresholds_out_of_range_decide_for_good() {
+    fn thresholds_out_of_range_fix_the_status() {
         let mut checks = Checks::new([endpoint("a", 1), calculated(&["a"], 2)]);
         assert!(!checks.healthy("parent"));
         checks = Checks::new([endpoint("a", 1), calculated(&["a"], 0)]);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calculated_check_counts_its_children_as_they_stand_inverted_or_not() {
+    fn a_calculated_check_counts_the_status_of_its_children_inverted_or_not() {
         let switch = Check { inverted: true, ..endpoint("switch", 1) };
         let mut checks = Checks::new([endpoint("a", 1), switch, calculated(&["a", "switch"], 2)]);
         see(&mut checks, "switch", &[404]);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_counts_itself_does_not_count() {
+    fn a_check_that_counts_itself_is_not_counted() {
         let checks = Checks::new([endpoint("a", 1), calculated(&["a", "parent"], 2)]);
         assert!(!checks.healthy("parent"));
     }

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_are_read_as_they_stand() {
+    fn checks_are_read_as_they_are() {
         let endpoint = HealthCheckConfig::builder()
             .r#type(HealthCheckType::Https)
             .fully_qualified_domain_name("host")
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_check_does_not_say_is_as_by_default() {
+    fn what_a_check_does_not_set_has_its_default() {
         let read = check(HealthCheckConfig::builder().r#type(HealthCheckType::Http).ip_address("192.0.2.1"));
         let expected = Kind::Endpoint { host: "192.0.2.1".to_owned(), path: "/".to_owned(), failure_threshold: 3 };
         assert_eq!(read.kind, expected);
     }
 
     #[test]
-    fn records_are_read_with_their_part_and_what_they_answer() {
+    fn records_are_read_with_their_role_and_their_answer() {
         let value = ResourceRecord::builder().value("host").build().expect("complete");
         let pair = ResourceRecordSet::builder()
             .r#type(RrType::Cname)

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_api_is_asked_under_its_local_name() -> Result<(), ProbeError> {
+    async fn an_api_is_requested_under_its_local_name() -> Result<(), ProbeError> {
         let (listener, endpoint) = listen().await?;
         let port = listener.local_addr()?.port();
         let server = tokio::spawn(serve(listener, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_refuses_or_is_no_http_gives_no_status() -> Result<(), ProbeError> {
+    async fn an_endpoint_that_refuses_or_does_not_speak_http_gives_no_status() -> Result<(), ProbeError> {
         let (listener, endpoint) = listen().await?;
         let server = tokio::spawn(serve(listener, "who is there?\r\n\r\n"));
         assert!(matches!(endpoint.get("host", "/").await, Err(ProbeError::NotHttp(_))));
@@ -152,7 +152,7 @@ mod tests {
 
     /// "The endpoint must respond … within two seconds after connecting."
     #[tokio::test]
-    async fn who_takes_the_connection_and_says_nothing_fails_after_two_seconds() -> Result<(), ProbeError> {
+    async fn an_endpoint_that_accepts_and_says_nothing_fails_after_two_seconds() -> Result<(), ProbeError> {
         let (_listener, endpoint) = listen().await?;
         let began = std::time::Instant::now();
         let answer = endpoint.get("host", "/").await;

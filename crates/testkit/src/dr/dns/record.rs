@@ -213,7 +213,7 @@ mod tests {
 
     /// `EvaluateTargetHealth`: "an alias resource record set inherits the health of the referenced AWS resource".
     #[test]
-    fn an_alias_of_an_aws_resource_goes_by_its_own_check() {
+    fn an_alias_of_an_aws_resource_follows_its_own_check() {
         let records = Records::new(vec![
             alias(&record(Some(Failover::Primary), Some("p"), "1"), "d-1.execute-api", false, true),
             alias(&record(Some(Failover::Secondary), Some("s"), "2"), "d-2.execute-api", false, true),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_that_leads_to_itself_is_not_healthy() {
+    fn an_alias_that_refers_to_itself_is_not_healthy() {
         let primary = alias(&record(Some(Failover::Primary), None, "1"), "loop.example.com", true, true);
         let back = Record { name: "loop.example.com".to_owned(), ..alias(&primary, "api.example.com", true, true) };
         let secondary = record(Some(Failover::Secondary), None, "secondary");
