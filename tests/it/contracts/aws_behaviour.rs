@@ -1,5 +1,5 @@
-//! docs/aws-behaviour.md and the code hold to each other: every cited name is an entry, every entry is cited where it says that it
-//! is handled, and the tests that it names exist.
+//! docs/aws-behaviour.md and the code agree: every cited name is an entry, every entry is cited where it says that it is handled,
+//! and the tests that it names exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ const PAGE: &str = "docs/aws-behaviour.md";
 /// How a citation begins; the name of an entry follows.
 const MARK: &str = "aws-behaviour.md#";
 
-/// The folders that are read, as far as they exist, and the documents beside them.
+/// The folders that are read, if they exist, and the documents at the root.
 const ROOTS: [&str; 6] = ["src", "crates", "tests", "lambda", "localstack", "docs"];
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 
@@ -133,7 +133,7 @@ fn tests_in(text: &str) -> Vec<&str> {
     found
 }
 
-/// The module that a file is, by its last name.
+/// The last name of a file's module.
 fn module(path: &str) -> &str {
     let mut parts = path.rsplit('/');
     let stem = parts.next().and_then(|name| name.split('.').next()).unwrap_or_default();
@@ -150,7 +150,7 @@ fn source(file: &File) -> &str {
     file.text.split_once("#[cfg(test)]\nmod tests {").map_or(file.text.as_str(), |(source, _)| source)
 }
 
-/// Whether a file is the one that a path is written for, from any folder down.
+/// Whether a file has this path, from any folder down.
 fn is_at(file: &File, place: &str) -> bool {
     file.path.strip_suffix(place).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
@@ -164,7 +164,7 @@ fn is_name(name: &str) -> bool {
     name.contains('-') && name.split('-').all(is_word)
 }
 
-/// Citations of what is not an entry, and in another form.
+/// Citations of names that are not entries, and citations in another form.
 fn wrong_citations(entries: &[Entry], tree: &[File]) -> Vec<String> {
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let (stem, _) = MARK.split_once('.').expect("a file's name");
@@ -185,7 +185,7 @@ fn wrong_citations(entries: &[Entry], tree: &[File]) -> Vec<String> {
     wrong
 }
 
-/// Entries that are not written as they have to be, or are not cited where they say that they are handled.
+/// Entries that are not in the required form, or are not cited where they say that they are handled.
 fn wrong_places(entries: &[Entry], tree: &[File]) -> Vec<String> {
     let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
     for entry in entries {

@@ -1,4 +1,4 @@
-//! AWS's own service models judge every call of a life: emulators take what AWS refuses. The judge is `tests/judge`.
+//! AWS's own service models judge every call of a life, because emulators accept what AWS refuses. The judge is `tests/judge`.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ fn folder() -> PathBuf {
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    said
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {text}");
+    text
 }
 
-/// A Python with AWS's models, made once for these requirements.
+/// A Python environment with AWS's models, built once for these requirements.
 fn python() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(make_python)
@@ -31,17 +31,17 @@ fn make_python() -> PathBuf {
     std::fs::read(&requirements).expect("the requirements").hash(&mut hasher);
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("judge-{:016x}", hasher.finish()));
     if !place.exists() {
-        // Whole or not at all: a virtual environment knows where it lies, so it is made in place and marked when it is done.
+        // Built elsewhere and renamed when it is complete, so that it exists as a whole or not at all.
         let fresh = place.with_extension("new");
         if fresh.exists() {
-            std::fs::remove_dir_all(&fresh).expect("what was left half-made goes");
+            std::fs::remove_dir_all(&fresh).expect("an incomplete environment can be removed");
         }
         run(Command::new("python3").args(["-m", "venv"]).arg(&fresh));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         run(Command::new(fresh.join("bin/python")).args(pip).arg(&requirements));
-        std::fs::rename(&fresh, &place).expect("in its place");
+        std::fs::rename(&fresh, &place).expect("the environment can be put in its place");
     }
-    // Its interpreter is a link: that it was moved does not matter to it.
+    // The interpreter is a link, so it does not matter that the environment was moved.
     place.join("bin/python")
 }
 
@@ -56,7 +56,7 @@ async fn every_call_of_a_life_is_allowed_by_awss_models() {
         "[dns]\ndomain = \"pay.judged.dev\"\ncertificate = true\n[alerts]\nemails = [\"on.call@judged.dev\"]\n",
     );
     stack.run(&["up", "--yes"]).exits(0);
-    // What is changed by hand is no call of drctl's.
+    // Changes by hand are not calls of drctl.
     let built = stack.requests();
     drift::all(&stack, "us-east-1").await;
     let before = stack.calls().len();
@@ -65,7 +65,7 @@ async fn every_call_of_a_life_is_allowed_by_awss_models() {
     let mut calls = built;
     calls.extend(stack.requests().into_iter().skip(before));
     assert!(calls.len() > 1000, "{}", calls.len());
-    assert!(calls.iter().all(|call| call["request"].is_object()), "every call was kept as it was sent");
+    assert!(calls.iter().all(|call| call["request"].is_object()), "every call must be recorded as it was sent");
 
     let recorded = stack.path("calls.json");
     std::fs::write(&recorded, serde_json::Value::Array(calls).to_string()).expect("written");
@@ -74,6 +74,6 @@ async fn every_call_of_a_life_is_allowed_by_awss_models() {
 
 #[test]
 fn the_judge_passes_its_own_tests() {
-    let said = judged(python(), &["-m", "unittest", "discover", "-s", "."]);
-    assert!(said.contains("OK"), "{said}");
+    let text = judged(python(), &["-m", "unittest", "discover", "-s", "."]);
+    assert!(text.contains("OK"), "{text}");
 }

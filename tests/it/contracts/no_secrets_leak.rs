@@ -1,5 +1,5 @@
-//! Law 7: no secret value in state, plan, log, event or argument list. The generated password is looked for in everything that
-//! drctl writes or shows, at the most talkative it can be made.
+//! No secret value reaches the state, a plan, a log, an event, or the argument list. The test looks for the generated
+//! password in everything that drctl writes or shows at its most verbose.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use drctl_testkit::harness::Stack;
 
-/// Everything that can be read of a run, by where it was read.
+/// Everything that can be read of a run, by the place where it was read.
 type Seen = BTreeMap<String, String>;
 
 fn read_folder(folder: &Path, seen: &mut Seen) {
@@ -18,13 +18,13 @@ fn read_folder(folder: &Path, seen: &mut Seen) {
         if path.is_dir() {
             read_folder(&path, seen);
         } else if let Ok(bytes) = std::fs::read(&path) {
-            // Added to what it held before: the journal is gone at the end of the run.
+            // Appended to what was read before, because the journal no longer exists at the end of the run.
             seen.entry(path.display().to_string()).or_default().push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 }
 
-/// Runs drctl and watches it from outside, as another user of the machine could.
+/// Runs drctl, and watches it from outside as another user of the machine could.
 fn watched(stack: &Stack, args: &[&str]) -> Seen {
     let mut child = stack
         .command(args)
@@ -78,10 +78,10 @@ async fn the_password_is_only_in_secrets_manager_and_rds() {
     assert!(password.len() >= 32, "{} characters", password.len());
     assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "letters and digits");
 
-    // What is looked through is really there: the log speaks of the calls that carry the value, and the journal was seen.
+    // The search covers what it is meant to cover: the log mentions the calls that carry the value, and the journal was read.
     assert!(
         seen["stderr"].contains("CreateSecret") && seen["stderr"].contains("CreateDBCluster"),
-        "no trace of the calls"
+        "the log does not mention the calls"
     );
     assert!(seen.keys().any(|place| place.ends_with(".journal")), "{:?}", seen.keys());
     assert!(seen["cmdline"].contains("--json"));

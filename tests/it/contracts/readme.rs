@@ -1,8 +1,8 @@
 //! The documentation is tested: the commands in the `console` blocks of the README and of the pages in `docs` are run in their
 //! order, and their output is what the page shows. Every command and option is documented, and every relative link resolves.
 //!
-//! Each page is run against a stack of its own. In a `console` block a line `…` stands for any lines. What differs from run to
-//! run is compared by its shape: a word with a digit in it matches any other.
+//! Each page is run against a stack of its own. In a `console` block, a line `…` stands for any number of lines. What
+//! differs from run to run is compared by its shape: a long word with a digit in it matches any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -81,7 +81,7 @@ fn steps(page: &str) -> Vec<Step> {
 
 /// Ids, addresses, ports and times are replaced by `#`, and runs of spaces by one space.
 fn shape(line: &str) -> String {
-    // Hints repeat the options of their command, and the tests' commands are without this one.
+    // Hints repeat the options of their command, and the commands in the tests do not have this one.
     let line = line.replace(" --sandbox", "");
     let word = |word: &str| {
         let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -170,7 +170,7 @@ fn commands(help: &str) -> impl Iterator<Item = &str> {
         .filter(|name| *name != "help")
 }
 
-/// The long options that a help text lists, but for those of every program.
+/// The long options that a help text lists, except for those that every program has.
 fn options(help: &str) -> impl Iterator<Item = &str> {
     help.lines()
         .map(str::trim_start)

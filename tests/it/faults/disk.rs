@@ -1,7 +1,7 @@
-//! A bad disk, a second run, a bad clock: it is said, nothing is lost, nothing is made twice, and the same command again
-//! ends as if nothing had been.
+//! A bad disk, a concurrent run, a bad clock: the problem is reported, nothing is lost, nothing is created twice, and
+//! running the same command again ends as if nothing had happened.
 //!
-//! In `cargo test` a few moments of each kind; with `DRCTL_ALL_POINTS=1` every write, sync, change and operation of a run.
+//! `cargo test` tries a few moments of each kind; with `DRCTL_ALL_POINTS=1`, every write, sync, change and operation of a run.
 
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
@@ -18,15 +18,15 @@ const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const UP: [&str; 2] = ["up", "--yes"];
 const DOWN: [&str; 3] = ["down", "--yes", "--no-final-snapshot"];
 
-/// What the new snapshot is called before it takes the old one's place.
+/// How the name of a new snapshot ends before it replaces the old one.
 const NEW_SNAPSHOT: &str = ".json.new";
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// No run here takes longer than a few seconds: what takes a minute waits for something that does not come.
+/// Every run here takes only a few seconds: one that takes a minute waits for something that never comes.
 const HANGS: Duration = Duration::from_mins(1);
 
-/// How much an undisturbed `up` and an undisturbed `down` do. How many lines share a write depends on how busy the machine is.
+/// What an undisturbed `up` and an undisturbed `down` do. How many lines share a write depends on how busy the machine is.
 fn totals() -> &'static [Totals; 2] {
     static COUNTED: OnceLock<[Totals; 2]> = OnceLock::new();
     COUNTED.get_or_init(|| {
@@ -37,18 +37,18 @@ fn totals() -> &'static [Totals; 2] {
     })
 }
 
-/// The same fault at several moments of a run that has about so many: a few, evenly spread, the first among them; or all.
-/// And one at its end, where the new snapshot is written: it comes whatever the number of moments before it.
+/// The same fault at several of about `total` moments of a run: a few that are evenly spread and include the first one, or all.
+/// One more is at the end, where the new snapshot is written: it is reached however many moments there are before it.
 fn moments(total: usize, few: usize, fault: impl Fn(Shim, usize) -> Shim) -> Vec<Shim> {
     let all = std::env::var_os("DRCTL_ALL_POINTS").is_some();
-    // A machine that is busy groups more lines into one write: what lies beyond the half may not come in another run.
+    // A busy machine groups more lines into one write: a moment in the second half may not exist in another run.
     let points: Vec<usize> =
         if all { (1..=total).collect() } else { (0..few).map(|point| 1 + point * (total / 2) / few).collect() };
     let end = fault(Shim::new().since(NEW_SNAPSHOT), 1);
     points.into_iter().map(|n| fault(Shim::new(), n)).chain([end]).collect()
 }
 
-/// The disk is full once or from then on, at the beginning of a write or in its middle.
+/// The disk is full only once or from then on, at the beginning of a write or in its middle.
 fn full(shim: Shim, n: usize) -> Shim {
     match n % 4 {
         0 => shim.full_at(n),
@@ -58,27 +58,27 @@ fn full(shim: Shim, n: usize) -> Shim {
     }
 }
 
-/// Tells how it went: a moment that did not come is an undisturbed run.
-fn tell(came: &[bool]) {
-    let reached = came.iter().filter(|came| **came).count();
-    println!("{0} points, {0} converged ({reached} came before the end of their run)", came.len());
-    assert!(came.len() < 2 || reached >= 2, "the first moment and the last one always come");
+/// Prints the result: if its moment was not reached, a run was undisturbed.
+fn print_result(reached: &[bool]) {
+    let count = reached.iter().filter(|reached| **reached).count();
+    println!("{0} points, {0} converged ({count} came before the end of their run)", reached.len());
+    assert!(reached.len() < 2 || count >= 2, "the first moment and the last one are always reached");
 }
 
-/// Runs under a fault. Either the run ends before that moment, or it exits 4 and says what is wrong; it never panics. Returns
-/// whether the moment came.
+/// Runs under a fault. Either the run ends before that moment, or it exits with 4 and says what is wrong; it never panics.
+/// Returns whether the moment was reached.
 #[track_caller]
 fn disturbed(stack: &Stack, args: &[&str], fault: &Shim, said: &str) -> bool {
     let ran = fault.run(stack, args);
     assert!(!ran.stderr.contains("panicked") && !ran.stdout.contains("a defect of drctl"), "{fault:?}: {}", ran.stderr);
-    let came = ran.code != Some(0);
-    if came {
+    let reached = ran.code != Some(0);
+    if reached {
         ran.exits(4).says(said);
     }
-    came
+    reached
 }
 
-/// Runs until it is killed, or to its good end where that comes first. Returns whether it was killed.
+/// Runs until it is killed, or to its successful end if that comes first. Returns whether it was killed.
 #[track_caller]
 fn killed(stack: &Stack, args: &[&str], fault: &Shim) -> bool {
     let ran = fault.run(stack, args);
@@ -86,7 +86,7 @@ fn killed(stack: &Stack, args: &[&str], fault: &Shim) -> bool {
     ran.code.is_none()
 }
 
-/// The same command once more: everything is there, once, as configured, and the state folder is as after any other run.
+/// Runs the same command again: everything exists once, as configured, and the state folder is as after any other run.
 async fn assert_up_converges(stack: &Stack, fault: &Shim) {
     let began = Instant::now();
     stack.run(&UP).exits(0);
@@ -118,27 +118,27 @@ fn mutating(stack: &Stack) -> usize {
     stack.calls().iter().map(operation).filter(|name| !reads.iter().any(|read| name.starts_with(read))).count()
 }
 
-/// `up` under each fault, then `up` without.
+/// Runs `up` under each fault, then `up` without it.
 async fn up_under(faults: &[Shim], disturb: impl Fn(&Stack, &Shim) -> bool) {
-    let mut came = Vec::with_capacity(faults.len());
+    let mut reached = Vec::with_capacity(faults.len());
     for fault in faults {
         let stack = Stack::new();
-        came.push(disturb(&stack, fault));
+        reached.push(disturb(&stack, fault));
         assert_up_converges(&stack, fault).await;
     }
-    tell(&came);
+    print_result(&reached);
 }
 
-/// A whole stack, `down` under each fault, then `down` without.
+/// Builds a whole stack, runs `down` under each fault, then `down` without it.
 async fn down_under(faults: &[Shim], disturb: impl Fn(&Stack, &Shim) -> bool) {
-    let mut came = Vec::with_capacity(faults.len());
+    let mut reached = Vec::with_capacity(faults.len());
     for fault in faults {
         let stack = Stack::new();
         stack.run(&UP).exits(0);
-        came.push(disturb(&stack, fault));
+        reached.push(disturb(&stack, fault));
         assert_down_leaves_nothing(&stack, fault).await;
     }
-    tell(&came);
+    print_result(&reached);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn down_reports_a_disk_that_is_full_at_any_write_and_leaves_nothing_later(
 
 #[test]
 fn no_call_is_sent_when_the_first_intent_cannot_be_written() {
-    // The note in the lock, the first line of the journal, the first intents.
+    // The writes are the note in the lock, the first line of the journal, and the first intents.
     for n in 1..=3 {
         let (stack, fault) = (Stack::new(), Shim::new().full_from(n));
         fault.run(&stack, &UP).exits(4).says("The disk is full");
@@ -218,25 +218,28 @@ async fn in_a_read_only_folder_nothing_is_changed_and_everything_can_be_read() {
     assert_up_converges(&stack, &fault).await;
 }
 
-/// The end of a run, where the new snapshot takes the old one's place, has its own moments: each of them, whatever they are
-/// called in a run as a whole.
+/// The end of a run, where the new snapshot replaces the old one, has moments of its own. All of them are tried, counted from
+/// there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_snapshot_is_replaced_whole_or_not_at_all() {
     let stack = Stack::new();
     stack.run(&UP).exits(0);
     let mut days = [14, 30].into_iter().cycle();
-    // Something to do, and little.
+    // A small change, so that there is something to do.
     let mut change = || {
-        let days = days.next().expect("for ever");
+        let days = days.next().expect("the cycle is endless");
         stack.configure(&format!("[alerts]\nlog_retention_days = {days}\n"));
     };
-    // With a predecessor to remove and to link.
+    // Then there is a predecessor to remove and one to link.
     change();
     stack.run(&UP).exits(0);
     change();
     let end = || Shim::new().since(NEW_SNAPSHOT);
     let Totals { operations, writes, syncs, changes, .. } = end().count(&stack, &UP);
-    assert!(operations >= 7 && writes >= 1 && syncs >= 2 && changes >= 6, "made, synchronised, renamed, removed");
+    assert!(
+        operations >= 7 && writes >= 1 && syncs >= 2 && changes >= 6,
+        "files are created, synchronised, renamed and removed"
+    );
     for n in 1..=operations {
         change();
         let fault = end().killed_after(n);
@@ -267,14 +270,14 @@ struct Held(Child);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only if it has already ended.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
 impl Held {
-    /// Starts `up`, which stops at a moment and keeps the lock.
+    /// Starts `up`, which stops at a chosen moment and holds the lock.
     fn stopped(stack: &Stack, fault: &Shim) -> Self {
         let mut command = fault.command(stack, &UP);
         let mut held = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started"));
@@ -282,12 +285,12 @@ impl Held {
         let began = Instant::now();
         loop {
             let text = std::fs::read_to_string(&stat).expect("its status");
-            // The state comes after the name, which is in brackets.
+            // The process state comes after the name, which is in brackets.
             if text.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')) {
                 return held;
             }
             assert!(held.0.try_wait().expect("its status").is_none(), "it ended before that moment");
-            assert!(began.elapsed() < HANGS, "it did not come to that moment: {text}");
+            assert!(began.elapsed() < HANGS, "it did not reach that moment: {text}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -312,7 +315,7 @@ async fn while_one_run_holds_the_lock_others_are_refused_and_reading_is_allowed(
     stack.run(&["plan"]).exits(0);
     stack.run(&["status"]).exits(0);
     stack.run(&["state", "list"]).exits(0).says("primary/vpc/main");
-    assert_eq!(journal(), before, "nobody else writes");
+    assert_eq!(journal(), before, "no other run writes");
     assert_eq!(first.goes_on(), Some(0));
     assert_up_converges(&stack, &fault).await;
 }
@@ -335,8 +338,8 @@ async fn eight_concurrent_runs_build_one_stack() {
             other => panic!("{other:?}: {said}"),
         }
     }
-    assert!(done >= 1, "one of them holds the lock");
-    println!("8 at once: {done} ended with 0, {} were refused", 8 - done);
+    assert!(done >= 1, "at least one of them gets the lock");
+    println!("8 concurrent runs: {done} exited with 0, {} were refused", 8 - done);
     assert_up_converges(&stack, &Shim::new()).await;
 }
 
@@ -351,12 +354,12 @@ async fn a_clock_that_jumps_by_a_day_changes_nothing() {
         assert!(began.elapsed() < HANGS, "{fault:?}: {:?}", began.elapsed());
         assert_up_converges(&stack, &fault).await;
 
-        // Killed after the jump: for the next run its records lie a day ahead, or a day back.
+        // Killed after the jump: for the next run, its records are a day in the future or in the past.
         let (stack, fault) = (Stack::new(), jump().killed_after(operations / 4));
         killed(&stack, &UP, &fault);
         assert_up_converges(&stack, &fault).await;
 
-        // The same the other way round: the records are right, and the run that reads them has the wrong time.
+        // The other way round: the records are right, and the run that reads them has the wrong time.
         let (stack, fault) = (Stack::new(), Shim::new().clock(0, seconds));
         killed(&stack, &UP, &Shim::new().killed_after(operations / 4));
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! What can go wrong with any call, on the way of the real SDK: the stack comes and goes all the same, or the run says what
-//! happened and the next one goes on.
+//! What can go wrong with any call of the real SDK: the stack is built and deleted all the same, or the run says what happened
+//! and the next one continues.
 
 use std::time::{Duration, Instant};
 
@@ -11,23 +11,23 @@ use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// How many calls the first fault has struck.
-fn struck(tally: &Value) -> u64 {
+/// How many calls the first fault has hit.
+fn hits(tally: &Value) -> u64 {
     tally["faults"][0][1].as_u64().expect("a number")
 }
 
-/// A whole life under these faults, in which no run fails.
+/// A whole life under these faults. No run may fail.
 async fn life_under(faults: &str, at_least: u64) {
     let stack = Stack::new();
     stack.faults(faults);
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-    let up = struck(&stack.no_faults());
+    let up = hits(&stack.no_faults());
     assert_complete(&survey(&stack, REGIONS).await, REGIONS);
     stack.faults(faults);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
-    let down = struck(&stack.no_faults());
-    assert!(up >= at_least && down >= at_least, "struck {up} and {down} times");
+    let down = hits(&stack.no_faults());
+    assert!(up >= at_least && down >= at_least, "hit {up} and {down} times");
     let left = survey(&stack, REGIONS).await;
     assert!(left.is_empty(), "{left:#?}");
 }
@@ -61,14 +61,14 @@ async fn a_life_with_one_slow_region() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_with_expired_credentials_ends_and_continues_with_new_ones() {
     let stack = Stack::new();
-    // From the 100th call that changes something on, nothing is let through any more.
+    // From the 100th call that changes something on, no call is let through.
     stack.faults("[[fault]]\nkind = \"mutation\"\nfirst = 99\ndoes = \"slow\"\nseconds = 0.0\n[[fault]]\nkind = \"mutation\"\nevery = 1\ndoes = \"expire-credentials\"\n");
     let mut command = stack.command(&["up", "--yes"]);
     command.env("DRCTL_CREDENTIALS_WAIT", "0");
     let ran = Ran::new(&["up"], command.output().expect("it runs"));
     let ran = ran.exits(5).says("expired").says("run the same command again");
-    for (name, told) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
-        assert_eq!(told.matches("aws sso login").count(), 1, "one cause, one explanation on {name}:\n{told}");
+    for (name, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+        assert_eq!(text.matches("aws sso login").count(), 1, "one cause, one explanation on {name}:\n{text}");
     }
     stack.no_faults();
     stack.run(&["up", "--yes"]).exits(0);
@@ -85,10 +85,10 @@ fn a_region_that_is_gone_is_named_and_the_status_of_the_other_is_reported() {
     let began = Instant::now();
     let status = stack.run(&["status", "--json"]);
     assert_eq!(status.code, Some(1), "{}\n{}", status.stdout, status.stderr);
-    let told = status.json();
-    let place = told["regions"].to_string() + &status.stdout;
-    assert!(place.contains("us-east-2"), "{told:#}");
-    // Nothing is planned from a Region that does not answer, and nothing is changed.
+    let json = status.json();
+    let place = json["regions"].to_string() + &status.stdout;
+    assert!(place.contains("us-east-2"), "{json:#}");
+    // While a Region does not answer, nothing is planned and nothing is changed.
     stack.run(&["down", "--yes"]).exits(1).says("us-east-2");
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
     stack.no_faults();
@@ -98,11 +98,11 @@ fn a_region_that_is_gone_is_named_and_the_status_of_the_other_is_reported() {
 #[test]
 fn a_call_that_is_never_answered_times_out_and_is_resolved() {
     let stack = Stack::new();
-    // One that is carried out by its name, and one by its token, after the SDK's twenty seconds.
+    // One call is resolved by its name and one by its token, after the SDK's timeout of twenty seconds.
     stack.faults("[[fault]]\noperation = \"CreateRole\"\nfirst = 1\ndoes = \"hang\"\n[[fault]]\noperation = \"CreateVpc\"\nfirst = 1\ndoes = \"hang\"\n");
     stack.run(&["up", "--yes"]).exits(0);
     let tally = stack.no_faults();
-    assert_eq!((struck(&tally), tally["faults"][1][1].as_u64()), (1, Some(1)), "{tally}");
+    assert_eq!((hits(&tally), tally["faults"][1][1].as_u64()), (1, Some(1)), "{tally}");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
@@ -115,13 +115,14 @@ fn a_sandbox_starts_with_a_fault_file() {
     let sandbox = drctl_testkit::harness::start(&["--faults", file.to_str().expect("UTF-8")]);
     let stack = Stack::at(&sandbox.endpoint);
     stack.run(&["plan"]).exits(0);
-    // They are everybody's. Asked for again or in the other Region, whichever is quicker, and once more by the checks.
+    // The faults of the file are for every account. STS is asked again or in the other Region, whichever is quicker, and
+    // once more by the checks.
     let calls = stack.calls();
     let asked: Vec<&Value> = calls.iter().filter(|call| call["service"] == "sts").collect();
     assert!((3..=4).contains(&asked.len()), "{asked:?}");
-    // Both Regions are asked at once: which call comes first is nobody's to say, but one is struck, and no other.
+    // Both Regions are asked at once, in an order that nobody can predict, but exactly one call is hit.
     let refused = asked.iter().filter(|call| call["status"] == 400).count();
-    assert_eq!(refused, 1, "one, and no other: {asked:?}");
+    assert_eq!(refused, 1, "exactly one is refused: {asked:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `kill -9` at any moment, then the same command again: the same stack as from an undisturbed run.
+//! `kill -9` at any moment, then the same command again: the result is the same stack as after an undisturbed run.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// A generator that says its seed: xorshift, since the standard library has none.
+/// A random generator with a seed: xorshift, because the standard library has none.
 struct Dice(u64);
 
 impl Dice {
@@ -20,7 +20,7 @@ impl Dice {
     }
 }
 
-/// How many moments: a few in `cargo test`, the fifty with `DRCTL_KILLS=50`.
+/// How many moments are tried: a few in `cargo test`, fifty with `DRCTL_KILLS=50`.
 fn kills() -> u64 {
     std::env::var("DRCTL_KILLS").map_or(6, |text| text.parse().expect("DRCTL_KILLS is a number"))
 }
@@ -37,7 +37,7 @@ pub fn kill_after(stack: &Stack, args: &[&str], delay: Duration) {
         .spawn()
         .expect("started");
     std::thread::sleep(delay);
-    // SIGKILL; a run that has ended already was faster than this moment.
+    // SIGKILL. A run that has already ended was faster than this moment.
     child.kill().expect("killed");
     child.wait().expect("reaped");
 }

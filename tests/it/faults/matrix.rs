@@ -1,10 +1,13 @@
-//! The matrices: the real binary, killed with SIGKILL before and after every call that changes something and after every
-//! durable write of its state, and the same with every such call's answer lost. Then the same command again, and what stands
-//! is what an undisturbed run leaves: nothing twice, nothing left behind, nothing unknown.
+//! The matrices: the real binary is killed with SIGKILL before and after every call that changes something and after every
+//! durable write of its state; and the answer of every such call is lost. Then the same command runs again, and what exists is
+//! what an undisturbed run leaves: nothing twice, nothing left behind, nothing unknown.
 //!
-//! `cargo test` takes points that are spread over the whole. All of them, on three seeds, with the figures in
-//! docs/reliability.md: `DRCTL_MATRIX=full DRCTL_SEEDS=1,2,3 cargo test --test it matrix -- --nocapture`, best with a release
-//! build in `DRCTL_BINARY`.
+//! `cargo test` tries points that are spread over the whole range. To try all of them with three seeds, best with a release build
+//! in `DRCTL_BINARY`:
+//!
+//!     DRCTL_MATRIX=full DRCTL_SEEDS=1,2,3 cargo test --test it matrix -- --nocapture
+//!
+//! The results are in docs/reliability.md.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -23,18 +26,18 @@ pub const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 pub const UP: [&str; 2] = ["up", "--yes"];
 pub const DOWN: [&str; 3] = ["down", "--yes", "--no-final-snapshot"];
 
-/// Where a run is disturbed.
+/// How and where a run is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     /// Killed before the n-th call that changes something is carried out.
     Before(usize),
-    /// Killed when the n-th such call is carried out, and before its answer comes.
+    /// Killed after the n-th such call has been carried out, and before its answer arrives.
     After(usize),
     /// Killed after the n-th durable operation on the state.
     Recorded(usize),
     /// The n-th such call is carried out, and its answer is lost.
     Lost(usize),
-    /// One such call is refused: `refusals.rs`.
+    /// One such call is refused: see `refusals.rs`.
     Refused(&'static Refusal),
 }
 
@@ -56,21 +59,21 @@ impl Extent {
     }
 }
 
-/// The points of a matrix, and who works on them.
+/// How a matrix is run: with all points or a few, with which seed, and with how many workers.
 pub struct Matrix {
     full: bool,
     seed: u64,
     workers: usize,
 }
 
-/// What became of the points.
+/// The results of the points.
 #[derive(Debug, Default)]
 struct Tally {
     points: usize,
     converged: usize,
-    /// Points that did not come: a run whose records went to the disk together has fewer writes than another.
+    /// Points that were not reached: a run that writes more records together has fewer writes than another.
     absent: usize,
-    /// Those among them that are calls, of which every run has the same.
+    /// The calls among them. Every run makes the same calls.
     absent_calls: usize,
     failures: Vec<String>,
 }
@@ -81,10 +84,12 @@ fn number(name: &str, default: usize) -> usize {
 
 pub fn seeds() -> Vec<u64> {
     let text = std::env::var("DRCTL_SEEDS").unwrap_or_else(|_| "1".to_owned());
-    text.split(',').map(|seed| seed.trim().parse().expect("DRCTL_SEEDS are numbers with commas between")).collect()
+    text.split(',')
+        .map(|seed| seed.trim().parse().expect("DRCTL_SEEDS is a list of numbers with commas between them"))
+        .collect()
 }
 
-/// Faults that change nothing but the order in which answers come: another seed, another order.
+/// Faults that change only the order in which answers arrive: another seed gives another order.
 fn jitter(seed: u64) -> String {
     format!(
         "\n[[fault]]\nchance = 0.2\nseconds = 0.01\ndoes = \"slow\"\n[[fault]]\nchance = 0.1\nseconds = 0.04\ndoes = \"slow\"\n# {seed}"
@@ -99,8 +104,8 @@ fn strike(does: &str, at: usize) -> String {
     format!("[[fault]]\nkind = \"mutation\"\nat = {at}\ndoes = \"{does}\"\n")
 }
 
-/// A process that is waited for by a thread of its own, which then lifts the stack's faults: so that nobody waits for a call
-/// that will not come.
+/// Starts a process, and a thread that waits for its end and then lifts the stack's faults, so that nothing waits for a
+/// call that will not come.
 fn start(stack: &Arc<Stack>, mut command: Command) -> (u32, std::thread::JoinHandle<ExitStatus>) {
     let mut child: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let (pid, stack) = (child.id(), Arc::clone(stack));
@@ -117,7 +122,7 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
 }
 
-/// Runs the command into the point. Whether the point came.
+/// Disturbs the command at the point. Returns whether the point was reached.
 fn disturb(stack: &Arc<Stack>, args: &[&str], point: Point, seed: u64) -> bool {
     match point {
         Point::Before(at) | Point::After(at) => {
@@ -139,7 +144,7 @@ fn disturb(stack: &Arc<Stack>, args: &[&str], point: Point, seed: u64) -> bool {
         }
         Point::Lost(at) => {
             stack.faults(&faults(seed, &strike("lose-answer", at)));
-            // A lost answer is no reason to fail: the run itself finds out.
+            // A lost answer is not a reason to fail: the run resolves it by itself.
             stack.run(args).exits(0);
             stack.no_faults()["faults"][0][1].as_u64() > Some(0)
         }
@@ -154,7 +159,7 @@ fn count(stack: &Arc<Stack>, args: &[&str]) -> Extent {
     Extent { mutations, operations: totals.operations }
 }
 
-/// As the sandbox tells them apart.
+/// Whether a call changes something, by the same rule as in the sandbox.
 pub fn is_mutation(call: &serde_json::Value) -> bool {
     let operation = call["operation"].as_str().expect("an operation");
     let reads = ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| operation.starts_with(start));
@@ -167,7 +172,7 @@ impl Matrix {
         Self { full, seed, workers: number("DRCTL_WORKERS", if full { 2 } else { 1 }) }
     }
 
-    /// All points, or a few that are spread over them, the ends among them; a different few for each seed.
+    /// All points, or a few that are spread over them and include both ends; other ones for each seed.
     pub fn choose(&self, points: Vec<Point>, few: usize) -> Vec<Point> {
         if self.full || points.len() <= few {
             return points;
@@ -178,7 +183,8 @@ impl Matrix {
             .collect()
     }
 
-    /// Takes each pair of points through a life: `up` into its point, `up` again, `down` into its point, `down` again.
+    /// Takes each pair of points through a life: `up` disturbed at its point, `up` again, `down` disturbed at its point,
+    /// `down` again.
     pub fn play(&self, name: &str, ups: &[Point], downs: &[Point], expected: &Survey) {
         let began = Instant::now();
         let length = ups.len().max(downs.len());
@@ -194,7 +200,7 @@ impl Matrix {
         let tally = tally.into_inner().expect("the tally");
         let came = tally.points - tally.absent;
         println!(
-            "{name}: {came} points, {} converged (seed {}; {} points did not come, {} of them calls; {} s)",
+            "{name}: {came} points, {} converged (seed {}; {} points were not reached, {} of them calls; {} s)",
             tally.converged,
             self.seed,
             tally.absent,
@@ -203,8 +209,8 @@ impl Matrix {
         );
         assert!(tally.failures.is_empty(), "{}", tally.failures.join("\n"));
         assert_eq!(tally.converged, came);
-        // A repetition more or less is what answers in another order may make.
-        assert!(tally.absent_calls * 50 <= tally.points, "{} calls did not come", tally.absent_calls);
+        // Answers in another order may cause a repetition more or less.
+        assert!(tally.absent_calls * 50 <= tally.points, "{} calls were not reached", tally.absent_calls);
     }
 
     fn work(
@@ -215,7 +221,7 @@ impl Matrix {
         expected: &Survey,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        // A sandbox of its own per worker, and now and then a new one, so that none grows with what was.
+        // Each worker has a sandbox of its own, and now and then a new one, so that none grows too large.
         let mut sandbox: Option<(Shared, usize)> = None;
         loop {
             let Some((up, down)) = lives.lock().expect("the lives").pop_front() else { return };
@@ -266,7 +272,8 @@ impl Matrix {
         }
     }
 
-    /// One command into its point, and once more; what stands then is as expected. Whether the point came.
+    /// Disturbs one command at its point and runs it again; what exists then is as expected. Returns whether the point was
+    /// reached.
     fn step(
         &self,
         runtime: &tokio::runtime::Runtime,
@@ -277,7 +284,7 @@ impl Matrix {
     ) -> bool {
         let came = point.is_none_or(|point| disturb(stack, args, point, self.seed));
         if matches!(point, Some(Point::Refused(_))) {
-            runtime.block_on(refusals::assert_told(stack));
+            runtime.block_on(refusals::assert_reports_are_true(stack));
         }
         if !matches!(point, Some(Point::Lost(_))) || !came {
             stack.run(args).exits(0);
@@ -297,17 +304,17 @@ fn text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 fn difference(expected: &Survey, found: &Survey) -> String {
-    let mut text = "what stands is not what an undisturbed run leaves:".to_owned();
+    let mut text = "what exists is not what an undisturbed run leaves:".to_owned();
     for key in expected.keys().chain(found.keys()) {
         if expected.get(key) != found.get(key) {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n  {key}: {:?}, and should be {:?}", found.get(key), expected.get(key));
+            let _ = write!(text, "\n  {key}: {:?} instead of {:?}", found.get(key), expected.get(key));
         }
     }
     text
 }
 
-/// What an undisturbed life comes to, and how much its runs do.
+/// What an undisturbed `up` builds, and how much an `up` and a `down` do.
 async fn undisturbed() -> (Survey, Extent, Extent) {
     let stack = Arc::new(Stack::new());
     let up = count(&stack, &UP);

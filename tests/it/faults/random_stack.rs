@@ -1,6 +1,6 @@
-//! Long runs of anything that can happen to the whole stack, with the real binary: `up` and `down`, undisturbed, killed or with
-//! faults between drctl and AWS; other configurations; changes behind drctl's back. After every `up` that nothing disturbs
-//! everything is as in a fresh stack of the same configuration, and after every such `down` nothing is left.
+//! Random scripts for the whole stack, with the real binary: `up` and `down`, undisturbed, killed, or with faults between
+//! drctl and AWS; changes of the configuration; changes behind drctl's back. After every undisturbed `up`, everything is as
+//! in a fresh stack of the same configuration, and after every undisturbed `down`, nothing is left.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use drctl_testkit::survey::{Survey, survey};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// Which of [`CONFIGURATIONS`] has one NAT gateway per Region only.
+/// The one of [`CONFIGURATIONS`] that has only one NAT gateway per Region.
 const SINGLE_NAT: usize = 3;
 
-/// What can be changed in place, or by adding and deleting.
+/// Configurations between which a stack can be changed in place, or by creating and deleting.
 const CONFIGURATIONS: [&str; 6] = [
     "",
     "[alerts]\nlog_retention_days = 14\nlambda_errors = 7\naurora_lag_seconds = 90\n",
@@ -29,7 +29,7 @@ const CONFIGURATIONS: [&str; 6] = [
     "[database]\nbackup_retention_days = 14\n\n[sessions]\nrecovery_days = 14\n",
 ];
 
-/// What happens between drctl and AWS.
+/// Faults between drctl and AWS.
 const FAULTS: [&str; 6] = [
     "[[fault]]\nkind = \"mutation\"\nchance = 0.05\ndoes = \"lose-answer\"\n",
     "[[fault]]\nchance = 0.05\ndoes = \"fail\"\n",
@@ -54,20 +54,20 @@ impl Command {
     }
 }
 
-/// What happens.
+/// A step of a script.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Undisturbed, and checked.
+    /// The command runs undisturbed, and its result is checked.
     Run(Command),
-    /// Another of [`CONFIGURATIONS`].
+    /// The configuration is changed to another one of [`CONFIGURATIONS`].
     Configure(usize),
-    /// Every property that can be changed by hand is.
+    /// Every property that can be changed by hand is changed.
     Drift,
     /// A log group and a dashboard are deleted by hand.
     Delete,
-    /// Killed after so many thousandths of the time that it takes.
+    /// The command is killed after so many thousandths of its usual duration.
     Kill { command: Command, after: u32 },
-    /// With some of [`FAULTS`] in force.
+    /// The command runs with one of [`FAULTS`] in force.
     Faulty { command: Command, faults: usize, seed: u32 },
 }
 
@@ -88,11 +88,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 4..=6)
 }
 
-/// What a fresh stack of each configuration comes to.
+/// What a fresh stack of each configuration looks like.
 #[derive(Default)]
 struct Fresh {
     surveys: BTreeMap<usize, Survey>,
-    /// How long the last `up` of one took.
+    /// How long the last `up` of a fresh stack took.
     took: Duration,
 }
 
@@ -116,13 +116,13 @@ struct Player<'a> {
     stack: Stack,
     fresh: &'a mut Fresh,
     configuration: usize,
-    /// Whether the whole stack is there: people change what they find.
-    stands: bool,
+    /// Whether the whole stack exists as configured: only then can something be changed by hand.
+    is_complete: bool,
 }
 
-/// Plays it: after a first `up`, and with a last one and a `down` behind it.
+/// Plays a script: after a first `up`, and followed by another `up` and a `down`.
 async fn play(fresh: &mut Fresh, steps: &[Step]) {
-    let mut player = Player { stack: Stack::new(), fresh, configuration: 0, stands: false };
+    let mut player = Player { stack: Stack::new(), fresh, configuration: 0, is_complete: false };
     player.stack.configure(CONFIGURATIONS[0]);
     player.run(Command::Up).await;
     for (number, step) in steps.iter().enumerate() {
@@ -141,29 +141,29 @@ impl Player<'_> {
             Step::Configure(configuration) => {
                 self.configuration = *configuration;
                 self.stack.configure(CONFIGURATIONS[*configuration]);
-                // As it stands, it is another configuration's.
-                self.stands = false;
+                // The stack still has the previous configuration.
+                self.is_complete = false;
             }
-            // It changes NAT gateways that are not there with one per Region.
-            Step::Drift if self.stands && self.configuration != SINGLE_NAT => {
+            // The drift changes NAT gateways that do not exist with one per Region.
+            Step::Drift if self.is_complete && self.configuration != SINGLE_NAT => {
                 let drifts = drift::all(&self.stack, REGIONS[0]).await;
-                assert!(!drifts.is_empty(), "something was changed");
+                assert!(!drifts.is_empty(), "something must have been changed");
                 self.stack.run(&["plan", "--detailed-exitcode"]).exits(2);
-                self.stands = false;
+                self.is_complete = false;
             }
-            Step::Delete if self.stands => self.delete().await,
-            Step::Drift | Step::Delete => println!("there is nothing to find"),
+            Step::Delete if self.is_complete => self.delete().await,
+            Step::Drift | Step::Delete => println!("skipped: there is no complete stack to change"),
             Step::Kill { command, after } => {
                 kill_after(&self.stack, command.args(), self.fresh.took * *after / 1000);
-                self.stands = false;
+                self.is_complete = false;
             }
             Step::Faulty { command, faults, seed } => {
                 self.stack.faults(&format!("seed = {seed}\n{}", FAULTS[*faults]));
                 let ran = self.stack.run(command.args());
                 println!("{:?}", self.stack.no_faults());
-                // Done, failed, or refused for its credentials: never a defect, a broken state or a question.
+                // Success, failure, or refused credentials: never a defect, a broken state or a question.
                 assert!(matches!(ran.code, Some(0 | 1 | 5)), "{:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
-                self.stands = false;
+                self.is_complete = false;
             }
         }
     }
@@ -174,12 +174,12 @@ impl Player<'_> {
         match command {
             Command::Up => {
                 let expected = self.fresh.of(self.configuration).await;
-                assert_eq!(found, expected, "as a fresh stack: nothing more, nothing less");
+                assert_eq!(found, expected, "the stack must be like a fresh one");
                 self.stack.run(&["plan", "--detailed-exitcode"]).exits(0);
             }
-            Command::Down => assert!(found.is_empty(), "nothing is left: {found:#?}"),
+            Command::Down => assert!(found.is_empty(), "left behind: {found:#?}"),
         }
-        self.stands = matches!(command, Command::Up);
+        self.is_complete = matches!(command, Command::Up);
     }
 
     async fn delete(&mut self) {
@@ -189,11 +189,11 @@ impl Player<'_> {
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&self.stack.sdk_of("cloudwatch", REGIONS[0]).await);
         cloudwatch.delete_dashboards().dashboard_names("payment-dr-dev-primary").send().await.expect("deleted");
         self.stack.run(&["plan", "--detailed-exitcode"]).exits(2);
-        self.stands = false;
+        self.is_complete = false;
     }
 }
 
-/// How many scripts: a few in `cargo test`, more with `DRCTL_CASES`.
+/// How many scripts are played: a few in `cargo test`, more with `DRCTL_CASES`.
 fn cases() -> u64 {
     std::env::var("DRCTL_CASES").map_or(2, |text| text.parse().expect("DRCTL_CASES is a number"))
 }
@@ -206,7 +206,7 @@ fn seed() -> u64 {
 async fn whatever_happens_the_whole_stack_converges_and_is_deleted_without_a_trace() {
     let mut fresh = Fresh::default();
     for case in 0..cases() {
-        // Each case is the first one of its own seed, so that it can be run alone.
+        // Each case is the first one of its seed, so that it can be played alone.
         let seed = seed().wrapping_add(case);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());

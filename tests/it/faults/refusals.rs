@@ -1,11 +1,13 @@
-//! The refusal matrix: the real binary, and every call that changes something refused once, as a service refuses whom it does
-//! not let in, what it does not take, and what comes at the wrong moment. The second call of a pair is such a call as well: what
-//! the first one made is there. In between, `recover` and `orphans` tell everything that stands and nothing else. Then the same
-//! command again, and what stands is what an undisturbed run leaves.
+//! The refusal matrix: the real binary, with every call that changes something refused once, in the three ways in which a
+//! service refuses: the caller lacks the permission, the request is invalid, or it comes at the wrong moment. The second
+//! call of a pair is refused as well, after the first one has created something. In between, `recover` and `orphans` report
+//! everything that exists and nothing else. Then the same command runs again, and what exists is what an undisturbed run
+//! leaves.
 //!
-//! `cargo test` takes points that are spread over the whole, and all of the calls by which keys and secrets are taken back. All
-//! points: `DRCTL_MATRIX=full DRCTL_WORKERS=4 cargo test --test it whatever_is_refused -- --nocapture`, best with a
-//! release build in `DRCTL_BINARY`.
+//! `cargo test` tries points that are spread over the whole range, and all of the calls that restore keys and secrets. To try all
+//! points, best with a release build in `DRCTL_BINARY`:
+//!
+//!     DRCTL_MATRIX=full DRCTL_WORKERS=4 cargo test --test it whatever_is_refused -- --nocapture
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,17 +22,18 @@ use drctl_testkit::survey::{Survey, survey};
 
 const STATE: &str = "state/payment-dr-dev.json";
 
-/// What AWS says, which is told to whoever ran the command. None of the texts that `crates/aws/src/refusals` knows.
+/// What AWS says, which drctl reports. It is not one of the texts that `crates/aws/src/refusals` knows.
 const MESSAGE: &str = "not on this day";
 
-/// Longer than any run takes that does not wait for what never comes.
+/// Longer than any run takes, unless it waits for something that never comes.
 const ENOUGH: Duration = Duration::from_mins(4);
 
-/// Who is kept out, what is not taken, what is in conflict with what is there: status and code, as the service has them. None of
-/// them is one that passes by itself, of which `crates/aws/src/refusal_cases.rs` has the tests.
+/// The three ways in which a service refuses: the caller lacks the permission, the request is invalid, or it comes at the wrong
+/// moment. Each has the status and the code of the service. None of them passes by itself: `crates/aws/src/refusal_cases.rs` tests
+/// those that do.
 type Kinds = [(u16, &'static str); 3];
 
-/// By the name that a service signs with.
+/// The refusals of each service, by the name that it signs with.
 static KINDS: [(&str, Kinds); 14] = [
     ("acm", [(400, "AccessDeniedException"), (400, "ValidationException"), (400, "InvalidStateException")]),
     ("apigateway", [(403, "AccessDeniedException"), (400, "BadRequestException"), (409, "ConflictException")]),
@@ -55,11 +58,12 @@ static KINDS: [(&str, Kinds); 14] = [
 ];
 
 fn kinds_of(service: &str) -> &'static Kinds {
-    let its = KINDS.iter().find(|(name, _)| *name == service);
-    &its.unwrap_or_else(|| panic!("how does {service} refuse?")).1
+    let kinds = KINDS.iter().find(|(name, _)| *name == service);
+    &kinds.unwrap_or_else(|| panic!("add the refusals of {service} to KINDS")).1
 }
 
-/// A call that is refused once: the `at`-th of its operation in its Region, so that its code fits in whatever order calls come.
+/// A call that is refused once: the `at`-th of its operation in its Region, so that the same call is hit in whatever order
+/// calls arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     service: String,
@@ -80,37 +84,38 @@ impl Refusal {
     }
 }
 
-/// A run that comes to its end by itself, whatever it comes to.
+/// Checks that a run ended by itself, with whatever result.
 #[track_caller]
 fn ends_well(ran: &Ran, args: &[&str]) {
     let said = format!("{}\n{}", ran.stdout, ran.stderr);
-    assert!(matches!(ran.code, Some(0 | 1 | 5)), "{args:?} came to {:?}\n{said}", ran.code);
+    assert!(matches!(ran.code, Some(0 | 1 | 5)), "{args:?} exited with {:?}\n{said}", ran.code);
     assert!(!said.contains("a defect of drctl") && !said.contains("panicked"), "{args:?}\n{said}");
 }
 
-/// Runs the command into the refusal. Whether the call came.
+/// Runs the command with the refusal in force. Returns whether the call came.
 pub fn refuse(stack: &Stack, args: &[&str], refusal: &Refusal, seed: u64) -> bool {
     stack.faults(&faults(seed, &refusal.toml()));
     let ran = run_within(stack, args, ENOUGH);
     let came = stack.no_faults()["faults"][0][1].as_u64() > Some(0);
     ends_well(&ran, args);
-    let told = failed(stack);
+    let recorded = failed(stack);
     if ran.code == Some(0) {
-        assert_eq!(told, Vec::<String>::new(), "{args:?} went well");
+        assert_eq!(recorded, Vec::<String>::new(), "{args:?} succeeded");
     } else {
-        assert!(told.iter().any(|message| message.contains(MESSAGE)), "the next morning nobody knows why: {told:?}");
+        let is_recorded = recorded.iter().any(|message| message.contains(MESSAGE));
+        assert!(is_recorded, "the reason is not on record for the next morning: {recorded:?}");
         ran.says(MESSAGE);
     }
     came
 }
 
-/// What the state says that the last runs have failed at.
+/// The failures of the last runs, as recorded in the state.
 fn failed(stack: &Stack) -> Vec<String> {
     let state = snapshot(stack);
     state["failed"].as_object().into_iter().flatten().map(|(_, failed)| text(failed, "message").to_owned()).collect()
 }
 
-/// The survey's types, and whether the survey has one in each Region where the state has one in all.
+/// The types in the survey, and whether the survey counts one per Region where the state has one in total.
 static SURVEYED: [(&str, bool); 29] = [
     ("vpc", false),
     ("subnet", false),
@@ -143,7 +148,7 @@ static SURVEYED: [(&str, bool); 29] = [
     ("health_check", false),
 ];
 
-/// How many there are of a type, by where: a type that is one for all Regions is in the first one.
+/// How many resources of a type there are in each Region. A type that the state has once for all Regions is in the first one.
 type Count = BTreeMap<(&'static str, String), usize>;
 
 fn count(counted: &mut Count, kind: &str, region: &str, number: usize) {
@@ -153,7 +158,7 @@ fn count(counted: &mut Count, kind: &str, region: &str, number: usize) {
     *sum = if *is_shared { number.max(*sum) } else { *sum + number };
 }
 
-fn standing(found: &Survey) -> Count {
+fn existing(found: &Survey) -> Count {
     let mut counted = Count::new();
     for (key, copies) in found {
         let mut words = key.splitn(3, ' ');
@@ -163,13 +168,13 @@ fn standing(found: &Survey) -> Count {
     counted
 }
 
-/// The state; null where there is none yet.
+/// The state; null if there is none yet.
 fn snapshot(stack: &Stack) -> Value {
     let Ok(text) = std::fs::read_to_string(stack.path(STATE)) else { return Value::Null };
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The state's resources; none where there is no state yet.
+/// The resources in the state; none if there is no state yet.
 fn recorded(stack: &Stack) -> BTreeMap<String, Value> {
     snapshot(stack)["resources"].as_object().cloned().unwrap_or_default().into_iter().collect()
 }
@@ -188,9 +193,10 @@ fn orphans(stack: &Stack) -> Vec<Value> {
     found["orphans"].as_array().expect("orphans").clone()
 }
 
-/// Whether what is told is true: every resource of the stack that stands is in the state, as ready or as an open intent of which
-/// `recover` says that it is there, or it is listed by `orphans`; none is in both; and nothing is told of what does not stand.
-pub async fn assert_told(stack: &Stack) {
+/// Checks that what drctl reports is true. Every resource of the stack that exists is in the state, as ready or as an open
+/// intent of which `recover` says that the resource exists, or is listed by `orphans`; no resource is in both; and nothing
+/// is reported that does not exist.
+pub async fn assert_reports_are_true(stack: &Stack) {
     let (orphans, state) = (orphans(stack), recorded(stack));
     let recovery = stack.run(&["recover", "--json"]).exits(0).json();
     assert_eq!((&recovery["journal"], &recovery["running"]), (&Value::Null, &Value::Null), "{recovery:#}");
@@ -200,42 +206,46 @@ pub async fn assert_told(stack: &Stack) {
     let open: BTreeSet<&str> = intents.iter().map(|intent| text(intent, "address")).collect();
     let expected: BTreeSet<&str> =
         state.iter().filter(|(_, entry)| !is_ready(entry)).map(|(address, _)| address.as_str()).collect();
-    assert_eq!(open, expected, "the open intents are what is not ready: {recovery:#}");
+    assert_eq!(open, expected, "the open intents must be the entries that are not ready: {recovery:#}");
 
     let entries: BTreeSet<(&str, &str, &str)> = state
         .iter()
         .filter_map(|(address, entry)| Some((kind(address), text(entry, "region"), entry["id"].as_str()?)))
         .collect();
     for orphan in &orphans {
-        let its = (text(orphan, "type"), text(orphan, "region"), text(orphan, "id"));
-        assert!(!entries.contains(&its), "in the state, and an orphan: {orphan:#}");
+        let identity = (text(orphan, "type"), text(orphan, "region"), text(orphan, "id"));
+        assert!(!entries.contains(&identity), "in the state, and an orphan: {orphan:#}");
     }
 
-    let mut told = Count::new();
+    let mut reported = Count::new();
     for (address, entry) in state.iter().filter(|(_, entry)| is_ready(entry)) {
-        count(&mut told, kind(address), text(entry, "region"), 1);
+        count(&mut reported, kind(address), text(entry, "region"), 1);
     }
-    // What waits for its end is there, and the survey leaves it out.
-    let waits_for_its_end = |intent: &Value| {
+    // A resource that is scheduled for deletion still exists, but the survey leaves it out.
+    let is_scheduled_for_deletion = |intent: &Value| {
         let differs = intent["became"]["differs"].as_array();
         differs.is_some_and(|names| names.iter().any(|name| name == "pending_deletion"))
     };
-    for intent in intents.iter().filter(|intent| !waits_for_its_end(intent)) {
+    for intent in intents.iter().filter(|intent| !is_scheduled_for_deletion(intent)) {
         match text(&intent["became"], "is") {
-            "made" | "there" => count(&mut told, kind(text(intent, "address")), text(intent, "region"), 1),
+            "made" | "there" => count(&mut reported, kind(text(intent, "address")), text(intent, "region"), 1),
             "not_made" | "gone" => {}
-            other => panic!("it is `{other}`, and nobody else is at work: {intent:#}"),
+            other => panic!("it is `{other}`, although no other run is at work: {intent:#}"),
         }
     }
     for orphan in &orphans {
-        count(&mut told, text(orphan, "type"), text(orphan, "region"), 1);
+        count(&mut reported, text(orphan, "type"), text(orphan, "region"), 1);
     }
     let found = survey(stack, REGIONS).await;
-    assert_eq!(told, standing(&found), "told, and there; orphans {orphans:#?}, {recovery:#}");
+    assert_eq!(
+        reported,
+        existing(&found),
+        "left: what is reported; right: what exists; orphans {orphans:#?}, {recovery:#}"
+    );
 }
 
-/// Runs the command to its good end. The calls that it made to change something: service, operation and Region, and a number from
-/// 1 among those that are alike.
+/// Runs the command to its successful end. Returns the calls that changed something: service, operation and Region, and a
+/// number from 1 among the calls that have these in common.
 fn calls_of(stack: &Stack, args: &[&str]) -> Vec<(String, String, String, usize)> {
     let before = stack.calls().len();
     stack.run(args).exits(0);
@@ -253,7 +263,7 @@ fn calls_of(stack: &Stack, args: &[&str]) -> Vec<(String, String, String, usize)
         .collect()
 }
 
-/// Each call refused in each way. They live as long as the test run.
+/// Each call, refused in each way. The points live as long as the test run.
 fn points(calls: &[(String, String, String, usize)]) -> Vec<Point> {
     let of = |(service, operation, region, at): &(String, String, String, usize)| {
         kinds_of(service).map(|(status, code)| Refusal {
@@ -274,9 +284,9 @@ async fn whatever_is_refused_once_is_done_by_the_next_run_and_reported_in_betwee
     let up = calls_of(&stack, &UP);
     let expected = survey(&stack, REGIONS).await;
     assert_complete(&expected, REGIONS);
-    assert_told(&stack).await;
+    assert_reports_are_true(&stack).await;
     let down = calls_of(&stack, &DOWN);
-    assert_told(&stack).await;
+    assert_reports_are_true(&stack).await;
     println!("up: {} calls that change something; down: {}", up.len(), down.len());
     let (ups, downs) = (points(&up), points(&down));
     for seed in seeds() {
@@ -286,23 +296,24 @@ async fn whatever_is_refused_once_is_done_by_the_next_run_and_reported_in_betwee
     }
 }
 
-/// The calls by which what waits for its end is taken back, and those that could follow: of each life, what is refused in it.
-const TAKING_BACK: [&[(&str, &str)]; 4] = [
+/// The calls that restore what is scheduled for deletion, and those that could follow them: for each life, the calls that are
+/// refused in it.
+const RESTORING: [&[(&str, &str)]; 4] = [
     &[("secretsmanager", "RestoreSecret")],
     &[("kms", "CancelKeyDeletion")],
     &[("kms", "EnableKey")],
-    // Once these came second, and what they were refused for stayed behind without a record.
+    // These once came second. When they were refused, what had been restored stayed behind without a record.
     &[("secretsmanager", "TagResource"), ("kms", "TagResource")],
 ];
 
-/// Keys that are neither deleted nor on the way there, and secrets: each costs money.
+/// The secrets, and the keys that are neither deleted nor scheduled for deletion: each costs money.
 async fn alive(stack: &Stack) -> Vec<String> {
     let found = survey(stack, REGIONS).await;
     found.into_keys().filter(|key| key.contains(" kms_key ") || key.contains(" secret ")).collect()
 }
 
-/// `up` once more, with these calls refused; and then `down`, as somebody does who gives up.
-async fn taken_back_and_given_up(stack: &Stack, refused: &[(&str, &str)]) {
+/// Runs `up` a second time, with these calls refused; then `down`, as somebody would who gives up.
+async fn restored_and_given_up(stack: &Stack, refused: &[(&str, &str)]) {
     stack.run(&UP).exits(0);
     stack.run(&DOWN).exits(0);
     let fault = |(service, operation): &(&str, &str)| {
@@ -320,12 +331,12 @@ async fn taken_back_and_given_up(stack: &Stack, refused: &[(&str, &str)]) {
     let may_be_left_out = refused.iter().all(|(_, operation)| *operation == "TagResource");
     assert!(came || may_be_left_out, "{refused:?} never came");
     assert_eq!(ran.code == Some(0), !came, "{refused:?}\n{}\n{}", ran.stdout, ran.stderr);
-    assert_told(stack).await;
+    assert_reports_are_true(stack).await;
     run_within(stack, &DOWN, ENOUGH).exits(0);
     let left = alive(stack).await;
     assert!(left.is_empty(), "{refused:?} leaves {left:?}");
     assert_eq!(orphans(stack), Vec::<Value>::new(), "{refused:?}");
-    assert_told(stack).await;
+    assert_reports_are_true(stack).await;
 }
 
 #[test]
@@ -352,8 +363,8 @@ fn the_reason_for_a_failed_creation_is_still_shown_the_next_morning() {
         ("rds:CreateDBInstance in us-east-2", "InstanceQuotaExceeded", MESSAGE),
         "{why:#}"
     );
-    let told = stack.run(&["status"]).exits(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains(": rds:CreateDBInstance in us-east-2: InstanceQuotaExceeded: not on this day"), "{told}");
+    let shown = stack.run(&["status"]).exits(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains(": rds:CreateDBInstance in us-east-2: InstanceQuotaExceeded: not on this day"), "{shown}");
     stack.run(&UP).exits(0);
     assert_eq!(of(&stack.run(&["status", "--json"]).exits(0).json())["last_failure"], Value::Null);
     assert_eq!(failed(&stack), Vec::<String>::new());
@@ -363,16 +374,16 @@ fn the_reason_for_a_failed_creation_is_still_shown_the_next_morning() {
 #[test]
 fn what_is_restored_is_on_record_whatever_is_refused_afterwards() {
     std::thread::scope(|scope| {
-        for refused in TAKING_BACK {
+        for refused in RESTORING {
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                runtime.block_on(taken_back_and_given_up(&Stack::new(), refused));
+                runtime.block_on(restored_and_given_up(&Stack::new(), refused));
             });
         }
     });
 }
 
-/// The same calls by the other way: what is on record waits for its end, since somebody has deleted it.
+/// The same calls in the other case: a key that is on record is scheduled for deletion, because somebody has deleted it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recorded_key_that_is_scheduled_for_deletion_is_restored_by_the_next_run() {
     let stack = Stack::new();
@@ -392,11 +403,11 @@ async fn a_recorded_key_that_is_scheduled_for_deletion_is_restored_by_the_next_r
             code: "AccessDeniedException",
         };
         assert!(refuse(&stack, &UP, &refusal, 1), "{operation} never came");
-        assert_told(&stack).await;
+        assert_reports_are_true(&stack).await;
         run_within(&stack, &UP, ENOUGH).exits(0);
         assert_eq!(survey(&stack, REGIONS).await, expected, "{operation}");
         stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-        assert_told(&stack).await;
+        assert_reports_are_true(&stack).await;
     }
     stack.run(&DOWN).exits(0);
 }

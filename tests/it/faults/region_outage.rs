@@ -1,11 +1,11 @@
-//! A Region that is gone: a way to the sandbox on which everything about one Region is swallowed without an answer.
+//! A Region that is gone: a proxy in front of the sandbox that never answers the calls to one Region.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use drctl_testkit::harness::endpoint;
 
-/// Such a way, as an endpoint.
+/// Such a proxy, as an endpoint.
 pub struct RegionOutage {
     pub url: String,
 }
@@ -25,7 +25,7 @@ impl RegionOutage {
     }
 }
 
-/// Carries bytes both ways until the client speaks of the Region: from then on nothing is answered.
+/// Carries bytes both ways until the client names the Region: from then on, nothing is answered.
 fn carry(client: &TcpStream, region: &str) {
     let Ok(server) = TcpStream::connect(endpoint().trim_start_matches("http://")) else { return };
     let (Ok(mut answers), Ok(mut back)) = (server.try_clone(), client.try_clone()) else { return };

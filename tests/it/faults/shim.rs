@@ -1,9 +1,9 @@
-//! A bad disk, a bad clock and a kill at a chosen moment for the real binary: a library that is preloaded into it. The
-//! product knows nothing of it. What it stands in for is said in `shim/shim.c`.
+//! A bad disk, a bad clock and a kill at a chosen moment for the real binary, by a library that is preloaded into it. The
+//! product does not know of it. `shim/shim.c` lists the functions that it replaces.
 //!
-//! Only what happens in the stack's state folder counts. Each count is its own, from 1: *operations* that outlive the process
-//! (a file or folder made, emptied, renamed, linked, removed, or synchronised), *writes*, *syncs* (fsync and fdatasync), and
-//! *changes* (whatever a read-only file system would refuse).
+//! Only what happens in the stack's state folder counts. There are four counts, each from 1: *operations* that outlive the
+//! process (a file or folder is created, emptied, renamed, linked, removed, or synchronised), *writes*, *syncs* (fsync and
+//! fdatasync), and *changes* (whatever a read-only file system would refuse).
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ fn library() -> &'static Path {
     BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let [source, fresh] = ["c", "so"].map(|end| folder.join(format!("shim-{}.{end}", std::process::id())));
-        std::fs::write(&source, include_str!("shim/shim.c")).expect("a place for the shim's source");
+        std::fs::write(&source, include_str!("shim/shim.c")).expect("the shim's source can be written");
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o"]).arg(&fresh).arg(&source).arg("-ldl");
         let output = compiler.output().expect("these tests need a C compiler called `cc` (on Debian: build-essential)");
         assert!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr));
-        std::fs::remove_file(&source).expect("the source goes");
-        // In one step: another test run may have the one before in use.
+        std::fs::remove_file(&source).expect("the source can be removed");
+        // In one step, because another test run may be using the previous one.
         let library = folder.join("libdrctlshim.so");
-        std::fs::rename(&fresh, &library).expect("the shim in its place");
+        std::fs::rename(&fresh, &library).expect("the shim can be put in its place");
         library
     })
 }
 
-/// What is to go wrong.
+/// What is going to go wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Shim {
     variables: Vec<(&'static str, String)>,
@@ -44,7 +44,7 @@ pub struct Totals {
     pub writes: usize,
     pub syncs: usize,
     pub changes: usize,
-    /// How often the time of day was asked for, all over the process.
+    /// How often the time of day was read, by the whole process.
     pub clocks: usize,
 }
 
@@ -68,7 +68,7 @@ impl Shim {
         self.with("DRCTL_SHIM_STOP_AFTER", &n)
     }
 
-    /// The n-th write fails with ENOSPC, and only that one: somebody made room.
+    /// The n-th write fails with ENOSPC, and only that one: after it, somebody has made room.
     pub fn full_at(self, n: usize) -> Self {
         self.with("DRCTL_SHIM_FULL_AT", &n)
     }
@@ -78,7 +78,7 @@ impl Shim {
         self.with("DRCTL_SHIM_FULL_FROM", &n)
     }
 
-    /// The first write that a full disk refuses still takes half of the bytes; the rest is refused.
+    /// The first write that a full disk refuses still writes half of the bytes; the rest is refused.
     pub fn torn(self) -> Self {
         self.with("DRCTL_SHIM_SHORT", &1)
     }
@@ -93,24 +93,24 @@ impl Shim {
         self.with("DRCTL_SHIM_READONLY_FROM", &n)
     }
 
-    /// The time of day jumps by so many seconds once it was asked for so many times. The monotonic clock goes on.
+    /// The time of day jumps by so many seconds after it has been read so many times. The monotonic clock does not jump.
     pub fn clock(self, after_calls: usize, seconds: i64) -> Self {
         self.with("DRCTL_SHIM_CLOCK", &format!("{after_calls}:{seconds}"))
     }
 
-    /// Counts only from the first file on whose name holds this.
+    /// Counts only from the first file on whose name contains this text.
     pub fn since(self, name: &str) -> Self {
         self.with("DRCTL_SHIM_SINCE", &name)
     }
 
-    /// Every operation, one line each, and at an orderly end the totals.
+    /// Logs every operation, one per line, and the totals at an orderly end.
     fn log(self, path: &Path) -> Self {
         self.with("DRCTL_SHIM_LOG", &path.display())
     }
 
-    /// drctl with all that.
+    /// drctl with the shim.
     pub fn command(&self, stack: &Stack, args: &[&str]) -> Command {
-        // As the process itself sees it, without links: that is what its files are called.
+        // Without links, because that is how the process sees the names of its files.
         let folder = std::fs::canonicalize(stack.path("")).expect("the stack's folder");
         let mut command = stack.command(args);
         command.env("LD_PRELOAD", library()).env("DRCTL_SHIM_FOLDER", folder.join("state"));
@@ -118,12 +118,12 @@ impl Shim {
         command
     }
 
-    /// Runs drctl with all that.
+    /// Runs drctl with the shim.
     pub fn run(&self, stack: &Stack, args: &[&str]) -> Ran {
         Ran::new(args, self.command(stack, args).output().expect("drctl runs"))
     }
 
-    /// Runs drctl to its good end and counts.
+    /// Runs drctl to its successful end and counts.
     pub fn count(self, stack: &Stack, args: &[&str]) -> Totals {
         let log = stack.path("operations.log");
         self.log(&log).run(stack, args).exits(0);
@@ -141,7 +141,7 @@ impl Shim {
             changes: total("changes"),
             clocks: total("clocks"),
         };
-        assert_eq!(operations.lines().count(), totals.operations, "one line each:\n{text}");
+        assert_eq!(operations.lines().count(), totals.operations, "there must be one line per operation:\n{text}");
         totals
     }
 }

@@ -1,4 +1,4 @@
-//! AWS's surprises, all of them: the stack comes and goes as if there were none.
+//! All of AWS's surprises: the stack is built and deleted as if there were none.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,11 +10,11 @@ use drctl_testkit::survey::{Survey, survey};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// A certificate, without which nobody is surprised by one.
+/// With a certificate, because some surprises concern certificates.
 const WITH_CERTIFICATE: &str = "[dns]\ndomain = \"pay.surprised.dev\"\ncertificate = true\n";
 
-/// The lives to be lived, each with its surprises: one with all of them. `DRCTL_SURPRISES` names others, `;` between lives, and
-/// `,` between the surprises of one.
+/// The lives, each with the names of its surprises. By default, there is one life with all of them; `DRCTL_SURPRISES` names
+/// others, with `;` between lives and `,` between the surprises of one.
 fn lives() -> Vec<Vec<String>> {
     let text = std::env::var("DRCTL_SURPRISES").unwrap_or_else(|_| "all".to_owned());
     let names = |life: &str| life.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -27,7 +27,7 @@ fn configured() -> Stack {
     stack
 }
 
-/// From nothing to nothing, with these surprises. What must come to pass is asserted.
+/// A life from nothing to nothing with these surprises, each of which must occur.
 async fn live_with(surprises: &[String], expected: &Survey) {
     let stack = configured();
     stack.faults(&format!("surprises = {surprises:?}"));
@@ -39,7 +39,7 @@ async fn live_with(surprises: &[String], expected: &Survey) {
     assert!(left.is_empty(), "{left:#?}");
     let tally = stack.no_faults();
     for surprise in tally["surprises"].as_array().expect("surprises") {
-        assert!(surprise[2].as_u64() > Some(0), "{surprise} never came");
+        assert!(surprise[2].as_u64() > Some(0), "{surprise} never occurred");
     }
 }
 
@@ -57,15 +57,15 @@ async fn a_life_with_every_aws_surprise_passes() {
             failed.push(surprises.join(","));
         }
     }
-    assert!(failed.is_empty(), "lives that failed, above why: {failed:?}");
+    assert!(failed.is_empty(), "lives that failed, with the reasons above: {failed:?}");
 }
 
-/// How often the surprise of this name has come.
+/// How often the surprise of this name has occurred.
 #[track_caller]
-fn came(tally: &Value, name: &str) -> u64 {
+fn occurrences(tally: &Value, name: &str) -> u64 {
     let surprises = tally["surprises"].as_array().expect("surprises");
-    let its = surprises.iter().find(|surprise| surprise[1] == name).unwrap_or_else(|| panic!("{name}: {tally}"));
-    its[2].as_u64().expect("a number")
+    let found = surprises.iter().find(|surprise| surprise[1] == name).unwrap_or_else(|| panic!("{name}: {tally}"));
+    found[2].as_u64().expect("a number")
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_failed_nat_gateway_is_recreated_and_its_routes_follow_it() {
     let stack = Stack::new();
     stack.faults("surprises = [\"nat-failed\"]");
     stack.run(&["up", "--yes"]).exits(0).says("made once more");
-    assert_eq!(came(&stack.no_faults(), "nat-failed"), 2, "one in each Region");
+    assert_eq!(occurrences(&stack.no_faults(), "nat-failed"), 2, "one in each Region");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }

@@ -1,5 +1,5 @@
-//! What the real AWS refuses, keeps and says where an emulator takes everything: the rules of `crates/sandbox/src/rules` before the real
-//! emulator, and drctl before the rules.
+//! What the real AWS refuses, keeps and answers where an emulator accepts everything: the rules of
+//! `crates/sandbox/src/rules` are tested with the real emulator, and drctl is tested with the rules.
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";
 const ENGINE: &str = "aurora-postgresql";
 
-/// Longer than any run takes that does not wait for what never comes.
+/// Longer than any run takes, unless it waits for something that never comes.
 const ENOUGH: Duration = Duration::from_mins(4);
 
-/// A version whose parameters' defaults are the other ones.
+/// A version in which the parameters have other defaults.
 const OLDER: &str = "[database]\nengine_version = \"16.8\"\n";
 
 async fn rds(stack: &Stack, region: &str) -> aws_sdk_rds::Client {
@@ -27,21 +27,21 @@ async fn rds(stack: &Stack, region: &str) -> aws_sdk_rds::Client {
 /// Code and message of a refusal.
 #[track_caller]
 fn refused<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, E>) -> (String, String) {
-    let error = answer.err().unwrap_or_else(|| panic!("it was not refused"));
+    let error = answer.err().unwrap_or_else(|| panic!("the call was not refused"));
     (error.code().unwrap_or_default().to_owned(), error.message().unwrap_or_default().to_owned())
 }
 
 #[track_caller]
 fn is_refused<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, E>, code: &str, words: &str) {
-    let (said, message) = refused(answer);
-    assert!(said == code && message.contains(words), "{said}: {message}");
+    let (found, message) = refused(answer);
+    assert!(found == code && message.contains(words), "{found}: {message}");
 }
 
 fn arn(stack: &Stack, region: &str, name: &str) -> String {
     format!("arn:aws:rds:{region}:{}:cluster:{name}", stack.account)
 }
 
-/// A command that is ended when it takes too long.
+/// Runs a command, and kills it if it takes too long.
 pub fn run_within(stack: &Stack, args: &[&str], limit: Duration) -> Ran {
     let (out, err) = (stack.path("stdout"), stack.path("stderr"));
     let mut child = stack
@@ -61,11 +61,11 @@ pub fn run_within(stack: &Stack, args: &[&str], limit: Duration) -> Ran {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    let read = |path| std::fs::read(path).expect("what it said");
+    let read = |path| std::fs::read(path).expect("its output");
     Ran::new(args, Output { status, stdout: read(out), stderr: read(err) })
 }
 
-/// What tells a cluster from another one of its name.
+/// The id that distinguishes a cluster from another one of the same name.
 async fn resource_id(stack: &Stack, region: &str, name: &str) -> String {
     let answer = rds(stack, region).await.describe_db_clusters().db_cluster_identifier(name).send().await;
     let found = answer.expect("the cluster").db_clusters()[0].db_cluster_resource_id().map(str::to_owned);
@@ -81,7 +81,7 @@ async fn writer(stack: &Stack) -> (String, usize) {
     (writer.unwrap_or_default().to_owned(), members.len())
 }
 
-/// A global database `g` of a writer `a` and a secondary `b`, made by the SDK alone as AWS takes it.
+/// A global database `g` with a writer `a` and a secondary `b`, created with the SDK alone, as AWS requires.
 async fn global_database(stack: &Stack) -> [aws_sdk_rds::Client; 2] {
     let clients = [rds(stack, PRIMARY).await, rds(stack, SECONDARY).await];
     let call = clients[0].create_global_cluster().global_cluster_identifier("g").engine(ENGINE);
@@ -114,7 +114,7 @@ async fn the_members_of_a_global_database_leave_in_order_and_the_writer_last() {
     let stack = Stack::new();
     let [here, there] = global_database(&stack).await;
     let shown = here.describe_db_clusters().db_cluster_identifier("a").send().await.expect("the cluster");
-    assert_eq!(shown.db_clusters()[0].database_name(), None, "a database exists where the first member names it");
+    assert_eq!(shown.db_clusters()[0].database_name(), None, "a database exists only if the first member names it");
 
     let (a, b) = (arn(&stack, PRIMARY, "a"), arn(&stack, SECONDARY, "b"));
     let delete =
@@ -128,7 +128,7 @@ async fn the_members_of_a_global_database_leave_in_order_and_the_writer_last() {
     let call = here.delete_db_cluster().db_cluster_identifier("a").skip_final_snapshot(true);
     is_refused(call.send().await, "InvalidGlobalClusterStateFault", "primary member of global cluster");
 
-    // The roles change, and the order with them.
+    // After a switchover, the order is the other way round.
     let switch = here.switchover_global_cluster().global_cluster_identifier("g");
     is_refused(switch.clone().target_db_cluster_identifier("b").send().await, "DBClusterNotFoundFault", "b not found");
     switch.target_db_cluster_identifier(&b).send().await.expect("switched over");
@@ -140,7 +140,7 @@ async fn the_members_of_a_global_database_leave_in_order_and_the_writer_last() {
     delete(&there, "b1").await.expect("now the writer's, too");
     leave(&b).await.expect("the writer leaves last");
 
-    // Whoever deletes a cluster says whether a snapshot stays.
+    // The deletion of a cluster has to say whether a snapshot is kept.
     let delete = here.delete_db_cluster().db_cluster_identifier("a");
     is_refused(delete.clone().send().await, "InvalidParameterCombination", "required unless SkipFinalSnapshot");
     let both = delete.clone().skip_final_snapshot(true).final_db_snapshot_identifier("last");
@@ -182,14 +182,14 @@ async fn versions_are_never_downgraded_and_groups_in_use_are_kept() {
         "InvalidParameterCombination",
         "The AllowMajorVersionUpgrade flag must be present",
     );
-    major.allow_major_version_upgrade(true).send().await.expect("as it was asked for");
+    major.allow_major_version_upgrade(true).send().await.expect("upgraded with the flag");
     let global = here.modify_global_cluster().global_cluster_identifier("g");
     is_refused(global.engine_version("16.8").send().await, "InvalidParameterCombination", "upgrade target from 17.7");
     let group = here.delete_db_cluster_parameter_group().db_cluster_parameter_group_name("p");
     is_refused(group.send().await, "InvalidDBParameterGroupState", "are still members of this parameter group p");
 }
 
-/// The parameters that AWS says are the user's.
+/// The parameters with the source `user`.
 async fn users(client: &aws_sdk_rds::Client, group: &str) -> Vec<String> {
     let call = client.describe_db_cluster_parameters().db_cluster_parameter_group_name(group).source("user");
     let answer = call.send().await.expect("parameters");
@@ -228,14 +228,14 @@ async fn a_key_scheduled_for_deletion_can_only_be_restored() {
     let call = rds(&stack, PRIMARY).await.create_db_cluster().db_cluster_identifier("c").engine(ENGINE);
     let call = call.master_username("o").master_user_password("not-a-real-1").storage_encrypted(true);
     is_refused(call.kms_key_id(made.arn().expect("an ARN")).send().await, "KMSKeyNotAccessibleFault", "is not enabled");
-    kms.cancel_key_deletion().key_id(id).send().await.expect("taken back");
+    kms.cancel_key_deletion().key_id(id).send().await.expect("restored");
     is_refused(kms.enable_key_rotation().key_id(id).send().await, "DisabledException", "is disabled.");
     let shown = kms.describe_key().key_id(id).send().await.expect("the key").key_metadata.expect("its metadata");
     assert_eq!(shown.key_state(), Some(&KeyState::Disabled));
     kms.enable_key().key_id(id).send().await.expect("enabled");
 }
 
-/// The default engine version is one on which TLS is required anyway.
+/// On the default engine version, TLS is required by default.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member() {
     let stack = Stack::new();
@@ -247,7 +247,7 @@ async fn the_database_is_built_where_tls_is_the_default_and_is_named_by_its_firs
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// The version before, on which a parameter's default is another one.
+/// On the major version before, a parameter has another default.
 #[test]
 fn a_stack_of_an_older_version_is_built_and_deleted() {
     let stack = Stack::new();
@@ -257,7 +257,7 @@ fn a_stack_of_an_older_version_is_built_and_deleted() {
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// What takes its time to come is not what was set in vain. The limit is a minute before an emulator.
+/// A change that takes long to become visible has not failed. With an emulator, the limit is a minute.
 #[test]
 fn what_takes_long_to_become_visible_is_waited_for() {
     let stack = Stack::new();
@@ -272,7 +272,7 @@ fn what_takes_long_to_become_visible_is_waited_for() {
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// Whoever writes goes last.
+/// The member that writes is deleted last.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_is_deleted_after_a_switchover_too() {
     let stack = Stack::new();
@@ -284,7 +284,7 @@ async fn a_stack_is_deleted_after_a_switchover_too() {
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// After the disaster that it is for, the lost Region's cluster is made anew, as a copy of the one that writes now.
+/// After the kind of disaster that drctl is made for, the cluster of the lost Region is recreated as a copy of the new writer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_region_is_rebuilt_after_a_failover() {
     let stack = Stack::new();
@@ -310,7 +310,7 @@ async fn a_lost_region_is_rebuilt_after_a_failover() {
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// A standby that was promoted by taking it out holds the newest data there are.
+/// A standby that was promoted by removing it from the global database has the latest data.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_was_detached_keeps_its_data() {
     let stack = Stack::new();
@@ -319,7 +319,7 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     let kept = resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await;
     let call = rds(&stack, SECONDARY).await.remove_from_global_cluster().global_cluster_identifier("payment-dr-dev");
     let member = arn(&stack, SECONDARY, "payment-dr-dev-secondary");
-    call.db_cluster_identifier(member).send().await.expect("taken out");
+    call.db_cluster_identifier(member).send().await.expect("removed");
     let before = stack.calls().len();
     run_within(&stack, &["up", "--yes"], ENOUGH);
     assert_eq!(resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await, kept);
@@ -328,7 +328,7 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     assert!(deletions.is_empty(), "{deletions:#?}");
 }
 
-/// A key that waits for its end comes back with everything under it.
+/// A key that is scheduled for deletion is restored together with everything that is encrypted with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_scheduled_for_deletion_is_restored_and_nothing_else_happens() {
     let stack = Stack::new();
@@ -354,7 +354,7 @@ async fn a_key_scheduled_for_deletion_is_restored_and_nothing_else_happens() {
     run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
 }
 
-/// What waits for its key, for capacity or for its network is not made anew: its cause would still be there.
+/// An instance that waits for its key, for capacity or for its network is not recreated, because the cause would remain.
 #[test]
 fn an_instance_that_cannot_serve_for_another_reason_is_not_replaced() {
     let stack = Stack::new();

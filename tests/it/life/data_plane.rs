@@ -1,5 +1,5 @@
-//! The running stack, used as its clients use it: requests reach the function in both Regions, payments and objects the other
-//! Region, the writer moves, and the switch moves DNS and fences the old Region off.
+//! The running stack, used as its clients use it: requests reach the function in both Regions, payments and objects reach the
+//! other Region, the writer moves, and the switch moves DNS and fences the old Region.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,17 +18,17 @@ use drctl_testkit::harness::Stack;
 const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";
 
-/// How long replication may take in an emulator that replicates at once.
+/// How long replication may take in an emulator, which replicates at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who sends a request.
 #[derive(Clone, Copy)]
 enum By<'a> {
-    /// Somebody who says nothing about it.
+    /// A caller without any identity.
     Nobody,
-    /// Whoever has this access key; the sandbox takes any secret.
+    /// The owner of this access key; the sandbox accepts any secret.
     Key(&'a str),
-    /// Whoever has this token.
+    /// The bearer of this token.
     Token(&'a str),
 }
 
@@ -38,7 +38,7 @@ struct Answer {
     body: Value,
 }
 
-/// A built stack, and what its clients need of it.
+/// A built stack, and what its clients need to know.
 struct Running {
     stack: Stack,
     outputs: Value,
@@ -53,7 +53,7 @@ impl Running {
         Self { stack, outputs }
     }
 
-    /// MiniStack has no SQL engine: the ledger is in the sessions table.
+    /// MiniStack has no SQL engine, so the ledger is in the sessions table.
     fn configure(stack: &Stack, api: &str) {
         stack.configure(&format!("[lambda]\nledger = \"dynamodb\"\n[api]\n{api}"));
     }
@@ -62,13 +62,14 @@ impl Running {
         self.outputs[name].as_str().unwrap_or_else(|| panic!("no output {name}: {:#}", self.outputs))
     }
 
-    /// A request to the API of a Region in the name of the stack's own account.
+    /// A request to the API of a Region, signed by the stack's own account.
     fn ask(&self, role: &str, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
         self.ask_by(By::Key(&self.stack.account), role, method, path, key, body)
     }
 
-    /// A request to the API of a Region, as a client makes it: by the name in the outputs. What the gateway answers for a function
-    /// that did not come up in time is asked for again, as clients do; what the function answers itself is an answer.
+    /// A request to the API of a Region, sent to the name in the outputs, as a client does. If the gateway itself answers
+    /// because the function did not start in time, the request is repeated, as clients do; every answer of the function
+    /// counts.
     fn ask_by(&self, by: By<'_>, role: &str, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
         for _ in 0..5 {
             let answer = self.ask_once(by, role, method, path, key, body);
@@ -76,7 +77,7 @@ impl Running {
             if !is_gateways {
                 return answer;
             }
-            println!("{role} {method} {path}: {} {}: asked again", answer.status, answer.body);
+            println!("{role} {method} {path}: {} {}: repeated", answer.status, answer.body);
             std::thread::sleep(Duration::from_secs(1));
         }
         self.ask_once(by, role, method, path, key, body)
@@ -123,13 +124,11 @@ impl Running {
     async fn evaluator(&self) -> Evaluator {
         let route53 = aws_sdk_route53::Client::new(&self.stack.sdk(PRIMARY).await);
         let zone = self.output("global_hosted_zone_main_id");
-        dns::load(&route53, zone, self.output("public_name"))
-            .await
-            .expect("the records and checks that stand in Route 53")
+        dns::load(&route53, zone, self.output("public_name")).await.expect("the records and checks in Route 53")
     }
 }
 
-/// The headers of a signed request, as any SDK for AWS makes them.
+/// The headers of a signed request, as any AWS SDK makes them.
 fn signature(access: &str, region: &str, method: &str, url: &str, body: &str) -> String {
     let identity = Credentials::new(access, "any", None, None, "test").into();
     let parameters = SigningParams::builder()
@@ -147,7 +146,7 @@ fn signature(access: &str, region: &str, method: &str, url: &str, body: &str) ->
     lines.concat()
 }
 
-/// A token whose signature nobody has made: the sandbox cannot check it.
+/// A token without a valid signature, which the sandbox cannot check.
 fn token(issuer: &str, audience: &str, subject: &str) -> String {
     let part = |value: Value| {
         let text = aws_smithy_types::base64::encode(value.to_string());
@@ -157,26 +156,26 @@ fn token(issuer: &str, audience: &str, subject: &str) -> String {
     format!("{}.{}.bm9uZQ", part(json!({"alg": "RS256", "kid": "1"})), part(claims))
 }
 
-/// Asks again until the answer is as expected: replication takes its time.
+/// Repeats a question until it is answered, because replication takes time.
 async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(Instant::now() < until, "{what} has not come to pass within {} s", PATIENCE.as_secs());
+        assert!(Instant::now() < until, "{what} did not happen within {} s", PATIENCE.as_secs());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// As often as the checks' threshold asks for: what three looks in a row say is what counts.
-async fn look_three_times(evaluator: &mut Evaluator, endpoint: impl Endpoint) {
+/// Observes as often as the threshold of the checks requires: three equal observations in a row change the status.
+async fn observe_three_times(evaluator: &mut Evaluator, endpoint: impl Endpoint) {
     for _ in 0..3 {
         evaluator.observe(&endpoint).await;
     }
 }
 
-/// Endpoints that answer, but for the standby's switch: its function is throttled, say, or its table is slow.
+/// Endpoints that answer, except for the standby's switch: for example, its function is throttled or its table is slow.
 struct SwitchIsSilent(PlainHttp);
 
 impl Endpoint for SwitchIsSilent {
@@ -204,7 +203,7 @@ async fn the_stack_serves_replicates_and_fails_over() {
 /// API endpoints, and invocation in both Regions.
 fn apis_reach_the_function_in_both_regions(running: &Running) {
     for role in ["primary", "secondary"] {
-        // As Route 53 asks.
+        // As Route 53 does.
         let health = running.ask_by(By::Nobody, role, "GET", "/health", None, "");
         assert_eq!(health.status, 200, "{role}: {}", health.body);
         let shallow = running.ask_by(By::Nobody, role, "GET", "/health?deep=1", None, "");
@@ -213,13 +212,13 @@ fn apis_reach_the_function_in_both_regions(running: &Running) {
         assert_eq!((deep.status, &deep.body["status"]), (200, &json!("ok")), "{role}: {}", deep.body);
         assert_eq!(deep.body["dependencies"].as_object().map(serde_json::Map::len), Some(3));
         let nowhere = running.ask(role, "GET", "/nowhere", None, "");
-        assert_eq!(nowhere.status, 404, "only what has a route reaches the function");
+        assert_eq!(nowhere.status, 404, "only requests with a route reach the function");
         let ordered = running.ask_by(By::Nobody, role, "GET", "/dr/failover", None, "");
         assert_eq!((ordered.status, ordered.body["error"]["code"].as_str()), (404, Some("failover_not_ordered")));
     }
 }
 
-/// Authorization, and whose a payment is.
+/// Authorization, and the ownership of payments.
 fn nobody_pays_without_a_signature(running: &Running) {
     let stranger = "999999999999";
     let id = running.pay("primary", "own").body["id"].as_str().expect("an id").to_owned();
@@ -245,7 +244,7 @@ async fn payments_are_read_in_the_other_region(running: &Running) {
     assert_eq!((read.body["amount"].as_u64(), read.body["currency"].as_str()), (Some(1250), Some("EUR")));
     let again = running.pay("primary", "order-1");
     assert!(again.headers.contains("idempotency-replayed: true"), "{}", again.headers);
-    assert_eq!(again.body["id"], json!(id), "the same key is the same payment");
+    assert_eq!(again.body["id"], json!(id), "the same key must be the same payment");
 }
 
 /// Bucket replication, in both directions.
@@ -273,32 +272,32 @@ async fn the_writer_moves_with_a_switchover(running: &Running) {
     let (primary, secondary) =
         (running.output("primary_db_cluster_main_arn"), running.output("secondary_db_cluster_main_arn"));
     for (region, from, to) in [(PRIMARY, primary, secondary), (SECONDARY, secondary, primary)] {
-        // Ordered in the Region of the present writer.
+        // The switchover is ordered in the Region of the current writer.
         let rds = aws_sdk_rds::Client::new(&running.stack.sdk(region).await);
         assert_eq!(writer(&rds).await, from);
         let call = rds.switchover_global_cluster().global_cluster_identifier("payment-dr-dev");
         call.target_db_cluster_identifier(to).send().await.expect("switched over");
         eventually("the switchover", async || (writer(&rds).await == to).then_some(())).await;
-        // Who is the writer is no drift: it is an operator's to decide.
+        // The choice of the writer is not drift: it is up to the operator.
         running.stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     }
 }
 
-/// DNS failover and health checks, by drctl's own evaluator of what stands in Route 53.
+/// DNS failover and health checks, evaluated by the testkit from what is in Route 53.
 async fn dns_follows_the_switch_and_the_old_region_is_fenced(running: &Running) {
     let endpoint = PlainHttp::new(running.stack.address());
     let mut evaluator = running.evaluator().await;
-    look_three_times(&mut evaluator, endpoint).await;
+    observe_three_times(&mut evaluator, endpoint).await;
     assert_eq!(leads_to(&evaluator), "payment-dr-dev-primary", "{:?}", evaluator.checks());
 
-    // What `drctl failover` will do: one item in the standby's own replica, and nothing else.
+    // What `drctl failover` will do: write one item to the standby's own replica, and nothing else.
     let dynamodb = aws_sdk_dynamodb::Client::new(&running.stack.sdk(SECONDARY).await);
     let table = running.output("global_dynamodb_table_sessions_id");
     let call = dynamodb.put_item().table_name(table).item("pk", AttributeValue::S("drctl#failover".to_owned()));
     call.item("active_region", AttributeValue::S(SECONDARY.to_owned())).send().await.expect("ordered");
 
     assert_eq!(running.ask_by(By::Nobody, "secondary", "GET", "/dr/failover", None, "").status, 200);
-    look_three_times(&mut evaluator, endpoint).await;
+    observe_three_times(&mut evaluator, endpoint).await;
     assert_eq!(leads_to(&evaluator), "payment-dr-dev-secondary", "{:?}", evaluator.checks());
 
     let refused = eventually("the fence", async || {
@@ -311,18 +310,18 @@ async fn dns_follows_the_switch_and_the_old_region_is_fenced(running: &Running) 
     assert_eq!(running.pay("secondary", "order-2").status, 201);
     let old = running.ask_by(By::Nobody, "primary", "GET", "/health", None, "");
     assert_eq!((old.status, &old.body["active_region"]), (503, &json!(SECONDARY)), "{}", old.body);
-    look_three_times(&mut evaluator, SwitchIsSilent(endpoint)).await;
-    assert_eq!(leads_to(&evaluator), "payment-dr-dev-secondary", "DNS stays: {:?}", evaluator.checks());
+    observe_three_times(&mut evaluator, SwitchIsSilent(endpoint)).await;
+    assert_eq!(leads_to(&evaluator), "payment-dr-dev-secondary", "DNS must not move: {:?}", evaluator.checks());
 
     // Back again.
     let call = dynamodb.put_item().table_name(table).item("pk", AttributeValue::S("drctl#failover".to_owned()));
     call.item("active_region", AttributeValue::S(PRIMARY.to_owned())).send().await.expect("ordered");
     eventually("the end of the fence", async || (running.pay("primary", "order-3").status == 201).then_some(())).await;
-    look_three_times(&mut evaluator, endpoint).await;
+    observe_three_times(&mut evaluator, endpoint).await;
     assert_eq!(leads_to(&evaluator), "payment-dr-dev-primary", "{:?}", evaluator.checks());
 }
 
-/// Every kind of authorization, and the ways between them, in place.
+/// Every kind of authorization, and the changes between them, in place.
 #[test]
 fn each_kind_of_authorization_can_be_configured() {
     let issuer = "https://id.example.com/";
@@ -336,10 +335,14 @@ fn each_kind_of_authorization_can_be_configured() {
     assert_eq!(made.status, 201, "{}", made.body);
     let id = made.body["id"].as_str().expect("an id");
     assert_eq!(running.read_by(By::Token(&jane), "secondary", id).status, 200);
-    assert_eq!(running.read_by(By::Token(&joe), "primary", id).status, 404, "others' payments are not there");
+    assert_eq!(
+        running.read_by(By::Token(&joe), "primary", id).status,
+        404,
+        "payments of others must look as if they did not exist"
+    );
     let own = running.pay_by(By::Token(&joe), "primary", "order-1");
     assert_eq!(own.status, 201, "{}", own.body);
-    assert_ne!(own.body["id"], made.body["id"], "the same key of somebody else is another payment");
+    assert_ne!(own.body["id"], made.body["id"], "the same key from another caller must be another payment");
     for (wrong, reason) in [
         (token("https://id.example.com", "pay", "jane"), "issuer"),
         (token(issuer, "other", "jane"), "audience"),
@@ -350,8 +353,8 @@ fn each_kind_of_authorization_can_be_configured() {
         assert!(refused.headers.contains("www-authenticate: bearer") && refused.headers.contains(reason));
     }
     assert_eq!(running.pay_by(By::Nobody, "primary", "order-2").status, 401);
-    assert_eq!(running.pay("primary", "order-2").status, 401, "a signature is no token");
-    // Whoever runs the stack has credentials, whatever its clients have.
+    assert_eq!(running.pay("primary", "order-2").status, 401, "a signature is not a token");
+    // The operator of the stack has AWS credentials, whatever its clients use.
     assert_eq!(running.ask("primary", "GET", "/health/deep", None, "").status, 200);
     assert_eq!(running.ask_by(By::Token(&jane), "primary", "GET", "/health/deep", None, "").status, 403);
 
@@ -361,13 +364,13 @@ fn each_kind_of_authorization_can_be_configured() {
     assert_eq!(running.pay_by(By::Token(&joe), "primary", "order-3").status, 401);
 
     Running::configure(stack, "auth = \"iam\"\n");
-    // Routes and functions change, and the authorizers are deleted after the routes have let go of them.
+    // Routes and functions change, and the authorizers are deleted after the routes no longer refer to them.
     stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("Plan: 0 to add, 6 to change, 2 to destroy.");
     stack.run(&["up", "--yes"]).exits(0);
     assert_eq!(running.pay_by(By::Token(&jane), "primary", "order-1").status, 403);
     let signed = running.pay("primary", "order-1");
     assert_eq!(signed.status, 201, "{}", signed.body);
-    assert_eq!(running.read_by(By::Key(&stack.account), "primary", id).status, 404, "it was paid by another caller");
+    assert_eq!(running.read_by(By::Key(&stack.account), "primary", id).status, 404, "another caller made the payment");
 
     Running::configure(stack, "auth = \"none\"\n");
     stack.run(&["up", "--yes"]).exits(0);

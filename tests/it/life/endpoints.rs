@@ -1,5 +1,5 @@
-//! Regions are configuration: the whole life of a stack in several pairs, with and without us-east-1, where the control planes of
-//! IAM and Route 53 and the health checks' metric are whatever the pair.
+//! Regions are configuration: the whole life of a stack in several pairs of Regions, with and without us-east-1. The
+//! control planes of IAM and Route 53 and the metric of the health checks are in us-east-1, whatever the pair.
 
 use drctl_testkit::harness::Stack;
 use drctl_testkit::life;
@@ -44,7 +44,7 @@ fn global_services_are_called_in_us_east_1_whatever_the_pair() {
     for service in ["ec2", "rds", "lambda", "apigateway", "dynamodb", "s3"] {
         assert_eq!(regions_of(service), ["eu-central-1", "eu-west-1"], "{service}");
     }
-    // The metric HealthCheckStatus is there and nowhere else, and an alarm mails only within its Region.
+    // The metric HealthCheckStatus exists only in us-east-1, and an alarm notifies only within its Region.
     // See docs/aws-behaviour.md#alarms-reach-their-own-region.
     let made = |operation: &str| {
         calls.iter().filter(|call| call["operation"] == operation && call["region"] == "us-east-1").count()

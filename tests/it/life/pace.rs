@@ -1,4 +1,4 @@
-//! At AWS's own pace, a hundred times as fast: what makes the duration is what has to, and nothing else waits for it.
+//! At AWS's own pace, a hundred times as fast: only the longest chain determines the duration, and nothing else waits for it.
 
 use serde_json::Value;
 
@@ -32,8 +32,8 @@ fn summary(events: &[Value]) -> &Value {
 fn the_database_determines_the_duration_of_up_and_the_primary_serves_long_before() {
     let sandbox = harness::start(&["--pace", "aws", "--time-scale", "100"]);
     let stack = Stack::at(&sandbox.endpoint);
-    let told = events(&stack, &["up", "--yes", "--json"]);
-    let summary = summary(&told);
+    let events = events(&stack, &["up", "--yes", "--json"]);
+    let summary = summary(&events);
     let took = summary["seconds"].as_f64().expect("seconds");
     let path: Vec<(&str, f64)> = summary["critical_path"]
         .as_array()
@@ -43,8 +43,8 @@ fn the_database_determines_the_duration_of_up_and_the_primary_serves_long_before
         .collect();
     let last: Vec<&str> = path[path.len().saturating_sub(4)..].iter().map(|(address, _)| *address).collect();
     assert_eq!(last, CHAIN.map(|(address, _)| address), "{path:?}");
-    // Nothing of the chain takes longer than AWS does, but for the looks in between, which no scale shortens, and the settings that
-    // follow once a cluster is there.
+    // No step of the chain takes longer than on AWS, except for the polling, which no scale shortens, and for the settings that
+    // follow once a cluster exists.
     for (address, typical) in CHAIN {
         let (_, leg) = path.iter().find(|(found, _)| *found == address).expect("a leg");
         assert!(*leg < typical / SCALE * 1.25 + 1.0, "{address} took {leg} s: {path:?}");
@@ -53,9 +53,9 @@ fn the_database_determines_the_duration_of_up_and_the_primary_serves_long_before
     println!("up at AWS's pace / {SCALE}: {took:.1} s; the chain alone {bound:.1} s: {path:?}");
     assert!(took < bound * 1.3, "{took} s of {bound}");
 
-    let began = at(told.iter().find(|event| event["event"] == "started").expect("a start"));
+    let began = at(events.iter().find(|event| event["event"] == "started").expect("a start"));
     let done = |address: &str| {
-        let event = told.iter().find(|event| event["event"] == "done" && event["address"] == address);
+        let event = events.iter().find(|event| event["event"] == "done" && event["address"] == address);
         at(event.unwrap_or_else(|| panic!("{address} is not done"))).duration_since(began).as_secs_f64()
     };
     for part in ["api_stage/default", "lambda_permission/api", "api_route/pay", "lambda_function/processor"] {

@@ -1,5 +1,5 @@
-//! What others have put into the stack's network keeps it from being deleted: it is named at once, and when it is gone `down`
-//! goes on.
+//! Resources that others have put into the stack's network keep it from being deleted. They are named at once, and when
+//! they are gone, `down` continues.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// Far below the 75 minutes that what AWS itself leaves behind is waited for, however slow this machine is.
+/// Far less than the 75 minutes that drctl waits for what AWS itself leaves behind, however slow this machine is.
 const AT_ONCE: Duration = Duration::from_mins(3);
 
 #[tokio::test(flavor = "multi_thread")]

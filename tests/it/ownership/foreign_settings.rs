@@ -1,4 +1,5 @@
-//! What others have put into what is the stack's: named before it is overwritten, and named where it keeps something from going.
+//! Settings that others have made on the stack's own resources are named before they are overwritten, and named where they
+//! keep a resource from being deleted.
 
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
@@ -31,7 +32,7 @@ async fn a_foreign_lifecycle_rule_is_named_before_it_is_overwritten() {
     let rules = held.rules().iter().cloned().chain([theirs]).collect();
     let both = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().expect("complete");
     let call = s3.put_bucket_lifecycle_configuration().bucket(&bucket).lifecycle_configuration(both);
-    call.send().await.expect("a rule of others");
+    call.send().await.expect("a foreign rule");
 
     stack.run(&["plan", "--detailed-exitcode"]).exits(2).says("archive-receipts");
     stack.run(&["up", "--yes"]).exits(0);
@@ -54,7 +55,7 @@ async fn a_domain_with_a_foreign_mapping_is_kept_and_the_mapping_is_named() {
     let mapping = call.send().await.expect("a mapping").api_mapping_id.expect("an id");
 
     stack.run(&["down", "--yes"]).exits(1).says(&format!("refunds to {api}"));
-    gateway.get_domain_name().domain_name(&domain).send().await.expect("it is still there");
+    gateway.get_domain_name().domain_name(&domain).send().await.expect("the domain still exists");
     let call = gateway.delete_api_mapping().domain_name(&domain).api_mapping_id(&mapping);
     call.send().await.expect("deleted");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);

@@ -1,4 +1,4 @@
-//! What the state has lost is found by its tags, and nothing else: it is listed, adopted, deleted.
+//! Resources that the state has lost, and no others, are found by their tags: they are listed, adopted, deleted.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use drctl_testkit::survey::survey;
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const STATE: &str = "state/payment-dr-dev.json";
 
-/// What carries no tags goes with what it lies in, and is not listed.
+/// Types without tags: such a resource is deleted with the one that it is part of, and is not listed.
 const IMPLIED: [&str; 11] = [
     "route",
     "route_table_association",
@@ -30,7 +30,7 @@ fn kind(address: &str) -> &str {
     address.split('/').nth(1).expect("an address has three parts")
 }
 
-/// Everything in the state that carries tags, by address.
+/// The address of every resource in the state that has tags.
 fn recorded(stack: &Stack) -> BTreeSet<String> {
     let text = std::fs::read_to_string(stack.path(STATE)).expect("the state");
     let state: Value = serde_json::from_str(&text).expect("JSON");
@@ -48,7 +48,7 @@ fn addresses(orphans: &[Value]) -> BTreeSet<String> {
     orphans.iter().map(|orphan| orphan["address"].as_str().expect("an address").to_owned()).collect()
 }
 
-/// The last of every kind: as often as not in the second Region.
+/// The last resource of every type, which is often in the second Region.
 fn one_of_each(all: &BTreeSet<String>) -> BTreeSet<String> {
     let kinds: BTreeSet<&str> = all.iter().map(|address| kind(address)).collect();
     let last = |of: &str| all.iter().rfind(|address| kind(address) == of).expect("one of it").clone();
@@ -62,27 +62,27 @@ fn what_the_state_has_lost_is_listed_and_adopted() {
     stack.run(&["orphans", "--detailed-exitcode"]).exits(0).says("No orphans.");
     let all = recorded(&stack);
     let forgotten = one_of_each(&all);
-    assert!(forgotten.len() > 25, "one of every kind: {forgotten:?}");
+    assert!(forgotten.len() > 25, "there must be one of every type: {forgotten:?}");
     let mut args = vec!["state", "rm", "--yes"];
     args.extend(forgotten.iter().map(String::as_str));
     stack.run(&args).exits(0);
 
     let found = listed(&stack);
-    assert_eq!(found.len(), forgotten.len(), "each once: {found:#?}");
+    assert_eq!(found.len(), forgotten.len(), "each orphan must be listed once: {found:#?}");
     assert_eq!(addresses(&found), forgotten);
     assert!(
         found.iter().all(|orphan| orphan["standing"]["is"] == "lost" && orphan["configured"] == true),
         "{found:#?}"
     );
     stack.run(&["orphans", "--detailed-exitcode"]).exits(2).says(forgotten.first().expect("one")).says("--adopt");
-    // What the rest of the stack stands on is not deleted as if nobody needed it.
+    // The forgotten VPC is one that the rest of the stack depends on.
     let vpc = forgotten.iter().find(|address| kind(address) == "vpc").expect("a VPC");
     assert!(vpc.starts_with("secondary/"), "{vpc}");
 
     let before = stack.calls().len();
     stack.run(&["orphans", "--adopt"]).exits(0).says(&format!("Adopted: {}.", forgotten.len()));
     let changing = changes(&stack, before);
-    assert!(changing.is_empty(), "adopting changes nothing at AWS: {changing:?}");
+    assert!(changing.is_empty(), "adoption must not change anything in AWS: {changing:?}");
     assert_eq!(recorded(&stack), all);
     stack.run(&["orphans", "--detailed-exitcode"]).exits(0).says("No orphans.");
     stack.run(&["up", "--yes"]).exits(0).says("0 added").says("0 destroyed");
@@ -90,11 +90,11 @@ fn what_the_state_has_lost_is_listed_and_adopted() {
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
-/// The calls since that were not to look.
+/// The calls since then that were not reads.
 pub fn changes(stack: &Stack, since: usize) -> Vec<String> {
     let operation = |call: &Value| call["operation"].as_str().unwrap_or_default().to_owned();
-    let looks = |name: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| name.starts_with(verb));
-    stack.calls().iter().skip(since).map(operation).filter(|name| !looks(name)).collect()
+    let is_read = |name: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| name.starts_with(verb));
+    stack.calls().iter().skip(since).map(operation).filter(|name| !is_read(name)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,11 +118,16 @@ async fn a_second_copy_is_listed_as_such_and_nothing_else_is_deleted() {
     let call = ec2.create_security_group().vpc_id(&vpc).group_name("copy").description("a copy");
     let call = call.tag_specifications(tagged(ResourceType::SecurityGroup, "secondary/security_group/database"));
     let group = call.send().await.expect("a group").group_id().expect("an id").to_owned();
-    // Another environment's, and so nobody's business here.
+    // A VPC of another environment, which must be ignored.
     let other = Tag::builder().key("drctl:environment").value("prod").build();
     let theirs = Tag::builder().key("drctl:stack").value("payment-dr").build();
     let tags = TagSpecification::builder().resource_type(ResourceType::Vpc).tags(other).tags(theirs).build();
-    ec2.create_vpc().cidr_block("10.8.0.0/16").tag_specifications(tags).send().await.expect("another's VPC");
+    ec2.create_vpc()
+        .cidr_block("10.8.0.0/16")
+        .tag_specifications(tags)
+        .send()
+        .await
+        .expect("the VPC of another environment");
 
     let found = listed(&stack);
     let ids: BTreeSet<&str> = found.iter().map(|orphan| orphan["id"].as_str().expect("an id")).collect();
@@ -131,13 +136,13 @@ async fn a_second_copy_is_listed_as_such_and_nothing_else_is_deleted() {
     stack.run(&["orphans"]).exits(0).says("second copy of vpc-");
     stack.run(&["orphans", "--adopt"]).exits(1).says("Adopted: 0.").says("it is a second copy");
     stack.run(&["orphans", "--delete"]).exits(3).says("stdin is not a terminal").says("secondary/vpc/main-orphan-1");
-    assert_eq!(listed(&stack).len(), 2, "nothing was changed");
+    assert_eq!(listed(&stack).len(), 2, "nothing may be changed");
 
     stack.run(&["orphans", "--delete", "--yes"]).exits(0).says("2 destroyed");
     stack.run(&["orphans", "--detailed-exitcode"]).exits(0).says("No orphans.");
     let mut left = survey(&stack, REGIONS).await;
     left.retain(|name, _| name != "us-east-2 vpc a node that is not named");
-    assert_eq!(left, built, "and nothing else");
+    assert_eq!(left, built, "nothing else may be deleted");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }

@@ -1,10 +1,10 @@
-//! What the configuration adds to everything: tags, and what the roles are bounded by.
+//! Settings that apply to many resources: tags on everything, and a permissions boundary and a path for the roles.
 
 use drctl_testkit::harness::Stack;
 
 const NAME: &str = "payment-dr-dev";
 
-/// The value of the tag `CostCenter` on one of each kind: where tags are read, where they are not, and on replicas.
+/// The value of the tag `CostCenter` on examples: where drctl reads tags, where it does not, and on a replica.
 async fn cost_centers(stack: &Stack) -> Vec<(&'static str, Option<String>)> {
     let east = stack.sdk("us-east-1").await;
     let vpcs = aws_sdk_ec2::Client::new(&east).describe_vpcs().send().await.expect("VPCs");
@@ -68,10 +68,14 @@ async fn tags_and_a_boundary_are_added_to_existing_resources_and_change_in_place
         }
     }
 
-    // Another path makes the roles anew, and what refers to them follows.
+    // Another path recreates the roles, and what refers to them follows.
     stack.configure("[iam]\npath = \"/payments/\"\n");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-    assert_eq!(cost_centers(&stack).await[0], ("VPC", Some("2".to_owned())), "one that is taken out stays");
+    assert_eq!(
+        cost_centers(&stack).await[0],
+        ("VPC", Some("2".to_owned())),
+        "a tag that is removed from the configuration must stay"
+    );
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }

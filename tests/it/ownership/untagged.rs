@@ -1,8 +1,8 @@
-//! What was made and never came to its tags, by a run whose state is lost: Route 53 takes tags only after a creation.
+//! Resources that were created and never tagged, by a run whose state is lost: Route 53 accepts tags only after the creation.
 
 use drctl_testkit::harness::Stack;
 
-/// Every attempt to tag something of Route 53's fails for good.
+/// Every attempt to tag a resource of Route 53 is refused for good.
 const NO_TAGS: &str = r#"
 [[fault]]
 service = "route53"
@@ -27,7 +27,7 @@ async fn a_zone_that_was_never_tagged_is_found_again_without_the_state() {
     stack.run(&["up", "--yes"]).exits(1).says("no tags today");
     stack.no_faults();
     let (zones, checks) = zones_and_checks(&stack).await;
-    assert!(zones == 1 && checks > 0, "{zones} zones and {checks} checks were made, and none was tagged");
+    assert!(zones == 1 && checks > 0, "{zones} zones and {checks} checks were created, and none was tagged");
     std::fs::remove_dir_all(stack.path("state")).expect("the state is lost");
 
     let found = stack.run(&["orphans", "--json"]).exits(0).json();
@@ -35,7 +35,7 @@ async fn a_zone_that_was_never_tagged_is_found_again_without_the_state() {
     let is = |kind: &str| orphans.iter().filter(|orphan| orphan["type"] == kind).count();
     assert_eq!((is("hosted_zone"), is("health_check")), (zones, checks), "{found:#}");
 
-    // As the nodes that they were made as: so they are taken up again, and not made once more.
+    // They are recognised as the nodes that they were created for, so `up` adopts them instead of creating them again.
     let of_route53 =
         orphans.iter().filter(|orphan| ["hosted_zone", "health_check"].iter().any(|it| orphan["type"] == *it));
     assert!(of_route53.into_iter().all(|orphan| orphan["configured"] == true), "{found:#}");

@@ -1,4 +1,4 @@
-//! Bad input and bad circumstances: what is said, how it exits, and that nothing was changed.
+//! Bad input and bad circumstances: what is reported, the exit code, and that nothing was changed.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -30,14 +30,14 @@ fn the_same_region_twice_is_refused_before_any_call() {
 #[test]
 fn an_unwritable_state_folder_is_reported_before_anything_is_created() {
     let stack = Stack::new();
-    // A file where the folder should be: refused even to root, who may write anywhere.
+    // A file where the folder should be is refused even for root, who may write anywhere.
     std::fs::write(stack.path("state"), "").expect("written");
     stack.run(&["up", "--yes"]).exits(4).says("state").says("--state-dir");
     assert!(stack.calls().iter().all(|call| !is_mutating(call)), "{:?}", stack.calls());
 }
 
-/// drctl under a limit on the size of every file it writes: beyond it the kernel answers EFBIG, as a full disk or quota
-/// would ENOSPC or EDQUOT (`state::journal` tests the former against /dev/full).
+/// Runs drctl under a limit on the size of each file that it writes. Beyond the limit, the kernel answers EFBIG, where a
+/// full disk or quota would answer ENOSPC or EDQUOT (the tests of `state::journal` cover ENOSPC with /dev/full).
 fn with_little_disk(stack: &Stack, kilobytes: u32) -> std::process::Output {
     let command = stack.command(&["up", "--yes"]);
     let mut shell = std::process::Command::new("bash");
@@ -50,10 +50,10 @@ fn with_little_disk(stack: &Stack, kilobytes: u32) -> std::process::Output {
 fn nothing_is_created_on_a_disk_that_is_full_from_the_start() {
     let stack = Stack::new();
     let output = with_little_disk(&stack, 0);
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("The disk is full"), "{said}");
-    assert!(stack.calls().iter().all(|call| !is_mutating(call)), "nothing may be made without an intent on disk");
+    let stderr = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("The disk is full"), "{stderr}");
+    assert!(stack.calls().iter().all(|call| !is_mutating(call)), "nothing may be created without an intent on disk");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
@@ -62,11 +62,11 @@ fn nothing_is_created_on_a_disk_that_is_full_from_the_start() {
 fn a_disk_that_fills_up_during_a_run_stops_it_and_the_next_run_continues() {
     let stack = Stack::new();
     let output = with_little_disk(&stack, 16);
-    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("disk is full"), "{said}");
-    assert!(stack.calls().iter().any(is_mutating), "it was to fill up in the middle");
+    let text = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("disk is full"), "{text}");
+    assert!(stack.calls().iter().any(is_mutating), "the disk must fill up only after something was created");
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
@@ -96,10 +96,10 @@ fn an_unreadable_state_is_reported_with_its_file_and_not_touched() {
         (whole.replacen("\"format\": 1", "\"format\": 99", 1), "format 99"),
         ("{}".to_owned(), "missing field `format`"),
     ];
-    for (text, said) in cases {
+    for (text, reason) in cases {
         std::fs::write(&path, &text).expect("written");
-        stack.run(&["up", "--yes"]).exits(4).says(said).says("payment-dr-dev.json").says("Nothing was changed");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), text, "it was left as it is");
+        stack.run(&["up", "--yes"]).exits(4).says(reason).says("payment-dr-dev.json").says("Nothing was changed");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), text, "the file must not be touched");
     }
     std::fs::write(&path, whole).expect("written");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
@@ -111,9 +111,9 @@ fn missing_credentials_are_reported_with_what_to_set() {
     let mut command = stack.command(&["plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     let output = command.output().expect("run");
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("credentials") && said.contains("AWS_PROFILE"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("credentials") && stderr.contains("AWS_PROFILE"), "{stderr}");
 }
 
 #[test]
@@ -125,24 +125,24 @@ fn expired_credentials_are_reported_with_how_to_renew_them() {
          request is expired</Message></Error><RequestId>11111111-2222</RequestId></ErrorResponse>",
     );
     let output = stack.command(&["plan"]).env("AWS_ENDPOINT_URL", &server.url).output().expect("run");
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(5), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert!(
-        said.contains("ExpiredToken") && said.contains("11111111-2222") && said.contains("aws sso login"),
-        "{said}"
+        stderr.contains("ExpiredToken") && stderr.contains("11111111-2222") && stderr.contains("aws sso login"),
+        "{stderr}"
     );
 }
 
 #[test]
 fn an_endpoint_that_does_not_answer_is_named() {
     let stack = Stack::new();
-    // Bound and closed again: nothing listens there.
+    // The port was bound and closed again: nothing listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
     let url = format!("http://127.0.0.1:{port}");
     let output = stack.command(&["up", "--yes"]).env("AWS_ENDPOINT_URL", &url).output().expect("run");
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&url) && said.contains("AWS_ENDPOINT_URL"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(&url) && stderr.contains("AWS_ENDPOINT_URL"), "{stderr}");
 }
 
 #[test]
@@ -174,9 +174,9 @@ fn a_missing_python_is_reported_with_what_to_install() {
         .env("XDG_CACHE_HOME", stack.path("cache"))
         .output()
         .expect("run");
-    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("Python") && said.contains("3.10"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("Python") && stderr.contains("3.10"), "{stderr}");
 }
 
 #[test]
@@ -188,8 +188,8 @@ fn bad_usage_exits_with_3_and_help_with_0() {
     assert_eq!(code(&["up", "--help"]), Some(0));
 }
 
-/// What drctl says on stderr, framed and broken as it is.
-fn said(stack: &Stack, args: &[&str], code: i32) -> String {
+/// What drctl prints on stderr, with its frames and line breaks.
+fn stderr(stack: &Stack, args: &[&str], code: i32) -> String {
     let ran = stack.run(args).exits(code);
     ran.stderr
 }
@@ -197,13 +197,13 @@ fn said(stack: &Stack, args: &[&str], code: i32) -> String {
 #[test]
 fn invalid_sandbox_options_are_bad_usage_and_a_dead_emulator_is_not_ready() {
     let stack = Stack::new();
-    let missing = said(&stack, &["sandbox", "start", "--faults", "nope.toml"], 3);
+    let missing = stderr(&stack, &["sandbox", "start", "--faults", "nope.toml"], 3);
     assert!(missing.contains("nope.toml cannot be read") && !missing.contains("disk"), "{missing}");
     std::fs::write(stack.path("bad.toml"), "[[fault]]\ndoes = 1\n").expect("written");
-    said(&stack, &["sandbox", "start", "--faults", "bad.toml"], 3);
-    said(&stack, &["sandbox", "start", "--upstream", "notaurl"], 3);
+    stderr(&stack, &["sandbox", "start", "--faults", "bad.toml"], 3);
+    stderr(&stack, &["sandbox", "start", "--upstream", "notaurl"], 3);
     stack.run(&["status", "--timeout", "abc"]).exits(3).says("whole number from 1 to 600");
-    let dead = said(&stack, &["sandbox", "start", "--upstream", "http://127.0.0.1:1"], 1);
+    let dead = stderr(&stack, &["sandbox", "start", "--upstream", "http://127.0.0.1:1"], 1);
     assert!(dead.contains("nothing answers at http://127.0.0.1:1") && !dead.contains("is ready"), "{dead}");
 }
 
@@ -223,10 +223,10 @@ fn an_invalid_state_folder_is_a_state_error() {
 fn a_cause_is_reported_once_and_with_json_only_on_stdout() {
     let stack = Stack::new();
     let args = ["simulate", "--html", "/no/such/folder/page.html"];
-    let told = said(&stack, &args, 1);
-    assert_eq!(told.matches("No such file").count(), 1, "{told}");
+    let text = stderr(&stack, &args, 1);
+    assert_eq!(text.matches("No such file").count(), 1, "{text}");
     let ran = stack.run(&[&args[..], &["--json"]].concat()).exits(1);
-    assert_eq!(ran.stderr, "", "machines read one stream");
+    assert_eq!(ran.stderr, "", "with --json, everything is on stdout");
     let json = ran.json();
     assert_eq!(json["event"], "error");
     assert!(json["message"].as_str().is_some_and(|message| message.contains("No such file")), "{json}");
@@ -236,8 +236,8 @@ fn a_cause_is_reported_once_and_with_json_only_on_stdout() {
 #[test]
 fn nothing_of_a_binary_file_is_shown() {
     let stack = Stack::new();
-    let told = said(&stack, &["plan", "--config", drctl()], 3);
-    assert!(told.contains("is not a text file") && told.len() < 1000, "{} bytes: {told:.1000}", told.len());
+    let text = stderr(&stack, &["plan", "--config", drctl()], 3);
+    assert!(text.contains("is not a text file") && text.len() < 1000, "{} bytes: {text:.1000}", text.len());
 }
 
 #[test]
@@ -248,13 +248,13 @@ fn a_damaged_state_names_only_a_backup_that_exists_and_breaks_no_path() {
     let path = format!("{folder}/payment-dr-dev.json");
     std::fs::write(stack.path(&path), "").expect("written");
     let plan = ["plan", "--state-dir", folder];
-    let told = said(&stack, &plan, 4);
-    assert!(told.contains(&path) && !told.contains(".bak"), "{told}");
+    let text = stderr(&stack, &plan, 4);
+    assert!(text.contains(&path) && !text.contains(".bak"), "{text}");
     let adopt = format!("`drctl orphans --adopt --state-dir {folder}`");
-    assert!(told.contains(&adopt), "{adopt} on one line in\n{told}");
+    assert!(text.contains(&adopt), "{adopt} is not on one line in\n{text}");
     std::fs::write(stack.path(&format!("{path}.bak")), "{}").expect("written");
-    let told = said(&stack, &plan, 4);
-    assert!(told.contains(&format!("{path}.bak")), "{told}");
+    let text = stderr(&stack, &plan, 4);
+    assert!(text.contains(&format!("{path}.bak")), "{text}");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn down_without_a_stack_has_nothing_to_do_and_overlooks_no_other_stack() {
     // Without a configuration, the only state there is would be what is meant.
     stack.run(&["down", "--yes", "--environment", "dev"]).exits(3).says("There are states for payment-dr-prod");
     stack.run(&["down", "--yes", "--sandbox"]).exits(0).says("Nothing to delete");
-    assert!(stack.calls().is_empty(), "nobody is asked for it");
+    assert!(stack.calls().is_empty(), "no call may be made");
 }
 
 #[test]
@@ -297,7 +297,7 @@ impl Refusing {
         use std::io::{Read as _, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        // It ends with the test's process; nothing else can reach a loopback port that only this test knows.
+        // The thread ends with the test's process. Nothing else can reach a loopback port that only this test knows.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };

@@ -75,7 +75,7 @@ fn status_distinguishes_present_drifted_and_missing() {
     let drifted = rows.iter().find(|row| row["address"] == address).expect("its row");
     assert_eq!(drifted["health"], "drifted");
     assert_eq!(drifted["severity"], "minor");
-    // What everything hangs on makes another verdict.
+    // A health check that everything depends on leads to another verdict.
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let route53 = aws_sdk_route53::Client::new(&stack.sdk("us-east-1").await);
         let checks = route53.list_health_checks().send().await.expect("listed");
@@ -100,7 +100,7 @@ fn down_is_refused_while_protection_is_on() {
     stack.run(&["down", "--yes"]).exits(3).says("protection.deletion").says("Nothing was changed");
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
     stack.run(&["down", "--yes"]).exits(3).says("protection.deletion");
-    // A configuration that happens to lie here unprotects nothing before it is applied.
+    // A configuration file that happens to be here does not remove the protection before it is applied.
     stack.configure("[protection]\ndeletion = false\n");
     stack.run(&["down", "--yes"]).exits(3).says("as of its last `up`");
     stack.run(&["up", "--yes"]).exits(0).says("0 added, 4 changed, 0 destroyed");
@@ -112,7 +112,7 @@ fn up_destroys_no_data_while_protection_is_on() {
     let stack = Stack::new();
     stack.configure("[protection]\ndeletion = true\n");
     stack.run(&["up", "--yes"]).exits(0);
-    // Another VPC means another subnet group, and that another cluster.
+    // Another VPC means another subnet group, which means another cluster.
     stack.configure("[protection]\ndeletion = true\n[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
     stack
         .run(&["up", "--yes"])
@@ -121,7 +121,7 @@ fn up_destroys_no_data_while_protection_is_on() {
         .says("secondary/db_cluster/main (payment-dr-dev-secondary) would have to be replaced")
         .says("set `deletion = false` under [protection]")
         .says("Nothing was changed");
-    // Naming it is not enough.
+    // Naming the resources is not enough.
     stack.run(&REPLACE_SECONDARY).exits(3).says("this plan would destroy data").says("Nothing was changed");
     stack.configure("[protection]\ndeletion = true\n");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
@@ -135,7 +135,7 @@ fn down_needs_no_configuration() {
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
-    // A typing error must not look like a stack that is gone.
+    // A typing error must not look like a stack that has been deleted.
     stack.run(&["down", "--yes", "--environment", "tset"]).exits(3).says("there is no state").says("ledger-test");
 }
 
@@ -154,7 +154,7 @@ fn what_is_removed_from_the_configuration_is_shown_and_deleted() {
 const REPLACE_SECONDARY: [&str; 6] =
     ["up", "--yes", "--replace", "secondary/db_cluster/main", "--replace", "secondary/db_instance/main"];
 
-/// How many snapshots of clusters there are.
+/// How many manual cluster snapshots there are.
 fn snapshots(stack: &Stack, region: &str) -> usize {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
         let rds = aws_sdk_rds::Client::new(&stack.sdk(region).await);
@@ -179,7 +179,7 @@ fn down_keeps_a_final_snapshot_and_the_key_that_decrypts_it() {
     for region in ["us-east-1", "us-east-2"] {
         assert_eq!(snapshots(&stack, region), 1, "{region}");
     }
-    // The keys stay on record, and go once nothing needs them.
+    // The keys stay on record, and are deleted once nothing needs them.
     let left = stack.run(&["state", "list"]).exits(0).stdout;
     assert_eq!(left.lines().filter(|line| line.contains("kms_key/main")).count(), 2, "{left}");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("2 kept");
@@ -207,15 +207,15 @@ fn a_replacement_is_shown_with_its_reason_and_needs_consent() {
     let plan = plan
         .says("the primary CIDR block of a VPC cannot be changed")
         .says("a cluster cannot be moved to other subnets");
-    // The very command that is told.
+    // The output shows the exact options to add.
     plan.says("--replace secondary/db_cluster/main").says("--replace secondary/db_instance/main");
     let before = stack.calls().len();
     stack.run(&["up", "--yes"]).exits(3);
     stack.run(&["up", "--yes", "--replace", "secondary/db_cluster/other"]).exits(3).says("there is no such resource");
     let changing = crate::ownership::orphans::changes(&stack, before);
-    assert!(changing.iter().all(|name| name.starts_with("Simulate")), "nothing is begun: {changing:?}");
+    assert!(changing.iter().all(|name| name.starts_with("Simulate")), "nothing may be started: {changing:?}");
     stack.run(&REPLACE_SECONDARY).exits(0).says("Apply complete!");
-    assert_eq!(snapshots(&stack, "us-east-2"), 1, "a final snapshot first");
+    assert_eq!(snapshots(&stack, "us-east-2"), 1, "a final snapshot must be taken first");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
@@ -229,7 +229,7 @@ fn state_entries_are_listed_shown_and_removed() {
     assert_eq!(entry["status"]["is"], "ready");
     stack.run(&["state", "rm", "primary/vpc/none", "--yes"]).exits(3).says("is not in");
     stack.run(&["state", "rm", "primary/vpc/main", "--yes"]).exits(0).says("AWS was not touched");
-    // It is found again by its tags, not made twice.
+    // It is found by its tags, and not created a second time.
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
@@ -255,7 +255,7 @@ fn an_interrupt_lets_mutations_finish_and_the_next_run_continues() {
         stack.command(&["up", "--yes", "--json"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
     let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
     let mut seen = String::new();
-    // The first resource that is done says that the run is in full swing.
+    // Once the first resource is done, the run is in full swing.
     while !seen.ends_with("}\n") || !seen.lines().last().is_some_and(|line| line.starts_with("{\"event\":\"done\"")) {
         assert_ne!(stdout.read_line(&mut seen).expect("read"), 0, "it ended early: {seen}");
     }
@@ -277,13 +277,13 @@ fn completions_are_written_for_every_shell() {
     }
 }
 
-/// A server that takes every connection, tells of it, and answers nothing. It ends with the test's process.
+/// A server that accepts every connection, reports it, and answers nothing. It ends with the test's process.
 fn silent_server() -> (String, std::sync::mpsc::Receiver<std::net::TcpStream>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| tell.send(stream)));
-    (url, told)
+    let (sender, connections) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| sender.send(stream)));
+    (url, connections)
 }
 
 #[test]
@@ -298,7 +298,8 @@ fn an_interrupt_ends_a_command_that_waits_for_its_first_answer() {
             .spawn()
             .expect("started");
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
-        // It has asked, and listens for signals by then. Held open: a closed connection would be an answer.
+        // drctl has sent its first call, and by then listens for signals. The connection is held open, because closing it
+        // would be an answer.
         let _held = connections.recv_timeout(std::time::Duration::from_secs(30)).expect("a connection");
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
         let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
@@ -327,7 +328,7 @@ fn a_closed_pipe_does_not_hide_a_failure() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .expect("started");
-        // Both readers are gone before anything is written.
+        // Both pipes are closed before anything is written.
         drop((child.stdout.take(), child.stderr.take()));
         assert_eq!(child.wait().expect("ended").code(), Some(3), "drctl {}", args.join(" "));
     }

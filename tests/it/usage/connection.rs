@@ -1,4 +1,4 @@
-//! How AWS is reached: settings, profiles, proxies, certificates; Regions that are silent; credentials that expire.
+//! How AWS is reached: settings, profiles, proxies, certificates; Regions that do not answer; credentials that expire.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -17,8 +17,8 @@ fn run(mut command: Command) -> Ran {
     Ran::new(&["…"], command.output().expect("drctl runs"))
 }
 
-/// Without an endpoint: nothing of it may ever leave this machine.
-fn alone(stack: &Stack, args: &[&str]) -> Command {
+/// A command without an endpoint. Its callers must make sure that it cannot reach AWS.
+fn without_endpoint(stack: &Stack, args: &[&str]) -> Command {
     let mut command = stack.command(args);
     command.env_remove("AWS_ENDPOINT_URL");
     command
@@ -45,8 +45,8 @@ fn an_empty_setting_counts_as_unset() {
         command.env(name, "");
     }
     run(command).exits(0);
-    // No endpoint and no credentials: the latter is what is said.
-    let mut command = alone(&stack, &["plan"]);
+    // Without an endpoint and without credentials, the missing credentials are reported.
+    let mut command = without_endpoint(&stack, &["plan"]);
     command.env("AWS_ENDPOINT_URL", "").env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     run(command).exits(5).says("no usable credentials").says("AWS_PROFILE");
 }
@@ -79,8 +79,8 @@ fn a_profile_that_does_not_exist_is_reported_before_any_call() {
         command.env("AWS_CONFIG_FILE", stack.path("config")).env(variable, "payments-prd-typo");
         run(command).exits(5).says("there is no profile `payments-prd-typo`").says("payments-prd");
     }
-    assert_eq!(stack.calls().len(), 0, "nothing was called");
-    // One that exists is used: its keys are those of the account.
+    assert_eq!(stack.calls().len(), 0, "no call may be made");
+    // A profile that exists is used: its keys are those of the account.
     let keys = format!("[ops]\naws_access_key_id = {}\naws_secret_access_key = x\n", stack.account);
     std::fs::write(stack.path("credentials"), keys).expect("written");
     let mut command = stack.command(&["plan"]);
@@ -97,9 +97,9 @@ fn the_endpoints_in_a_profile_are_used() {
         "[default]\nendpoint_url = http://127.0.0.1:1\nservices = lab\n[services lab]\nsts =\n  endpoint_url = {endpoint}\nec2 =\n  endpoint_url = {endpoint}\n"
     );
     std::fs::write(stack.path("config"), config).expect("written");
-    let mut command = alone(&stack, &["status", "--timeout", "3"]);
+    let mut command = without_endpoint(&stack, &["status", "--timeout", "3"]);
     command.env("AWS_CONFIG_FILE", stack.path("config"));
-    // STS and EC2 are where the profile says; the others are not.
+    // STS and EC2 are at the endpoints in the profile; the other services are not reachable.
     run(command).exits(1).says("http://127.0.0.1:1");
     assert!(stack.calls().iter().any(|call| call["service"] == "sts"));
 }
@@ -116,8 +116,8 @@ fn a_local_endpoint_is_never_reached_through_a_proxy() {
     command.env("AWS_ENDPOINT_URL", format!("http://localhost:{}", stack.address().port()));
     command.env("HTTP_PROXY", "http://127.0.0.1:9");
     run(command).exits(0);
-    // What is elsewhere is, and a proxy that is not there is named.
-    let mut command = alone(&stack, &["plan", "--timeout", "5"]);
+    // An endpoint elsewhere is reached through the proxy, and a proxy that does not answer is named.
+    let mut command = without_endpoint(&stack, &["plan", "--timeout", "5"]);
     command.env("AWS_ENDPOINT_URL", "http://aws.example:4566").env("http_proxy", "http://127.0.0.1:9");
     run(command).exits(1).says("the proxy that http_proxy names");
 }
@@ -131,21 +131,21 @@ fn without_certificates_only_tls_is_impossible() {
     };
     bare(stack.command(&["plan"])).exits(0);
     for words in [&["plan"][..], &["up", "--yes"]] {
-        bare(alone(&stack, words))
+        bare(without_endpoint(&stack, words))
             .exits(1)
             .says("no CA certificates on this machine: install ca-certificates, or set SSL_CERT_FILE");
     }
 }
 
-/// A server behind TLS, with a certificate of the test's own CA, which says to everybody that their token is expired.
-fn behind_tls() -> u16 {
+/// A TLS server with a certificate from the test's own CA. It answers every request with an expired token.
+fn tls_server() -> u16 {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("connection/server.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("connection/server.key")).expect("a key");
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
     let config = Arc::new(config.expect("they belong together"));
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let port = listener.local_addr().expect("an address").port();
-    // It ends with the test's process.
+    // The thread ends with the test's process.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (Ok(stream), Ok(tls)) = (stream, rustls::ServerConnection::new(config.clone())) else { continue };
@@ -168,7 +168,7 @@ fn behind_tls() -> u16 {
 #[test]
 fn a_private_ca_is_trusted_when_it_is_named() {
     let stack = Stack::new();
-    let url = format!("https://localhost:{}", behind_tls());
+    let url = format!("https://localhost:{}", tls_server());
     std::fs::write(stack.path("ca.pem"), include_bytes!("connection/ca.pem")).expect("written");
     let config = format!("[default]\nca_bundle = {}\n", stack.path("ca.pem").display());
     std::fs::write(stack.path("config"), config).expect("written");
@@ -185,7 +185,7 @@ fn a_private_ca_is_trusted_when_it_is_named() {
     plan("AWS_CA_BUNDLE", stack.path("nowhere.pem")).exits(3).says("AWS_CA_BUNDLE names");
 }
 
-/// drctl while it runs, with its lines on stderr as they come.
+/// A running drctl, and the lines that it prints on stderr as they arrive.
 struct Running {
     child: Child,
     lines: Receiver<(Instant, String)>,
@@ -209,7 +209,7 @@ impl Running {
         Self { child, lines, began, said: String::new() }
     }
 
-    /// Waits for a line on stderr, and says how long after the start it came.
+    /// Waits for a line on stderr. Returns how long after the start it arrived.
     #[track_caller]
     fn line(&mut self, with: &str, within: Duration) -> Duration {
         let until = Instant::now() + within;
@@ -223,7 +223,7 @@ impl Running {
         panic!("no `{with}` in:\n{}", self.said);
     }
 
-    /// Waits for the end: the exit code, all of stderr, and how long it took.
+    /// Waits for the end. Returns the exit code, all of stderr, and the duration.
     fn end(mut self) -> (Option<i32>, String, Duration) {
         let code = self.child.wait().expect("ended").code();
         let took = self.began.elapsed();
@@ -252,7 +252,7 @@ fn whichever_region_hangs_the_verdict_is_in_time_and_progress_is_shown_at_once()
         stack.run(&["recover", "--timeout", "3"]);
         assert!(began.elapsed() < Duration::from_secs(5), "{fault}: {:?}", began.elapsed());
     }
-    // Only STS of the primary is gone: the account is known from the other one, and all is well.
+    // Only the primary's STS is gone: the account is known from the other Region, and everything works.
     stack.faults("[[fault]]\nregion = \"us-east-1\"\nservice = \"sts\"\ndoes = \"hang\"\n");
     stack.run(&["status", "--timeout", "3"]).exits(0);
     stack.faults("[[fault]]\nregion = \"us-east-1\"\ndoes = \"hang\"\n");
@@ -270,7 +270,7 @@ fn credentials_that_expire_during_a_run_pause_it_until_they_are_renewed() {
     let stack = Stack::new();
     for command in [&["up", "--yes"][..], &["down", "--yes", "--no-final-snapshot"]] {
         let mut running = Running::start(stack.command(command));
-        // Something has begun.
+        // The run has started.
         running.line("✓", Duration::from_mins(1));
         stack.faults("[[fault]]\ndoes = \"expire-credentials\"\n");
         running.line("The credentials have expired", Duration::from_mins(1));

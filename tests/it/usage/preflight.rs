@@ -1,4 +1,4 @@
-//! What is found out before the first call: all of it at once, and nothing is made.
+//! What is checked before the first call: all problems are reported at once, and nothing is created.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use drctl_testkit::harness::{Ran, Stack};
 
-/// Questions that only the checks ask.
+/// Calls that only the checks make.
 const ASKED: [&str; 6] = [
     "DescribeRegions",
     "DescribeDBEngineVersions",
@@ -38,7 +38,7 @@ fn findings(checked: &Ran, list: &str, about: &str) -> Vec<Value> {
     found.iter().filter(|finding| finding["about"] == about).cloned().collect()
 }
 
-/// The name that the plan gives a bucket.
+/// The name that a bucket has in the plan.
 fn bucket_name(stack: &Stack, address: &str) -> String {
     let plan = stack.run(&["plan", "--json"]).json();
     let items = plan["changes"].as_array().expect("changes");
@@ -123,7 +123,7 @@ fn what_cannot_be_checked_is_reported_and_does_not_stop_up() {
     assert!(quotas.iter().any(|note| note["subject"] == "Elastic IP addresses"), "{quotas:#?}");
     stack.run(&["plan"]).exits(0).says("Not checked here: Elastic IP addresses");
     let alone = stack.run(&["check"]).exits(0);
-    assert_eq!(alone.stdout, stack.run(&["check", "--preflight"]).stdout, "the preflight is what there is to check");
+    assert_eq!(alone.stdout, stack.run(&["check", "--preflight"]).stdout, "the preflight is the only check");
     assert_nothing_was_made(&stack);
 }
 
@@ -140,7 +140,7 @@ fn a_run_without_changes_needs_no_checks_and_a_zone_that_is_gone_is_reported() {
     let calls = stack.calls().split_off(before);
     assert!(!calls.iter().any(|call| ASKED.contains(&operation(call))), "{calls:#?}");
 
-    // AWS gives every account other zones, and has taken this one away.
+    // AWS assigns zones to each account, and this one no longer exists.
     let path = stack.path("state/payment-dr-dev.json");
     let whole = std::fs::read_to_string(&path).expect("read");
     std::fs::write(&path, whole.replace("us-east-1c", "us-east-1z")).expect("written");
@@ -149,7 +149,7 @@ fn a_run_without_changes_needs_no_checks_and_a_zone_that_is_gone_is_reported() {
     assert_eq!(zones.len(), 1, "{}", checked.stdout);
     assert_eq!((&zones[0]["subject"], &zones[0]["region"]), (&"us-east-1z".into(), &"us-east-1".into()));
     let before = stack.calls().len();
-    // The cluster would have to move, too, which is refused besides.
+    // The cluster would have to move, too, which is refused as well.
     stack.run(&["up", "--yes"]).exits(3).says("us-east-1z").says("Usable now: us-east-1a, us-east-1b and us-east-1c.");
     let calls = stack.calls().split_off(before);
     assert!(!calls.iter().any(|call| ["Create", "Delete"].iter().any(|verb| operation(call).starts_with(verb))));
@@ -196,7 +196,7 @@ async fn missing_permissions_are_reported_by_service() {
         assert!(said.contains(action), "{action}: {said}");
     }
 
-    // Wide in all services but one, and in that one as narrow as the stack is.
+    // Everything is allowed in all services except one, and in that one only what the stack needs.
     let services: BTreeSet<String> = needs()
         .flat_map(|needs| Needs::actions(&needs))
         .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
@@ -219,7 +219,7 @@ async fn missing_permissions_are_reported_by_service() {
     assert!(said.contains("sns:CreateTopic") && !said.contains("ec2:CreateVpc"), "{said}");
 }
 
-/// What the session of a role may do besides everything of these services.
+/// Allows a role everything in all services except the given ones, in addition to the given statements.
 async fn allow_all_but(iam: &aws_sdk_iam::Client, narrow: &[&str], statements: Vec<Value>) {
     let services: BTreeSet<String> = needs()
         .flat_map(|needs| Needs::actions(&needs))
@@ -290,7 +290,7 @@ async fn permission_to_pass_each_role_is_required() {
     }
     assert!(!said.contains(&format!("iam:PassRole on {}", role("processor"))), "{said}");
 
-    // What is allowed on everything, and denied on one.
+    // Allowed on every role, and denied on one.
     allow_all_but(&iam, &[], vec![on("iam:PassRole", "Deny", role("flow-logs"))]).await;
     let output = check_as(&stack, &keys);
     let said = words(&output);
@@ -358,7 +358,7 @@ fn calls_in(folder: &Path, into: &mut BTreeSet<(String, String)>) {
     }
 }
 
-/// The service and the operation that a call begins with, behind the Region where one is given.
+/// The service and the operation at the beginning of a call's arguments, after the Region if one is given.
 fn call(rest: &str) -> Option<(String, String)> {
     let (before, rest) = rest.split_once('"')?;
     let (service, rest) = rest.split_once("\",\"")?;
@@ -373,7 +373,7 @@ fn call(rest: &str) -> Option<(String, String)> {
 fn every_call_in_the_code_has_its_permission_in_the_list() {
     let mut calls = BTreeSet::new();
     calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"), &mut calls);
-    assert!(calls.len() > 150, "the calls are found: {}", calls.len());
+    assert!(calls.len() > 150, "only {} calls were found", calls.len());
     let listed: BTreeSet<String> = needs()
         .flat_map(|needs| Needs::actions(&needs))
         .chain(ALWAYS.iter().chain(BOUNDING).chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))

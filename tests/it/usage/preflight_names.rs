@@ -1,4 +1,4 @@
-//! Names that are taken where the plan does not look: found before the first call.
+//! Names that are taken where the plan does not look are found before the first call.
 
 use aws_sdk_route53::types::{
     Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover as Failover, RrType,

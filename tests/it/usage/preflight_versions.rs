@@ -1,4 +1,4 @@
-//! The engine's version and the class of its instances on a stack that is there: told before the first call.
+//! Problems with the engine version or the instance class of an existing stack are reported before the first call.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn of_database(checked: &Ran, list: &str) -> Vec<Value> {
     found.filter(|one| about.contains(&one["about"].as_str().unwrap_or_default())).cloned().collect()
 }
 
-/// Tries a configuration of the database: its problems, and that `up` makes no call that changes anything.
+/// Tries a configuration of the database, and checks that `up` makes no call that changes anything. Returns the problems.
 #[track_caller]
 fn refused(stack: &Stack, database: &str) -> Vec<Value> {
     stack.configure(&format!("[database]\n{database}\n"));
@@ -40,7 +40,7 @@ async fn an_existing_stack_gets_no_version_or_class_that_aws_would_refuse() {
     stack.configure("[database]\nengine_version = \"16.8\"\n");
     stack.run(&["up", "--yes"]).exits(0);
 
-    // Not offered: in a major version that there is not, and in its own.
+    // Not offered: a major version that does not exist, and a minor version that does not exist.
     let problems = refused(&stack, "engine_version = \"99.1\"");
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(message(&problems[0]).contains("Aurora PostgreSQL 99.1: us-east-1 does not offer it"), "{problems:#?}");
@@ -51,7 +51,7 @@ async fn an_existing_stack_gets_no_version_or_class_that_aws_would_refuse() {
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(message(&problems[0]).contains("db.r99.large is not offered"), "{problems:#?}");
 
-    // A major upgrade, with the way that it takes; and one back.
+    // A major upgrade, with the steps that it needs, and a downgrade.
     let [problem]: [Value; 1] = refused(&stack, "engine_version = \"17.7\"").try_into().expect("one problem");
     assert!(message(&problem).contains("17.7 is a major upgrade"), "{problem:#}");
     assert!(help(&problem).contains("--allow-major-version-upgrade"), "{problem:#}");
@@ -59,7 +59,7 @@ async fn an_existing_stack_gets_no_version_or_class_that_aws_would_refuse() {
     let [problem]: [Value; 1] = refused(&stack, "engine_version = \"15.10\"").try_into().expect("one problem");
     assert!(help(&problem).contains("engine_version = \"16.8\""), "{problem:#}");
 
-    // What AWS offers and leads to is no problem.
+    // A version and a class that AWS offers for an upgrade are not a problem.
     stack.configure("[database]\nengine_version = \"16.9\"\ninstance_class = \"db.r7g.large\"\n");
     stack.run(&["check", "--preflight"]).exits(0).says("can be changed");
 

@@ -1,4 +1,4 @@
-//! What a killed run left open is told, and not touched.
+//! What a killed run left open is reported, and not touched.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use drctl_testkit::harness::Stack;
 
 const JOURNAL: &str = "state/payment-dr-dev.journal";
 
-/// The files of a folder, but not its folders.
+/// The files in a folder, without its subfolders.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let files = entries.filter(|path| path.is_file());
@@ -29,12 +29,12 @@ fn kill_in_the_middle(stack: &Stack, lines: usize) {
             break;
         }
         assert!(child.try_wait().expect("its status").is_none(), "it ended before it could be killed");
-        assert!(Instant::now() < until, "its journal stays short");
+        assert!(Instant::now() < until, "its journal did not grow");
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().expect("killed");
     child.wait().expect("reaped");
-    // What was on its way to the sandbox arrives, and the grace period passes.
+    // Calls on their way to the sandbox arrive, and the grace period passes.
     std::thread::sleep(Duration::from_secs(3));
 }
 
@@ -44,15 +44,15 @@ fn what_a_killed_run_left_open_is_reported_and_not_touched() {
     kill_in_the_middle(&stack, 60);
     let (before, calls) = (files(&stack.path("state")), stack.calls().len());
 
-    let told = stack.run(&["recover", "--json"]).exits(0).json();
-    assert!(told["journal"]["transitions"].as_u64().expect("a number") >= 50, "{told:#}");
-    assert_eq!(told["running"], Value::Null);
-    let intents = told["intents"].as_array().expect("intents");
-    assert!(!intents.is_empty(), "steps were at work: {told:#}");
+    let report = stack.run(&["recover", "--json"]).exits(0).json();
+    assert!(report["journal"]["transitions"].as_u64().expect("a number") >= 50, "{report:#}");
+    assert_eq!(report["running"], Value::Null);
+    let intents = report["intents"].as_array().expect("intents");
+    assert!(!intents.is_empty(), "steps were in progress: {report:#}");
     for intent in intents {
         let became = intent["became"]["is"].as_str().expect("a word");
         match intent["intent"].as_str().expect("a word") {
-            // The grace period is over: it was made or it was not.
+            // The grace period is over, so the resource was created or it was not.
             "creating" => assert!(matches!(became, "made" | "not_made"), "{intent:#}"),
             "created" | "updating" => assert_eq!(became, "there", "{intent:#}"),
             other => panic!("an `up` leaves no `{other}`: {intent:#}"),
@@ -63,11 +63,11 @@ fn what_a_killed_run_left_open_is_reported_and_not_touched() {
     let first = intents[0]["address"].as_str().expect("an address");
     stack.run(&["recover"]).exits(0).says("An unfinished run has left a journal").says(first).says("drctl up");
 
-    assert_eq!(files(&stack.path("state")), before, "the state is as it was");
+    assert_eq!(files(&stack.path("state")), before, "the state must not change");
     let looks = |name: &str| ["Describe", "Get", "List", "Head"].iter().any(|verb| name.starts_with(verb));
     let operation = |call: &Value| call["operation"].as_str().unwrap_or_default().to_owned();
     let changing: Vec<String> = stack.calls().iter().skip(calls).map(operation).filter(|name| !looks(name)).collect();
-    assert!(changing.is_empty(), "it only looks: {changing:?}");
+    assert!(changing.is_empty(), "it must only read: {changing:?}");
 
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["recover"]).exits(0).says("No open intents.");
@@ -78,7 +78,7 @@ fn what_a_killed_run_left_open_is_reported_and_not_touched() {
 #[test]
 fn without_a_state_nothing_is_open() {
     let stack = Stack::new();
-    let told = stack.run(&["recover", "--json"]).exits(0).json();
-    assert_eq!((&told["intents"], &told["journal"]), (&serde_json::json!([]), &Value::Null));
+    let report = stack.run(&["recover", "--json"]).exits(0).json();
+    assert_eq!((&report["intents"], &report["journal"]), (&serde_json::json!([]), &Value::Null));
     stack.run(&["recover"]).exits(0).says("No open intents.");
 }

@@ -1,4 +1,4 @@
-//! The sandbox as people start and stop it, and what it adds to the emulator.
+//! Starting and stopping the sandbox, and what it adds to the emulator.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use drctl_testkit::harness::{Ran, Stack};
 
-/// A stack whose `--sandbox` is its own. Stopped when the test ends, however it ends.
+/// A stack with a sandbox of its own, which is stopped when the test ends, however it ends.
 struct Own(Stack);
 
 impl Own {
@@ -36,7 +36,7 @@ impl Drop for Own {
 }
 
 fn is_alive(pid: u64) -> bool {
-    // A zombie is over; only its parent has not looked yet.
+    // A zombie has ended; only its parent has not waited for it yet.
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
@@ -44,7 +44,7 @@ fn is_alive(pid: u64) -> bool {
 fn ends(pid: u64) {
     let until = Instant::now() + Duration::from_secs(10);
     while is_alive(pid) {
-        assert!(Instant::now() < until, "process {pid} goes on");
+        assert!(Instant::now() < until, "process {pid} is still running");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -77,7 +77,7 @@ fn the_sandbox_starts_with_any_command_and_ends_when_stopped() {
     own.run(&["up", "--sandbox", "--yes"]).exits(0).says("Apply complete!");
     let (proxy, emulator) = (own.pid("pid"), own.pid("ministack_pid"));
     own.run(&["status", "--sandbox", "--all"]).exits(0).says("primary/vpc/main");
-    assert_eq!(own.pid("pid"), proxy, "the same one serves the next command");
+    assert_eq!(own.pid("pid"), proxy, "the next command must use the same sandbox");
     for pid in [proxy, emulator] {
         let addresses = listens(pid);
         assert!(!addresses.is_empty() && addresses.iter().all(|address| address == "0100007F"), "{addresses:?}");
@@ -110,10 +110,10 @@ fn a_crashed_sandbox_is_noticed_and_leaves_no_process() {
     own.run(&["plan", "--sandbox"]).exits(0);
 }
 
-/// The first command in backquotes that has this word.
-fn hinted(said: &str, word: &str) -> Vec<String> {
-    let command = said.split('`').skip(1).step_by(2).find(|command| command.contains(word));
-    command.unwrap_or_else(|| panic!("no command with {word} in\n{said}")).split(' ').map(str::to_owned).collect()
+/// The first command in backquotes that contains this word.
+fn hinted(text: &str, word: &str) -> Vec<String> {
+    let command = text.split('`').skip(1).step_by(2).find(|command| command.contains(word));
+    command.unwrap_or_else(|| panic!("no command with {word} in\n{text}")).split(' ').map(str::to_owned).collect()
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_pasted_hint_acts_on_the_stack_that_it_is_about() {
     let ran = own.run(&["down", "--sandbox", "--environment", "staging"]).exits(3).says("stdin is not a terminal");
     let command = hinted(&ran.stderr, "--yes");
     assert_eq!(command, ["drctl", "down", "--yes", "--sandbox", "--environment", "staging"]);
-    // The same when a variable named the environment, and for machines.
+    // The same if a variable names the environment, and with --json.
     let mut by_variable = own.0.command(&["down", "--sandbox", "--json"]);
     let output = by_variable.env("ENVIRONMENT_SUFFIX", "staging").output().expect("run");
     let error: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default())
@@ -141,7 +141,7 @@ fn a_running_sandbox_is_used_as_it_is_when_the_options_are_left_out() {
     own.run(&["sandbox", "start"]).exits(0).says("pace aws");
     own.run(&["sandbox", "start", "--time-scale", "20"]).exits(0);
     own.run(&["sandbox", "start", "--pace", "instant"]).exits(1).says("already runs with pace aws");
-    assert_eq!(own.pid("pid"), pid, "it is the same one");
+    assert_eq!(own.pid("pid"), pid, "the sandbox must be the same one");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn at_the_pace_of_aws_resources_take_time_and_pass_through_their_states() {
     own.run(&["sandbox", "start", "--pace", "aws", "--time-scale", "60"]).exits(0);
     let began = Instant::now();
     let ran = own.run(&["up", "--sandbox", "--yes", "--json"]).exits(0);
-    // A NAT gateway's typical 105 s, divided by 60, is on the way of every run.
+    // Every run waits for a NAT gateway, which typically takes 105 s, here divided by 60.
     assert!(began.elapsed() > Duration::from_millis(1750), "{:?}", began.elapsed());
     let waited = |address: &str, on: &str| {
         ran.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|event| {
@@ -199,8 +199,8 @@ fn at_the_pace_of_aws_resources_take_time_and_pass_through_their_states() {
         })
     };
     assert!(waited("primary/nat_gateway/a", "pending"), "{}", ran.stdout);
-    // What lasts only a few milliseconds at this pace, such as a request that the accepter's Region does not see yet, is tested
-    // in `sandbox::rules::pace` with a clock of its own.
+    // States that last only a few milliseconds at this pace, such as a peering request that the accepter's Region does not
+    // see yet, are tested in `sandbox::rules::pace` with a clock of its own.
     let ran = own.run(&["down", "--sandbox", "--yes", "--no-final-snapshot", "--json"]).exits(0);
     assert!(ran.stdout.contains("\"deleting\""), "a deleted NAT gateway lingers:\n{}", ran.stdout);
 }

@@ -1,11 +1,11 @@
-/* A bad disk, a bad clock and a kill at a chosen moment for a program that knows nothing of it: preloaded into drctl by
+/* A bad disk, a bad clock and a kill at a chosen moment for a program that does not know of it. It is preloaded into drctl by
  * tests/it/faults/shim.rs, which says what each variable means. Only what happens under DRCTL_SHIM_FOLDER counts.
  *
  * Interposed: open, open64, openat, openat64, mkdir, write, writev, ftruncate, ftruncate64, fsync, fdatasync, rename, link,
- * linkat, unlink, unlinkat, clock_gettime, gettimeofday, time. The crate tempfile renames with a system call of its own
- * (rustix), which no symbol stands for: a seccomp filter turns that one into a signal, and its handler into do_rename.
+ * linkat, unlink, unlinkat, clock_gettime, gettimeofday, time. The crate tempfile renames with a direct system call (by rustix),
+ * which no symbol can replace: a seccomp filter turns that call into a signal, whose handler calls do_rename.
  *
- * Its own work goes through syscall(), so that it never counts itself. */
+ * The shim itself works with syscall(), so that it never counts its own operations. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -53,7 +53,7 @@ static void say(const char *line, int length) {
     syscall(SYS_close, fd);
 }
 
-/* The name below the folder ("." for itself), or null when it lies elsewhere or nothing counts yet. */
+/* The name below the folder ("." for the folder itself), or null if it is elsewhere or nothing counts yet. */
 static const char *below(const char *path) {
     if (strncmp(path, folder, folder_length) != 0 || (path[folder_length] != 0 && path[folder_length] != '/')) {
         return NULL;
@@ -180,7 +180,7 @@ int openat64(int at, const char *path, int flags, ...) {
 int mkdir(const char *path, mode_t mode) {
     char whole[PATH];
     const char *name = at_path(path, whole);
-    /* As in the kernel: what is there already is said first. */
+    /* As in the kernel: an existing file is reported first. */
     if (name && !exists(path) && readonly()) {
         return -1;
     }
@@ -191,7 +191,7 @@ int mkdir(const char *path, mode_t mode) {
     return result;
 }
 
-/* How much of a write the disk takes: all of it, the first half, or nothing (then errno is set). */
+/* How much of a write the disk accepts: all of it, the first half, or nothing (then errno is set). */
 static ssize_t room(size_t length) {
     if (readonly()) {
         return -1;
@@ -290,7 +290,7 @@ int rename(const char *from, const char *to) { return do_rename(AT_FDCWD, from, 
 int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
     char whole[PATH];
     const char *name = at_path(to, whole);
-    /* As in the kernel: what is not there is said first. */
+    /* As in the kernel: a missing file is reported first. */
     if (name && (from_at != AT_FDCWD || exists(from)) && readonly()) {
         return -1;
     }
@@ -323,7 +323,7 @@ static long shift(void) {
     return n > clock_after ? clock_shift : 0;
 }
 
-/* The monotonic clock is nobody's to set: it goes on as it does. */
+/* The monotonic clock cannot be set, so it does not jump. */
 int clock_gettime(clockid_t clock, struct timespec *at) {
     REAL(int, "clock_gettime", clockid_t, struct timespec *)
     int result = real(clock, at);
@@ -351,7 +351,7 @@ time_t time(time_t *into) {
     return now.tv_sec;
 }
 
-/* renameat, called past libc: the answer goes where the system call's would have been. renameat2 is not filtered. */
+/* renameat, called without libc: the result is put where the system call would have put it. renameat2 is not filtered. */
 static void trapped(int signal, siginfo_t *info, void *context) {
     (void)signal;
     (void)info;
@@ -366,7 +366,7 @@ static void trapped(int signal, siginfo_t *info, void *context) {
     int result = do_rename((int)r[0], (const char *)r[1], (int)r[2], (const char *)r[3]);
     r[0] = result == 0 ? 0 : (__u64)-errno;
 #else
-#error "say here where this machine keeps a system call's arguments"
+#error "add where this machine keeps the arguments of a system call"
 #endif
     errno = error;
 }
@@ -411,7 +411,7 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-/* What an undisturbed run comes to: how many points there are to disturb. */
+/* The totals of an undisturbed run: how many points there are to disturb. */
 __attribute__((destructor)) static void end(void) {
     if (log_path && folder_length) {
         char line[256];
