@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Shows that each of AWS's surprises, and each of the rules that are always in force, needs drctl's handling of it.
+"""Shows that drctl's handling of each AWS surprise, and of each rule that is always in force, is necessary.
 
-A life with all surprises passes with drctl as it is; a life with one alone fails with a drctl from which the handling was taken
-out. What is taken out, and which surprises it handles, is in MUTANTS. As a control, each mutant lives without any surprise.
+With the unchanged drctl, a life with all surprises passes. With a mutant, a drctl from which the handling of a surprise was
+removed, a life with that surprise alone fails. MUTANTS lists what is removed, and which surprises it handles. As a control,
+each mutant also lives a life without any surprise.
 
-What is in TESTED handles rules that no life is without: there a test of its own stands in for the life. It passes with drctl as
-it is, and fails with the mutant.
+Some rules are in force in every life. For these, TESTED names a test instead of a life: it passes with the unchanged drctl, and
+fails with the mutant.
 
-    tests/mutation_check/check.py [name...]     # builds drctl as it is, and a worktree per mutant, in the target folder
+    tests/mutation_check/check.py [name...]     # builds drctl, and each mutant in a worktree, in the target folder
 
 A name is that of a surprise, or of such a test, e.g. a_stack_is_deleted_after_a_switchover_too.
 """
@@ -22,9 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TEST = "faults::surprises::a_life_with_every_aws_surprise_passes"
 
-# What is taken out: file, text, text in its place.
+# The mutants: a description, the file, the text that is replaced, and its replacement.
 NO_REFUSAL_PASSES = (
-    "no refusal passes by itself",
+    "no refusal is waited out",
     "crates/aws/src/classify.rs",
     "let mut class = class_of(service, operation, code, message, status);",
     "let mut class = class_of(service, operation, code, message, status);\n"
@@ -33,13 +34,13 @@ NO_REFUSAL_PASSES = (
     "            }",
 )
 NOTHING_IS_MADE_ONCE_MORE = (
-    "what came to nothing is not made once more",
+    "what failed is not created a second time",
     "crates/engine/src/reconcile.rs",
     "let mut failed_once = false;",
     "let mut failed_once = true;",
 )
 A_200_IS_BELIEVED = (
-    "a replica is added once, and believed to come about",
+    "a replica is added once, and assumed to appear",
     "crates/aws/src/resources/dynamodb/replica.rs",
     "            return self.add(cx, name).await.map(Some);",
     "            static ADDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);\n"
@@ -49,13 +50,13 @@ A_200_IS_BELIEVED = (
     "            return self.add(cx, name).await.map(Some);",
 )
 A_NAME_IS_TAKEN = (
-    "a name that is taken is taken by somebody",
+    "a name that is taken belongs to somebody else",
     "crates/aws/src/resources/rds/mod.rs",
     "Ok(None) => Err(Failure { class: Class::Transient, ..failure }),",
     "Ok(None) => Err(failure),",
 )
 ONE_SPELLING = (
-    "a new id that is not visible yet is known by one spelling of its code",
+    "a new id that is not visible yet is recognised by only one spelling of its code",
     "crates/aws/src/refusals/ec2.rs",
     'let names_nothing = code.to_ascii_lowercase().ends_with(".notfound");',
     'let names_nothing = code.ends_with("ID.NotFound");',
@@ -66,28 +67,28 @@ MUTANTS = {
     A_NAME_IS_TAKEN: ["cluster-name-lingers"],
     ONE_SPELLING: ["new-ids-unknown-in-either-spelling"],
 }
-# The same, and the test that fails without it.
+# The same, each with the test that fails without the handling.
 TESTED = {
     (
-        "parameters are compared only where AWS calls them the user's",
+        "parameters are compared only if AWS calls them the user's",
         "crates/aws/src/resources/rds/db_cluster_parameter_group.rs",
         "parameters: compared.chain(given_values(&given)).collect(),",
         "parameters: compared.filter(|_| false).chain(given_values(&given)).collect(),",
     ): "life::aws_rules::the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
-        "members are removed in the order in which they were made, whoever writes now",
+        "members are removed in the order of their creation, whichever writes now",
         "crates/engine/src/plan.rs",
         ".filter(|(_, need)| *need != Need::First)",
         ".filter(|(_, need)| *need != Need::First || true)",
     ): "life::aws_rules::a_stack_is_deleted_after_a_switchover_too",
     (
-        "the first member is the primary Region's, whoever writes now",
+        "the first member is the one in the primary Region, whichever writes now",
         "crates/aws/src/resources/rds/db_cluster.rs",
         "let source = global.and_then(writer).and_then(place).map(|(region, _)| region);",
         "let source = self.master_secret.value().split(':').nth(3).filter(|home| *home != &*cx.region);",
     ): "life::aws_rules::a_lost_region_is_rebuilt_after_a_failover",
     (
-        "what was set has to show so long after the step began, and not after it was set",
+        "the time for a change to become visible is counted from the beginning of the step",
         "crates/engine/src/reconcile.rs",
         "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
         "if began.elapsed() > self.job.timing.visible * 2 {",
@@ -111,13 +112,13 @@ def test_binary() -> str:
 
 
 def build(place: Path, file: str, old: str, new: str) -> Path:
-    """A drctl without the handling, from a worktree of its own."""
+    """Builds a drctl without the handling, in a worktree of its own."""
     if place.exists():
         subprocess.run(["git", "worktree", "remove", "--force", place], cwd=ROOT, check=True)
     subprocess.run(["git", "worktree", "add", "--quiet", "--detach", place, "HEAD"], cwd=ROOT, check=True)
     source = place / file
     text = source.read_text()
-    assert text.count(old) == 1, f"{file} is not as it was when this was written"
+    assert text.count(old) == 1, f"{file} does not contain the text to replace: adapt it in this script"
     source.write_text(text.replace(old, new))
     build = ["cargo", "rustc", "--quiet", "--locked", "--package", "drctl", "--bin", "drctl"]
     subprocess.run([*build, "--target-dir", target()], cwd=place, check=True)
@@ -127,10 +128,10 @@ def build(place: Path, file: str, old: str, new: str) -> Path:
 
 
 def lives(test: str, drctl: Path, surprises: list[str]) -> dict[str, str]:
-    """For each of these lives, why it fails; nothing when it passes."""
+    """For each of these lives, the reason why it fails; empty if it passes."""
     environment = dict(os.environ, DRCTL_BINARY=str(drctl), DRCTL_SURPRISES=";".join(surprises))
     ran = subprocess.run([test, TEST, "--nocapture"], env=environment, capture_output=True, text=True)
-    # Standard output and error are told apart here: the lives stand in the one, the reasons in the other.
+    # The lives are on standard output, the reasons on standard error.
     ended = re.findall(r"^life with (.*): (passes|fails)$", ran.stdout, re.M)
     assert [name for name, _ in ended] == surprises, ran.stdout + ran.stderr
     reasons = iter(re.split(r"^thread .* panicked at ", ran.stderr, flags=re.M)[1:])
@@ -138,7 +139,7 @@ def lives(test: str, drctl: Path, surprises: list[str]) -> dict[str, str]:
 
 
 def passes(test: str, drctl: Path, name: str) -> str:
-    """Why the test of this name fails; nothing when it passes."""
+    """The reason why the test of this name fails; empty if it passes."""
     environment = dict(os.environ, DRCTL_BINARY=str(drctl))
     ran = subprocess.run([test, name, "--exact", "--nocapture"], env=environment, capture_output=True, text=True)
     assert "\nrunning 1 test\n" in ran.stdout, f"there is no test {name}"
@@ -148,13 +149,13 @@ def passes(test: str, drctl: Path, name: str) -> str:
 
 
 def reason(panic: str) -> str:
-    """What the failed run says first, and else what the test does."""
+    """The first failure that the run reports, or else the message of the test."""
     found = re.search(r"^✗ (.*)\n\s+(.*)", panic, re.M)
     return f"{found[1].strip()}: {found[2].strip()}"[:120] if found else panic.split("\n")[1][:120]
 
 
 def build_own() -> None:
-    """The drctl as it is. A mutant in the same target folder looks like it to cargo: the sources have to be newer."""
+    """Builds the unchanged drctl. To cargo, a mutant in the same target folder looks like it, so the sources must be newer."""
     for file in [*ROOT.glob("crates/*/src/lib.rs"), *ROOT.glob("src/*.rs"), ROOT / "tests/it/main.rs"]:
         file.touch()
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "drctl"], cwd=ROOT, check=True)
@@ -169,7 +170,7 @@ def main() -> int:
     own.chmod(0o755)
     source = (ROOT / "crates/sandbox/src/rules/surprises/said.rs").read_text()
     names = re.findall(r'Surprise::(?:refused|made)\(\s*"[^"]+#[^"]+",\s*"([^"]+)"', source)
-    assert names, "said.rs is not written as it was when this was written"
+    assert names, "said.rs is not in the form that this script expects"
     special = {name for its in MUTANTS.values() for name in its}
     mutants = {**MUTANTS, NO_REFUSAL_PASSES: [name for name in names if name not in special]}
     tests = {edit: name for edit, name in TESTED.items() if not sys.argv[1:] or name.rpartition("::")[2] in sys.argv[1:]}
