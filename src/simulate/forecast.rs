@@ -196,7 +196,7 @@ impl Forecast {
 
     /// When each step will be over.
     fn ends(&self, now: Duration) -> Vec<Duration> {
-        let mut ends = Ends { steps: &self.steps, now, ends: vec![None; self.steps.len()] };
+        let mut ends = Ends { steps: &self.steps, now, computed: vec![None; self.steps.len()] };
         (0..self.steps.len()).map(|at| ends.end(at)).collect()
     }
 }
@@ -206,25 +206,25 @@ struct Ends<'a> {
     steps: &'a [Step],
     now: Duration,
     /// `now` while the end of a step is being computed, so that two steps that wait for each other do not recurse for ever.
-    ends: Vec<Option<Duration>>,
+    computed: Vec<Option<Duration>>,
 }
 
 impl Ends<'_> {
     fn end(&mut self, at: usize) -> Duration {
-        if let Some(end) = self.ends[at] {
+        if let Some(end) = self.computed[at] {
             return end;
         }
         let step = &self.steps[at];
         let end = if let Some(ended) = step.ended {
             ended
         } else {
-            self.ends[at] = Some(self.now);
+            self.computed[at] = Some(self.now);
             let free = step.after.iter().map(|(on, lag)| self.end(*on) + *lag).max().unwrap_or_default();
             // If it was started before everything that it waits for was over, AWS makes it wait.
             let from = step.began.unwrap_or(self.now).max(free);
             (from + step.takes).max(self.now)
         };
-        self.ends[at] = Some(end);
+        self.computed[at] = Some(end);
         end
     }
 }
