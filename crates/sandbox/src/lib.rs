@@ -31,11 +31,12 @@ mod record;
 mod rules;
 mod serve;
 mod sync;
+mod wire;
 
 pub use control::{Control, Served, list};
 pub use error::{FoundPython, Place, SandboxError};
 pub use options::{Pace, Progress, ServeOptions, StartOptions};
-pub use proxy::calls::CallRecord;
-pub use proxy::recorded::RecordedRequest;
+pub use proxy::call_log::CallRecord;
 pub use record::{Record, Status};
 pub use serve::serve;
+pub use wire::recorded::RecordedRequest;

@@ -16,9 +16,9 @@ use http::{Method, StatusCode, Uri};
 use serde_json::json;
 
 use super::Proxy;
-use super::answer::Answer;
-use super::form::Form;
 use crate::rules::faults::FaultFile;
+use crate::wire::answer::Answer;
+use crate::wire::form::Form;
 
 /// Where the interface begins. No AWS operation has a path like this.
 pub(super) const PREFIX: &str = "/_drctl/";

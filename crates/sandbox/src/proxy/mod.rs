@@ -1,15 +1,8 @@
 //! The proxy: every call to "AWS" passes here.
 
 mod admin;
-pub(super) mod answer;
-pub(super) mod call;
-pub(super) mod calls;
-pub(super) mod form;
-pub(super) mod recorded;
-mod rest;
-pub(super) mod rule;
+pub(super) mod call_log;
 mod upstream;
-pub(super) mod xml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,11 +22,11 @@ use super::error::SandboxError;
 use super::options::Pace;
 use super::rules;
 use super::rules::faults::{FaultFile, Faults};
-use answer::{Answer, Delivery};
-use call::Call;
-use calls::{CallLog, CallRecord};
-use recorded::RecordedRequest;
-use rule::{Next, Rule};
+use super::rules::rule::{Next, Rule};
+use super::wire::answer::{Answer, Delivery};
+use super::wire::call::Call;
+use super::wire::recorded::RecordedRequest;
+use call_log::{CallLog, CallRecord};
 use upstream::Upstream;
 
 /// A body is held as a whole, since rules may have to read it. What is larger is no call that drctl makes.

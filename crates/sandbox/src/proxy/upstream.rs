@@ -14,10 +14,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::answer::Answer;
-use super::call::Call;
-use super::rule::Origin;
 use crate::error::SandboxError;
+use crate::rules::rule::Origin;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Shorter than any server keeps an idle connection, so that no call is sent into one that is just being closed: such a
 /// call would fail without anybody knowing whether it was carried out.
@@ -136,9 +136,9 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::call::tests::ec2;
-    use super::super::rule::tests::text;
     use super::*;
+    use crate::rules::rule::tests::text;
+    use crate::wire::call::tests::ec2;
 
     type TestResult = Result<(), Box<dyn std::error::Error>>;
 

@@ -4,6 +4,7 @@ mod ec2;
 pub(super) mod faults;
 mod gaps;
 mod pace;
+pub(super) mod rule;
 mod surprises;
 mod tokens;
 
@@ -13,10 +14,10 @@ use http::StatusCode;
 
 use super::options::Pace;
 use super::proxy::ProxyOptions;
-use super::proxy::answer::Answer;
-use super::proxy::call::Call;
-use super::proxy::rule::{Next, Rule};
-use super::proxy::xml::Element;
+use super::wire::answer::Answer;
+use super::wire::call::Call;
+use super::wire::xml::Element;
+use rule::{Next, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
 const TOKEN: &str = "ClientToken";
 
@@ -107,8 +107,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::{ec2, json};
 
     const CREATE: &str = "Action=CreateNatGateway&Version=2016-11-15&SubnetId=subnet-1&ClientToken=t1";
 

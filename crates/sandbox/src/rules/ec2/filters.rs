@@ -1,8 +1,8 @@
 //! EC2's filters: `Filter.1.Name=state&Filter.1.Value.1=available`.
 
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::xml::Element;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 /// One filter: any of its values may match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,8 +118,8 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::xml::XmlError;
+    use crate::wire::call::tests::ec2;
+    use crate::wire::xml::XmlError;
 
     fn item() -> Result<Element, XmlError> {
         Element::parse(

@@ -2,12 +2,12 @@
 
 pub(super) mod filters;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::Next;
-use crate::proxy::xml::Element;
 use crate::rules::asked;
+use crate::rules::rule::Next;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 /// A `Describe…` operation.
 #[derive(Debug)]
@@ -138,8 +138,8 @@ fn words(camel: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     #[test]
     fn missing_ids_are_refused_as_aws_does() {

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
 /// Too many calls.
 ///

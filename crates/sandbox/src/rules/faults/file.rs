@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::proxy::call::Call;
 use crate::rules::surprises;
+use crate::wire::call::Call;
 
 /// What a fault file says.
 ///
@@ -214,7 +214,7 @@ fn like(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
+    use crate::wire::call::tests::ec2;
 
     fn refusal(text: &str) -> String {
         FaultFile::parse(text).err().unwrap_or_default()

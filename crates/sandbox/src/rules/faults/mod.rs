@@ -24,10 +24,10 @@ use file::{Does, Fault};
 use stale::Stale;
 
 use super::surprises::{self, Surprise};
-use crate::proxy::answer::{Answer, Delivery};
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Origin, Rule};
+use crate::rules::rule::{Next, Origin, Rule};
 use crate::sync::lock;
+use crate::wire::answer::{Answer, Delivery};
+use crate::wire::call::Call;
 
 /// The faults in force.
 #[derive(Default)]
@@ -287,8 +287,8 @@ impl Rule for Arc<Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::{ec2, json};
 
     const ACCOUNT: &str = "111122223333";
 

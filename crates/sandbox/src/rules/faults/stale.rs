@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::codes::refusal;
 use super::file::Fault;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form;
-use crate::proxy::xml::Element;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form;
+use crate::wire::xml::Element;
 
 /// Where a creation says what the new thing is called.
 #[derive(Debug, Clone, Copy)]
@@ -238,8 +238,8 @@ fn prune_json(value: &mut Value, is_hidden: &impl Fn(&str) -> bool) {
 mod tests {
     use super::super::file::FaultFile;
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::{ec2, json};
 
     fn fault(text: &str) -> Fault {
         let file = FaultFile::parse(&format!("[[fault]]\ndoes = \"stale\"\n{text}")).expect("a file");

@@ -16,9 +16,9 @@
 use serde_json::Value;
 
 use super::file::Fault;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// How a service shows a resource of some type, and the state that it is in.
 struct Kind {
@@ -160,10 +160,10 @@ mod tests {
     use super::super::file::FaultFile;
     use super::super::{Faults, InForce};
     use super::*;
-    use crate::proxy::call::Protocol;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::Next;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::Next;
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::Protocol;
+    use crate::wire::call::tests::{ec2, json};
 
     const CLUSTER: &str = "<r><DBClusters><DBCluster><DBClusterIdentifier>a</DBClusterIdentifier><Status>available</Status>\
         <GlobalClusterIdentifier>g</GlobalClusterIdentifier></DBCluster><DBCluster><DBClusterIdentifier>b\

@@ -8,11 +8,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// What certificates were requested with, by ARN.
 #[derive(Default)]
@@ -135,8 +135,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text as body};
+    use crate::wire::call::tests::json as call;
 
     const REQUEST: &str = r#"{"DomainName":"a","IdempotencyToken":"t","KeyAlgorithm":"EC_prime256v1"}"#;
 

@@ -7,13 +7,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// An address in use.
 #[derive(Debug, Clone)]
@@ -214,8 +214,8 @@ fn made_up(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     const GATEWAY: &str = "<natGatewayId>nat-1</natGatewayId><vpcId>vpc-1</vpcId><natGatewayAddressSet/>";
 
@@ -242,14 +242,14 @@ mod tests {
         answer: tokio::sync::Notify,
     }
 
-    impl crate::proxy::rule::Origin for Slow {
+    impl crate::rules::rule::Origin for Slow {
         fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
             async move {
                 if call.operation == "CreateNatGateway" {
                     self.made.notify_one();
                     self.answer.notified().await;
                 }
-                crate::proxy::rule::Origin::answer(&emulator(), call).await
+                crate::rules::rule::Origin::answer(&emulator(), call).await
             }
             .boxed()
         }

@@ -5,9 +5,9 @@ use futures::future::BoxFuture;
 use http::{Method, Uri};
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Puts the tags that `GetTags` tells into what the other reads show. Remembers nothing.
 pub(super) struct ApiGatewayTags;
@@ -97,8 +97,8 @@ async fn tags_of(call: &Call, arn: &str, next: Next<'_>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     const STAGE: &str = "/v2/tags/arn:aws:apigateway:us-east-1::/apis/a1/stages/$default";
 

@@ -5,9 +5,9 @@ use futures::future::BoxFuture;
 use http::{Method, StatusCode, Uri};
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Refuses what would leave a route without the authorizer that it asks, in AWS's words:
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
@@ -75,8 +75,8 @@ async fn items_of(call: &Call, api: &str, what: &str, next: Next<'_>) -> Vec<Val
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     async fn answer(operation: &str, path: &str, body: &str) -> (u16, String) {
         let origin = Scripted::new(|call| {

@@ -8,9 +8,9 @@ use http::{HeaderValue, Uri};
 use serde_json::Value;
 
 use super::cloudwatch_cbor as cbor;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
 /// Turns calls from CBOR to JSON and answers back. Rules behind it see JSON.
 pub(super) struct InJson;
@@ -61,8 +61,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::proxy::call::tests::json as call_in_json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call_in_json;
 
     fn call_in_cbor(body: &[u8]) -> Call {
         let credential = "111122223333/20261123/us-east-1/monitoring/aws4_request";

@@ -7,11 +7,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
 /// What an alarm on a single metric has, and one on several has not.
 const SINGLE: [&str; 7] = ["MetricName", "Namespace", "Dimensions", "Statistic", "ExtendedStatistic", "Period", "Unit"];
@@ -87,8 +87,8 @@ impl AlarmMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call;
 
     #[tokio::test]
     async fn metrics_are_kept_until_the_alarm_is_another_or_gone() {

@@ -3,11 +3,11 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::ec2::listed;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Refuses to delete what is still needed.
 pub(super) struct Dependents;
@@ -142,8 +142,8 @@ async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     /// Everything named `-1` needs something or is needed, everything named `-2` is free.
     fn emulator() -> Scripted {

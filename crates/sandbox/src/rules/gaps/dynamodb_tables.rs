@@ -8,10 +8,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// What AWS gives a table that is not told how many days recovery shall reach back.
 const DEFAULT_DAYS: i64 = 35;
@@ -161,8 +161,8 @@ fn text(value: &Value, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text as body};
+    use crate::wire::call::tests::json as call;
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
     const CREATE: &str =

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// AWS's own, when none is asked for.
 const FULL_ACCESS: &str =
@@ -84,8 +84,8 @@ fn show(endpoint: &mut Element, policy: Option<&String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     #[tokio::test]
     async fn policies_are_shown_changed_and_reset() {

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// AWS's own, when none is asked for.
 const DEFAULT_FORMAT: &str = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} \
@@ -120,8 +120,8 @@ fn fill_in(item: &mut Element, details: &[(&'static str, String)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     #[tokio::test]
     async fn what_was_asked_for_is_described() {

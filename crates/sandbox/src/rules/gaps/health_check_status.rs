@@ -12,11 +12,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::route53::another;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Tells what the checkers see.
 #[derive(Default)]
@@ -99,7 +99,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
 
     fn call(method: &str, path: &str) -> Call {
         let credential = "111122223333/20261123/us-east-1/route53/aws4_request";

@@ -3,11 +3,11 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::ec2::{filters, listed};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Shows an instance's interface, and refuses to delete what an interface is in.
 pub(super) struct Interfaces;
@@ -117,8 +117,8 @@ fn interface_of(instance: &Element) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     fn emulator() -> Scripted {
         Scripted::new(|call| {

@@ -7,11 +7,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Log groups whose key was changed since their creation: the key, or that there is none.
 #[derive(Default)]
@@ -125,8 +125,8 @@ fn group_of(body: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text as body};
+    use crate::wire::call::tests::json as call;
 
     #[tokio::test]
     async fn keys_are_changed_and_taken_away() {

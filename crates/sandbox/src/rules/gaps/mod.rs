@@ -57,7 +57,7 @@ mod secret_replicas;
 mod selection;
 mod turns;
 
-use crate::proxy::rule::Rule;
+use crate::rules::rule::Rule;
 
 /// Those that add to answers. The selection comes first: it selects by what the others have filled in. `scale`: how many times
 /// faster than AWS time passes; `None` where nothing takes any.

@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 const DNS: &str = "allowDnsResolutionFromRemoteVpc";
 
@@ -131,8 +131,8 @@ fn element(name: &str, dns: bool) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     const MODIFY: &str = "Action=ModifyVpcPeeringConnectionOptions&VpcPeeringConnectionId=pcx-1&";
     const ON: &str = "PeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc=true";

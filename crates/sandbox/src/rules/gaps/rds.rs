@@ -8,13 +8,13 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 const CLUSTER: &str = "DBCluster";
 const INSTANCE: &str = "DBInstance";
@@ -157,9 +157,9 @@ fn identifier(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::Protocol;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::Protocol;
+    use crate::wire::call::tests::ec2;
 
     async fn ask(rule: &Rds, body: &str) -> String {
         let origin = Scripted::new(|call| {

@@ -7,10 +7,10 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// The booleans of a health check.
 const BOOLEANS: [&str; 4] = ["MeasureLatency", "EnableSNI", "Inverted", "Disabled"];
@@ -115,7 +115,7 @@ pub(super) fn another(call: &Call, method: Method, uri: Uri, body: Bytes) -> Cal
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn call(method: &str, path: &str, body: &str) -> Call {
         let credential = "111122223333/20261123/us-east-1/route53/aws4_request";

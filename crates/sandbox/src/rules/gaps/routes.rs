@@ -4,11 +4,11 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::ec2::listed;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Refuses what AWS refuses, and replaces routes.
 pub(super) struct Routes;
@@ -103,8 +103,8 @@ async fn replace(call: &Call, next: Next<'_>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     const TABLES: &str = "<r><routeTableSet><item><routeTableId>rtb-1</routeTableId>\
         <routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock></item></routeSet>\

@@ -8,10 +8,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// A replica: the secret's account and name, and the replica's region.
 type Replica = (String, String, String);
@@ -195,8 +195,8 @@ fn text(value: &Value, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text as body};
+    use crate::wire::call::tests::json as call;
 
     const NAMED: &str = r#"{"SecretId":"pay/db"}"#;
     const CREATE: &str = r#"{"Name":"pay/db","AddReplicaRegions":[{"Region":"us-east-2","KmsKeyId":"k2"}]}"#;

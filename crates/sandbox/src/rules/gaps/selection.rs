@@ -3,10 +3,10 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::ec2::{filters, listing};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Applies every filter that can be judged from the items, whether MiniStack did or not.
 pub(super) struct Selection;
@@ -44,8 +44,8 @@ fn select(call: &Call, answer: &mut Answer) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     const ADDRESSES: &str = "<DescribeAddressesResponse><addressesSet>\
         <item><allocationId>eipalloc-1</allocationId><tagSet><item><key>drctl:stack</key><value>a</value></item></tagSet></item>\

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Whose turn it is in each account and region.
 #[derive(Default)]
@@ -50,8 +50,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::Scripted;
+    use crate::rules::rule::tests::Scripted;
+    use crate::wire::call::tests::ec2;
 
     /// Notes how many calls were behind it at once.
     struct Crowd {

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::latencies::row;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
 use crate::rules::Scope;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// "DDB table (on-demand)": 10 typical to create, 15 to delete.
 const CREATING: f64 = 10.0;
@@ -285,8 +285,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::json as call;
 
     const HERE: &str = "us-east-1";
     const THERE: &str = "us-east-2";

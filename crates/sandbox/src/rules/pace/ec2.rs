@@ -9,11 +9,11 @@ use super::latencies::row;
 use super::nat::NatGateways;
 use super::peering::Peerings;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
 use crate::rules::Scope;
 use crate::rules::ec2::{filters, listing};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Seconds until the answer. Where the latency table gives one figure for a resource that takes several calls or
 /// becomes ready later ("VPC (+ DNS attrs): 12"), calls and waiting add up to it.
@@ -171,8 +171,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2 as call;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2 as call;
 
     const VPC: &str = "<CreateVpcResponse><vpc><vpcId>vpc-1</vpcId><state>available</state></vpc></CreateVpcResponse>";
     const VPCS: &str = "<DescribeVpcsResponse><vpcSet><item><vpcId>vpc-1</vpcId><state>available</state></item>\

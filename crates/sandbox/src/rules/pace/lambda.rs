@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::latencies::row;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::filters;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "Lambda fn (VPC, new SG + subnet combo)": 45 typical.
 const CREATING: f64 = 45.0;
@@ -284,8 +284,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const IN_VPC: &str = r#"{"SubnetIds":["subnet-1","subnet-2"],"SecurityGroupIds":["sg-1"]}"#;
     const OUTSIDE: &str = r#"{"SubnetIds":[],"SecurityGroupIds":[]}"#;

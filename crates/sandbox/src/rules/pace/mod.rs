@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// What a call takes that only looks or is refused, whatever the scale: the network's part, which no scale shortens.
 const LOOK: Duration = Duration::from_millis(30);
@@ -129,8 +129,8 @@ impl Rule for PaceRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::Scripted;
+    use crate::rules::rule::tests::Scripted;
+    use crate::wire::call::tests::{ec2, json};
 
     async fn took(body: &str, scale: f64) -> Duration {
         let rule = PaceRule::new(scale);

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::rules::ec2::{filters, listing};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "NAT gateway": 105 typical to create.
 const PENDING: f64 = 105.0;
@@ -201,8 +201,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const GATEWAY: &str = "<natGatewayId>nat-1</natGatewayId><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId>\
                            <state>available</state><tagSet><item><key>drctl:stack</key><value>s</value></item></tagSet>";

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::rules::ec2::{filters, listing};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Until the request has left the requester.
 const INITIATING: f64 = 2.0;
@@ -248,8 +248,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const HERE: &str = "us-east-1";
     const THERE: &str = "us-east-2";

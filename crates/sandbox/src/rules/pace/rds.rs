@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use self::known::{CLUSTER, GLOBAL, INSTANCE, Key, Kind, Known, Memory, instances, members};
 use super::latencies::row;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "Aurora cluster": 45 typical to create.
 const CLUSTER_CREATING: f64 = 45.0;

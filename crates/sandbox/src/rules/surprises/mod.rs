@@ -8,7 +8,7 @@ mod refused;
 mod replica;
 mod said;
 
-use super::super::proxy::rule::Rule;
+use super::rule::Rule;
 use refused::{Refusal, Refused};
 
 /// The name that stands for all of them.

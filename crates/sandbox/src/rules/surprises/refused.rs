@@ -10,11 +10,11 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::recorded::RecordedRequest;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::recorded::RecordedRequest;
 
 /// Which call is refused, how often, and in which words.
 pub(super) struct Refusal {
@@ -154,8 +154,8 @@ impl Rule for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::{ec2, json};
 
     static WORDS: &[Refusal] = &[
         Refusal::of("ec2", "CreateSubnet", 400, "InvalidVpcID.NotFound", "not yet").times(2),

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// The first time that a table gets a replica, nothing comes of it: it is neither listed nor there.
 #[derive(Default)]
@@ -61,8 +61,8 @@ impl Rule for VanishingReplica {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     #[tokio::test]
     async fn the_first_replica_of_a_table_is_answered_and_not_carried_out() {

@@ -6,9 +6,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{clusters, parameter};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// The rule.
 pub(super) struct Groups;

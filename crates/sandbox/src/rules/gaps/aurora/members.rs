@@ -5,9 +5,9 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 use super::{cluster, clusters, code, global, globals, instances, members, parameter};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// `writer-leaves-last`, of instances.
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/26234>

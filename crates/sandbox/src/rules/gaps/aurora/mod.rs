@@ -25,11 +25,11 @@ mod snapshots;
 mod tests;
 mod versions;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::asked;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// All of them. They stand before the pace: what is still being deleted is there for them, too.
 pub(super) fn rules() -> Vec<Box<dyn Rule>> {

@@ -8,12 +8,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::parameter;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::asked;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 /// A cluster parameter with the value that it has where nobody gives it one.
 struct Known {

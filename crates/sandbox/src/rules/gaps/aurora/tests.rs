@@ -1,9 +1,9 @@
 //! Each rule before a global database whose writer is `a` in us-east-1, and which `b` in us-east-2 is a secondary member of.
 
 use super::*;
-use crate::proxy::call::Protocol;
-use crate::proxy::call::tests::ec2;
-use crate::proxy::rule::tests::{Scripted, ok, text};
+use crate::rules::rule::tests::{Scripted, ok, text};
+use crate::wire::call::Protocol;
+use crate::wire::call::tests::ec2;
 
 const A: &str = "arn:aws:rds:us-east-1:111122223333:cluster:a";
 const B: &str = "arn:aws:rds:us-east-2:111122223333:cluster:b";

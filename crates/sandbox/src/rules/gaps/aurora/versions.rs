@@ -7,9 +7,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{cluster, global, globals, members, parameter, version_of};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// The rule. Versions that do not exist, and another major version in one member alone, MiniStack refuses itself.
 pub(super) struct Versions;

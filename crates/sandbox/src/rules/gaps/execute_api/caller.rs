@@ -7,11 +7,11 @@ use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::Next;
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
+use crate::rules::rule::Next;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// `requestContext.authorizer.iam` of a request that is signed by somebody in the API's account; else the refusal.
 ///
@@ -145,7 +145,7 @@ fn as_text(claim: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn request(headers: &[(&str, &str)]) -> Call {
         let mut request = http::Request::post("/payments");

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::route::Match;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
 use crate::rules::Scope;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
 
 /// The event of a request that has been let through.
 pub(super) fn of(call: &Call, api: &str, owner: &Scope, found: &Match<'_>, authorizer: &Value) -> Value {
@@ -142,7 +142,7 @@ pub(super) fn to_client(invocation: &Answer) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
 
     fn event(headers: &[(&str, &str)], uri: &str, body: &'static str) -> Value {
         let mut request = http::Request::post(uri).header("host", "a1b2c3d4.execute-api.localhost:4000");

@@ -21,11 +21,11 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// Whose the APIs are, by their ids.
 #[derive(Default)]
@@ -186,7 +186,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn call(method: &str, uri: &str, headers: &[(&str, &str)]) -> Call {
         let mut request = http::Request::builder().method(method).uri(uri);

@@ -7,11 +7,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::Keys;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::gaps::aurora::clusters;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// Seconds until a cluster notices that its key is gone. AWS gives no figure for Aurora: half an hour is an estimate.
 const NOTICED: f64 = 1800.0;
@@ -126,9 +126,9 @@ mod tests {
     use super::super::rules;
     use super::super::tests::kms;
     use super::*;
-    use crate::proxy::call::Protocol;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::Protocol;
+    use crate::wire::call::tests::ec2;
 
     async fn ask(rules: &[Box<dyn Rule>], body: &str) -> String {
         let origin = Scripted::new(|call| {

@@ -9,11 +9,11 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Keys, Unusable};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// The rule, and the key under which each function's environment was last given.
 pub(super) struct Environments {
@@ -96,8 +96,8 @@ mod tests {
     use super::super::rules;
     use super::super::tests::kms;
     use super::*;
-    use crate::proxy::call::tests::rest;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::rest;
 
     const OLD: &str = "arn:aws:kms:us-east-1:111122223333:key/old";
     const NEW: &str = "arn:aws:kms:us-east-1:111122223333:key/new";

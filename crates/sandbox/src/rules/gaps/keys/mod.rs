@@ -18,10 +18,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// All of them. `scale`: how many times faster than AWS time passes; `None` where nothing takes any.
 pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
@@ -152,8 +152,8 @@ impl Rule for Arc<Keys> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::json;
 
     const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/k";
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// What is listed with a status.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::proxy::call::Protocol;
-use crate::proxy::call::tests::ec2;
-use crate::proxy::rule::tests::{ok, text};
+use crate::rules::rule::tests::{ok, text};
+use crate::wire::call::Protocol;
+use crate::wire::call::tests::ec2;
 
 struct Bench {
     rds: Rds,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::recorded::RecordedRequest;
 use crate::sync::lock;
+use crate::wire::recorded::RecordedRequest;
 
 /// Enough for the largest test run, and some 30 MB at most.
 const REMEMBERED: usize = 200_000;

@@ -2,8 +2,8 @@
 
 use futures::future::BoxFuture;
 
-use super::answer::Answer;
-use super::call::Call;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// One way in which AWS differs from an emulator.
 ///
@@ -60,9 +60,9 @@ pub(crate) mod tests {
     use futures::FutureExt;
     use http::{HeaderMap, StatusCode};
 
-    use super::super::super::sync::lock;
-    use super::super::call::tests::ec2;
     use super::*;
+    use crate::sync::lock;
+    use crate::wire::call::tests::ec2;
 
     /// An emulator that answers what the test says, and remembers what it was asked.
     pub(crate) struct Scripted {
