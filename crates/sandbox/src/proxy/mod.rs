@@ -71,7 +71,8 @@ impl Proxy {
         if let Some(file) = &options.faults {
             faults.put(None, file);
         }
-        let rules = rules::for_options(&options, &faults);
+        let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
+        let rules = rules::all(&faults, options.own_ministack, scale);
         Ok(Self { options, rules, upstream, faults, calls: CallLog::default() })
     }
 

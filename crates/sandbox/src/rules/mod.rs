@@ -12,8 +12,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::options::Pace;
-use super::proxy::ProxyOptions;
 use super::wire::answer::Answer;
 use super::wire::call::Call;
 use super::wire::xml::Element;
@@ -21,19 +19,22 @@ use rule::{Next, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Faults* are what the way to AWS does, and AWS's surprises with them: they stand before everything. *Tokens* come next,
-/// so that a replay costs no second call behind them. *Gaps* of answers stand before *pace*: they
-/// select among the states that the pace has put into them. Those of resources stand behind it: the calls that they add
-/// take no time of AWS's.
-pub(super) fn for_options(options: &ProxyOptions, faults: &Arc<faults::Faults>) -> Vec<Box<dyn Rule>> {
+/// *Faults*, and AWS's surprises with them, come first: they are what happens on the way to AWS. *Tokens* come next, so
+/// that a replay makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select
+/// among the states that the pace has put into an answer. The gaps of resources come after it: the calls that they add
+/// take none of AWS's time.
+///
+/// `own_ministack`: whether the emulator is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
+/// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
+pub(super) fn all(faults: &Arc<faults::Faults>, own_ministack: bool, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Arc::clone(faults)), Box::new(tokens::Tokens::default())];
-    if options.own_ministack {
-        rules.extend(gaps::of_answers((options.pace == Pace::Aws).then_some(options.time_scale)));
+    if own_ministack {
+        rules.extend(gaps::of_answers(scale));
     }
-    if options.pace == Pace::Aws {
-        rules.push(Box::new(pace::PaceRule::new(options.time_scale)));
+    if let Some(scale) = scale {
+        rules.push(Box::new(pace::PaceRule::new(scale)));
     }
-    if options.own_ministack {
+    if own_ministack {
         rules.extend(gaps::of_resources());
     }
     rules
