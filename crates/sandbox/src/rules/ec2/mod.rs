@@ -1,6 +1,7 @@
 //! What several rules have to know about EC2's lists.
 
 pub(super) mod filters;
+pub(super) mod refusals;
 
 use crate::rules::asked;
 use crate::rules::rule::Next;

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::rules::Scope;
-use crate::rules::ec2::listing;
+use crate::rules::ec2::{listing, refusals};
 use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
 use crate::wire::answer::Answer;
@@ -82,17 +82,12 @@ impl Addresses {
             "ReleaseAddress" => {
                 let allocation = call.form().get("AllocationId")?;
                 used.find(|association| association.allocation == allocation)?;
-                let message = format!("The address with allocation id [{allocation}] is in use.");
-                Some(Answer::client_error(call, "InvalidIPAddress.InUse", &message))
+                Some(refusals::address_in_use(call, allocation))
             }
             "DetachInternetGateway" => {
                 let vpc = call.form().get("VpcId")?;
                 used.find(|association| association.vpc == vpc)?;
-                let message = format!(
-                    "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before \
-                     detaching the gateway."
-                );
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                Some(refusals::mapped_addresses(call, vpc))
             }
             _ => None,
         }

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::rules::ec2::{filters, listed};
+use crate::rules::ec2::{filters, listed, refusals};
 use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -71,16 +71,16 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let mut interfaces = listed(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
     interfaces.extend(of_instances(call, next).await?);
     let of = |name: &str| call.form().get(name).unwrap_or_default();
-    let (is_in, message): (bool, String) = if call.operation == "DeleteSubnet" {
+    let (is_in, refusal) = if call.operation == "DeleteSubnet" {
         let subnet = of("SubnetId");
         let is_in = interfaces.iter().any(|interface| interface.text_of("subnetId") == Some(subnet));
-        (is_in, format!("The subnet '{subnet}' has dependencies and cannot be deleted."))
+        (is_in, refusals::has_dependencies(call, "subnet", subnet))
     } else {
         let group = of("GroupId");
         let mut groups = interfaces.iter().flat_map(|interface| interface.at(&["groupSet", "item", "groupId"]));
-        (groups.any(|id| id.text() == group), format!("resource {group} has a dependent object"))
+        (groups.any(|id| id.text() == group), refusals::has_dependent_object(call, group))
     };
-    if is_in { Err(Answer::client_error(call, "DependencyViolation", &message)) } else { Ok(()) }
+    if is_in { Err(refusal) } else { Ok(()) }
 }
 
 /// The interface of each instance that is there.

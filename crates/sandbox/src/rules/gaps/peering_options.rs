@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::rules::ec2::listing;
+use crate::rules::ec2::{listing, refusals};
 use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
 use crate::wire::answer::Answer;
@@ -68,12 +68,10 @@ impl PeeringOptions {
             false
         });
         let Some((status, requester, accepter)) = found else {
-            let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-            return Answer::client_error(call, "InvalidVpcPeeringConnectionID.NotFound", &message);
+            return refusals::peering_not_found(call, &id);
         };
         if status != "active" {
-            let message = format!("Peering {id} is not active. Peering options can be added only to active peerings.");
-            return Answer::client_error(call, "OperationNotPermitted", &message);
+            return refusals::peering_not_active(call, &id);
         }
         let wanted = |side: &str| {
             let value = call.form().get(&format!("{side}PeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc"))?;

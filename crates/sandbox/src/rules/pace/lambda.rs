@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::latencies::row;
 use super::{Moment, ServicePace};
 use crate::rules::Scope;
-use crate::rules::ec2::filters;
+use crate::rules::ec2::{filters, refusals};
 use crate::sync::lock;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -206,23 +206,20 @@ impl Interfaces {
 
     /// What EC2 does not delete while an interface is in it.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
-        let (id, message) = match call.operation.as_str() {
+        let (id, refusal) = match call.operation.as_str() {
             "DeleteSubnet" => {
                 let subnet = call.form().get("SubnetId")?;
-                (subnet, format!("The subnet '{subnet}' has dependencies and cannot be deleted."))
+                (subnet, refusals::has_dependencies(call, "subnet", subnet))
             }
             "DeleteSecurityGroup" => {
                 let group = call.form().get("GroupId")?;
-                (group, format!("resource {group} has a dependent object"))
+                (group, refusals::has_dependent_object(call, group))
             }
             _ => return None,
         };
         let held = lock(&self.held);
         let is_in = |found: &Interface| found.subnet == id || found.groups.iter().any(|group| group == id);
-        held.get(&Scope::of(call))?
-            .iter()
-            .any(|found| found.is_there(at) && is_in(found))
-            .then(|| Answer::client_error(call, "DependencyViolation", &message))
+        held.get(&Scope::of(call))?.iter().any(|found| found.is_there(at) && is_in(found)).then_some(refusal)
     }
 
     /// Adds them to EC2's list.

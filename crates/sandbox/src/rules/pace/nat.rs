@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::rules::ec2::{filters, listing};
+use crate::rules::ec2::{filters, listing, refusals};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
@@ -96,24 +96,18 @@ impl NatGateways {
                     let message = "You do not have permission to access the specified resource.";
                     Answer::client_error(call, "AuthFailure", message)
                 } else {
-                    let message = format!("The address with allocation id [{allocation}] is in use.");
-                    Answer::client_error(call, "InvalidIPAddress.InUse", &message)
+                    refusals::address_in_use(call, allocation)
                 })
             }
             "DetachInternetGateway" => {
                 let vpc = form.get("VpcId")?;
                 self.in_the_way(at, |gateway| gateway.is_in("vpcId", vpc))?;
-                let message = format!(
-                    "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before \
-                     detaching the gateway."
-                );
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                Some(refusals::mapped_addresses(call, vpc))
             }
             "DeleteSubnet" => {
                 let subnet = form.get("SubnetId")?;
                 self.in_the_way(at, |gateway| gateway.is_in("subnetId", subnet))?;
-                let message = format!("The subnet '{subnet}' has dependencies and cannot be deleted.");
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                Some(refusals::has_dependencies(call, "subnet", subnet))
             }
             _ => None,
         }

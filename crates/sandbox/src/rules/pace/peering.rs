@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::rules::ec2::{filters, listing};
+use crate::rules::ec2::{filters, listing, refusals};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
@@ -107,7 +107,7 @@ impl Peerings {
         let peering = self.peerings.get(&key(call, id))?;
         let changes = ["Accept", "Reject", "Delete", "Modify"].iter().any(|verb| call.operation.starts_with(verb));
         if changes && !peering.is_visible(&call.region, at.now) {
-            return Some(not_found(call, id));
+            return Some(refusals::peering_not_found(call, id));
         }
         match call.operation.as_str() {
             "AcceptVpcPeeringConnection" if call.region != peering.accepter => {
@@ -125,9 +125,7 @@ impl Peerings {
                 Some(Answer::client_error(call, "InvalidStateTransition", &message))
             }
             "ModifyVpcPeeringConnectionOptions" if peering.status(at.now) != Status::Active => {
-                let message =
-                    format!("Peering {id} is not active. Peering options can be added only to active peerings.");
-                Some(Answer::client_error(call, "OperationNotPermitted", &message))
+                Some(refusals::peering_not_active(call, id))
             }
             _ => None,
         }
@@ -229,18 +227,13 @@ impl Peerings {
             true
         });
         if let Some(id) = hidden {
-            *answer = not_found(call, &id);
+            *answer = refusals::peering_not_found(call, &id);
         }
     }
 }
 
 fn key(call: &Call, id: &str) -> (String, String) {
     (call.account.clone(), id.to_owned())
-}
-
-fn not_found(call: &Call, id: &str) -> Answer {
-    let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-    Answer::client_error(call, "InvalidVpcPeeringConnectionID.NotFound", &message)
 }
 
 #[cfg(test)]
