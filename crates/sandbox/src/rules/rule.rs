@@ -1,5 +1,6 @@
 //! The rules between the SDK and the emulator.
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::wire::answer::Answer;
@@ -52,12 +53,30 @@ impl<'a> Next<'a> {
     }
 }
 
+/// A rule that refuses some calls, passes the others on unchanged, and remembers nothing.
+///
+/// Its function returns the refusal as `Err`.
+pub(crate) struct Check(pub(crate) for<'a> fn(&'a Call, Next<'a>) -> BoxFuture<'a, Result<(), Answer>>);
+
+impl Rule for Check {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match (self.0)(call, next).await {
+                Ok(()) => next.run(call).await,
+                Err(refusal) => refusal,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Mutex;
 
     use bytes::Bytes;
-    use futures::FutureExt;
     use http::{HeaderMap, StatusCode};
 
     use super::*;

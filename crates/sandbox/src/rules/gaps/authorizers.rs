@@ -1,35 +1,22 @@
 //! Authorizers of APIs: MiniStack deletes one that a route still asks, and takes routes to one that does not exist.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use http::{Method, StatusCode, Uri};
 use serde_json::Value;
 
-use crate::rules::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
 /// Refuses what would leave a route without the authorizer that it asks, in AWS's words:
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
-pub(super) struct Authorizers;
-
-impl Rule for Authorizers {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            if call.service == "apigateway"
-                && let Some(refusal) = refusal(call, next).await
-            {
-                return refusal;
-            }
-            next.run(call).await
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+pub(super) const AUTHORIZERS: Check =
+    Check(|call, next| async move { refusal(call, next).await.map_or(Ok(()), Err) }.boxed());
 
 async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
+    if call.service != "apigateway" {
+        return None;
+    }
     let path: Vec<&str> = call.uri.path().trim_matches('/').split('/').collect();
     let (["v2", "apis", api, rest @ ..], operation) = (path.as_slice(), call.operation.as_str()) else { return None };
     match (operation, rest) {
@@ -75,6 +62,7 @@ async fn items_of(call: &Call, api: &str, what: &str, next: Next<'_>) -> Vec<Val
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::rule::Rule as _;
     use crate::rules::rule::tests::{Scripted, ok, text};
     use crate::wire::call::tests::json;
 
@@ -93,7 +81,7 @@ mod tests {
         let mut call = json("apigateway", "", body);
         operation.clone_into(&mut call.operation);
         call.uri = path.parse().expect("a path");
-        let answer = Authorizers.apply(&mut call, Next::new(&[], &origin)).await;
+        let answer = AUTHORIZERS.apply(&mut call, Next::new(&[], &origin)).await;
         (answer.status.as_u16(), text(&answer))
     }
 

@@ -1,69 +1,53 @@
 //! Deletions: MiniStack deletes most things while others still need them, where AWS insists on an order.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
-use crate::rules::ec2::listed;
-use crate::rules::rule::{Next, Rule};
+use crate::rules::ec2::{listed, refusals};
+use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
-/// Refuses to delete what is still needed.
-pub(super) struct Dependents;
+/// Refuses to delete what something still needs.
+pub(super) const DEPENDENTS: Check = Check(|call, next| check(call, next).boxed());
 
-impl Rule for Dependents {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            if call.service == "ec2" {
-                if let Err(refusal) = check(call, next).await {
-                    return refusal;
-                }
-                if call.operation == "DeleteSubnet"
-                    && let Err(failure) = end_associations(call, next).await
-                {
-                    return failure;
-                }
-            }
-            next.run(call).await
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
-
-/// `Err` is the answer when it is still needed.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
-    let (needed, message) = match call.operation.as_str() {
+    if call.service != "ec2" {
+        return Ok(());
+    }
+    match call.operation.as_str() {
         "DeleteVpc" => {
             let vpc = parameter(call, "VpcId");
-            (vpc_is_needed(call, next, vpc).await?, format!("The vpc '{vpc}' has dependencies and cannot be deleted."))
+            refuse_if(vpc_is_needed(call, next, vpc).await?, || refusals::has_dependencies(call, "vpc", vpc))
         }
         "DeleteSubnet" => {
             let subnet = parameter(call, "SubnetId");
-            let message = format!("The subnet '{subnet}' has dependencies and cannot be deleted.");
-            (subnet_is_needed(call, next, subnet).await?, message)
+            let is_needed = subnet_is_needed(call, next, subnet).await?;
+            refuse_if(is_needed, || refusals::has_dependencies(call, "subnet", subnet))?;
+            end_associations(call, next).await
         }
         "DeleteInternetGateway" => {
             let gateway = parameter(call, "InternetGatewayId");
             let gateways = listed(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
-            let message = format!("The internetGateway '{gateway}' has dependencies and cannot be deleted.");
-            (holds(&gateways, "internetGatewayId", gateway, "attachmentSet"), message)
+            let is_attached = holds(&gateways, "internetGatewayId", gateway, "attachmentSet");
+            refuse_if(is_attached, || refusals::has_dependencies(call, "internetGateway", gateway))
         }
         "DeleteRouteTable" => {
             let table = parameter(call, "RouteTableId");
             let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
-            let message = format!("The routeTable '{table}' has dependencies and cannot be deleted.");
-            (holds(&tables, "routeTableId", table, "associationSet"), message)
+            let is_associated = holds(&tables, "routeTableId", table, "associationSet");
+            refuse_if(is_associated, || refusals::has_dependencies(call, "routeTable", table))
         }
         "DeleteSecurityGroup" => {
             let group = parameter(call, "GroupId");
-            (group_is_needed(call, next, group).await?, format!("resource {group} has a dependent object"))
+            refuse_if(group_is_needed(call, next, group).await?, || refusals::has_dependent_object(call, group))
         }
-        _ => return Ok(()),
-    };
-    if needed { Err(Answer::client_error(call, "DependencyViolation", &message)) } else { Ok(()) }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_if(is_needed: bool, refusal: impl FnOnce() -> Answer) -> Result<(), Answer> {
+    if is_needed { Err(refusal()) } else { Ok(()) }
 }
 
 fn parameter<'a>(call: &'a Call, name: &str) -> &'a str {
@@ -142,6 +126,7 @@ async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::rule::Rule as _;
     use crate::rules::rule::tests::{Scripted, ok, text};
     use crate::wire::call::tests::ec2;
 
@@ -191,7 +176,7 @@ mod tests {
     }
 
     async fn ask(origin: &Scripted, body: &str) -> String {
-        text(&Dependents.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], origin)).await)
+        text(&DEPENDENTS.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], origin)).await)
     }
 
     #[tokio::test]

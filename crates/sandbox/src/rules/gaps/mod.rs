@@ -93,8 +93,8 @@ pub(super) fn of_resources() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(turns::Turns::default()),
         Box::new(routes::Routes),
-        Box::new(dependents::Dependents),
-        Box::new(authorizers::Authorizers),
+        Box::new(dependents::DEPENDENTS),
+        Box::new(authorizers::AUTHORIZERS),
         Box::new(interfaces::Interfaces),
         Box::new(apigateway_tags::ApiGatewayTags),
         Box::new(acm::Acm::default()),

@@ -3,29 +3,14 @@
 //! A cluster that is still being deleted uses it, too.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::{clusters, parameter};
-use crate::rules::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// The rule.
-pub(super) struct Groups;
-
-impl Rule for Groups {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            match check(call, next).await {
-                Err(refusal) => refusal,
-                Ok(()) => next.run(call).await,
-            }
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+/// Refuses to delete a group that a cluster uses.
+pub(super) const GROUPS: Check = Check(|call, next| check(call, next).boxed());
 
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let (named, used_as) = match (call.service.as_str(), call.operation.as_str()) {

@@ -36,8 +36,8 @@ pub(super) fn rules() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(parameters::Parameters),
         Box::new(members::Members),
-        Box::new(versions::Versions),
-        Box::new(groups::Groups),
+        Box::new(versions::VERSIONS),
+        Box::new(groups::GROUPS),
         Box::new(snapshots::Snapshots),
     ]
 }

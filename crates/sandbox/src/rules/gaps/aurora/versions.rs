@@ -4,29 +4,15 @@
 //! refusals are.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::{cluster, global, globals, members, parameter, version_of};
-use crate::rules::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// The rule. Versions that do not exist, and another major version in one member alone, MiniStack refuses itself.
-pub(super) struct Versions;
-
-impl Rule for Versions {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            match check(call, next).await {
-                Err(refusal) => refusal,
-                Ok(()) => next.run(call).await,
-            }
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+/// Refuses downgrades, unannounced major versions, and a writer that overtakes its readers. MiniStack itself refuses
+/// versions that do not exist, and another major version in a single member.
+pub(super) const VERSIONS: Check = Check(|call, next| check(call, next).boxed());
 
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let requested = parameter(call, "EngineVersion");
