@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,7 +69,7 @@ fn body(call: &Call) -> (String, &'static str) {
     match std::str::from_utf8(call.body()) {
         Ok(text) if !call.form().pairs().is_empty() => (mask_form(text), "text"),
         Ok(text) => (text.to_owned(), "text"),
-        Err(_) => (aws_smithy_types::base64::encode(call.body()), "base64"),
+        Err(_) => (BASE64_STANDARD.encode(call.body()), "base64"),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! What cannot be told without AWS is believed: any secret signs for its access key, and any signature under a token is good.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -129,7 +130,7 @@ fn claims(token: &str, authorizer: &Value, now: Timestamp) -> Result<Map<String,
 fn decoded(part: &str) -> Option<Map<String, Value>> {
     let standard = part.replace('-', "+").replace('_', "/");
     let padding = "=".repeat((4 - standard.len() % 4) % 4);
-    let bytes = aws_smithy_types::base64::decode(format!("{standard}{padding}")).ok()?;
+    let bytes = BASE64_STANDARD.decode(format!("{standard}{padding}")).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -203,7 +204,7 @@ mod tests {
     }
 
     fn encoded(value: &Value) -> String {
-        let text = aws_smithy_types::base64::encode(value.to_string());
+        let text = BASE64_STANDARD.encode(value.to_string());
         text.trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 

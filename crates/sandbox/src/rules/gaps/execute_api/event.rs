@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -102,7 +103,7 @@ fn body_of(call: &Call) -> (Option<String>, bool) {
         .any(|start| kind.starts_with(start));
     match std::str::from_utf8(call.body()) {
         Ok(text) if is_text => (Some(text.to_owned()), false),
-        _ => (Some(aws_smithy_types::base64::encode(call.body())), true),
+        _ => (Some(BASE64_STANDARD.encode(call.body())), true),
     }
 }
 
@@ -121,7 +122,7 @@ pub(super) fn to_client(invocation: &Answer) -> Answer {
     let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) else { return failed() };
     let text = result.get("body").and_then(Value::as_str).unwrap_or_default();
     let body = match result.get("isBase64Encoded").and_then(Value::as_bool) {
-        Some(true) => match aws_smithy_types::base64::decode(text) {
+        Some(true) => match BASE64_STANDARD.decode(text) {
             Ok(bytes) => Bytes::from(bytes),
             Err(_) => return failed(),
         },
