@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,8 @@ use super::rules::faults::FaultFile;
 pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// How long things take in the sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[value(rename_all = "lower")]
 pub enum Pace {
     /// As fast as the emulator answers.
     #[default]
@@ -26,11 +25,35 @@ pub enum Pace {
     Aws,
 }
 
-impl fmt::Display for Pace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Pace {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Instant, Self::Aws];
+
+    /// Its name on the command line and in the record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Instant => "instant",
             Self::Aws => "aws",
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Pace {
+    type Err = SandboxError;
+
+    fn from_str(name: &str) -> Result<Self, SandboxError> {
+        Self::ALL.into_iter().find(|pace| pace.name() == name).ok_or_else(|| SandboxError::BadOption {
+            option: "--pace",
+            value: name.to_owned(),
+            reason: "there is no such pace".to_owned(),
+            help: "Write instant, the default, or aws.",
         })
     }
 }
@@ -198,5 +221,15 @@ mod tests {
     fn pace_is_written_in_lower_case() {
         assert_eq!(serde_json::to_string(&Pace::Aws).ok().as_deref(), Some("\"aws\""));
         assert_eq!(Pace::Instant.to_string(), "instant");
+    }
+
+    #[test]
+    fn every_pace_is_read_back_by_its_name() {
+        for pace in Pace::ALL {
+            assert_eq!(pace.to_string().parse::<Pace>().ok(), Some(pace));
+            assert_eq!(serde_json::to_value(pace).ok(), Some(pace.name().into()));
+        }
+        let error = "Instant".parse::<Pace>().expect_err("names are in lower case");
+        assert_eq!(error.to_string(), "--pace = Instant cannot be used: there is no such pace");
     }
 }
