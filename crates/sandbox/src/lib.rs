@@ -38,5 +38,6 @@ pub use error::{FoundPython, Place, SandboxError};
 pub use options::{Pace, Progress, ServeOptions, StartOptions};
 pub use proxy::call_log::CallRecord;
 pub use record::{Record, Status};
+pub use rules::surprises::{Refusal, surprise_refusals};
 pub use serve::serve;
 pub use wire::recorded::RecordedRequest;

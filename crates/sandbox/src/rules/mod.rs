@@ -5,7 +5,7 @@ pub(super) mod faults;
 mod gaps;
 mod pace;
 pub(super) mod rule;
-mod surprises;
+pub(super) mod surprises;
 mod tokens;
 
 use std::sync::Arc;

@@ -1,15 +1,16 @@
 //! AWS's surprises: what a call is answered, or becomes, in situations that every user of AWS meets sooner or later.
 //!
 //! Each has the number of its row in the project's table of pitfalls, and a name by which a fault file puts it in force.
-//! Most are a refusal that passes, in AWS's own words: [`said`]. The others make something of their own.
+//! Most are a refusal that passes, in AWS's own words: [`refusal_table`]. The others make something of their own.
 
-mod nat;
-mod refused;
-mod replica;
-mod said;
+mod failed_nat;
+mod refusal;
+mod refusal_table;
+mod vanishing_replica;
 
 use super::rule::Rule;
-use refused::{Refusal, Refused};
+pub use refusal::Refusal;
+use refusal::TemporaryRefusals;
 
 /// The name that stands for all of them.
 pub(super) const ALL: &str = "all";
@@ -41,14 +42,25 @@ impl Surprise {
     /// The rule that makes it happen.
     pub(super) fn rule(&self) -> Box<dyn Rule> {
         match self.kind {
-            Kind::Refused(refusals) => Box::new(Refused::new(refusals)),
+            Kind::Refused(refusals) => Box::new(TemporaryRefusals::new(refusals)),
             Kind::Made(rule) => rule(),
         }
     }
 }
 
 /// All of them, in the order of their rows.
-pub(super) static SURPRISES: &[Surprise] = said::SURPRISES;
+pub(super) static SURPRISES: &[Surprise] = refusal_table::SURPRISES;
+
+/// Each refusal that a surprise answers with, and the name of that surprise.
+pub fn surprise_refusals() -> impl Iterator<Item = (&'static str, &'static Refusal)> {
+    SURPRISES.iter().flat_map(|surprise| {
+        let refusals = match surprise.kind {
+            Kind::Refused(refusals) => refusals,
+            Kind::Made(_) => &[],
+        };
+        refusals.iter().map(|refusal| (surprise.name, refusal))
+    })
+}
 
 /// The one of this name.
 pub(super) fn named(name: &str) -> Option<&'static Surprise> {
