@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::error::SandboxError;
+use crate::error::{SandboxError, with_causes};
 use crate::rules::rule::Origin;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -61,9 +61,9 @@ impl Upstream {
     pub(crate) async fn post(&self, path: &'static str) -> Result<StatusCode, String> {
         let uri = self.uri(PathAndQuery::from_static(path)).map_err(|error| error.to_string())?;
         let request = Request::post(uri).body(Full::default()).map_err(|error| error.to_string())?;
-        let response = self.client.request(request).await.map_err(|error| in_full(&error))?;
+        let response = self.client.request(request).await.map_err(|error| with_causes(&error))?;
         let status = response.status();
-        response.into_body().collect().await.map_err(|error| in_full(&error))?;
+        response.into_body().collect().await.map_err(|error| with_causes(&error))?;
         Ok(status)
     }
 
@@ -71,6 +71,7 @@ impl Upstream {
         Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build()
     }
 
+    /// A failure is reported with its causes, since hyper's own message is only "client error (Connect)".
     async fn forward(&self, call: &Call) -> Result<Answer, String> {
         let path = call.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let uri = self.uri(path).map_err(|error| error.to_string())?;
@@ -78,9 +79,9 @@ impl Upstream {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = end_to_end(call.headers.clone());
-        let response = self.client.request(request).await.map_err(|error| in_full(&error))?;
+        let response = self.client.request(request).await.map_err(|error| with_causes(&error))?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| in_full(&error))?.to_bytes();
+        let body = body.collect().await.map_err(|error| with_causes(&error))?.to_bytes();
         Ok(Answer::new(parts.status, end_to_end(parts.headers), body))
     }
 
@@ -120,18 +121,6 @@ fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers.remove("keep-alive");
     headers.remove("proxy-connection");
     headers
-}
-
-/// hyper's errors say "client error (Connect)" and keep the reason in their source.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]
