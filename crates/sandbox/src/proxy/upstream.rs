@@ -19,11 +19,11 @@ use crate::rules::rule::Origin;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// Shorter than any server keeps an idle connection, so that no call is sent into one that is just being closed: such a
-/// call would fail without anybody knowing whether it was carried out.
+/// How long idle connections are kept: shorter than any server keeps them, so that no call is sent on a connection that
+/// is just being closed. Such a call would fail, and it would be unknown whether it was carried out.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Headers about the connection, not the message (RFC 9110, 7.6.1), and those that hyper writes itself.
+/// Headers that concern the connection and not the message (RFC 9110, 7.6.1), and those that hyper writes itself.
 const HOP_BY_HOP: [HeaderName; 6] = [CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE, EXPECT];
 
 /// A pooled connection to the emulator.
@@ -57,7 +57,7 @@ impl Upstream {
         &self.url
     }
 
-    /// Sends one request of the proxy's own.
+    /// Sends a request of the proxy's own.
     pub(crate) async fn post(&self, path: &'static str) -> Result<StatusCode, String> {
         let uri = self.uri(PathAndQuery::from_static(path)).map_err(|error| error.to_string())?;
         let request = Request::post(uri).body(Full::default()).map_err(|error| error.to_string())?;
@@ -97,7 +97,7 @@ impl Upstream {
             Some(log) => format!("MiniStack's log is {}; start it again with `drctl sandbox start`", log.display()),
             None => format!("it should listen at {}", self.url),
         };
-        let message = format!("the sandbox's emulator is not running or broke off ({why}): {see}");
+        let message = format!("the sandbox's emulator is not running, or its connection broke ({why}): {see}");
         Answer::refusal(call, StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", &message)
     }
 }
@@ -132,7 +132,7 @@ mod tests {
     type TestResult = Result<(), Box<dyn std::error::Error>>;
 
     #[tokio::test]
-    async fn unreachable_emulator_is_said_in_the_protocol() -> TestResult {
+    async fn an_unreachable_emulator_is_reported_in_the_protocol_of_the_call() -> TestResult {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = PathBuf::from("somewhere/ministack.log");
         let upstream = Upstream::new(&format!("http://127.0.0.1:{port}"), Some(log))?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_connection_stay_behind() {
+    fn headers_of_the_connection_are_not_forwarded() {
         let mut headers = HeaderMap::new();
         for name in ["connection", "transfer-encoding", "keep-alive", "host", "x-amz-target"] {
             headers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("x"));

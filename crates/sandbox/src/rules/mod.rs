@@ -1,4 +1,4 @@
-//! What the proxy adds to an emulator, one file or folder per difference from AWS.
+//! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
 mod ec2;
 pub(super) mod faults;
@@ -20,9 +20,9 @@ use rule::{Next, Rule};
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
 /// *Faults*, and AWS's surprises with them, come first: they are what happens on the way to AWS. *Tokens* come next, so
-/// that a replay makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select
-/// among the states that the pace has put into an answer. The gaps of resources come after it: the calls that they add
-/// take none of AWS's time.
+/// that a replay makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they
+/// select among the states that the pace has put into an answer. The gaps of resources come after it: the calls that
+/// they add take none of AWS's time.
 ///
 /// `own_ministack`: whether the emulator is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
 /// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
@@ -40,7 +40,7 @@ pub(super) fn all(faults: &Arc<faults::Faults>, own_ministack: bool, scale: Opti
     rules
 }
 
-/// Whose resources a rule remembers: ids are unique, but what may be seen of them is decided here.
+/// The account and Region of the resources that a rule remembers. Ids are unique, but a caller sees only its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Scope {
     account: String,
@@ -53,10 +53,10 @@ impl Scope {
     }
 }
 
-/// What stands behind a rule answers to a question of the rule's own, in the query protocol and the name of `call`'s caller.
+/// Sends a rule's own question to the rules and the emulator after it, in the query protocol and as `call`'s caller.
 ///
-/// `Err` is the answer for the caller when that cannot be known.
-async fn asked(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, &str)]) -> Result<Element, Answer> {
+/// `Err` is the answer to give the caller if the question cannot be answered.
+async fn ask(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, &str)]) -> Result<Element, Answer> {
     let mut question = call.ask_query(operation, parameters);
     let answer = next.run(&mut question).await;
     if !answer.is_success() {

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 
-use crate::rules::ec2::{listed, refusals};
+use crate::rules::ec2::{list, refusals};
 use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -28,13 +28,13 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
         }
         "DeleteInternetGateway" => {
             let gateway = parameter(call, "InternetGatewayId");
-            let gateways = listed(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
+            let gateways = list(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
             let is_attached = holds(&gateways, "internetGatewayId", gateway, "attachmentSet");
             refuse_if(is_attached, || refusals::has_dependencies(call, "internetGateway", gateway))
         }
         "DeleteRouteTable" => {
             let table = parameter(call, "RouteTableId");
-            let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+            let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
             let is_associated = holds(&tables, "routeTableId", table, "associationSet");
             refuse_if(is_associated, || refusals::has_dependencies(call, "routeTable", table))
         }
@@ -65,9 +65,9 @@ fn any_is(item: &Element, path: &[&str], wanted: &str) -> bool {
 
 /// By what MiniStack does not look at itself: subnets, groups and attached gateways it does.
 async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, Answer> {
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
-    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
-    let peerings = listed(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let peerings = list(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
     let is_in = |item: &Element| item.text_of("vpcId") == Some(vpc);
     // The main route table goes with its VPC.
     let is_main = |table: &Element| any_is(table, &["associationSet", "item", "main"], "true");
@@ -82,8 +82,8 @@ async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, A
 
 /// By what has a network interface in it.
 async fn subnet_is_needed(call: &Call, next: Next<'_>, subnet: &str) -> Result<bool, Answer> {
-    let gateways = listed(call, next, "DescribeNatGateways", "natGatewaySet").await?;
-    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let gateways = list(call, next, "DescribeNatGateways", "natGatewaySet").await?;
+    let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
     let has_gateway = gateways.iter().any(|gateway| {
         let lives = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
         lives && gateway.text_of("subnetId") == Some(subnet)
@@ -93,7 +93,7 @@ async fn subnet_is_needed(call: &Call, next: Next<'_>, subnet: &str) -> Result<b
 
 /// By a rule of another group. One of its own goes with it.
 async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<bool, Answer> {
-    let groups = listed(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
+    let groups = list(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
     let refers = |other: &Element| {
         ["ipPermissions", "ipPermissionsEgress"]
             .into_iter()
@@ -106,7 +106,7 @@ async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<boo
 async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let subnet = parameter(call, "SubnetId");
     let mut associations = Vec::new();
-    for table in listed(call, next, "DescribeRouteTables", "routeTableSet").await? {
+    for table in list(call, next, "DescribeRouteTables", "routeTableSet").await? {
         for association in table.at(&["associationSet", "item"]) {
             if association.text_of("subnetId") == Some(subnet) {
                 associations.push(association.text_of("routeTableAssociationId").unwrap_or_default().to_owned());

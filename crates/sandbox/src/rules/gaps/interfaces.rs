@@ -1,9 +1,10 @@
-//! Network interfaces: MiniStack shows none of its instances', and deletes subnets and security groups that interfaces are in.
+//! Network interfaces: MiniStack shows none of its instances', and deletes subnets and security groups that interfaces
+//! are in.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::rules::ec2::{filters, listed, refusals};
+use crate::rules::ec2::{filters, list, refusals};
 use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -68,7 +69,7 @@ fn passes(filters: &[filters::Filter], item: &Element) -> bool {
 
 /// `Err` is the answer when an interface is in it.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
-    let mut interfaces = listed(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
+    let mut interfaces = list(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
     interfaces.extend(of_instances(call, next).await?);
     let of = |name: &str| call.form().get(name).unwrap_or_default();
     let (is_in, refusal) = if call.operation == "DeleteSubnet" {
@@ -85,7 +86,7 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
 
 /// The interface of each instance that is there.
 async fn of_instances(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let reservations = listed(call, next, "DescribeInstances", "reservationSet").await?;
+    let reservations = list(call, next, "DescribeInstances", "reservationSet").await?;
     let instances = reservations.iter().flat_map(|reservation| reservation.at(&["instancesSet", "item"]));
     let is_there = |instance: &&Element| {
         let states = instance.at(&["instanceState", "name"]);

@@ -4,7 +4,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::rules::ec2::listed;
+use crate::rules::ec2::list;
 use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -44,7 +44,7 @@ async fn check_destination(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let (Some(table), Some(destination)) = (form.get("RouteTableId"), form.get("DestinationCidrBlock")) else {
         return Ok(());
     };
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
     // A table that does not exist is refused by MiniStack.
     let Some(found) = tables.iter().find(|item| item.text_of("routeTableId") == Some(table)) else { return Ok(()) };
     let destinations = found.at(&["routeSet", "item", "destinationCidrBlock"]);
@@ -71,7 +71,7 @@ async fn check_destination(call: &Call, next: Next<'_>) -> Result<(), Answer> {
 async fn check_association(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let form = call.form();
     let Some(subnet) = form.get("SubnetId") else { return Ok(()) };
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
     let uses_one = |table: &Element| {
         table.at(&["associationSet", "item", "subnetId"]).iter().any(|associated| associated.text() == subnet)
     };

@@ -158,7 +158,7 @@ impl NatGateways {
         if self.gateways.is_empty() && on_state.is_empty() {
             return;
         }
-        let asked = listing.asked(call.form());
+        let asked = listing.requested_ids(call.form());
         answer.edit_xml(|root| {
             let items = listing.items_mut(root);
             items.retain(|item| {

@@ -192,7 +192,7 @@ impl Peerings {
         if self.peerings.is_empty() && on_status.is_empty() {
             return;
         }
-        let asked = listing.asked(call.form());
+        let asked = listing.requested_ids(call.form());
         let mut hidden = None;
         answer.edit_xml(|root| {
             let items = listing.items_mut(root);

@@ -14,8 +14,8 @@
 //! | `group-in-use` | a parameter group or subnet group cannot be deleted while a cluster uses it | `groups` |
 //! | `final-snapshot` | a deletion says whether it leaves a snapshot, and makes it | `snapshots` |
 //!
-//! That a database exists only where the first member named it (`first-member-names-its-database`) is what MiniStack does,
-//! too: `DescribeDBClusters` shows it.
+//! That a database exists only where the first member named it (`first-member-names-its-database`) is what MiniStack
+//! does, too: `DescribeDBClusters` shows it.
 
 mod groups;
 mod members;
@@ -25,7 +25,7 @@ mod snapshots;
 mod tests;
 mod versions;
 
-use crate::rules::asked;
+use crate::rules::ask;
 use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -44,13 +44,13 @@ pub(super) fn rules() -> Vec<Box<dyn Rule>> {
 
 /// The clusters of the caller's Region.
 pub(super) async fn clusters(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let root = asked(call, next, "DescribeDBClusters", &[]).await?;
+    let root = ask(call, next, "DescribeDBClusters", &[]).await?;
     Ok(root.at(&["DescribeDBClustersResult", "DBClusters", "DBCluster"]).into_iter().cloned().collect())
 }
 
 /// The account's global clusters, which every Region knows.
 async fn globals(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let root = asked(call, next, "DescribeGlobalClusters", &[]).await?;
+    let root = ask(call, next, "DescribeGlobalClusters", &[]).await?;
     let path = ["DescribeGlobalClustersResult", "GlobalClusters", "GlobalClusterMember"];
     Ok(root.at(&path).into_iter().cloned().collect())
 }

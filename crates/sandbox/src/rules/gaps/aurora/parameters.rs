@@ -1,14 +1,14 @@
 //! `force-ssl-default` and `static-parameters`: whose a cluster parameter's value is, and when it may change.
 //!
-//! AWS says `user` of a value that was given only while it differs from the default: one that is given its default is the
-//! system's, and does not appear among the user's. MiniStack says `user` of whatever was set, and knows few parameters.
-//! <https://github.com/hashicorp/terraform-provider-aws/issues/23335>
+//! AWS says `user` of a value that was given only while it differs from the default: one that is given its default is
+//! the system's, and does not appear among the user's. MiniStack says `user` of whatever was set, and knows few
+//! parameters. <https://github.com/hashicorp/terraform-provider-aws/issues/23335>
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::parameter;
-use crate::rules::asked;
+use crate::rules::ask;
 use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
@@ -97,7 +97,7 @@ fn changes_static_at_once(form: &Form) -> bool {
 async fn described(call: &mut Call, next: Next<'_>) -> Answer {
     let group = parameter(call, "DBClusterParameterGroupName");
     let groups =
-        match asked(call, next, "DescribeDBClusterParameterGroups", &[("DBClusterParameterGroupName", group)]).await {
+        match ask(call, next, "DescribeDBClusterParameterGroups", &[("DBClusterParameterGroupName", group)]).await {
             Ok(groups) => groups,
             Err(refusal) => return refusal,
         };
