@@ -1,5 +1,6 @@
 //! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
+mod dynamodb;
 mod ec2;
 pub(super) mod faults;
 mod gaps;

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::rules::dynamodb::{SOURCE_OF_REPLICAS, table_of};
 use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
 use crate::wire::answer::Answer;
@@ -61,7 +62,7 @@ impl Rule for DynamoDbTables {
 
 impl DynamoDbTables {
     async fn refuse(&self, call: &Call, next: Next<'_>) -> Option<Answer> {
-        let table = table_of(call)?;
+        let table = table_of(&call.json())?;
         let key = (call.account.clone(), table.clone());
         if !lock(&self.tables).get(&key).is_some_and(|kept| kept.sources.contains(&call.region)) {
             return None;
@@ -73,11 +74,11 @@ impl DynamoDbTables {
             has_replicas = answer["Table"]["Replicas"].as_array().is_some_and(|replicas| !replicas.is_empty());
             false
         });
-        has_replicas.then(|| Answer::client_error(call, "ValidationException", SOURCE))
+        has_replicas.then(|| Answer::client_error(call, "ValidationException", SOURCE_OF_REPLICAS))
     }
 
     fn answered(&self, call: &Call, answer: &mut Answer) {
-        let Some(table) = table_of(call) else { return };
+        let Some(table) = table_of(&call.json()) else { return };
         let (body, region) = (call.json(), &call.region);
         let mut tables = lock(&self.tables);
         let kept = tables.entry((call.account.clone(), table)).or_default();
@@ -105,10 +106,6 @@ impl DynamoDbTables {
         }
     }
 }
-
-/// What AWS says to the deletion of a table that replicas were made from.
-const SOURCE: &str = "Replica cannot be deleted because it has acted as a source region for new replica(s) being added \
-                      to the table in the last 24 hours.";
 
 impl Kept {
     fn forget(&mut self, region: &str) {
@@ -146,12 +143,6 @@ impl Kept {
         }
         true
     }
-}
-
-/// The table a call is about, by its name or by its ARN.
-fn table_of(call: &Call) -> Option<String> {
-    let name = text(&call.json(), "TableName")?;
-    Some(name.rsplit_once(":table/").map_or(name.as_str(), |(_, name)| name).to_owned())
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {

@@ -1,7 +1,7 @@
-//! NAT gateways: minutes to come, a minute to go, and long remembered.
+//! The pace of NAT gateways: they take minutes to be created and a minute to be deleted, and are listed long after.
 //!
-//! Until a gateway is gone it holds its address, its subnet and its VPC's internet gateway, and AWS refuses to take
-//! those away: the reason why deletions have an order.
+//! Until a gateway is deleted, it holds its address, its subnet, and its VPC's internet gateway, and AWS refuses to
+//! take those away. This is the reason why deletions have an order.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -19,7 +19,7 @@ const DELETING: f64 = 65.0;
 /// A deleted gateway is listed for about an hour.
 const LISTED: f64 = 3600.0;
 
-/// What AWS would say of a gateway.
+/// The state of a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Pending,
@@ -40,12 +40,13 @@ impl State {
         }
     }
 
-    fn holds_things(self) -> bool {
+    fn holds_resources(self) -> bool {
         matches!(self, Self::Pending | Self::Available | Self::Deleting)
     }
 }
 
 #[derive(Debug)]
+/// When a deletion is finished, and when the gateway is not listed any more.
 struct Deletion {
     deleted: Instant,
     gone: Instant,
@@ -56,7 +57,7 @@ struct Gateway {
     ready: Instant,
     deletion: Option<Deletion>,
     allocations: Vec<String>,
-    /// As last listed: an emulator that forgets a deleted gateway at once has to be helped.
+    /// As last listed, since an emulator may forget a deleted gateway at once.
     item: Element,
 }
 
@@ -76,22 +77,21 @@ impl Gateway {
     }
 }
 
-/// The NAT gateways of an account in a region.
+/// The NAT gateways of an account in a Region.
 #[derive(Debug, Default)]
 pub(super) struct NatGateways {
     gateways: HashMap<String, Gateway>,
 }
 
 impl NatGateways {
-    /// What AWS refuses while a gateway is in the way.
+    /// The refusal of a call that a gateway stands in the way of.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
         let form = call.form();
         match call.operation.as_str() {
             "ReleaseAddress" => {
                 let allocation = form.get("AllocationId")?;
-                let (_, state) =
-                    self.in_the_way(at, |gateway| gateway.allocations.iter().any(|id| id == allocation))?;
-                // What AWS says depends on how far the deletion has come: one of its oldest traps.
+                let (_, state) = self.blocking(at, |gateway| gateway.allocations.iter().any(|id| id == allocation))?;
+                // AWS's refusal depends on how far the deletion has come: one of its oldest traps.
                 Some(if state == State::Deleting {
                     let message = "You do not have permission to access the specified resource.";
                     Answer::client_error(call, "AuthFailure", message)
@@ -101,23 +101,23 @@ impl NatGateways {
             }
             "DetachInternetGateway" => {
                 let vpc = form.get("VpcId")?;
-                self.in_the_way(at, |gateway| gateway.is_in("vpcId", vpc))?;
+                self.blocking(at, |gateway| gateway.is_in("vpcId", vpc))?;
                 Some(refusals::mapped_addresses(call, vpc))
             }
             "DeleteSubnet" => {
                 let subnet = form.get("SubnetId")?;
-                self.in_the_way(at, |gateway| gateway.is_in("subnetId", subnet))?;
+                self.blocking(at, |gateway| gateway.is_in("subnetId", subnet))?;
                 Some(refusals::has_dependencies(call, "subnet", subnet))
             }
             _ => None,
         }
     }
 
-    fn in_the_way(&self, at: Moment, is_it: impl Fn(&Gateway) -> bool) -> Option<(&Gateway, State)> {
+    fn blocking(&self, at: Moment, is_it: impl Fn(&Gateway) -> bool) -> Option<(&Gateway, State)> {
         self.gateways
             .values()
             .map(|gateway| (gateway, gateway.state(at.now)))
-            .find(|(gateway, state)| state.holds_things() && is_it(gateway))
+            .find(|(gateway, state)| state.holds_resources() && is_it(gateway))
     }
 
     pub(super) fn after(&mut self, call: &Call, answer: &mut Answer, at: Moment) {
@@ -145,7 +145,7 @@ impl NatGateways {
 
     fn deleted(&mut self, call: &Call, at: Moment) {
         let gateway = call.form().get("NatGatewayId").and_then(|id| self.gateways.get_mut(id));
-        // A second deletion does not begin anew.
+        // A second deletion changes nothing.
         if let Some(gateway) = gateway.filter(|gateway| gateway.deletion.is_none()) {
             gateway.deletion = Some(Deletion { deleted: at.later(DELETING), gone: at.later(DELETING + LISTED) });
         }
@@ -230,7 +230,7 @@ mod tests {
             text(&answer)
         }
 
-        /// What a listing shows when the emulator still knows the gateway.
+        /// What a listing shows while the emulator still knows the gateway.
         fn listed(&mut self, seconds: f64) -> String {
             let full = format!("<r><natGatewaySet><item>{GATEWAY}</item></natGatewaySet></r>");
             self.ask(seconds, "Action=DescribeNatGateways", &full)
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_comes_and_goes_through_its_states() {
+    fn a_gateway_passes_through_its_states() {
         let mut bench = Bench::new();
         assert!(bench.listed(104.0).contains("<state>pending</state>"));
         assert!(bench.listed(106.0).contains("<state>available</state>"));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_hold_for_what_the_emulator_forgot() {
+    fn filters_apply_to_a_gateway_that_the_emulator_has_forgotten() {
         let mut bench = Bench::new();
         bench.delete(200.0);
         for (filter, value, shown) in [
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_holds_cannot_be_taken_away() {
+    fn what_a_gateway_holds_cannot_be_taken_from_it() {
         let mut bench = Bench::new();
         let release = "Action=ReleaseAddress&AllocationId=eipalloc-1";
         let detach = "Action=DetachInternetGateway&InternetGatewayId=igw-1&VpcId=vpc-1";

@@ -1,4 +1,4 @@
-//! VPC peering: made in one region, seen later in the other, accepted there.
+//! The pace of VPC peering: created in one Region, visible later in the other, and accepted there.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,9 +9,9 @@ use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
-/// Until the request has left the requester.
+/// Until the request is `pending-acceptance`.
 const INITIATING: f64 = 2.0;
-/// Until the accepter's region knows of it.
+/// Until the accepter's Region knows the connection.
 const INVISIBLE: f64 = 5.0;
 /// "accept (x-Region)": 5 typical.
 const PROVISIONING: f64 = 5.0;
@@ -65,7 +65,7 @@ struct Peering {
     active: Option<Instant>,
     /// Until when it is `deleting`, and until when it is listed.
     deletion: Option<(Instant, Instant)>,
-    /// As last listed in each region.
+    /// As last listed in each Region.
     items: HashMap<String, Element>,
 }
 
@@ -94,14 +94,15 @@ impl Peering {
     }
 }
 
-/// The peering connections of all accounts, each by its account and id: both regions have to see the same one.
+/// The peering connections of all accounts, by account and id: both Regions have to see the same connection.
 #[derive(Debug, Default)]
 pub(super) struct Peerings {
     peerings: HashMap<(String, String), Peering>,
 }
 
 impl Peerings {
-    /// What AWS refuses because the other region does not know yet, or because it is not its to accept.
+    /// The refusal of a call for a connection that this Region does not know yet, or that is not in the state for the
+    /// call.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
         let id = call.form().get("VpcPeeringConnectionId")?;
         let peering = self.peerings.get(&key(call, id))?;
@@ -165,7 +166,7 @@ impl Peerings {
 
     fn accepted(&mut self, call: &Call, answer: &mut Answer, at: Moment) {
         let Some(peering) = self.of_call(call) else { return };
-        // Accepting once more does not begin anew.
+        // Accepting it again changes nothing.
         peering.active.get_or_insert_with(|| at.later(PROVISIONING));
         answer.edit_xml(|root| {
             let Some(item) = root.child_mut("vpcPeeringConnection") else { return false };
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accepter_sees_it_late() {
+    fn the_accepter_sees_a_connection_late() {
         let mut bench = Bench::new();
         assert!(bench.ask(1.0, HERE, DESCRIBE).contains("initiating-request"));
         assert!(bench.ask(3.0, HERE, DESCRIBE).contains("pending-acceptance"));
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_accepted_where_the_accepter_is() {
+    fn a_connection_is_accepted_in_the_accepters_region() {
         let mut bench = Bench::new();
         let refused = bench.ask(6.0, HERE, ACCEPT);
         assert!(refused.contains("OperationNotPermitted") && refused.contains("region us-east-2"), "{refused}");
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn options_wait_for_it_to_be_active() {
+    fn only_an_active_connection_takes_options() {
         let mut bench = Bench::new();
         let modify = "Action=ModifyVpcPeeringConnectionOptions&VpcPeeringConnectionId=pcx-1";
         assert!(bench.ask(6.0, HERE, modify).contains("OperationNotPermitted"));
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_one_is_seen_going() {
+    fn a_deleted_connection_is_still_listed() {
         let mut bench = Bench::new();
         bench.ask(6.0, THERE, ACCEPT);
         bench.ask(20.0, THERE, DESCRIBE);
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_apart() {
+    fn accounts_are_kept_apart() {
         let bench = Bench::new();
         let call = ec2("444455556666", THERE, ACCEPT);
         let at = Moment { now: bench.start, scale: 1.0 };
