@@ -12,6 +12,7 @@ mod tokens;
 use std::sync::Arc;
 
 use http::StatusCode;
+use serde_json::Value;
 
 use super::wire::answer::Answer;
 use super::wire::call::Call;
@@ -67,4 +68,9 @@ async fn ask(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, 
         let message = format!("the emulator's answer to {operation} cannot be read: {error}");
         Answer::refusal(call, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message)
     })
+}
+
+/// The text of a member of a JSON object.
+fn text_of(value: &Value, member: &str) -> Option<String> {
+    value.get(member).and_then(Value::as_str).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Elastic addresses and the NAT gateways that use them: MiniStack keeps the two apart.
+//! Elastic IP addresses and the NAT gateways that use them: MiniStack does not connect the two.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
-/// An address in use.
+/// The use of an address by a NAT gateway.
 #[derive(Debug, Clone)]
 struct Association {
     id: String,
@@ -23,11 +23,11 @@ struct Association {
     allocation: String,
     gateway: String,
     vpc: String,
-    /// Its gateway was deleted: it is still told about, and holds nothing any more.
+    /// Whether the gateway was deleted: the association is still shown, but does not hold the address any more.
     ended: bool,
 }
 
-/// The addresses of an account in a region.
+/// The addresses of an account in a Region.
 #[derive(Debug, Default)]
 struct Region {
     /// The public address of each allocation.
@@ -35,12 +35,12 @@ struct Region {
     associations: Vec<Association>,
 }
 
-/// Who uses which address.
+/// Which gateway uses which address.
 #[derive(Default)]
 pub(super) struct Addresses {
     regions: Mutex<HashMap<Scope, Region>>,
-    /// Creations share it, a listing has it alone: no gateway is listed between its creation and the note of its address, since
-    /// AWS shows none as available without one.
+    /// Shared by creations, exclusive for a listing: no gateway is listed before its address is noted, since AWS does
+    /// not show a gateway as available without one.
     creations: tokio::sync::RwLock<()>,
 }
 
@@ -53,10 +53,10 @@ impl Rule for Addresses {
             if let Some(refusal) = self.refuse(call) {
                 return refusal;
             }
-            let (_among_others, _alone);
+            let (_shared, _exclusive);
             match call.operation.as_str() {
-                "CreateNatGateway" => _among_others = self.creations.read().await,
-                "DescribeNatGateways" => _alone = self.creations.write().await,
+                "CreateNatGateway" => _shared = self.creations.read().await,
+                "DescribeNatGateways" => _exclusive = self.creations.write().await,
                 _ => {}
             }
             let mut answer = next.run(call).await;
@@ -126,14 +126,14 @@ impl Region {
         answer.edit_xml(|root| {
             let Some(created) = root.child_mut("natGateway") else { return false };
             let association = Association {
-                id: made_up("eipassoc"),
-                interface: made_up("eni"),
+                id: random_id("eipassoc"),
+                interface: random_id("eni"),
                 allocation,
                 gateway: created.text_of("natGatewayId").unwrap_or_default().to_owned(),
                 vpc: created.text_of("vpcId").unwrap_or_default().to_owned(),
                 ended: false,
             };
-            // AWS names the address at once and everything about its association later.
+            // AWS shows the address at once, and the details of its association later.
             let item =
                 Element::with_children("item", vec![Element::with_text("allocationId", &association.allocation)]);
             created.replace(Element::with_children("natGatewayAddressSet", vec![item]));
@@ -200,8 +200,8 @@ impl Region {
     }
 }
 
-/// An id as EC2 makes them: 17 hexadecimal digits.
-fn made_up(kind: &str) -> String {
+/// An id in EC2's format: 17 hexadecimal digits.
+fn random_id(kind: &str) -> String {
     let digits = Uuid::new_v4().simple().to_string();
     format!("{kind}-{}", &digits[..17])
 }
@@ -231,9 +231,9 @@ mod tests {
         })
     }
 
-    /// An emulator that has made a gateway, and answers when it is told to.
+    /// An emulator that has created a gateway and waits before it answers.
     struct Slow {
-        made: tokio::sync::Notify,
+        created: tokio::sync::Notify,
         answer: tokio::sync::Notify,
     }
 
@@ -241,7 +241,7 @@ mod tests {
         fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
             async move {
                 if call.operation == "CreateNatGateway" {
-                    self.made.notify_one();
+                    self.created.notify_one();
                     self.answer.notified().await;
                 }
                 crate::rules::rule::Origin::answer(&emulator(), call).await
@@ -251,15 +251,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_gateway_is_listed_before_its_address_is_noted() {
-        let slow = Slow { made: tokio::sync::Notify::new(), answer: tokio::sync::Notify::new() };
+    async fn a_gateway_is_not_listed_before_its_address_is_noted() {
+        let slow = Slow { created: tokio::sync::Notify::new(), answer: tokio::sync::Notify::new() };
         let rule = Addresses::default();
         let ask = async |body: &str| {
             text(&rule.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], &slow)).await)
         };
         ask("Action=AllocateAddress").await;
         let listing = async {
-            slow.made.notified().await;
+            slow.created.notified().await;
             let (listed, ()) = futures::join!(ask("Action=DescribeNatGateways"), async { slow.answer.notify_one() });
             listed
         };
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gateways_and_addresses_know_each_other() {
+    async fn gateways_and_addresses_show_each_other() {
         let (rule, origin) = (Addresses::default(), emulator());
         let ask = async |body: &str| {
             text(&rule.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], &origin)).await)

@@ -1,4 +1,4 @@
-//! Authorizers of APIs: MiniStack deletes one that a route still asks, and takes routes to one that does not exist.
+//! Authorizers of APIs: MiniStack deletes one that a route uses, and accepts routes to one that does not exist.
 
 use futures::FutureExt;
 use http::{Method, StatusCode, Uri};
@@ -8,7 +8,7 @@ use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// Refuses what would leave a route without the authorizer that it asks, in AWS's words:
+/// Refuses what would leave a route without its authorizer, in AWS's words:
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
 pub(super) const AUTHORIZERS: Check =
     Check(|call, next| async move { refusal(call, next).await.map_or(Ok(()), Err) }.boxed());
@@ -24,7 +24,8 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
             let routes = items_of(call, api, "routes", next).await;
             let route = routes.iter().find(|route| route["authorizerId"].as_str() == Some(id))?;
             let authorizers = items_of(call, api, "authorizers", next).await;
-            let name = authorizers.iter().find(|one| one["authorizerId"].as_str() == Some(id))?["name"].as_str()?;
+            let name = authorizers.iter().find(|authorizer| authorizer["authorizerId"].as_str() == Some(id))?["name"]
+                .as_str()?;
             let key = route["routeKey"].as_str().unwrap_or_default();
             let message = format!("Cannot delete authorizer '{name}', is referenced in route: {key}");
             Some(Answer::refusal(call, StatusCode::CONFLICT, "ConflictException", &message))
@@ -32,7 +33,7 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
         ("CreateRoute" | "UpdateRoute", _) if call.json()["authorizationType"] == "JWT" => {
             let wanted = call.json()["authorizerId"].clone();
             let authorizers = items_of(call, api, "authorizers", next).await;
-            if authorizers.iter().any(|one| one["authorizerId"] == wanted) {
+            if authorizers.iter().any(|authorizer| authorizer["authorizerId"] == wanted) {
                 return None;
             }
             let message = "Invalid authorizer ID specified. Setting the authorization type to JWT requires a valid JWT \
@@ -43,10 +44,10 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
     }
 }
 
-async fn items_of(call: &Call, api: &str, what: &str, next: Next<'_>) -> Vec<Value> {
-    let Ok(uri) = format!("/v2/apis/{api}/{what}").parse::<Uri>() else { return Vec::new() };
+async fn items_of(call: &Call, api: &str, collection: &str, next: Next<'_>) -> Vec<Value> {
+    let Ok(uri) = format!("/v2/apis/{api}/{collection}").parse::<Uri>() else { return Vec::new() };
     let mut question = call.clone();
-    if what == "routes" { "GetRoutes" } else { "GetAuthorizers" }.clone_into(&mut question.operation);
+    if collection == "routes" { "GetRoutes" } else { "GetAuthorizers" }.clone_into(&mut question.operation);
     question.method = Method::GET;
     question.uri = uri;
     let mut items = Vec::new();
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_authorizer_stays_while_a_route_asks_it() {
+    async fn an_authorizer_that_a_route_uses_is_not_deleted() {
         let (status, message) = answer("DeleteAuthorizer", "/v2/apis/a1/authorizers/x1", "").await;
         assert_eq!(status, 409);
         assert!(
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_with_tokens_needs_an_authorizer() {
+    async fn a_jwt_route_needs_an_existing_authorizer() {
         for (operation, path) in [("CreateRoute", "/v2/apis/a1/routes"), ("UpdateRoute", "/v2/apis/a1/routes/r1")] {
             let with = |body: &'static str| answer(operation, path, body);
             assert_eq!(with(r#"{"authorizationType":"JWT","authorizerId":"x2"}"#).await.0, 200);

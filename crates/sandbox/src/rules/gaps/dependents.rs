@@ -1,4 +1,4 @@
-//! Deletions: MiniStack deletes most things while others still need them, where AWS insists on an order.
+//! Deletions: MiniStack deletes most resources while others still need them, where AWS insists on an order.
 
 use futures::FutureExt;
 
@@ -54,7 +54,7 @@ fn parameter<'a>(call: &'a Call, name: &str) -> &'a str {
     call.form().get(name).unwrap_or_default()
 }
 
-/// Whether the item of this id has anything in a set of its own.
+/// Whether the set of this name in the item of this id has any items.
 fn holds(items: &[Element], id_element: &str, id: &str, set: &str) -> bool {
     items.iter().any(|item| item.text_of(id_element) == Some(id) && !item.at(&[set, "item"]).is_empty())
 }
@@ -63,13 +63,14 @@ fn any_is(item: &Element, path: &[&str], wanted: &str) -> bool {
     item.at(path).iter().any(|found| found.text() == wanted)
 }
 
-/// By what MiniStack does not look at itself: subnets, groups and attached gateways it does.
+/// Whether a VPC has something that MiniStack does not check itself. It does check subnets, groups, and attached
+/// gateways.
 async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, Answer> {
     let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
     let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
     let peerings = list(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
     let is_in = |item: &Element| item.text_of("vpcId") == Some(vpc);
-    // The main route table goes with its VPC.
+    // The main route table is deleted with its VPC.
     let is_main = |table: &Element| any_is(table, &["associationSet", "item", "main"], "true");
     let has_table = tables.iter().any(|table| is_in(table) && !is_main(table));
     let has_peering = peerings.iter().any(|peering| {
@@ -80,18 +81,18 @@ async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, A
     Ok(has_table || has_peering || endpoints.iter().any(is_in))
 }
 
-/// By what has a network interface in it.
+/// Whether a subnet has something with a network interface.
 async fn subnet_is_needed(call: &Call, next: Next<'_>, subnet: &str) -> Result<bool, Answer> {
     let gateways = list(call, next, "DescribeNatGateways", "natGatewaySet").await?;
     let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
     let has_gateway = gateways.iter().any(|gateway| {
-        let lives = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
-        lives && gateway.text_of("subnetId") == Some(subnet)
+        let exists = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
+        exists && gateway.text_of("subnetId") == Some(subnet)
     });
     Ok(has_gateway || endpoints.iter().any(|endpoint| any_is(endpoint, &["subnetIdSet", "item"], subnet)))
 }
 
-/// By a rule of another group. One of its own goes with it.
+/// Whether a rule of another group refers to a group. Its own rules are deleted with it.
 async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<bool, Answer> {
     let groups = list(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
     let refers = |other: &Element| {
@@ -102,7 +103,8 @@ async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<boo
     Ok(groups.iter().any(|other| other.text_of("groupId") != Some(group) && refers(other)))
 }
 
-/// A subnet's association goes with it at AWS. MiniStack leaves it, and its table could never be deleted.
+/// Ends the associations of a subnet, as AWS does when it deletes the subnet. MiniStack leaves them, and the route
+/// table could never be deleted.
 async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let subnet = parameter(call, "SubnetId");
     let mut associations = Vec::new();
@@ -130,7 +132,7 @@ mod tests {
     use crate::rules::rule::tests::{Scripted, ok, text};
     use crate::wire::call::tests::ec2;
 
-    /// Everything named `-1` needs something or is needed, everything named `-2` is free.
+    /// Resources named `-1` are needed, and those named `-2` are not.
     fn emulator() -> Scripted {
         Scripted::new(|call| {
             ok(match call.operation.as_str() {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_needed_stays() {
+    async fn a_needed_resource_is_not_deleted() {
         let origin = emulator();
         for (body, message) in [
             ("Action=DeleteVpc&VpcId=vpc-1", "The vpc &apos;vpc-1&apos; has dependencies"),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_needs_is_deleted() {
+    async fn a_resource_that_nothing_needs_is_deleted() {
         for body in [
             "Action=DeleteVpc&VpcId=vpc-2",
             "Action=DeleteSubnet&SubnetId=subnet-2",
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subnet_takes_its_association_along() {
+    async fn a_subnet_is_deleted_with_its_association() {
         let origin = emulator();
         ask(&origin, "Action=DeleteSubnet&Version=2016-11-15&SubnetId=subnet-2").await;
         let end = "Action=DisassociateRouteTable&Version=2016-11-15&AssociationId=rtbassoc-1".to_owned();
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_deleted_when_it_cannot_be_told_whether_it_is_needed() {
+    async fn nothing_is_deleted_if_its_dependents_cannot_be_read() {
         let origin = Scripted::new(|call| match call.operation.as_str() {
             "DescribeRouteTables" => ok("not XML <"),
             _ => Answer::client_error(call, "RequestLimitExceeded", "later"),

@@ -1,4 +1,4 @@
-//! VPC endpoints' policies: MiniStack takes them and never shows them.
+//! The policies of VPC endpoints: MiniStack accepts them and never shows them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
-/// AWS's own, when none is asked for.
+/// AWS's policy for an endpoint that is created without one.
 const FULL_ACCESS: &str =
     r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 

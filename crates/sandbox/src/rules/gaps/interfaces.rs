@@ -1,5 +1,5 @@
-//! Network interfaces: MiniStack shows none of its instances', and deletes subnets and security groups that interfaces
-//! are in.
+//! Network interfaces: MiniStack does not show those of instances, and deletes subnets and security groups that have
+//! interfaces in them.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,7 +10,7 @@ use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
-/// Shows an instance's interface, and refuses to delete what an interface is in.
+/// Shows the interfaces of instances, and refuses to delete what an interface is in.
 pub(super) struct Interfaces;
 
 impl Rule for Interfaces {
@@ -41,20 +41,20 @@ async fn show(call: &mut Call, next: Next<'_>) -> Answer {
     };
     let mut answer = next.run(call).await;
     let filters = filters::of(call.form());
-    let asked: Vec<String> = call.form().list("NetworkInterfaceId").into_iter().map(str::to_owned).collect();
-    let is_asked = |item: &Element| {
-        asked.is_empty() || asked.iter().any(|id| item.text_of("networkInterfaceId") == Some(id.as_str()))
+    let requested: Vec<String> = call.form().list("NetworkInterfaceId").into_iter().map(str::to_owned).collect();
+    let is_requested = |item: &Element| {
+        requested.is_empty() || requested.iter().any(|id| item.text_of("networkInterfaceId") == Some(id.as_str()))
     };
     answer.edit_xml(|root| {
         let items = root.child_or_new("networkInterfaceSet").children_mut();
-        items.extend(of_instances.into_iter().filter(is_asked));
+        items.extend(of_instances.into_iter().filter(is_requested));
         items.retain(|item| passes(&filters, item));
         true
     });
     answer
 }
 
-/// The filter on groups looks at no element of that name: it is tried with each group that an interface is in.
+/// The filter `group-id` does not name an element: it is tried with each of the interface's groups in such an element.
 fn passes(filters: &[filters::Filter], item: &Element) -> bool {
     let groups = item.at(&["groupSet", "item", "groupId"]);
     if groups.is_empty() {
@@ -67,7 +67,7 @@ fn passes(filters: &[filters::Filter], item: &Element) -> bool {
     })
 }
 
-/// `Err` is the answer when an interface is in it.
+/// `Err` is the refusal, if an interface is in the subnet or group.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let mut interfaces = list(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
     interfaces.extend(of_instances(call, next).await?);
@@ -84,15 +84,15 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     if is_in { Err(refusal) } else { Ok(()) }
 }
 
-/// The interface of each instance that is there.
+/// The interface of each instance that exists.
 async fn of_instances(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
     let reservations = list(call, next, "DescribeInstances", "reservationSet").await?;
     let instances = reservations.iter().flat_map(|reservation| reservation.at(&["instancesSet", "item"]));
-    let is_there = |instance: &&Element| {
+    let exists = |instance: &&Element| {
         let states = instance.at(&["instanceState", "name"]);
         !states.iter().any(|state| matches!(state.text(), "terminated" | "shutting-down"))
     };
-    Ok(instances.filter(is_there).map(interface_of).collect())
+    Ok(instances.filter(exists).map(interface_of).collect())
 }
 
 fn interface_of(instance: &Element) -> Element {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_interface_is_in_stays_and_the_rest_goes() {
+    async fn only_what_has_no_interface_is_deleted() {
         for (body, stays) in [
             ("Action=DeleteSubnet&SubnetId=subnet-1", true),
             ("Action=DeleteSubnet&SubnetId=subnet-2", true),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instances_interface_is_listed_and_filters_apply() {
+    async fn the_interface_of_an_instance_is_listed_and_filtered() {
         let all = ask("Action=DescribeNetworkInterfaces").await;
         assert!(all.contains("eni-1<") && all.contains("<instanceId>i-2<") && !all.contains("i-3"), "{all}");
         for (filter, first, second) in [

@@ -55,12 +55,12 @@ mod route53;
 mod routes;
 mod secret_replicas;
 mod selection;
-mod turns;
+mod serialised_changes;
 
 use crate::rules::rule::Rule;
 
-/// Those that add to answers. The selection comes first: it selects by what the others have filled in. `scale`: how many times
-/// faster than AWS time passes; `None` where nothing takes any.
+/// The rules that add to answers. The selection comes first, since it selects by what the others have filled in.
+/// `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
 pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(selection::Selection),
@@ -77,21 +77,21 @@ pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
         Box::new(secret_replicas::SecretReplicas::default()),
         Box::new(health_check_status::HealthCheckStatus::default()),
         Box::new(route53::Route53),
-        // Behind this one, CloudWatch speaks JSON.
-        Box::new(cloudwatch::InJson),
+        // After this rule, CloudWatch's calls are in JSON.
+        Box::new(cloudwatch::CborToJson),
         Box::new(cloudwatch_math::AlarmMetrics::default()),
     ];
     rules.extend(aurora::rules());
-    // Behind those: a final snapshot needs its key, too.
+    // After those, since a final snapshot needs its key, too.
     rules.extend(keys::rules(scale));
     rules
 }
 
-/// Those that guard what the emulator keeps. The turns come first: what the others have looked at has to hold until
-/// they are done.
+/// The rules that guard what the emulator keeps. The serialised changes come first: what the other rules have read must
+/// still hold when they act on it.
 pub(super) fn of_resources() -> Vec<Box<dyn Rule>> {
     vec![
-        Box::new(turns::Turns::default()),
+        Box::new(serialised_changes::SerialisedChanges::default()),
         Box::new(routes::Routes),
         Box::new(dependents::DEPENDENTS),
         Box::new(authorizers::AUTHORIZERS),

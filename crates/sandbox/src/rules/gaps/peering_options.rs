@@ -15,14 +15,14 @@ use crate::wire::xml::Element;
 
 const DNS: &str = "allowDnsResolutionFromRemoteVpc";
 
-/// Whether each side resolves the other's names to private addresses.
+/// Whether the names of each side resolve to private addresses for the other.
 #[derive(Debug, Clone, Copy, Default)]
 struct Options {
     requester: bool,
     accepter: bool,
 }
 
-/// The options of each peering, by account and id: both regions see both.
+/// The options of each peering connection, by account and id: both Regions see both.
 #[derive(Default)]
 pub(super) struct PeeringOptions {
     options: Mutex<HashMap<(String, String), Options>>,
@@ -78,7 +78,7 @@ impl PeeringOptions {
             Some(value == "true")
         };
         for (side, region) in [("Requester", &requester), ("Accepter", &accepter)] {
-            // Each side's options are set in its own region.
+            // The options of each side are set in its own Region.
             if wanted(side).is_some() && *region != call.region {
                 let message = format!(
                     "User {} cannot modify {} peering options of {id} in region {}",
@@ -108,7 +108,7 @@ impl PeeringOptions {
         let all = lock(&self.options);
         answer.edit_xml(|root| {
             for item in listing.items_mut(root) {
-                // AWS shows options of active peerings only.
+                // AWS shows options only of active connections.
                 if item.at(&["status", "code"]).first().is_none_or(|code| code.text() != "active") {
                     continue;
                 }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_side_sets_its_own_and_sees_both() {
+    async fn each_side_sets_its_own_options_and_sees_both() {
         let (rule, origin) = (PeeringOptions::default(), emulator("active"));
         let set = ask(&rule, &origin, "us-east-1", &format!("{MODIFY}Requester{ON}")).await;
         assert!(set.contains("<requesterPeeringConnectionOptions><allowDnsResolutionFromRemoteVpc>true"), "{set}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_active_and_existing_peerings_have_options() {
+    async fn only_an_active_connection_has_options() {
         let (rule, origin) = (PeeringOptions::default(), emulator("pending-acceptance"));
         let refused = ask(&rule, &origin, "us-east-1", &format!("{MODIFY}Requester{ON}")).await;
         assert!(refused.contains("is not active"), "{refused}");

@@ -1,4 +1,4 @@
-//! Filters, and ids that do not exist.
+//! Filters, which MiniStack does not all apply, and ids that do not exist, for which it does not refuse a listing.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -8,7 +8,7 @@ use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// Applies every filter that can be judged from the items, whether MiniStack did or not.
+/// Applies every filter that can be evaluated on the items, whether MiniStack has applied it or not.
 pub(super) struct Selection;
 
 impl Rule for Selection {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ignored_filters_are_applied() {
+    async fn filters_that_the_emulator_ignores_are_applied() {
         let found = ask("Action=DescribeAddresses&Filter.1.Name=tag:drctl:stack&Filter.1.Value.1=a").await;
         assert!(found.contains("eipalloc-1") && !found.contains("eipalloc-2"), "{found}");
         let none = ask("Action=DescribeAddresses&Filter.1.Name=tag:drctl:stack&Filter.1.Value.1=b").await;

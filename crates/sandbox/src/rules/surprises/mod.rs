@@ -1,7 +1,7 @@
-//! AWS's surprises: what a call is answered, or becomes, in situations that every user of AWS meets sooner or later.
+//! AWS's surprises: answers and events that every user of AWS meets sooner or later.
 //!
-//! Each has the number of its row in the project's table of pitfalls, and a name by which a fault file puts it in force.
-//! Most are a refusal that passes, in AWS's own words: [`refusal_table`]. The others make something of their own.
+//! Each has the number of its row in the project's table of pitfalls, and a name by which a fault file puts it in
+//! force. Most are temporary refusals in AWS's own words: [`refusal_table`]. The others have a rule of their own.
 
 mod failed_nat;
 mod refusal;
@@ -24,9 +24,9 @@ pub(super) struct Surprise {
 }
 
 enum Kind {
-    /// Calls are refused in these words, each a few times, and then pass.
+    /// Calls are refused with these, each a few times, and are then carried out.
     Refused(&'static [Refusal]),
-    /// A rule of its own.
+    /// It has a rule of its own.
     Made(fn() -> Box<dyn Rule>),
 }
 
@@ -62,7 +62,7 @@ pub fn surprise_refusals() -> impl Iterator<Item = (&'static str, &'static Refus
     })
 }
 
-/// The one of this name.
+/// The surprise of this name.
 pub(super) fn named(name: &str) -> Option<&'static Surprise> {
     SURPRISES.iter().find(|surprise| surprise.name == name)
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_at_least_thirty_rows_are_there() {
+    fn each_surprise_has_its_own_name_and_most_rows_have_one() {
         let names: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.name).collect();
         assert_eq!(names.len(), SURPRISES.len());
         assert!(!names.contains(ALL));

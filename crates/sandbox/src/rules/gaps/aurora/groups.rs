@@ -1,4 +1,4 @@
-//! `group-in-use`: a group that a cluster is set up by, or whose subnets it stands in, cannot be deleted.
+//! `group-in-use`: a parameter group or a subnet group that a cluster uses cannot be deleted.
 //!
 //! A cluster that is still being deleted uses it, too.
 

@@ -1,4 +1,4 @@
-//! Who may join, leave and lead a global database, and in which order.
+//! Which clusters can join, leave, and lead a global database, and in which order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -20,7 +20,7 @@ const PRIMARY_MEMBER: &str =
 /// <https://github.com/hashicorp/terraform-provider-aws/pull/40333>
 const MEMBER: &str = "This cluster is a part of a global cluster, please remove it from globalcluster first";
 
-/// `secondary-create-parameters`: what the writer decides. All three are refused in the same words, this one first.
+/// `secondary-create-parameters`: what the writer decides. AWS refuses all three in the same words, the user name first.
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/10188>,
 /// <https://github.com/pulumi/pulumi/issues/15818>
 const INHERITED: [(&str, &str); 3] =
@@ -47,7 +47,7 @@ impl Rule for Members {
     fn reset(&self) {}
 }
 
-/// `Err` is the answer when AWS refuses.
+/// `Err` is AWS's refusal.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     match call.operation.as_str() {
         "DeleteDBInstance" => last_instance(call, next, parameter(call, "DBInstanceIdentifier")).await,
@@ -63,7 +63,7 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     }
 }
 
-/// `writer-leaves-last`: after a switchover, too. Who writes is what the global cluster says now.
+/// `writer-leaves-last`, after a switchover, too: the global cluster says which cluster is the writer now.
 async fn last_instance(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let clusters = clusters(call, next).await?;
     let Some(cluster) = clusters.iter().find(|cluster| instances(cluster) == [name]) else { return Ok(()) };
@@ -73,7 +73,7 @@ async fn last_instance(call: &Call, next: Next<'_>, name: &str) -> Result<(), An
     if leads { Err(Answer::client_error(call, "InvalidDBClusterStateFault", LAST_INSTANCE)) } else { Ok(()) }
 }
 
-/// `writer-leaves-last`: a member is not deleted but taken out first, and of all of them the writer last.
+/// `writer-leaves-last`: a member has to be removed from the global cluster before it is deleted, and the writer last.
 async fn member(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let Some(cluster) = cluster(call, next, name).await? else { return Ok(()) };
     let arn = cluster.text_of("DBClusterArn").unwrap_or_default();
@@ -89,7 +89,7 @@ async fn member(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     Ok(())
 }
 
-/// `secondary-password`: a secondary member has the writer's, and no other. In the words that AWS has for replicas.
+/// `secondary-password`: a secondary member has the writer's password and no other. The message is AWS's for replicas.
 /// <https://github.com/terraform-aws-modules/terraform-aws-rds/issues/526>
 async fn password(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let Some(cluster) = cluster(call, next, name).await? else { return Ok(()) };
@@ -108,7 +108,7 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
     if name.is_empty() {
         return Ok(());
     }
-    // One that does not exist is for the emulator to refuse.
+    // The emulator refuses a global cluster that does not exist.
     let Some(global) = global(call, next, name).await? else { return Ok(()) };
     let refuse = |code: &str, message: &str| Err(Answer::client_error(call, code, message));
     if members(&global).is_empty() {
@@ -136,8 +136,9 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
     Ok(())
 }
 
-/// `switch-by-arn`: names are unique within a Region alone, so that AWS does not find a cluster by its name here.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>, `TargetDbClusterIdentifier`
+/// `switch-by-arn`: a name is unique only within a Region, so AWS does not find a cluster by its name here.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>,
+/// `TargetDbClusterIdentifier`
 fn switch(call: &Call, target: &str) -> Result<(), Answer> {
     if target.is_empty() || target.starts_with("arn:") {
         return Ok(());
@@ -146,7 +147,7 @@ fn switch(call: &Call, target: &str) -> Result<(), Answer> {
     Err(Answer::refusal(call, StatusCode::NOT_FOUND, "DBClusterNotFoundFault", &message))
 }
 
-/// What MiniStack refuses as well, in AWS's words.
+/// Replaces a refusal of MiniStack by one in AWS's words.
 fn reworded(call: &Call, answer: Answer) -> Answer {
     // terraform-provider-aws, internal/service/rds/global_cluster.go
     if call.operation == "RemoveFromGlobalCluster" && code(&answer) == "DBClusterNotFoundFault" {

@@ -1,7 +1,7 @@
-//! `versions-only-rise` and `replicas-first`: which version a cluster or a global cluster may be given.
+//! `versions-only-rise` and `replicas-first`: the versions that a cluster or a global cluster can be given.
 //!
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>, in whose words the
-//! refusals are.
+//! The messages are from
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>.
 
 use futures::FutureExt;
 
@@ -40,8 +40,8 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     Ok(())
 }
 
-/// The writer's version is not above another member's. AWS's words as far as terraform-provider-aws knows them:
-/// `internal/service/rds/global_cluster.go`, `globalClusterUpgradeMinorEngineVersion`.
+/// The writer's version must not be above that of another member. AWS's message as far as terraform-provider-aws knows
+/// it: `internal/service/rds/global_cluster.go`, `globalClusterUpgradeMinorEngineVersion`.
 async fn replicas_first(call: &Call, next: Next<'_>, arn: &str, requested: &str) -> Result<(), Answer> {
     for global in globals(call, next).await? {
         let members = members(&global);
@@ -59,7 +59,7 @@ async fn replicas_first(call: &Call, next: Next<'_>, arn: &str, requested: &str)
     Ok(())
 }
 
-/// A version as it compares: `16.10` is above `16.9`.
+/// A version as numbers, which compare correctly: `16.10` is above `16.9`.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }
