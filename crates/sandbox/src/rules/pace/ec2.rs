@@ -76,7 +76,7 @@ static PENDING: [PendingType; 3] = [
     },
 ];
 
-/// EC2.
+/// The pace of EC2.
 pub(super) struct Ec2 {
     state: Mutex<State>,
     /// The network interfaces that functions leave behind.

@@ -35,7 +35,7 @@ const SECONDS: [(&str, f64); 4] = [
     ("DeleteFunction", 2.0),
 ];
 
-/// Lambda.
+/// The pace of Lambda.
 pub(super) struct Lambda {
     functions: Mutex<HashMap<(Scope, String), Function>>,
     interfaces: Arc<Interfaces>,

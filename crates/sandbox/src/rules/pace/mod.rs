@@ -70,7 +70,7 @@ impl Moment {
     }
 }
 
-/// The rule.
+/// Applies the pace of each service.
 pub(super) struct PaceRule {
     scale: f64,
     services: Vec<Box<dyn ServicePace>>,

@@ -46,7 +46,7 @@ const SECONDS: [(&str, f64); 10] = [
     ("DeleteDBInstance", 2.0),
 ];
 
-/// RDS.
+/// The pace of RDS.
 #[derive(Default)]
 pub(super) struct Rds {
     resources: Mutex<TrackedResources>,

@@ -12,7 +12,7 @@ use super::rule::Rule;
 pub use refusal::Refusal;
 use refusal::TemporaryRefusals;
 
-/// The name that stands for all of them.
+/// The name for all of them in a fault file.
 pub(super) const ALL: &str = "all";
 
 /// One of AWS's surprises.
@@ -48,7 +48,7 @@ impl Surprise {
     }
 }
 
-/// All of them, in the order of their rows.
+/// All surprises, in the order of their rows.
 pub(super) static SURPRISES: &[Surprise] = refusal_table::SURPRISES;
 
 /// Each refusal that a surprise answers with, and the name of that surprise.

@@ -26,7 +26,7 @@ const MEMBER: &str = "This cluster is a part of a global cluster, please remove 
 const INHERITED: [(&str, &str); 3] =
     [("MasterUsername", "user name"), ("MasterUserPassword", "password"), ("DatabaseName", "database name")];
 
-/// The rules about members.
+/// Refuses what AWS refuses to the members of a global database.
 pub(super) struct Members;
 
 impl Rule for Members {

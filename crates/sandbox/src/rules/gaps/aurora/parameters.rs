@@ -69,7 +69,7 @@ impl DefaultParameter {
     }
 }
 
-/// The rules about parameters.
+/// Shows the right sources of parameters, and refuses immediate changes of static ones.
 pub(super) struct Parameters;
 
 impl Rule for Parameters {

@@ -85,7 +85,7 @@ async fn the_last_instance_of_the_writer_is_deleted_after_the_other_members() {
     refused("us-east-1", of_a, "InvalidDBClusterStateFault", "Delete the replica cluster before").await;
     passes("us-east-2", of_b).await;
     passes("us-east-1", "Action=DeleteDBInstance&DBInstanceIdentifier=another").await;
-    // After a switchover the roles are the other way round.
+    // After a switchover, the roles are reversed.
     let switched = emulator(B);
     assert!(ask(&switched, "us-east-2", of_b).await.contains("last instance of the master cluster"));
     assert!(ask(&switched, "us-east-1", of_a).await.contains("<Carried>out"));
