@@ -42,6 +42,7 @@ RETRY_AFTER_IN_PROGRESS = 1
 # How long `/health` waits for the fence. Route 53 takes an endpoint that answers later than two seconds after
 # connecting as unhealthy, and a slow table alone must not move DNS.
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
+# See docs/aws-behaviour.md#health-check-quorum.
 FENCE_PATIENCE_SECONDS = 1
 
 # A lease outlasts its invocation by this much, for clocks that differ between two hosts or two regions.
@@ -951,6 +952,7 @@ class Application:
                 return answer(200, payment.to_json(), {"payment-source": "ledger"})
         except Unavailable as error:
             # Normal in a standby, whose Data API answers only after promotion. The receipts are here already.
+            # See docs/aws-behaviour.md#data-api-on-the-writer-only.
             log("warning", "ledger_bypassed", payment=identifier, code=error.code, **error.cause)
             outage = error
         payment = self._receipts.find(identifier)

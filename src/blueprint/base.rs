@@ -45,8 +45,10 @@ pub(super) fn build(
     let lambda_log = group("lambda", lambda_log_group(&name))?;
     // Under this prefix the resource policy that API Gateway writes does not grow with every group.
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
+    // See docs/aws-behaviour.md#log-delivery-policy-is-limited.
     let api_log = group("api", format!("/aws/vendedlogs/apis/{name}"))?;
     // Aurora would make this group itself, unencrypted and for good, and leave it behind.
+    // See docs/aws-behaviour.md#log-groups-come-back.
     let database_log = group("database", format!("/aws/rds/cluster/{cluster}/postgresql"))?;
     let flow_log = group("flow", flow_log_group(&name))?;
     Ok(Base { key, topic, lambda_log, api_log, database_log, flow_log })
@@ -104,7 +106,8 @@ fn topic_policy(account: &str, arn: &str) -> Value {
 /// as whoever calls it, besides in its own name.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>; AWS's own policy for `PutLogEvents`
 /// grants it likewise:
-/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>
+/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>.
+/// See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
 pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
     Statement::allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"])
         .on_output(&key.arn())
@@ -115,6 +118,7 @@ pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
 ///
 /// Alarms need the key to publish to the encrypted topic: CloudWatch calls KMS itself, in its own name. SNS needs no leave of its
 /// own: it uses the key as whoever publishes. Only to deliver to an encrypted queue would it need that queue's key.
+/// See docs/aws-behaviour.md#alarms-need-the-topics-key.
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services>,
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html>
 fn key_policy(account: &str, region: &str) -> Value {
@@ -135,6 +139,7 @@ fn key_policy(account: &str, region: &str) -> Value {
                 "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
                 "Resource": "*",
                 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                // See docs/aws-behaviour.md#key-not-visible-to-logs.
                 "Condition": {
                     "ArnLike": {"kms:EncryptionContext:aws:logs:arn": format!("arn:aws:logs:{region}:{account}:log-group:*")},
                 },
@@ -146,6 +151,7 @@ fn key_policy(account: &str, region: &str) -> Value {
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
                 "Resource": "*",
                 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+                // See docs/aws-behaviour.md#key-policy-confused-deputy.
                 "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
         ],

@@ -30,7 +30,7 @@ const ROUTES: [(&str, &str, For); 5] = [
 /// Whom a route is for.
 #[derive(Clone, Copy)]
 enum For {
-    /// Route 53's health checkers cannot sign requests.
+    /// Route 53's health checkers cannot sign requests. See docs/aws-behaviour.md#http-api-is-public.
     Everybody,
     /// Those who pay, as `[api] auth` says.
     Clients,
@@ -44,7 +44,8 @@ const LONGEST: i32 = 30_000;
 
 /// One line of JSON per request: who asked for what, how it went, and whose fault it was. Nothing in it is a text that
 /// could hold a quotation mark, as API Gateway escapes none: messages of errors are in the function's own log.
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>.
+/// See docs/aws-behaviour.md#access-log-escapes-nothing.
 const ACCESS_LOG: &str = concat!(
     r#"{"requestId":"$context.requestId","time":"$context.requestTime","ip":"$context.identity.sourceIp","#,
     r#""caller":"$context.identity.userArn","route":"$context.routeKey","status":"$context.status","#,
@@ -231,6 +232,7 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
     // caller, so that it is Secrets Manager that uses the key.
     // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service,
     // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.access.html
+    // See docs/aws-behaviour.md#services-use-keys-as-the-caller.
     statements.extend(sites.iter().zip(bases).map(|(site, base)| {
         let via = ["dynamodb", "lambda", "s3", "secretsmanager"];
         let via = via.map(|service| format!("{service}.{}.amazonaws.com", site.region));
@@ -249,6 +251,7 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
                 .sid("LedgerOwner")
                 // AWS ends a secret's ARN in six characters of its own.
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+                // See docs/aws-behaviour.md#secret-arn-has-a-suffix.
                 .on(each(&|site| {
                     let secret = data::secret_name(&name);
                     format!("arn:aws:secretsmanager:{}:{account}:secret:{secret}-??????", site.region)
@@ -264,7 +267,8 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
 ///
 /// The interfaces are Lambda's to make, not the function's: the condition key is there only in calls that the function's code
 /// makes. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice>,
-/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>
+/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>.
+/// See docs/aws-behaviour.md#function-code-can-use-vpc-permissions.
 fn run_statements(config: &Config, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> Vec<Statement> {
     let group = lambda_log_group(&config.name());
     let function = function_name(&config.name());

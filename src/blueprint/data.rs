@@ -59,7 +59,7 @@ fn secret(
 }
 
 /// The order is Aurora's: the global cluster, the first member, its writer, and only once that is available the second
-/// member.
+/// member. See docs/aws-behaviour.md#writer-instance-before-secondary.
 fn database(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -191,7 +191,9 @@ fn sessions(
     Ok(())
 }
 
-/// Replication runs both ways from the start: failover must not need S3's control plane, which is in us-east-1.
+/// Replication runs both ways from the start: failover must not need S3's control plane, which is in us-east-1
+/// (docs/aws-behaviour.md#global-control-planes). It refers to both buckets, so that neither is emptied while
+/// objects still come: docs/aws-behaviour.md#replication-refills-the-bucket.
 fn buckets(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -273,6 +275,7 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases
         // role for replication, and if it does not, each object would stay behind as `FAILED`, after a configuration that was
         // taken without a word. A role of this account can be handed to S3 only by who may pass it.
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+        // See docs/aws-behaviour.md#replication-role-without-condition.
         assume_role_policy: policy::document(
             [Statement::allow(["sts:AssumeRole"]).by("Service", ["s3.amazonaws.com"])],
         ),
@@ -281,6 +284,7 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases
 }
 
 /// Names of clusters are unique across the Regions of a global database.
+/// See docs/aws-behaviour.md#cluster-names-span-regions.
 pub(super) fn cluster_name(config: &Config, site: &Site<'_>) -> String {
     format!("{}-{}", config.name(), site.role)
 }
@@ -302,7 +306,7 @@ pub(super) fn secret_name(name: &str) -> String {
 }
 
 /// Bucket names are shared by all of AWS: what makes this one unique follows from what it belongs to, so that it needs not
-/// be remembered.
+/// be remembered. See docs/aws-behaviour.md#bucket-names-are-global.
 pub(super) fn bucket_name(config: &Config, facts: &Facts, region: &str) -> String {
     let owner = format!("{},{},{region}", facts.account, config.stack.environment);
     format!("{}-{region}-{}", config.name(), &hex::encode(Sha256::digest(owner.as_bytes()))[..8])

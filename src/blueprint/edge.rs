@@ -109,7 +109,8 @@ fn domains(
         stack.add(site.role, "api", site.region, &certificate)
     };
     let certificates = [certificate(&sites[0])?, certificate(&sites[1])?];
-    // The same for every certificate of one name in one account, in all Regions (aws-behaviour row 30).
+    // The same for every certificate of one name in one account, in all Regions.
+    // See docs/aws-behaviour.md#validation-record-is-shared.
     let [certified, _] = &certificates;
     let validation = Record {
         zone: zone.clone(),

@@ -35,7 +35,8 @@ pub enum BlueprintError {
 
 /// Where the calls of IAM and Route 53 go, and where health checks have their metrics: their control planes are in
 /// us-east-1, whatever the stack's Regions are.
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>.
+/// See docs/aws-behaviour.md#global-control-planes.
 const GLOBAL: &str = "us-east-1";
 
 /// A Region, and in which role something is built in it.

@@ -112,6 +112,7 @@ fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<
                 subnet: public.id(),
                 allocation: address.id(),
                 // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
+                // See docs/aws-behaviour.md#nat-gateway-fails-late.
                 after: vec![gateway.id().any()],
             };
             let nat = stack.add(site.role, letter, site.region, &nat)?;
@@ -125,6 +126,7 @@ fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<
             route_table: table.id(),
             destination: everywhere,
             // AWS takes a route to a NAT gateway that is still pending.
+            // See docs/aws-behaviour.md#route-to-what-is-not-ready.
             target: Target::NatGateway(nat.id().exists()),
         };
         stack.add(site.role, &format!("private-{letter}-nat"), site.region, &route)?;
@@ -154,13 +156,15 @@ fn security_groups(
             Rule::tcp(POSTGRES, site.peer_cidr, "The database in the other Region"),
         ],
         // On the way down: Lambda takes its network interfaces out of the group under the function's role, for up to an hour
-        // after the function is gone. As long as the group cannot be deleted, the role has to stay (aws-behaviour row 1).
+        // after the function is gone. As long as the group cannot be deleted, the role has to stay.
+        // See docs/aws-behaviour.md#execution-role-outlives-interfaces.
         after: vec![lambda_role.id().outlives().any()],
     };
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
     let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];
     ingress.extend((10..13).map(|third| {
         // Groups of the other Region cannot be referred to across the peering: its private subnets stand for them.
+        // See docs/aws-behaviour.md#peering-between-regions-is-limited.
         Rule::tcp(POSTGRES, slash_24(site.peer_cidr, third), "Private subnets of the other Region")
     }));
     let database = SecurityGroup {
@@ -177,7 +181,8 @@ fn security_groups(
 
 /// Who is in the private subnets, which is the function alone, reaches this stack's bucket and table through them, and nobody
 /// else's: what it may do there is its role's to say. Requests to another Region do not take this way.
-/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>.
+/// See docs/aws-behaviour.md#gateway-endpoint-default-policy.
 fn endpoints(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -222,6 +227,7 @@ fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], networks: &[Network; 2]
                 destination: site.peer_cidr,
                 // A route to a peering that awaits acceptance is taken, and a blackhole until then:
                 // https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-routing.html
+                // See docs/aws-behaviour.md#route-to-what-is-not-ready.
                 target: Target::VpcPeering(peering.id().exists()),
             };
             stack.add(site.role, &format!("{name}-peer"), site.region, &route)?;
@@ -259,6 +265,7 @@ fn flow_log_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &
         // Asked for before a log group's streams are, and not to be restricted to one. That it may not make the group is meant:
         // made anew, a deleted one would have neither key nor retention.
         // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        // See docs/aws-behaviour.md#flow-log-role-describes-groups.
         Statement::allow(["logs:DescribeLogGroups"]).on(["*"]),
     ];
     statements.extend(sites.iter().zip(bases).map(|(site, base)| key_for_logs(&base.key, site.region)));

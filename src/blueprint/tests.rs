@@ -1,4 +1,4 @@
-//! What waits for what, and who is told: the rows of the pitfalls table that are about the shape of the stack.
+//! What waits for what, and who is notified: the behaviours of AWS that are about the shape of the stack.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ async fn the_database_is_made_in_auroras_order_and_goes_in_its_reverse() {
     assert_eq!(need(&graph, "secondary/db_cluster/main", "primary/db_instance/main"), Some(Need::First));
     assert_eq!(need(&graph, "primary/db_instance/main", "primary/db_cluster/main"), Some(Need::Exists));
     assert_eq!(need(&graph, "secondary/db_instance/main", "secondary/db_cluster/main"), Some(Need::Exists));
-    // Row 19: instances before their cluster, the global cluster last.
+    // Instances before their cluster, the global cluster last. See docs/aws-behaviour.md#writer-leaves-last.
     for (first, last) in [
         ("secondary/db_instance/main", "secondary/db_cluster/main"),
         ("primary/db_instance/main", "primary/db_cluster/main"),
@@ -74,12 +74,12 @@ async fn the_database_is_made_in_auroras_order_and_goes_in_its_reverse() {
     ] {
         assert!(goes_before(&graph, first, last), "{first} before {last}");
     }
-    // Row 20: names of clusters are unique across Regions.
+    // See docs/aws-behaviour.md#cluster-names-span-regions.
     assert_ne!(
         property(&graph, "primary/db_cluster/main", "name"),
         property(&graph, "secondary/db_cluster/main", "name")
     );
-    // Row 34: subnets in three zones, and the group goes after the cluster.
+    // Subnets in three zones, and the group is deleted after the cluster. See docs/aws-behaviour.md#group-in-use.
     assert_eq!(property(&graph, "primary/db_subnet_group/main", "subnets").as_array().map(Vec::len), Some(3));
     assert!(goes_before(&graph, "primary/db_cluster/main", "primary/db_subnet_group/main"));
 }
@@ -143,14 +143,17 @@ async fn what_lambda_leaves_behind_is_outlived_by_what_it_needs() {
     let graph = drawn("").await;
     for role in ["primary", "secondary"] {
         let function = format!("{role}/lambda_function/processor");
-        // Row 1: the function goes first; subnets and its group after it; and its role only when the group could go, which
-        // means that no interface is left. On the way up nobody waits for that.
+        // The function is deleted first; subnets and its group after it; and its role only when the group could be, which
+        // means that no interface is left. On the way up nothing waits for that.
+        // See docs/aws-behaviour.md#lambda-interfaces-linger
+        // and docs/aws-behaviour.md#execution-role-outlives-interfaces.
         for last in ["security_group/lambda", "subnet/private-a", "subnet/private-b", "subnet/private-c"] {
             assert!(goes_before(&graph, &function, &format!("{role}/{last}")), "{last}");
         }
         let group = format!("{role}/security_group/lambda");
         assert_eq!(need(&graph, &group, "global/iam_role/processor"), Some(Need::Outlives));
-        // Row 27: log groups go after whoever writes to them, or they would come back.
+        // Log groups are deleted after what writes to them, or they would come back.
+        // See docs/aws-behaviour.md#log-groups-come-back.
         for (writer, log) in [
             ("lambda_function/processor", "lambda"),
             ("api_stage/default", "api"),
@@ -165,7 +168,8 @@ async fn what_lambda_leaves_behind_is_outlived_by_what_it_needs() {
 #[tokio::test]
 async fn roles_are_made_early() {
     let graph = drawn("").await;
-    // Row 5: by the time that somebody has to assume them, they have been seen everywhere. Nothing but keys holds them up.
+    // By the time that they have to be assumed, they have been seen everywhere. Nothing but keys holds them up.
+    // See docs/aws-behaviour.md#principal-not-visible-yet.
     for role in ["processor", "replication", "flow-logs"] {
         let needs = graph.needs(&address(&format!("global/iam_role/{role}")));
         assert!(needs.iter().all(|(target, _)| target.kind() == "kms_key"), "{role}: {needs:?}");
@@ -175,14 +179,15 @@ async fn roles_are_made_early() {
 #[tokio::test]
 async fn nothing_is_written_into_the_table_before_its_replica_is_there() {
     let graph = drawn("").await;
-    // Rows 13 and 16: the replica is part of the table, which is ready only with it, and waits for nothing but the keys.
+    // The replica is part of the table, which is ready only with it, and waits for nothing but the keys.
+    // See docs/aws-behaviour.md#replica-before-first-item.
     let needs = graph.needs(&address("global/dynamodb_table/sessions"));
     assert!(needs.iter().all(|(target, _)| target.kind() == "kms_key"), "{needs:?}");
-    // Row 15: each Region's table has that Region's key.
+    // Each Region's table has that Region's key. See docs/aws-behaviour.md#replica-key-is-fixed.
     let replica = property(&graph, "global/dynamodb_table/sessions", "replica");
     assert_eq!(replica["kms_key"]["$ref"], "secondary/kms_key/main");
     assert_eq!(property(&graph, "global/dynamodb_table/sessions", "kms_key")["$ref"], "primary/kms_key/main");
-    // Row 17: protection in each Region, as configured.
+    // Protection in each Region, as configured. See docs/aws-behaviour.md#replica-settings-are-regional.
     let protected = drawn("[protection]\ndeletion = true\n").await;
     let replica = property(&protected, "global/dynamodb_table/sessions", "replica");
     assert_eq!(replica["deletion_protection"], true);
@@ -193,7 +198,8 @@ async fn replication_begins_when_both_buckets_are_versioned_and_ends_before_eith
     let graph = drawn("").await;
     for replication in ["primary/s3_replication/data", "secondary/s3_replication/data"] {
         for bucket in ["primary/s3_bucket/data", "secondary/s3_bucket/data"] {
-            // Row 22: ready means that versioning reads back. Row 23: and both replications go before either bucket is emptied.
+            // Ready means that versioning reads back, and both replications are deleted before either bucket is emptied.
+            // See docs/aws-behaviour.md#versioning-seen-late and docs/aws-behaviour.md#replication-refills-the-bucket.
             assert_eq!(need(&graph, replication, bucket), Some(Need::Ready), "{replication} {bucket}");
         }
         assert_eq!(need(&graph, replication, "global/iam_role/replication"), Some(Need::Ready));
@@ -203,21 +209,37 @@ async fn replication_begins_when_both_buckets_are_versioned_and_ends_before_eith
 #[tokio::test]
 async fn the_ways_out_stand_on_an_attached_gateway() {
     let graph = drawn("").await;
-    // Row 8: a NAT gateway made before the internet gateway is attached fails after its creation. Row 9: it goes before its
-    // address, and before that gateway.
+    // A NAT gateway that is created before the internet gateway is attached fails afterwards; and it is deleted before its
+    // address, and before that gateway. See docs/aws-behaviour.md#nat-gateway-fails-late and
+    // docs/aws-behaviour.md#address-held-by-nat-gateway.
     for letter in ["a", "b", "c"] {
         let nat = format!("primary/nat_gateway/{letter}");
         assert_eq!(need(&graph, &nat, "primary/internet_gateway/main"), Some(Need::Ready));
         assert!(goes_before(&graph, &nat, &format!("primary/eip/nat-{letter}")));
     }
-    // Row 3: the group that refers to the other one goes first.
+    // The group that refers to the other one is deleted first. See docs/aws-behaviour.md#security-group-referenced.
     assert!(goes_before(&graph, "primary/security_group/database", "primary/security_group/lambda"));
+}
+
+#[tokio::test]
+async fn the_other_region_is_let_in_by_its_ranges() {
+    let graph = drawn("").await;
+    // See docs/aws-behaviour.md#peering-between-regions-is-limited.
+    for role in ["primary", "secondary"] {
+        let rules = property(&graph, &format!("{role}/security_group/database"), "ingress");
+        let rules = rules.as_array().expect("rules");
+        let groups: Vec<&Value> = rules.iter().filter_map(|rule| rule.get("group")).collect();
+        assert_eq!(groups.len(), 1, "{rules:?}");
+        assert_eq!(groups[0]["$ref"], format!("{role}/security_group/lambda"));
+        assert_eq!(rules.iter().filter(|rule| rule.get("cidr").is_some()).count(), 3, "{rules:?}");
+    }
 }
 
 #[tokio::test]
 async fn alarms_reach_somebody() {
     let graph = drawn("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n").await;
-    // Row 28: the key lets alarms use it, the topic lets alarms publish, and both are in the alarm's own Region.
+    // The key lets alarms use it, the topic lets alarms publish, and both are in the alarm's own Region.
+    // See docs/aws-behaviour.md#alarms-need-the-topics-key and docs/aws-behaviour.md#alarms-reach-their-own-region.
     let policy = property(&graph, "primary/kms_key/main", "policy").to_string();
     assert!(policy.contains("cloudwatch.amazonaws.com"), "{policy}");
     assert!(property(&graph, "primary/sns_topic/alerts", "policy").to_string().contains("cloudwatch.amazonaws.com"));
@@ -237,16 +259,18 @@ async fn alarms_reach_somebody() {
 async fn a_name_serves_https_once_its_certificate_is_issued() {
     let graph = drawn("[dns]\ndomain = \"pay.example-bank.com\"\ncertificate = true\n").await;
     for role in ["primary", "secondary"] {
-        // Row 30: a domain wants an issued certificate; the certificate waits for its record, which needs only that it exists.
+        // A domain needs an issued certificate; the certificate waits for its record, which needs only that it exists.
+        // See docs/aws-behaviour.md#certificate-not-issued-yet.
         assert_eq!(
             need(&graph, &format!("{role}/api_domain/api"), &format!("{role}/certificate/api")),
             Some(Need::Ready)
         );
-        // Row 29: a mapping goes before its domain.
+        // A mapping is deleted before its domain. See docs/aws-behaviour.md#mapping-holds-domain-and-api.
         assert!(goes_before(&graph, &format!("{role}/api_mapping/api"), &format!("{role}/api_domain/api")));
     }
     assert_eq!(need(&graph, "global/record/certificate", "primary/certificate/api"), Some(Need::Exists));
-    // Row 32: records go before the checks and the zone that they refer to.
+    // Records are deleted before the checks and the zone that they refer to.
+    // See docs/aws-behaviour.md#zone-and-checks-in-use.
     assert!(goes_before(&graph, "global/record/api-primary", "global/health_check/primary"));
     assert!(goes_before(&graph, "global/health_check/primary", "global/health_check/failover-switch"));
     assert!(goes_before(&graph, "global/record/api-secondary", "global/hosted_zone/main"));

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::run::{self, Teller, Tools};
 use super::session::{Demand, Session, TIMEOUT, registry};
 use super::ui::{self, loss};
-use drctl_aws::resources::{Disposal, GO_LAST, holds_data, kinds};
+use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Snapshot, Transition};
 use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
@@ -213,7 +213,7 @@ async fn clear(
         entries,
         observed: &observed,
         drivers: &session.registry,
-        last: &GO_LAST,
+        last: &go_last(),
     };
     Ok(clearing.plan())
 }

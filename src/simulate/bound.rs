@@ -227,7 +227,7 @@ mod tests {
         let held = sketch.add("subnet", &[("vpc", Need::Ready)], vec![part(1, 0)], vec![part(1, 0)]);
         held.held_by.push((at("function"), Duration::from_secs(1100)));
         sketch.add("function", &[("subnet", Need::Ready)], vec![part(1, 0)], vec![part(1, 29), part(2, 0)]);
-        // Row 1: from when it has left its VPC, one second in.
+        // From when it has left its VPC, one second in. See docs/aws-behaviour.md#lambda-interfaces-linger.
         let bound = down(&sketch.graph, &sketch.models);
         let path = vec![("function", 32), ("subnet", 1070), ("vpc", 1)];
         assert_eq!((bound.whole.as_secs(), told(&bound)), (1103, path));

@@ -240,8 +240,8 @@ fn lingers(item: &Item, on: &Address) -> Duration {
         return Duration::ZERO;
     }
     let held = durations::interfaces(&item.address, Draw::Typical);
-    let row = durations::row_of(&item.address);
-    let steps = row.map(|row| row.delete(&item.address, Draw::Typical)).unwrap_or_default();
+    let known = durations::of(&item.address);
+    let steps = known.map(|(_, latencies)| latencies.delete(&item.address, Draw::Typical)).unwrap_or_default();
     let first = steps.first().map_or(Duration::ZERO, durations::Part::calling);
     let whole: Duration = steps.iter().map(durations::Part::whole).sum();
     held.saturating_sub(whole.saturating_sub(first))

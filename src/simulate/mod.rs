@@ -1,5 +1,6 @@
 //! Time without waiting: the real graph through the real engine, with caps and limits in force, on a clock that nobody waits
-//! for. What AWS would do in minutes takes the durations of the latency model instead of AWS.
+//! for. What AWS would do in minutes takes the durations of docs/aws-behaviour.md#duration-table instead
+//! of AWS.
 //!
 //! The runtime's clock is paused: whenever nothing is left to do, it jumps to the next moment at which something is. So half an
 //! hour takes as long as its events do, and the same durations make the same run, to the millisecond.

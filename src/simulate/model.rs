@@ -39,15 +39,15 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
     let mut models = Models::new();
     for node in graph.nodes() {
         let address = &node.address;
-        let row = durations::row_of(address).ok_or_else(|| {
+        let (entry, latencies) = durations::of(address).ok_or_else(|| {
             Failure::new(Class::Internal, format!("how long a `{}` takes is not known", address.kind()))
         })?;
         let model = Model {
             region: node.region.clone(),
-            service: row.service,
-            looks: row.looks,
-            create: row.create(address, draw),
-            delete: row.delete(address, draw),
+            service: entry.service,
+            looks: latencies.looks,
+            create: latencies.create(address, draw),
+            delete: latencies.delete(address, draw),
             outputs: BTreeSet::new(),
             follows: follows(graph, node),
             held_by: Vec::new(),
@@ -61,7 +61,7 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
             if !matches!(found.output.as_str(), "id" | "arn") {
                 target.outputs.insert(found.output);
             }
-            // aws-behaviour row 1.
+            // See docs/aws-behaviour.md#lambda-interfaces-linger.
             if holds && matches!(found.of.kind(), "subnet" | "security_group") {
                 target.held_by.push((node.address.clone(), durations::interfaces(&node.address, draw)));
             }
@@ -71,7 +71,8 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
 }
 
 /// Aurora takes an instance for a cluster that is still being made, and makes it afterwards. A certificate is issued once its
-/// validation is in DNS, which needs the certificate's request first (aws-behaviour row 30).
+/// validation is in DNS, which needs the certificate's request first.
+/// See docs/aws-behaviour.md#certificate-validation-takes-time.
 fn follows(graph: &Graph, node: &Node) -> Option<Address> {
     match node.address.kind() {
         "db_instance" => {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "what was measured is for whoever runs it with --nocapture")]
 
+mod aws_behaviour;
 mod aws_rules;
 mod bad_input;
 mod commands;
@@ -27,7 +28,6 @@ mod readme;
 mod recover;
 #[cfg(target_os = "linux")]
 mod refusals;
-mod rows;
 mod sandbox;
 mod secrecy;
 #[cfg(target_os = "linux")]

@@ -6,7 +6,8 @@ use drctl_testkit::harness::{self, Stack};
 
 const SCALE: f64 = 100.0;
 
-/// The typical durations of the chain that aws-behaviour derives: cluster, writer, secondary cluster, its instance.
+/// The typical durations of the longest chain: cluster, writer, secondary cluster, its instance.
+/// See docs/aws-behaviour.md#duration-of-up-and-down.
 const CHAIN: [(&str, f64); 4] = [
     ("primary/db_cluster/main", 45.0),
     ("primary/db_instance/main", 400.0),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drctl_aws::preflight::{ALWAYS, BOUNDING, LOOKING, NEEDS, SWEEPING, permission};
+use drctl_aws::preflight::{ALWAYS, BOUNDING, LOOKING, Needs, SWEEPING, needs, permission};
 use serde_json::Value;
 
 use drctl_testkit::harness::{Ran, Stack};
@@ -194,9 +194,8 @@ async fn missing_permissions_are_told_service_by_service() {
     }
 
     // Wide in all services but one, and in that one as narrow as the stack is.
-    let services: BTreeSet<String> = NEEDS
-        .iter()
-        .flat_map(drctl_aws::preflight::Needs::actions)
+    let services: BTreeSet<String> = needs()
+        .flat_map(|needs| Needs::actions(&needs))
         .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
         .collect();
     let wide: Vec<String> = services.iter().filter(|name| *name != "iam").map(|name| format!("{name}:*")).collect();
@@ -219,9 +218,8 @@ async fn missing_permissions_are_told_service_by_service() {
 
 /// What the session of a role may do besides everything of these services.
 async fn allow_all_but(iam: &aws_sdk_iam::Client, narrow: &[&str], statements: Vec<Value>) {
-    let services: BTreeSet<String> = NEEDS
-        .iter()
-        .flat_map(drctl_aws::preflight::Needs::actions)
+    let services: BTreeSet<String> = needs()
+        .flat_map(|needs| Needs::actions(&needs))
         .filter_map(|action| Some(action.split_once(':')?.0.to_owned()))
         .collect();
     let wide = services.iter().filter(|name| !narrow.contains(&name.as_str())).map(|name| format!("{name}:*"));
@@ -274,9 +272,8 @@ async fn every_role_has_to_be_passed() {
     let (iam, keys) = role(&stack).await;
     let role = |name: &str| format!("arn:aws:iam::{}:role/payment-dr-dev-{name}", stack.account);
     let on = |action: &str, effect: &str, resource: String| serde_json::json!({"Effect": effect, "Action": action, "Resource": resource});
-    let mut all: Vec<Value> = NEEDS
-        .iter()
-        .flat_map(drctl_aws::preflight::Needs::actions)
+    let mut all: Vec<Value> = needs()
+        .flat_map(|needs| Needs::actions(&needs))
         .filter(|action| action.starts_with("iam:") && action != "iam:PassRole")
         .map(|action| on(&action, "Allow", "*".to_owned()))
         .collect();
@@ -374,9 +371,8 @@ fn every_call_has_its_permission_in_the_list() {
     let mut calls = BTreeSet::new();
     calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"), &mut calls);
     assert!(calls.len() > 150, "the calls are found: {}", calls.len());
-    let listed: BTreeSet<String> = NEEDS
-        .iter()
-        .flat_map(drctl_aws::preflight::Needs::actions)
+    let listed: BTreeSet<String> = needs()
+        .flat_map(|needs| Needs::actions(&needs))
         .chain(ALWAYS.iter().chain(BOUNDING).chain(LOOKING).chain(SWEEPING).map(|action| (*action).to_owned()))
         .collect();
     let missing: Vec<String> = calls
@@ -384,5 +380,5 @@ fn every_call_has_its_permission_in_the_list() {
         .map(|(service, operation)| permission(service, operation))
         .filter(|permission| !listed.contains(permission))
         .collect();
-    assert!(missing.is_empty(), "add them to crates/aws/src/preflight/needs.rs: {missing:?}");
+    assert!(missing.is_empty(), "add them to the PERMISSIONS of their type: {missing:?}");
 }

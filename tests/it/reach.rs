@@ -44,7 +44,8 @@ fn what_is_global_is_called_in_us_east_1_whatever_the_pair() {
     for service in ["ec2", "rds", "lambda", "apigateway", "dynamodb", "s3"] {
         assert_eq!(regions_of(service), ["eu-central-1", "eu-west-1"], "{service}");
     }
-    // The metric HealthCheckStatus is there and nowhere else, and an alarm mails only within its Region (aws-behaviour row 28).
+    // The metric HealthCheckStatus is there and nowhere else, and an alarm mails only within its Region.
+    // See docs/aws-behaviour.md#alarms-reach-their-own-region.
     let made = |operation: &str| {
         calls.iter().filter(|call| call["operation"] == operation && call["region"] == "us-east-1").count()
     };

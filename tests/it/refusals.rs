@@ -27,7 +27,7 @@ const MESSAGE: &str = "not on this day";
 const ENOUGH: Duration = Duration::from_mins(4);
 
 /// Who is kept out, what is not taken, what is in conflict with what is there: status and code, as the service has them. None of
-/// them is one that passes by itself, of which `crates/aws/src/rows.rs` has the tests.
+/// them is one that passes by itself, of which `crates/aws/src/refusal_cases.rs` has the tests.
 type Kinds = [(u16, &'static str); 3];
 
 /// By the name that a service signs with.

@@ -6,7 +6,8 @@ use super::http::proxy_before;
 use drctl_engine::{Class, Failure, Region};
 
 /// Codes of calls whose caller is not known. AWS says the same in a Region that is not enabled for the account as of keys that
-/// are wrong: <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
+/// are wrong: <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>.
+/// See docs/aws-behaviour.md#region-not-enabled.
 const UNKNOWN_CALLER: [&str; 7] = [
     "AuthFailure",
     "InvalidClientTokenId",

@@ -101,6 +101,7 @@ impl Aws {
 
     /// A call that changes something. Sent once: only the engine knows whether it may be repeated. One that was refused for its
     /// credentials or its date, and would not be again, comes back as [`Class::Throttled`].
+    /// See docs/aws-behaviour.md#lost-answer.
     ///
     /// # Errors
     /// What the answer means.
@@ -137,6 +138,7 @@ impl Aws {
 
     /// Whether a request that was dated wrongly is to be sent again: once. The SDK has read the service's time from the refusal
     /// and dates the next one by it (aws-runtime, `service_clock_skew.rs`), but only ever the next one.
+    /// See docs/aws-behaviour.md#clock-skew.
     fn is_first_of_clock(&self, region: &Region, service: &'static str, ahead: Option<i64>) -> bool {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         if clocks.is_empty() {

@@ -17,6 +17,7 @@ use super::{advice, refusals};
 use drctl_engine::{Class, Failure, Region};
 
 /// `aws-runtime`'s own list (retries/classifiers.rs), less `LimitExceededException`, which is also a hard quota.
+/// See docs/aws-behaviour.md#limit-exceeded-is-two-things.
 const THROTTLED: &[&str] = &[
     "Throttling",
     "ThrottlingException",
@@ -29,6 +30,7 @@ const THROTTLED: &[&str] = &[
     "RequestLimitExceeded",
     "BandwidthLimitExceeded",
     "SlowDown",
+    // See docs/aws-behaviour.md#route53-rate-limit.
     "PriorRequestNotComplete",
     "EC2ThrottledException",
 ];
@@ -62,6 +64,7 @@ const DENIED: &[&str] = &[
 
 /// Codes that a request was dated wrongly, and nothing else: botocore and the SDKs for JavaScript and Java repeat these
 /// (aws-sdk-js-v3, `service-error-classification/src/constants.ts`, `CLOCK_SKEW_ERROR_CODES`).
+/// See docs/aws-behaviour.md#clock-skew.
 const CLOCK: &[&str] = &["RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSecurity.RequestHasExpired"];
 
 /// Codes with other reasons as well: then it is the clock's fault when the answer's date says so, or its text
@@ -103,12 +106,18 @@ const NOT_FOUND: &[&str] =
 /// Refusals that pass by themselves: a dependent that is on its way out, a role or key not visible everywhere yet, a
 /// concurrent change.
 const TRANSIENT: &[&str] = &[
+    // See docs/aws-behaviour.md#deletion-needs-an-order.
     "DependencyViolation",
+    // See docs/aws-behaviour.md#address-held-by-nat-gateway.
     "InvalidIPAddress.InUse",
+    // See docs/aws-behaviour.md#bucket-operation-aborted.
     "OperationAborted",
+    // See docs/aws-behaviour.md#log-group-operation-aborted.
     "OperationAbortedException",
+    // See docs/aws-behaviour.md#iam-concurrent-modification.
     "ConcurrentModification",
     "ConcurrentModificationException",
+    // See docs/aws-behaviour.md#role-must-be-emptied.
     "DeleteConflict",
     "ResourceInUse",
     "IncorrectState",
@@ -324,13 +333,13 @@ mod tests {
 
     #[test]
     fn text_decides_only_where_its_table_says_so() {
-        // Row 9: an address cannot be released while its NAT gateway is deleting.
+        // See docs/aws-behaviour.md#address-held-by-nat-gateway.
         assert_eq!(
             class_of("ec2", "ReleaseAddress", "AuthFailure", "You do not have permission", 400),
             Class::Transient
         );
         assert_eq!(class_of("ec2", "CreateVpc", "AuthFailure", "", 401), Class::Denied);
-        // Row 27: the key policy is not visible to CloudWatch Logs yet.
+        // See docs/aws-behaviour.md#key-not-visible-to-logs.
         let said = "The specified KMS key does not exist or is not allowed to be used with Arn 'arn:aws:logs:…'";
         assert_eq!(class_of("logs", "CreateLogGroup", "AccessDeniedException", said, 400), Class::Transient);
         assert_eq!(class_of("logs", "CreateLogGroup", "AccessDeniedException", "not authorized", 400), Class::Denied);

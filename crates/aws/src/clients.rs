@@ -119,6 +119,7 @@ impl Aws {
         }));
         let provider: Arc<dyn ProvideCredentials> = Arc::clone(&wallet) as _;
         // Retries are the caller's (`call.rs`): after a lost answer only the caller knows whether to repeat or to look first.
+        // See docs/aws-behaviour.md#lost-answer.
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .region(region)

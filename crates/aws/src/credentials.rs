@@ -24,6 +24,7 @@ use super::http::NoCertificates;
 use drctl_engine::{Class, Failure};
 
 /// How often a provider asks STS, SSO and their like before it gives up: a burst of throttling is no lack of credentials.
+/// See docs/aws-behaviour.md#credential-provider-fails-briefly.
 const ATTEMPTS: u32 = 5;
 
 /// How long one such answer may take.

@@ -26,6 +26,7 @@ pub const LETTERS: [&str; 3] = ["a", "b", "c"];
 /// Zones that are `available` and still lack something that this architecture needs: NAT gateways in apne1-az3
 /// (<https://github.com/aws/aws-cdk/issues/5847>), current instance classes and more in the others, which EKS excludes, too
 /// (<https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>). Taken only where a Region has no three others.
+/// See docs/aws-behaviour.md#zones-that-lack-something.
 const LAST: [&str; 4] = ["apne1-az3", "cac1-az3", "use1-az3", "usw1-az2"];
 
 /// The first three of some zones (id and name), sorted by id, with the [`LAST`] ones last.

@@ -10,11 +10,11 @@ pub mod facts;
 mod http;
 mod limits;
 pub mod preflight;
+#[cfg(test)]
+mod refusal_cases;
 mod refusals;
 mod renewal;
 pub mod resources;
-#[cfg(test)]
-mod rows;
 mod settings;
 mod tags;
 mod waiting;

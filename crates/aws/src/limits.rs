@@ -106,21 +106,23 @@ fn bucket(service: &'static str, operation: &str, kind: Kind) -> Bucket {
 fn quota(bucket: Bucket) -> Quota {
     let per_second = |rate: u32, burst: u32| Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(burst));
     match bucket {
-        // One in 30 s and account, which cannot be raised (aws-behaviour row 29).
+        // One in 30 s and account, which cannot be raised. See docs/aws-behaviour.md#api-gateway-slow-operations.
         // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
         Bucket::ApiDomains | Bucket::ApiDeletion => {
             Quota::with_period(Duration::from_secs(30)).unwrap_or_else(|| per_second(1, 1))
         }
         // 10/s and account for all calls, with a burst of 40, not adjustable: the same page. Others may be making some, too.
+        // See docs/aws-behaviour.md#api-gateway-rate-limit.
         Bucket::ApiGateway => per_second(8, 20),
-        // 3/s each, not adjustable (aws-behaviour row 33).
+        // 3/s each, not adjustable. See docs/aws-behaviour.md#cloudwatch-rate-limits.
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
         Bucket::Alarms => per_second(3, 3),
-        // 5/s and account for all calls (aws-behaviour row 31), which others may be making, too.
+        // 5/s and account for all calls, which others may be making, too. See docs/aws-behaviour.md#route53-rate-limit.
         // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
         Bucket::Route53 => per_second(4, 1),
         Bucket::Service("cloudwatch", Kind::Read) => per_second(9, 9),
         // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html: mutating actions refill at 5/s.
+        // See docs/aws-behaviour.md#ec2-request-limit.
         Bucket::Service("ec2", Kind::Mutate) => per_second(5, 25),
         Bucket::Service("ec2", Kind::Read) => per_second(10, 50),
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html: CreateLogGroup 10/s,
@@ -202,29 +204,30 @@ mod tests {
             }
         });
         futures::future::join_all(asked).await;
-        assert_eq!(*order.lock().expect("no panic"), [(0, 0), (1, 30), (2, 60)], "row 29: one in half a minute");
+        assert_eq!(*order.lock().expect("no panic"), [(0, 0), (1, 30), (2, 60)], "one in half a minute");
         Limits::none().permit(&region, "apigateway", "DeleteApi", Kind::Mutate).await;
         assert_eq!(began.elapsed().as_secs(), 60, "an emulator sets its own");
     }
 
     #[test]
     fn what_aws_counts_apart_is_paced_apart() {
-        // Row 10.
+        // See docs/aws-behaviour.md#ec2-request-limit.
         assert_eq!(allowed("ec2", "CreateSubnet", Kind::Mutate), (Duration::from_millis(200), 25));
-        // Row 29: one in half a minute.
+        // One in half a minute. See docs/aws-behaviour.md#api-gateway-slow-operations.
         for operation in ["CreateDomainName", "DeleteDomainName", "DeleteApi"] {
             assert_eq!(allowed("apigateway", operation, Kind::Mutate), (Duration::from_secs(30), 1), "{operation}");
         }
         // Reads and changes of API Gateway's stay under ten a second together.
+        // See docs/aws-behaviour.md#api-gateway-rate-limit.
         assert_eq!(bucket("apigateway", "CreateRoute", Kind::Mutate), bucket("apigateway", "GetRoutes", Kind::Read));
         assert_eq!(allowed("apigateway", "CreateRoute", Kind::Mutate), (Duration::from_millis(125), 20));
-        // Row 31: everything together stays under five a second.
+        // Everything together stays under five a second. See docs/aws-behaviour.md#route53-rate-limit.
         assert_eq!(
             bucket("route53", "ListHealthChecks", Kind::Read),
             bucket("route53", "CreateHealthCheck", Kind::Mutate)
         );
         assert_eq!(allowed("route53", "GetHostedZone", Kind::Read), (Duration::from_millis(250), 1));
-        // Row 33: three a second, for alarms of either kind.
+        // Three a second, for alarms of either kind. See docs/aws-behaviour.md#cloudwatch-rate-limits.
         assert_eq!(
             bucket("cloudwatch", "PutMetricAlarm", Kind::Mutate),
             bucket("cloudwatch", "DeleteAlarms", Kind::Mutate)

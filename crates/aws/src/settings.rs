@@ -155,7 +155,7 @@ impl Settings {
     }
 }
 
-/// Whether AWS is what answers at an endpoint: its host says so.
+/// Whether AWS is what answers at an endpoint: its host says so. See docs/aws-behaviour.md#endpoint-setting-may-mean-aws.
 fn is_aws(url: &str) -> bool {
     let Some(host) = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase)) else {
         return false;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::cancel::{Shutdown, Stage};
 use super::diff;
-use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Synced, Traits};
+use super::driver::{Attempt, Change, Driver, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits};
 use super::events::Event;
 use super::failure::{Class, Failure};
 use super::observe::ownership;
@@ -70,6 +70,11 @@ impl Worker {
 
     fn traits(&self) -> &Traits {
         self.job.driver.traits()
+    }
+
+    /// How long each half of the work typically takes.
+    fn takes(&self) -> Expected {
+        self.job.driver.expected(&self.job.address)
     }
 
     /// Makes it as desired. Returns its id.
@@ -153,7 +158,7 @@ impl Worker {
                 waits_for = synced.later.or(synced.shows).or(waits_for);
             }
             if let Some(state) = waits_for {
-                let limit = traits.create * 6 + traits.patience + Duration::from_mins(5);
+                let limit = self.takes().create * 6 + traits.patience + Duration::from_mins(5);
                 if began.elapsed() > limit {
                     return Err(Failure::new(
                         Class::TimedOut,
@@ -289,7 +294,7 @@ impl Worker {
                     "still listed after its deletion".to_owned()
                 }
             };
-            if began.elapsed() > traits.delete * 6 + traits.patience + Duration::from_mins(5) {
+            if began.elapsed() > self.takes().delete * 6 + traits.patience + Duration::from_mins(5) {
                 return Err(Failure::new(
                     Class::TimedOut,
                     format!("{} was {state} for {} s", live.id, began.elapsed().as_secs()),
@@ -620,7 +625,7 @@ impl Worker {
             };
             attempts += 1;
             let again = match failure.class {
-                // EC2 throttles Lambda for longer than anybody else (aws-behaviour row 4).
+                // EC2 throttles Lambda for longer than anybody else. See docs/aws-behaviour.md#lambda-throttled-by-ec2.
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.settled && began.elapsed() < patience,

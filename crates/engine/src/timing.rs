@@ -26,6 +26,7 @@ impl Default for Timing {
             retry_first: Duration::from_millis(500),
             // EC2's eventual consistency is documented without a bound; "a few minutes" is the worst on record, seconds the rule.
             // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+            // See docs/aws-behaviour.md#new-id-not-visible-yet.
             grace: Duration::from_secs(30),
             visible: Duration::from_mins(2),
         }

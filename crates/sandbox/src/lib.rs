@@ -8,7 +8,7 @@
 //! | rule | what it adds |
 //! |---|---|
 //! | `rules::faults` | what can go wrong with any call, on request: lost answers, throttling, stale reads, a Region that is gone |
-//! | `rules::surprises` | AWS's own refusals and turns, by the row of the table of pitfalls |
+//! | `rules::surprises` | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | a repeated client token gets the same answer |
 //! | `rules::gaps` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |

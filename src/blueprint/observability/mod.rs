@@ -65,8 +65,9 @@ pub(super) fn build(
     alarm(stack, config, &plot, &topic, health(primary_check))
 }
 
-/// An alarm reaches topics of its own Region only (aws-behaviour row 28), and the one on the deciding check has to live where
-/// the check's metric does. A stack without that Region gets a topic there, with a key, as an encrypted one needs.
+/// An alarm reaches topics of its own Region only, and the one on the deciding check has to live where the check's metric does. A
+/// stack without that Region gets a topic there, with a key, as an encrypted one needs.
+/// See docs/aws-behaviour.md#alarms-reach-their-own-region.
 fn topic_for_the_check(stack: &mut Stack<'_>, config: &Config, plot: &Plot<'_>) -> Result<Handle<Topic>, GraphError> {
     let key = base::key(stack, config, plot)?;
     let topic = base::topic(stack, config, plot, &key)?;
@@ -202,7 +203,7 @@ fn replication(config: &Config, facts: &Facts, site: &Site<'_>, other: &Site<'_>
             )
         },
         // Only a secondary cluster publishes its lag; this one may become one, or cease to be one while the alarm is on. So
-        // silence is good here. The dimensions are both or nothing.
+        // silence is good here. The dimensions are both or nothing. See docs/aws-behaviour.md#aurora-lag-metrics.
         Watch::time(
             "aurora-lag",
             "This Region's database is behind the other's: a failover now would lose the difference.",

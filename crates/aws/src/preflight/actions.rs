@@ -1,12 +1,13 @@
-//! Which permissions each type of resource takes: to look at it, make it, change it and delete it. One list (`needs.rs`), for
-//! the check before the first call, for the documentation and for a policy.
+//! Which permissions each type of resource takes: to look at it, make it, change it and delete it. Each type says it of itself
+//! ([`Resource::PERMISSIONS`](crate::resources::Resource::PERMISSIONS)), for the check before the first call, for the documentation and for a policy.
 //!
 //! Names follow the service authorization reference:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
 use std::collections::BTreeSet;
 
-use super::needs::{Grant, NEEDS};
+use crate::resources::permissions::Grant;
+use crate::resources::{TYPES, TypeEntry};
 
 /// What a type of resource takes.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,10 @@ pub struct Needs {
 }
 
 impl Needs {
+    fn of(entry: &TypeEntry) -> Self {
+        Self { kind: entry.traits.kind, grants: entry.permissions }
+    }
+
     /// The actions, as policies write them, each once.
     pub fn actions(&self) -> impl Iterator<Item = String> + use<> {
         let all: BTreeSet<String> = self.grants.iter().flat_map(Grant::actions).collect();
@@ -25,18 +30,15 @@ impl Needs {
     }
 }
 
-impl Grant {
-    /// The actions, as policies write them.
-    pub(super) fn actions(&self) -> impl Iterator<Item = String> + use<> {
-        let service = self.service;
-        self.names.split_whitespace().map(move |name| format!("{service}:{name}"))
-    }
+/// What every type takes.
+pub fn needs() -> impl Iterator<Item = Needs> {
+    TYPES.iter().map(Needs::of)
 }
 
 /// Taken by every command: who calls, and where.
 pub const ALWAYS: &[&str] = &["sts:GetCallerIdentity", "ec2:DescribeAvailabilityZones"];
 
-/// Taken by the checks before the first call, besides what is in [`NEEDS`]. Without one of them the check is left out, and
+/// Taken by the checks before the first call, besides what is in [`needs`]. Without one of them the check is left out, and
 /// told so.
 pub const LOOKING: &[&str] = &[
     "ec2:DescribeRegions",
@@ -52,7 +54,7 @@ pub const LOOKING: &[&str] = &[
     "servicequotas:GetServiceQuota",
 ];
 
-/// Taken by `drctl orphans`, besides what is in [`NEEDS`]: `up` and `down` know the names of what they look for.
+/// Taken by `drctl orphans`, besides what is in [`needs`]: `up` and `down` know the names of what they look for.
 pub const SWEEPING: &[&str] = &[
     "cloudwatch:ListDashboards",
     "dynamodb:ListTables",
@@ -73,8 +75,8 @@ pub const BOUNDING: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRol
 
 /// A type's; `None` for a type that is not known.
 #[must_use]
-pub fn needs_of(kind: &str) -> Option<&'static Needs> {
-    NEEDS.iter().find(|needs| needs.kind == kind)
+pub fn needs_of(kind: &str) -> Option<Needs> {
+    needs().find(|needs| needs.kind == kind)
 }
 
 /// Operations whose permission has another name.
@@ -124,14 +126,14 @@ mod tests {
     #[test]
     fn every_type_has_its_row_and_no_other_has() {
         let types: BTreeSet<&str> = kinds().into_iter().collect();
-        let rows: BTreeSet<&str> = NEEDS.iter().map(|needs| needs.kind).collect();
+        let rows: BTreeSet<&str> = needs().map(|needs| needs.kind).collect();
         assert_eq!(rows, types);
-        assert_eq!(NEEDS.len(), rows.len(), "a type has one row");
+        assert_eq!(needs().count(), rows.len(), "a type has one row");
     }
 
     #[test]
     fn actions_are_written_as_iam_writes_them() {
-        for action in NEEDS.iter().flat_map(Needs::actions) {
+        for action in needs().flat_map(|needs| Needs::actions(&needs)) {
             let (service, name) = action.split_once(':').expect("a service");
             assert!(service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{action}");
             assert!(name.starts_with(|first: char| first.is_ascii_uppercase()), "{action}");

@@ -69,7 +69,8 @@ const AT_A_TIME: u64 = 200;
 
 /// Checks that what is reserved for the function leaves enough for others, and that what is left to it is enough for what the
 /// API lets through. The latter is checked for an existing function as well. A
-/// new account has 10. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+/// new account has 10. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+/// See docs/aws-behaviour.md#account-concurrency-is-low.
 pub(super) async fn concurrency(preflight: &Preflight<'_>, planned: &Planned<'_>, region: &str) -> Findings {
     let mut findings = Findings::default();
     let Some(item) = planned.staying("lambda_function").find(|item| item.region == region) else { return findings };

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::actions::needs_of;
-use super::needs::{Grant, SAMPLES};
 use super::planned::{Planned, wanted};
+use crate::resources::TYPES;
+use crate::resources::permissions::Grant;
 use drctl_engine::{Action, Item};
 
 /// One action, on one resource.
@@ -117,7 +118,9 @@ fn holes(template: &str) -> impl Iterator<Item = &str> {
 /// The name of an item in ARNs: its own name, else the id that AWS has given it, else a sample id.
 fn name(item: &Item) -> Option<String> {
     let kind = item.address.kind();
-    if let Some((_, sample)) = SAMPLES.iter().find(|(of, _)| *of == kind) {
+    if let Some(sample) = TYPES.iter().find(|entry| entry.traits.kind == kind).map(|entry| entry.sample_id)
+        && !sample.is_empty()
+    {
         let id = item.id.as_deref().unwrap_or(sample);
         // Of an ARN, and of `api/route`, the last part is the id.
         return id.rsplit(['/', ':']).next().map(str::to_owned);
@@ -132,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::preflight::planned::tests::item;
-    use crate::preflight::{NEEDS, Needs};
+    use crate::preflight::{Needs, needs};
     use drctl_engine::Plan;
 
     const ACCOUNT: &str = "111122223333";
@@ -291,7 +294,7 @@ mod tests {
     #[test]
     fn every_template_is_about_a_type_that_there_is() {
         let kinds = crate::resources::kinds();
-        for Needs { kind, grants } in NEEDS {
+        for Needs { kind, grants } in needs() {
             for template in grants.iter().flat_map(|grant| grant.resources) {
                 for hole in holes(template).map(|hole| hole.trim_matches(['{', '}'])) {
                     let known = ["region", "account", "own"].contains(&hole) || kinds.contains(&hole);

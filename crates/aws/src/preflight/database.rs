@@ -1,6 +1,7 @@
 //! Whether both Regions offer the database that is configured: its version and its class, for global databases. Asked for what
 //! is made, and for what is there where its version or class is to be another one.
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.limitations.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.limitations.html>.
+//! See docs/aws-behaviour.md#database-capacity-differs-by-region and docs/aws-behaviour.md#burstable-class-refused.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

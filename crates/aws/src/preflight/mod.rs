@@ -10,7 +10,6 @@ mod allowances;
 mod asks;
 mod database;
 mod names;
-mod needs;
 mod permissions;
 mod planned;
 mod quotas;
@@ -27,8 +26,7 @@ use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 
-pub use actions::{ALWAYS, BOUNDING, LOOKING, Needs, ONCE, SWEEPING, needs_of, permission};
-pub use needs::NEEDS;
+pub use actions::{ALWAYS, BOUNDING, LOOKING, Needs, ONCE, SWEEPING, needs, needs_of, permission};
 pub use regions::{UnknownRegions, unknown_regions};
 
 use crate::Aws;

@@ -3,7 +3,8 @@
 //! `SimulatePrincipalPolicy` evaluates the caller's policies, its permissions boundary and the organization's policies. It is
 //! asked about every action on what AWS would check it on, under the names that the plan gives: a policy may allow, and deny,
 //! single resources. What depends on more than that (the tags of a request, for one) is not judged.
-//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
+//! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>.
+//! See docs/aws-behaviour.md#simulation-needs-resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 //!
 //! What a quota is says Service Quotas, which answers with AWS's default where nothing else was agreed. Where it is not known
 //! or may not be asked, nothing is judged: a quota that drctl only guesses must not stop anybody.
+//! See docs/aws-behaviour.md#network-quotas-are-low.
 
 use std::collections::BTreeMap;
 

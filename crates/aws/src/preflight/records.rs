@@ -1,5 +1,6 @@
 //! Whether the public name is free in an existing zone. Route 53 refuses a record beside one that excludes it, and the plan looks
 //! only for its own records, by name, type and set identifier. Here all records of the name are looked at.
+//! See docs/aws-behaviour.md#records-exclude-each-other.
 
 use std::collections::{BTreeMap, BTreeSet};
 

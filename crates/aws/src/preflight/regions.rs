@@ -21,7 +21,8 @@ pub struct UnknownRegions {
 
 /// Asks for all Regions, wherever an answer comes from first, and tells those of `wanted` that are none, or are not enabled
 /// for the account. `None` when there is nothing to tell, or nobody answers: then the calls that follow say why.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html>
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html>.
+/// See docs/aws-behaviour.md#region-not-enabled.
 pub async fn unknown_regions(aws: &Arc<Aws>, wanted: [&str; 2]) -> Option<UnknownRegions> {
     let questions = wanted.map(|region| {
         let at = Region::from(region);

@@ -48,7 +48,8 @@ fn copy_region<'a>(preflight: &Preflight<'a>, item: &Item, properties: &[&str]) 
 }
 
 /// A secret keeps its name for as long as it may still be restored, and a replica takes no name that is taken.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/create-manage-multi-region-secrets.html>
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/create-manage-multi-region-secrets.html>.
+/// See docs/aws-behaviour.md#secret-scheduled-for-deletion and docs/aws-behaviour.md#secret-replica-name-taken.
 async fn secrets(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     let config = preflight.config;
@@ -128,7 +129,8 @@ fn in_place_of_the_replica(item: &Item, name: &str, region: &str, secret: &Descr
 }
 
 /// DynamoDB makes no replica over a table.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_reqs_bestpractices.html>
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_reqs_bestpractices.html>.
+/// See docs/aws-behaviour.md#replica-name-taken.
 async fn tables(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     for item in planned.staying("dynamodb_table") {
@@ -230,6 +232,7 @@ async fn alarms(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
 }
 
 /// Route 53 makes a second zone of a domain without a warning, and no resolver asks it.
+/// See docs/aws-behaviour.md#second-zone-of-a-domain.
 async fn zones(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     let Some(item) = planned.made("hosted_zone").next().filter(|item| item.id.is_none()) else { return findings };

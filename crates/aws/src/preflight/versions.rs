@@ -1,5 +1,6 @@
 //! What a change of the engine version means for an existing database: nothing, a minor upgrade, or a change that `up` refuses.
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html>.
+//! See docs/aws-behaviour.md#versions-only-rise.
 
 use super::planned::Planned;
 use super::{About, Problem, listed};
@@ -83,7 +84,8 @@ fn problem(live: EngineVersion, wanted: EngineVersion, message: String, help: St
 }
 
 /// A major upgrade is made in place on all members at once, and they are offline meanwhile, so an operator has to start it. AWS
-/// puts both clusters on default parameter groups: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyGlobalCluster.html>
+/// puts both clusters on default parameter groups: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyGlobalCluster.html>.
+/// See docs/aws-behaviour.md#major-upgrade-is-an-outage.
 fn major(live: EngineVersion, wanted: EngineVersion, name: &str) -> Problem {
     let message = format!(
         "the database runs Aurora PostgreSQL {live}, and {wanted} is a major upgrade: it needs new parameter groups and takes the \
@@ -100,7 +102,8 @@ fn major(live: EngineVersion, wanted: EngineVersion, name: &str) -> Problem {
 }
 
 /// A member joins with the version that the global cluster runs, or is refused: "Value for engineVersion should match setting
-/// for global cluster". <https://github.com/aws/aws-cli/issues/8139>
+/// for global cluster". <https://github.com/aws/aws-cli/issues/8139>.
+/// See docs/aws-behaviour.md#member-joins-with-the-running-version.
 fn newcomers(planned: &Planned<'_>, wanted: EngineVersion) -> Option<Problem> {
     let global = planned.staying("global_cluster").find_map(live)?;
     let joining: Vec<String> = planned.made("db_cluster").map(|item| item.address.to_string()).collect();

@@ -4,7 +4,7 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // Until API Gateway has let go of it, after its domain name is gone. aws-behaviour row 30.
+    // Until API Gateway has let go of it, after its domain name is gone. See docs/aws-behaviour.md#certificate-in-use.
     ("acm", "DeleteCertificate", "ResourceInUseException", "", Class::Transient),
     ("acm", "DeleteCertificate", "ConflictException", "", Class::Transient),
 ];

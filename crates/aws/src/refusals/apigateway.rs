@@ -4,27 +4,29 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // "Unable to complete operation due to concurrent modification. Please try again later." aws-behaviour row 29;
-    // https://github.com/hashicorp/terraform-provider-aws/issues/40575
+    // "Unable to complete operation due to concurrent modification. Please try again later."
+    // See docs/aws-behaviour.md#api-gateway-concurrent-modification.
     ("apigateway", "", "ConflictException", "try again later", Class::Transient),
     ("apigateway", "", "ConflictException", "concurrent modification", Class::Transient),
     // A route's key, a stage's or a domain's name, a mapping's path: each is unique.
     ("apigateway", "", "ConflictException", "already exists", Class::Exists),
     ("apigateway", "CreateDomainName", "BadRequestException", "already exists", Class::Exists),
-    // Its routes are on their way out. https://github.com/milliHQ/terraform-aws-next-js/issues/247
+    // Its routes are on their way out. See docs/aws-behaviour.md#integration-held-by-route.
     ("apigateway", "DeleteIntegration", "ConflictException", "referenced by", Class::Transient),
-    // So are those that ask it for authorization. https://github.com/anomalyco/sst/issues/5586
+    // So are those that ask it for authorization. See docs/aws-behaviour.md#authorizer-held-by-route.
     ("apigateway", "DeleteAuthorizer", "ConflictException", "referenced in route", Class::Transient),
-    // So is the mapping that leads to it.
+    // So is the mapping that leads to it. See docs/aws-behaviour.md#mapping-holds-domain-and-api.
     ("apigateway", "DeleteApi", "BadRequestException", "mapping", Class::Transient),
     ("apigateway", "DeleteApi", "ConflictException", "mapping", Class::Transient),
     ("apigateway", "DeleteStage", "BadRequestException", "mapping", Class::Transient),
     ("apigateway", "DeleteStage", "ConflictException", "mapping", Class::Transient),
-    // A certificate that is not issued, or that API Gateway does not see yet. aws-behaviour row 30.
+    // A certificate that is not issued, or that API Gateway does not see yet.
+    // See docs/aws-behaviour.md#certificate-not-issued-yet.
     ("apigateway", "CreateDomainName", "BadRequestException", "ertificate", Class::NotYet),
     ("apigateway", "UpdateDomainName", "BadRequestException", "ertificate", Class::NotYet),
     // What it refers to was made a moment ago, and is not visible everywhere yet: an API, an integration, a stage, a log
     // group. The references are AWS's own ids, so they cannot be wrong.
+    // See docs/aws-behaviour.md#new-api-parts-not-visible-yet.
     ("apigateway", "CreateIntegration", "NotFoundException", "", Class::NotYet),
     ("apigateway", "CreateRoute", "NotFoundException", "", Class::NotYet),
     ("apigateway", "CreateAuthorizer", "NotFoundException", "", Class::NotYet),

@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     ("cloudwatch", "", "ResourceNotFound", "", Class::NotFound),
     // Of DeleteDashboards, by what its model calls the error.
     ("cloudwatch", "", "DashboardNotFoundError", "", Class::NotFound),
-    // Of dashboards and tags: another change to the same one is going on.
+    // Of dashboards and tags: another change to the same one is going on. See docs/aws-behaviour.md#cloudwatch-conflicts.
     ("cloudwatch", "", "ConflictException", "", Class::Transient),
     // Of DeleteAlarms: "the specified alarm is being modified".
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html

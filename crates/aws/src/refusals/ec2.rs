@@ -4,16 +4,17 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // An address whose NAT gateway is still going. aws-behaviour row 9; terraform-provider-aws retries it as well
-    // (internal/service/ec2/ec2_eip.go).
+    // An address whose NAT gateway is still being deleted. See docs/aws-behaviour.md#address-held-by-nat-gateway.
     ("ec2", "ReleaseAddress", "AuthFailure", "", Class::Transient),
     // A role that was made a moment ago. EC2's CreateFlowLogs names no code of its own for it.
+    // See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
     ("ec2", "CreateFlowLogs", "InvalidParameter", "IAM role", Class::Transient),
     ("ec2", "CreateFlowLogs", "InvalidParameter", "Access Denied for LogDestination", Class::Transient),
-    // A route whose target is being made. terraform-provider-aws, internal/service/ec2/vpc_route.go.
+    // A route whose target is being made. See docs/aws-behaviour.md#route-to-what-is-not-ready.
     ("ec2", "CreateRoute", "InvalidParameterValue", "", Class::NotYet),
     ("ec2", "CreateRoute", "InvalidParameterException", "", Class::Transient),
     ("ec2", "DeleteRoute", "InvalidParameterException", "", Class::Transient),
+    // See docs/aws-behaviour.md#peering-options-need-active.
     ("ec2", "ModifyVpcPeeringConnectionOptions", "OperationNotPermitted", "", Class::NotYet),
 ];
 
@@ -26,11 +27,12 @@ const REFERRING: [&str; 8] = ["Accept", "Associate", "Attach", "Authorize", "Cre
 /// was made a moment ago and is not visible everywhere yet, even after a successful `Describe`
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>,
 /// <https://github.com/hashicorp/packer/issues/3627>). To any other call it is gone.
+/// See docs/aws-behaviour.md#new-id-not-visible-yet.
 ///
 /// By its form, since EC2 has several codes for one thing: `InvalidSubnetID.NotFound` and `InvalidSubnetId.NotFound`,
 /// `InvalidGroup.NotFound` and `InvalidSecurityGroupID.NotFound`
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>; terraform-provider-aws,
-/// internal/service/ec2/errors.go, has both of each).
+/// internal/service/ec2/errors.go, has both of each). See docs/aws-behaviour.md#two-spellings-of-not-found.
 pub(super) fn by_form(operation: &str, code: &str) -> Option<Class> {
     let names_nothing = code.to_ascii_lowercase().ends_with(".notfound");
     let refers = REFERRING.iter().any(|verb| operation.starts_with(verb));

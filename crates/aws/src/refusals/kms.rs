@@ -4,9 +4,10 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // A principal in a key policy that was made a moment ago. aws-behaviour row 5.
+    // A principal in a key policy that was made a moment ago. See docs/aws-behaviour.md#principal-not-visible-yet.
     ("kms", "", "MalformedPolicyDocumentException", "invalid principals", Class::Transient),
-    // A key or role that was made, or taken back, a moment ago. aws-behaviour rows 5 and 26.
+    // A key or role that was made, or taken back, a moment ago.
+    // See docs/aws-behaviour.md#kms-is-eventually-consistent and docs/aws-behaviour.md#kms-pending-deletion.
     ("kms", "", "KMSInvalidStateException", "", Class::Transient),
     ("kms", "", "DisabledException", "", Class::Transient),
     ("kms", "CreateAlias", "NotFoundException", "", Class::Transient),

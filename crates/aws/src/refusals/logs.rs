@@ -4,7 +4,7 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // The key policy is not visible to CloudWatch Logs yet. aws-behaviour row 27.
+    // The key policy is not visible to CloudWatch Logs yet. See docs/aws-behaviour.md#key-not-visible-to-logs.
     (
         "logs",
         "",
@@ -13,6 +13,6 @@ pub(super) const ROWS: &[Row] = &[
         Class::Transient,
     ),
     // "The specified KMS Key Id could not be found": a key made, or taken back, a moment ago.
-    // https://github.com/hashicorp/terraform/issues/24194
+    // https://github.com/hashicorp/terraform/issues/24194. See docs/aws-behaviour.md#kms-is-eventually-consistent.
     ("logs", "", "InvalidParameterException", "KMS", Class::Transient),
 ];

@@ -5,6 +5,7 @@ use drctl_engine::Class;
 
 /// What every change of a zone is refused with while its accelerated recovery is being switched. Reported with its text alone
 /// (<https://github.com/go-to-k/cdkd/issues/1467>), so under each code that the operations have for it.
+/// See docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
 const LOCKED: &str = "marked disabled for mutation";
 
 pub(super) const ROWS: &[Row] = &[
@@ -30,15 +31,16 @@ pub(super) const ROWS: &[Row] = &[
     ("route53", "ChangeResourceRecordSets", "NoSuchHostedZone", "", Class::Transient),
     ("route53", "", "NoSuchHostedZone", "", Class::NotFound),
     ("route53", "", "NoSuchHealthCheck", "", Class::NotFound),
-    // The caller reference was used before.
+    // The caller reference was used before. See docs/aws-behaviour.md#caller-reference-instead-of-tags.
     ("route53", "CreateHostedZone", "HostedZoneAlreadyExists", "", Class::Exists),
     ("route53", "CreateHealthCheck", "HealthCheckAlreadyExists", "", Class::Exists),
     // One code for everything that a change of records may be refused for.
-    // https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html; aws-behaviour row 32.
+    // https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html
+    // See docs/aws-behaviour.md#record-deleted-by-value.
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "but it already exists", Class::Exists),
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "but it was not found", Class::NotFound),
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "do not match the current values", Class::Transient),
-    // aws-behaviour row 32. The zone's own deletion says what is in it.
+    // The zone's own deletion says what is in it. See docs/aws-behaviour.md#zone-and-checks-in-use.
     ("route53", "DeleteHostedZone", "HostedZoneNotEmpty", "", Class::Transient),
     ("route53", "DeleteHealthCheck", "HealthCheckInUse", "", Class::Transient),
     // Changed by somebody else in between: drctl names no version, so the same call is right the next time.

@@ -4,12 +4,12 @@ use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // The name is taken: by this account, and whose it is shows a look; or by another one. aws-behaviour row 21, whose
-    // OperationAborted is transient everywhere.
+    // The name is taken: by this account, and whose it is shows a look; or by another one.
+    // See docs/aws-behaviour.md#bucket-names-are-global.
     ("s3", "CreateBucket", "BucketAlreadyOwnedByYou", "", Class::Exists),
     ("s3", "CreateBucket", "BucketAlreadyExists", "", Class::Foreign),
-    // Versioning that was switched on a moment ago, here or there. aws-behaviour row 22; S3 says the second of a
-    // destination that it does not see yet as well.
+    // Versioning that was switched on a moment ago, here or there. S3 says the second of a destination that it does not see
+    // yet as well. See docs/aws-behaviour.md#versioning-seen-late.
     ("s3", "PutBucketReplication", "InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Transient),
     (
         "s3",
@@ -18,11 +18,12 @@ pub(super) const ROWS: &[Row] = &[
         "Destination bucket must have versioning enabled",
         Class::Transient,
     ),
-    // Something was written after the bucket was emptied; it is emptied again. aws-behaviour row 23.
+    // Something was written after the bucket was emptied; it is emptied again.
+    // See docs/aws-behaviour.md#bucket-must-be-empty.
     ("s3", "DeleteBucket", "BucketNotEmpty", "", Class::Transient),
-    // A role in a policy that was made a moment ago. aws-behaviour row 5.
+    // A role in a policy that was made a moment ago. See docs/aws-behaviour.md#principal-not-visible-yet.
     ("s3", "PutBucketPolicy", "MalformedPolicy", "Invalid principal in policy", Class::Transient),
-    // A bucket that was made a moment ago. terraform-provider-aws retries them as well (internal/service/s3).
+    // A bucket that was made a moment ago. See docs/aws-behaviour.md#new-bucket-not-visible-yet.
     ("s3", "PutBucketVersioning", "NoSuchBucket", "", Class::Transient),
     ("s3", "PutBucketEncryption", "NoSuchBucket", "", Class::Transient),
     ("s3", "PutPublicAccessBlock", "NoSuchBucket", "", Class::Transient),
@@ -34,6 +35,7 @@ pub(super) const ROWS: &[Row] = &[
     ("s3", "", "NoSuchBucket", "", Class::NotFound),
     ("s3", "", "NoSuchUpload", "", Class::NotFound),
     // The request did not arrive whole, and was not carried out: 400, not 5xx.
-    // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
+    // See docs/aws-behaviour.md#request-timeout-is-a-400.
     ("s3", "", "RequestTimeout", "", Class::Transient),
 ];

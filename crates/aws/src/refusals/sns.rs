@@ -5,9 +5,11 @@ use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
     // "Topic already exists with different tags", or "… attributes": the name is taken, and whose it is shows a look.
-    // https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+    // https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html.
+    // See docs/aws-behaviour.md#topic-exists-with-other-settings.
     ("sns", "CreateTopic", "InvalidParameter", "already exists with different", Class::Exists),
     // A key that was made a moment ago, or whose policy is not visible to SNS yet.
+    // See docs/aws-behaviour.md#key-not-visible-to-topics.
     ("sns", "", "KMSNotFound", "", Class::Transient),
     ("sns", "", "KMSAccessDenied", "", Class::Transient),
     ("sns", "", "KMSInvalidState", "", Class::Transient),

@@ -2,6 +2,7 @@
 //!
 //! AWS gives a document back in other words than it was given: a list of one as a string, an account's id as the ARN of
 //! its root. So both sides, the desired and the live one, are held in one canonical form.
+//! See docs/aws-behaviour.md#policies-come-back-rewritten.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};

@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::durations::Latencies;
+use super::permissions::Grant;
 use super::typed::driver;
 use super::{
     Context, Disposal, Failure, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds,
     route53, s3, secretsmanager, sns,
 };
 use crate::{Aws, Scope};
-use drctl_engine::{Driver, Drivers, Region};
+use drctl_engine::{Driver, Drivers, Region, Traits};
 
 /// The drivers of all types, for one run.
 pub struct Registry {
@@ -17,24 +19,77 @@ pub struct Registry {
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
 }
 
+/// What is known of a type without a resource of it at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct TypeEntry {
+    /// What is fixed for it.
+    pub traits: Traits,
+    /// Its service, as AWS's limits of calls know it.
+    pub service: &'static str,
+    /// How long AWS takes with it.
+    pub latencies: &'static [Latencies],
+    /// Seconds that a change in place typically takes.
+    pub update_seconds: f64,
+    /// The permissions that it takes.
+    pub permissions: &'static [Grant],
+    /// An id as AWS assigns them, for what does not exist yet; empty for a type whose id is its name.
+    pub sample_id: &'static str,
+    /// Whether it goes after everything else that goes.
+    pub goes_last: bool,
+}
+
+impl TypeEntry {
+    const fn of<R: Resource>() -> Self {
+        Self {
+            traits: R::TRAITS,
+            service: R::SERVICE,
+            latencies: R::LATENCIES,
+            update_seconds: R::UPDATE_SECONDS,
+            permissions: R::PERMISSIONS,
+            sample_id: R::SAMPLE_ID,
+            goes_last: R::GOES_LAST,
+        }
+    }
+}
+
+/// A type that is in the list below: no other gets into a stack, so that nothing is created that `down` does not know.
+pub trait Registered: Resource {}
+
 macro_rules! types {
     ($($resource:ty),+ $(,)?) => {
-        /// The names of all types, as in addresses.
-        #[must_use]
-        pub fn kinds() -> Vec<&'static str> {
-            vec![$(<$resource as Resource>::TRAITS.kind),+]
-        }
+        /// All types.
+        pub static TYPES: &[TypeEntry] = &[$(TypeEntry::of::<$resource>()),+];
 
-        /// Whether data is lost for good when a resource of this type is deleted: it holds them, or they cannot be read without it.
-        #[must_use]
-        pub fn holds_data(kind: &str) -> bool {
-            [$(<$resource as Resource>::TRAITS),+].iter().any(|traits| traits.kind == kind && traits.holds_data)
-        }
+        $(impl Registered for $resource {})+
 
         fn drivers(context: &Context) -> HashMap<&'static str, Arc<dyn Driver>> {
             HashMap::from([$((<$resource as Resource>::TRAITS.kind, driver::<$resource>(context))),+])
         }
     };
+}
+
+/// The names of all types, as in addresses.
+#[must_use]
+pub fn kinds() -> Vec<&'static str> {
+    TYPES.iter().map(|entry| entry.traits.kind).collect()
+}
+
+/// What is known of the type of this name.
+#[must_use]
+pub fn entry(kind: &str) -> Option<&'static TypeEntry> {
+    TYPES.iter().find(|entry| entry.traits.kind == kind)
+}
+
+/// Whether data is lost for good when a resource of this type is deleted: it holds them, or they cannot be read without it.
+#[must_use]
+pub fn holds_data(kind: &str) -> bool {
+    entry(kind).is_some_and(|entry| entry.traits.holds_data)
+}
+
+/// The types that go after everything else that goes.
+#[must_use]
+pub fn go_last() -> Vec<&'static str> {
+    TYPES.iter().filter(|entry| entry.goes_last).map(|entry| entry.traits.kind).collect()
 }
 
 types![
@@ -83,10 +138,6 @@ types![
     route53::Record,
 ];
 
-/// The types that others go on using after AWS has deleted them without a word: the key of what is encrypted, the role of what
-/// runs, the log group of what still writes. They go after everything else that goes.
-pub const GO_LAST: [&str; 3] = ["iam_role", "kms_key", "log_group"];
-
 impl Registry {
     /// The drivers of all types, on behalf of one stack.
     #[must_use]
@@ -126,7 +177,7 @@ impl Registry {
         ec2::foreign_in_vpc(&self.context.at(region), vpc, recorded).await
     }
 
-    pub(super) fn typed<R: Resource>(&self) -> Arc<dyn Driver> {
+    pub(super) fn typed<R: Registered>(&self) -> Arc<dyn Driver> {
         self.drivers.get(R::TRAITS.kind).cloned().unwrap_or_else(|| driver::<R>(&self.context))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -10,6 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::durations::Latencies;
+use super::permissions::Grant;
+use super::registry::Registered;
 use super::{Context, Tagging};
 use crate::{ATTEMPT, Scope, TagMap};
 use drctl_engine::state::{Address, Role};
@@ -39,6 +43,28 @@ pub struct Creation<'a> {
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// What is fixed for the type.
     const TRAITS: Traits;
+
+    /// Its service, as AWS's limits of calls know it.
+    const SERVICE: &'static str;
+
+    /// How long AWS takes with it, those of a role or a name before those of all others.
+    const LATENCIES: &'static [Latencies];
+
+    /// Seconds that a change in place typically takes, where AWS goes on with it after the call is answered: about one call, if
+    /// not said otherwise. Estimated from the steps that the change shares with the creation.
+    const UPDATE_SECONDS: f64 = 1.0;
+
+    /// The permissions that it takes, with what AWS checks them on.
+    const PERMISSIONS: &'static [Grant];
+
+    /// An id as AWS assigns them, for one that does not exist yet: patterns in policies match it as they match real ones. Empty
+    /// where the id is the name.
+    const SAMPLE_ID: &'static str = "";
+
+    /// Whether others go on using it after AWS has deleted it without a word: the key of what is encrypted, the role of what
+    /// runs, the log group of what still writes. It goes after everything else that goes.
+    /// See docs/aws-behaviour.md#log-groups-come-back.
+    const GOES_LAST: bool = false;
 
     /// How it is tagged, if it is.
     const TAGGING: Tagging;
@@ -119,6 +145,23 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// # Errors
     /// What a call's answer means.
     fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
+}
+
+/// A type with nothing unusual: to be completed with what is.
+pub(super) const fn usual(kind: &'static str) -> Traits {
+    Traits {
+        kind,
+        immutable: &[],
+        holds: &[],
+        create: Duration::ZERO,
+        delete: Duration::ZERO,
+        idempotent_create: false,
+        patience: Duration::from_mins(5),
+        removable: true,
+        holds_data: false,
+        versions: &[],
+        grace: 1,
+    }
 }
 
 /// What was read of a resource, in the shape the engine compares.
@@ -452,7 +495,7 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// When its address is taken, or one of its references leads to another graph.
-    pub fn add<R: Resource>(
+    pub fn add<R: Registered>(
         &mut self,
         role: Role,
         name: &str,

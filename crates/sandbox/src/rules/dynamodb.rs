@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The refusal to delete a table from which replicas were created (pitfall 11).
+/// The refusal to delete a table from which replicas were created. See docs/aws-behaviour.md#table-was-a-source.
 pub(super) const SOURCE_OF_REPLICAS: &str = "Replica cannot be deleted because it has acted as a source region for new \
                                              replica(s) being added to the table in the last 24 hours.";
 

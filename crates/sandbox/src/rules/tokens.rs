@@ -1,7 +1,7 @@
 //! Client tokens: a request that is repeated with the same token is carried out once.
 //!
 //! MiniStack ignores EC2's `ClientToken` and creates a second resource. drctl's recovery after a crash relies on AWS's
-//! behaviour.
+//! behaviour. See docs/aws-behaviour.md#client-token-repeats-the-answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

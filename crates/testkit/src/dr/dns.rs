@@ -6,7 +6,8 @@
 //!
 //! One difference is by design: Route 53 has checkers in many places, and takes an endpoint as healthy when more than 18% of
 //! them do; here one checker looks, from one place.
-//! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>
+//! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>.
+//! See docs/aws-behaviour.md#health-check-quorum.
 
 pub mod check;
 pub mod load;

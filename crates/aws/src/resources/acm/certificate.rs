@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::tags;
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, goes_on, live,
-    readable,
+    readable, usual,
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
-/// long as the record stands. The record is the same for a name in all Regions of an account (aws-behaviour row 30).
+/// long as the record stands. The record is the same for a name in all Regions of an account.
+/// See docs/aws-behaviour.md#validation-record-is-shared.
 ///
 /// Its id is its ARN. Outputs: `validation_name` and `validation_value`, the CNAME record, both without a dot at their end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,25 +32,42 @@ pub struct Certificate {
 
 impl Resource for Certificate {
     const TRAITS: Traits = Traits {
-        kind: "certificate",
         immutable: &[
             ("domain", "a certificate is for the name it was issued for"),
             ("key_algorithm", "a certificate keeps the kind of key it was issued for"),
         ],
-        holds: &[],
-        // Two minutes typically, and up to half an hour, which the engine grants to what takes five: aws-behaviour row 30.
-        create: Duration::from_mins(5),
-        delete: Duration::from_secs(1),
+        // Its validation takes up to half an hour: the engine's limit is above that with this patience.
+        // See docs/aws-behaviour.md#certificate-validation-takes-time.
         // Within an hour of the first request; what is older than that shows in listings.
         idempotent_create: true,
         // How long API Gateway may keep it in use after its domain name is gone: "can take >15 minutes".
-        // terraform-provider-aws, internal/service/acm/certificate.go
+        // terraform-provider-aws, internal/service/acm/certificate.go. See docs/aws-behaviour.md#certificate-in-use.
         patience: Duration::from_mins(20),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("certificate")
     };
+    const SERVICE: &'static str = "acm";
+    const LATENCIES: &'static [Latencies] = &[
+        // "ACM cert DNS-validated": from when the record is there that validates it.
+        Latencies::of(
+            2,
+            Latency::of_steps([30.0, 120.0, 1800.0], &[step("RequestCertificate", 1, 1.0, 119.0)]),
+            Latency::of_steps([1.0, 2.0, 60.0], &[step("DeleteCertificate", 1, 2.0, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ANY, "acm", "ListCertificates RequestCertificate"),
+        on(
+            &["arn:aws:acm:{region}:{account}:certificate/{own}"],
+            "acm",
+            "AddTagsToCertificate DescribeCertificate ListTagsForCertificate",
+        ),
+        later(
+            &["arn:aws:acm:{region}:{account}:certificate/{own}"],
+            "acm",
+            "DeleteCertificate UpdateCertificateOptions",
+        ),
+    ];
+    const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Acm;
 
     /// The name: under it the stack's own certificate is looked up, whatever its ARN.
@@ -157,7 +177,8 @@ async fn named(cx: &Context, name: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Every certificate of the Region. Without a filter, those with keys on elliptic curves are left out.
-/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>
+/// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>.
+/// See docs/aws-behaviour.md#certificate-keys-read-differently.
 async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
     let acm = &cx.clients().acm;
     let kinds = vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];

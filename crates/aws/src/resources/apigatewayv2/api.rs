@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::api_mapping::still_mapped;
 use super::{apis, arn, tag_map};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, usual,
 };
 
 /// An HTTP API. Outputs: `endpoint`, the URL at which it answers; `host`, the same without the scheme.
@@ -25,19 +27,28 @@ pub struct Api {
 
 impl Resource for Api {
     const TRAITS: Traits = Traits {
-        kind: "api",
-        immutable: &[],
-        holds: &[],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(2),
-        idempotent_create: false,
-        // Deletions of APIs are throttled per account, down to one in 30 s: aws-behaviour row 29.
+        // Deletions of APIs are throttled per account, down to one in 30 s.
+        // See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 api+integ+routes+stage": a quarter each.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateApi", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteApi", [1.0, 2.0, 30.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/apis"], "apigateway", "GET POST"),
+        on(&["arn:aws:apigateway:{region}::/apis/{own}"], "apigateway", "GET"),
+        API_TAGS,
+        later(&["arn:aws:apigateway:{region}::/apis/{own}"], "apigateway", "DELETE PATCH"),
+        API_TAGS_OFF,
+    ];
+    const SAMPLE_ID: &'static str = "a1b2c3d4e5";
     const TAGGING: Tagging = Tagging::ApiGateway;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {

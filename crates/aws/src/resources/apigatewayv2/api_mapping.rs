@@ -1,13 +1,14 @@
 //! `api_mapping`: which API a domain name leads to.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewayv2::types::ApiMapping as Described;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, DomainName, domains, id_of, or_none, pages, parts, tag_map};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// Where AWS's own id of a mapping is found.
@@ -29,19 +30,29 @@ pub struct ApiMapping {
 
 impl Resource for ApiMapping {
     const TRAITS: Traits = Traits {
-        kind: "api_mapping",
         immutable: &[("domain", "a mapping cannot be moved to another domain name")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one of the same path is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api_mapping")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // Estimated, as a stage.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateApiMapping", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteApiMapping", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/domainnames/{api_domain}/apimappings"], "apigateway", "GET POST"),
+        later(
+            &["arn:aws:apigateway:{region}::/domainnames/{api_domain}/apimappings/{own}"],
+            "apigateway",
+            "DELETE GET PATCH",
+        ),
+    ];
+    const SAMPLE_ID: &'static str = "a1b2c3";
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -110,6 +121,7 @@ pub(super) async fn mappings_of(cx: &Context, domain: &str) -> Result<Vec<Descri
 
 /// What the refusal to delete an API, or a stage of it, because of a mapping means: the stack's own went before it, by its
 /// edges, and is let go of; one that somebody else has made does not pass by itself.
+/// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
 pub(super) async fn still_mapped(
     cx: &Context,
     api: &str,

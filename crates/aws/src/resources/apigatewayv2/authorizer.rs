@@ -1,14 +1,14 @@
 //! `api_authorizer`: whose tokens an API accepts.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewayv2::types::{Authorizer as Described, AuthorizerType, JwtConfiguration};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, id_of, of_stack, or_none, pages, parts};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
 };
 
 /// The output with AWS's own id of an authorizer.
@@ -56,18 +56,22 @@ impl Authorizer {
 
 impl Resource for Authorizer {
     const TRAITS: Traits = Traits {
-        kind: "api_authorizer",
         immutable: &[("api", "an authorizer cannot be moved to another API"), ("name", "it is known by its name")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api_authorizer")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 api+integ+routes+stage": a quarter each.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateAuthorizer", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteAuthorizer", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/apis/{api}/authorizers"], "apigateway", "GET POST"),
+        later(&["arn:aws:apigateway:{region}::/apis/{api}/authorizers/{own}"], "apigateway", "DELETE GET PATCH"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -118,6 +122,7 @@ impl Resource for Authorizer {
     }
 
     /// Refused while a route refers to it: routes let go of it, or are deleted, first.
+    /// See docs/aws-behaviour.md#authorizer-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, _) = parts(&live.id);
         let id = live.output(AUTHORIZER_ID).unwrap_or_default();

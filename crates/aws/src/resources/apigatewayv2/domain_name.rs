@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::api_mapping::{in_words, is_of_root, mappings_of};
 use super::{arn, domains, tag_map};
 use crate::resources::acm::Certificate;
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each,
+    read_each, usual,
 };
 
 /// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
@@ -29,21 +31,32 @@ pub struct DomainName {
 
 impl Resource for DomainName {
     const TRAITS: Traits = Traits {
-        kind: "api_domain",
         immutable: &[("name", "a domain name cannot be renamed")],
         // A certificate in use cannot be deleted.
         holds: &["certificate"],
-        // One call in 30 s per account: aws-behaviour row 29.
-        create: Duration::from_secs(30),
-        delete: Duration::from_secs(30),
         // A second one of the same name is refused.
         idempotent_create: true,
+        // One call in 30 s per account. See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api_domain")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 domain (Regional)".
+        Latencies::of(
+            1,
+            Latency::of_call("CreateDomainName", [2.0, 10.0, 90.0]),
+            Latency::of_call("DeleteDomainName", [1.0, 3.0, 60.0]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 10.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/domainnames"], "apigateway", "POST"),
+        on(&["arn:aws:apigateway:{region}::/domainnames/{own}"], "apigateway", "GET"),
+        API_TAGS,
+        later(&["arn:aws:apigateway:{region}::/domainnames/{own}"], "apigateway", "DELETE PATCH"),
+        API_TAGS_OFF,
+    ];
     const TAGGING: Tagging = Tagging::ApiGateway;
 
     fn natural_id(&self) -> Option<String> {
@@ -110,6 +123,7 @@ impl Resource for DomainName {
     }
 
     /// Whatever is mapped to it goes with it: what somebody else has mapped keeps it.
+    /// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let others = mappings_of(cx, &live.id).await?;
         let others: Vec<String> = others.iter().filter(|mapping| !is_of_root(mapping)).map(in_words).collect();

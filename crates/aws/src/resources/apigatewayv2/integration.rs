@@ -1,7 +1,5 @@
 //! `api_integration`: what an API hands its requests to.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewayv2::types::{Integration as Described, IntegrationType};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -9,10 +7,12 @@ use serde_json::json;
 
 use super::{Api, arn, id_of, of_stack, or_none, pages, parts, route};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::lambda::Function;
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    live,
+    live, usual,
 };
 use drctl_engine::TAGS;
 
@@ -33,19 +33,22 @@ pub struct Integration {
 }
 
 impl Resource for Integration {
-    const TRAITS: Traits = Traits {
-        kind: "api_integration",
-        immutable: &[("api", "an integration cannot be moved to another API")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("api", "an integration cannot be moved to another API")], ..usual("api_integration") };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 api+integ+routes+stage": a quarter each.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateIntegration", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteIntegration", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/apis/{api}/integrations"], "apigateway", "GET POST"),
+        later(&["arn:aws:apigateway:{region}::/apis/{api}/integrations/{own}"], "apigateway", "DELETE GET PATCH"),
+    ];
+    const SAMPLE_ID: &'static str = "a1b2c3d";
     const TAGGING: Tagging = Tagging::Description;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -94,7 +97,7 @@ impl Resource for Integration {
     }
 
     /// Refused while a route leads to it: the stack's own refer to it, and so were gone before. One that somebody else has made
-    /// does not go by itself.
+    /// does not go by itself. See docs/aws-behaviour.md#integration-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, id) = parts(&live.id);
         let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();

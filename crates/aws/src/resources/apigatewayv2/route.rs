@@ -1,7 +1,5 @@
 //! `api_route`: which requests an API hands to which integration.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewayv2::types::{AuthorizationType, Route as Described};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -9,8 +7,11 @@ use serde_json::Value;
 
 use super::authorizer::AUTHORIZER_ID;
 use super::{Api, Authorizer, Integration, id_of, of_stack, or_none, pages, parts};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Handle, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// Where AWS's own id of a route is found.
@@ -49,19 +50,25 @@ pub enum Access {
 
 impl Resource for Route {
     const TRAITS: Traits = Traits {
-        kind: "api_route",
         immutable: &[("api", "a route cannot be moved to another API"), ("route_key", "a route is known by its key")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one of the same key is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api_route")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 api+integ+routes+stage": a quarter each.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateRoute", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteRoute", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/apis/{api}/routes"], "apigateway", "GET POST"),
+        later(&["arn:aws:apigateway:{region}::/apis/{api}/routes/{own}"], "apigateway", "DELETE GET PATCH"),
+    ];
+    const SAMPLE_ID: &'static str = "a1b2c3d";
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -106,7 +113,7 @@ impl Resource for Route {
             .route_id(live.output(ROUTE_ID).unwrap_or_default())
             .target(self.target())
             // Both: without the type, an authorizer that is let go of stays. An empty id takes it off.
-            // https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2184
+            // See docs/aws-behaviour.md#route-keeps-its-authorizer.
             .authorization_type(self.authorization_type.as_str().into())
             .authorizer_id(self.authorizer.value())
             .send();

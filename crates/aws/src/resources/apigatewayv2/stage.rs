@@ -1,16 +1,16 @@
 //! `api_stage`: an API as it is served.
 
-use std::time::Duration;
-
 use aws_sdk_apigatewayv2::types::{AccessLogSettings, RouteSettings};
 use serde::{Deserialize, Serialize};
 
 use super::api_mapping::still_mapped;
 use super::{Api, arn, id_of, of_stack, or_none, pages, parts, tag_map};
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::logs::LogGroup;
+use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, LOG_GROUPS, later, on};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each,
+    read_each, usual,
 };
 
 /// An API as it is served. Its id is `API/NAME`.
@@ -36,19 +36,37 @@ pub struct Stage {
 
 impl Resource for Stage {
     const TRAITS: Traits = Traits {
-        kind: "api_stage",
         immutable: &[("api", "a stage cannot be moved to another API"), ("name", "a stage cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(1),
         // A second one of the same name is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("api_stage")
     };
+    const SERVICE: &'static str = "apigateway";
+    const LATENCIES: &'static [Latencies] = &[
+        // "APIGWv2 api+integ+routes+stage": a quarter each.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateStage", [0.5, 1.0, 5.0]),
+            Latency::of_call("DeleteStage", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    // Access logs: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html, and what their
+    // permissions may be restricted to:
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:apigateway:{region}::/apis/{api}/stages"], "apigateway", "POST"),
+        on(&["arn:aws:apigateway:{region}::/apis/{api}/stages/{own}"], "apigateway", "GET"),
+        API_TAGS,
+        later(&["arn:aws:apigateway:{region}::/apis/{api}/stages/{own}"], "apigateway", "DELETE PATCH"),
+        API_TAGS_OFF,
+        on(
+            LOG_GROUPS,
+            "logs",
+            "CreateLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery ListLogDeliveries \
+                 PutResourcePolicy",
+        ),
+        later(LOG_GROUPS, "logs", "DeleteLogDelivery UpdateLogDelivery"),
+    ];
     const TAGGING: Tagging = Tagging::ApiGateway;
 
     fn natural_id(&self) -> Option<String> {
@@ -171,7 +189,8 @@ fn whole(rate: f64) -> i32 {
 /// Says what to do about the refusal that does not pass by itself. API Gateway lets the delivery write to the log group by a
 /// resource policy of `CloudWatch` Logs, with the caller's permissions: the group's own, of at most 51,200 bytes, or where
 /// that is not there yet, the account's, of at most 5120 characters.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>.
+/// See docs/aws-behaviour.md#log-delivery-policy-is-limited.
 fn about_logging(failure: Failure) -> Failure {
     if !failure.message.contains("Insufficient permissions to enable logging") {
         return failure;

@@ -1,7 +1,6 @@
 //! `alarm`: tells people when a figure is out of bounds, and when it is back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
 use aws_sdk_cloudwatch::operation::put_metric_alarm::builders::PutMetricAlarmFluentBuilder;
@@ -12,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{marked, tags};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// How many alarms one page of `DescribeAlarms` holds at most; 50 if nothing is said.
@@ -42,8 +44,9 @@ pub struct Alarm {
     pub datapoints: i32,
     /// What a period without data is taken for: `breaching`, `notBreaching`, `ignore`, `missing`. In-place.
     pub missing_data: String,
-    /// Who is told, both that it went off and that it is over; topics of its own Region only (aws-behaviour row 28). What is
-    /// told one of the two only, or is switched off, reads with a word that says so. In-place.
+    /// What is notified, both that it went off and that it is over; topics of its own Region only
+    /// (docs/aws-behaviour.md#alarms-reach-their-own-region). One that is notified of one of the two only, or is switched off,
+    /// reads with a word that says so. In-place.
     pub actions: Vec<Ref<Arn<Topic>>>,
 }
 
@@ -72,19 +75,25 @@ pub struct Query {
 
 impl Resource for Alarm {
     const TRAITS: Traits = Traits {
-        kind: "alarm",
         immutable: &[("name", "an alarm cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // The same name a second time is the same alarm.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("alarm")
     };
+    const SERVICE: &'static str = "cloudwatch";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            1,
+            Latency::of_call("PutMetricAlarm", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteAlarms", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ALARM, "cloudwatch", "ListTagsForResource PutMetricAlarm TagResource"),
+        on(&["arn:aws:cloudwatch:{region}:{account}:alarm:*"], "cloudwatch", "DescribeAlarms"),
+        later(ALARM, "cloudwatch", "DeleteAlarms"),
+    ];
     const TAGGING: Tagging = Tagging::CloudWatch;
 
     fn natural_id(&self) -> Option<String> {
@@ -114,6 +123,7 @@ impl Resource for Alarm {
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         // The call would take an alarm of somebody else's over without a word.
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        // See docs/aws-behaviour.md#alarms-tell-no-tags.
         if Self::read(cx, &self.name).await?.is_some() {
             return Err(Failure::new(Class::Exists, format!("an alarm called {} is there already", self.name)));
         }

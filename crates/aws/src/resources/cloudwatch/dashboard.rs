@@ -1,14 +1,14 @@
 //! `dashboard`: graphs of the stack, for people.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{marked, tags};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{DASHBOARD, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named,
+    read_named, usual,
 };
 
 /// A dashboard. Dashboards are the account's, not a Region's: two of one name in two Regions are one.
@@ -24,19 +24,27 @@ pub struct Dashboard {
 
 impl Resource for Dashboard {
     const TRAITS: Traits = Traits {
-        kind: "dashboard",
         immutable: &[("name", "a dashboard cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // The same name a second time is the same dashboard.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("dashboard")
     };
+    const SERVICE: &'static str = "cloudwatch";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            1,
+            Latency::of_call("PutDashboard", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteDashboards", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    // Made with tags. Whether that is checked on the dashboard, or at all, AWS does not say:
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(DASHBOARD, "cloudwatch", "GetDashboard PutDashboard"),
+        on(&["?arn:aws:cloudwatch::{account}:dashboard/{own}"], "cloudwatch", "TagResource"),
+        later(DASHBOARD, "cloudwatch", "DeleteDashboards"),
+    ];
     const TAGGING: Tagging = Tagging::CloudWatch;
 
     fn natural_id(&self) -> Option<String> {

@@ -4,6 +4,7 @@
 //! every run. So whose they are also stands in a text that comes with them anyway: the description of an alarm, a text
 //! widget of a dashboard. That mark is what ownership is judged by; the tags are set on creation, for the account's own
 //! books, and not compared. Those that the configuration adds leave their sum in the mark, so that it shows when they change.
+//! See docs/aws-behaviour.md#alarms-tell-no-tags.
 
 mod alarm;
 mod dashboard;

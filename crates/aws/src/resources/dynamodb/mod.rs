@@ -23,8 +23,8 @@ fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
         .map_err(|e| Failure::new(Class::Internal, format!("tags that DynamoDB does not take: {e}")))
 }
 
-/// Sets tags on a table, and on its replica, to which they do not go by themselves (aws-behaviour row 16); others are left
-/// alone.
+/// Sets tags on a table, and on its replica, to which they do not go by themselves; others are left alone.
+/// See docs/aws-behaviour.md#replica-settings-are-regional.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let replica = replica::region_of(live);
     let places: Vec<Context> = std::iter::once(cx.clone()).chain(replica.map(|region| cx.at(region))).collect();
@@ -50,6 +50,7 @@ async fn describe(cx: &Context, table: &str) -> Result<Option<TableDescription>,
 }
 
 /// Only of a table that is there: of any other DynamoDB says that access is denied.
+/// See docs/aws-behaviour.md#missing-table-tags-are-denied.
 async fn tags_of(cx: &Context, table: &str) -> Result<TagMap, Failure> {
     let dynamodb = &cx.clients().dynamodb;
     let arn = arn(cx, table);

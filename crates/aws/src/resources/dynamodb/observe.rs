@@ -69,7 +69,8 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     )
     .await?;
     let phase = match (table.table_status(), &seen) {
-        // Not failed: what has failed is replaced, and this one comes back with its key. aws-behaviour row 17.
+        // Not failed: what has failed is replaced, and this one comes back with its key.
+        // See docs/aws-behaviour.md#replica-loses-its-key.
         (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
             "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
         ),

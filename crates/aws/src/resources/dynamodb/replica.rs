@@ -22,8 +22,8 @@ const ANSWER: Duration = Duration::from_secs(6);
 pub struct Replica {
     /// Its Region; another one means that the replica there is deleted, and one made here. In-place.
     pub region: String,
-    /// The key of its Region that it is encrypted with (aws-behaviour row 15). Once made, a replica keeps its key: a change is
-    /// refused, with what to do instead. In-place.
+    /// The key of its Region that it is encrypted with. Once made, a replica keeps its key: a change is refused, with what to do
+    /// instead (docs/aws-behaviour.md#replica-key-is-fixed). In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
     pub recovery_days: i32,
@@ -52,7 +52,7 @@ impl Replica {
     }
 
     /// Takes the next step towards having the replica in its Region and nowhere else, and says what has to happen before the
-    /// one after it. `table` must be `ACTIVE`: it takes one such change at a time (aws-behaviour row 12).
+    /// one after it. `table` must be `ACTIVE`: it takes one such change at a time (docs/aws-behaviour.md#one-table-change-at-a-time).
     pub(super) async fn place(&self, cx: &Context, table: &TableDescription) -> Result<Option<String>, Failure> {
         let name = table.table_name().unwrap_or_default();
         for other in elsewhere(cx, table).filter(|replica| region(replica) != self.region) {
@@ -75,7 +75,7 @@ impl Replica {
         }
     }
 
-    /// Adds it. The answer promises nothing (aws-behaviour row 13): whether it came about shows the next look.
+    /// Adds it. The answer promises nothing (docs/aws-behaviour.md#replica-may-vanish): whether it came about shows the next look.
     async fn add(&self, cx: &Context, table: &str) -> Result<String, Failure> {
         if let Some(found) = describe(&cx.at(&self.region), table).await? {
             return self.in_the_way(cx, &found);
@@ -90,7 +90,7 @@ impl Replica {
     }
 
     /// A table of this name where the replica shall be: either one that comes or goes as a replica of this one, or somebody's
-    /// (aws-behaviour row 14).
+    /// (docs/aws-behaviour.md#replica-name-taken).
     fn in_the_way(&self, cx: &Context, found: &TableDescription) -> Result<String, Failure> {
         let passes = matches!(found.table_status(), Some(TableStatus::Creating | TableStatus::Deleting));
         if passes || elsewhere(&cx.at(&self.region), found).any(|replica| region(replica) == &*cx.region) {
@@ -118,7 +118,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Sets its deletion protection, which is each Region's own (aws-behaviour row 17).
+    /// Sets its deletion protection, which is each Region's own. See docs/aws-behaviour.md#replica-settings-are-regional.
     pub(super) async fn sync_protection(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
         if self.deletion_protection != held.deletion_protection {
             settings::set_deletion_protection(&cx.at(&self.region), table, self.deletion_protection).await?;
@@ -128,7 +128,7 @@ impl Replica {
 }
 
 /// DynamoDB refuses every way of changing a customer's key of a global table:
-/// <https://github.com/hashicorp/terraform-provider-aws/pull/29102>, aws-behaviour row 15.
+/// <https://github.com/hashicorp/terraform-provider-aws/pull/29102>. See docs/aws-behaviour.md#replica-key-is-fixed.
 pub(super) fn key_is_fixed(table: &str, region: &str) -> Failure {
     Failure::new(Class::Refused, format!("the keys of {table} cannot be changed while it has its replica in {region}"))
         .help(format!(
@@ -148,7 +148,8 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     let name = table.table_name().unwrap_or_default();
     let replicas: Vec<&ReplicaDescription> = elsewhere(cx, table).collect();
     let Some(mut entry) = replicas.first().copied() else {
-        // In the first seconds a new replica is not listed; what is not there after them never came about (row 13).
+        // In the first seconds a new replica is not listed; what is not there after them never came about.
+        // See docs/aws-behaviour.md#replica-may-vanish.
         return Ok(match table.table_status() {
             Some(TableStatus::Updating) => Seen::Unsettled(TableStatus::Updating.as_str().to_owned()),
             _ => Seen::None,
@@ -166,6 +167,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     let unsettled = |state: &str| Seen::Unsettled(format!("waiting for its replica in {region}, which is {state}"));
     match entry.replica_status() {
         Some(ReplicaStatus::CreationFailed) => return Ok(Seen::None),
+        // See docs/aws-behaviour.md#replica-loses-its-key.
         Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
             return Ok(unsettled(
                 "cut off from its key; enable the key, or after 20 hours the replica is none any more",
@@ -176,7 +178,8 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     }
     let there = cx.at(region).answering_within(ANSWER);
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
-    // Listed as active here, and not there yet. Everything but DescribeTable would be refused there (row 16).
+    // Listed as active here, and not there yet. Everything but DescribeTable would be refused there.
+    // See docs/aws-behaviour.md#new-replica-answers-describe-only.
     Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn ttl_attribute(cx: &Context, table: &str) -> Result<Option<St
     }
 }
 
-/// `ENABLING` lasts up to an hour, and counts as done.
+/// `ENABLING` lasts up to an hour, and counts as done. See docs/aws-behaviour.md#ttl-takes-one-change-an-hour.
 fn attribute(ttl: Option<&TimeToLiveDescription>) -> String {
     match ttl {
         Some(ttl)

@@ -28,7 +28,8 @@ fn counted(table: &TableDescription) -> String {
 
 /// "When you delete a table that has point-in-time recovery enabled, DynamoDB automatically creates a backup snapshot called a
 /// system backup and retains it for 35 days". It is encrypted as the table was.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html>
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html>.
+/// See docs/aws-behaviour.md#deleted-table-leaves-a-backup.
 fn kept(live: &Live) -> String {
     let days = live.properties.get("recovery_days").and_then(Value::as_i64).unwrap_or_default();
     if days > 0 {

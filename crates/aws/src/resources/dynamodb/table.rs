@@ -14,10 +14,12 @@ use super::replica::{self, Replica};
 use super::stake::stake;
 use super::{describe, malformed, settings, tags, tags_of};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, read_named,
+    Weight, changed, read_named, usual,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -31,7 +33,8 @@ pub struct Table {
     pub billing_mode: String,
     /// What its stream tells of a change: `NEW_AND_OLD_IMAGES`, as replication needs; empty for no stream. In-place.
     pub stream_view: String,
-    /// The key that items are encrypted with; with a replica there is no changing it (aws-behaviour row 15). In-place.
+    /// The key that items are encrypted with; with a replica there is no changing it (docs/aws-behaviour.md#replica-key-is-fixed).
+    /// In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// The attribute that says when an item expires, in seconds since 1970; empty for none. DynamoDB takes one change an
     /// hour. In-place.
@@ -46,24 +49,56 @@ pub struct Table {
 
 impl Resource for Table {
     const TRAITS: Traits = Traits {
-        kind: "dynamodb_table",
         immutable: &[
             ("name", "a table cannot be renamed"),
             ("hash_key", "the key attribute of a table cannot be changed"),
         ],
-        holds: &[],
-        // The table, its replica, and what is set on both afterwards.
-        create: Duration::from_secs(80),
-        delete: Duration::from_secs(245),
         // It takes no token, and the tags of a new table show late: an attempt needs time to be recognised.
         idempotent_create: false,
-        // aws-behaviour row 12.
+        // See docs/aws-behaviour.md#one-table-change-at-a-time.
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("dynamodb_table")
     };
+    const SERVICE: &'static str = "dynamodb";
+    const LATENCIES: &'static [Latencies] = &[
+        // "DDB table (on-demand)", "DDB replica, empty table", and twice "DDB PITR / TTL / tags"; the deletion with the 10 to 35 s
+        // in which the replica's Region still knows it.
+        Latencies::of(
+            5,
+            Latency::of_steps(
+                [22.0, 48.0, 170.0],
+                &[
+                    step("CreateTable", 1, 0.5, 9.5),
+                    step("UpdateTable", 1, 0.5, 27.5),
+                    step("UpdateContinuousBackups", 2, 3.0, 0.0),
+                    step("UpdateTimeToLive", 1, 1.0, 3.0),
+                ],
+            ),
+            Latency::of_steps(
+                [110.0, 245.0, 885.0],
+                &[step("UpdateTable", 1, 0.5, 229.5), step("DeleteTable", 1, 0.5, 14.5)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 28.0;
+    // Replication copies items as the caller of the first call:
+    // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/globaltables-security.html. The keys, on the
+    // caller's behalf: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:dynamodb:{region}:{account}:table/{own}"],
+            "dynamodb",
+            "BatchWriteItem CreateTable CreateTableReplica DeleteItem DescribeContinuousBackups DescribeTable \
+                 DescribeTimeToLive GetItem ListTagsOfResource PutItem Query Scan TagResource UpdateContinuousBackups \
+                 UpdateItem UpdateTable UpdateTimeToLive",
+        ),
+        later(&["arn:aws:dynamodb:{region}:{account}:table/{own}"], "dynamodb", "DeleteTable DeleteTableReplica"),
+        key(
+            &[("kms:ViaService", "dynamodb.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::DynamoDb;
 
     fn natural_id(&self) -> Option<String> {
@@ -129,7 +164,7 @@ impl Resource for Table {
     }
 
     /// The replica comes before everything else: into an empty table in half a minute, after its first item in ten
-    /// (aws-behaviour row 16).
+    /// (docs/aws-behaviour.md#replica-before-first-item).
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
@@ -159,7 +194,8 @@ impl Resource for Table {
                 return Ok(Synced::later(step));
             }
         }
-        // From here on each change keeps the table busy: one at a time (aws-behaviour row 12).
+        // From here on each change keeps the table busy: one at a time.
+        // See docs/aws-behaviour.md#one-table-change-at-a-time.
         if let Some(property) = OWN.into_iter().find(|property| changed(changes, property)) {
             let step = self.update(cx, live, &held, property).await?;
             let is_last = !replica_differs && OWN.into_iter().filter(|other| changed(changes, other)).count() == 1;
@@ -180,7 +216,7 @@ impl Resource for Table {
     }
 
     /// Protections first, then the replica, then the table, each when the one before is done. That its Region has forgotten the
-    /// replica shows in the last call: until then it is refused (aws-behaviour row 11).
+    /// replica shows in the last call: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Removal::Ordered) };

@@ -1,15 +1,16 @@
 //! `default_security_group`: a VPC's own group, into which falls what is given none. It comes and goes with the VPC; drctl only
 //! keeps it without rules.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::SecurityGroup as Described;
 use serde::{Deserialize, Serialize};
 
 use super::security_group::{rules_in, sync_rules};
 use super::{Rule, Vpc, filter};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, SECURITY_GROUP, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// The output with the group's own id.
@@ -28,19 +29,35 @@ pub struct DefaultSecurityGroup {
 
 impl Resource for DefaultSecurityGroup {
     const TRAITS: Traits = Traits {
-        kind: "default_security_group",
         immutable: &[("vpc", "each VPC has its own default security group")],
-        holds: &[],
-        create: Duration::from_secs(3),
-        delete: Duration::ZERO,
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        // AWS refuses: `CannotDelete`. It goes with its VPC.
+        // AWS refuses: `CannotDelete`. It goes with its VPC. See docs/aws-behaviour.md#default-security-group-stays.
         removable: false,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("default_security_group")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "security group": emptied, as it is there with its VPC, and goes with it.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [2.0, 3.0, 6.0],
+                &[step("RevokeSecurityGroupIngress", 1, 1.0, 0.0), step("RevokeSecurityGroupEgress", 2, 1.0, 0.0)],
+            ),
+            Latency::of_steps([0.0, 0.0, 0.0], &[]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(SECURITY_GROUP, "ec2", "CreateTags RevokeSecurityGroupEgress RevokeSecurityGroupIngress"),
+        later(
+            SECURITY_GROUP,
+            "ec2",
+            "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress UpdateSecurityGroupRuleDescriptionsEgress \
+                 UpdateSecurityGroupRuleDescriptionsIngress",
+        ),
+        on(ANY, "ec2", "DescribeSecurityGroupRules DescribeSecurityGroups"),
+    ];
+    const SAMPLE_ID: &'static str = "sg-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {

@@ -6,8 +6,10 @@ use aws_sdk_ec2::types::{Address as Described, DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{arn, foreign, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, usual,
 };
 
 /// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
@@ -16,20 +18,29 @@ pub struct Eip {}
 
 impl Resource for Eip {
     const TRAITS: Traits = Traits {
-        kind: "eip",
-        immutable: &[],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // AllocateAddress has no client token.
         idempotent_create: false,
-        // It cannot be released while its NAT gateway is still going. aws-behaviour row 9.
+        // It cannot be released while its NAT gateway is still being deleted.
+        // See docs/aws-behaviour.md#address-held-by-nat-gateway.
         patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("eip")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "EIP".
+        Latencies::of(
+            1,
+            Latency::of_call("AllocateAddress", [1.0, 1.0, 3.0]),
+            Latency::of_call("ReleaseAddress", [1.0, 1.0, 5.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:ec2:{region}:{account}:elastic-ip/{own}"], "ec2", "AllocateAddress CreateTags"),
+        later(&["arn:aws:ec2:{region}:{account}:elastic-ip/{own}"], "ec2", "ReleaseAddress"),
+        on(ANY, "ec2", "DescribeAddresses"),
+        later(ANY, "ec2", "DescribeNetworkInterfaces"),
+    ];
+    const SAMPLE_ID: &'static str = "eipalloc-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {

@@ -10,8 +10,11 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, later, on, pass};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -37,7 +40,6 @@ pub struct FlowLog {
 
 impl Resource for FlowLog {
     const TRAITS: Traits = Traits {
-        kind: "flow_log",
         immutable: &[
             ("vpc", FIXED),
             ("traffic", FIXED),
@@ -45,17 +47,27 @@ impl Resource for FlowLog {
             ("role_arn", FIXED),
             ("aggregation_seconds", FIXED),
         ],
-        holds: &[],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(1),
         idempotent_create: true,
-        // A role may take 2 min to be seen by other services. aws-behaviour row 5.
+        // A role may take 2 min to be seen by other services. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("flow_log")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // Estimated, as its type expects.
+        Latencies::of(
+            1,
+            Latency::of_call("CreateFlowLogs", [1.0, 2.0, 5.0]),
+            Latency::of_call("DeleteFlowLogs", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:ec2:{region}:{account}:vpc-flow-log/{own}"], "ec2", "CreateFlowLogs CreateTags"),
+        later(&["arn:aws:ec2:{region}:{account}:vpc-flow-log/{own}"], "ec2", "DeleteFlowLogs"),
+        on(ANY, "ec2", "DescribeFlowLogs"),
+        pass(&[("iam:PassedToService", "vpc-flow-logs.amazonaws.com")]),
+    ];
+    const SAMPLE_ID: &'static str = "fl-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {

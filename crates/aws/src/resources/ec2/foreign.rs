@@ -1,5 +1,5 @@
 //! What others have put into the stack's network. It keeps what it lies in from being deleted, and nothing that drctl does makes
-//! it go: so it is named, instead of being waited for.
+//! it go: so it is named, instead of being waited for. See docs/aws-behaviour.md#deletion-needs-an-order.
 
 use std::collections::BTreeSet;
 

@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::foreign::{self, Held};
 use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// An internet gateway.
@@ -22,19 +24,39 @@ pub struct InternetGateway {
 
 impl Resource for InternetGateway {
     const TRAITS: Traits = Traits {
-        kind: "internet_gateway",
-        immutable: &[],
         holds: &["vpc"],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: false,
-        // Detaching is refused while an address of the VPC is mapped. aws-behaviour row 9.
+        // Detaching is refused while an address of the VPC is mapped.
+        // See docs/aws-behaviour.md#internet-gateway-held-by-addresses.
         patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("internet_gateway")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "IGW create+attach".
+        Latencies::of(
+            1,
+            Latency::of_steps(
+                [1.0, 1.0, 5.0],
+                &[step("CreateInternetGateway", 1, 0.5, 0.0), step("AttachInternetGateway", 1, 0.5, 0.0)],
+            ),
+            Latency::of_steps([1.0, 1.0, 18.0], &[step("DetachInternetGateway", 2, 0.5, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:ec2:{region}:{account}:internet-gateway/{own}"],
+            "ec2",
+            "AttachInternetGateway CreateInternetGateway CreateTags",
+        ),
+        on(&[VPC], "ec2", "AttachInternetGateway"),
+        later(
+            &["arn:aws:ec2:{region}:{account}:internet-gateway/{own}"],
+            "ec2",
+            "DeleteInternetGateway DetachInternetGateway",
+        ),
+        on(ANY, "ec2", "DescribeInternetGateways"),
+    ];
+    const SAMPLE_ID: &'static str = "igw-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -122,6 +144,7 @@ fn from_described(cx: &Context, gateway: &Described) -> Live {
     let vpc = attachment.and_then(InternetGatewayAttachment::vpc_id).unwrap_or_default();
     // Attached is `available` here, which the SDK's enum does not list.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InternetGatewayAttachment.html
+    // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let phase = match attachment.and_then(InternetGatewayAttachment::state) {
         Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => {
             Phase::Pending(state.as_str().to_owned())

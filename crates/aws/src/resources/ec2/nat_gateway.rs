@@ -1,13 +1,13 @@
 //! `nat_gateway`: a private subnet's way out.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{NatGateway as Described, NatGatewayAddress, NatGatewayState, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{Eip, Subnet, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
 };
 
 /// A public NAT gateway.
@@ -17,29 +17,36 @@ pub struct NatGateway {
     pub subnet: Ref<Id<Subnet>>,
     /// The address it translates to. Immutable: forces replacement.
     pub allocation: Ref<Id<Eip>>,
-    /// What has to be ready besides: the internet gateway, without which it fails after its creation (aws-behaviour
-    /// row 8). Orders only, and is never compared.
+    /// What has to be ready besides: the internet gateway, without which it fails after its creation
+    /// (docs/aws-behaviour.md#nat-gateway-fails-late). Orders only, and is never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
 
 impl Resource for NatGateway {
     const TRAITS: Traits = Traits {
-        kind: "nat_gateway",
         immutable: &[
             ("subnet", "a NAT gateway cannot be moved to another subnet"),
             ("allocation", "the primary address of a NAT gateway cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(105),
-        delete: Duration::from_secs(65),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("nat_gateway")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "NAT gateway".
+        Latencies::of(
+            1,
+            Latency::of_steps([90.0, 105.0, 180.0], &[step("CreateNatGateway", 1, 1.0, 104.0)]),
+            Latency::of_steps([40.0, 65.0, 100.0], &[step("DeleteNatGateway", 1, 1.0, 64.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:ec2:{region}:{account}:natgateway/{own}"], "ec2", "CreateNatGateway CreateTags"),
+        later(&["arn:aws:ec2:{region}:{account}:natgateway/{own}"], "ec2", "DeleteNatGateway"),
+        on(ANY, "ec2", "DescribeNatGateways"),
+    ];
+    const SAMPLE_ID: &'static str = "nat-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -71,6 +78,7 @@ impl Resource for NatGateway {
             .create_nat_gateway()
             .subnet_id(self.subnet.value())
             .allocation_id(self.allocation.value())
+            // See docs/aws-behaviour.md#client-token-repeats-the-answer.
             .client_token(creation.token)
             .tag_specifications(specification(ResourceType::Natgateway, &creation.tags))
             .send();
@@ -89,7 +97,8 @@ impl Resource for NatGateway {
 }
 
 /// `None` for a deleted one, which stays listed for about an hour.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>.
+/// See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
     let id = gateway.nat_gateway_id().unwrap_or_default();
     let phase = match gateway.state() {

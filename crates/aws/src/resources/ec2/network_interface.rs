@@ -1,8 +1,8 @@
 //! Network interfaces that Lambda leaves behind.
 //!
 //! A function in a VPC holds interfaces in its subnets and security groups. After it is gone, Lambda takes them back
-//! when it gets to it, as a rule within 45 minutes, and until then EC2 refuses to delete what they are in (aws-behaviour
-//! row 1).
+//! when it gets to it, as a rule within 45 minutes, and until then EC2 refuses to delete what they are in.
+//! See docs/aws-behaviour.md#lambda-interfaces-linger.
 
 use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus};
 
@@ -16,7 +16,8 @@ const LAMBDA: &str = "AWS Lambda VPC ENI";
 /// How a deletion went that interfaces of Lambda may have kept from happening.
 ///
 /// Those that Lambda has let go of and nobody has deleted are deleted. Those that it holds are left alone: nobody else
-/// may detach them (aws-behaviour row 2), and they are waited for. What others have put there is not: it is named.
+/// may detach them (docs/aws-behaviour.md#service-interface-cannot-be-detached), and they are waited for. What others have
+/// put there is not: it is named.
 ///
 /// # Errors
 /// A refusal that has nothing to do with Lambda, and what the calls about the interfaces came to.

@@ -1,14 +1,15 @@
 //! `route`: one destination in a route table.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{Route as Described, RouteTable as Table};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
+    live, usual,
 };
 
 /// A route. Its id is `rtb-…_10.1.0.0/16`.
@@ -62,22 +63,28 @@ impl Target {
 
 impl Resource for Route {
     const TRAITS: Traits = Traits {
-        kind: "route",
         immutable: &[
             ("route_table", "a route cannot be moved to another table"),
             ("destination", "a route is known by its destination"),
         ],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one to the same destination is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("route")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "route table / route / assoc".
+        Latencies::of(
+            1,
+            Latency::of_call("CreateRoute", [1.0, 1.0, 5.0]),
+            Latency::of_call("DeleteRoute", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(TABLE, "ec2", "CreateRoute"),
+        later(TABLE, "ec2", "DeleteRoute ReplaceRoute"),
+        on(ANY, "ec2", "DescribeRouteTables"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -150,7 +157,8 @@ fn id_of(table: &str, destination: Ipv4Net) -> String {
 /// endpoints make them.
 ///
 /// A blackhole is ready: a peering that is not accepted yet makes one, and so does a NAT gateway that was deleted by hand,
-/// whose successor has another id and so shows as a change.
+/// whose successor has another id and so shows as a change. See docs/aws-behaviour.md#route-to-what-is-not-ready and
+/// docs/aws-behaviour.md#deleted-nat-gateway-leaves-routes.
 fn from_described(cx: &Context, table: &str, route: &Described) -> Option<Live> {
     if route.gateway_id() == Some("local") {
         return None;

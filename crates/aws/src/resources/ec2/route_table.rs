@@ -1,15 +1,16 @@
 //! `route_table`: where a subnet's traffic goes. Its routes and its subnets are resources of their own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_ec2::types::{ResourceType, RouteTable as Described};
 use serde::{Deserialize, Serialize};
 
 use super::foreign::{self, Held};
 use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
 };
 
 /// A route table.
@@ -21,18 +22,26 @@ pub struct RouteTable {
 
 impl Resource for RouteTable {
     const TRAITS: Traits = Traits {
-        kind: "route_table",
         immutable: &[("vpc", "a route table cannot be moved to another VPC")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("route_table")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "route table / route / assoc".
+        Latencies::of(
+            1,
+            Latency::of_call("CreateRouteTable", [1.0, 1.0, 5.0]),
+            Latency::of_call("DeleteRouteTable", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:ec2:{region}:{account}:route-table/{own}"], "ec2", "CreateRouteTable CreateTags"),
+        on(&[VPC], "ec2", "CreateRouteTable"),
+        later(&["arn:aws:ec2:{region}:{account}:route-table/{own}"], "ec2", "DeleteRouteTable"),
+        on(ANY, "ec2", "DescribeRouteTables"),
+    ];
+    const SAMPLE_ID: &'static str = "rtb-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {

@@ -1,7 +1,5 @@
 //! `route_table_association`: which route table a subnet uses.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{
     RouteTable as Table, RouteTableAssociation as Described, RouteTableAssociationState,
     RouteTableAssociationStateCode as State,
@@ -10,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{RouteTable, Subnet, filter, route_table};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
+    live, usual,
 };
 
 /// The output with AWS's own id, which changes with the table.
@@ -28,19 +29,26 @@ pub struct RouteTableAssociation {
 
 impl Resource for RouteTableAssociation {
     const TRAITS: Traits = Traits {
-        kind: "route_table_association",
         immutable: &[("subnet", "an association is known by its subnet")],
         holds: &["route_table"],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one for the same subnet is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("route_table_association")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "route table / route / assoc".
+        Latencies::of(
+            1,
+            Latency::of_call("AssociateRouteTable", [1.0, 1.0, 5.0]),
+            Latency::of_call("DisassociateRouteTable", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(TABLE, "ec2", "AssociateRouteTable"),
+        later(TABLE, "ec2", "DisassociateRouteTable ReplaceRouteTableAssociation"),
+        on(ANY, "ec2", "DescribeRouteTables"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {

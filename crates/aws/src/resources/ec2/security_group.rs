@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign::Held;
 use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// A security group.
@@ -138,24 +141,49 @@ impl Rule {
 
 impl Resource for SecurityGroup {
     const TRAITS: Traits = Traits {
-        kind: "security_group",
         immutable: &[
             ("vpc", "a security group cannot be moved to another VPC"),
             ("name", "the name of a security group cannot be changed"),
             ("description", "the description of a security group cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(3),
-        delete: Duration::from_secs(1),
         // A second one of the same name is refused.
         idempotent_create: true,
-        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour. aws-behaviour row 1.
+        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
+        // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("security_group")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "security group". What interfaces add to the deletion comes on top.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [2.0, 3.0, 6.0],
+                &[step("CreateSecurityGroup", 1, 1.0, 0.0), step("AuthorizeSecurityGroupIngress", 2, 1.0, 0.0)],
+            ),
+            Latency::of_steps([1.0, 1.0, 5.0], &[step("DeleteSecurityGroup", 1, 1.0, 0.0)]),
+        ),
+    ];
+    // A new group has a rule for everything out, which is taken away.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            SECURITY_GROUP,
+            "ec2",
+            "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress CreateSecurityGroup CreateTags \
+                 RevokeSecurityGroupEgress",
+        ),
+        later(
+            SECURITY_GROUP,
+            "ec2",
+            "DeleteSecurityGroup RevokeSecurityGroupIngress UpdateSecurityGroupRuleDescriptionsEgress \
+                 UpdateSecurityGroupRuleDescriptionsIngress",
+        ),
+        later(INTERFACE, "ec2", "DeleteNetworkInterface"),
+        later(ANY, "ec2", "DescribeNetworkInterfaces"),
+        on(ANY, "ec2", "DescribeSecurityGroupRules DescribeSecurityGroups"),
+    ];
+    const SAMPLE_ID: &'static str = "sg-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     /// `vpc-…/name`, by which it can be read as well as by its id.
@@ -200,8 +228,8 @@ impl Resource for SecurityGroup {
         sync_rules(cx, &live.id, changes, &self.ingress, &self.egress).await
     }
 
-    /// A rule of another group that refers to it would keep it (aws-behaviour row 3). Such rules are revoked in this stack's groups;
-    /// in those of others they are left, and the group that has them is named.
+    /// A rule of another group that refers to it would keep it (docs/aws-behaviour.md#security-group-referenced). Such rules are
+    /// revoked in this stack's groups; in those of others they are left, and the group that has them is named.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));

@@ -1,7 +1,5 @@
 //! `vpc`: a virtual private cloud.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as Described, VpcAttributeName, VpcState};
 use futures::future::join_all;
 use ipnet::Ipv4Net;
@@ -9,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign::{self, Held};
 use super::{arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    usual,
 };
 
 /// A virtual private cloud.
@@ -25,19 +26,31 @@ pub struct Vpc {
 }
 
 impl Resource for Vpc {
-    const TRAITS: Traits = Traits {
-        kind: "vpc",
-        immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")],
-        holds: &[],
-        create: Duration::from_secs(12),
-        delete: Duration::from_secs(1),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")], ..usual("vpc") };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "VPC (+DNS attrs)".
+        Latencies::of(
+            3,
+            Latency::of_steps(
+                [3.0, 12.0, 40.0],
+                &[step("CreateVpc", 1, 2.0, 4.0), step("ModifyVpcAttribute", 2, 3.0, 0.0)],
+            ),
+            Latency::of_steps([1.0, 1.0, 10.0], &[step("DeleteVpc", 1, 1.0, 0.0)]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 6.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:ec2:{region}:{account}:vpc/{own}"],
+            "ec2",
+            "CreateTags CreateVpc DescribeVpcAttribute ModifyVpcAttribute",
+        ),
+        later(&["arn:aws:ec2:{region}:{account}:vpc/{own}"], "ec2", "DeleteVpc"),
+        on(ANY, "ec2", "DescribeVpcs"),
+    ];
+    const SAMPLE_ID: &'static str = "vpc-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -55,6 +68,7 @@ impl Resource for Vpc {
         let seen = join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await;
         // Listed, and deleted since, or not visible everywhere yet: one such must not hide the others.
         // https://github.com/hashicorp/terraform-provider-aws/issues/31877
+        // See docs/aws-behaviour.md#new-id-not-visible-yet.
         seen.into_iter().filter(|live| !matches!(live, Err(failure) if failure.class == Class::NotFound)).collect()
     }
 

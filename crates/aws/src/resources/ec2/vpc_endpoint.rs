@@ -1,7 +1,6 @@
 //! `vpc_endpoint`: a gateway endpoint, which keeps the traffic to S3 or `DynamoDB` within AWS.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::{LastError, ResourceType, State, VpcEndpoint as Described, VpcEndpointType};
@@ -10,9 +9,11 @@ use serde_json::Value;
 
 use super::flow_log::unsuccessful;
 use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, policy,
+    live, policy, usual,
 };
 
 /// A gateway endpoint.
@@ -25,27 +26,36 @@ pub struct VpcEndpoint {
     /// The route tables that lead to it. In-place.
     pub route_tables: Vec<Ref<Id<RouteTable>>>,
     /// What may be reached through it, in canonical form (see [`policy`]). Without one, AWS lets everything of everybody's be
-    /// reached. In-place.
+    /// reached (docs/aws-behaviour.md#gateway-endpoint-default-policy). In-place.
     pub policy: Value,
 }
 
 impl Resource for VpcEndpoint {
     const TRAITS: Traits = Traits {
-        kind: "vpc_endpoint",
         immutable: &[
             ("vpc", "an endpoint cannot be moved to another VPC"),
             ("service", "the service of an endpoint cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(5),
-        delete: Duration::from_secs(10),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("vpc_endpoint")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // Estimated, as its type expects.
+        Latencies::of(
+            1,
+            Latency::of_steps([2.0, 5.0, 20.0], &[step("CreateVpcEndpoint", 1, 1.0, 4.0)]),
+            Latency::of_steps([2.0, 10.0, 30.0], &[step("DeleteVpcEndpoints", 1, 1.0, 9.0)]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 5.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:ec2:{region}:{account}:vpc-endpoint/{own}"], "ec2", "CreateTags CreateVpcEndpoint"),
+        on(&[VPC], "ec2", "CreateVpcEndpoint"),
+        later(&["arn:aws:ec2:{region}:{account}:vpc-endpoint/{own}"], "ec2", "DeleteVpcEndpoints ModifyVpcEndpoint"),
+        on(ANY, "ec2", "DescribeVpcEndpoints"),
+    ];
+    const SAMPLE_ID: &'static str = "vpce-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -127,11 +137,12 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> 
     Ok(answer.vpc_endpoints.unwrap_or_default().into_iter().next())
 }
 
-/// `None` for a deleted one, which stays listed for a while.
+/// `None` for a deleted one, which stays listed for a while. See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Failure> {
     let id = endpoint.vpc_endpoint_id().unwrap_or_default();
     // AWS answers in lower case (`available`), the SDK's enum has capitals (`Available`), and so have some endpoints.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
+    // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
     let phase = match state.as_deref() {
         Some("deleted") => return Ok(None),

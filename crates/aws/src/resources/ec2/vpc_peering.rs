@@ -1,7 +1,5 @@
 //! `vpc_peering`: two VPCs reach each other. Requested in the context's Region, accepted in the other VPC's.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{
     PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Described,
     VpcPeeringConnectionStateReason as Status, VpcPeeringConnectionStateReasonCode as Code,
@@ -11,9 +9,11 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, arn, ours, specification, tag_map};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -35,22 +35,40 @@ pub struct VpcPeering {
 
 impl Resource for VpcPeering {
     const TRAITS: Traits = Traits {
-        kind: "vpc_peering",
         immutable: &[
             ("vpc", "the VPCs of a peering cannot be changed"),
             ("peer_vpc", "the VPCs of a peering cannot be changed"),
             ("peer_region", "the VPCs of a peering cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(7),
-        delete: Duration::from_secs(3),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("vpc_peering")
     };
+    const SERVICE: &'static str = "ec2";
+    const LATENCIES: &'static [Latencies] = &[
+        // "VPC peering request; accept (x-Region)", together.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [5.0, 7.0, 40.0],
+                &[
+                    step("CreateVpcPeeringConnection", 1, 2.0, 0.0),
+                    step("AcceptVpcPeeringConnection", 1, 1.0, 3.0),
+                    step("ModifyVpcPeeringConnectionOptions", 2, 0.5, 0.0),
+                ],
+            ),
+            Latency::of_steps([1.0, 3.0, 30.0], &[step("DeleteVpcPeeringConnection", 1, 1.0, 2.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:ec2:{region}:{account}:vpc-peering-connection/{own}"],
+            "ec2",
+            "AcceptVpcPeeringConnection CreateTags CreateVpcPeeringConnection ModifyVpcPeeringConnectionOptions",
+        ),
+        on(&[VPC], "ec2", "AcceptVpcPeeringConnection CreateVpcPeeringConnection"),
+        later(&["arn:aws:ec2:{region}:{account}:vpc-peering-connection/{own}"], "ec2", "DeleteVpcPeeringConnection"),
+        on(ANY, "ec2", "DescribeVpcPeeringConnections"),
+    ];
+    const SAMPLE_ID: &'static str = "pcx-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
     /// A failed one is left out: AWS lists it for two hours, tags and all, beside the one that took its place. One that is on record
@@ -99,7 +117,7 @@ impl Resource for VpcPeering {
         if changed(changes, "accepted") {
             return self.accept(&there, &live.id).await.map(Synced::later);
         }
-        // Before, both Regions refuse them: OperationNotPermitted. aws-behaviour row 7.
+        // Before, both Regions refuse them: OperationNotPermitted. See docs/aws-behaviour.md#peering-options-need-active.
         if live.phase != Phase::Ready {
             return Ok(Synced::later("it to be active, as DNS resolution needs"));
         }
@@ -138,7 +156,8 @@ impl Resource for VpcPeering {
 
 impl VpcPeering {
     /// Takes the next step towards acceptance, and says what comes after it. The accepter's Region sees a request late, and the
-    /// requester's an acceptance. aws-behaviour row 7.
+    /// requester's an acceptance.
+    /// See docs/aws-behaviour.md#peering-seen-late and docs/aws-behaviour.md#peering-accepted-in-its-region.
     async fn accept(&self, there: &Context, id: &str) -> Result<&'static str, Failure> {
         if !self.accepted {
             return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be taken back"))
@@ -157,7 +176,8 @@ impl VpcPeering {
 }
 
 /// Nothing but this option: between Regions, a request that names the ones for `ClassicLink` as well is refused.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>.
+/// See docs/aws-behaviour.md#peering-between-regions-is-limited.
 fn dns_resolution(on: bool) -> PeeringConnectionOptionsRequest {
     PeeringConnectionOptionsRequest::builder().allow_dns_resolution_from_remote_vpc(on).build()
 }
@@ -183,14 +203,16 @@ fn code_of(peering: &Described) -> Option<&Code> {
 }
 
 /// `None` for one that is deleted, rejected or expired: AWS lists those for hours or days, and a new one may take their place.
-/// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>
+/// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>.
+/// See docs/aws-behaviour.md#deleted-things-stay-listed.
 async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live>, Failure> {
     let (accepted, phase) = match code_of(peering) {
         Some(Code::Deleted | Code::Rejected | Code::Expired) => return Ok(None),
         Some(Code::Active) => (true, Phase::Ready),
         Some(Code::Provisioning) => (true, Phase::Pending("provisioning".to_owned())),
         Some(Code::Deleting) => (true, Phase::Deleting("deleting".to_owned())),
-        // Not an error of the call: what VPCs with overlapping ranges come to. aws-behaviour row 7.
+        // Not an error of the call: what VPCs with overlapping ranges come to.
+        // See docs/aws-behaviour.md#peering-of-overlapping-ranges-fails.
         Some(Code::Failed) => {
             let why = [Some("failed"), peering.status().and_then(Status::message)];
             (false, Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": ")))

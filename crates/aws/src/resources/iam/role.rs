@@ -1,7 +1,6 @@
 //! `iam_role`: what a service may do on the stack's behalf.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy};
 use futures::future::try_join_all;
@@ -9,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::tags;
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
-    policy, read_named,
+    policy, read_named, usual,
 };
 
 /// What a service may do on the stack's behalf.
@@ -33,18 +34,33 @@ pub struct Role {
 
 impl Resource for Role {
     const TRAITS: Traits = Traits {
-        kind: "iam_role",
         immutable: &[("name", "a role cannot be renamed"), ("path", "a role cannot be moved to another path")],
-        holds: &[],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(2),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("iam_role")
     };
+    const GOES_LAST: bool = true;
+    const SERVICE: &'static str = "iam";
+    const LATENCIES: &'static [Latencies] = &[
+        // "IAM role+policy". That it is not known everywhere at once is left out.
+        Latencies::of(
+            4,
+            Latency::of_steps([1.0, 2.0, 5.0], &[step("CreateRole", 1, 1.0, 0.0), step("PutRolePolicy", 1, 1.0, 0.0)]),
+            Latency::of_steps([1.0, 2.0, 10.0], &[step("DeleteRole", 2, 1.0, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:iam::{account}:role{own}"],
+            "iam",
+            "CreateRole GetRole GetRolePolicy ListRolePolicies PutRolePolicy TagRole",
+        ),
+        later(
+            &["arn:aws:iam::{account}:role{own}"],
+            "iam",
+            "DeleteRole DeleteRolePolicy DetachRolePolicy ListAttachedRolePolicies UpdateAssumeRolePolicy \
+                 UpdateRoleDescription",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::IamRole;
 
     fn natural_id(&self) -> Option<String> {
@@ -145,7 +161,8 @@ impl Resource for Role {
         Ok(Synced::default())
     }
 
-    /// A role goes only when nothing is left in it or on it: `DeleteConflict` (aws-behaviour row 6).
+    /// A role goes only when nothing is left in it or on it: `DeleteConflict`.
+    /// See docs/aws-behaviour.md#role-must-be-emptied.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;

@@ -1,13 +1,13 @@
 //! `kms_alias`: a name that leads to a key.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Key, Tagged, find, named, stack_alias};
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, KEY, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// A name that leads to a key.
@@ -20,19 +20,22 @@ pub struct Alias {
 }
 
 impl Resource for Alias {
-    const TRAITS: Traits = Traits {
-        kind: "kms_alias",
-        immutable: &[("name", "an alias cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("name", "an alias cannot be renamed")], idempotent_create: true, ..usual("kms_alias") };
+    const SERVICE: &'static str = "kms";
+    const LATENCIES: &'static [Latencies] = &[
+        // "KMS alias".
+        Latencies::of(
+            1,
+            Latency::of_call("CreateAlias", [1.0, 1.0, 5.0]),
+            Latency::of_call("DeleteAlias", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:kms:{region}:{account}:{own}"], "kms", "CreateAlias"),
+        on(&[KEY], "kms", "CreateAlias DescribeKey ListResourceTags"),
+        later(&["arn:aws:kms:{region}:{account}:{own}"], "kms", "DeleteAlias UpdateAlias"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {

@@ -1,7 +1,5 @@
 //! `kms_key`: a symmetric key of one Region.
 
-use std::time::Duration;
-
 use aws_sdk_kms::primitives::DateTime;
 use aws_sdk_kms::types::{KeyMetadata, KeyState};
 use futures::future::try_join;
@@ -10,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Tagged, describe, find, named, tags, tags_of};
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::rds;
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_each,
+    changed, live, policy, read_each, usual,
 };
 use crate::{ATTEMPT, NODE, TagMap};
 
@@ -34,20 +34,43 @@ pub struct Key {
 
 impl Resource for Key {
     const TRAITS: Traits = Traits {
-        kind: "kms_key",
-        immutable: &[],
-        holds: &[],
-        create: Duration::from_secs(10),
-        delete: Duration::from_secs(1),
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
         holds_data: true,
-        versions: &[],
         // KMS is eventually consistent, mostly within seconds, at times within minutes, and has no client token:
         // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
+        // See docs/aws-behaviour.md#kms-is-eventually-consistent.
         grace: 6,
+        ..usual("kms_key")
     };
+    const GOES_LAST: bool = true;
+    const SERVICE: &'static str = "kms";
+    const LATENCIES: &'static [Latencies] = &[
+        // "KMS key (+policy read-back)"; "schedule 1".
+        Latencies::of(
+            4,
+            Latency::of_steps(
+                [1.0, 10.0, 60.0],
+                &[step("CreateKey", 1, 8.0, 1.0), step("EnableKeyRotation", 1, 1.0, 0.0)],
+            ),
+            Latency::of_steps([1.0, 1.0, 3.0], &[step("ScheduleKeyDeletion", 1, 1.0, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ANY, "kms", "CreateKey ListKeys"),
+        on(
+            OWN_KEY,
+            "kms",
+            "DescribeKey EnableKeyRotation GetKeyPolicy GetKeyRotationStatus ListResourceTags PutKeyPolicy \
+                 TagResource",
+        ),
+        later(
+            OWN_KEY,
+            "kms",
+            "CancelKeyDeletion DisableKey DisableKeyRotation EnableKey ScheduleKeyDeletion UpdateKeyDescription",
+        ),
+        // Before a key goes, it is looked for snapshots that can be read only with it.
+        later(ANY, "rds", "DescribeDBClusterSnapshots"),
+    ];
+    const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Kms;
 
     /// KMS lists keys without their tags, a call for each. So only the one under the stack's alias is listed: others are
@@ -83,7 +106,8 @@ impl Resource for Key {
 
     /// Takes back this node's key, if there still is one: a deleted key remains for seven days or more, and the data under it with
     /// it. One call and no second one, whose refusal would leave it without a record: [`Resource::sync`] does the rest.
-    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>.
+    /// See docs/aws-behaviour.md#kms-pending-deletion.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let kms = &cx.clients().kms;
         if let Some(key) = left_over(cx, &creation.tags).await? {
@@ -137,6 +161,7 @@ impl Resource for Key {
     }
 
     /// Seven days is the least that KMS accepts. A key that a snapshot needs stays: without it the snapshot is lost.
+    /// See docs/aws-behaviour.md#snapshot-needs-its-key.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let arn = live.arn.as_deref().unwrap_or_default();
         let snapshots = rds::encrypted_with(cx, arn).await?;

@@ -15,12 +15,14 @@ use serde_json::Value;
 
 use super::{last_update, package, phase};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::ec2::{SecurityGroup, Subnet};
 use crate::resources::iam::Role;
 use crate::resources::kms::Key;
+use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, read_named,
+    changed, live, read_named, usual,
 };
 
 /// For a call that carries code: the largest package over a line of 2 Mbit/s.
@@ -50,7 +52,8 @@ pub struct Function {
     pub name: String,
     /// What it is for. In-place.
     pub description: String,
-    /// What it may do. Has to outlive its network interfaces, or they stay (aws-behaviour row 1). In-place.
+    /// What it may do. Has to outlive its network interfaces, or they stay (docs/aws-behaviour.md#execution-role-outlives-interfaces).
+    /// In-place.
     pub role: Ref<Arn<Role>>,
     /// The identifier of a runtime, e.g. `python3.13`. In-place.
     pub runtime: String,
@@ -81,28 +84,52 @@ pub struct Function {
     /// How its last update went, in Lambda's words: `Successful`, or why not. One that failed leaves the old version serving,
     /// and is ordered again. In-place.
     pub last_update: String,
-    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention.
+    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention
+    /// (docs/aws-behaviour.md#log-groups-come-back).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
 
 impl Resource for Function {
     const TRAITS: Traits = Traits {
-        kind: "lambda_function",
         immutable: &[("name", "a function cannot be renamed")],
         // Its network interfaces keep them.
         holds: &["subnets", "security_groups"],
-        create: Duration::from_secs(45),
-        delete: Duration::from_secs(40),
         // A second one of the same name is refused.
         idempotent_create: true,
-        // A role, a key's grant or an interface that is not there yet. aws-behaviour row 4.
+        // A role, a key's grant or an interface that is not there yet. See docs/aws-behaviour.md#role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("lambda_function")
     };
+    const SERVICE: &'static str = "lambda";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Lambda fn (VPC, new SG+subnet combo)"; "Lambda config update (SG swap)", then "API".
+        Latencies::of(
+            1,
+            Latency::of_steps([10.0, 45.0, 180.0], &[step("CreateFunction", 1, 2.0, 43.0)]),
+            Latency::of_steps(
+                [6.0, 32.0, 130.0],
+                &[step("UpdateFunctionConfiguration", 1, 1.0, 29.0), step("DeleteFunction", 1, 2.0, 0.0)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 30.0;
+    // The network and the key, as the caller: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
+    // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(FUNCTION, "lambda", "CreateFunction GetFunction ListTags PutFunctionConcurrency TagResource"),
+        later(
+            FUNCTION,
+            "lambda",
+            "DeleteFunction DeleteFunctionConcurrency UpdateFunctionCode UpdateFunctionConfiguration",
+        ),
+        on(ANY, "ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs"),
+        pass(&[("iam:PassedToService", "lambda.amazonaws.com")]),
+        key(
+            &[("kms:ViaService", "lambda.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant Decrypt Encrypt",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::Lambda;
 
     fn natural_id(&self) -> Option<String> {
@@ -133,6 +160,7 @@ impl Resource for Function {
             answer.tags.clone()
         } else {
             // Whether they may not be looked at, or only were not answered this time, the call of their own says.
+            // See docs/aws-behaviour.md#function-tags-may-be-missing.
             let arn = found.function_arn().unwrap_or(id);
             cx.read("lambda", "ListTags", || lambda.list_tags().resource(arn).send()).await?.tags
         };
@@ -169,8 +197,8 @@ impl Resource for Function {
         Ok(self.name.clone())
     }
 
-    /// One update at a time, or Lambda refuses it (aws-behaviour row 4). The configuration comes first: new code may
-    /// ask for new variables.
+    /// One update at a time, or Lambda refuses it (docs/aws-behaviour.md#function-update-in-progress). The configuration comes
+    /// first: new code may ask for new variables.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Synced::later(state.clone()));
@@ -207,7 +235,7 @@ impl Resource for Function {
     }
 
     /// Out of its VPC first, so that its network interfaces begin to go while the function can still answer for them
-    /// (aws-behaviour row 1).
+    /// (docs/aws-behaviour.md#lambda-interfaces-linger).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(format!("it to leave state {state}")));
@@ -287,7 +315,8 @@ impl Function {
 }
 
 /// Whether the environment is among what an update sends: with a new key, too, or it stays encrypted with the old one.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>.
+/// See docs/aws-behaviour.md#environment-with-its-key.
 fn resends_environment(changes: &[Change]) -> bool {
     ["environment", "kms_key", "last_update"].iter().any(|property| changed(changes, property))
 }

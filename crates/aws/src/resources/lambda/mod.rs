@@ -26,7 +26,7 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
 /// How a function stands.
 ///
 /// An update that failed leaves the former version running, and is a failure all the same: repeated, it fails again
-/// while its cause lasts (aws-behaviour row 4). An inactive function wakes up when it is called.
+/// while its cause lasts (docs/aws-behaviour.md#function-fails-after-creation). An inactive function wakes up when it is called.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
 fn phase(found: &FunctionConfiguration) -> Phase {
     match found.state() {

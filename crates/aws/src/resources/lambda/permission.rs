@@ -1,15 +1,15 @@
 //! `lambda_permission`: lets an HTTP API call a function. A statement of the function's resource policy.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Function;
 use crate::resources::apigatewayv2::Api;
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    policy,
+    policy, usual,
 };
 
 /// Lets an HTTP API call a function.
@@ -29,22 +29,27 @@ pub struct Permission {
 
 impl Resource for Permission {
     const TRAITS: Traits = Traits {
-        kind: "lambda_permission",
         immutable: &[
             ("function", "a statement cannot be moved to another function"),
             ("statement_id", "the id of a statement cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one of the same id is refused.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("lambda_permission")
     };
+    const SERVICE: &'static str = "lambda";
+    const LATENCIES: &'static [Latencies] = &[
+        // Estimated, as its type expects.
+        Latencies::of(
+            1,
+            Latency::of_call("AddPermission", [1.0, 1.0, 3.0]),
+            Latency::of_call("RemovePermission", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:lambda:{region}:{account}:function:{lambda_function}"], "lambda", "AddPermission GetPolicy"),
+        later(&["arn:aws:lambda:{region}:{account}:function:{lambda_function}"], "lambda", "RemovePermission"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     /// `function/statement`, by which it is read.

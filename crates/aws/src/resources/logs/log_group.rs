@@ -1,16 +1,16 @@
 //! `log_group`: where something's log goes.
 
-use std::time::Duration;
-
 use aws_sdk_cloudwatchlogs::types::LogGroup as Described;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, LOG_GROUPS, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    bears_name, changed, is_about_permission, live, readable,
+    bears_name, changed, is_about_permission, live, readable, usual,
 };
 
 /// Where something's log goes.
@@ -27,18 +27,42 @@ pub struct LogGroup {
 
 impl Resource for LogGroup {
     const TRAITS: Traits = Traits {
-        kind: "log_group",
         immutable: &[("name", "a log group cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("log_group")
     };
+    const GOES_LAST: bool = true;
+    const SERVICE: &'static str = "logs";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [1.0, 1.0, 3.0],
+                &[step("CreateLogGroup", 1, 0.5, 0.0), step("PutRetentionPolicy", 1, 0.5, 0.0)],
+            ),
+            Latency::of_steps([1.0, 1.0, 3.0], &[step("DeleteLogGroup", 1, 1.0, 0.0)]),
+        ),
+    ];
+    // The key, on the caller's behalf: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    // An ARN without the `:*` stands for tags, one with it for all else:
+    // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
+    // See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
+    // See docs/aws-behaviour.md#log-group-arns.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:logs:{region}:{account}:log-group:{own}:*"],
+            "logs",
+            "AssociateKmsKey CreateLogGroup PutRetentionPolicy",
+        ),
+        on(&["arn:aws:logs:{region}:{account}:log-group:{own}"], "logs", "ListTagsForResource TagResource"),
+        later(&["arn:aws:logs:{region}:{account}:log-group:{own}:*"], "logs", "DeleteLogGroup DeleteRetentionPolicy"),
+        on(LOG_GROUPS, "logs", "DescribeLogGroups"),
+        key(
+            &[("kms:ViaService", "logs.{region}.amazonaws.com")],
+            "Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::Logs;
 
     fn natural_id(&self) -> Option<String> {
@@ -46,7 +70,7 @@ impl Resource for LogGroup {
     }
 
     /// One that may not be looked at is left out: either it is somebody else's, whose name has the stack's in it, or whoever
-    /// looks for it by its own name is told.
+    /// looks for it by its own name is told. See docs/aws-behaviour.md#log-group-tags-of-others-are-denied.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let mut answers = one_by_one(cx).await?;
         answers.retain(|answer| !matches!(answer, Err(failure) if is_about_permission(failure)));
@@ -131,7 +155,8 @@ fn arn_of(cx: &Context, name: &str, group: &Described) -> String {
 
 /// What is found by the stack's name, each read by itself: a search by part of the name answers with names and nothing of
 /// retention and key; emulators answer with all.
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>.
+/// See docs/aws-behaviour.md#log-group-arns.
 async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, Failure> {
     let logs = &cx.clients().logs;
     let part = cx.scope.name();

@@ -16,13 +16,16 @@ use super::{
     presign, snapshot, step, tag, tag_map, tags,
 };
 use crate::TagMap;
+use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::ec2::SecurityGroup;
 use crate::resources::kms::Key;
+use crate::resources::permissions::{ANY, CLUSTER, CLUSTERS, GLOBAL_CLUSTER, Grant, key, later, on};
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed,
+    Weight, changed, usual,
 };
+use drctl_engine::state::Role;
 
 /// The tag that says which version of the secret the password was last taken from.
 pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
@@ -40,8 +43,8 @@ pub struct DbCluster {
     pub engine_version: String,
     /// What it is a member of. Immutable: forces replacement.
     pub global_cluster: Ref<Id<GlobalCluster>>,
-    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is. Immutable:
-    /// forces replacement.
+    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is.
+    /// See docs/aws-behaviour.md#first-member-names-its-database. Immutable: forces replacement.
     pub database_name: String,
     /// The database's owner, who is told on the creation of the first member, and compared with the one that writes. Immutable:
     /// forces replacement.
@@ -73,7 +76,8 @@ pub struct DbCluster {
     pub iam_authentication: bool,
     /// Which logs go to `CloudWatch` Logs: `postgresql`, `iam-db-auth-error`. In-place.
     pub log_exports: Vec<String>,
-    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so. In-place.
+    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so
+    /// (docs/aws-behaviour.md#data-api-on-the-writer-only). In-place.
     pub http_endpoint: bool,
     /// Whether its snapshots carry its tags. In-place.
     pub copy_tags_to_snapshots: bool,
@@ -83,38 +87,85 @@ pub struct DbCluster {
     /// The most capacity of its serverless instances, in ACU; 0 where there are none. In-place.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_acu: i32,
-    /// What has to be ready besides: for a secondary member, the writer's instance (aws-behaviour row 18). Orders only, and is
-    /// never compared.
+    /// What has to be ready besides: for a secondary member, the writer's instance
+    /// (docs/aws-behaviour.md#writer-instance-before-secondary). Orders only, and is never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
 
 impl Resource for DbCluster {
     const TRAITS: Traits = Traits {
-        kind: "db_cluster",
         immutable: &[
             ("name", "a member of a global cluster cannot be renamed"),
+            // See docs/aws-behaviour.md#detached-cluster-is-live.
             (
                 "global_cluster",
-                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A cluster that \
-                 has left its global cluster writes, and may hold the newest data: decide first which of the two is to be the primary",
+                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A \
+                 cluster that has left its global cluster writes, and may hold the newest data: decide first which of the \
+                 two is to be the primary",
             ),
             ("master_username", "the owner of the database cannot be changed"),
             ("subnet_group", "a cluster cannot be moved to other subnets"),
             ("kms_key", "the key of a cluster's storage cannot be changed"),
         ],
-        holds: &[],
-        // A secondary member's, which is what a run waits for; the first one takes 45.
-        create: Duration::from_secs(400),
-        // It is promoted (120) before it is deleted (63).
-        delete: Duration::from_mins(3),
         idempotent_create: true,
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
         versions: &["engine_version"],
-        grace: 1,
+        ..usual("db_cluster")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Aurora secondary cluster"; "RemoveFromGlobal `promoting`, then 60", which at worst is as slow as any cluster.
+        Latencies::of(
+            2,
+            Latency::of_steps([120.0, 400.0, 1800.0], &[durations::step("CreateDBCluster", 1, 3.0, 397.0)]),
+            Latency::of_steps(
+                [70.0, 180.0, 900.0],
+                &[
+                    durations::step("RemoveFromGlobalCluster", 1, 3.0, 117.0),
+                    durations::step("DeleteDBCluster", 1, 2.0, 58.0),
+                ],
+            ),
+        )
+        .only(Which::In(Role::Secondary)),
+        // "Aurora cluster". The one that writes leaves its global cluster without being promoted.
+        Latencies::of(
+            2,
+            Latency::of_steps([30.0, 45.0, 120.0], &[durations::step("CreateDBCluster", 1, 3.0, 42.0)]),
+            Latency::of_steps(
+                [40.0, 63.0, 300.0],
+                &[
+                    durations::step("RemoveFromGlobalCluster", 1, 3.0, 2.0),
+                    durations::step("DeleteDBCluster", 1, 2.0, 56.0),
+                ],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 60.0;
+    // The key: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Overview.Encryption.Keys.html. The password is
+    // read from the secret.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(CLUSTER, "rds", "AddTagsToResource CreateDBCluster EnableHttpEndpoint ListTagsForResource ModifyDBCluster"),
+        on(
+            &[
+                GLOBAL_CLUSTER,
+                "arn:aws:rds:{region}:{account}:cluster-pg:{db_cluster_parameter_group}",
+                "arn:aws:rds:{region}:{account}:subgrp:{db_subnet_group}",
+            ],
+            "rds",
+            "CreateDBCluster",
+        ),
+        later(CLUSTER, "rds", "DeleteDBCluster DisableHttpEndpoint RemoveFromGlobalCluster"),
+        later(&[GLOBAL_CLUSTER], "rds", "RemoveFromGlobalCluster"),
+        on(CLUSTERS, "rds", "DescribeDBClusters"),
+        on(ANY, "ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs"),
+        key(
+            &[("kms:ViaService", "rds.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant Decrypt DescribeKey",
+        ),
+        on(&["arn:aws:secretsmanager:{region}:{account}:secret:{secret}-a1b2c3"], "secretsmanager", "GetSecretValue"),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {
@@ -147,6 +198,7 @@ impl Resource for DbCluster {
         let global = globals.first();
         // A copy has its writer's owner, password and database, and is refused with any of them: "Cannot specify user name for
         // cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188
+        // See docs/aws-behaviour.md#secondary-create-parameters.
         let source = global.and_then(writer).and_then(place).map(|(region, _)| region);
         let mut all_tags = creation.tags;
         all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
@@ -180,6 +232,7 @@ impl Resource for DbCluster {
                 call = call.pre_signed_url(presign::url(self, source, &cx.region, credentials, SystemTime::now())?);
             }
         } else {
+            // See docs/aws-behaviour.md#first-member-login.
             let login = Login::of(self, cx).await?;
             call = call
                 .master_username(&self.master_username)
@@ -238,7 +291,8 @@ impl Resource for DbCluster {
 
     /// In the order that AWS insists on: no protection, no membership, available, gone. A final snapshot is kept unless it was
     /// agreed that there shall be none.
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
+    /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
@@ -255,7 +309,7 @@ impl Resource for DbCluster {
             let call = rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
             let leaving = Removal::Later("it to leave its global cluster".to_owned());
             return match cx.mutate("rds", "RemoveFromGlobalCluster", call.send()).await {
-                // It is out already, and does not show it yet: aws-behaviour row 20.
+                // It is out already, and does not show it yet. See docs/aws-behaviour.md#membership-seen-late.
                 Err(failure) if failure.class == Class::NotFound => Ok(leaving),
                 answer => step(answer, leaving),
             };
@@ -289,6 +343,7 @@ impl DbCluster {
     }
 
     /// The version to be made with: the global database's, when that is a later one of the same major version.
+    /// See docs/aws-behaviour.md#member-joins-with-the-running-version.
     fn version_in<'a>(&'a self, global: Option<&'a Global>) -> &'a str {
         let live = global.and_then(Global::engine_version).unwrap_or_default();
         let major = |version: &'a str| version.split('.').next().unwrap_or_default();
@@ -296,7 +351,7 @@ impl DbCluster {
     }
 
     /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
-    /// too. The note on another one waits until the writer's stands.
+    /// too. The note on another one waits until the writer's stands. See docs/aws-behaviour.md#secondary-password.
     async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let arn = live.arn.as_deref().unwrap_or_default();

@@ -7,8 +7,11 @@ use aws_sdk_rds::types::{ApplyMethod, Filter, Parameter};
 use serde::{Deserialize, Serialize};
 
 use super::{named, step, tags, tags_of};
+use crate::resources::durations::{self, Latencies, Latency};
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, read_named,
+    usual,
 };
 
 /// How many parameters one call may change.
@@ -17,6 +20,7 @@ const AT_ONCE: usize = 20;
 
 /// What AWS says of a value that was given, and not left to the engine. A value that is the engine's default is never said to be
 /// given, whoever set it: <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+/// See docs/aws-behaviour.md#force-ssl-default.
 const GIVEN: &str = "user";
 
 /// What is given to every group, and compared whatever its source: from Aurora PostgreSQL 17 on it is the default.
@@ -42,22 +46,40 @@ pub struct DbClusterParameterGroup {
 
 impl Resource for DbClusterParameterGroup {
     const TRAITS: Traits = Traits {
-        kind: "db_cluster_parameter_group",
         immutable: &[
             ("name", "a parameter group cannot be renamed"),
             ("family", "the family of a parameter group cannot be changed"),
             ("description", "the description of a parameter group cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(2),
         idempotent_create: true,
         patience: Duration::from_mins(15),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("db_cluster_parameter_group")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[Latencies::of(
+        3,
+        Latency::of_steps(
+            [1.0, 2.0, 5.0],
+            &[
+                durations::step("CreateDBClusterParameterGroup", 1, 1.0, 0.0),
+                durations::step("ModifyDBClusterParameterGroup", 1, 1.0, 0.0),
+            ],
+        ),
+        Latency::of_steps([1.0, 2.0, 5.0], &[durations::step("DeleteDBClusterParameterGroup", 1, 2.0, 0.0)]),
+    )];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:rds:{region}:{account}:cluster-pg:{own}"],
+            "rds",
+            "AddTagsToResource CreateDBClusterParameterGroup DescribeDBClusterParameterGroups \
+                 DescribeDBClusterParameters ListTagsForResource ModifyDBClusterParameterGroup",
+        ),
+        later(
+            &["arn:aws:rds:{region}:{account}:cluster-pg:{own}"],
+            "rds",
+            "DeleteDBClusterParameterGroup ResetDBClusterParameterGroup",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {
@@ -204,7 +226,7 @@ impl Difference {
     }
 }
 
-/// AWS refuses `immediate` for what is read only at start.
+/// AWS refuses `immediate` for what is read only at start. See docs/aws-behaviour.md#static-parameters.
 fn parameter(all: &[Parameter], name: &str) -> aws_sdk_rds::types::builders::ParameterBuilder {
     let known = all.iter().find(|parameter| parameter.parameter_name() == Some(name));
     let method = match known.and_then(Parameter::apply_type) {

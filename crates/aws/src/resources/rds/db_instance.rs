@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::member::Membership;
 use super::{DbCluster, ENGINE, global_cluster, named, phase, step, tag_map, tags};
+use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live,
+    live, usual,
 };
+use drctl_engine::state::Role;
 
 /// An Aurora PostgreSQL instance. Output: `endpoint`, its host name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +32,8 @@ pub struct DbInstance {
     /// The key of those records. Immutable: forces replacement.
     pub performance_insights_kms_key: Ref<Arn<Key>>,
     /// Whether AWS may bring it to another minor version by itself; without effect in a global database:
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>. In-place.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>,
+    /// docs/aws-behaviour.md#aurora-global-database-limits. In-place.
     pub auto_minor_version_upgrade: bool,
     /// When AWS may maintain it, in UTC, e.g. `sun:05:00-sun:06:00`. In-place.
     pub maintenance_window: String,
@@ -42,22 +46,46 @@ pub struct DbInstance {
 
 impl Resource for DbInstance {
     const TRAITS: Traits = Traits {
-        kind: "db_instance",
         immutable: &[
             ("name", "an instance is known to its cluster by its name"),
             ("cluster", "an instance serves one cluster's storage"),
             ("performance_insights_kms_key", "the key of Performance Insights cannot be changed once it is on"),
         ],
-        holds: &[],
-        create: Duration::from_secs(400),
-        delete: Duration::from_mins(7),
         idempotent_create: true,
         patience: Duration::from_mins(30),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("db_instance")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Aurora secondary instance".
+        Latencies::of(
+            1,
+            Latency::of_steps([350.0, 600.0, 1200.0], &[durations::step("CreateDBInstance", 1, 2.0, 598.0)]),
+            Latency::of_steps([180.0, 400.0, 750.0], &[durations::step("DeleteDBInstance", 1, 2.0, 398.0)]),
+        )
+        .only(Which::In(Role::Secondary)),
+        // "Aurora writer instance r6g.large".
+        Latencies::of(
+            1,
+            Latency::of_steps([300.0, 400.0, 900.0], &[durations::step("CreateDBInstance", 1, 2.0, 398.0)]),
+            Latency::of_steps([180.0, 420.0, 750.0], &[durations::step("DeleteDBInstance", 1, 2.0, 418.0)]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 400.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:rds:{region}:{account}:db:{own}"],
+            "rds",
+            "AddTagsToResource CreateDBInstance ListTagsForResource",
+        ),
+        later(&["arn:aws:rds:{region}:{account}:db:{own}"], "rds", "DeleteDBInstance ModifyDBInstance"),
+        on(INSTANCES, "rds", "DescribeDBInstances"),
+        key(
+            &[("kms:ViaService", "rds.{region}.amazonaws.com"), ("kms:GrantIsForAWSResource", "true")],
+            "CreateGrant DescribeKey",
+        ),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {
@@ -130,8 +158,8 @@ impl Resource for DbInstance {
         Ok(Synced::shows_after("its modification"))
     }
 
-    /// The last instance of the primary cluster is refused while there are secondary ones (aws-behaviour row 19). There is no
-    /// final snapshot to skip: the data is the cluster's.
+    /// The last instance of the cluster that writes is refused while there are others (docs/aws-behaviour.md#writer-leaves-last).
+    /// There is no final snapshot to skip: the data is the cluster's.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().rds.delete_db_instance().db_instance_identifier(&live.id).send();
         step(cx.mutate("rds", "DeleteDBInstance", call).await, Removal::Ordered)

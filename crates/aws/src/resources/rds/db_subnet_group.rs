@@ -6,10 +6,12 @@ use aws_sdk_rds::types::Subnet as Member;
 use serde::{Deserialize, Serialize};
 
 use super::{named, step, tags, tags_of};
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
+use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named,
+    read_named, usual,
 };
 
 /// The subnets in which a Region's instances stand.
@@ -25,20 +27,33 @@ pub struct DbSubnetGroup {
 
 impl Resource for DbSubnetGroup {
     const TRAITS: Traits = Traits {
-        kind: "db_subnet_group",
         immutable: &[("name", "a subnet group cannot be renamed")],
         // In other subnets, all its clusters would have to be, which they cannot.
         holds: &["subnets"],
-        create: Duration::from_secs(2),
-        delete: Duration::from_secs(2),
         idempotent_create: true,
-        // In use until the last instance is gone: aws-behaviour row 34.
+        // In use until the last instance is gone. See docs/aws-behaviour.md#group-in-use.
         patience: Duration::from_mins(15),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("db_subnet_group")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "DB subnet / param group".
+        Latencies::of(
+            2,
+            Latency::of_call("CreateDBSubnetGroup", [1.0, 2.0, 5.0]),
+            Latency::of_call("DeleteDBSubnetGroup", [1.0, 2.0, 5.0]),
+        ),
+    ];
+    // RDS looks at the network as the caller: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:rds:{region}:{account}:subgrp:{own}"],
+            "rds",
+            "AddTagsToResource CreateDBSubnetGroup DescribeDBSubnetGroups ListTagsForResource",
+        ),
+        later(&["arn:aws:rds:{region}:{account}:subgrp:{own}"], "rds", "DeleteDBSubnetGroup ModifyDBSubnetGroup"),
+        on(ANY, "ec2", "DescribeAvailabilityZones DescribeSubnets DescribeVpcs"),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {

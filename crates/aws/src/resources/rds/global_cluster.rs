@@ -9,9 +9,11 @@ use serde_json::Value;
 
 use super::member::place;
 use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
+use crate::resources::durations::{self, Latencies, Latency};
+use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
-    changed, live,
+    changed, live, usual,
 };
 use drctl_engine::state::Role;
 
@@ -33,22 +35,42 @@ pub struct GlobalCluster {
 
 impl Resource for GlobalCluster {
     const TRAITS: Traits = Traits {
-        kind: "global_cluster",
         immutable: &[
             ("name", "its members refer to a global cluster by its name"),
             ("database_name", "the first database of a global cluster cannot be renamed"),
             ("encrypted", "a global cluster cannot be encrypted, or decrypted, afterwards"),
         ],
-        holds: &[],
-        create: Duration::from_secs(8),
-        delete: Duration::from_secs(10),
         idempotent_create: true,
         patience: Duration::from_mins(20),
-        removable: true,
         holds_data: true,
+        // See docs/aws-behaviour.md#versions-only-rise.
         versions: &["engine_version"],
-        grace: 1,
+        ..usual("global_cluster")
     };
+    const SERVICE: &'static str = "rds";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Aurora global cluster (empty)".
+        Latencies::of(
+            1,
+            Latency::of_steps([3.0, 8.0, 30.0], &[durations::step("CreateGlobalCluster", 1, 2.0, 6.0)]),
+            Latency::of_steps([5.0, 10.0, 300.0], &[durations::step("DeleteGlobalCluster", 1, 2.0, 8.0)]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 60.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:rds::{account}:global-cluster:{own}"],
+            "rds",
+            "AddTagsToResource CreateGlobalCluster ListTagsForResource",
+        ),
+        later(
+            &["arn:aws:rds::{account}:global-cluster:{own}"],
+            "rds",
+            "DeleteGlobalCluster ModifyGlobalCluster RemoveFromGlobalCluster",
+        ),
+        on(GLOBAL_CLUSTERS, "rds", "DescribeGlobalClusters"),
+        later(CLUSTERS, "rds", "DescribeDBClusters ModifyDBCluster"),
+    ];
     const TAGGING: Tagging = Tagging::Rds;
 
     fn natural_id(&self) -> Option<String> {
@@ -104,7 +126,8 @@ impl Resource for GlobalCluster {
         Ok(Weight { stake: None, hindrances })
     }
 
-    /// Refused as long as it has members, and for a while after the last one has left (aws-behaviour row 19).
+    /// Refused as long as it has members, and for a while after the last one has left.
+    /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
             let off = protect(cx, &live.id, false).await;
@@ -120,6 +143,7 @@ impl GlobalCluster {
     ///
     /// A global cluster may refuse to be changed by itself to anything but another major version: terraform-provider-aws,
     /// `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
+    /// See docs/aws-behaviour.md#replicas-first.
     async fn upgrade(&self, cx: &Context, id: &str) -> Result<Synced, Failure> {
         let call = cx
             .clients()

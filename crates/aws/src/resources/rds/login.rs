@@ -1,4 +1,5 @@
-//! The owner's password, on its way from the secret into the call that sets it.
+//! The owner's password, on its way from the secret into the call that sets it. RDS does not manage it for a global database:
+//! docs/aws-behaviour.md#managed-password-unsupported.
 
 use serde::Deserialize;
 use zeroize::Zeroize as _;

@@ -16,6 +16,7 @@ pub(super) struct Membership {
 impl Membership {
     /// A cluster and its global cluster do not always say the same at the same time
     /// (<https://github.com/terraform-aws-modules/terraform-aws-rds-aurora/issues/495>): it has left when both say so.
+    /// See docs/aws-behaviour.md#membership-seen-late.
     pub(super) fn of(cluster: &Described, globals: &[Global]) -> Self {
         let listed = Self::listed(globals, |arn| Some(arn) == cluster.db_cluster_arn());
         let told = cluster.global_cluster_identifier().filter(|name| !name.is_empty());
@@ -50,7 +51,8 @@ impl Membership {
     }
 
     /// Who has to leave before it may: the member that writes is the last one to leave.
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-detaching.html>
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-detaching.html>.
+    /// See docs/aws-behaviour.md#writer-leaves-last.
     pub(super) fn leave_before(&self) -> Vec<String> {
         if self.is_secondary { Vec::new() } else { self.others.clone() }
     }

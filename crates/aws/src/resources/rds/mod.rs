@@ -30,7 +30,8 @@ pub enum SecretVersion {}
 const ENGINE: &str = "aurora-postgresql";
 
 /// Without this, AWS goes on past the end of the engine version's support and bills that by the vCPU hour.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/extended-support.html>
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/extended-support.html>.
+/// See docs/aws-behaviour.md#aurora-version-calendar.
 const LIFECYCLE: &str = "open-source-rds-extended-support-disabled";
 
 /// Tags as RDS takes them.
@@ -62,7 +63,8 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
 /// While it backs up or changes how it reports, it serves, and AWS takes what is asked of it. While its settings change
 /// (`modifying`, `resetting-master-credentials`, …) it may serve, but they are not yet what they shall be. A cluster that
 /// waits for its key (`inaccessible-encryption-credentials-recoverable`) has not failed: making it anew would lose its data.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>.
+/// See docs/aws-behaviour.md#rds-statuses and docs/aws-behaviour.md#lost-key-stops-the-database.
 fn phase(status: Option<&str>) -> Phase {
     match status.unwrap_or("available") {
         "available" | "backing-up" | "storage-optimization" | "storage-config-upgrade" => Phase::Ready,
@@ -85,7 +87,7 @@ fn step<T>(answer: Result<T, Failure>, done: Removal) -> Result<Removal, Failure
 }
 
 /// The name of what a create call has made. A name that is refused as taken, and that nobody bears, is one that AWS has not
-/// given free yet (aws-behaviour row 20): that passes.
+/// given free yet (docs/aws-behaviour.md#cluster-name-lingers): that passes.
 async fn named<R: Resource, T>(cx: &Context, name: &str, answer: Result<T, Failure>) -> Result<String, Failure> {
     let failure = match answer {
         Ok(_) => return Ok(name.to_owned()),

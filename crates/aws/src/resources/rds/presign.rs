@@ -3,7 +3,8 @@
 //! Other SDKs make it when they are told a `SourceRegion`; the Rust SDK knows no such thing. Without it AWS refuses an
 //! encrypted member in a second Region: "`PreSignedUrl` should be specified". The request is the very creation, as a GET to
 //! the primary's Region, with `DestinationRegion` added; so does botocore, handlers.py, `inject_presigned_url_rds`.
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html>.
+//! See docs/aws-behaviour.md#cross-region-presigned-url.
 
 use std::time::{Duration, SystemTime};
 

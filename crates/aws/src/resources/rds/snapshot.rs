@@ -12,6 +12,7 @@ pub(super) fn name(live: &Live) -> String {
 }
 
 /// The snapshots in the Region that can be read only with the key of this ARN: manual ones, which outlive their cluster.
+/// See docs/aws-behaviour.md#snapshot-needs-its-key.
 ///
 /// # Errors
 /// What the call's answer means.

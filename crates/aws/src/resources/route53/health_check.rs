@@ -1,7 +1,5 @@
 //! `health_check`: whether an endpoint, or enough of several checks, is taken as healthy.
 
-use std::time::Duration;
-
 use aws_sdk_route53::types::{
     HealthCheck as Described, HealthCheckConfig, HealthCheckObservation, HealthCheckType, StatusReport, TagResourceType,
 };
@@ -10,9 +8,11 @@ use serde_json::Value;
 
 use super::{HostName, found_by, plain_name, reference, tags_of, tags_of_one};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, CHECK, Grant, later, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Traits, live, usual,
 };
 
 /// The type of a check that counts other checks.
@@ -54,23 +54,29 @@ pub struct HealthCheck {
 
 impl Resource for HealthCheck {
     const TRAITS: Traits = Traits {
-        kind: "health_check",
         immutable: &[
             ("kind", "a health check cannot change its type"),
             ("request_interval", "the interval of a health check is fixed when it is made"),
         ],
-        // A check goes even while records refer to it, says DeleteHealthCheck; those follow in place.
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second check is not made with the same token.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("health_check")
     };
+    const SERVICE: &'static str = "route53";
+    const LATENCIES: &'static [Latencies] = &[
+        // "R53 health check create".
+        Latencies::of(
+            2,
+            Latency::of_call("CreateHealthCheck", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteHealthCheck", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ANY, "route53", "CreateHealthCheck ListHealthChecks"),
+        on(CHECK, "route53", "ChangeTagsForResource GetHealthCheck ListTagsForResource ListTagsForResources"),
+        later(CHECK, "route53", "DeleteHealthCheck GetHealthCheckStatus UpdateHealthCheck"),
+    ];
+    const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Route53;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -117,8 +123,8 @@ impl Resource for HealthCheck {
             .send();
         match cx.mutate("route53", "CreateHealthCheck", call).await {
             Ok(answer) => Ok(answer.health_check().map(|check| check.id().to_owned()).unwrap_or_default()),
-            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost. aws-behaviour
-            // row 32.
+            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost.
+            // See docs/aws-behaviour.md#caller-reference-instead-of-tags.
             Err(failure) if failure.class == Class::Exists => {
                 let made = made_by(cx, creation.token).await?;
                 made.ok_or(Failure { class: Class::Ambiguous, ..failure })
@@ -246,7 +252,8 @@ fn looks(live: &Live) -> bool {
 
 /// Whether the checkers of an endpoint have looked at it. "Route 53 considers a new health check to be healthy until there's
 /// enough data", and an inverted one unhealthy: counted by another check before that, it would move DNS for no reason.
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>.
+/// See docs/aws-behaviour.md#new-health-check-has-no-data.
 async fn is_observed(cx: &Context, id: &str) -> Result<bool, Failure> {
     let route53 = &cx.clients().route53;
     let call = || route53.get_health_check_status().health_check_id(id).send();

@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::{bare, found_by, plain_name, record_set, reference, tags_of, tags_of_one};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
+use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -27,28 +29,47 @@ pub struct HostedZone {
     /// What it is for. In-place.
     pub comment: String,
     /// Whether its records can be changed within the hour when us-east-1 is out.
-    /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html> In-place.
+    /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html>,
+    /// docs/aws-behaviour.md#accelerated-recovery. In-place.
     pub accelerated_recovery: bool,
 }
 
 impl Resource for HostedZone {
     const TRAITS: Traits = Traits {
-        kind: "hosted_zone",
         immutable: &[("name", "a hosted zone is for the domain it was made for")],
-        holds: &[],
-        // Most of it is accelerated recovery: "a few minutes", says terraform-provider-aws#45302. Nothing refers to the zone
-        // before the APIs stand.
-        create: Duration::from_mins(3),
-        delete: Duration::from_secs(40),
         // A second zone is not made with the same token.
         idempotent_create: true,
         // While accelerated recovery is being switched, everything else is refused.
         patience: Duration::from_mins(15),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("hosted_zone")
     };
+    const SERVICE: &'static str = "route53";
+    const LATENCIES: &'static [Latencies] = &[
+        // "R53 zone", accelerated recovery included.
+        Latencies::of(
+            2,
+            Latency::of_steps(
+                [30.0, 45.0, 60.0],
+                &[step("CreateHostedZone", 1, 2.0, 0.0), step("UpdateHostedZoneFeatures", 1, 1.0, 42.0)],
+            ),
+            Latency::of_steps(
+                [30.0, 40.0, 60.0],
+                &[step("UpdateHostedZoneFeatures", 1, 1.0, 38.0), step("DeleteHostedZone", 1, 1.0, 0.0)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 42.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ANY, "route53", "CreateHostedZone ListHostedZones"),
+        on(
+            OWN_ZONE,
+            "route53",
+            "ChangeTagsForResource GetHostedZone ListResourceRecordSets ListTagsForResource ListTagsForResources \
+                 UpdateHostedZoneFeatures",
+        ),
+        later(OWN_ZONE, "route53", "DeleteHostedZone UpdateHostedZoneComment"),
+    ];
+    const SAMPLE_ID: &'static str = "Z0123456789ABCDEFGHIJ";
     const TAGGING: Tagging = Tagging::Route53;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
@@ -229,6 +250,7 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
 /// Whether a zone has accelerated recovery, or will have it. One that never had it tells nothing of it. While it is being
 /// switched, Route 53 refuses every other change, of records too: "marked disabled for mutation"
 /// (<https://github.com/go-to-k/cdkd/issues/1467>). So the zone is not ready until then.
+/// See docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
 fn acceleration(zone: &Described) -> (bool, Phase) {
     let status = zone.features().and_then(HostedZoneFeatures::accelerated_recovery_status);
     let switching = |status: &Status| Phase::Pending(format!("switching accelerated recovery ({})", status.as_str()));
@@ -247,7 +269,7 @@ async fn accelerate(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
 }
 
 /// Says what keeps a zone from being deleted: drctl's own records went before it, by their edges, and a listing shows at once
-/// that they are gone. Only where it shows nothing, the refusal may pass.
+/// that they are gone. Only where it shows nothing, the refusal may pass. See docs/aws-behaviour.md#zone-and-checks-in-use.
 async fn left_in(cx: &Context, id: &str, refusal: Failure) -> Result<Failure, Failure> {
     let left = record_set::left_in(cx, id).await?;
     if left.is_empty() {

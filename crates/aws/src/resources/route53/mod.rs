@@ -25,7 +25,8 @@ pub enum HostName {}
 
 /// A name in the one form in which names are compared: in small letters, without the dot at its end, and without Route 53's
 /// codes for characters: it answers `\052.example.com.` for `*.example.com`.
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>.
+/// See docs/aws-behaviour.md#names-come-back-escaped.
 #[must_use]
 pub fn plain_name(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -13,9 +13,11 @@ use serde_json::Value;
 use super::record_set::{Key, change, excludes, find, is_refused_batch, sets};
 use super::{HealthCheck, HostName, HostedZone, hosted_zone, plain_name};
 use crate::Scope;
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{ANY, Grant, ZONE, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced,
-    Tagging, Traits, live,
+    Tagging, Traits, live, usual,
 };
 use drctl_engine::state;
 
@@ -61,26 +63,31 @@ pub struct Alias {
 
 impl Resource for Record {
     const TRAITS: Traits = Traits {
-        kind: "record",
         immutable: &[
             ("zone", "a record cannot be moved to another zone"),
             ("name", "a record is known by its name"),
             ("record_type", "a record is known by its type"),
             ("set_identifier", "a record is known by its set identifier"),
         ],
-        // Route 53 lets go of health checks that records refer to.
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // A second one is refused.
         idempotent_create: true,
         // While its zone's accelerated recovery is being switched, every change is refused.
         patience: Duration::from_mins(15),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("record")
     };
+    const SERVICE: &'static str = "route53";
+    const LATENCIES: &'static [Latencies] = &[
+        // "record INSYNC": nothing waits for that, only for the answer.
+        Latencies::of(
+            1,
+            Latency::of_call("ChangeResourceRecordSets", [1.0, 1.0, 3.0]),
+            Latency::of_call("ChangeResourceRecordSets", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(ZONE, "route53", "ChangeResourceRecordSets GetHostedZone ListResourceRecordSets"),
+        on(ANY, "route53", "ListHostedZones"),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -130,12 +137,12 @@ impl Resource for Record {
         Ok(Synced::default())
     }
 
-    /// A record is deleted by saying all of it: it is read back for that (aws-behaviour row 32).
+    /// A record is deleted by saying all of it: it is read back for that (docs/aws-behaviour.md#record-deleted-by-value).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let Some(key) = Key::parse(&live.id) else { return Ok(Removal::Ordered) };
         let Some(record) = find(cx, &key).await? else { return Ok(Removal::Ordered) };
-        // It is the same for every certificate of the name in the account (aws-behaviour row 30): without it, somebody else's
-        // would silently not be renewed.
+        // It is the same for every certificate of the name in the account (docs/aws-behaviour.md#validation-record-is-shared):
+        // without it, somebody else's would silently not be renewed.
         if is_validation(&record) && !hosted_zone::is_ours(cx, &key.zone).await? {
             return Ok(Removal::Left(
                 "every certificate of this name in the account is renewed by it, and the zone is not this stack's; it does no \

@@ -47,7 +47,8 @@ pub fn record_id(zone: &str, record: &Described) -> String {
 
 /// Whether another record of the same name keeps one of this type, identifier and role from being made: a CNAME stands alone,
 /// one without an identifier is the only one of its type, all others choose in the same way, and in a failover each has its
-/// role. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html>
+/// role. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html>.
+/// See docs/aws-behaviour.md#records-exclude-each-other.
 #[must_use]
 pub fn excludes(record_type: &str, set_identifier: &str, failover: &str, other: &Described) -> bool {
     match other.r#type() {
@@ -61,7 +62,8 @@ pub fn excludes(record_type: &str, set_identifier: &str, failover: &str, other: 
 }
 
 /// Whether a change was refused for what it asks. Route 53 answers it as `InvalidChangeBatch`, at times in a document of its
-/// own in which the SDK finds no code: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>
+/// own in which the SDK finds no code: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>.
+/// See docs/aws-behaviour.md#record-deleted-by-value.
 pub(super) fn is_refused_batch(failure: &Failure) -> bool {
     matches!(failure.class, Class::Refused | Class::Exists)
         && matches!(failure.code.as_deref(), None | Some("InvalidChangeBatch"))

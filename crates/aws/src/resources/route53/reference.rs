@@ -6,7 +6,8 @@
 //! was made with it is deleted), a digest of stack and environment, and the node's role and name. At most 64 characters,
 //! which is what a health check takes (`HealthCheckNonce`; a zone's `Nonce` may have 128).
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHealthCheck.html>,
-//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>.
+//! See docs/aws-behaviour.md#caller-reference-instead-of-tags.
 
 use sha2::{Digest as _, Sha256};
 

@@ -16,10 +16,12 @@ use super::lifecycle::Days;
 use super::stake::stake;
 use super::{contents, explained, incomplete, tags, taken, unless_unset};
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, policy, read_named,
+    Weight, changed, live, policy, read_named, usual,
 };
 
 /// Where a Region's objects are.
@@ -51,19 +53,43 @@ pub struct Bucket {
 
 impl Resource for Bucket {
     const TRAITS: Traits = Traits {
-        kind: "s3_bucket",
         immutable: &[("name", "a bucket cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(5),
-        delete: Duration::from_secs(10),
         idempotent_create: true,
-        // A name can stay taken for a while after its bucket's deletion. aws-behaviour row 21.
+        // A name can stay taken for a while after its bucket's deletion. See docs/aws-behaviour.md#bucket-name-stays-taken.
         patience: Duration::from_mins(10),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("s3_bucket")
     };
+    const SERVICE: &'static str = "s3";
+    const LATENCIES: &'static [Latencies] = &[
+        // "S3 bucket + config calls"; "empty".
+        Latencies::of(
+            8,
+            Latency::of_steps(
+                [2.0, 5.0, 60.0],
+                &[step("CreateBucket", 1, 1.5, 0.0), step("PutBucketVersioning", 7, 0.5, 0.0)],
+            ),
+            Latency::of_steps([1.0, 2.0, 10.0], &[step("DeleteBucket", 1, 2.0, 0.0)]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            BUCKET,
+            "s3",
+            "CreateBucket GetBucketOwnershipControls GetBucketPolicy GetBucketPublicAccessBlock GetBucketTagging \
+                 GetBucketVersioning GetEncryptionConfiguration GetLifecycleConfiguration PutBucketOwnershipControls \
+                 PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutBucketVersioning \
+                 PutEncryptionConfiguration PutLifecycleConfiguration TagResource",
+        ),
+        on(ANY, "s3", "ListAllMyBuckets"),
+        later(
+            BUCKET,
+            "s3",
+            "DeleteBucket DeleteBucketPolicy GetBucketObjectLockConfiguration ListBucketMultipartUploads \
+                 ListBucketVersions",
+        ),
+        later(&["arn:aws:s3:::{own}/*"], "s3", "AbortMultipartUpload DeleteObject DeleteObjectVersion"),
+    ];
     const TAGGING: Tagging = Tagging::S3;
 
     fn natural_id(&self) -> Option<String> {
@@ -97,10 +123,12 @@ impl Resource for Bucket {
 
     /// With its tags, which takes the permission `s3:TagResource`. A repetition of it is answered with
     /// `BucketAlreadyOwnedByYou`; in us-east-1, where there are no tags, with success.
+    /// See docs/aws-behaviour.md#bucket-names-are-global.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let mut configuration = CreateBucketConfiguration::builder().set_tags(Some(tags(&creation.tags)?));
         // Every Region wants to be named but us-east-1, which refuses its own name.
         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+        // See docs/aws-behaviour.md#location-constraint.
         if &*cx.region != "us-east-1" {
             configuration = configuration.location_constraint(BucketLocationConstraint::from(&*cx.region));
         }
@@ -118,7 +146,7 @@ impl Resource for Bucket {
         }
     }
 
-    /// One call after the other: S3 refuses two at once (aws-behaviour row 21).
+    /// One call after the other: S3 refuses two at once. See docs/aws-behaviour.md#bucket-operation-aborted.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let s3 = &cx.clients().s3;
         let (id, account) = (&live.id, &cx.scope.account);
@@ -168,7 +196,7 @@ impl Resource for Bucket {
         Ok(Synced::default())
     }
 
-    /// A bucket goes only when nothing is left in it. aws-behaviour row 23.
+    /// A bucket goes only when nothing is left in it. See docs/aws-behaviour.md#bucket-must-be-empty.
     async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
         Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
     }
@@ -197,14 +225,15 @@ impl Resource for Bucket {
 
 impl Bucket {
     fn versioning(&self) -> VersioningConfiguration {
-        // Versioning that was on once can only be suspended.
+        // Versioning that was on once can only be suspended. See docs/aws-behaviour.md#versioning-cannot-be-switched-off.
         let status = if self.versioned { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
         VersioningConfiguration::builder().status(status).build()
     }
 
     /// The call replaces what else is set there, so it says what AWS's default has been since April 2026: no uploads under keys
     /// that the uploader brings along, and that neither the key's policy nor replication reaches.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>.
+    /// See docs/aws-behaviour.md#encryption-call-sets-blocked-types.
     fn encryption(&self) -> Result<ServerSideEncryptionConfiguration, BuildError> {
         let default = ServerSideEncryptionByDefault::builder()
             .sse_algorithm(ServerSideEncryption::AwsKms)

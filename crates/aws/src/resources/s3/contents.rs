@@ -1,4 +1,4 @@
-//! What is in a bucket: it has to go before the bucket can. aws-behaviour row 23.
+//! What is in a bucket: it has to go before the bucket can. See docs/aws-behaviour.md#bucket-must-be-empty.
 
 use aws_sdk_s3::types::{Delete, Error as Kept, ObjectIdentifier, ObjectLockRetentionMode};
 
@@ -15,6 +15,7 @@ const BATCHES: usize = 10;
 const UPLOADS: i32 = 100;
 
 /// Refuses a bucket whose objects S3 keeps whoever asks, before the first of them is touched.
+/// See docs/aws-behaviour.md#object-lock-keeps-objects.
 pub(super) async fn refuse_if_locked(cx: &Context, bucket: &str) -> Result<(), Failure> {
     let s3 = &cx.clients().s3;
     let account = &cx.scope.account;

@@ -26,7 +26,7 @@ fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
 }
 
 /// Sets tags on a bucket. S3 takes all of them at once and forgets those that are not among them, so the others, which were
-/// just read, are sent along.
+/// just read, are sent along. See docs/aws-behaviour.md#bucket-tags-are-replaced.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let all = Tagging::builder().set_tag_set(Some(tags(&merged(live, wanted))?)).build().map_err(|e| incomplete(&e))?;
     let call = cx
@@ -68,7 +68,8 @@ async fn unless_unset<T>(code: &str, call: impl Future<Output = Result<T, Failur
 /// What a refusal to look at a bucket means. Names are the whole world's: one that may not be looked at, and that is not
 /// among the account's own, is somebody else's. Every call names the account that it expects to own the bucket, so that a
 /// name that changed hands is refused as well.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>.
+/// See docs/aws-behaviour.md#bucket-names-are-global.
 async fn explained(cx: &Context, name: &str, failure: Failure) -> Failure {
     if !matches!(failure.code.as_deref(), Some("AccessDenied" | "PermanentRedirect")) {
         return failure;

@@ -12,10 +12,13 @@ use aws_smithy_types::error::operation::BuildError;
 use serde::{Deserialize, Serialize};
 
 use super::{Bucket, explained, incomplete, listed, unless_unset};
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::iam::Role;
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, on, pass};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 /// The rule's id, which is a dimension of its metrics, too.
@@ -47,19 +50,27 @@ pub struct Replication {
 
 impl Resource for Replication {
     const TRAITS: Traits = Traits {
-        kind: "s3_replication",
         immutable: &[("bucket", "a replication is its bucket's own")],
-        holds: &[],
-        create: Duration::from_secs(5),
-        delete: Duration::from_secs(1),
         idempotent_create: true,
-        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long. aws-behaviour row 22.
+        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long.
+        // See docs/aws-behaviour.md#versioning-seen-late.
         patience: Duration::from_mins(10),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("s3_replication")
     };
+    const SERVICE: &'static str = "s3";
+    const LATENCIES: &'static [Latencies] = &[
+        // "S3 replication config".
+        Latencies::of(
+            1,
+            Latency::of_call("PutBucketReplication", [1.0, 5.0, 120.0]),
+            Latency::of_call("DeleteBucketReplication", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 5.0;
+    const PERMISSIONS: &'static [Grant] = &[
+        on(&["arn:aws:s3:::{s3_bucket}"], "s3", "GetReplicationConfiguration PutReplicationConfiguration"),
+        pass(&[("iam:PassedToService", "s3.amazonaws.com")]),
+    ];
     const TAGGING: Tagging = Tagging::None;
 
     fn natural_id(&self) -> Option<String> {
@@ -124,7 +135,8 @@ impl Replication {
 
     /// One rule for the whole bucket, with a filter that lets everything through: without one it would be of the first version,
     /// which knows neither time control nor replica modifications.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>.
+    /// See docs/aws-behaviour.md#replication-rule-needs-a-filter.
     fn configuration(&self) -> Result<ReplicationConfiguration, BuildError> {
         let delete_markers = if self.delete_markers {
             DeleteMarkerReplicationStatus::Enabled

@@ -2,18 +2,18 @@
 //!
 //! The value is made here, handed to Secrets Manager, and never read back.
 
-use std::time::Duration;
-
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::{ReplicaRegionType, ReplicationStatusType, SecretListEntry, StatusType};
 use serde::{Deserialize, Serialize};
 
 use super::{arn_in, describe, password, tag_map, tags};
+use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    changed, live, usual,
 };
 use crate::{NODE, TagMap};
 
@@ -39,18 +39,39 @@ pub struct Secret {
 
 impl Resource for Secret {
     const TRAITS: Traits = Traits {
-        kind: "secret",
         immutable: &[("name", "a secret cannot be renamed"), ("username", "it belongs to the password")],
-        holds: &[],
-        create: Duration::from_secs(6),
-        delete: Duration::from_secs(6),
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
         holds_data: true,
-        versions: &[],
-        grace: 1,
+        ..usual("secret")
     };
+    const SERVICE: &'static str = "secretsmanager";
+    const LATENCIES: &'static [Latencies] = &[
+        // "Secret" and "replica InSync", together; "replica remove" and "force delete", together.
+        Latencies::of(
+            1,
+            Latency::of_steps([3.0, 6.0, 61.0], &[step("CreateSecret", 1, 1.0, 5.0)]),
+            Latency::of_steps(
+                [2.0, 10.0, 180.0],
+                &[step("RemoveRegionsFromReplication", 1, 1.0, 4.0), step("DeleteSecret", 1, 1.0, 4.0)],
+            ),
+        ),
+    ];
+    const UPDATE_SECONDS: f64 = 6.0;
+    // The key, on the caller's behalf: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    // AWS ends a secret's ARN in six characters of its own. See docs/aws-behaviour.md#secret-arn-has-a-suffix.
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
+            "secretsmanager",
+            "CreateSecret DescribeSecret ReplicateSecretToRegions TagResource",
+        ),
+        later(
+            &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
+            "secretsmanager",
+            "DeleteSecret RemoveRegionsFromReplication RestoreSecret UpdateSecret",
+        ),
+        key(&[("kms:ViaService", "secretsmanager.{region}.amazonaws.com")], "Decrypt GenerateDataKey"),
+    ];
     const TAGGING: Tagging = Tagging::SecretsManager;
 
     fn natural_id(&self) -> Option<String> {
@@ -95,9 +116,9 @@ impl Resource for Secret {
         }
     }
 
-    /// Takes back this node's secret if it is only scheduled for deletion (aws-behaviour row 24): what lies encrypted or
-    /// locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same token again, which
-    /// comes with another password, is refused because the name is taken.
+    /// Takes back this node's secret if it is only scheduled for deletion (docs/aws-behaviour.md#secret-scheduled-for-deletion):
+    /// what lies encrypted or locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same
+    /// token again, which comes with another password, is refused because the name is taken.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let value = password::new_value(&self.username)?;
@@ -143,8 +164,8 @@ impl Resource for Secret {
         Ok(synced)
     }
 
-    /// Its replicas first, which are gone at once; a secret that has some is not deleted (aws-behaviour row 25). It can be
-    /// taken back for seven days, the least there is.
+    /// Its replicas first, which are gone at once; a secret that has some is not deleted
+    /// (docs/aws-behaviour.md#secret-has-replicas). It can be taken back for seven days, the least there is.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let name = &live.id;
         let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
@@ -199,6 +220,7 @@ impl Secret {
             Some(StatusType::InSync) => {
                 // The one property that a replica has of its own, set in its own Region.
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
+                // See docs/aws-behaviour.md#secret-replica-has-its-own-key.
                 let call = there.clients().secrets.update_secret().secret_id(&self.name);
                 let call = call.kms_key_id(self.replica_kms_key.value()).send();
                 there.mutate("secretsmanager", "UpdateSecret", call).await?;
@@ -216,8 +238,9 @@ impl Secret {
         }
     }
 
-    /// A secret of the same name keeps the replica from coming about (aws-behaviour row 25). It is never written over,
-    /// whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a failover.
+    /// A secret of the same name keeps the replica from coming about (docs/aws-behaviour.md#secret-replica-name-taken). It is
+    /// never written over, whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a
+    /// failover.
     async fn refuse_clash(&self, cx: &Context, there: &Context) -> Result<(), Failure> {
         let Some(found) = describe(there, &self.name).await? else { return Ok(()) };
         if found.primary_region() == Some(&*cx.region) {

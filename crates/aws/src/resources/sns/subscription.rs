@@ -1,19 +1,20 @@
 //! `sns_subscription`: somebody who gets a topic's messages by e-mail.
 
-use std::time::Duration;
-
 use aws_sdk_sns::types::Subscription as Described;
 use serde::{Deserialize, Serialize};
 
 use super::Topic;
+use crate::resources::durations::{Latencies, Latency};
+use crate::resources::permissions::{Grant, TOPIC, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    usual,
 };
 
 const EMAIL: &str = "email";
 
 /// Somebody who gets a topic's messages by e-mail. AWS first asks them whether they want to: until they do, it is pending,
-/// which is all that drctl can bring about.
+/// which is all that drctl can bring about. See docs/aws-behaviour.md#email-subscriptions-stay-pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The topic. Immutable: forces replacement.
@@ -24,22 +25,25 @@ pub struct Subscription {
 
 impl Resource for Subscription {
     const TRAITS: Traits = Traits {
-        kind: "sns_subscription",
         immutable: &[
             ("topic", "a subscription cannot be moved to another topic"),
             ("endpoint", "the address of a subscription cannot be changed"),
         ],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
         // An address is subscribed to a topic once; a second time, AWS only asks again.
         idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..usual("sns_subscription")
     };
+    const SERVICE: &'static str = "sns";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            1,
+            Latency::of_call("Subscribe", [1.0, 1.0, 3.0]),
+            Latency::of_call("Unsubscribe", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] =
+        &[on(TOPIC, "sns", "ListSubscriptionsByTopic Subscribe"), later(&["?*"], "sns", "Unsubscribe")];
     const TAGGING: Tagging = Tagging::None;
 
     /// The topic's name and the address: while it is pending it has no ARN.

@@ -1,16 +1,16 @@
 //! `sns_topic`: where a Region's alarms go.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tags;
 use crate::TagMap;
+use crate::resources::durations::{Latencies, Latency};
 use crate::resources::kms::Key;
+use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_named,
+    changed, live, policy, read_named, usual,
 };
 
 /// Where a Region's alarms go.
@@ -20,27 +20,33 @@ pub struct Topic {
     pub name: String,
     /// Who mails say they are from. In-place.
     pub display_name: String,
-    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is told
-    /// (aws-behaviour row 28). In-place.
+    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is notified
+    /// (docs/aws-behaviour.md#alarms-need-the-topics-key). In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// Who may publish, besides the account's own identities; in canonical form (see [`policy`]). In-place.
     pub policy: Value,
 }
 
 impl Resource for Topic {
-    const TRAITS: Traits = Traits {
-        kind: "sns_topic",
-        immutable: &[("name", "a topic cannot be renamed")],
-        holds: &[],
-        create: Duration::from_secs(1),
-        delete: Duration::from_secs(1),
-        idempotent_create: true,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("name", "a topic cannot be renamed")], idempotent_create: true, ..usual("sns_topic") };
+    const SERVICE: &'static str = "sns";
+    const LATENCIES: &'static [Latencies] = &[
+        // "SNS topic/sub; log group; alarm; dashboard".
+        Latencies::of(
+            2,
+            Latency::of_call("CreateTopic", [1.0, 1.0, 3.0]),
+            Latency::of_call("DeleteTopic", [1.0, 1.0, 3.0]),
+        ),
+    ];
+    const PERMISSIONS: &'static [Grant] = &[
+        on(
+            &["arn:aws:sns:{region}:{account}:{own}"],
+            "sns",
+            "CreateTopic GetTopicAttributes ListTagsForResource SetTopicAttributes TagResource",
+        ),
+        later(&["arn:aws:sns:{region}:{account}:{own}"], "sns", "DeleteTopic"),
+    ];
     const TAGGING: Tagging = Tagging::Sns;
 
     fn natural_id(&self) -> Option<String> {
@@ -88,7 +94,8 @@ impl Resource for Topic {
     }
 
     /// The same name with the same tags and attributes is answered with the topic that there is, and with others refused.
-    /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>.
+    /// See docs/aws-behaviour.md#topic-exists-with-other-settings.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()

@@ -5,7 +5,8 @@ use http::StatusCode;
 use crate::wire::answer::Answer;
 use crate::wire::call::{Call, Protocol};
 
-/// Refuses a call because there were too many.
+/// Refuses a call because there were too many. See docs/aws-behaviour.md#ec2-request-limit and
+/// docs/aws-behaviour.md#api-gateway-rate-limit.
 ///
 /// EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>; S3: "Please reduce your request
 /// rate", <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>; the others as in the common errors of

@@ -65,8 +65,8 @@ struct ArmedFault {
 pub(crate) struct Tally {
     /// For each fault of the file: how many calls have matched it, and how many it has struck.
     faults: Vec<(u64, u64)>,
-    /// Per surprise: its row, its name, and how often it has come.
-    surprises: Vec<(u32, &'static str, u64)>,
+    /// For each surprise: its entry in docs/aws-behaviour.md, its name, and how often it has occurred.
+    surprises: Vec<(&'static str, &'static str, u64)>,
     /// How many calls are held.
     held: u64,
 }
@@ -142,7 +142,7 @@ impl InForce {
             surprises: self
                 .surprises
                 .iter()
-                .map(|(surprise, rule)| (surprise.row, surprise.name, rule.count()))
+                .map(|(surprise, rule)| (surprise.behaviour, surprise.name, rule.count()))
                 .collect(),
             held: *self.held.borrow(),
         }

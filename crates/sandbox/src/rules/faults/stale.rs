@@ -3,6 +3,7 @@
 //! Most of AWS's control planes are eventually consistent, as AWS says of EC2 and IAM:
 //! <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>.
+//! See docs/aws-behaviour.md#new-id-not-visible-yet and docs/aws-behaviour.md#new-role-not-visible-yet.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

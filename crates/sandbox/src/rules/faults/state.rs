@@ -12,6 +12,7 @@
 //! Every answer that shows the resource shows it in that state, and RDS refuses to change it. It can be deleted, but
 //! without a final snapshot: "The DB cluster or instance can only be deleted or restored",
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>.
+//! See docs/aws-behaviour.md#lost-key-stops-the-database.
 
 use serde_json::Value;
 
@@ -94,6 +95,7 @@ pub(super) fn refuse(fault: &Fault, call: &Call) -> Option<Answer> {
     if call.operation.starts_with("Delete") {
         call.form().get("FinalDBSnapshotIdentifier")?;
         // https://github.com/hashicorp/terraform-provider-aws/pull/40333
+        // See docs/aws-behaviour.md#member-leaves-before-deletion.
         let what = format!("Can't create a snapshot because the database cluster {name}");
         return Some(Answer::client_error(
             call,

@@ -1,5 +1,5 @@
 //! Certificates: MiniStack gives all of them RSA keys, whatever was requested, and creates a second one for the same
-//! token.
+//! token. See docs/aws-behaviour.md#certificate-keys-read-differently.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

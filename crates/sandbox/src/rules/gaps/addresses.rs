@@ -1,4 +1,5 @@
 //! Elastic IP addresses and the NAT gateways that use them: MiniStack does not connect the two.
+//! See docs/aws-behaviour.md#address-held-by-nat-gateway and docs/aws-behaviour.md#internet-gateway-held-by-addresses.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

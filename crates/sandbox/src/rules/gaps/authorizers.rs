@@ -8,7 +8,8 @@ use crate::rules::rule::{Check, Next};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// Refuses what would leave a route without its authorizer, in AWS's words:
+/// Refuses what would leave a route without its authorizer, in AWS's words.
+/// See docs/aws-behaviour.md#authorizer-held-by-route and docs/aws-behaviour.md#new-api-parts-not-visible-yet;
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
 pub(super) const AUTHORIZERS: Check =
     Check(|call, next| async move { refusal(call, next).await.map_or(Ok(()), Err) }.boxed());

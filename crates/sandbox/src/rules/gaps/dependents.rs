@@ -1,4 +1,5 @@
 //! Deletions: MiniStack deletes most resources while others still need them, where AWS insists on an order.
+//! See docs/aws-behaviour.md#deletion-needs-an-order and docs/aws-behaviour.md#security-group-referenced.
 
 use futures::FutureExt;
 

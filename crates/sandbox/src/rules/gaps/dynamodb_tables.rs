@@ -1,5 +1,5 @@
 //! Global tables: MiniStack gives a replica the source's key, does not keep the recovery period, and deletes the source
-//! before its replicas.
+//! before its replicas. See docs/aws-behaviour.md#replica-key-is-fixed and docs/aws-behaviour.md#table-was-a-source.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;

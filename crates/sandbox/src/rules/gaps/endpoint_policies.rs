@@ -1,4 +1,5 @@
 //! The policies of VPC endpoints: MiniStack accepts them and never shows them.
+//! See docs/aws-behaviour.md#gateway-endpoint-default-policy.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

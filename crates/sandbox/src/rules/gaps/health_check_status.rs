@@ -1,6 +1,7 @@
 //! `GetHealthCheckStatus`, which MiniStack does not know. Route 53's checkers have no observation of a new check at
 //! first, and then report that its endpoint answers. A calculated check has no checkers, and Route 53 refuses the call.
-//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHealthCheckStatus.html>
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHealthCheckStatus.html>.
+//! See docs/aws-behaviour.md#new-health-check-has-no-data.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
 //! Network interfaces: MiniStack does not show those of instances, and deletes subnets and security groups that have
-//! interfaces in them.
+//! interfaces in them. See docs/aws-behaviour.md#deletion-needs-an-order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

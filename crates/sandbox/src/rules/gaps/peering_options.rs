@@ -1,4 +1,5 @@
 //! `ModifyVpcPeeringConnectionOptions`, which MiniStack does not know.
+//! See docs/aws-behaviour.md#peering-options-need-active.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

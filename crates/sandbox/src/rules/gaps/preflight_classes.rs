@@ -1,5 +1,6 @@
 //! The instance classes of Aurora: MiniStack offers the same ten for every engine, in two of three zones, and does not
-//! say which are for global databases.
+//! say which are for global databases. See docs/aws-behaviour.md#database-capacity-differs-by-region and
+//! docs/aws-behaviour.md#burstable-class-refused.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! The versions to which Aurora PostgreSQL can be upgraded: MiniStack answers that there are none.
 //!
 //! On AWS, a version can be upgraded to the later minor versions of its major version, and to later major versions.
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.UpgradeVersion.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.UpgradeVersion.html>.
+//! See docs/aws-behaviour.md#versions-only-rise.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -1,5 +1,6 @@
 //! Replicas of secrets: MiniStack does not create them with the secret, cannot remove one, and deletes a secret that
 //! has some. Of a name that is scheduled for deletion, it only says that it exists.
+//! See docs/aws-behaviour.md#secret-has-replicas and docs/aws-behaviour.md#secret-scheduled-for-deletion.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! The pace of DynamoDB: tables take seconds, replicas take half a minute to be created and minutes to be deleted.
 //!
 //! A table takes one change at a time, and a replica's Region knows nothing of the replica until it is ready. This
-//! determines the order of steps for a global table.
+//! determines the order of steps for a global table. See docs/aws-behaviour.md#one-table-change-at-a-time.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -20,7 +20,8 @@ use crate::wire::call::Call;
 /// "DDB table (on-demand)": 10 typical to create, 15 to delete.
 const CREATING: f64 = 10.0;
 const DELETING: f64 = 15.0;
-/// "DDB replica, empty table": 28 typical to create; not listed for the first 6 (pitfall 13).
+/// "DDB replica, empty table": 28 typical to create; not listed for the first 6.
+/// See docs/aws-behaviour.md#replica-may-vanish and docs/aws-behaviour.md#replica-before-first-item.
 const REPLICA_UNLISTED: f64 = 6.0;
 const REPLICA_CREATING: f64 = 28.0;
 /// "DDB replica": 210 typical to delete; its Region knows the table for 10 to 35 more.
@@ -44,7 +45,7 @@ const SECONDS: [(&str, f64); 7] = [
     ("UntagResource", 1.0),
 ];
 
-/// What AWS says to a replica whose predecessor is still being deleted (pitfall 14).
+/// What AWS says to a replica whose predecessor is still being deleted. See docs/aws-behaviour.md#replica-name-taken.
 const EXISTED: &str = "Failed to create a the new replica of table with name: '{}' because one or more replicas \
                        already existed as tables.";
 
@@ -150,7 +151,8 @@ impl ServicePace for DynamoDb {
             tables.get(&key_in(&region, call, &name)).is_some_and(|it| it.state(at.now) == State::Deleting)
         };
         let (operation, state) = (call.operation.as_str(), table.state(at.now));
-        // Of a new table everything is known but its items; of a new replica nothing is (pitfall 16).
+        // Of a new table, everything but its items is known; of a new replica, nothing is.
+        // See docs/aws-behaviour.md#new-replica-answers-describe-only.
         let answers_early = !table.is_replica && matches!(operation, "ListTagsOfResource" | "DescribeTimeToLive");
         if operation == "DescribeTable" || (answers_early && state == State::Creating) {
             return None;
@@ -159,6 +161,7 @@ impl ServicePace for DynamoDb {
             (_, State::Creating) if table.is_replica || !operation.ends_with("Table") => {
                 ("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
             }
+            // See docs/aws-behaviour.md#table-was-a-source.
             ("DeleteTable", State::Settled) if table.has_lingering_replica(at.now) => {
                 ("ValidationException", SOURCE_OF_REPLICAS.to_owned())
             }

@@ -15,8 +15,8 @@ use crate::sync::lock;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// Seconds until the answer. Where the latency table has one figure for a resource that takes several calls or becomes
-/// ready later ("VPC (+ DNS attrs): 12"), the calls and the waiting add up to it.
+/// Seconds until the answer. Where docs/aws-behaviour.md#duration-table has one figure for a resource that takes
+/// several calls or becomes ready later ("VPC (+DNS attrs)": 12), the calls and the waiting add up to it.
 const SECONDS: [(&str, f64); 27] = [
     ("CreateVpc", 2.0),
     ("ModifyVpcAttribute", 3.0),

@@ -1,5 +1,6 @@
 //! The pace of Lambda: a function is not ready for a while after its creation and after every update, and its network
-//! interfaces remain long after it is deleted.
+//! interfaces remain long after it is deleted. See docs/aws-behaviour.md#function-update-in-progress and
+//! docs/aws-behaviour.md#lambda-interfaces-linger.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,7 @@
 //!
 //! The emulator carries out a call at once. This rule then delays the answer for as long as AWS takes to answer, and
 //! shows a new resource in its intermediate state until it would be ready. The durations are in one file per service,
-//! each a [`ServicePace`]; their source is the project's latency table (typical values).
+//! each a [`ServicePace`]; their source is docs/aws-behaviour.md#duration-table (typical values).
 //!
 //! A service without such a file is as fast as the emulator.
 

@@ -1,7 +1,8 @@
 //! The pace of NAT gateways: they take minutes to be created and a minute to be deleted, and are listed long after.
 //!
 //! Until a gateway is deleted, it holds its address, its subnet, and its VPC's internet gateway, and AWS refuses to
-//! take those away. This is the reason why deletions have an order.
+//! take those away. This is the reason why deletions have an order. See
+//! docs/aws-behaviour.md#address-held-by-nat-gateway and docs/aws-behaviour.md#internet-gateway-held-by-addresses.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::wire::xml::Element;
 const PENDING: f64 = 105.0;
 /// "NAT gateway": 65 typical to delete.
 const DELETING: f64 = 65.0;
-/// A deleted gateway is listed for about an hour.
+/// A deleted gateway is listed for about an hour. See docs/aws-behaviour.md#deleted-things-stay-listed.
 const LISTED: f64 = 3600.0;
 
 /// The state of a gateway.

@@ -1,4 +1,6 @@
 //! The pace of VPC peering: created in one Region, visible later in the other, and accepted there.
+//! See docs/aws-behaviour.md#peering-seen-late, docs/aws-behaviour.md#peering-accepted-in-its-region, and
+//! docs/aws-behaviour.md#peering-options-need-active.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -17,7 +19,7 @@ const INVISIBLE: f64 = 5.0;
 const PROVISIONING: f64 = 5.0;
 /// "VPC peering": 3 typical to delete.
 const DELETING: f64 = 3.0;
-/// A deleted connection stays listed for about an hour.
+/// A deleted connection stays listed for about an hour. See docs/aws-behaviour.md#deleted-things-stay-listed.
 const LISTED: f64 = 3600.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

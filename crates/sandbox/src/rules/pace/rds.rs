@@ -1,4 +1,5 @@
-//! The pace of Aurora: creations and deletions take minutes, in an order on which AWS insists.
+//! The pace of Aurora: creations and deletions take minutes, in an order on which AWS insists. A global cluster is
+//! visible late in the other Region: docs/aws-behaviour.md#membership-seen-late.
 
 #[cfg(test)]
 mod tests;
@@ -99,6 +100,7 @@ fn subject(call: &Call) -> Option<(&'static str, &'static ResourceType)> {
 }
 
 /// Code and message of the refusal, if AWS would refuse the call at this moment.
+/// See docs/aws-behaviour.md#deletion-ordered-already.
 fn refusal(tracked: &TrackedResources, call: &Call, now: Instant) -> Option<(&'static str, String)> {
     let form = call.form();
     let (verb, kind) = subject(call)?;

@@ -15,7 +15,8 @@ use crate::wire::call::Call;
 use crate::wire::xml::Element;
 
 /// Makes the first gateway in each Region fail.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>.
+/// See docs/aws-behaviour.md#nat-gateway-fails-late.
 #[derive(Default)]
 pub(super) struct FailedNat {
     failed: Mutex<HashMap<Scope, String>>,

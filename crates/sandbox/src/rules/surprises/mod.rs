@@ -1,6 +1,6 @@
 //! AWS's surprises: answers and events that every user of AWS meets sooner or later.
 //!
-//! Each has the number of its row in the project's table of pitfalls, and a name by which a fault file puts it in
+//! Each surprise cites its entry in docs/aws-behaviour.md, and has a name by which a fault file puts it in force.
 //! force. Most are temporary refusals in AWS's own words: [`refusal_table`]. The others have a rule of their own.
 
 mod failed_nat;
@@ -17,8 +17,8 @@ pub(super) const ALL: &str = "all";
 
 /// One of AWS's surprises.
 pub(super) struct Surprise {
-    /// Its row in the table of pitfalls.
-    pub(super) row: u32,
+    /// Its entry, as code cites it: `aws-behaviour.md#` and the entry's name.
+    pub(super) behaviour: &'static str,
     pub(super) name: &'static str,
     kind: Kind,
 }
@@ -31,12 +31,12 @@ enum Kind {
 }
 
 impl Surprise {
-    const fn refused(row: u32, name: &'static str, refusals: &'static [Refusal]) -> Self {
-        Self { row, name, kind: Kind::Refused(refusals) }
+    const fn refused(behaviour: &'static str, name: &'static str, refusals: &'static [Refusal]) -> Self {
+        Self { behaviour, name, kind: Kind::Refused(refusals) }
     }
 
-    const fn made(row: u32, name: &'static str, rule: fn() -> Box<dyn Rule>) -> Self {
-        Self { row, name, kind: Kind::Made(rule) }
+    const fn made(behaviour: &'static str, name: &'static str, rule: fn() -> Box<dyn Rule>) -> Self {
+        Self { behaviour, name, kind: Kind::Made(rule) }
     }
 
     /// The rule that makes it happen.
@@ -48,7 +48,7 @@ impl Surprise {
     }
 }
 
-/// All surprises, in the order of their rows.
+/// All surprises.
 pub(super) static SURPRISES: &[Surprise] = refusal_table::SURPRISES;
 
 /// Each refusal that a surprise answers with, and the name of that surprise.
@@ -74,12 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_surprise_has_its_own_name_and_most_rows_have_one() {
+    fn each_surprise_has_its_own_name_and_cites_its_entry() {
         let names: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.name).collect();
         assert_eq!(names.len(), SURPRISES.len());
         assert!(!names.contains(ALL));
-        let rows: BTreeSet<u32> = SURPRISES.iter().map(|surprise| surprise.row).collect();
-        assert!(rows.len() >= 30 && rows.iter().all(|row| (1..=35).contains(row)), "{rows:?}");
-        assert!(SURPRISES.is_sorted_by_key(|surprise| surprise.row));
+        let behaviours: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.behaviour).collect();
+        assert!(behaviours.len() >= 30, "{behaviours:?}");
+        assert!(behaviours.iter().all(|cited| cited.starts_with("aws-behaviour.md#")), "{behaviours:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! What AWS says, row by row of the table of pitfalls.
+//! AWS's refusals, by their entries in docs/aws-behaviour.md. A surprise with several refusals names one of the
+//! entries, and cites the others next to it.
 
 use super::Surprise;
 use super::failed_nat::FailedNat;
@@ -25,7 +26,7 @@ const GROUP: &str = "The security group 'sg-1' does not exist";
 
 pub(super) static SURPRISES: &[Surprise] = &[
     Surprise::refused(
-        1,
+        "aws-behaviour.md#lambda-interfaces-linger",
         "interfaces-of-a-function-that-is-gone",
         &[
             of("ec2", "DeleteSecurityGroup", 400, "DependencyViolation", "resource sg-1 has a dependent object").times(3),
@@ -40,7 +41,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        3,
+        "aws-behaviour.md#security-group-referenced",
         "security-group-still-referenced",
         &[of(
             "ec2",
@@ -52,7 +53,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        4,
+        "aws-behaviour.md#role-not-assumable-yet",
         "role-not-assumable-yet",
         &[
             of(
@@ -73,7 +74,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        4,
+        "aws-behaviour.md#key-not-usable-by-lambda-yet",
         "key-not-usable-by-lambda-yet",
         &[
             of(
@@ -87,7 +88,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        4,
+        "aws-behaviour.md#lambda-throttled-by-ec2",
         "lambda-throttled-by-ec2",
         &[of(
             "lambda",
@@ -98,7 +99,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         )],
     ),
     Surprise::refused(
-        4,
+        "aws-behaviour.md#function-update-in-progress",
         "function-update-in-progress",
         &[
             of(
@@ -115,11 +116,12 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "ResourceConflictException",
                 "The operation cannot be performed at this time. An update is in progress for resource",
             ),
+            // aws-behaviour.md#new-function-not-visible-yet
             of("lambda", "AddPermission", 404, "ResourceNotFoundException", "Function not found: arn"),
         ],
     ),
     Surprise::refused(
-        5,
+        "aws-behaviour.md#principal-not-visible-yet",
         "principal-not-known-yet",
         &[
             of(
@@ -129,18 +131,22 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "MalformedPolicyDocumentException",
                 "Policy contains a statement with one or more invalid principals.",
             ),
+            // aws-behaviour.md#kms-is-eventually-consistent
             of("kms", "EnableKeyRotation", 400, "NotFoundException", "Key 'arn' does not exist"),
             of("kms", "CreateAlias", 400, "NotFoundException", "Key 'arn' does not exist"),
             of("s3", "PutBucketPolicy", 400, "MalformedPolicy", "Invalid principal in policy"),
+            // aws-behaviour.md#new-role-not-visible-yet
             of("iam", "PutRolePolicy", 404, "NoSuchEntity", "The role with name r cannot be found."),
+            // aws-behaviour.md#flow-log-role-not-assumable-yet
             of("ec2", "CreateFlowLogs", 400, "InvalidParameter", "Access Denied for LogDestination"),
         ],
     ),
     Surprise::refused(
-        6,
+        "aws-behaviour.md#role-must-be-emptied",
         "iam-busy",
         &[
             of("iam", "DeleteRole", 409, "DeleteConflict", "Cannot delete entity, must delete policies first."),
+            // aws-behaviour.md#iam-concurrent-modification
             of(
                 "iam",
                 "PutRolePolicy",
@@ -151,7 +157,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        7,
+        "aws-behaviour.md#peering-seen-late",
         "peering-unknown-to-the-accepter",
         &[
             of(
@@ -162,6 +168,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "The vpcPeeringConnection ID 'pcx-1' does not exist",
             )
             .times(2),
+            // aws-behaviour.md#peering-options-need-active
             of(
                 "ec2",
                 "ModifyVpcPeeringConnectionOptions",
@@ -175,7 +182,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
     // EC2 documents most ids' errors in two spellings, and security groups' under two names.
     // <https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html>
     Surprise::refused(
-        7,
+        "aws-behaviour.md#two-spellings-of-not-found",
         "new-ids-unknown-in-either-spelling",
         &[
             of("ec2", "CreateSubnet", 400, "InvalidVpcId.NotFound", VPC),
@@ -198,9 +205,9 @@ pub(super) static SURPRISES: &[Surprise] = &[
             of("ec2", "CreateFlowLogs", 400, "InvalidVpcID.NotFound", VPC),
         ],
     ),
-    Surprise::made(8, "nat-failed", || Box::new(FailedNat::default())),
+    Surprise::made("aws-behaviour.md#nat-gateway-fails-late", "nat-failed", || Box::new(FailedNat::default())),
     Surprise::refused(
-        9,
+        "aws-behaviour.md#address-held-by-nat-gateway",
         "address-held-by-a-nat-that-is-going",
         &[
             of(
@@ -211,6 +218,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "You do not have permission to access the specified resource.",
             ),
             of("ec2", "ReleaseAddress", 400, "InvalidIPAddress.InUse", "The address is in use."),
+            // aws-behaviour.md#internet-gateway-held-by-addresses
             of(
                 "ec2",
                 "DetachInternetGateway",
@@ -223,12 +231,12 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        10,
+        "aws-behaviour.md#ec2-request-limit",
         "ec2-throttled",
         &[of("ec2", "*", 503, "RequestLimitExceeded", "Request limit exceeded.")],
     ),
     Surprise::refused(
-        11,
+        "aws-behaviour.md#table-was-a-source",
         "table-was-a-source",
         &[of(
             "dynamodb",
@@ -241,7 +249,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        12,
+        "aws-behaviour.md#one-table-change-at-a-time",
         "table-busy",
         &[
             of(
@@ -251,6 +259,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "ResourceInUseException",
                 "Attempt to change a resource which is still in use: Table is being updated",
             ),
+            // aws-behaviour.md#tables-changing-at-once
             of(
                 "dynamodb",
                 "CreateTable",
@@ -258,6 +267,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "LimitExceededException",
                 "Subscriber limit exceeded: Only 50 tables can be created, updated, or deleted simultaneously",
             ),
+            // aws-behaviour.md#backups-being-enabled
             of(
                 "dynamodb",
                 "UpdateContinuousBackups",
@@ -267,9 +277,9 @@ pub(super) static SURPRISES: &[Surprise] = &[
             ),
         ],
     ),
-    Surprise::made(13, "replica-vanishes", || Box::new(VanishingReplica::default())),
+    Surprise::made("aws-behaviour.md#replica-may-vanish", "replica-vanishes", || Box::new(VanishingReplica::default())),
     Surprise::refused(
-        14,
+        "aws-behaviour.md#replica-name-taken",
         "replica-existed-as-table",
         &[of(
             "dynamodb",
@@ -281,7 +291,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .having("\"Create\"")],
     ),
     Surprise::refused(
-        15,
+        "aws-behaviour.md#replica-key-updating",
         "replica-key-updating",
         &[of(
             "dynamodb",
@@ -294,7 +304,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .having("\"Create\"")],
     ),
     Surprise::refused(
-        16,
+        "aws-behaviour.md#new-replica-answers-describe-only",
         "replica-not-there-for-every-operation",
         &[
             of("dynamodb", "UpdateContinuousBackups", 400, "TableNotFoundException", "Table not found: t"),
@@ -308,7 +318,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        17,
+        "aws-behaviour.md#table-protection-seen-late",
         "table-protected-a-moment-ago",
         &[of(
             "dynamodb",
@@ -319,7 +329,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         )],
     ),
     Surprise::refused(
-        18,
+        "aws-behaviour.md#writer-instance-before-secondary",
         "source-cluster-not-valid",
         &[of(
             "rds",
@@ -332,7 +342,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        19,
+        "aws-behaviour.md#member-leaves-before-deletion",
         "members-of-a-global-cluster",
         &[
             of(
@@ -349,6 +359,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "InvalidDBClusterStateFault",
                 "Can't create a snapshot because the database cluster c isn't currently in the available state.",
             ),
+            // aws-behaviour.md#writer-leaves-last
             of(
                 "rds",
                 "DeleteDBInstance",
@@ -357,6 +368,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "Cannot delete the last instance of the master cluster. Delete the replica cluster before deleting the last \
                  master cluster instance.",
             ),
+            // aws-behaviour.md#global-cluster-not-empty-yet
             of(
                 "rds",
                 "DeleteGlobalCluster",
@@ -368,7 +380,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        20,
+        "aws-behaviour.md#cluster-name-lingers",
         "cluster-name-lingers",
         &[
             of(
@@ -383,7 +395,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        21,
+        "aws-behaviour.md#bucket-operation-aborted",
         "bucket-operation-aborted",
         &[
             of(
@@ -411,7 +423,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        22,
+        "aws-behaviour.md#versioning-seen-late",
         "versioning-not-settled",
         &[
             of(
@@ -421,11 +433,12 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "InvalidRequest",
                 "Versioning must be 'Enabled' on the bucket to apply a replication configuration",
             ),
+            // aws-behaviour.md#new-bucket-not-visible-yet
             of("s3", "PutBucketReplication", 404, "NoSuchBucket", "The specified bucket does not exist"),
         ],
     ),
     Surprise::refused(
-        23,
+        "aws-behaviour.md#bucket-must-be-empty",
         "bucket-filled-again",
         &[of(
             "s3",
@@ -437,7 +450,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        24,
+        "aws-behaviour.md#secret-scheduled-for-deletion",
         "secret-scheduled-for-deletion",
         &[of(
             "secretsmanager",
@@ -449,7 +462,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        25,
+        "aws-behaviour.md#secret-has-replicas",
         "secret-has-replicas",
         &[of(
             "secretsmanager",
@@ -461,7 +474,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         .times(2)],
     ),
     Surprise::refused(
-        26,
+        "aws-behaviour.md#kms-pending-deletion",
         "key-pending-deletion",
         &[
             of("kms", "CreateAlias", 400, "KMSInvalidStateException", "arn is pending deletion."),
@@ -469,7 +482,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        27,
+        "aws-behaviour.md#key-not-visible-to-logs",
         "key-unknown-to-logs",
         &[
             of(
@@ -480,6 +493,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "The specified KMS key does not exist or is not allowed to be used with Arn \
                  'arn:aws:logs:us-east-1:1:log-group:x'",
             ),
+            // aws-behaviour.md#log-group-operation-aborted
             of(
                 "logs",
                 "CreateLogGroup",
@@ -490,15 +504,16 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        28,
+        "aws-behaviour.md#key-not-visible-to-topics",
         "key-unknown-to-topics",
         &[of("sns", "CreateTopic", 400, "KMSAccessDenied", "The ciphertext references a key that doesn't exist")],
     ),
     Surprise::refused(
-        29,
+        "aws-behaviour.md#api-gateway-rate-limit",
         "api-gateway-throttled",
         &[
             of("apigateway", "*", 429, "TooManyRequestsException", "Too Many Requests"),
+            // aws-behaviour.md#api-gateway-concurrent-modification
             of(
                 "apigateway",
                 "CreateRoute",
@@ -509,7 +524,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        30,
+        "aws-behaviour.md#certificate-not-issued-yet",
         "certificate-not-issued",
         &[
             of(
@@ -520,11 +535,12 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "Certificate arn:aws:acm:us-east-1:1:certificate/c is not in ISSUED state",
             )
             .times(2),
+            // aws-behaviour.md#certificate-in-use
             of("acm", "DeleteCertificate", 400, "ResourceInUseException", "Certificate arn in use.").times(2),
         ],
     ),
     Surprise::refused(
-        31,
+        "aws-behaviour.md#route53-rate-limit",
         "route53-busy",
         &[
             of("route53", "*", 400, "Throttling", "Rate exceeded"),
@@ -538,7 +554,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        32,
+        "aws-behaviour.md#record-deleted-by-value",
         "records-do-not-match",
         &[
             of(
@@ -550,6 +566,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                  values]",
             )
             .having("DELETE"),
+            // aws-behaviour.md#zone-and-checks-in-use
             of(
                 "route53",
                 "DeleteHostedZone",
@@ -567,12 +584,12 @@ pub(super) static SURPRISES: &[Surprise] = &[
         ],
     ),
     Surprise::refused(
-        33,
+        "aws-behaviour.md#cloudwatch-rate-limits",
         "alarms-throttled",
         &[of("monitoring", "*", 400, "Throttling", "Rate exceeded")],
     ),
     Surprise::refused(
-        34,
+        "aws-behaviour.md#group-in-use",
         "subnet-group-in-use",
         &[
             of(
@@ -583,6 +600,7 @@ pub(super) static SURPRISES: &[Surprise] = &[
                 "Cannot delete the subnet group 'g' because at least one database instance is still using it.",
             )
             .times(2),
+            // aws-behaviour.md#key-not-accessible
             of("rds", "CreateDBCluster", 400, "KMSKeyNotAccessibleFault", "The specified KMS key is not accessible"),
         ],
     ),

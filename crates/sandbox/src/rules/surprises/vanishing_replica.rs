@@ -1,4 +1,5 @@
 //! A replica of a table that is never created, although the change was answered with 200.
+//! See docs/aws-behaviour.md#replica-may-vanish.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

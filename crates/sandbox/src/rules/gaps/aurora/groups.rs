@@ -1,6 +1,6 @@
 //! `group-in-use`: a parameter group or a subnet group that a cluster uses cannot be deleted.
 //!
-//! A cluster that is still being deleted uses it, too.
+//! A cluster that is still being deleted uses it, too. See docs/aws-behaviour.md#group-in-use.
 
 use futures::FutureExt;
 

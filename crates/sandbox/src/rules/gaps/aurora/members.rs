@@ -9,7 +9,7 @@ use crate::rules::rule::{Next, Rule};
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// `writer-leaves-last`, of instances.
+/// `writer-leaves-last`, of instances. See docs/aws-behaviour.md#writer-leaves-last.
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/26234>
 const LAST_INSTANCE: &str = "Cannot delete the last instance of the master cluster. Delete the replica cluster before deleting the \
                              last master cluster instance.";
@@ -17,12 +17,13 @@ const LAST_INSTANCE: &str = "Cannot delete the last instance of the master clust
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/26236>
 const PRIMARY_MEMBER: &str =
     "Unable to delete cluster that is a primary member of global cluster while there are other global cluster members";
-/// <https://github.com/hashicorp/terraform-provider-aws/pull/40333>
+/// <https://github.com/hashicorp/terraform-provider-aws/pull/40333>.
+/// See docs/aws-behaviour.md#member-leaves-before-deletion.
 const MEMBER: &str = "This cluster is a part of a global cluster, please remove it from globalcluster first";
 
-/// `secondary-create-parameters`: what the writer decides. AWS refuses all three in the same words, the user name first.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/10188>,
-/// <https://github.com/pulumi/pulumi/issues/15818>
+/// `secondary-create-parameters`: what the writer decides. AWS refuses all three in the same words, the user name
+/// first. <https://github.com/hashicorp/terraform-provider-aws/issues/10188>,
+/// <https://github.com/pulumi/pulumi/issues/15818>. See docs/aws-behaviour.md#secondary-create-parameters.
 const INHERITED: [(&str, &str); 3] =
     [("MasterUsername", "user name"), ("MasterUserPassword", "password"), ("DatabaseName", "database name")];
 
@@ -90,7 +91,8 @@ async fn member(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
 }
 
 /// `secondary-password`: a secondary member has the writer's password and no other. The message is AWS's for replicas.
-/// <https://github.com/terraform-aws-modules/terraform-aws-rds/issues/526>
+/// <https://github.com/terraform-aws-modules/terraform-aws-rds/issues/526>.
+/// See docs/aws-behaviour.md#secondary-password.
 async fn password(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let Some(cluster) = cluster(call, next, name).await? else { return Ok(()) };
     let arn = cluster.text_of("DBClusterArn").unwrap_or_default();
@@ -103,7 +105,7 @@ async fn password(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer>
     Ok(())
 }
 
-/// `secondary-create-parameters` and `first-member-login`.
+/// `secondary-create-parameters` and `first-member-login`. See docs/aws-behaviour.md#first-member-login.
 async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     if name.is_empty() {
         return Ok(());
@@ -138,7 +140,7 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
 
 /// `switch-by-arn`: a name is unique only within a Region, so AWS does not find a cluster by its name here.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>,
-/// `TargetDbClusterIdentifier`
+/// `TargetDbClusterIdentifier`. See docs/aws-behaviour.md#switch-by-arn.
 fn switch(call: &Call, target: &str) -> Result<(), Answer> {
     if target.is_empty() || target.starts_with("arn:") {
         return Ok(());
@@ -149,7 +151,7 @@ fn switch(call: &Call, target: &str) -> Result<(), Answer> {
 
 /// Replaces a refusal of MiniStack by one in AWS's words.
 fn reworded(call: &Call, answer: Answer) -> Answer {
-    // terraform-provider-aws, internal/service/rds/global_cluster.go
+    // terraform-provider-aws, internal/service/rds/global_cluster.go. See docs/aws-behaviour.md#member-gone-already.
     if call.operation == "RemoveFromGlobalCluster" && code(&answer) == "DBClusterNotFoundFault" {
         let (member, global) = (parameter(call, "DbClusterIdentifier"), parameter(call, "GlobalClusterIdentifier"));
         let message = format!("Cluster {member} is not found in global cluster {global}");

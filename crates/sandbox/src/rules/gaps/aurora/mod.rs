@@ -1,4 +1,5 @@
-//! The rules of Aurora: what AWS refuses, keeps, and shows of global databases where MiniStack accepts everything.
+//! The rules of Aurora: what AWS refuses, keeps, and shows of global databases where MiniStack accepts everything. Each
+//! rule is an entry of the same name in docs/aws-behaviour.md.
 //!
 //! | rule | what AWS does | MiniStack's `services/rds.py` | file |
 //! |---|---|---|---|
@@ -17,6 +18,7 @@
 //!
 //! MiniStack itself has the rule that a database exists only if the first member named it
 //! (`first-member-names-its-database`): `DescribeDBClusters` shows it.
+//! See docs/aws-behaviour.md#first-member-names-its-database.
 
 mod groups;
 mod members;

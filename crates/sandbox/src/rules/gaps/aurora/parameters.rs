@@ -3,7 +3,8 @@
 //!
 //! On AWS, the source of a value is `user` only as long as the value differs from the default: a parameter that is set
 //! to its default is listed under `system`. For MiniStack, the source of whatever was set is `user`, and it knows few
-//! parameters. <https://github.com/hashicorp/terraform-provider-aws/issues/23335>
+//! parameters. <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+//! See docs/aws-behaviour.md#force-ssl-default and docs/aws-behaviour.md#static-parameters.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

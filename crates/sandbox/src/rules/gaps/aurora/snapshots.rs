@@ -1,7 +1,8 @@
 //! `final-snapshot`: the deletion of a cluster says whether a snapshot is kept, and creates it. MiniStack has
 //! snapshots, but does not create one when a cluster is deleted.
 //!
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBCluster.html>
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBCluster.html>.
+//! See docs/aws-behaviour.md#final-snapshot.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -2,6 +2,7 @@
 //!
 //! The messages are from
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>.
+//! See docs/aws-behaviour.md#versions-only-rise and docs/aws-behaviour.md#replicas-first.
 
 use futures::FutureExt;
 

@@ -17,7 +17,8 @@ use crate::wire::xml::Element;
 /// `requestContext.authorizer.iam` of a request that is signed by a caller in the API's account; otherwise the refusal.
 ///
 /// HTTP APIs have no resource policies, so no caller of another account can be allowed.
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>.
+/// See docs/aws-behaviour.md#http-api-is-public.
 pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result<Value, Answer> {
     let forbidden = || Answer::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
     if call.service != "execute-api" || call.region != owner.region {

@@ -1,4 +1,5 @@
-//! `key-not-accessible`: what Aurora does if a key cannot be used.
+//! `key-not-accessible`: what Aurora does if a key cannot be used. See docs/aws-behaviour.md#key-not-accessible and
+//! docs/aws-behaviour.md#lost-key-stops-the-database.
 
 use std::sync::Arc;
 use std::time::Duration;

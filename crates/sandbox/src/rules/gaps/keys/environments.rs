@@ -1,5 +1,6 @@
 //! `environment-with-its-key`: a new key for a function does not encrypt its environment again.
-//! <https://github.com/hashicorp/terraform-provider-aws/issues/26692>
+//! <https://github.com/hashicorp/terraform-provider-aws/issues/26692>.
+//! See docs/aws-behaviour.md#environment-with-its-key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

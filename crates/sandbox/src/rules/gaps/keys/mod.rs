@@ -1,5 +1,5 @@
 //! What follows from a key that is disabled or pending deletion. MiniStack's KMS accepts every change of such a key,
-//! and its other services do not check keys at all.
+//! and its other services do not check keys at all. Each rule is an entry of the same name in docs/aws-behaviour.md.
 //!
 //! | rule | what AWS does | MiniStack | file |
 //! |---|---|---|---|
@@ -34,6 +34,7 @@ pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
 }
 
 /// The operations that a key refuses while it is pending deletion. MiniStack itself refuses to use such a key.
+/// See docs/aws-behaviour.md#kms-pending-deletion.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 const NOT_WHILE_PENDING: [&str; 11] = [
     "CreateAlias",
