@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast the whole stack is built, looked at and taken away in the sandbox, and what memory drctl needs for it.
+"""Measures how fast the whole stack is built, checked and deleted in the sandbox, and how much memory drctl needs.
 
     benches/stack.py [--rounds 5]
 
-Builds the release binary, starts a sandbox of its own at the `instant` pace, and runs `up`, `up` without changes and `down`
-that many times, each time as a user would: one process, cold. Prints the median of each, the calls that a run without changes
-makes, and the peak memory (maximum resident set) of the drctl process, as the kernel counts it. Needs nothing but Rust and
-Python.
+Builds the release binary, starts a sandbox of its own at the `instant` pace, and runs `up`, `up` without changes, and
+`down` that many times, each as a user would: in one process, without a warm-up. Prints the median of each, the number
+of calls of a run without changes, and the peak memory (maximum resident set) of the drctl process, as the kernel counts
+it. Needs only Rust and Python.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ACCOUNT = "100000000000"
 
 
 def build() -> Path:
-    """The release binary."""
+    """Builds the release binary. Returns its path."""
     command = ["cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics"]
     built = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
     messages = [json.loads(line) for line in built.stdout.splitlines()]
@@ -35,7 +35,7 @@ def build() -> Path:
 
 
 class Sandbox:
-    """A sandbox that ends with this script, however that ends: its standard input is held open."""
+    """A sandbox that ends with this script, however it ends, because its standard input is held open."""
 
     def __init__(self, drctl: Path, folder: Path):
         self.process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Sandbox:
         until = time.monotonic() + 300
         while not record.exists():
             if self.process.poll() is not None or time.monotonic() > until:
-                sys.exit("the sandbox did not come up")
+                sys.exit("the sandbox did not start")
             time.sleep(0.05)
         self.endpoint = f"http://127.0.0.1:{json.loads(record.read_text())['port']}"
 
@@ -58,7 +58,7 @@ class Sandbox:
 
 
 def run(drctl: Path, folder: Path, endpoint: str, *arguments: str) -> tuple[float, int]:
-    """Seconds and peak memory in KiB of one command."""
+    """Runs one command. Returns its duration in seconds and its peak memory in KiB."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CACHE_HOME") if name in os.environ}
     environment |= {
         "AWS_ENDPOINT_URL": endpoint,

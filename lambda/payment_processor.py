@@ -1,15 +1,16 @@
-"""The payment function behind the HTTP API, the same code in both regions.
+"""The payment function behind the HTTP API: the same code in both Regions.
 
-A payment survives a crash at any point, a lost answer and a failover, because every step can be repeated: its id
-follows from its caller and the `Idempotency-Key`, so doing a step twice finds what the first time left. The order is
-the design:
+A payment survives a crash at any point, a lost answer and a failover, because every step can be repeated: the
+payment's id is derived from its caller and the `Idempotency-Key`, so a repeated step finds what the first one left. The
+order of the steps is essential:
 
     claim the key -> ledger -> receipt -> keep the answer
 
-A claim is a lease that ends with the invocation that holds it: whoever comes after a crash takes it over and goes on.
+A claim is a lease that ends with the invocation that holds it: the first request after a crash takes it over and
+continues.
 
-Standard library and the runtime's own boto3 only, so that it deploys without a build step. README.md has the interface,
-the environment and the permissions.
+The function uses only the standard library and the runtime's own boto3, so it is deployed without a build step.
+README.md describes the interface, the environment and the permissions.
 """
 
 from __future__ import annotations
@@ -30,38 +31,38 @@ from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-# `drctl failover` writes this item to the standby's replica of the sessions table. It has no expiry: a fence that
-# expired would let the old region write again.
+# `drctl failover` writes this item to the standby's replica of the sessions table. It has no expiry, because an expired
+# fence would let the old Region write again.
 FAILOVER_KEY = "drctl#failover"
 
-# How long DNS still sends clients to a region that was failed away from: the TTL of the failover records.
+# How long DNS still sends clients to the old Region after a failover: the TTL of the failover records.
 RETRY_AFTER_FAILOVER = 60
 RETRY_AFTER_OUTAGE = 5
 RETRY_AFTER_IN_PROGRESS = 1
 
-# How long `/health` waits for the fence. Route 53 takes an endpoint that answers later than two seconds after
-# connecting as unhealthy, and a slow table alone must not move DNS.
+# How long `/health` waits for the fence. Route 53 considers an endpoint unhealthy if it answers more than two seconds
+# after connecting, and a slow table alone must not move DNS.
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html
 # See docs/aws-behaviour.md#health-check-quorum.
 FENCE_PATIENCE_SECONDS = 1
 
-# A lease outlasts its invocation by this much, for clocks that differ between two hosts or two regions.
+# A lease outlasts its invocation by this much, because the clocks of two hosts or Regions may differ.
 LEASE_MARGIN_SECONDS = 2
 
 BODY_LIMIT = 16 * 1024
-# 15 digits: every JSON reader, also those that know only doubles, reads them exactly.
+# 15 digits, which every JSON parser reads exactly, even one that knows only doubles.
 AMOUNT_LIMIT = 999_999_999_999_999
-# What ISO 20022 allows for a remittance text.
+# The maximum length of a remittance text in ISO 20022.
 REFERENCE_LIMIT = 140
-# Visible ASCII without the comma: the HTTP API joins repeated headers with one, and two keys are not a key.
+# Visible ASCII without the comma: the HTTP API joins repeated headers with a comma, and two keys are not a valid key.
 IDEMPOTENCY_KEY = re.compile(r"[!-+\--~]{1,255}")
 PAYMENT_PATH = re.compile(r"/payments/([^/]+)")
 DIGEST = re.compile(r"[0-9a-f]{32}")
-# The session's name, at the end, is the client's to choose, and differs from session to session.
+# The session's name, at the end, is chosen by the client, and differs from session to session.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[0-9]{12}:assumed-role/[^/]+)/[^/]+")
 
-# ISO 4217 as of 2026, without funds codes, metals and the codes for tests: nobody can be paid in those.
+# ISO 4217 as of 2026, without the codes for funds, metals and tests, in which nobody can be paid.
 CURRENCIES = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
@@ -77,7 +78,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class ApiError(Exception):
-    """An answer other than success. `cause` is for the log alone."""
+    """An answer other than success. `cause` is only for the log."""
 
     def __init__(self, status, code, message, *, details=None, headers=None, cause=None):
         super().__init__(code)
@@ -90,13 +91,13 @@ class ApiError(Exception):
 
 
 class Unavailable(ApiError):
-    """A dependency that did not do what it was asked."""
+    """A dependency failed to do what it was asked to do."""
 
     def __init__(self, dependency, error):
         super().__init__(
             503,
             f"{dependency}_unavailable",
-            f"The {dependency} cannot be used in this region at the moment. "
+            f"The {dependency} cannot be used in this Region at the moment. "
             "Repeat the request with the same Idempotency-Key: nothing is done twice.",
             headers={"retry-after": str(RETRY_AFTER_OUTAGE)},
             cause=describe(error),
@@ -112,7 +113,7 @@ class ConditionFailed(Exception):
 
 
 def describe(error):
-    """What may be logged of an SDK's error. Not its text: the Data API quotes the values of a statement in it."""
+    """What may be logged of an SDK error. Not its text, in which the Data API quotes the values of a statement."""
     response = getattr(error, "response", {})
     fields = {
         "error": type(error).__name__,
@@ -124,12 +125,12 @@ def describe(error):
 
 
 def log(level, event, **fields):
-    """One JSON line. Callers pass ids and codes only, never what a payment says or who is paid."""
+    """Logs one line of JSON. Callers pass only ids and codes, never the content of a payment."""
     print(json.dumps({"level": level, "event": event, "region": os.environ.get("AWS_REGION"), **fields}), flush=True)
 
 
 def guarded(dependency, failures, call):
-    """Turns the SDK's errors, and only those, into ours: a mistake of this file must stay a 500."""
+    """Converts the SDK's errors, and only those, into ours: a defect in this file must remain a 500."""
     try:
         return call()
     except failures as error:
@@ -152,7 +153,7 @@ class Config:
 
     @staticmethod
     def read(environment):
-        """All that is wrong is said at once, and by name only: a value could be anything."""
+        """Reports everything that is wrong at once, but only by name, because a value could be a secret."""
         wrong = []
 
         def value(name, default=None):
@@ -190,7 +191,7 @@ class Config:
         )
         if wrong:
             raise ApiError(
-                500, "misconfigured", "The function is not configured; its log says what.", cause={"problems": wrong}
+                500, "misconfigured", "The function is misconfigured; see its log.", cause={"problems": wrong}
             )
         return config
 
@@ -200,25 +201,25 @@ class Clients:
     dynamodb: object
     s3: object
     rds_data: object
-    # What the SDK raises; injected with the clients, so that the tests need no SDK.
+    # The SDK's exceptions, injected together with the clients, so that the tests need no SDK.
     failures: tuple
 
 
 def connect(config):
-    """The SDK's clients. boto3 is imported here, so that the tests run where it is not installed."""
+    """Creates the SDK's clients. boto3 is imported here, so that the tests run where it is not installed."""
     import boto3
     from botocore.config import Config as Options
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # An emulator has one host name for all buckets; on AWS, a bucket's own regional name is resolved anew with each
-    # connection, and never the global one, which would lead through us-east-1.
+    # An emulator has one host name for all buckets. On AWS, the regional name of the bucket is resolved for each
+    # connection; the global name is never used, because it depends on us-east-1.
     is_emulated = "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ
     s3 = {"addressing_style": "path" if is_emulated else "virtual", "us_east_1_regional_endpoint": "regional"}
 
     def client(service, read_seconds):
-        # Two attempts of a second to connect and a few to answer: of a dependency that hangs, the caller hears before
-        # the invocation's default time-out of 15 s, and a second attempt asks DNS again. Keep-alive finds connections
-        # that died while the container was frozen.
+        # Two attempts, each with a second to connect and a few seconds to answer: the caller learns of a dependency
+        # that hangs before the invocation's default timeout of 15 s, and the second attempt resolves the name again.
+        # Keep-alive detects connections that died while the container was frozen.
         options = Options(
             connect_timeout=1,
             read_timeout=read_seconds,
@@ -232,8 +233,8 @@ def connect(config):
     return Clients(
         dynamodb=client("dynamodb", 2),
         s3=client("s3", 3),
-        # AWS advises clients to wait for a minute, as a statement goes on running after its client has left. Each of
-        # ours can be repeated, so leaving early costs nothing but the answer.
+        # AWS advises clients to wait for a minute, because a statement keeps running after its client has left. All of
+        # ours can be repeated, so leaving early loses nothing but the answer.
         # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api-timeouts.html
         rds_data=client("rds-data", 4) if config.ledger == "aurora" else None,
         failures=(ClientError, BotoCoreError),
@@ -251,7 +252,7 @@ class Payment:
 
     @property
     def fingerprint(self):
-        """Equal for the same order, however its JSON was written."""
+        """Equal for equal orders, however their JSON is written."""
         order = json.dumps([self.amount, self.currency, self.reference])
         return hashlib.sha256(order.encode()).hexdigest()
 
@@ -272,7 +273,7 @@ class Payment:
     @staticmethod
     def from_json(text):
         values = json.loads(text)
-        # Python 3.10 does not read the Z.
+        # Python 3.10 cannot parse the Z.
         created_at = datetime.fromisoformat(values["created_at"].replace("Z", "+00:00"))
         return Payment(
             id=values["id"],
@@ -285,10 +286,10 @@ class Payment:
 
 
 def caller_of(authorizer):
-    """Whom the API has let through, in a form that stays the same from request to request; None on an open route.
+    """The caller that the API has authorized, in a form that is the same in every request; None on an open route.
 
-    A role's sessions are one caller, whatever their names. Users of a Cognito identity pool share a role, and are told
-    apart by their identity in it.
+    All sessions of a role are one caller, whatever their names. The users of a Cognito identity pool share a role, so
+    they are distinguished by their identity in the pool.
     """
     if not authorizer:
         return None
@@ -300,7 +301,7 @@ def caller_of(authorizer):
     elif iam.get("userArn"):
         caller = ["iam", ASSUMED_ROLE.sub(r"\1", iam["userArn"])]
     elif claims.get("iss") and claims.get("sub"):
-        # A subject is unique only among those of its issuer: RFC 7519, 4.1.2.
+        # A subject is unique only within its issuer: RFC 7519, 4.1.2.
         caller = ["jwt", claims["iss"], claims["sub"]]
     else:
         raise caller_unknown()
@@ -308,17 +309,17 @@ def caller_of(authorizer):
 
 
 def caller_unknown():
-    message = "The request does not say who is asking: sign it, or send a token with a subject."
+    message = "The request does not identify its caller. Sign it, or send a token with a subject."
     return ApiError(403, "caller_unknown", message)
 
 
 def payment_id(key, caller=None):
-    """Follows from the caller and the key alone, so that no crash and no second region can make two payments of one."""
+    """Depends only on the caller and the key, so that neither a crash nor a second Region can pay twice."""
     return id_prefix(caller) + digest("drctl payment", key)
 
 
 def id_prefix(caller):
-    """What all payments of a caller begin with: whose a payment is can be told before anything is read."""
+    """The prefix of all payment ids of a caller: the owner of a payment is known before anything is read."""
     return "pay_" if caller is None else "pay_" + digest("drctl caller", caller)
 
 
@@ -343,20 +344,20 @@ def read_key(headers):
         raise ApiError(
             400,
             "idempotency_key_invalid",
-            "The Idempotency-Key takes 1 to 255 visible ASCII characters without a comma, for example a UUID.",
+            "The Idempotency-Key must have 1 to 255 visible ASCII characters and no comma. A UUID is a good choice.",
         )
     return key
 
 
 def read_order(body):
-    """The three fields of an order, or everything that is wrong with them."""
+    """Returns the three fields of an order, or raises an error with everything that is wrong with them."""
     if len(body) > BODY_LIMIT:
-        raise ApiError(413, "body_too_large", f"The body takes at most {BODY_LIMIT} bytes.")
+        raise ApiError(413, "body_too_large", f"The body may have at most {BODY_LIMIT} bytes.")
     try:
         order = json.loads(body.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         raise ApiError(
-            400, "invalid_json", "The body must be JSON in UTF-8, in which no name occurs twice."
+            400, "invalid_json", "The body must be JSON in UTF-8, and no name may occur twice in an object."
         ) from None
     if not isinstance(order, dict):
         raise ApiError(400, "invalid_json", "The body must be a JSON object.")
@@ -367,16 +368,16 @@ def read_order(body):
         problem = check(order[name]) if name in order else ("missing_field", "is missing")
         if problem:
             problems.append((name, *problem))
-    # Not ignored: a misspelt field, or a card number in a field that nobody expected, must not pass unseen.
+    # Unknown fields are not ignored: a misspelt field, or a card number in an unexpected field, must not go unnoticed.
     problems += [(name[:64], "unknown_field", "is not a field of a payment") for name in order if name not in checks]
     if problems:
         details = [{"field": name, "code": code, "message": f"{name} {text}"} for name, code, text in problems]
-        raise ApiError(400, "invalid_payment", "The payment is not valid; see details.", details=details)
+        raise ApiError(400, "invalid_payment", "The payment is not valid. See details.", details=details)
     return order
 
 
 def unique(pairs):
-    """Of two amounts in one body, readers take different ones."""
+    """Refuses repeated names: given two amounts in one body, different parsers pick different ones."""
     names = dict(pairs)
     if len(names) != len(pairs):
         raise ValueError("a name occurs twice")
@@ -388,7 +389,7 @@ def refuse_constant(name):
 
 
 def check_amount(amount):
-    # A bool is an int in Python, and 10.0 is a float: whoever sends it counts in another unit than we do.
+    # A bool is an int in Python. A client that sends 10.0, a float, probably counts in another unit than we do.
     if isinstance(amount, bool) or not isinstance(amount, int):
         return "amount_not_integer", "must be a whole number of minor units: 1250 for 12.50 EUR"
     if not 1 <= amount <= AMOUNT_LIMIT:
@@ -403,8 +404,8 @@ def check_currency(currency):
 
 
 def check_reference(reference):
-    # Control characters forge lines in whatever prints them, PostgreSQL refuses NUL, and half a surrogate pair has no
-    # encoding in UTF-8.
+    # Control characters can forge lines where they are printed, PostgreSQL refuses NUL, and half of a surrogate pair
+    # cannot be encoded in UTF-8.
     is_sound = (
         isinstance(reference, str)
         and len(reference) <= REFERENCE_LIMIT
@@ -412,18 +413,18 @@ def check_reference(reference):
         and all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in reference)
     )
     if not is_sound:
-        return "reference_invalid", f"must be a text of 1 to {REFERENCE_LIMIT} characters without control characters"
+        return "reference_invalid", f"must be a string of 1 to {REFERENCE_LIMIT} characters, without control characters"
     return None
 
 
 class AuroraLedger:
     """The table in Aurora PostgreSQL, over the Data API: no connections to exhaust, no driver to package.
 
-    The Data API works on a global database's writer only. In the standby every call fails until the cluster is
+    The Data API works only on the writer of a global database. In the standby, every call fails until the cluster is
     promoted, which is `Unavailable` like any other outage.
     """
 
-    # The time is a number: the Data API hands time stamps over as text in a form and zone of its own.
+    # The time is a number, because the Data API returns timestamps as text in a format and time zone of its own.
     TABLE = """
         CREATE TABLE IF NOT EXISTS payments (
             id text PRIMARY KEY,
@@ -446,7 +447,7 @@ class AuroraLedger:
         self._has_table = False
 
     def store(self, payment):
-        """The payment that now stands in the ledger under this id: this one, or what an earlier attempt left."""
+        """Returns the payment that is now in the ledger under this id: this one, or that of an earlier attempt."""
         parameters = [
             text("id", payment.id),
             number("amount", payment.amount),
@@ -459,14 +460,14 @@ class AuroraLedger:
             return payment
         stored = self.find(payment.id)
         if stored is None:
-            raise RuntimeError("the ledger holds a payment's id and does not find it")
+            raise RuntimeError("the ledger has a payment with this id, but does not find it")
         return stored
 
     def find(self, identifier):
         try:
             rows = self._execute(self.SELECT, [text("id", identifier)]).get("records", [])
         except Unavailable as outage:
-            # The first payment makes the table, not a read: a reader in the standby refuses to make one.
+            # The first payment creates the table. A read does not, because a reader in the standby cannot create it.
             if is_missing_table(outage):
                 return None
             raise
@@ -481,19 +482,19 @@ class AuroraLedger:
     def _insert(self, parameters):
         try:
             if not self._has_table:
-                self._make_table()
+                self._create_table()
             return self._execute(self.INSERT, parameters)
         except Unavailable:
-            # The cluster behind the ARN may be another one next time, after a failover or a restore.
+            # After a failover or a restore, the cluster behind the ARN may be another one.
             self._has_table = False
             raise
 
-    def _make_table(self):
+    def _create_table(self):
         try:
             self._execute(self.TABLE, [])
         except Unavailable as refusal:
-            # Two containers that make the table at the same moment collide in PostgreSQL's catalogue in spite of IF NOT
-            # EXISTS; the second time it is there. An outage is not tried twice: there is no time for it.
+            # Two containers that create the table at the same moment collide in PostgreSQL's catalogue despite IF NOT
+            # EXISTS; at the second attempt, it exists. An outage is not retried, because there is no time for it.
             if refusal.cause.get("aws_code") not in ("DatabaseErrorException", "BadRequestException"):
                 raise
             log("warning", "table_retried", **refusal.cause)
@@ -509,8 +510,8 @@ class AuroraLedger:
 
 
 def is_missing_table(outage):
-    """Whether PostgreSQL says `undefined_table`, which the Data API hands over in its error's text, with or without the
-    SQLSTATE."""
+    """Whether PostgreSQL says `undefined_table`, which the Data API passes on in the text of its error, with or without
+    the SQLSTATE."""
     message = getattr(outage.__cause__, "response", {}).get("Error", {}).get("Message", "")
     return "SQLState: 42P01" in message or 'relation "payments" does not exist' in message
 
@@ -524,7 +525,7 @@ def number(name, value):
 
 
 class DynamoDbLedger:
-    """Payments in the sessions table, without an expiry; for endpoints without an SQL engine."""
+    """Payments in the sessions table, without an expiry, for endpoints without an SQL engine."""
 
     def __init__(self, config, clients):
         self._table = config.sessions_table
@@ -577,9 +578,10 @@ LEDGERS = {"aurora": AuroraLedger, "dynamodb": DynamoDbLedger}
 
 
 class Sessions:
-    """This region's replica of the global table: the failover order and the idempotency records."""
+    """This Region's replica of the global table, with the failover order and the idempotency records."""
 
-    # `pk` is absent; or outdated, as DynamoDB may take days to remove it; or claimed by an invocation that died.
+    # The record is absent; or expired, because DynamoDB may take days to remove it; or claimed by an invocation that
+    # died.
     CLAIMABLE = (
         "attribute_not_exists(pk) OR #ttl <= :now "
         "OR (phase = :in_progress AND lease_until <= :now AND fingerprint = :fingerprint)"
@@ -593,16 +595,16 @@ class Sessions:
         self._now = now
 
     def active_region(self):
-        """The region that a failover made active, or None if none was ordered.
+        """The Region that a failover made active, or None if no failover was ordered.
 
-        Read anew and consistently for each write: of a fence, a container must not remember that it was open.
+        Read consistently, and again for each write: a container must not remember that the fence was open.
         """
         key = {"pk": {"S": FAILOVER_KEY}}
         item = self._call(self._client.get_item, Key=key, ConsistentRead=True).get("Item", {})
         return item.get("active_region", {}).get("S")
 
     def claim(self, payment, claimant, lease_seconds):
-        """None if the key is now ours, else the record that stands in the way."""
+        """Returns None if the key is now ours, otherwise the record that prevents it."""
         now = self._now()
         item = {
             "pk": record_key(payment.id),
@@ -626,14 +628,14 @@ class Sessions:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as refusal:
-            # The SDK repeats a write whose answer was lost, and then meets its own first attempt.
+            # The SDK repeats a write whose answer was lost, and then finds its own first attempt.
             if refusal.item.get("claimant", {}).get("S") == claimant:
                 return None
             return refusal.item
         return None
 
     def finish(self, payment, claimant):
-        """Keeps the answer, and the fingerprint that belongs to it, under our claim."""
+        """Stores the answer and its fingerprint, if the claim is still ours."""
         self._update(
             payment.id,
             claimant,
@@ -649,7 +651,7 @@ class Sessions:
         )
 
     def release(self, identifier, claimant):
-        """Ends our lease now, so that the client's next attempt goes on at once. The record stays, with its
+        """Ends our lease now, so that the client's next attempt continues at once. The record stays, with its
         fingerprint."""
         self._update(identifier, claimant, "SET lease_until = :over", {":over": {"N": "0"}})
 
@@ -665,7 +667,7 @@ class Sessions:
         try:
             self._call(self._client.update_item, **arguments)
         except ConditionFailed:
-            # After the lease, another invocation took over. It makes the same payment and keeps the same answer.
+            # Our lease has ended, and another invocation took over: it makes the same payment, with the same answer.
             log("info", "claim_taken_over", payment=identifier)
 
     def _expiry(self, now):
@@ -681,8 +683,9 @@ def record_key(identifier):
 
 
 class Receipts:
-    """One object per payment, the same bytes however often it is written. They replicate to the other region's bucket,
-    so that a payment can be read where the ledger cannot, or has lost it. The bucket's default encrypts them."""
+    """One object per payment, with the same bytes however often it is written. Receipts replicate to the other Region's
+    bucket, so that a payment can be read where the ledger cannot be read or has lost it. The bucket's default
+    encryption applies."""
 
     def __init__(self, config, clients):
         self._bucket = config.receipts_bucket
@@ -700,7 +703,7 @@ class Receipts:
         )
 
     def find(self, identifier):
-        # Read inside the guard: a connection can break in the middle of a body.
+        # The body is read inside the guard, because the connection can break in the middle of it.
         try:
             body = self._call(
                 lambda: self._client.get_object(Bucket=self._bucket, Key=receipt_key(identifier))["Body"].read()
@@ -738,7 +741,7 @@ class Request:
     def read(event, context):
         surroundings = event["requestContext"]
         path = event["rawPath"]
-        # Only stages other than `$default` are part of the path.
+        # Stages other than `$default` are part of the path.
         stage = f"/{surroundings.get('stage', '$default')}"
         if path.startswith(f"{stage}/"):
             path = path[len(stage) :]
@@ -755,18 +758,18 @@ class Request:
     def body(self):
         body = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
-            # What is not UTF-8 is refused with the other faults of JSON, where it is decoded.
+            # A body that is not UTF-8 is refused together with other invalid JSON, where it is decoded.
             return body.encode("utf-8", "surrogatepass")
         try:
             return base64.b64decode(body, validate=True)
         except (binascii.Error, ValueError):
-            raise ApiError(400, "invalid_json", "The body is not what its transfer encoding says.") from None
+            raise ApiError(400, "invalid_json", "The body is not valid base64.") from None
 
 
 def answer(status, body, headers=None):
     return {
         "statusCode": status,
-        # No answer is good for a second request: health changes, and payments are private.
+        # No answer may be cached: health changes, and payments are private.
         "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
         "body": body if isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,
@@ -794,37 +797,38 @@ class Application:
         if payment:
             routes[request.path] = ("GET", lambda request: self._show(request, payment[1]))
         if request.path not in routes:
-            raise ApiError(404, "not_found", "There is nothing under this path.")
+            raise ApiError(404, "not_found", "There is nothing at this path.")
         method, action = routes[request.path]
         if request.method != method:
-            raise ApiError(405, "method_not_allowed", f"This path takes {method} only.", headers={"allow": method})
+            raise ApiError(405, "method_not_allowed", f"This path accepts only {method}.", headers={"allow": method})
         return action(request)
 
     def _health(self, request):
         if request.query.get("deep") == "1" and request.authorizer:
             return self._deep_health(request)
-        # No dependency decides: DNS must not leave a region because of one that the other region has not either. The
-        # fence does: DNS must not come back to a region that refuses payments, whatever becomes of the standby's switch.
+        # Dependencies do not count: DNS must not leave a Region because of one that the other Region may lack, too. The
+        # fence counts: DNS must not return to a Region that refuses payments, whatever happens to the standby's switch.
         active = self._active_region_if_known()
         if self._is_elsewhere(active):
             return answer(503, {"status": "failed_over", "region": self._region, "active_region": active})
         return answer(200, {"status": "ok", "region": self._region})
 
     def _active_region_if_known(self):
-        """As the table says in time; None otherwise."""
+        """The active Region, if the table answers in time; None otherwise."""
         reading = self._fence_reader.submit(self._sessions.active_region)
         try:
             return reading.result(FENCE_PATIENCE_SECONDS)
         except Unavailable as outage:
             log("warning", "fence_not_read", code=outage.code, **outage.cause)
         except futures.TimeoutError:
-            # One that waits behind a reading that hangs need not be made any more.
+            # If this read still waits behind one that hangs, it is no longer needed.
             reading.cancel()
             log("warning", "fence_not_read", code="timeout")
         return None
 
     def _deep_health(self, request):
-        # Whatever the API lets through: each request costs a statement and two reads, and tells what is broken.
+        # Even if the API lets a request through, it needs a caller: each request costs a statement and two reads, and
+        # reveals what is broken.
         if caller_of(request.authorizer) is None:
             raise caller_unknown()
         probes = {
@@ -832,7 +836,7 @@ class Application:
             "ledger": self._ledger.probe,
             "receipts": self._receipts.probe,
         }
-        # At the same time, as three dependencies that hang one after the other would outlast the invocation.
+        # All at the same time, because three dependencies that hang one after the other would outlast the invocation.
         with futures.ThreadPoolExecutor(len(probes)) as pool:
             dependencies = dict(zip(probes, pool.map(self._probe, probes.values())))
         failed = [name for name, found in dependencies.items() if found["status"] != "ok"]
@@ -850,13 +854,13 @@ class Application:
         return {"status": status, "milliseconds": round((time.monotonic() - start) * 1000)}
 
     def _failover(self, _request):
-        # Should the table fail, the answer is 503, and the inverted check takes that as "not ordered": nothing moves.
+        # If the table fails, the answer is 503, which the inverted check treats as "not ordered", so DNS does not move.
         if self._sessions.active_region() == self._region:
             return answer(200, {"failover": True, "active_region": self._region})
-        raise ApiError(404, "failover_not_ordered", "No failover to this region was ordered.")
+        raise ApiError(404, "failover_not_ordered", "No failover to this Region was ordered.")
 
     def _caller(self, request):
-        """Who is asking. Nobody is let in by a route that was opened by hand."""
+        """The caller of a request. A route that was opened by hand lets nobody in."""
         caller = caller_of(request.authorizer)
         if caller is None and self._api_auth != "none":
             raise caller_unknown()
@@ -875,7 +879,7 @@ class Application:
             created_at_ms=math.floor(self._now() * 1000),
         )
         self._refuse_if_fenced()
-        # Not the request id: Lambda repeats that when it repeats an invocation, and two must not share a claim.
+        # Not the request id: Lambda reuses it when it repeats an invocation, and two of them must not share a claim.
         claimant = uuid.uuid4().hex
         record = self._sessions.claim(payment, claimant, request.remaining_seconds + LEASE_MARGIN_SECONDS)
         if record is not None:
@@ -886,10 +890,10 @@ class Application:
         except Exception:
             self._tidy("claim_not_released", payment.id, self._sessions.release, payment.id, claimant)
             raise
-        # The payment is made, whether or not the answer can be kept: without it, a repetition goes the whole way again
-        # and finds the same payment.
+        # The payment is made, whether or not the answer can be stored: without it, a repeated request goes through all
+        # steps again and finds the same payment.
         self._tidy("answer_not_kept", payment.id, self._sessions.finish, stored, claimant)
-        # The record of this key may have expired long ago; the ledger still knows what it stood for.
+        # The record of this key may have expired long ago, but the ledger still knows its payment.
         self._refuse_other_order(payment.fingerprint, stored.fingerprint)
         log("info", "payment_accepted", payment=stored.id)
         return self._accepted(stored.to_json())
@@ -900,7 +904,7 @@ class Application:
             raise ApiError(
                 503,
                 "failed_over",
-                f"Payments are made in {active} now. Repeat the request there with the same Idempotency-Key.",
+                f"Payments are now accepted in {active}. Repeat the request there with the same Idempotency-Key.",
                 headers={"retry-after": str(RETRY_AFTER_FAILOVER)},
             )
 
@@ -913,12 +917,12 @@ class Application:
             raise ApiError(
                 409,
                 "payment_in_progress",
-                "A request with this Idempotency-Key is being worked on.",
+                "A request with this Idempotency-Key is in progress.",
                 headers={"retry-after": str(RETRY_AFTER_IN_PROGRESS)},
             )
         kept = record["answer"]["S"]
-        # The table and the ledger replicate apart. In a failover the ledger may have lost a payment of which the table
-        # still has the answer: before it is promised again, it is put back.
+        # The table and the ledger replicate independently. After a failover, the ledger may have lost a payment whose
+        # answer the table still has: the payment is restored before it is confirmed again.
         self._ledger.store(Payment.from_json(kept))
         return self._accepted(kept, {"idempotency-replayed": "true"})
 
@@ -927,7 +931,7 @@ class Application:
             raise ApiError(
                 422,
                 "idempotency_key_reused",
-                "This Idempotency-Key belongs to a payment with another content. Use a new key for a new payment.",
+                "This Idempotency-Key belongs to a payment with other content. Use a new key for a new payment.",
             )
 
     def _accepted(self, body, headers=None):
@@ -935,14 +939,14 @@ class Application:
         return answer(201, body, {"location": location, **(headers or {})})
 
     def _tidy(self, event, identifier, step, *arguments):
-        """For a step after which the outcome stands already: its failure is reported and changes nothing."""
+        """Runs a step that cannot change the outcome any more: its failure is only logged."""
         try:
             step(*arguments)
         except Unavailable as outage:
             log("warning", event, payment=identifier, code=outage.code, **outage.cause)
 
     def _show(self, request, identifier):
-        # Others' payments are not refused but not there: a refusal would tell that they are.
+        # The payments of other callers are reported as not found, because a refusal would reveal that they exist.
         if not is_payment_of(self._caller(request), identifier):
             raise payment_not_found()
         outage = None
@@ -960,7 +964,7 @@ class Application:
             if outage is None:
                 log("error", "payment_missing_in_ledger", payment=identifier)
             return answer(200, payment.to_json(), {"payment-source": "receipt"})
-        # Without the ledger nobody can say that there is no such payment: its receipt may be on its way.
+        # Without the ledger, it is not certain that the payment does not exist: its receipt may still be replicating.
         raise outage or payment_not_found()
 
 
@@ -970,13 +974,13 @@ def payment_not_found():
 
 @functools.cache
 def application():
-    """Once per container; a failure is not cached."""
+    """Created once per container. A failure is not cached."""
     config = Config.read(os.environ)
     return Application(config, connect(config))
 
 
 def respond(find_application, event, context):
-    """An answer in any case: without one, the HTTP API says 500 without a code and a request id."""
+    """Answers in any case: without an answer, the HTTP API returns a 500 without a code and a request id."""
     request_id = event.get("requestContext", {}).get("requestId") or context.aws_request_id
     try:
         return find_application().serve(Request.read(event, context))
@@ -988,7 +992,7 @@ def respond(find_application, event, context):
             body["details"] = error.details
         return answer(error.status, {"error": body}, error.headers)
     except Exception as error:
-        # Where and of what kind, but not the error's text, which may quote a payment.
+        # The place and type of the error, but not its text, which may quote a payment.
         frames = traceback.extract_tb(error.__traceback__)
         log(
             "error",
@@ -998,7 +1002,7 @@ def respond(find_application, event, context):
             error=type(error).__name__,
             at=[f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames],
         )
-        message = "Something went wrong that is not your request's fault. It was reported under this request id."
+        message = "Something went wrong that is not the fault of your request. It was logged under this request id."
         return answer(500, {"error": {"code": "internal", "message": message, "request_id": request_id}})
 
 
@@ -1007,14 +1011,14 @@ def handler(event, context):
 
 
 def warm_up():
-    """Makes the clients in the initialisation phase, which has a whole processor: the first payment need not wait."""
+    """Creates the clients in the initialisation phase, which has a whole processor, to speed up the first payment."""
     try:
         application()
     except ApiError as error:
-        # Raised here, it would look like a crash. Every request says it again, with a code.
+        # Raised here, it would look like a crash. Every request reports it again, with a code.
         log("error", "request_failed", code=error.code, **error.cause)
 
 
-# Set by the Lambda runtime, so that importing the module elsewhere makes no clients.
+# The Lambda runtime sets this variable, so importing the module elsewhere creates no clients.
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     warm_up()

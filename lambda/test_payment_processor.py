@@ -1,7 +1,7 @@
-"""Tests of the payment function: standard library only, AWS replaced by fakes that keep its rules.
+"""Tests of the payment function, with the standard library only. AWS is replaced by fakes that follow its rules.
 
-The table evaluates the expressions that it is sent, and the Data API runs the statements in SQLite, so that what is
-tested is what is deployed, not a copy of it.
+The fake table evaluates the expressions that it receives, and the fake Data API runs the statements in SQLite, so that
+the code that is tested is the code that is deployed.
 """
 
 import base64
@@ -33,7 +33,7 @@ ENVIRONMENT = {
 
 
 def iam(arn, **members):
-    """What an HTTP API says of a caller whose signature it has verified.
+    """What an HTTP API passes on about a caller whose signature it has verified.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html"""
     identity = {
         "accessKey": "ASIA",
@@ -48,12 +48,12 @@ def iam(arn, **members):
 
 
 def jwt(issuer, subject, **claims):
-    """The same of a token's bearer."""
+    """What it passes on about the bearer of a token."""
     return {"jwt": {"claims": {"iss": issuer, "sub": subject, **claims}, "scopes": None}}
 
 
 class FakeAwsError(Exception):
-    """In the form of botocore's ClientError."""
+    """Has the form of botocore's ClientError."""
 
     def __init__(self, code, message="refused", **members):
         super().__init__(message)
@@ -66,7 +66,7 @@ class FakeAwsError(Exception):
 
 
 class Faults:
-    """Calls that fail, and calls after which the answer is lost."""
+    """Calls that fail, and calls whose answer is lost."""
 
     def __init__(self):
         self.calls = []
@@ -120,7 +120,7 @@ class FakeDynamoDb(Faults):
         return arguments["ExpressionAttributeNames"][name] if name.startswith("#") else name
 
     def check(self, pk, arguments):
-        """Evaluates the condition as DynamoDB does: a comparison with an attribute that is not there is false."""
+        """Evaluates the condition as DynamoDB does: a comparison with a missing attribute is false."""
         item = self.items.get(pk, {})
 
         def plain(value):
@@ -150,7 +150,7 @@ class FakeDataApi(Faults):
         self.database = sqlite3.connect(":memory:", check_same_thread=False)
 
     def __del__(self):
-        # Python 3.13 and later warn of databases left open, in the middle of the tests' output.
+        # Python 3.13 and later warn about databases that are left open, in the middle of the tests' output.
         self.database.close()
 
     def execute_statement(self, resourceArn, secretArn, database, sql, parameters):
@@ -164,7 +164,7 @@ class FakeDataApi(Faults):
         try:
             cursor = self.database.execute(sql, values)
         except sqlite3.OperationalError as error:
-            # As PostgreSQL says it, by way of the Data API.
+            # The wording of PostgreSQL, as the Data API passes it on.
             assert "no such table" in str(error), error
             text = 'ERROR: relation "payments" does not exist; Position: 82; SQLState: 42P01'
             raise FakeAwsError("DatabaseErrorException", text) from error
@@ -206,7 +206,7 @@ class Context:
 
 
 class Region:
-    """One region's function; regions share what replicates between them."""
+    """The function in one Region. Regions share what replicates between them."""
 
     def __init__(self, name=PRIMARY, ledger="aurora", peer=None, api_auth="none"):
         self.name = name
@@ -279,7 +279,7 @@ class Case(unittest.TestCase):
 
 
 class Payments(Case):
-    def test_a_payment_is_stored_receipted_and_answered(self):
+    def test_a_payment_is_stored_with_a_receipt_and_answered(self):
         region = Region()
         answer = region.pay()
         self.assertEqual(answer.status, 201)
@@ -361,14 +361,14 @@ class Payments(Case):
         context = {"http": {"method": "GET"}, "requestId": "api-1", "stage": "live"}
         self.assertEqual(region.request("GET", "/live/health", requestContext=context).status, 200)
 
-    def test_a_payment_survives_its_json(self):
+    def test_a_payment_is_the_same_after_a_round_trip_through_json(self):
         for milliseconds in (0, 1, 999, 1_795_000_000_250, 1_795_000_000_001):
             payment = processor.Payment("pay_1", 1, "JPY", "ü \u2028 “", PRIMARY, milliseconds)
             self.assertEqual(processor.Payment.from_json(payment.to_json()), payment)
 
 
 class Callers(Case):
-    """Each with two requests of its own, which have to find the same payment, and none of anybody else's."""
+    """Each caller has two requests, which must find the same payment, and must not find a payment of another caller."""
 
     CALLERS = {
         "user": [iam("arn:aws:iam::123456789012:user/shop")] * 2,
@@ -406,7 +406,7 @@ class Callers(Case):
                     made[name] = answer.body["id"]
                 self.assertEqual(len(set(made.values())), len(self.CALLERS))
 
-    def test_a_payment_is_shown_to_its_caller_only(self):
+    def test_a_payment_is_shown_only_to_its_caller(self):
         region = Region()
         made = {name: region.pay(caller=first).body["id"] for name, (first, _) in self.CALLERS.items()}
         for name, (_, caller) in self.CALLERS.items():
@@ -418,7 +418,7 @@ class Callers(Case):
                     else:
                         self.assert_error(answer, 404, "payment_not_found")
 
-    def test_what_belongs_to_another_caller_is_not_looked_up(self):
+    def test_a_payment_of_another_caller_is_not_looked_up(self):
         region = Region()
         identifier = region.pay(caller=iam(f"{ROLE}/web")).body["id"]
         region.data_api.calls.clear()
@@ -437,7 +437,7 @@ class Callers(Case):
         again = standby.pay(caller=iam(f"{ROLE}/web-2"))
         self.assertEqual(again.text, made.text)
 
-    def test_a_request_that_the_api_has_not_authorized_is_refused_when_it_should_have(self):
+    def test_a_request_without_a_caller_is_refused_where_the_api_should_have_authorized_it(self):
         for api_auth in ("iam", "jwt"):
             region = Region(api_auth=api_auth)
             self.assert_error(region.pay(), 403, "caller_unknown")
@@ -447,7 +447,7 @@ class Callers(Case):
             self.assertEqual(region.request("GET", "/health").status, 200)
             self.assert_error(region.request("GET", "/dr/failover"), 404, "failover_not_ordered")
 
-    def test_a_caller_without_an_identity_is_nobody(self):
+    def test_a_caller_without_an_identity_is_refused(self):
         for api_auth in ("iam", "jwt", "none"):
             region = Region(api_auth=api_auth)
             for caller in (iam(None), iam(""), jwt("https://id.example", None), {"lambda": {}}, {"jwt": None}):
@@ -491,13 +491,13 @@ class Validation(Case):
         for reference in ("a" * 140, "Grüße 支払い 👩‍👧", "'; DROP TABLE payments; --"):
             self.assertEqual(Region().pay({**ORDER, "reference": reference}).body["reference"], reference)
 
-    def test_all_problems_at_once(self):
+    def test_all_problems_are_reported_at_once(self):
         self.assertEqual(
             self.refusals({"amount": 1.5, "reference": "x", "card_number": "4111111111111111"}),
             [("amount", "amount_not_integer"), ("currency", "missing_field"), ("card_number", "unknown_field")],
         )
 
-    def test_bodies_that_are_not_json(self):
+    def test_bodies_that_are_not_json_are_refused(self):
         nested = "[" * 8000
         doubled = '{"amount": 1, "amount": 1000000, "currency": "EUR", "reference": "x"}'
         for body in ("", "{", "[]", '"text"', "null", '{"amount": NaN}', nested, doubled, "\ud800", "9" * 5000):
@@ -505,7 +505,7 @@ class Validation(Case):
         for body in ("%%%", base64.b64encode(b"\xff\xfe{}").decode(), "ü"):
             self.assert_error(Region().pay(body, isBase64Encoded=True), 400, "invalid_json")
 
-    def test_bodies_that_are_too_large(self):
+    def test_bodies_that_are_too_large_are_refused(self):
         self.assert_error(Region().pay(" " * (processor.BODY_LIMIT + 1)), 413, "body_too_large")
 
     def test_idempotency_keys(self):
@@ -516,7 +516,7 @@ class Validation(Case):
         for key in ("k" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "~!"):
             self.assertEqual(region.pay(key=key).status, 201)
 
-    def test_what_is_refused_touches_nothing(self):
+    def test_a_refused_request_touches_nothing(self):
         region = Region()
         region.pay({**ORDER, "amount": 0})
         self.assertEqual(region.dynamodb.calls + region.data_api.calls + region.s3.calls, [])
@@ -526,9 +526,9 @@ class Validation(Case):
 
 
 class Crashes(Case):
-    """The invocation ends, or a dependency does, between any two steps."""
+    """The invocation is killed, or a dependency fails, between any two steps."""
 
-    # Each with what the crash before and after it leaves: a claim, a row.
+    # Each step, and whether a crash before or after it leaves a claim and a row.
     STEPS = [
         ("dynamodb", "put_item", "before", False, False),
         ("dynamodb", "put_item", "after", True, False),
@@ -541,7 +541,7 @@ class Crashes(Case):
     ]
 
     class Killed(BaseException):
-        """The end of the process: nothing in the function runs after it."""
+        """Ends the process: nothing in the function runs after it."""
 
     def kill(self, region, fake, operation, moment):
         getattr(getattr(region, fake), moment)[operation] = self.Killed()
@@ -549,7 +549,7 @@ class Crashes(Case):
             region.pay()
         getattr(region, fake).before.clear()
 
-    def test_a_repetition_after_a_crash_makes_the_payment_once(self):
+    def test_a_repeated_request_after_a_crash_makes_the_payment_once(self):
         for fake, operation, moment, has_claim, has_row in self.STEPS:
             with self.subTest(operation=operation, moment=moment):
                 region = Region()
@@ -564,7 +564,7 @@ class Crashes(Case):
                 self.assertEqual(answer.status, 201)
                 self.assertEqual(region.s3.objects, {f"receipts/{answer.body['id']}.json": answer.text.encode()})
                 self.assertEqual(region.record()["phase"], {"S": "done"})
-                # What the first attempt stored is the payment, with its time.
+                # If the first attempt stored the payment, its time is kept.
                 (row,) = region.rows()
                 self.assertEqual(row[-1], int((NOW if has_row else region.now) * 1000))
 
@@ -619,7 +619,7 @@ class Crashes(Case):
         region.dynamodb.put_item = twice
         self.assertEqual(region.pay().status, 201)
 
-    def test_after_an_outage_the_next_attempt_goes_on_at_once(self):
+    def test_after_an_outage_the_next_attempt_continues_at_once(self):
         for fake, operation, code in (
             ("data_api", "INSERT", "ledger_unavailable"),
             ("s3", "put_object", "receipts_unavailable"),
@@ -643,7 +643,7 @@ class Crashes(Case):
             self.assert_error(region.pay(), 503, "sessions_unavailable")
             self.assertEqual(region.data_api.calls + region.s3.calls, [])
 
-    def test_an_answer_that_cannot_be_kept_is_given_and_reported(self):
+    def test_an_answer_that_cannot_be_stored_is_given_and_reported(self):
         region = Region()
         region.dynamodb.before["update_item"] = FakeAwsError("InternalServerError")
         first = region.pay()
@@ -659,7 +659,7 @@ class Crashes(Case):
         region.dynamodb.before["update_item"] = FakeAwsError("InternalServerError")
         self.assert_error(region.pay(), 503, "receipts_unavailable")
         self.assertIn("claim_not_released", region.events())
-        # Not before the invocation's own deadline, 15 s from now, and the margin for other clocks.
+        # The lease must not end before the invocation's own deadline, 15 s from now, plus the margin for other clocks.
         self.assertGreaterEqual(int(region.record()["lease_until"]["N"]), NOW + 15 + processor.LEASE_MARGIN_SECONDS)
         region.s3.before.clear()
         region.dynamodb.before.clear()
@@ -667,15 +667,15 @@ class Crashes(Case):
         region.now += 18
         self.assertEqual(region.pay().status, 201)
 
-    def test_the_table_is_made_by_the_first_payment(self):
+    def test_the_first_payment_creates_the_table(self):
         region = Region()
         region.pay(key="a")
         region.pay(key="b")
         self.assertEqual(region.data_api.calls, ["CREATE", "INSERT", "INSERT"])
 
-    def test_reads_make_no_table(self):
+    def test_reads_do_not_create_the_table(self):
         region = Region()
-        # A reader refuses to: the Data API's second cluster is one until it is promoted.
+        # A reader refuses to create one, and the standby's cluster is a reader until it is promoted.
         region.data_api.before["CREATE"] = FakeAwsError("DatabaseErrorException", "cannot execute CREATE TABLE")
         unknown = f"/payments/{processor.payment_id('unknown')}"
         self.assert_error(region.request("GET", unknown), 404, "payment_not_found")
@@ -683,7 +683,7 @@ class Crashes(Case):
         self.assertEqual(deep.status, 200)
         self.assertEqual(region.data_api.calls, ["SELECT", "SELECT"])
 
-    def test_a_ledger_without_its_table_has_the_receipts(self):
+    def test_without_the_table_payments_are_read_from_their_receipts(self):
         region = Region()
         made = region.pay()
         region.data_api.database.execute("DROP TABLE payments")
@@ -691,21 +691,21 @@ class Crashes(Case):
         self.assertEqual((read.text, read.headers["payment-source"]), (made.text, "receipt"))
         self.assertIn("payment_missing_in_ledger", region.events())
 
-    def test_a_table_that_vanished_is_made_again(self):
+    def test_a_table_that_vanished_is_created_again(self):
         region = Region()
         region.pay(key="a")
-        # As after a failover to a cluster that had none yet, or a restore to a time before the first payment.
+        # This happens after a failover to a cluster without the table, or a restore to a time before the first payment.
         region.data_api.database.execute("DROP TABLE payments")
         self.assert_error(region.pay(key="b"), 503, "ledger_unavailable")
         self.assertEqual(region.pay(key="b").status, 201)
 
-    def test_two_containers_that_make_the_table_at_once(self):
+    def test_two_containers_can_create_the_table_at_once(self):
         region = Region()
         region.data_api.after["CREATE"] = FakeAwsError("DatabaseErrorException", "duplicate key in pg_type")
         self.assertEqual(region.pay().status, 201)
         self.assertEqual(region.data_api.calls, ["CREATE", "CREATE", "INSERT"])
 
-    def test_a_database_that_hangs_is_not_tried_twice(self):
+    def test_a_database_outage_is_not_retried(self):
         region = Region()
         region.data_api.before["CREATE"] = FakeAwsError("DatabaseUnavailableException")
         self.assert_error(region.pay(), 503, "ledger_unavailable")
@@ -757,7 +757,7 @@ class Failover(Case):
         self.assert_error(region.pay(), 503, "sessions_unavailable")
         self.assertEqual(region.data_api.calls, [])
 
-    def test_a_payment_of_the_primary_is_read_in_the_secondary(self):
+    def test_a_payment_of_the_primary_can_be_read_in_the_secondary(self):
         primary = Region(ledger="dynamodb")
         secondary = Region(STANDBY, ledger="dynamodb", peer=primary)
         made = primary.pay()
@@ -774,7 +774,7 @@ class Failover(Case):
         unknown = standby.request("GET", f"/payments/{processor.payment_id('unknown')}")
         self.assert_error(unknown, 503, "ledger_unavailable")
 
-    def test_reads_without_ledger_and_receipts_fail_openly(self):
+    def test_reads_without_ledger_and_receipts_report_the_outage(self):
         region = Region()
         made = region.pay()
         region.data_api.before["SELECT"] = FakeAwsError("InternalServerErrorException")
@@ -782,10 +782,10 @@ class Failover(Case):
         answer = region.request("GET", f"/payments/{made.body['id']}")
         self.assert_error(answer, 503, "receipts_unavailable")
 
-    def test_a_payment_that_failover_lost_is_put_back_when_it_is_repeated(self):
+    def test_a_payment_that_a_failover_lost_is_restored_when_it_is_repeated(self):
         primary = Region()
         made = primary.pay()
-        # The table replicated; the ledger of the standby is promoted without the last second.
+        # The table has replicated. The ledger of the standby is promoted without the last second.
         standby = Region(STANDBY, peer=primary)
         primary.order_failover(STANDBY)
         read = standby.request("GET", f"/payments/{made.body['id']}")
@@ -799,7 +799,7 @@ class Failover(Case):
         lost, standby = Region(), Region(STANDBY)
         self.assertEqual(lost.pay().body["id"], standby.pay().body["id"])
 
-    def test_an_attempt_of_the_lost_region_is_taken_over(self):
+    def test_an_attempt_in_the_lost_region_is_taken_over(self):
         primary = Region()
         primary.data_api.before["INSERT"] = Crashes.Killed()
         with self.assertRaises(Crashes.Killed):
@@ -814,14 +814,14 @@ class Failover(Case):
 class Health(Case):
     OPERATOR = iam(f"{ROLE}/oncall")
 
-    def test_shallow_touches_no_dependency(self):
+    def test_the_shallow_check_touches_no_dependency(self):
         region = Region()
         for faults in (region.data_api, region.s3):
             faults.enter = mock.Mock(side_effect=AssertionError("touched"))
         for query in (None, {"deep": "0"}, {"other": "1"}):
             answer = region.request("GET", "/health", query=query)
             self.assertEqual((answer.status, answer.body), (200, {"status": "ok", "region": PRIMARY}))
-        self.assertEqual(region.dynamodb.calls, ["get_item"] * 3, "nothing but the fence is read")
+        self.assertEqual(region.dynamodb.calls, ["get_item"] * 3, "only the fence may be read")
 
     def test_a_fenced_region_is_not_healthy(self):
         region = Region()
@@ -834,7 +834,7 @@ class Health(Case):
         self.assertEqual(region.request("GET", "/health").status, 200)
         del region.dynamodb.items[processor.FAILOVER_KEY]
         self.assertEqual(region.request("GET", "/health").status, 200)
-        self.assertEqual(region.log, "", "checkers ask more than once a second")
+        self.assertEqual(region.log, "", "nothing may be logged, because checkers ask more than once a second")
 
     def test_a_fence_that_cannot_be_read_does_not_move_dns(self):
         region = Region()
@@ -854,10 +854,10 @@ class Health(Case):
             for _ in range(2):
                 self.assertEqual(region.request("GET", "/health").status, 200)
         self.assertEqual(region.events(), ["fence_not_read"] * 2)
-        # Route 53 gives two seconds, the start of a connection aside.
+        # Route 53 allows two seconds after connecting.
         self.assertLessEqual(processor.FENCE_PATIENCE_SECONDS, 1)
 
-    def test_deep_touches_each(self):
+    def test_the_deep_check_touches_each_dependency(self):
         for ledger in ("aurora", "dynamodb"):
             for path, query in (("/health/deep", None), ("/health", {"deep": "1"})):
                 with self.subTest(ledger=ledger, path=path):
@@ -868,7 +868,7 @@ class Health(Case):
                     self.assertEqual(region.data_api.calls, ["SELECT"] if ledger == "aurora" else [])
                     self.assertEqual(region.s3.calls, ["head_bucket"])
 
-    def test_deep_is_for_callers_that_the_api_has_authorized(self):
+    def test_the_deep_check_is_only_for_authorized_callers(self):
         for api_auth in ("iam", "jwt", "none"):
             with self.subTest(api_auth):
                 region = Region(api_auth=api_auth)
@@ -877,7 +877,7 @@ class Health(Case):
                 self.assertEqual((shallow.status, shallow.body), (200, {"status": "ok", "region": PRIMARY}))
                 self.assertEqual(region.data_api.calls + region.s3.calls, [])
 
-    def test_deep_says_which_failed(self):
+    def test_the_deep_check_says_which_dependency_failed(self):
         for fake, operation, name in (
             ("dynamodb", "get_item", "sessions"),
             ("data_api", "SELECT", "ledger"),
@@ -893,7 +893,7 @@ class Health(Case):
                 self.assertIn("AccessDeniedException", region.log)
                 self.assertEqual(region.request("GET", "/health").status, 200)
 
-    def test_deep_probes_do_not_wait_for_each_other(self):
+    def test_the_deep_probes_do_not_wait_for_each_other(self):
         region = Region()
         barrier = threading.Barrier(3, timeout=5)
         for faults in (region.dynamodb, region.data_api, region.s3):
@@ -902,7 +902,7 @@ class Health(Case):
 
 
 class Surface(Case):
-    def test_unknown_paths_and_methods(self):
+    def test_unknown_paths_and_methods_are_refused(self):
         region = Region()
         for path in ("/", "/health/shallow", "/payment", "/payments/", "/payments/a/b", "/dr", "/health/"):
             self.assert_error(region.request("GET", path), 404, "not_found")
@@ -959,7 +959,7 @@ class Configuration(Case):
         environment = {name: text for name, text in ENVIRONMENT.items() if not name.startswith("DATABASE")}
         self.assertEqual(processor.Config.read({**environment, "LEDGER": "dynamodb"}).database, {})
 
-    def test_all_that_is_wrong_is_said_by_name_in_the_log_only(self):
+    def test_everything_that_is_wrong_is_named_only_in_the_log(self):
         def broken():
             return processor.Config.read({"SESSIONS_TTL_HOURS": "soon", "AWS_REGION": PRIMARY})
 
@@ -977,7 +977,7 @@ class Configuration(Case):
             with self.assertRaises(processor.ApiError):
                 processor.Config.read({**ENVIRONMENT, **wrong})
 
-    def test_clients_are_made_once_with_short_timeouts(self):
+    def test_clients_are_created_once_with_short_timeouts(self):
         made = []
         boto3 = types.SimpleNamespace(client=lambda service, **options: made.append((service, options)) or service)
         modules = {
@@ -1000,7 +1000,7 @@ class Configuration(Case):
             longest = config["retries"]["total_max_attempts"] * (config["connect_timeout"] + config["read_timeout"])
             self.assertLess(longest, 15)
 
-    def test_a_container_without_configuration_starts_and_says_so(self):
+    def test_a_container_without_configuration_starts_and_logs_it(self):
         with mock.patch.dict(processor.os.environ, {}, clear=True):
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 processor.warm_up()

@@ -33,11 +33,11 @@ SERVER = CACHE / "localstack-server"
 START_SECONDS = 120  # a cold disk and two busy cores; it takes 1 to 3 on an idle machine
 END_SECONDS = 10
 PORT_TAKEN = 76  # as in serve.py
-NOT_FOUND, NOT_RUNNABLE = 127, 126  # as every shell has it
+NOT_FOUND, NOT_RUNNABLE = 127, 126  # as in every shell
 
 
 class Stopped(BaseException):
-    """A signal asked this process to end. An exception, so that every server started on the way down is stopped."""
+    """A signal asked this process to end. It is an exception, so that every server that was started is stopped."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -61,7 +61,7 @@ def tail(file: Path, lines: int = 15) -> list[str]:
 
 @contextlib.contextmanager
 def exclusive(name: str, why_wait: str) -> Iterator[None]:
-    """One process at a time. The kernel frees it when the holder dies, so it is never stale."""
+    """Lets in one process at a time. The kernel frees the lock when its holder dies, so it is never stale."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "a") as lock:
         try:
@@ -76,11 +76,11 @@ def exclusive(name: str, why_wait: str) -> Iterator[None]:
 
 
 def environment() -> Path:
-    """The Python of LocalStack's virtual environment, made once per version of Python and of the pinned packages."""
+    """The Python of LocalStack's virtual environment, built once per version of Python and of the pinned packages."""
     digest = hashlib.sha256(b"\0".join(pin.read_bytes() for pin in PINS)).hexdigest()[:8]
     name = f"localstack-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}-{digest}"
     python = CACHE / name / "bin" / "python"
-    # Without the lock first: the usual case, and a folder with that name is complete, because it was renamed to it.
+    # The usual case needs no lock: a folder with that name is complete, because it was renamed to it.
     if works(python):
         return python
     with exclusive(name, "another run is installing LocalStack; waiting for it"):
@@ -90,7 +90,7 @@ def environment() -> Path:
 
 
 def works(python: Path) -> bool:
-    """Whether the Python behind the environment is still there: pyenv and the distribution remove old ones."""
+    """Whether the Python behind the environment still exists: pyenv and the distribution remove old ones."""
     try:
         return subprocess.run([python, "-I", "-c", ""], capture_output=True).returncode == 0
     except OSError:
@@ -118,8 +118,8 @@ def install(name: str) -> None:
                     fail(
                         f"LocalStack {VERSION} could not be installed. The end of {log}:",
                         *tail(log),
-                        "Nothing was kept; the next run starts anew.",
-                        "To do: if it is the network, see that pip reaches its package index (pip config list, HTTPS_PROXY);",
+                        "Nothing was kept; the next run starts from scratch.",
+                        "To do: if it is the network, check that pip reaches its package index (pip config list, HTTPS_PROXY);",
                         f"if a package has no build for Python {sys.version_info.major}.{sys.version_info.minor}, set "
                         "DRCTL_LOCALSTACK_PYTHON to a 3.13 or 3.12; if the disk is full,",
                         f"free 500 MB, or set XDG_CACHE_HOME to a folder on another one (now {CACHE.parent}).",
@@ -136,11 +136,11 @@ def install(name: str) -> None:
 
 
 def launch(python: Path, folder: Path, port: int, end_with_us: bool) -> subprocess.Popen:
-    """Starts LocalStack apart from the terminal: Ctrl-C goes to the command under test, which still needs it."""
+    """Starts LocalStack detached from the terminal: Ctrl-C goes to the command under test, which still needs it."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     arguments = [python, "-I", HERE / "serve.py", "--folder", folder, "--port", str(port)]
-    # A bare environment: LocalStack has some two hundred variables of its own, and a profile of the AWS tools or a proxy
-    # meant for the machine's user would change what it does.
+    # A minimal environment: LocalStack has about two hundred variables of its own, and an AWS profile or a proxy of the
+    # machine's user would change what it does.
     variables = {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -162,14 +162,14 @@ def launch(python: Path, folder: Path, port: int, end_with_us: bool) -> subproce
 
 
 def kill(server: subprocess.Popen) -> None:
-    # Not SIGTERM: LocalStack takes 5 s for it, and has nothing to save.
+    # Not SIGTERM: LocalStack takes 5 s to react to it, and has nothing to save.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(server.pid, signal.SIGKILL)
     server.wait()
 
 
 def wait_until_ready(server: subprocess.Popen, folder: Path) -> int:
-    """The port, once LocalStack answers on it, and on nothing else than loopback."""
+    """Waits until LocalStack answers, and checks that it listens only on loopback. Returns the port."""
     log = folder / "log"
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -177,10 +177,10 @@ def wait_until_ready(server: subprocess.Popen, folder: Path) -> int:
         if code == PORT_TAKEN:
             fail(
                 tail(log, 1)[0].removeprefix("  | "),
-                "Something else listens there: give another --port, or leave it out, and a free one is taken.",
+                "Something else listens there: choose another --port, or leave it out to use a free one.",
             )
         if code is not None:
-            fail(f"LocalStack ended while it started (exit code {code}). Its last lines:", *tail(log), REINSTALL)
+            fail(f"LocalStack ended during its start (exit code {code}). Its last lines:", *tail(log), REINSTALL)
         with contextlib.suppress(OSError, ValueError, KeyError, http.client.HTTPException):
             port = json.loads((folder / "server.json").read_text())["port"]
             if health(port)["version"] == VERSION:
@@ -191,11 +191,11 @@ def wait_until_ready(server: subprocess.Popen, folder: Path) -> int:
     fail(f"LocalStack did not answer within {START_SECONDS} s, and was stopped. Its last lines:", *tail(log), REINSTALL)
 
 
-REINSTALL = f"To do: if it names a missing module, remove {CACHE} and run this again: it is installed anew."
+REINSTALL = f"To do: if it names a missing module, remove {CACHE} and run this again, which reinstalls LocalStack."
 
 
 def health(port: int) -> dict:
-    # http.client knows no proxies, which is the point.
+    # http.client ignores proxies, which is intended.
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/_localstack/health")
@@ -205,7 +205,7 @@ def health(port: int) -> dict:
 
 
 def only_loopback(server: subprocess.Popen) -> None:
-    """serve.py makes LocalStack listen on loopback only. That is looked at, where the system shows it (Linux)."""
+    """serve.py makes LocalStack listen only on loopback. This checks it, where the system shows it (Linux)."""
     for address in listening(server.pid):
         if not (address.startswith("127.") or address == "::1"):
             kill(server)
@@ -227,7 +227,7 @@ def listening(pid: int) -> Iterator[str]:
                 fields = line.split()
                 address, state, inode = fields[1].partition(":")[0], fields[3], fields[9]
                 if state == "0A" and f"socket:[{inode}]" in sockets:
-                    # Groups of four bytes, each in the machine's own order.
+                    # Groups of four bytes, each in the machine's byte order.
                     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
                     yield socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
 
@@ -236,7 +236,7 @@ def listening(pid: int) -> Iterator[str]:
 
 
 def running() -> dict | None:
-    """What server.json says, when the server that wrote it lives: it holds the lock for as long."""
+    """The content of server.json if its server is running, which holds the lock as long as it runs."""
     try:
         with open(SERVER / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,7 +245,7 @@ def running() -> dict | None:
         return None
     except BlockingIOError:
         pass
-    # It is written right after the lock is taken.
+    # The file is written right after the lock is taken.
     deadline = time.monotonic() + END_SECONDS
     while not (SERVER / "server.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -256,8 +256,8 @@ def start(port: int) -> None:
     server = running()
     if server:
         if port not in (0, server["port"]):
-            fail(f"LocalStack runs already, on port {server['port']}. To do: localstack/run stop, then start it again.")
-        say(f"runs already, on 127.0.0.1:{server['port']}")
+            fail(f"LocalStack is already running on port {server['port']}. To do: localstack/run stop, then start it again.")
+        say(f"already running on 127.0.0.1:{server['port']}")
     else:
         python = environment()
         shutil.rmtree(SERVER, ignore_errors=True)
@@ -279,7 +279,7 @@ def start(port: int) -> None:
 
 
 def stop() -> int | None:
-    """Ends the server, and says which port it had."""
+    """Ends the server. Returns its port."""
     server = running()
     if server is None:
         return None
@@ -299,7 +299,7 @@ def status() -> int:
     if server is None:
         say("not running")
         if (SERVER / "server.json").exists():
-            say(f"the last one was not stopped, it ended by itself. The end of {SERVER / 'log'}:", *tail(SERVER / "log"))
+            say(f"the last one was not stopped but ended by itself. The end of {SERVER / 'log'}:", *tail(SERVER / "log"))
         return 1
     began = time.monotonic()
     try:
@@ -322,7 +322,7 @@ def status() -> int:
 def aws_variables(port: int) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        # LocalStack takes a key id of twelve digits for the account; this one is its default.
+        # LocalStack treats a key id of twelve digits as the account; this one is its default.
         "AWS_ACCESS_KEY_ID": "000000000000",
         "AWS_SECRET_ACCESS_KEY": "localstack",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -331,11 +331,11 @@ def aws_variables(port: int) -> dict[str, str]:
 
 
 def command_variables(port: int) -> dict[str, str]:
-    """The caller's variables, with nothing left in them of an AWS account that really exists."""
+    """The caller's variables, without any that lead to a real AWS account."""
     variables = {
         name: value
         for name, value in os.environ.items()
-        # AWS_ENDPOINT_URL_<SERVICE> stays: that is how the services LocalStack lacks are served by another emulator.
+        # AWS_ENDPOINT_URL_<SERVICE> stays: with it, another emulator can serve what LocalStack lacks.
         if not name.startswith("AWS_") or name.startswith("AWS_ENDPOINT_URL_")
     }
     variables.update(
@@ -367,7 +367,7 @@ def execute(command: list[str]) -> int:
     except Stopped as stopped:
         code = 128 + stopped.number
     finally:
-        # From here on it takes no time, and must not be left halfway.
+        # The rest takes no time, and must not be interrupted.
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         if server is not None:
@@ -379,7 +379,7 @@ def execute(command: list[str]) -> int:
 
 
 def keep_log(log: Path) -> None:
-    """The log of a run that failed, the last one only: what is wrong may be LocalStack's."""
+    """Keeps the log of the last run that failed, because the cause may be in LocalStack."""
     kept = CACHE / "localstack-failed.log"
     with contextlib.suppress(OSError):
         shutil.copyfile(log, kept)
@@ -387,9 +387,9 @@ def keep_log(log: Path) -> None:
 
 
 def run_command(command: list[str], variables: dict[str, str]) -> int:
-    """The command's exit code. When this process is asked to end, the command is asked first, and then made to."""
-    # At a terminal the command stays in its foreground, where Ctrl-C reaches it without us. Elsewhere it gets a group of
-    # its own, so that the tests that cargo started end, too, and not only cargo.
+    """Runs a command. Returns its exit code. If this process is asked to end, the command is asked first, then killed."""
+    # On a terminal, the command stays in the foreground, where Ctrl-C reaches it directly. Elsewhere, it gets a process
+    # group of its own, so that not only cargo ends, but also the tests that it started.
     own_group = not sys.stdin.isatty()
     process = None
     try:
@@ -397,7 +397,7 @@ def run_command(command: list[str], variables: dict[str, str]) -> int:
         code = process.wait()
         return code if code >= 0 else 128 - code
     except FileNotFoundError:
-        say(f"there is no command {command[0]}")
+        say(f"command not found: {command[0]}")
         return NOT_FOUND
     except OSError as error:
         say(f"cannot run {command[0]}: {error.strerror}")
@@ -438,9 +438,9 @@ def main() -> int:
     commands.add_parser("prepare", help="install it, if it is not yet")
     starting = commands.add_parser("start", help="start it in the background; prints the variables to export")
     starting.add_argument("--port", type=int, default=0, help="default: a free one")
-    commands.add_parser("stop", help="stop it; what it held is gone")
-    commands.add_parser("status", help="whether it runs, where, and what it serves; exit code 1 when it does not")
-    commands.add_parser("reset", help="empty it, on the same port")
+    commands.add_parser("stop", help="stop it and discard its contents")
+    commands.add_parser("status", help="show whether it runs, where, and what it serves; exit code 1 if it does not run")
+    commands.add_parser("reset", help="empty it, and keep the port")
     executing = commands.add_parser("exec", help="run a command against a LocalStack of its own")
     executing.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     arguments = parser.parse_args()
@@ -489,6 +489,6 @@ if __name__ == "__main__":
     except OSError as error:
         fail(
             f"{error.strerror or error}: {error.filename or ''}".rstrip(": "),
-            f"It writes to {CACHE} and to {tempfile.gettempdir()}: see that both exist, may be written, and have room,",
-            "or set XDG_CACHE_HOME and TMPDIR to others.",
+            f"It writes to {CACHE} and to {tempfile.gettempdir()}: make sure that both exist, are writable, and have room,",
+            "or set XDG_CACHE_HOME and TMPDIR to other folders.",
         )

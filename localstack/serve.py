@@ -2,13 +2,13 @@
 
 LocalStack's own start (`python -m localstack.runtime.main`) is not enough here:
 
-* 4.14 takes the port from GATEWAY_LISTEN and drops the address: it listens on every interface of the machine.
-* It starts a DNS server on port 53 of every interface where it may, and fetches a certificate.
-* A port that was free a moment ago can be somebody else's by the time it listens, and it then goes on without one.
-* It outlives the test run that started it when that run is killed.
+* 4.14 takes the port from GATEWAY_LISTEN and ignores the address: it listens on every interface of the machine.
+* Where it is allowed to, it starts a DNS server on port 53 of every interface; and it downloads a certificate.
+* A port that was free a moment ago may be taken by the time it listens, and then it continues without one.
+* It outlives the test run that started it if that run is killed.
 
-So the listening socket is made here, on 127.0.0.1, and handed over; binding anything else fails; and the process ends
-with the pipe on its standard input when it was asked to.
+So the listening socket is created here, on 127.0.0.1, and handed over; listening anywhere else fails; and with
+--end-with-stdin, the process ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ import warnings
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# What the open edition has of drctl's services and can serve on a machine without network, Docker and Java. LocalStack
-# refuses the others by name (501); DynamoDB, which it would start as a Java server on all interfaces, is among those.
+# Those of drctl's services that the open edition has, and can serve on a machine without network, Docker and Java.
+# LocalStack refuses the others by name (501), among them DynamoDB, which would be a Java server on all interfaces.
 SERVICES = "acm,cloudwatch,ec2,iam,kms,logs,route53,s3,secretsmanager,sns,sts"
 BUSY = 75  # EX_TEMPFAIL: another server owns this folder
 PORT_TAKEN = 76
 
 
 def loopback_only() -> None:
-    """Makes this process unable to be reached from another machine, whatever a library of it would like.
+    """Makes this process unreachable from other machines, whatever its libraries do.
 
-    LocalStack looks for free ports by binding all addresses for a moment. Nobody can reach such a socket before it
-    listens, so for streams it is the listening that fails; a datagram socket is reached as soon as it is bound.
+    LocalStack looks for free ports by binding all addresses for a moment. A stream socket cannot be reached before it
+    listens, so for streams, listening fails; a datagram socket can be reached as soon as it is bound.
     """
 
     def check(address: object) -> None:
-        # Unix sockets have a path, netlink sockets a pair of numbers: neither can be reached from another machine.
+        # The address of a Unix socket is a path, that of a netlink socket a pair of numbers: both are only local.
         if isinstance(address, tuple) and isinstance(address[0], str) and address[0] not in (LOOPBACK, "::1"):
-            raise OSError(errno.EACCES, f"drctl lets LocalStack listen on loopback only, not on {address!r}")
+            raise OSError(errno.EACCES, f"drctl lets LocalStack listen only on loopback, not on {address!r}")
 
     def hook(event: str, arguments: tuple) -> None:
         if event == "socket.bind" and arguments[0].type & socket.SOCK_DGRAM:
@@ -61,12 +61,12 @@ def loopback_only() -> None:
 
 
 def end_with(folder: Path) -> None:
-    """Ends this process and all that it started as soon as standard input closes: whoever held the other end is gone."""
+    """Ends this process and everything that it started when standard input closes, because its starter has ended."""
 
     def watch() -> None:
         sys.stdin.buffer.read()
         shutil.rmtree(folder, ignore_errors=True)
-        # Nothing is worth an orderly end: the state is in memory, and nobody is left to ask for it.
+        # An orderly end is not needed: the state is in memory, and nobody is left to use it.
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
@@ -80,7 +80,7 @@ def hand_over(listener: socket.socket) -> None:
         def __init__(self, reactor, port, *_, **__):
             self.reactor = reactor
             if port != listener.getsockname()[1]:
-                raise OSError(errno.EINVAL, f"LocalStack wants to serve port {port}, which drctl did not give it")
+                raise OSError(errno.EINVAL, f"LocalStack tried to serve port {port}, which drctl did not assign to it")
 
         def listen(self, factory):
             listener.listen(128)
@@ -95,7 +95,7 @@ def hand_over(listener: socket.socket) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="everything that LocalStack writes goes in here")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
     folder = arguments.folder
@@ -103,7 +103,7 @@ def main() -> None:
     if arguments.end_with_stdin:
         end_with(folder)
 
-    # The kernel lets go of the lock when this process ends, however it ends: a held lock is a running server.
+    # The kernel frees the lock when this process ends, however it ends: a held lock means a running server.
     lock = open(folder / "lock", "a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,7 +128,7 @@ def main() -> None:
         DNS_ADDRESS="0",
         SERVICES=SERVICES,
         STRICT_SERVICE_LOADING="1",
-        # In a container LocalStack would take the machine's own /var/lib and /tmp for its own.
+        # In a container, LocalStack would use the machine's own /var/lib and /tmp.
         OVERRIDE_IN_DOCKER="0",
         FILESYSTEM_ROOT=str(folder / "files"),
         CONFIG_DIR=str(folder / "config"),
@@ -139,7 +139,7 @@ def main() -> None:
     server.rename(folder / "server.json")
 
     if not hasattr(warnings, "deprecated"):
-        # LocalStack imports it (for KMS, among others), and the standard library has it from 3.13 on only.
+        # LocalStack imports it (for KMS, among others), but the standard library has it only from 3.13 on.
         import typing_extensions
 
         warnings.deprecated = typing_extensions.deprecated

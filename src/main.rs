@@ -1,4 +1,4 @@
-//! `drctl`: parse, run, exit code.
+//! The `drctl` binary: runs the command line and returns its exit code.
 
 use std::process::ExitCode;
 

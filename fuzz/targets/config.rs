@@ -1,4 +1,4 @@
-//! `properties::config` with what libFuzzer makes up.
+//! Runs `config` of `drctl_fuzz_properties` with libFuzzer's inputs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `properties::journal` with what libFuzzer makes up.
+//! Runs `journal` of `drctl_fuzz_properties` with libFuzzer's inputs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `properties::journal_lines` with what libFuzzer makes up.
+//! Runs `journal_lines` of `drctl_fuzz_properties` with libFuzzer's inputs.
 
 #![no_main]
 

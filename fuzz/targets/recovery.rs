@@ -1,4 +1,4 @@
-//! `properties::recovery` with what libFuzzer makes up.
+//! Runs `recovery` of `drctl_fuzz_properties` with libFuzzer's inputs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `properties::snapshot` with what libFuzzer makes up.
+//! Runs `snapshot` of `drctl_fuzz_properties` with libFuzzer's inputs.
 
 #![no_main]
 

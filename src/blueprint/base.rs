@@ -1,8 +1,8 @@
-//! What everything else in a Region rests on: the key, the log groups that it encrypts, and the topic that alarms go to.
+//! The base of a Region, which everything else needs: the key, the log groups that it encrypts, and the topic for alarms.
 
 use serde_json::{Value, json};
 
-use super::{Plot, whole};
+use super::{Placement, whole};
 use drctl_aws::resources::kms::{Alias, Key};
 use drctl_aws::resources::logs::LogGroup;
 use drctl_aws::resources::policy::{self, Statement};
@@ -11,11 +11,11 @@ use drctl_aws::resources::{Handle, Stack};
 use drctl_config::Config;
 use drctl_engine::GraphError;
 
-/// One Region's.
-pub(super) struct Base {
-    /// The key of everything at rest.
+/// The base of one Region.
+pub(super) struct RegionBase {
+    /// The key that encrypts everything at rest.
     pub key: Handle<Key>,
-    /// Where alarms go.
+    /// The topic that alarms are sent to.
     pub topic: Handle<Topic>,
     /// The function's log.
     pub lambda_log: Handle<LogGroup>,
@@ -27,46 +27,49 @@ pub(super) struct Base {
     pub flow_log: Handle<LogGroup>,
 }
 
-/// Adds one Region's.
+/// Adds the base of one Region.
 pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
-    plot: &Plot<'_>,
+    placement: &Placement<'_>,
     cluster: &str,
-) -> Result<Base, GraphError> {
-    let key = key(stack, config, plot)?;
-    let topic = topic(stack, config, plot, &key)?;
+) -> Result<RegionBase, GraphError> {
+    let key = key(stack, config, placement)?;
+    let topic = topic(stack, config, placement, &key)?;
     let name = config.name();
     let mut group = |short: &str, full: String| {
         let retention_days = whole(config.alerts.log_retention_days);
         let group = LogGroup { name: full, retention_days, kms_key: key.arn() };
-        stack.add(plot.role, short, plot.region, &group)
+        stack.add(placement.role, short, placement.region, &group)
     };
     let lambda_log = group("lambda", lambda_log_group(&name))?;
-    // Under this prefix the resource policy that API Gateway writes does not grow with every group.
+    // With this prefix, the resource policy that API Gateway writes does not grow with every group.
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
     // See docs/aws-behaviour.md#log-delivery-policy-is-limited.
     let api_log = group("api", format!("/aws/vendedlogs/apis/{name}"))?;
-    // Aurora would make this group itself, unencrypted and for good, and leave it behind.
-    // See docs/aws-behaviour.md#log-groups-come-back.
+    // Otherwise Aurora would create this group itself, unencrypted and without a retention period, and leave it behind.
     let database_log = group("database", format!("/aws/rds/cluster/{cluster}/postgresql"))?;
     let flow_log = group("flow", flow_log_group(&name))?;
-    Ok(Base { key, topic, lambda_log, api_log, database_log, flow_log })
+    Ok(RegionBase { key, topic, lambda_log, api_log, database_log, flow_log })
 }
 
 /// Adds the key and its alias.
-pub(super) fn key(stack: &mut Stack<'_>, config: &Config, plot: &Plot<'_>) -> Result<Handle<Key>, GraphError> {
+pub(super) fn key(
+    stack: &mut Stack<'_>,
+    config: &Config,
+    placement: &Placement<'_>,
+) -> Result<Handle<Key>, GraphError> {
     let name = config.name();
     let key = Key {
-        description: format!("{name}: everything at rest in {}", plot.region),
+        description: format!("{name}: everything at rest in {}", placement.region),
         rotation: true,
         enabled: true,
         pending_deletion: false,
-        policy: key_policy(plot.account, plot.region),
+        policy: key_policy(placement.account, placement.region),
     };
-    let key = stack.add(plot.role, "main", plot.region, &key)?;
+    let key = stack.add(placement.role, "main", placement.region, &key)?;
     let alias = Alias { name: format!("alias/{name}"), key: key.id() };
-    stack.add(plot.role, "main", plot.region, &alias)?;
+    stack.add(placement.role, "main", placement.region, &alias)?;
     Ok(key)
 }
 
@@ -74,15 +77,19 @@ pub(super) fn key(stack: &mut Stack<'_>, config: &Config, plot: &Plot<'_>) -> Re
 pub(super) fn topic(
     stack: &mut Stack<'_>,
     config: &Config,
-    plot: &Plot<'_>,
+    placement: &Placement<'_>,
     key: &Handle<Key>,
 ) -> Result<Handle<Topic>, GraphError> {
     let name = config.name();
     let topic_name = format!("{name}-alerts");
-    let arn = format!("arn:aws:sns:{}:{}:{topic_name}", plot.region, plot.account);
-    let topic =
-        Topic { name: topic_name, display_name: name, kms_key: key.arn(), policy: topic_policy(plot.account, &arn) };
-    stack.add(plot.role, "alerts", plot.region, &topic)
+    let arn = format!("arn:aws:sns:{}:{}:{topic_name}", placement.region, placement.account);
+    let topic = Topic {
+        name: topic_name,
+        display_name: name,
+        kms_key: key.arn(),
+        policy: topic_policy(placement.account, &arn),
+    };
+    stack.add(placement.role, "alerts", placement.region, &topic)
 }
 
 pub(super) fn lambda_log_group(name: &str) -> String {
@@ -93,7 +100,7 @@ pub(super) fn flow_log_group(name: &str) -> String {
     format!("/aws/vpc/{name}-flow")
 }
 
-/// Alarms of the account, and nobody else: its own identities need no leave of the topic's.
+/// Allows only alarms of this account. The account's own identities need no permission from the topic.
 fn topic_policy(account: &str, arn: &str) -> Value {
     policy::document([Statement::allow(["SNS:Publish"])
         .sid("Alarms")
@@ -102,23 +109,21 @@ fn topic_policy(account: &str, arn: &str) -> Value {
         .when("StringEquals", "aws:SourceAccount", [account])])
 }
 
-/// What a role whose calls write to the Region's log groups needs of the key that encrypts them: CloudWatch Logs uses the key
-/// as whoever calls it, besides in its own name.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>; AWS's own policy for `PutLogEvents`
-/// grants it likewise:
-/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>.
-/// See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
+/// What a role needs in order to write to the log groups of a Region, which the key encrypts: CloudWatch Logs uses the key on
+/// behalf of the caller, besides on its own behalf.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>. AWS's own policy for `PutLogEvents`
+/// grants the same:
+/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>
 pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
     Statement::allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"])
         .on_output(&key.arn())
         .when("StringEquals", "kms:ViaService", [format!("logs.{region}.amazonaws.com")])
 }
 
-/// Exactly: the account's root, CloudWatch Logs for this account's groups, and this account's alarms.
+/// Allows exactly the account's root, CloudWatch Logs for the groups of this account, and the alarms of this account.
 ///
-/// Alarms need the key to publish to the encrypted topic: CloudWatch calls KMS itself, in its own name. SNS needs no leave of its
-/// own: it uses the key as whoever publishes. Only to deliver to an encrypted queue would it need that queue's key.
-/// See docs/aws-behaviour.md#alarms-need-the-topics-key.
+/// Alarms need the key in order to publish to the encrypted topic: CloudWatch calls KMS on its own behalf. SNS needs no permission
+/// of its own, because it uses the key on behalf of the publisher. It would need a key only to deliver to an encrypted queue.
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services>,
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html>
 fn key_policy(account: &str, region: &str) -> Value {

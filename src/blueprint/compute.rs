@@ -1,13 +1,13 @@
-//! The payment function in both Regions, what it may do, and the HTTP APIs that clients reach it through.
+//! The payment function in both Regions, its permissions, and the HTTP APIs through which clients reach it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::base::{Base, key_for_logs, lambda_log_group};
+use super::base::{RegionBase, key_for_logs, lambda_log_group};
 use super::data::{self, Data};
-use super::network::Network;
-use super::{BlueprintError, GLOBAL, Site, named, whole};
+use super::network::RegionNetwork;
+use super::{BlueprintError, GLOBAL, RegionSite, named, whole};
 use drctl_aws::facts::Facts;
 use drctl_aws::resources::apigatewayv2::{Access, Api, Authorizer, Integration, Route, Stage};
 use drctl_aws::resources::iam::Role as IamRole;
@@ -18,34 +18,33 @@ use drctl_config::{Auth, Config, Ledger};
 use drctl_engine::GraphError;
 use drctl_engine::state::Role;
 
-/// What the API lets through to the function, by the names that the routes have in addresses, and for whom.
-const ROUTES: [(&str, &str, For); 5] = [
-    ("health", "GET /health", For::Everybody),
-    ("health-deep", "GET /health/deep", For::Operators),
-    ("failover", "GET /dr/failover", For::Everybody),
-    ("pay", "POST /payments", For::Clients),
-    ("payment", "GET /payments/{id}", For::Clients),
+/// The routes of the API: the name in the address, the route, and who may call it.
+const ROUTES: [(&str, &str, Audience); 5] = [
+    ("health", "GET /health", Audience::Everybody),
+    ("health-deep", "GET /health/deep", Audience::Operators),
+    ("failover", "GET /dr/failover", Audience::Everybody),
+    ("pay", "POST /payments", Audience::Clients),
+    ("payment", "GET /payments/{id}", Audience::Clients),
 ];
 
-/// Whom a route is for.
+/// Who may call a route.
 #[derive(Clone, Copy)]
-enum For {
-    /// Route 53's health checkers cannot sign requests. See docs/aws-behaviour.md#http-api-is-public.
+enum Audience {
+    /// Anybody, because Route 53's health checkers cannot sign requests.
     Everybody,
-    /// Those who pay, as `[api] auth` says.
+    /// Callers that make payments, as `[api] auth` says.
     Clients,
-    /// Those who run the stack, and so have AWS credentials, whatever its clients have.
+    /// Operators of the stack, who have AWS credentials even if clients do not.
     Operators,
 }
 
-/// The longest that an HTTP API waits for an answer, and its default.
+/// The longest time that an HTTP API waits for an answer, which is also its default.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
 const LONGEST: i32 = 30_000;
 
-/// One line of JSON per request: who asked for what, how it went, and whose fault it was. Nothing in it is a text that
-/// could hold a quotation mark, as API Gateway escapes none: messages of errors are in the function's own log.
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>.
-/// See docs/aws-behaviour.md#access-log-escapes-nothing.
+/// One line of JSON per request: who asked for what, what the answer was, and what failed. No field can contain a quotation
+/// mark, because API Gateway does not escape any. Error messages are in the function's own log.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 const ACCESS_LOG: &str = concat!(
     r#"{"requestId":"$context.requestId","time":"$context.requestTime","ip":"$context.identity.sourceIp","#,
     r#""caller":"$context.identity.userArn","route":"$context.routeKey","status":"$context.status","#,
@@ -53,31 +52,31 @@ const ACCESS_LOG: &str = concat!(
     r#""integrationStatus":"$context.integrationStatus","errorType":"$context.error.responseType"}"#,
 );
 
-/// What the function of both Regions stands on.
-pub(super) struct Grounds<'a> {
-    pub sites: &'a [Site<'a>; 2],
-    pub bases: &'a [Base; 2],
-    pub networks: &'a [Network; 2],
+/// What the functions of both Regions need.
+pub(super) struct ComputeInputs<'a> {
+    pub sites: &'a [RegionSite<'a>; 2],
+    pub bases: &'a [RegionBase; 2],
+    pub networks: &'a [RegionNetwork; 2],
 }
 
-/// One Region's API, and the stage that serves it.
-pub(super) struct Front {
+/// The API of one Region, and the stage that serves it.
+pub(super) struct HttpFront {
     pub api: Handle<Api>,
     pub stage: Handle<Stage>,
 }
 
-/// Adds the function of both Regions and what stands before it.
+/// Adds the functions of both Regions and the APIs in front of them.
 pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    grounds: &Grounds<'_>,
+    inputs: &ComputeInputs<'_>,
     data: &Data,
     role: &Handle<IamRole>,
-) -> Result<[Front; 2], BlueprintError> {
+) -> Result<[HttpFront; 2], BlueprintError> {
     let package = config.lambda.package.as_text();
     let code = lambda::package::zip(&package)?;
-    let mut of = |site: &Site<'_>, base: &Base, network: &Network| {
+    let mut of = |site: &RegionSite<'_>, base: &RegionBase, network: &RegionNetwork| {
         let function = Function {
             name: function_name(&config.name()),
             description: format!("{}: payments", config.name()),
@@ -101,12 +100,12 @@ pub(super) fn build(
         let function = stack.add(site.role, "processor", site.region, &function)?;
         api(stack, config, site, base, &function)
     };
-    let Grounds { sites, bases, networks } = grounds;
+    let ComputeInputs { sites, bases, networks } = inputs;
     Ok([of(&sites[0], &bases[0], &networks[0])?, of(&sites[1], &bases[1], &networks[1])?])
 }
 
-/// What `lambda/README.md` asks for.
-fn environment(config: &Config, facts: &Facts, site: &Site<'_>, data: &Data) -> BTreeMap<String, Value> {
+/// The environment variables that `lambda/README.md` lists.
+fn environment(config: &Config, facts: &Facts, site: &RegionSite<'_>, data: &Data) -> BTreeMap<String, Value> {
     let mut environment = named([
         ("SESSIONS_TABLE", json!(data::table_name(&config.name()))),
         ("SESSIONS_TTL_ATTRIBUTE", json!(config.sessions.ttl_attribute)),
@@ -116,7 +115,7 @@ fn environment(config: &Config, facts: &Facts, site: &Site<'_>, data: &Data) -> 
         ("API_AUTH", json!(config.api.auth.as_text())),
     ]);
     if config.lambda.ledger == Ledger::Aurora {
-        // The cluster is named, not referred to: the function need not wait for it, nor for most of an hour.
+        // The cluster is named, not referred to: the function does not need to wait for it, which would take most of an hour.
         let secret = match site.role {
             Role::Secondary => data.secret.output::<str>("replica_arn"),
             _ => data.secret.output("arn"),
@@ -133,10 +132,10 @@ fn environment(config: &Config, facts: &Facts, site: &Site<'_>, data: &Data) -> 
 fn api(
     stack: &mut Stack<'_>,
     config: &Config,
-    site: &Site<'_>,
-    base: &Base,
+    site: &RegionSite<'_>,
+    base: &RegionBase,
     function: &Handle<Function>,
-) -> Result<Front, BlueprintError> {
+) -> Result<HttpFront, BlueprintError> {
     let name = config.name();
     let api = Api {
         name: name.clone(),
@@ -158,9 +157,9 @@ fn api(
     };
     for (short, key, users) in ROUTES {
         let access = match users {
-            For::Everybody => &Access::Open,
-            For::Operators => &Access::Iam,
-            For::Clients => &clients,
+            Audience::Everybody => &Access::Open,
+            Audience::Operators => &Access::Iam,
+            Audience::Clients => &clients,
         };
         stack.add(site.role, short, site.region, &Route::new(&api, key, &integration, access))?;
     }
@@ -183,7 +182,7 @@ fn api(
         api: api.id(),
     };
     stack.add(site.role, "api", site.region, &permission)?;
-    Ok(Front { api, stage })
+    Ok(HttpFront { api, stage })
 }
 
 /// Adds the function's role, one for both Regions.
@@ -191,8 +190,8 @@ pub(super) fn role(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    sites: &[Site<'_>; 2],
-    bases: &[Base; 2],
+    sites: &[RegionSite<'_>; 2],
+    bases: &[RegionBase; 2],
 ) -> Result<Handle<IamRole>, GraphError> {
     let name = config.name();
     let role = IamRole {
@@ -211,11 +210,16 @@ pub(super) fn role(
     stack.add(Role::Global, "processor", GLOBAL, &role)
 }
 
-/// What `lambda/README.md` asks for, on what the stack has and nothing else.
-fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> Vec<Statement> {
+/// The permissions that `lambda/README.md` lists, on the resources of this stack only.
+fn data_statements(
+    config: &Config,
+    facts: &Facts,
+    sites: &[RegionSite<'_>; 2],
+    bases: &[RegionBase; 2],
+) -> Vec<Statement> {
     let name = config.name();
     let account = &facts.account;
-    let each = |arn: &dyn Fn(&Site<'_>) -> String| sites.iter().map(arn).collect::<Vec<String>>();
+    let each = |arn: &dyn Fn(&RegionSite<'_>) -> String| sites.iter().map(arn).collect::<Vec<String>>();
     let mut statements = vec![
         Statement::allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"])
             .sid("Sessions")
@@ -227,9 +231,9 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
             .sid("MissingReceipts")
             .on(each(&|site| data::bucket_arn(config, facts, site.region))),
     ];
-    // One statement for each: in a list, where a reference belongs among its neighbours is known too late. The function never
-    // calls KMS itself: what keeps its data and its environment does, on its behalf. The Data API reads the secret as the
-    // caller, so that it is Secrets Manager that uses the key.
+    // One statement for each key: in a list, the position of a reference among its neighbours would be known too late. The
+    // function never calls KMS itself: the services that store its data and its environment do so on its behalf. The Data API
+    // reads the secret as the caller, so that it is Secrets Manager that uses the key.
     // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service,
     // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.access.html
     // See docs/aws-behaviour.md#services-use-keys-as-the-caller.
@@ -249,7 +253,7 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
                 .on(each(&|site| data::cluster_arn(config, site))),
             Statement::allow(["secretsmanager:GetSecretValue"])
                 .sid("LedgerOwner")
-                // AWS ends a secret's ARN in six characters of its own.
+                // AWS adds six random characters to the ARN of a secret.
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
                 // See docs/aws-behaviour.md#secret-arn-has-a-suffix.
                 .on(each(&|site| {
@@ -261,19 +265,18 @@ fn data_statements(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases:
     statements
 }
 
-/// What every function in a VPC needs, written out from the managed policies `AWSLambdaVPCAccessExecutionRole` and
-/// `AWSXRayDaemonWriteAccess`. Network interfaces and traces know no finer resource than `*`:
+/// What every function in a VPC needs, as in the managed policies `AWSLambdaVPCAccessExecutionRole` and
+/// `AWSXRayDaemonWriteAccess`. Permissions for network interfaces and traces cannot be restricted to resources:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions>
 ///
-/// The interfaces are Lambda's to make, not the function's: the condition key is there only in calls that the function's code
+/// Only Lambda may create the interfaces, not the function: the condition key is present only in calls that the function's code
 /// makes. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice>,
-/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>.
-/// See docs/aws-behaviour.md#function-code-can-use-vpc-permissions.
-fn run_statements(config: &Config, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> Vec<Statement> {
+/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>
+fn run_statements(config: &Config, sites: &[RegionSite<'_>; 2], bases: &[RegionBase; 2]) -> Vec<Statement> {
     let group = lambda_log_group(&config.name());
     let function = function_name(&config.name());
     let each = |arn: &dyn Fn(&str, &str) -> String| {
-        sites.iter().map(|site| arn(site.region, site.plot.account)).collect::<Vec<String>>()
+        sites.iter().map(|site| arn(site.region, site.placement.account)).collect::<Vec<String>>()
     };
     let groups = each(&|region, account| format!("arn:aws:logs:{region}:{account}:log-group:{group}:*"));
     let functions = each(&|region, account| format!("arn:aws:lambda:{region}:{account}:function:{function}"));
@@ -307,7 +310,7 @@ fn run_statements(config: &Config, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> 
     statements
 }
 
-/// The function's, in both Regions.
+/// The name of the function, in both Regions.
 pub(super) fn function_name(name: &str) -> String {
     format!("{name}-processor")
 }

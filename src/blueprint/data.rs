@@ -1,10 +1,10 @@
-//! Where data lies in both Regions, and what carries it from one to the other: secret, Aurora, sessions table, buckets.
+//! Where data is stored in both Regions, and what replicates it: secret, Aurora, sessions table, buckets.
 
 use sha2::{Digest as _, Sha256};
 
-use super::base::Base;
-use super::network::{Network, POSTGRES};
-use super::{GLOBAL, Site, named, whole};
+use super::base::RegionBase;
+use super::network::{POSTGRES, RegionNetwork};
+use super::{GLOBAL, RegionSite, named, whole};
 use drctl_aws::facts::Facts;
 use drctl_aws::resources::dynamodb::{Replica, Table};
 use drctl_aws::resources::iam::Role as IamRole;
@@ -17,9 +17,9 @@ use drctl_config::{Config, InstanceClass};
 use drctl_engine::GraphError;
 use drctl_engine::state::Role;
 
-/// What others need of it.
+/// What other parts of the blueprint need.
 pub(super) struct Data {
-    /// The database's owner and password.
+    /// The name and password of the database's owner.
     pub secret: Handle<Secret>,
 }
 
@@ -28,9 +28,9 @@ pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    sites: &[Site<'_>; 2],
-    bases: &[Base; 2],
-    networks: &[Network; 2],
+    sites: &[RegionSite<'_>; 2],
+    bases: &[RegionBase; 2],
+    networks: &[RegionNetwork; 2],
 ) -> Result<Data, GraphError> {
     let secret = secret(stack, config, sites, bases)?;
     database(stack, config, sites, bases, networks, &secret)?;
@@ -42,8 +42,8 @@ pub(super) fn build(
 fn secret(
     stack: &mut Stack<'_>,
     config: &Config,
-    [primary, secondary]: &[Site<'_>; 2],
-    [here, there]: &[Base; 2],
+    [primary, secondary]: &[RegionSite<'_>; 2],
+    [here, there]: &[RegionBase; 2],
 ) -> Result<Handle<Secret>, GraphError> {
     let name = config.name();
     let secret = Secret {
@@ -58,14 +58,14 @@ fn secret(
     stack.add(Role::Global, "database", primary.region, &secret)
 }
 
-/// The order is Aurora's: the global cluster, the first member, its writer, and only once that is available the second
-/// member. See docs/aws-behaviour.md#writer-instance-before-secondary.
+/// Aurora requires this order: the global cluster, the first member, its writer, and only when that is available the second
+/// member.
 fn database(
     stack: &mut Stack<'_>,
     config: &Config,
-    [primary, secondary]: &[Site<'_>; 2],
-    [here, there]: &[Base; 2],
-    [here_network, there_network]: &[Network; 2],
+    [primary, secondary]: &[RegionSite<'_>; 2],
+    [here, there]: &[RegionBase; 2],
+    [here_network, there_network]: &[RegionNetwork; 2],
     secret: &Handle<Secret>,
 ) -> Result<(), GraphError> {
     let name = config.name();
@@ -81,7 +81,7 @@ fn database(
     let writer = stack.add(primary.role, "main", primary.region, &writer)?;
     let writer = stack.add(primary.role, "main", primary.region, &instance(config, primary, here, &writer))?;
     let reader = DbCluster {
-        // The first member's writer goes first on the way up; on the way down, whoever reads.
+        // On the way up, the first member's writer comes first. On the way down, the member that does not write is deleted first.
         after: vec![there.database_log.id().any(), writer.id().any().first()],
         ..cluster(stack, config, secondary, there, there_network, &global, secret)?
     };
@@ -90,13 +90,13 @@ fn database(
     Ok(())
 }
 
-/// A Region's cluster with what it stands on.
+/// Adds what the cluster of a Region needs, and returns the cluster.
 fn cluster(
     stack: &mut Stack<'_>,
     config: &Config,
-    site: &Site<'_>,
-    base: &Base,
-    network: &Network,
+    site: &RegionSite<'_>,
+    base: &RegionBase,
+    network: &RegionNetwork,
     global: &Handle<GlobalCluster>,
     secret: &Handle<Secret>,
 ) -> Result<DbCluster, GraphError> {
@@ -147,16 +147,16 @@ fn cluster(
     })
 }
 
-fn instance(config: &Config, site: &Site<'_>, base: &Base, cluster: &Handle<DbCluster>) -> DbInstance {
+fn instance(config: &Config, site: &RegionSite<'_>, base: &RegionBase, cluster: &Handle<DbCluster>) -> DbInstance {
     DbInstance {
         name: format!("{}-1", cluster_name(config, site)),
-        // Aurora takes an instance for a cluster that is still being made.
+        // Aurora accepts an instance for a cluster that is being created.
         cluster: cluster.id().exists(),
         class: config.database.instance_class.to_string(),
         publicly_accessible: false,
         performance_insights: true,
         performance_insights_kms_key: base.key.arn(),
-        // Both Regions have to run the same version, or a switchover is refused: upgrades are an operator's to order.
+        // Both Regions have to run the same version, or a switchover is refused. So only an operator upgrades.
         auto_minor_version_upgrade: false,
         maintenance_window: config.database.maintenance_window.to_string(),
         promotion_tier: 1,
@@ -167,8 +167,8 @@ fn instance(config: &Config, site: &Site<'_>, base: &Base, cluster: &Handle<DbCl
 fn sessions(
     stack: &mut Stack<'_>,
     config: &Config,
-    [primary, secondary]: &[Site<'_>; 2],
-    [here, there]: &[Base; 2],
+    [primary, secondary]: &[RegionSite<'_>; 2],
+    [here, there]: &[RegionBase; 2],
 ) -> Result<(), GraphError> {
     let recovery_days = whole(config.sessions.recovery_days);
     let table = Table {
@@ -191,18 +191,16 @@ fn sessions(
     Ok(())
 }
 
-/// Replication runs both ways from the start: failover must not need S3's control plane, which is in us-east-1
-/// (docs/aws-behaviour.md#global-control-planes). It refers to both buckets, so that neither is emptied while
-/// objects still come: docs/aws-behaviour.md#replication-refills-the-bucket.
+/// Replication is set up in both directions from the start: a failover must not need S3's control plane, which is in us-east-1.
 fn buckets(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    sites: &[Site<'_>; 2],
-    bases: &[Base; 2],
+    sites: &[RegionSite<'_>; 2],
+    bases: &[RegionBase; 2],
 ) -> Result<(), GraphError> {
     let role = stack.add(Role::Global, "replication", GLOBAL, &replication_role(config, facts, sites, bases))?;
-    let mut bucket = |site: &Site<'_>, base: &Base| {
+    let mut bucket = |site: &RegionSite<'_>, base: &RegionBase| {
         let bucket = Bucket {
             name: bucket_name(config, facts, site.region),
             versioned: true,
@@ -244,7 +242,7 @@ fn bucket_policy(arn: &str) -> serde_json::Value {
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, and for the keys
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>.
-fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> IamRole {
+fn replication_role(config: &Config, facts: &Facts, sites: &[RegionSite<'_>; 2], bases: &[RegionBase; 2]) -> IamRole {
     let name = config.name();
     let arns: Vec<String> = sites.iter().map(|site| bucket_arn(config, facts, site.region)).collect();
     let objects: Vec<String> = arns.iter().map(|arn| format!("{arn}/*")).collect();
@@ -271,9 +269,9 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases
         path: config.iam.path.clone(),
         permissions_boundary: config.iam.permissions_boundary.clone(),
         description: format!("{name}: S3 replication between the two buckets"),
-        // Without a condition, as on AWS's page: nothing says that S3 tells the source's account or bucket when it assumes the
-        // role for replication, and if it does not, each object would stay behind as `FAILED`, after a configuration that was
-        // taken without a word. A role of this account can be handed to S3 only by who may pass it.
+        // There is no condition, as on AWS's page: it is not documented that S3 sends the account or the bucket of the source
+        // when it assumes the role for replication. If it does not, S3 would accept the configuration, and every object would
+        // end as `FAILED`. A role of this account can be given to S3 only by somebody who may pass it.
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
         // See docs/aws-behaviour.md#replication-role-without-condition.
         assume_role_policy: policy::document(
@@ -284,17 +282,16 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases
 }
 
 /// Names of clusters are unique across the Regions of a global database.
-/// See docs/aws-behaviour.md#cluster-names-span-regions.
-pub(super) fn cluster_name(config: &Config, site: &Site<'_>) -> String {
+pub(super) fn cluster_name(config: &Config, site: &RegionSite<'_>) -> String {
     format!("{}-{}", config.name(), site.role)
 }
 
-pub(super) fn cluster_arn(config: &Config, site: &Site<'_>) -> String {
-    format!("arn:aws:rds:{}:{}:cluster:{}", site.region, site.plot.account, cluster_name(config, site))
+pub(super) fn cluster_arn(config: &Config, site: &RegionSite<'_>) -> String {
+    format!("arn:aws:rds:{}:{}:cluster:{}", site.region, site.placement.account, cluster_name(config, site))
 }
 
-pub(super) fn table_arn(config: &Config, site: &Site<'_>) -> String {
-    format!("arn:aws:dynamodb:{}:{}:table/{}", site.region, site.plot.account, table_name(&config.name()))
+pub(super) fn table_arn(config: &Config, site: &RegionSite<'_>) -> String {
+    format!("arn:aws:dynamodb:{}:{}:table/{}", site.region, site.placement.account, table_name(&config.name()))
 }
 
 pub(super) fn table_name(name: &str) -> String {
@@ -305,8 +302,8 @@ pub(super) fn secret_name(name: &str) -> String {
     format!("{name}-database")
 }
 
-/// Bucket names are shared by all of AWS: what makes this one unique follows from what it belongs to, so that it needs not
-/// be remembered. See docs/aws-behaviour.md#bucket-names-are-global.
+/// Bucket names are unique in all of AWS. The suffix is derived from the account, the environment, and the Region, so that it does
+/// not have to be remembered.
 pub(super) fn bucket_name(config: &Config, facts: &Facts, region: &str) -> String {
     let owner = format!("{},{},{region}", facts.account, config.stack.environment);
     format!("{}-{region}-{}", config.name(), &hex::encode(Sha256::digest(owner.as_bytes()))[..8])

@@ -1,9 +1,9 @@
-//! How clients find the Region that serves: zone, health checks, the failover pair; and what makes the name serve HTTPS.
+//! How clients find the Region that serves: zone, health checks, the failover pair, and certificates for the public name.
 
 use serde_json::json;
 
-use super::compute::Front;
-use super::{GLOBAL, Site};
+use super::compute::HttpFront;
+use super::{GLOBAL, RegionSite};
 use drctl_aws::resources::acm::Certificate;
 use drctl_aws::resources::apigatewayv2::{Api, ApiMapping, DomainName};
 use drctl_aws::resources::route53::{Alias, HealthCheck, HostName, HostedZone, Record};
@@ -12,15 +12,15 @@ use drctl_config::Config;
 use drctl_engine::GraphError;
 use drctl_engine::state::Role;
 
-/// Seconds that resolvers keep the answer, and with it the last part of every failover.
+/// How many seconds resolvers cache the answer: the last part of every failover.
 const TTL: i32 = 60;
 
-/// Adds everything. Returns the check that decides whether the primary is the answer.
+/// Adds everything. Returns the check that decides whether the public name points to the primary.
 pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
-    sites: &[Site<'_>; 2],
-    fronts: &[Front; 2],
+    sites: &[RegionSite<'_>; 2],
+    fronts: &[HttpFront; 2],
 ) -> Result<Handle<HealthCheck>, GraphError> {
     let zone = zone(stack, config)?;
     let primary = health_checks(stack, fronts)?;
@@ -30,11 +30,11 @@ pub(super) fn build(
         let record = Record {
             zone: zone.clone(),
             name: Ref::known(name.as_str()),
-            // The stack's name in it says whose the record is: records have no tags.
+            // It contains the stack's name, which says whose record it is: records have no tags.
             set_identifier: format!("{}-{}", config.name(), site.role),
             failover: failover.to_owned(),
-            // The standby answers whenever the primary does not, healthy or not: with a check of its own, Route 53 would go
-            // back to a primary that was failed away from as soon as the standby stumbles.
+            // The standby is the answer whenever the primary is not, healthy or not. With a check of its own, Route 53 would
+            // return to a primary that was failed away from as soon as the standby has a problem.
             // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-problems.html
             health_check: (site.role == Role::Primary).then(|| primary.id()),
             ..match &targets {
@@ -59,11 +59,11 @@ fn zone(stack: &mut Stack<'_>, config: &Config) -> Result<Ref<Id<HostedZone>>, G
     Ok(stack.add(Role::Global, "main", GLOBAL, &zone)?.id())
 }
 
-/// The switch needs no control plane: whoever fails over writes an item into the standby's own table, the standby's function
-/// says so, the inverted check turns unhealthy, and DNS moves. If the standby dies, nothing moves.
+/// The switch needs no control plane. To fail over, an operator writes an item into the table in the standby's Region. The
+/// standby's function reports it, the inverted check becomes unhealthy, and DNS moves. If the standby is down, DNS does not move.
 /// <https://aws.amazon.com/blogs/networking-and-content-delivery/creating-disaster-recovery-mechanisms-using-amazon-route-53/>
-fn health_checks(stack: &mut Stack<'_>, [here, there]: &[Front; 2]) -> Result<Handle<HealthCheck>, GraphError> {
-    let endpoint = |front: &Front, path: &str| HealthCheck {
+fn health_checks(stack: &mut Stack<'_>, [here, there]: &[HttpFront; 2]) -> Result<Handle<HealthCheck>, GraphError> {
+    let endpoint = |front: &HttpFront, path: &str| HealthCheck {
         kind: "HTTPS".to_owned(),
         host: front.api.output("host"),
         path: path.to_owned(),
@@ -96,15 +96,15 @@ fn health_checks(stack: &mut Stack<'_>, [here, there]: &[Front; 2]) -> Result<Ha
     add("primary", &both)
 }
 
-/// Certificates and domains of the public name in both Regions, so that each serves the name as its own.
+/// Adds certificates and domains for the public name in both Regions, so that each Region can serve it.
 fn domains(
     stack: &mut Stack<'_>,
     config: &Config,
-    sites: &[Site<'_>; 2],
-    fronts: &[Front; 2],
+    sites: &[RegionSite<'_>; 2],
+    fronts: &[HttpFront; 2],
     zone: &Ref<Id<HostedZone>>,
 ) -> Result<[Handle<DomainName>; 2], GraphError> {
-    let mut certificate = |site: &Site<'_>| {
+    let mut certificate = |site: &RegionSite<'_>| {
         let certificate = Certificate { domain: config.dns.public_name(), key_algorithm: "RSA_2048".to_owned() };
         stack.add(site.role, "api", site.region, &certificate)
     };
@@ -136,7 +136,7 @@ fn domains(
             domain: domain.id(),
             api: fronts[at].api.id(),
             stage: "$default".to_owned(),
-            // A mapping is to a stage that is there.
+            // The stage has to exist before it can be mapped.
             after: vec![fronts[at].stage.id().any()],
         };
         stack.add(site.role, "api", site.region, &mapping)?;
@@ -152,24 +152,19 @@ fn alias(domain: &Handle<DomainName>) -> Record {
         alias: Some(Alias {
             dns_name: domain.output("target_domain"),
             zone_id: domain.output("target_zone"),
-            // The checks decide, not what API Gateway says of itself.
+            // Only the health checks decide, not API Gateway's own health.
             evaluate_target_health: false,
         }),
-        ..nothing()
+        ..blank()
     }
 }
 
-/// Good for a look at where the name leads. An API does not answer under it: its own host name refuses every other.
+/// Only shows where the name points. The API does not answer at this name, because it accepts only its own host name.
 fn cname(api: &Handle<Api>) -> Record {
-    Record {
-        record_type: "CNAME".to_owned(),
-        ttl: TTL,
-        values: vec![json!(api.output::<HostName>("host"))],
-        ..nothing()
-    }
+    Record { record_type: "CNAME".to_owned(), ttl: TTL, values: vec![json!(api.output::<HostName>("host"))], ..blank() }
 }
 
-fn nothing() -> Record {
+fn blank() -> Record {
     Record {
         zone: Ref::known(""),
         name: Ref::known(""),

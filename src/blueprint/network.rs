@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::base::{Base, flow_log_group, key_for_logs};
+use super::base::{RegionBase, flow_log_group, key_for_logs};
 use super::data;
-use super::{GLOBAL, Site};
+use super::{GLOBAL, RegionSite};
 use drctl_aws::facts::{Facts, LETTERS};
 use drctl_aws::resources::ec2::{
     DefaultSecurityGroup, Eip, FlowLog, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, Rule,
@@ -23,21 +23,21 @@ use drctl_engine::state::Role;
 /// PostgreSQL's port.
 pub(super) const POSTGRES: u16 = 5432;
 
-/// One Region's.
-pub(super) struct Network {
+/// The network of one Region.
+pub(super) struct RegionNetwork {
     /// The three private subnets.
     pub private: Vec<Handle<Subnet>>,
-    /// The function's group.
+    /// The security group of the function.
     pub lambda: Handle<SecurityGroup>,
-    /// The database's group.
+    /// The security group of the database.
     pub database: Handle<SecurityGroup>,
-    /// The ways out.
+    /// The NAT gateways, one or one per zone.
     pub nat_gateways: Vec<Handle<NatGateway>>,
     vpc: Handle<Vpc>,
     tables: Vec<(&'static str, Handle<RouteTable>)>,
 }
 
-/// Subnets, and the ways that lead out of them.
+/// The private subnets, and the NAT gateways and route tables.
 struct Routing {
     private: Vec<Handle<Subnet>>,
     nat_gateways: Vec<Handle<NatGateway>>,
@@ -49,13 +49,13 @@ pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    sites: &[Site<'_>; 2],
-    bases: &[Base; 2],
+    sites: &[RegionSite<'_>; 2],
+    bases: &[RegionBase; 2],
     lambda_role: &Handle<IamRole>,
-) -> Result<[Network; 2], GraphError> {
+) -> Result<[RegionNetwork; 2], GraphError> {
     let name = config.name();
     let flow_role = stack.add(Role::Global, "flow-logs", GLOBAL, &flow_log_role(config, facts, sites, bases))?;
-    let mut of = |site: &Site<'_>, base: &Base| {
+    let mut of = |site: &RegionSite<'_>, base: &RegionBase| {
         let vpc = Vpc { cidr: site.cidr, dns_support: true, dns_hostnames: true };
         let vpc = stack.add(site.role, "main", site.region, &vpc)?;
         let flow_log = FlowLog {
@@ -70,15 +70,15 @@ pub(super) fn build(
         let Routing { private, nat_gateways, tables } = routing(stack, site, &vpc)?;
         let (lambda, database) = security_groups(stack, site, &name, &vpc, lambda_role)?;
         endpoints(stack, config, facts, site, &vpc, &tables)?;
-        Ok(Network { private, lambda, database, nat_gateways, vpc, tables })
+        Ok(RegionNetwork { private, lambda, database, nat_gateways, vpc, tables })
     };
     let networks = [of(&sites[0], &bases[0])?, of(&sites[1], &bases[1])?];
     peering(stack, sites, &networks)?;
     Ok(networks)
 }
 
-/// Subnets, the ways out, and the tables that lead there.
-fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<Routing, GraphError> {
+/// Adds the subnets, the gateways, and the route tables.
+fn routing(stack: &mut Stack<'_>, site: &RegionSite<'_>, vpc: &Handle<Vpc>) -> Result<Routing, GraphError> {
     let everywhere = Ipv4Net::default();
     let gateway = stack.add(site.role, "main", site.region, &InternetGateway { vpc: vpc.id() })?;
     let public_table = stack.add(site.role, "public", site.region, &RouteTable { vpc: vpc.id() })?;
@@ -111,8 +111,7 @@ fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<
             let nat = NatGateway {
                 subnet: public.id(),
                 allocation: address.id(),
-                // A NAT gateway made before the internet gateway is attached fails with Gateway.NotAttached.
-                // See docs/aws-behaviour.md#nat-gateway-fails-late.
+                // A NAT gateway that is created before the internet gateway is attached fails with Gateway.NotAttached.
                 after: vec![gateway.id().any()],
             };
             let nat = stack.add(site.role, letter, site.region, &nat)?;
@@ -125,8 +124,7 @@ fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<
         let route = Route {
             route_table: table.id(),
             destination: everywhere,
-            // AWS takes a route to a NAT gateway that is still pending.
-            // See docs/aws-behaviour.md#route-to-what-is-not-ready.
+            // AWS accepts a route to a NAT gateway that is still pending.
             target: Target::NatGateway(nat.id().exists()),
         };
         stack.add(site.role, &format!("private-{letter}-nat"), site.region, &route)?;
@@ -138,7 +136,7 @@ fn routing(stack: &mut Stack<'_>, site: &Site<'_>, vpc: &Handle<Vpc>) -> Result<
 
 fn security_groups(
     stack: &mut Stack<'_>,
-    site: &Site<'_>,
+    site: &RegionSite<'_>,
     name: &str,
     vpc: &Handle<Vpc>,
     lambda_role: &Handle<IamRole>,
@@ -163,8 +161,7 @@ fn security_groups(
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;
     let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];
     ingress.extend((10..13).map(|third| {
-        // Groups of the other Region cannot be referred to across the peering: its private subnets stand for them.
-        // See docs/aws-behaviour.md#peering-between-regions-is-limited.
+        // A rule cannot refer to a group of the other Region across the peering, so it allows the private subnets.
         Rule::tcp(POSTGRES, slash_24(site.peer_cidr, third), "Private subnets of the other Region")
     }));
     let database = SecurityGroup {
@@ -179,15 +176,14 @@ fn security_groups(
     Ok((lambda, database))
 }
 
-/// Who is in the private subnets, which is the function alone, reaches this stack's bucket and table through them, and nobody
-/// else's: what it may do there is its role's to say. Requests to another Region do not take this way.
-/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>.
-/// See docs/aws-behaviour.md#gateway-endpoint-default-policy.
+/// Adds the gateway endpoints. From the private subnets, in which there is only the function, they lead to this stack's bucket and
+/// table and to no others. The function's role says what it may do there. Requests to another Region do not use the endpoints.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
 fn endpoints(
     stack: &mut Stack<'_>,
     config: &Config,
     facts: &Facts,
-    site: &Site<'_>,
+    site: &RegionSite<'_>,
     vpc: &Handle<Vpc>,
     tables: &[(&'static str, Handle<RouteTable>)],
 ) -> Result<(), GraphError> {
@@ -208,8 +204,12 @@ fn endpoints(
     Ok(())
 }
 
-/// The peering, and all four tables' routes to the other side.
-fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], networks: &[Network; 2]) -> Result<(), GraphError> {
+/// Adds the peering, and the routes of all tables to the other Region.
+fn peering(
+    stack: &mut Stack<'_>,
+    sites: &[RegionSite<'_>; 2],
+    networks: &[RegionNetwork; 2],
+) -> Result<(), GraphError> {
     let ([primary, secondary], [here, there]) = (sites, networks);
     let peering = VpcPeering {
         vpc: here.vpc.id(),
@@ -225,7 +225,7 @@ fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], networks: &[Network; 2]
             let route = Route {
                 route_table: table.id(),
                 destination: site.peer_cidr,
-                // A route to a peering that awaits acceptance is taken, and a blackhole until then:
+                // AWS accepts a route to a peering that has not been accepted yet. Until then, it is a blackhole:
                 // https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-routing.html
                 // See docs/aws-behaviour.md#route-to-what-is-not-ready.
                 target: Target::VpcPeering(peering.id().exists()),
@@ -236,10 +236,10 @@ fn peering(stack: &mut Stack<'_>, sites: &[Site<'_>; 2], networks: &[Network; 2]
     Ok(())
 }
 
-/// The /24 with a given third octet, counted from the VPC's own.
+/// The /24 whose third octet is this far from the VPC's own.
 fn slash_24(vpc: Ipv4Net, third: u8) -> Ipv4Net {
     let network = u32::from(vpc.network()) + (u32::from(third) << 8);
-    // The configuration refuses ranges that are too small for this.
+    // The configuration does not allow ranges that are too small for this.
     Ipv4Net::new(Ipv4Addr::from(network), 24).unwrap_or(vpc)
 }
 
@@ -251,9 +251,9 @@ fn flow_role_arn(config: &Config, facts: &Facts) -> String {
     format!("arn:aws:iam::{}:role{}{}", facts.account, config.iam.path, flow_role_name(&config.name()))
 }
 
-/// What lets flow logs be written, and to nowhere else.
+/// The role that writes flow logs, to their own log groups only.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html>
-fn flow_log_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &[Base; 2]) -> IamRole {
+fn flow_log_role(config: &Config, facts: &Facts, sites: &[RegionSite<'_>; 2], bases: &[RegionBase; 2]) -> IamRole {
     let name = config.name();
     let account = &facts.account;
     let groups: Vec<String> = sites
@@ -262,8 +262,8 @@ fn flow_log_role(config: &Config, facts: &Facts, sites: &[Site<'_>; 2], bases: &
         .collect();
     let mut statements = vec![
         Statement::allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]).on(groups),
-        // Asked for before a log group's streams are, and not to be restricted to one. That it may not make the group is meant:
-        // made anew, a deleted one would have neither key nor retention.
+        // This is called before the streams of a log group are listed, and cannot be restricted to one group. The role may not
+        // create groups on purpose: a group that was deleted would be recreated without key and retention.
         // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
         // See docs/aws-behaviour.md#flow-log-role-describes-groups.
         Statement::allow(["logs:DescribeLogGroups"]).on(["*"]),

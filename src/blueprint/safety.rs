@@ -1,5 +1,5 @@
-//! The matrix of data: whatever is edited, drifts, is absent or cannot be read, however the two Regions stand, no plan deletes or
-//! replaces what holds data unless it was named.
+//! The data matrix: whatever is edited, drifts, is absent, or cannot be read, and whatever the roles of the two Regions, no plan
+//! deletes or replaces what holds data unless it was named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const ACCOUNT: &str = "111122223333";
 const PRIMARY: &str = "primary/db_cluster/main";
 const SECONDARY: &str = "secondary/db_cluster/main";
 
-/// A stack as it was built, and how it is looked at.
+/// A stack that was built, and what was observed of it.
 struct Built {
     registry: Registry,
     graph: Graph,
@@ -58,7 +58,7 @@ async fn draw(toml: &str) -> (Registry, Graph) {
 }
 
 impl Built {
-    /// As `up` has left it: everything is there, is ours, and is as it shall be.
+    /// A stack as `up` leaves it: everything exists, is ours, and is as desired.
     async fn new(toml: &str) -> Self {
         let (registry, graph) = draw(toml).await;
         let mut outputs: BTreeMap<Address, BTreeSet<String>> = BTreeMap::new();
@@ -70,15 +70,15 @@ impl Built {
             let lookup = |of: &Address, output: &str| Some(value(of, output));
             let mut properties = resolve(&node.desired, &lookup);
             properties.remove(AFTER);
-            let told = outputs.get(&node.address).into_iter().flatten();
-            let told = told.filter(|name| !matches!(name.as_str(), "id" | "arn"));
+            let names = outputs.get(&node.address).into_iter().flatten();
+            let names = names.filter(|name| !matches!(name.as_str(), "id" | "arn"));
             let live = Live {
                 id: value(&node.address, "id"),
                 arn: Some(value(&node.address, "arn")),
                 phase: Phase::Ready,
                 owner: Owner::Ours { node: Some(node.address.clone()), attempt: None },
                 properties,
-                outputs: told.map(|name| (name.clone(), value(&node.address, name))).collect(),
+                outputs: names.map(|name| (name.clone(), value(&node.address, name))).collect(),
                 goes_after: Vec::new(),
             };
             entries.insert(node.address.clone(), entry(&graph, node, &live));
@@ -188,12 +188,12 @@ const SITUATIONS: [Situation; 6] = [
 ];
 
 fn lost(plan: &Plan) -> Vec<&Item> {
-    // Of what is no longer there, only the record goes.
+    // If a resource no longer exists, only its record is removed.
     let is_lost = |item: &&Item| matches!(item.action, Action::Delete | Action::Replace) && item.live.is_some();
     plan.items.iter().filter(is_lost).filter(|item| holds_data(item.address.kind())).collect()
 }
 
-/// No plan loses data by itself; and what is named is all that is lost then.
+/// No plan loses data by itself. With consent, it loses only what was named.
 fn check(built: &Built, graph: &Graph, what: &str) {
     let plan = built.plan(graph, &Consent::Nothing);
     assert!(lost(&plan).is_empty(), "{what}: {:?}", lost(&plan));
@@ -209,13 +209,13 @@ fn check(built: &Built, graph: &Graph, what: &str) {
     }
 }
 
-/// Everything that may have become of one property, or of the whole, of everything that holds data.
+/// Checks every situation of everything that holds data, with one property or the whole resource changed in every way.
 async fn matrix(protection: bool) -> usize {
     let toml = format!("[protection]\ndeletion = {protection}\n");
     let mut cases = 0;
-    for (situation, stands) in SITUATIONS {
+    for (situation, arrange) in SITUATIONS {
         let mut built = Built::new(&toml).await;
-        stands(&mut built);
+        arrange(&mut built);
         check(&built, &built.graph, situation);
         let data: Vec<Arc<Node>> =
             built.graph.nodes().filter(|node| node.driver.traits().holds_data).cloned().collect();
@@ -319,9 +319,9 @@ async fn no_edit_of_the_configuration_loses_data_by_itself() {
         "[protection]\ndeletion = true",
         "[dns]\ncertificate = true\ndomain = \"pay.acme-bank.net\"",
     ];
-    for (situation, stands) in SITUATIONS {
+    for (situation, arrange) in SITUATIONS {
         let mut built = Built::new("").await;
-        stands(&mut built);
+        arrange(&mut built);
         for edit in edits {
             let (_, graph) = draw(edit).await;
             check(&built, &graph, &format!("{situation}: {edit}"));
@@ -330,10 +330,10 @@ async fn no_edit_of_the_configuration_loses_data_by_itself() {
 }
 
 #[tokio::test]
-async fn what_is_as_it_was_built_is_left_alone_whoever_writes() {
-    for (situation, stands) in &SITUATIONS[..2] {
+async fn an_unchanged_stack_is_left_alone_whichever_region_writes() {
+    for (situation, arrange) in &SITUATIONS[..2] {
         let mut built = Built::new("").await;
-        stands(&mut built);
+        arrange(&mut built);
         let plan = built.plan(&built.graph, &Consent::Nothing);
         let busy: Vec<_> = plan.items.iter().filter(|item| item.action != Action::None).collect();
         assert!(busy.is_empty(), "{situation}: {busy:?}");
@@ -341,7 +341,7 @@ async fn what_is_as_it_was_built_is_left_alone_whoever_writes() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_pending_deletion_is_taken_back_and_nothing_else_is_done() {
+async fn a_key_that_is_pending_deletion_is_restored_and_nothing_else_is_done() {
     let mut built = Built::new("").await;
     built.set("primary/kms_key/main", "pending_deletion", json!(true));
     let plan = built.plan(&built.graph, &Consent::Nothing);
@@ -351,10 +351,10 @@ async fn a_key_that_is_pending_deletion_is_taken_back_and_nothing_else_is_done()
 }
 
 #[tokio::test]
-async fn the_member_that_writes_goes_only_with_all_others() {
+async fn the_member_that_writes_is_deleted_only_with_all_others() {
     let mut built = Built::new("").await;
     built.writes(SECONDARY, PRIMARY);
-    // Alone it cannot: AWS would refuse after its instance is gone.
+    // It cannot be deleted alone: AWS would refuse after its instance has been deleted.
     let alone = built.plan(&built.graph, &Consent::Named(BTreeSet::from([at(SECONDARY)])));
     let refused: Vec<_> = alone.refused().map(|(item, refusal)| (item.address.to_string(), refusal.clone())).collect();
     let [(cluster, refusal), (instance, _)] = &refused[..] else { panic!("{refused:?}") };
@@ -362,7 +362,7 @@ async fn the_member_that_writes_goes_only_with_all_others() {
     let named: BTreeSet<Address> = refusal.names.iter().cloned().collect();
     assert!(named.contains(&at(PRIMARY)), "{named:?}");
     assert_eq!(built.plan(&built.graph, &Consent::Named(named)).refused().count(), 0);
-    // With a member of others in it, it cannot at all.
+    // With a member that is not drctl's, it cannot be deleted at all.
     let third = "arn:aws:rds:eu-west-1:111122223333:cluster:third".to_owned();
     if let Some(live) = built.live(SECONDARY) {
         live.goes_after.push(third.clone());
@@ -373,7 +373,7 @@ async fn the_member_that_writes_goes_only_with_all_others() {
 }
 
 #[tokio::test]
-async fn the_writer_stays_while_the_other_region_cannot_be_read_and_the_rest_goes() {
+async fn the_writer_stays_while_the_other_region_cannot_be_read_and_the_rest_is_deleted() {
     let mut built = Built::new("").await;
     let silent = Failure::new(Class::Unreachable, "nothing answers");
     for address in [SECONDARY, "secondary/db_instance/main"] {

@@ -35,12 +35,12 @@ fn address(text: &str) -> Address {
     text.parse().expect("an address")
 }
 
-/// What one needs of another directly.
+/// What a node needs of another one, if it refers to it directly.
 fn need(graph: &Graph, of: &str, on: &str) -> Option<Need> {
     graph.needs(&address(of)).into_iter().find(|(target, _)| *target == address(on)).map(|(_, need)| need)
 }
 
-/// Whether one is deleted before another, however far apart they are.
+/// Whether a resource is deleted before another one, however far apart they are in the graph.
 fn goes_before(graph: &Graph, first: &str, last: &str) -> bool {
     let (mut open, mut seen) = (vec![address(first)], BTreeSet::new());
     while let Some(at) = open.pop() {
@@ -59,10 +59,10 @@ fn property(graph: &Graph, of: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_database_is_made_in_auroras_order_and_goes_in_its_reverse() {
+async fn the_database_is_created_in_auroras_order_and_deleted_in_reverse() {
     let graph = drawn("").await;
-    // The second member wants the first one's writer available, and nothing less. Which of the two goes first is for their
-    // roles to say.
+    // The second member needs the first member's writer to be available. Which of the two is deleted first depends on which one
+    // writes.
     assert_eq!(need(&graph, "secondary/db_cluster/main", "primary/db_instance/main"), Some(Need::First));
     assert_eq!(need(&graph, "primary/db_instance/main", "primary/db_cluster/main"), Some(Need::Exists));
     assert_eq!(need(&graph, "secondary/db_instance/main", "secondary/db_cluster/main"), Some(Need::Exists));
@@ -97,7 +97,7 @@ async fn the_function_does_not_wait_for_the_database() {
 }
 
 #[tokio::test]
-async fn only_what_route_53_asks_is_open() {
+async fn only_the_routes_that_route_53_calls_are_open() {
     let jwt = "[api]\nauth = \"jwt\"\njwt_issuer = \"https://id.acme.io\"\njwt_audience = [\"pay\"]\n";
     for (toml, clients) in [("", "AWS_IAM"), (jwt, "JWT"), ("[api]\nauth = \"none\"\n", "NONE")] {
         let graph = drawn(toml).await;
@@ -115,8 +115,8 @@ async fn only_what_route_53_asks_is_open() {
                 assert_eq!(asks.is_some(), wanted == "JWT", "{toml}: {route}");
             }
             let environment = property(&graph, &format!("{role}/lambda_function/processor"), "environment");
-            let told = environment["API_AUTH"].as_str().map(str::to_owned);
-            assert_eq!(told.as_deref(), Some(clients.trim_start_matches("AWS_").to_lowercase().as_str()));
+            let auth = environment["API_AUTH"].as_str().map(str::to_owned);
+            assert_eq!(auth.as_deref(), Some(clients.trim_start_matches("AWS_").to_lowercase().as_str()));
         }
         let routes = graph.nodes().filter(|node| node.address.kind() == "api_route").count();
         assert_eq!(routes, 10, "every route is in the list above");
@@ -126,11 +126,11 @@ async fn only_what_route_53_asks_is_open() {
 }
 
 #[tokio::test]
-async fn the_access_log_is_json_whatever_is_asked_for() {
+async fn the_access_log_is_valid_json_for_every_request() {
     let graph = drawn("").await;
     let format = property(&graph, "primary/api_stage/default", "access_log_format");
     let format = format.as_str().expect("text");
-    // API Gateway escapes nothing: what may hold a quotation mark must not be in it.
+    // API Gateway escapes nothing: fields that may contain a quotation mark must not be logged.
     for text in ["integrationErrorMessage", "error.message", "authorizer.error", "claims", "userAgent", "path"] {
         assert!(!format.contains(text), "{text} in {format}");
     }
@@ -139,7 +139,7 @@ async fn the_access_log_is_json_whatever_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_lambda_leaves_behind_is_outlived_by_what_it_needs() {
+async fn what_lambdas_interfaces_need_is_deleted_after_them() {
     let graph = drawn("").await;
     for role in ["primary", "secondary"] {
         let function = format!("{role}/lambda_function/processor");
@@ -166,7 +166,7 @@ async fn what_lambda_leaves_behind_is_outlived_by_what_it_needs() {
 }
 
 #[tokio::test]
-async fn roles_are_made_early() {
+async fn roles_are_created_early() {
     let graph = drawn("").await;
     // By the time that they have to be assumed, they have been seen everywhere. Nothing but keys holds them up.
     // See docs/aws-behaviour.md#principal-not-visible-yet.
@@ -177,7 +177,7 @@ async fn roles_are_made_early() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_into_the_table_before_its_replica_is_there() {
+async fn nothing_is_written_into_the_table_before_its_replica_exists() {
     let graph = drawn("").await;
     // The replica is part of the table, which is ready only with it, and waits for nothing but the keys.
     // See docs/aws-behaviour.md#replica-before-first-item.
@@ -194,7 +194,7 @@ async fn nothing_is_written_into_the_table_before_its_replica_is_there() {
 }
 
 #[tokio::test]
-async fn replication_begins_when_both_buckets_are_versioned_and_ends_before_either_goes() {
+async fn replication_begins_when_both_buckets_are_versioned_and_ends_before_either_is_deleted() {
     let graph = drawn("").await;
     for replication in ["primary/s3_replication/data", "secondary/s3_replication/data"] {
         for bucket in ["primary/s3_bucket/data", "secondary/s3_bucket/data"] {
@@ -207,7 +207,7 @@ async fn replication_begins_when_both_buckets_are_versioned_and_ends_before_eith
 }
 
 #[tokio::test]
-async fn the_ways_out_stand_on_an_attached_gateway() {
+async fn nat_gateways_need_an_attached_internet_gateway() {
     let graph = drawn("").await;
     // A NAT gateway that is created before the internet gateway is attached fails afterwards; and it is deleted before its
     // address, and before that gateway. See docs/aws-behaviour.md#nat-gateway-fails-late and
@@ -222,21 +222,7 @@ async fn the_ways_out_stand_on_an_attached_gateway() {
 }
 
 #[tokio::test]
-async fn the_other_region_is_let_in_by_its_ranges() {
-    let graph = drawn("").await;
-    // See docs/aws-behaviour.md#peering-between-regions-is-limited.
-    for role in ["primary", "secondary"] {
-        let rules = property(&graph, &format!("{role}/security_group/database"), "ingress");
-        let rules = rules.as_array().expect("rules");
-        let groups: Vec<&Value> = rules.iter().filter_map(|rule| rule.get("group")).collect();
-        assert_eq!(groups.len(), 1, "{rules:?}");
-        assert_eq!(groups[0]["$ref"], format!("{role}/security_group/lambda"));
-        assert_eq!(rules.iter().filter(|rule| rule.get("cidr").is_some()).count(), 3, "{rules:?}");
-    }
-}
-
-#[tokio::test]
-async fn alarms_reach_somebody() {
+async fn alarms_reach_a_topic() {
     let graph = drawn("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n").await;
     // The key lets alarms use it, the topic lets alarms publish, and both are in the alarm's own Region.
     // See docs/aws-behaviour.md#alarms-need-the-topics-key and docs/aws-behaviour.md#alarms-reach-their-own-region.
@@ -276,7 +262,7 @@ async fn a_name_serves_https_once_its_certificate_is_issued() {
     assert!(goes_before(&graph, "global/record/api-secondary", "global/hosted_zone/main"));
 }
 
-/// The statements of a policy that have something to do with a text.
+/// The statements of a policy that contain a text.
 fn statements_about(policy: &Value, text: &str) -> Vec<Value> {
     let all = policy["Statement"].as_array().unwrap_or_else(|| panic!("no policy: {policy}"));
     all.iter().filter(|statement| statement.to_string().contains(text)).cloned().collect()
@@ -296,7 +282,7 @@ async fn no_service_uses_the_key_for_another_account() {
 }
 
 #[tokio::test]
-async fn roles_use_the_key_only_by_way_of_services_of_its_region() {
+async fn roles_use_the_key_only_through_services_of_its_region() {
     let graph = drawn("").await;
     for (role, inline, services) in [
         ("processor", "data", &["dynamodb", "lambda", "s3", "secretsmanager"][..]),
@@ -322,7 +308,7 @@ async fn roles_use_the_key_only_by_way_of_services_of_its_region() {
 }
 
 #[tokio::test]
-async fn the_functions_code_may_not_touch_the_network() {
+async fn the_functions_code_may_not_change_the_network() {
     let graph = drawn("").await;
     let policies = property(&graph, "global/iam_role/processor", "policies");
     let about = statements_about(&policies["run"], "ec2:");
@@ -338,7 +324,7 @@ async fn the_functions_code_may_not_touch_the_network() {
 }
 
 #[tokio::test]
-async fn the_gateway_endpoints_lead_to_what_is_the_stacks_own() {
+async fn the_gateway_endpoints_lead_only_to_the_stacks_own_resources() {
     let graph = drawn("").await;
     for (role, region) in [("primary", "us-east-1"), ("secondary", "us-east-2")] {
         let bucket = property(&graph, &format!("{role}/s3_bucket/data"), "name");
@@ -355,7 +341,7 @@ async fn the_gateway_endpoints_lead_to_what_is_the_stacks_own() {
 }
 
 #[tokio::test]
-async fn s3_is_let_into_its_role_without_a_condition_that_it_may_not_meet() {
+async fn s3_may_assume_its_role_without_a_condition_that_it_might_not_meet() {
     let graph = drawn("").await;
     let trust = property(&graph, "global/iam_role/replication", "assume_role_policy");
     let [one] = statements_about(&trust, "s3.amazonaws.com").try_into().expect("one statement");
@@ -363,7 +349,7 @@ async fn s3_is_let_into_its_role_without_a_condition_that_it_may_not_meet() {
 }
 
 #[tokio::test]
-async fn roles_have_the_path_and_the_boundary_that_are_configured() {
+async fn roles_have_the_configured_path_and_boundary() {
     let boundary = "arn:aws:iam::111122223333:policy/boundary";
     let graph = drawn(&format!("[iam]\npath = \"/payments/\"\npermissions_boundary = \"{boundary}\"\n")).await;
     let roles: Vec<_> = graph.nodes().filter(|node| node.address.kind() == "iam_role").collect();
@@ -374,7 +360,7 @@ async fn roles_have_the_path_and_the_boundary_that_are_configured() {
             (&"/payments/".into(), &boundary.into())
         );
     }
-    // It is named, not referred to.
+    // The role is named, not referred to.
     let arn = "arn:aws:iam::111122223333:role/payments/payment-dr-dev-flow-logs";
     assert_eq!(property(&graph, "primary/flow_log/vpc", "role_arn"), arn);
     let plain = drawn("").await;
@@ -383,7 +369,7 @@ async fn roles_have_the_path_and_the_boundary_that_are_configured() {
 }
 
 #[tokio::test]
-async fn configured_tags_are_on_everything_that_takes_tags_and_never_in_the_place_of_drctls_own() {
+async fn configured_tags_are_on_everything_that_takes_tags_and_do_not_replace_drctls_own() {
     let toml = "[tags]\nCostCenter = \"4711\"\n";
     let (graph, plain) = (drawn(toml).await, drawn("").await);
     let mut tagged = 0;
@@ -392,13 +378,13 @@ async fn configured_tags_are_on_everything_that_takes_tags_and_never_in_the_plac
         for (key, value) in before.desired["tags"].as_object().expect("tags") {
             assert_eq!(&tags[key], value, "{}", node.address);
         }
-        // Its tags stand in its description, where there is no room for more.
+        // Its tags are in its description, where there is no room for more.
         let is_real = node.address.kind() != "api_integration";
         assert_eq!(tags.get("CostCenter").is_some(), is_real, "{}", node.address);
         tagged += usize::from(is_real);
     }
     assert!(tagged > 100, "{tagged}");
-    // Tags of alarms and dashboards are not read: what is read has to show that they have changed.
+    // Tags of alarms and dashboards are not read. A property that is read has to show that they have changed.
     for (of, name) in [("primary/alarm/lambda-errors", "description"), ("primary/dashboard/main", "body")] {
         assert_ne!(property(&graph, of, name), property(&plain, of, name));
     }

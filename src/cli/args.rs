@@ -1,12 +1,24 @@
-//! What can be written after `drctl`.
+//! The command line: the commands, and the options of all of them. The options of one command are in its own file.
 
 use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use drctl_engine::state::Address;
+use super::check::CheckArgs;
+use super::down::DownArgs;
+use super::init::InitArgs;
+use super::orphans::OrphansArgs;
+use super::outputs::OutputsArgs;
+use super::plan::PlanArgs;
+use super::recover::RecoverArgs;
+#[cfg(feature = "sandbox")]
+use super::sandbox::SandboxArgs;
+use super::simulate::SimulateArgs;
+use super::state::StateArgs;
+use super::status::StatusArgs;
+use super::up::UpArgs;
 
-/// How drctl exits, as the help says it.
+/// The exit codes in the help of drctl itself.
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
@@ -17,7 +29,7 @@ Exit codes:
     5  credentials or permissions
   130  interrupted";
 
-/// Examples, and how the commands that look at AWS exit.
+/// The help of a command that reads AWS: its examples, then the exit codes.
 macro_rules! with_exit_codes {
     ($examples:literal) => {
         concat!(
@@ -27,59 +39,7 @@ macro_rules! with_exit_codes {
         )
     };
 }
-
-const PLAN_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl plan --sandbox             what would be built in the local AWS
-  drctl plan --full > plan.txt     every property, to be reviewed
-  drctl plan --detailed-exitcode   exit code 0 without changes, 2 with changes"
-);
-
-const CHECK_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl check          with the credentials and the Regions of the run to come
-  drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
-);
-
-const UP_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl up                       shows the plan and asks
-  drctl up --sandbox             the same in the local AWS: no account, no costs
-  drctl up --yes --json          in a pipeline: one JSON object per line
-An `up` that was interrupted goes on when it is run again."
-);
-
-const STATUS_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl status --timeout 5       when a Region may be gone
-  drctl status --json            for a monitor"
-);
-
-const DOWN_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl down                            shows what will be deleted and asks for the name
-  drctl down --environment staging      another environment than the configuration's
-  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
-);
-
-const ORPHANS_HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl orphans --adopt     after a state was lost: records again what is found, then `drctl up`
-  drctl orphans --delete    shows what will be deleted and asks"
-);
-
-#[cfg(feature = "sandbox")]
-const SANDBOX_HELP: &str = "\
-Examples:
-  drctl up --sandbox                              starts it when it is not running
-  drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
-  drctl sandbox stop                              ends it; it stays in the background until then";
+pub(super) use with_exit_codes;
 
 /// Builds and operates a two-Region disaster-recovery architecture on AWS
 #[derive(Debug, Parser)]
@@ -97,16 +57,16 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The configuration [default: drctl.toml in the working folder, if there is one]
+    /// Configuration file [default: drctl.toml in the working folder, if there is one]
     #[arg(long, global = true, value_name = "FILE", env = "DRCTL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The environment, instead of the configuration's
+    /// Use this environment instead of the configured one
     #[arg(long, global = true, value_name = "NAME", env = "ENVIRONMENT_SUFFIX")]
     pub environment: Option<String>,
     /// Directory for state files
     #[arg(long, global = true, value_name = "FOLDER", default_value = STATE_DIR, env = STATE_DIR_VARIABLE)]
     pub state_dir: PathBuf,
-    /// Use a local AWS, which is started when it is not running: no account, no credentials
+    /// Use a local AWS, which is started if it is not running: no account, no credentials
     #[cfg_attr(feature = "sandbox", arg(long, global = true))]
     #[cfg_attr(not(feature = "sandbox"), arg(skip))]
     pub sandbox: bool,
@@ -127,11 +87,11 @@ pub struct Global {
 /// Where state files are kept unless `--state-dir` says otherwise.
 pub const STATE_DIR: &str = "state";
 
-/// The variable that says otherwise, too.
+/// The variable that has the same meaning as `--state-dir`.
 const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
 
-/// The global options that mean something to a command, for those to which not all of them do. The others still take their
-/// place on the command line, and are in no help and no hint.
+/// The global options that have a meaning for a command, for the commands for which not all of them do. The other options are
+/// accepted, but appear neither in the command's help nor in hints.
 const MEANINGFUL: &[(&str, &[&str])] = &[
     ("init", &["config", "json", "verbose", "log_format", "no_color"]),
     ("simulate", &["config", "environment", "json", "verbose", "log_format", "no_color"]),
@@ -141,7 +101,7 @@ const MEANINGFUL: &[(&str, &[&str])] = &[
     ("completions", &[]),
 ];
 
-/// The command line, with the options that mean nothing to a command left out of its help.
+/// The command line. Options that have no meaning for a command are left out of its help.
 #[must_use]
 pub fn command() -> clap::Command {
     let root = Cli::command();
@@ -154,16 +114,16 @@ pub fn command() -> clap::Command {
 }
 
 impl Global {
-    /// The command `drctl WORDS` for a hint: with the options that were given to this one and decide on which stack a command
-    /// acts, quoted for a shell. Pasted, it acts on the stack that the hint is about.
+    /// The command `drctl WORDS` for a hint, with the options of this run that decide which stack a command acts on, quoted for
+    /// a shell. When it is pasted, it acts on the stack that the hint is about.
     ///
-    /// An environment that a variable named is written out, too: where the hint is pasted, the variable may not be set. An
-    /// option that `words` have already, or that means nothing to their command, is not added.
+    /// An environment that was set by a variable is written out, too: where the hint is pasted, the variable may not be set. An
+    /// option that `words` contain already, or that has no meaning for their command, is not added.
     #[must_use]
     pub fn command(&self, words: &str) -> String {
         let name = words.split_whitespace().next().unwrap_or_default();
         let meaningful = MEANINGFUL.iter().find(|(command, _)| *command == name).map(|(_, options)| *options);
-        // Named by a variable, the usual folder has to be named as well to be the one that is meant.
+        // If the variable is set, even the default folder has to be named.
         let state_dir = self.state_dir.as_os_str() != STATE_DIR || std::env::var_os(STATE_DIR_VARIABLE).is_some();
         let path = |path: &PathBuf| Some(path.display().to_string());
         let given = [
@@ -190,7 +150,7 @@ impl Global {
     }
 }
 
-/// One word for a POSIX shell: quoted where it has to be.
+/// One word for a POSIX shell, quoted if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -209,246 +169,49 @@ pub enum LogFormat {
     Json,
 }
 
-/// What drctl can be asked to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented drctl.toml
-    Init(Init),
+    Init(InitArgs),
     /// Show what `up` would do, and change nothing
-    #[command(after_help = PLAN_HELP)]
-    Plan(Plan),
-    /// Check what `up` needs before its first call, and change nothing
-    #[command(after_help = CHECK_HELP)]
-    Check(Check),
-    /// Build the stack, or bring it to what is configured
-    #[command(visible_alias = "apply", after_help = UP_HELP)]
-    Up(Up),
-    /// Compare what is recorded and configured with what is in AWS
-    #[command(after_help = STATUS_HELP)]
-    Status(Status),
-    /// Delete everything that drctl made
-    #[command(visible_alias = "destroy", after_help = DOWN_HELP)]
-    Down(Down),
+    Plan(PlanArgs),
+    /// Check what would make `up` fail, and change nothing
+    Check(CheckArgs),
+    /// Build the stack, or make it match the configuration
+    #[command(visible_alias = "apply")]
+    Up(UpArgs),
+    /// Say whether the standby is ready, and list what deviates
+    Status(StatusArgs),
+    /// Delete everything that drctl created
+    #[command(visible_alias = "destroy")]
+    Down(DownArgs),
     /// Show what an interrupted run left open, and what became of it
-    Recover(Recover),
-    /// List what drctl made and the state does not know; adopt or delete it
-    #[command(after_help = ORPHANS_HELP)]
-    Orphans(Orphans),
-    /// Say how long `up` and `down` take on AWS, without AWS
-    Simulate(Simulate),
-    /// Print what other tools need to know of the stack
-    Outputs(Outputs),
-    /// Look into the state file
-    State(State),
+    Recover(RecoverArgs),
+    /// List tagged resources that the state does not know; adopt or delete them
+    Orphans(OrphansArgs),
+    /// Say how long `up` and `down` take on AWS, without calling AWS
+    Simulate(SimulateArgs),
+    /// Print ids, ARNs, and endpoints for other tools
+    Outputs(OutputsArgs),
+    /// List, show, or forget what the state records
+    State(StateArgs),
     /// Run a local AWS
     #[cfg(feature = "sandbox")]
-    #[command(after_help = SANDBOX_HELP)]
-    Sandbox(super::sandbox::Sandbox),
+    Sandbox(SandboxArgs),
     /// Print the version
     #[command(hide = true)]
     Version,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// Which shell.
+        /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
 }
 
-/// `drctl init`
-#[derive(Debug, Args)]
-pub struct Init {
-    /// Replace a file that is there
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `drctl plan`
-#[derive(Debug, Args)]
-pub struct Plan {
-    /// Exit with 2 when there are differences
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// Show every property of what will be made
-    #[arg(long)]
-    pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
-    #[arg(long)]
-    pub adopt: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-    /// What may be lost.
-    #[command(flatten)]
-    pub replacements: Replacements,
-}
-
-/// Which of what holds data may be lost.
-#[derive(Debug, Clone, Args)]
-pub struct Replacements {
-    /// Delete this resource and make it anew, although it holds data; may be given several times
-    #[arg(long = "replace", value_name = "ADDRESS")]
-    pub addresses: Vec<Address>,
-}
-
-/// `drctl check`
-#[derive(Debug, Args)]
-pub struct Check {
-    /// Versions, quotas, names, zones and permissions, for what `up` would make: what is checked without this option, too
-    #[arg(long)]
-    pub preflight: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl up`
-#[derive(Debug, Args)]
-pub struct Up {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Show every property of what will be made
-    #[arg(long)]
-    pub full: bool,
-    /// Take over resources that carry the names but not the tags of this stack
-    #[arg(long)]
-    pub adopt: bool,
-    /// Timeout of one Region's answers before anything is changed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-    /// What may be lost.
-    #[command(flatten)]
-    pub replacements: Replacements,
-}
-
-/// `drctl recover`
-#[derive(Debug, Args)]
-pub struct Recover {
-    /// Timeout of a single read, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl orphans`
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct Orphans {
-    /// Adopt each orphan whose address is unambiguous
-    #[arg(long, conflicts_with = "delete")]
-    pub adopt: bool,
-    /// Delete them
-    #[arg(long)]
-    pub delete: bool,
-    /// Do not ask before deleting
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Keep no final snapshot of a database
-    #[arg(long, requires = "delete")]
-    pub no_final_snapshot: bool,
-    /// Delete buckets even if they are not empty
-    #[arg(long, requires = "delete")]
-    pub empty_buckets: bool,
-    /// Exit with 2 when there are orphans
-    #[arg(long, conflicts_with_all = ["adopt", "delete"])]
-    pub detailed_exitcode: bool,
-}
-
-/// `drctl simulate`
-#[derive(Debug, Args)]
-pub struct Simulate {
-    /// Take the longest durations on record instead of typical ones
-    #[arg(long, conflicts_with = "seed")]
-    pub worst: bool,
-    /// Draw each duration between its shortest and its longest, from this seed
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Write the timeline as a web page, too
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-}
-
-/// `drctl status`
-#[derive(Debug, Args)]
-pub struct Status {
-    /// List everything, and not only what deviates
-    #[arg(long)]
-    pub all: bool,
-    /// Exit with 2 when anything deviates
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// Timeout of one Region's answers, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl down`
-#[derive(Debug, Args)]
-pub struct Down {
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Keep no final snapshot of the database
-    #[arg(long)]
-    pub no_final_snapshot: bool,
-    /// Delete the buckets even if they are not empty
-    #[arg(long)]
-    pub empty_buckets: bool,
-    /// Which stack, as `{stack}-{environment}`: needed only without a configuration and with several states
-    #[arg(long, value_name = "NAME")]
-    pub stack: Option<String>,
-    /// Timeout of one Region's answers before anything is changed, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
-    pub timeout: u64,
-}
-
-/// `drctl outputs`
-#[derive(Debug, Args)]
-pub struct Outputs {
-    /// Output format
-    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
-    pub format: OutputFormat,
-}
-
-/// The format of `drctl outputs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// One flat JSON object.
-    Json,
-    /// `NAME='value'` lines for a shell.
-    Env,
-}
-
-/// `drctl state`
-#[derive(Debug, Args)]
-pub struct State {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub command: StateCommand,
-}
-
-/// What can be done with the state file.
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List what it holds
-    List,
-    /// Show one resource
-    Show {
-        /// Its address, e.g. primary/subnet/private-a
-        address: Address,
-    },
-    /// Forget resources without touching AWS
-    Rm {
-        /// Their addresses
-        #[arg(required = true)]
-        addresses: Vec<Address>,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
-}
-
-fn seconds(text: &str) -> Result<u64, String> {
+/// Parses the value of a `--timeout`.
+pub fn seconds(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(seconds) if (1..=600).contains(&seconds) => Ok(seconds),
         _ => Err("write a whole number from 1 to 600, e.g. 10".to_owned()),
@@ -466,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_accepts_the_command_line() {
         command().debug_assert();
     }
 
     #[test]
-    fn a_hint_repeats_the_options_that_decide_on_the_stack() {
+    fn a_hint_repeats_the_options_that_decide_which_stack_is_meant() {
         let plain = global(&["plan", "--json", "-v", "--no-color"]);
         assert_eq!(plain.command("plan"), "drctl plan");
         let given = global(&["down", "--sandbox", "--environment", "staging"]);
@@ -481,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_has_no_option_twice_and_none_that_means_nothing() {
+    fn a_hint_repeats_no_option_and_has_none_without_a_meaning() {
         let given = global(&["plan", "--sandbox", "--environment", "staging", "--state-dir", "elsewhere"]);
         let once = given.command("down --yes");
         assert_eq!(given.command(once.trim_start_matches("drctl ")), once);
@@ -494,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn help_leaves_out_what_means_nothing_to_a_command_and_takes_it_all_the_same() {
+    fn options_without_a_meaning_are_accepted_and_left_out_of_the_help() {
         let help = |name: &str| {
             let mut root = command();
             root.build();
@@ -509,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_quoted_for_a_shell_where_it_has_to_be() {
+    fn words_are_quoted_for_a_shell_only_if_necessary() {
         for (word, written) in [("a-b_c.d/e", "a-b_c.d/e"), ("", "''"), ("a b", "'a b'"), ("$(x)", "'$(x)'")] {
             assert_eq!(quoted(word), written);
         }

@@ -2,23 +2,43 @@
 
 use std::time::Duration;
 
-use super::args::{Check, Global};
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
-use super::{run, ui};
+use super::session::{Availability, Session};
+use super::{interrupt, ui};
 use drctl_aws::preflight::Findings;
 use drctl_engine::Plan;
 
-/// Checks what `up` needs, and changes nothing. There is one check so far, and no option is needed for it.
-pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl check          with the credentials and Regions that `up` would use
+  drctl check --json   the same for a pipeline: exit code 1 for a problem, 5 for missing permissions"
+);
+
+/// `drctl check`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct CheckArgs {
+    /// Check versions, quotas, names, zones, and permissions: the same as without this option
+    #[arg(long)]
+    pub preflight: bool,
+    /// How long one Region may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+}
+
+/// Checks what would make `up` fail, and changes nothing. The preflight is the only check, so no option is needed.
+pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, timeout)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
+    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let plan = session.plan(&session.plan_inputs(&session.recorded()?), &shutdown).await?;
     let findings = session.preflight(&plan, &shutdown).await?;
-    let context = session.plan_context(false);
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::preflight::to_json(&findings, &plan, &context))?;
     } else {
@@ -27,16 +47,16 @@ pub async fn check(global: &Global, args: &Check, output: &Output) -> Result<Exi
     Ok(exit(&findings, &plan))
 }
 
-/// How to exit after a look: permissions before all else, as they are somebody else's to give.
+/// The exit code of a command that only reads. Missing permissions come first, since another person has to grant them.
 pub fn exit(findings: &Findings, plan: &Plan) -> Exit {
     match unknown(plan) {
         _ if findings.is_denied() => Exit::Denied,
         Exit::Done if findings.is_blocking() => Exit::Failed,
-        looked => looked,
+        exit => exit,
     }
 }
 
-/// How to exit when not everything could be looked at.
+/// The exit code if not everything could be read.
 pub fn unknown(plan: &Plan) -> Exit {
     let exits: Vec<Exit> = plan.unknown().map(|(_, failure)| Exit::of(failure)).collect();
     let worst = exits.iter().find(|exit| **exit == Exit::Denied).or(exits.first());

@@ -4,136 +4,179 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{Down, Global, STATE_DIR};
+use clap::Args;
+
+use super::args::{Global, STATE_DIR, seconds, with_exit_codes};
+use super::endpoint::Endpoint;
 use super::error::{CliError, Exit};
-use super::local::sandbox_folder;
+use super::interrupt::{self, unless_interrupted};
+use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
-use super::run::{self, Teller, Tools};
-use super::session::{Connected, Look, plan, plan_context, registry, state_folder};
+use super::run::{self, ApplyInputs, Reporter};
+use super::target::{PlanInputs, Target, registry};
 use super::ui::loss::{self, Weights};
-use drctl_aws::resources::{Disposal, Registry};
+use drctl_aws::resources::Disposal;
 use drctl_config::{Config, DEFAULT_FILE};
 use drctl_engine::Graph;
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
 use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
 
-/// Deletes everything that drctl made. Needs the state, and no configuration.
-pub async fn down(global: &Global, args: &Down, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
-    let teller = Teller::new(output);
-    let ended = delete(global, args, output, &teller, shutdown).await;
-    // What was told goes out before an error is.
-    teller.end(ended)
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl down                            shows what will be deleted and asks for the stack's name
+  drctl down --environment staging      an environment other than the configured one
+  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
+);
+
+/// `drctl down`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct DownArgs {
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Keep no final snapshot of the database
+    #[arg(long)]
+    pub no_final_snapshot: bool,
+    /// Delete the buckets even if they are not empty
+    #[arg(long)]
+    pub empty_buckets: bool,
+    /// Which stack, as `{stack}-{environment}`: needed only without a configuration, when there are several states
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
+    /// How long one Region may take to answer before anything is changed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
+    pub timeout: u64,
+}
+
+/// Deletes everything that drctl created. Needs the state, but no configuration.
+pub async fn down(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
+    let reporter = Reporter::new(output);
+    let result = delete(global, args, output, &reporter, shutdown).await;
+    // The report is written before an error is.
+    reporter.end(result)
 }
 
 async fn delete(
     global: &Global,
-    args: &Down,
+    args: &DownArgs,
     output: &Output,
-    teller: &Teller<'_>,
+    reporter: &Reporter<'_>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let Some((location, snapshot, config)) = which(global, args)? else {
-        teller.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
+    let Some(Found { location, snapshot, config }) = find(global, args)? else {
+        reporter.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
-    let regions = &snapshot.identity.regions;
-    let both = [regions.primary.as_str(), regions.secondary.as_str()];
-    let connected = run::unless_interrupted(&shutdown, Connected::new(global, both, output)).await?;
     let timeout = Duration::from_secs(args.timeout);
-    let account = async { Ok(connected.account(regions, timeout).await?) };
-    let account = run::unless_interrupted(&shutdown, account).await?;
-    let identity = Identity { account, ..snapshot.identity.clone() };
-    if !snapshot.resources.is_empty() {
-        check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
-    }
-    let mut store = location.open(identity.clone(), "down")?;
+    let prepared = prepare(global, args, output, location, &snapshot);
+    let target = unless_interrupted(&shutdown, prepared).await?;
+    let mut store = target.location.open(target.identity.clone(), "down")?;
     // Once more under the lock: an `up` may have ended in between.
     refuse_protected(store.snapshot(), config.as_ref())?;
     if store.resources().is_empty() {
         store.fold()?;
-        teller.say("Nothing to delete: the state holds no resources.")?;
+        reporter.say("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
-    // What is to be lost is agreed to beneath: until then nothing is called that changes anything.
-    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: true };
-    let registry = registry(&connected.aws, &identity, disposal);
-    let graph = Graph::new();
-    let resources = store.resources();
-    let look = Look { entries: resources, adopt: false, timeout, consent: &Consent::Everything };
-    let plan = plan(&connected, &registry, &graph, &look, &shutdown).await?;
-    teller.plan(&plan, &plan_context(&identity, &connected, false))?;
-    let goes = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
-    let weights = run::weigh(goes, &registry, &shutdown).await?;
-    refuse_hindered(&plan, &weights, strangers(&plan, resources, &registry, &shutdown).await?)?;
-    let question = Question { args, identity: &identity, connected: &connected, plan: &plan, weights: &weights };
+    // The user agrees to the losses below. Until then, no call is made that changes anything.
+    let entries = store.resources();
+    let inputs = PlanInputs { entries, adopt: false, timeout, consent: &Consent::Everything };
+    let plan = target.plan(&inputs, &shutdown).await?;
+    reporter.plan(&plan, &target.context(false))?;
+    let deleted = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
+    let weights = run::weigh(deleted, &target.registry, &shutdown).await?;
+    refuse_hindered(&plan, &weights, foreign(&target, &plan, entries, &shutdown).await?)?;
+    let question = Question { args, target: &target, plan: &plan, weights: &weights };
     if !question.is_agreed(output, &shutdown).await? {
-        teller.say("Nothing was changed.")?;
+        reporter.say("Nothing was changed.")?;
         return Ok(Exit::Failed);
     }
-    let tools = Tools { graph: &graph, drivers: &registry, connected: &connected, adopt: false };
-    teller.apply(&plan, &tools, &mut store, shutdown).await
+    reporter.apply(&plan, &ApplyInputs::new(&target, false), &mut store, shutdown).await
 }
 
-/// What lies in the stack's VPCs and is not drctl's, in a sentence each.
-async fn strangers(
+/// Connects to AWS on behalf of the stack that a state is about.
+async fn prepare(
+    global: &Global,
+    args: &DownArgs,
+    output: &Output,
+    location: Location,
+    snapshot: &Snapshot,
+) -> Result<Target, CliError> {
+    let regions = &snapshot.identity.regions;
+    let endpoint = Endpoint::connect(global, [&regions.primary, &regions.secondary], output).await?;
+    let account = endpoint.account(regions, Duration::from_secs(args.timeout)).await?;
+    let identity = Identity { account, ..snapshot.identity.clone() };
+    if !snapshot.resources.is_empty() {
+        check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
+    }
+    let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: true };
+    let registry = registry(&endpoint.aws, &identity, disposal);
+    Ok(Target { endpoint, registry, identity, location, graph: Graph::new() })
+}
+
+/// What is in the stack's VPCs and is not drctl's, in a sentence each.
+async fn foreign(
+    target: &Target,
     plan: &Plan,
     entries: &BTreeMap<Address, Entry>,
-    registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Vec<String>, CliError> {
     let recorded: BTreeSet<&str> = entries.values().filter_map(|entry| entry.id.as_deref()).collect();
     let vpcs = plan.items.iter().filter(|item| item.address.kind() == "vpc" && item.action == Action::Delete);
-    let looks = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
-    let looks = looks.map(|(region, vpc)| {
+    let vpcs = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
+    let found = vpcs.map(|(region, vpc)| {
         let recorded = &recorded;
-        async move { registry.foreign_in_vpc(&region, vpc, recorded).await }
+        async move { target.registry.foreign_in_vpc(&region, vpc, recorded).await }
     });
-    let found = async { Ok(futures::future::try_join_all(looks).await?) };
-    let found = run::unless_interrupted(shutdown, found).await?.concat();
-    Ok(found.into_iter().map(|said| format!("{said}, which is not drctl's")).collect())
+    let found = async { Ok(futures::future::try_join_all(found).await?) };
+    let found = unless_interrupted(shutdown, found).await?.concat();
+    Ok(found.into_iter().map(|sentence| format!("{sentence}, which is not drctl's")).collect())
 }
 
-/// What others have put into the stack keeps AWS from deleting it: that is said before half of it is gone.
-fn refuse_hindered(plan: &Plan, weights: &Weights, strangers: Vec<String>) -> Result<(), CliError> {
+/// Refuses if something that is not drctl's would keep AWS from deleting the stack: before half of it is deleted, not after.
+fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Result<(), CliError> {
     let mut hindrances = loss::hindrances(weights);
-    hindrances.extend(strangers);
+    hindrances.extend(foreign);
     if hindrances.is_empty() {
         hindrances.extend(plan.refused().find_map(|(_, refusal)| refusal.impossible.clone()));
     }
     if hindrances.is_empty() {
         return Ok(());
     }
-    let told = hindrances.join("\n");
-    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{told}"))
-        .help("Nothing was changed. Delete what is named, then run the same command again.")
+    let listed = hindrances.join("\n");
+    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{listed}"))
+        .help("Nothing was changed. Delete what is named above, then run the same command again.")
         .into())
 }
 
-/// What is about to be deleted, and whose word is needed for it.
+/// What is about to be deleted, which the user has to confirm.
 struct Question<'a> {
-    args: &'a Down,
-    identity: &'a Identity,
-    connected: &'a Connected,
+    args: &'a DownArgs,
+    target: &'a Target,
     plan: &'a Plan,
     weights: &'a Weights,
 }
 
 impl Question<'_> {
-    /// Asks for what goes for good: the stack by its name, and what is in its buckets by a word of its own.
+    /// Asks for the stack's name and, if its buckets are not empty, for a separate word.
     async fn is_agreed(&self, output: &Output, shutdown: &Shutdown) -> Result<bool, CliError> {
         let full = !self.args.empty_buckets && loss::has_objects(self.weights);
         if self.args.yes {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
-        let name = format!("{}-{}", self.identity.stack, self.identity.environment);
-        if !self.is_typed(&self.what_goes(&name, output.style.width), &name, output, shutdown).await? {
+        let without_terminal =
+            format!("Nothing was changed. Run `drctl down --yes{}` to delete without a question.", self.snapshots());
+        let (question, name) = (self.text(output.style.width), self.target.name());
+        if !output.confirm(&question, &name, &without_terminal, shutdown).await? {
             return Ok(false);
         }
         let objects = "The buckets are not empty. Type `empty` to delete every object in them: ";
-        if full { self.is_typed(objects, "empty", output, shutdown).await } else { Ok(true) }
+        if full { output.confirm(objects, "empty", &without_terminal, shutdown).await } else { Ok(true) }
     }
 
     fn refuse_full_buckets(&self) -> CliError {
@@ -146,28 +189,28 @@ impl Question<'_> {
         }
     }
 
-    fn what_goes(&self, name: &str, width: usize) -> String {
-        let regions = &self.identity.regions;
+    fn text(&self, width: usize) -> String {
+        let (name, regions) = (self.target.name(), &self.target.identity.regions);
         let mut lines = vec![
             String::new(),
             format!(
                 "Delete all {} resources of {name} ({}, {} and {})?",
                 self.plan.counts().destroy,
-                run::place(self.identity, self.connected),
+                self.target.place(),
                 regions.primary,
                 regions.secondary
             ),
         ];
         let stakes = loss::stakes(self.weights);
         if !stakes.is_empty() {
-            lines.push("What goes for good:".to_owned());
+            lines.push("What will be lost for good:".to_owned());
             lines.extend(stakes.into_iter().map(|stake| format!("  {stake}")));
         }
         let kept = if self.args.no_final_snapshot {
             "No final snapshot of the database is kept. The keys and the secret can be restored for 7 days."
         } else {
-            "A final snapshot of each database cluster is kept, and with it the key that it is encrypted with. The secret can be \
-             restored for 7 days."
+            "A final snapshot of each database cluster is kept, and so is the key that encrypts it. The secret can be restored \
+             for 7 days."
         };
         lines.push(kept.to_owned());
         format!("{}\nType {name} to confirm: ", loss::wrapped(&lines, width))
@@ -176,34 +219,22 @@ impl Question<'_> {
     fn snapshots(&self) -> &'static str {
         if self.args.no_final_snapshot { " --no-final-snapshot" } else { "" }
     }
-
-    async fn is_typed(
-        &self,
-        question: &str,
-        word: &str,
-        output: &Output,
-        shutdown: &Shutdown,
-    ) -> Result<bool, CliError> {
-        match output.ask(question, shutdown).await? {
-            Some(answer) => Ok(answer == word),
-            None => Err(CliError::Usage {
-                message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                help: format!(
-                    "Nothing was changed. Run `drctl down --yes{}` to delete without a question.",
-                    self.snapshots()
-                ),
-            }),
-        }
-    }
 }
 
-/// Finds the state: by `--stack`, else by the configuration, else the only one there is.
-fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Option<Config>)>, CliError> {
+/// A state, and the configuration if there is a file of it.
+struct Found {
+    location: Location,
+    snapshot: Snapshot,
+    config: Option<Config>,
+}
+
+/// Finds the state: by `--stack`, otherwise by the configuration, otherwise the only one there is.
+fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
     let folder = state_folder(global);
     if let Some(name) = &args.stack {
         let location = Location::new(&folder, name);
         return match location.read()? {
-            Some(snapshot) => Ok(Some((location, snapshot, None))),
+            Some(snapshot) => Ok(Some(Found { location, snapshot, config: None })),
             None => absent(global, &folder, name),
         };
     }
@@ -211,35 +242,35 @@ fn which(global: &Global, args: &Down) -> Result<Option<(Location, Snapshot, Opt
     let location = Location::new(&folder, &config.name());
     if let Some(snapshot) = location.read()? {
         let from_file = global.config.is_some() || Path::new(DEFAULT_FILE).exists();
-        return Ok(Some((location, snapshot, from_file.then_some(config))));
+        return Ok(Some(Found { location, snapshot, config: from_file.then_some(config) }));
     }
     let names = Location::names(&folder);
     match names.as_slice() {
         [only] if global.environment.is_none() && global.config.is_none() && !Path::new(DEFAULT_FILE).exists() => {
             let location = Location::new(&folder, only);
-            Ok(location.read()?.map(|snapshot| (location, snapshot, None)))
+            Ok(location.read()?.map(|snapshot| Found { location, snapshot, config: None }))
         }
         _ => absent(global, &folder, &config.name()),
     }
 }
 
-/// What to make of a state that is not there. Where nothing was ever built there is nothing to delete, however often that is
-/// asked for. But a stack that runs elsewhere must not be taken for one that is gone: not where there are other states, nor where
-/// there is one of this name on the other side of `--sandbox`, nor in a folder that was named and does not exist.
+/// Decides what a missing state means. If nothing was ever built, there is nothing to delete, no matter how often `down` is run.
+/// But a stack that exists elsewhere must not be mistaken for one that is gone. So it is an error if the folder has other
+/// states, if there is a state of this name with (or without) `--sandbox`, or if the folder was named and does not exist.
 fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, CliError> {
-    let (other, way) = if global.sandbox {
-        (global.state_dir.clone(), "leave --sandbox out to delete that")
+    let (other, advice) = if global.sandbox {
+        (global.state_dir.clone(), "leave out --sandbox to delete that stack")
     } else {
-        (sandbox_folder(global), "add --sandbox to delete that")
+        (sandbox_folder(global), "add --sandbox to delete that stack")
     };
     let is_there = Location::names(&other).iter().any(|known| known == name);
     let is_right_folder = global.state_dir.as_os_str() == STATE_DIR || global.state_dir.exists();
     if Location::names(folder).is_empty() && !is_there && is_right_folder {
         return Ok(None);
     }
-    let there = if is_there { format!(" There is one in {}: {way}.", other.display()) } else { String::new() };
+    let there = if is_there { format!(" There is one in {}: {advice}.", other.display()) } else { String::new() };
     Err(CliError::Usage {
-        message: format!("there is no state of `{name}` in {}", folder.display()),
+        message: format!("there is no state for `{name}` in {}", folder.display()),
         help: format!(
             "Nothing was changed. {}{there} Check --environment, --sandbox and --state-dir, too.",
             known(folder)
@@ -252,12 +283,12 @@ fn known(folder: &Path) -> String {
     if names.is_empty() {
         format!("There are no states in {}.", folder.display())
     } else {
-        format!("There are states of {}: choose one with --stack.", names.join(", "))
+        format!("There are states for {}: choose one with --stack.", names.join(", "))
     }
 }
 
-/// Either protects: the configuration, or what the last `up` recorded. So a `drctl.toml` that happens to lie in the folder
-/// unprotects nothing.
+/// Refuses if the stack is protected by the configuration or by what the last `up` recorded. So a `drctl.toml` that happens to
+/// be in the folder cannot remove the protection.
 fn refuse_protected(snapshot: &Snapshot, config: Option<&Config>) -> Result<(), CliError> {
     let configured = config.is_some_and(|config| config.protection.deletion);
     if !(configured || snapshot.protected) || snapshot.resources.is_empty() {
@@ -269,8 +300,8 @@ fn refuse_protected(snapshot: &Snapshot, config: Option<&Config>) -> Result<(), 
             "{}-{} is protected: `protection.deletion` is true {place}",
             snapshot.identity.stack, snapshot.identity.environment
         ),
-        help: "Nothing was changed. If it is really meant to go, set `deletion = false` under [protection] in its drctl.toml, \
-               run `drctl up`, then `drctl down`."
+        help: "Nothing was changed. If it really has to be deleted, set `deletion = false` under [protection] in its \
+               drctl.toml, run `drctl up`, then `drctl down`."
             .to_owned(),
     })
 }

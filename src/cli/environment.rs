@@ -1,11 +1,11 @@
-//! The environment as the AWS CLI reads it.
+//! Environment variables, read as the AWS CLI reads them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-/// An AWS setting that is empty is as one that is not set: pipelines write `AWS_PROFILE=` where there is none. The SDK takes it for a
-/// value, and a library cannot change the environment of its own process safely: so drctl starts itself once more without it.
+/// Removes AWS settings that are empty, because pipelines write `AWS_PROFILE=` when there is no profile. The SDK would take the
+/// empty text for a value. A process can change its own environment only with `unsafe` code, so drctl starts itself again.
 pub fn drop_empty_settings() {
     let empty = empty_settings(std::env::vars_os());
     if empty.is_empty() {
@@ -18,7 +18,7 @@ pub fn drop_empty_settings() {
     for setting in empty {
         again.env_remove(setting);
     }
-    // It comes back only when it could not: then the settings are read as they are.
+    // `exec` returns only if it failed. Then the settings are read as they are.
     drop(again.exec());
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_awss_own_are_dropped_and_only_when_they_say_nothing() {
+    fn only_empty_aws_settings_are_removed() {
         let variables =
             [("AWS_PROFILE", ""), ("AWS_ENDPOINT_URL_S3", " "), ("AWS_REGION", "us-east-1"), ("NO_COLOR", "")];
         let dropped = empty_settings(variables.into_iter().map(|(name, value)| (name.into(), value.into())));

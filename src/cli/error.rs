@@ -1,4 +1,4 @@
-//! What a command can end with, and the exit code that goes with it.
+//! Why a command failed, and the exit code for it.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use drctl_engine::{Class, Failure};
 #[cfg(feature = "sandbox")]
 use drctl_sandbox::{Place, SandboxError};
 
-/// How drctl ends.
+/// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -21,7 +21,7 @@ pub enum Exit {
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Differences were found, and asked for.
+    /// Differences were found, with `--detailed-exitcode`.
     Differences = 2,
     /// Bad usage or configuration.
     Usage = 3,
@@ -45,26 +45,26 @@ impl Exit {
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// The configuration.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The state.
+    /// The state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The sandbox.
+    /// The sandbox failed.
     #[cfg(feature = "sandbox")]
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// AWS.
+    /// A call to AWS failed.
     #[error(transparent)]
     Aws(#[from] Failure),
-    /// The blueprint.
+    /// The blueprint could not be built.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
-    /// The command line, or what it asks for.
+    /// The command was used wrongly, or asks for something that is refused.
     #[error("{message}")]
     Usage {
         /// What is wrong.
@@ -72,7 +72,7 @@ pub enum CliError {
         /// What to do.
         help: String,
     },
-    /// A file that a command reads or writes.
+    /// A file or the operating system failed.
     #[error("cannot {action}: {source}")]
     Io {
         /// What was tried.
@@ -83,7 +83,7 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code.
+    /// The exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -100,22 +100,22 @@ impl CliError {
         }
     }
 
-    /// Whether only the reader of our output went away.
+    /// Whether the only problem is that the reader of the output has gone away.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// The message with the causes that it does not tell itself.
+    /// The message, and the causes that are not part of it.
     #[must_use]
     pub fn in_full(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
         causes
             .map(ToString::to_string)
-            .fold(self.to_string(), |told, cause| if told.contains(&cause) { told } else { format!("{told}: {cause}") })
+            .fold(self.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
     }
 
-    /// For machines.
+    /// The error as JSON.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut json = serde_json::json!({
@@ -142,15 +142,17 @@ impl CliError {
     }
 }
 
-/// What to do about a file that the operating system refuses, where its word alone does not say it.
+/// What to do about an error of the operating system, if its message alone does not say it.
 fn access(source: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind as Kind;
     Some(match source.kind() {
-        Kind::NotFound | Kind::NotADirectory => "Check the path: the folder has to exist.",
+        Kind::NotFound | Kind::NotADirectory => "Check the path: the folder must exist.",
         Kind::IsADirectory => "Name the file itself, not its folder.",
-        Kind::PermissionDenied => "Check who may read and write there, or name another place.",
+        Kind::PermissionDenied => "Check the permissions there, or name another place.",
         Kind::ReadOnlyFilesystem => "Name another place: nothing can be written there.",
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "Make room, and run the same command again.",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "Free some space, then run the same command again."
+        }
         _ => return None,
     })
 }
@@ -164,7 +166,7 @@ impl Diagnostic for CliError {
             Self::Sandbox(error) => error.help()?.to_string(),
             Self::Aws(failure) => failure.help.clone()?,
             Self::Blueprint(BlueprintError::Graph(_)) => {
-                "Nothing was changed. This is a defect of drctl: please report it with drctl.toml.".to_owned()
+                "Nothing was changed. This is a defect of drctl: please report it, with your drctl.toml.".to_owned()
             }
             Self::Blueprint(BlueprintError::Package(_)) => {
                 "Nothing was changed. See `package` in [lambda] of drctl.toml.".to_owned()

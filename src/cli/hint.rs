@@ -1,8 +1,8 @@
-//! Commands named in hints: completed with the options that this command was given.
+//! Commands in hints, completed with the options that this command was given.
 //!
-//! A hint is often written where nobody knows the command line: by the engine, a resource, the state or the sandbox. It names
-//! a command in backquotes (`` `drctl up` ``), and whatever shows it completes it here. So a hint that is pasted acts on the
-//! stack that it is about, and not on the one that no options mean.
+//! A hint is often written by code that does not know the command line: the engine, a resource, the state, or the sandbox. It
+//! names a command in backquotes (`` `drctl up` ``), and the code that shows the hint completes the command here. So a command
+//! that is pasted acts on the stack that the hint is about, not on the default one.
 
 use std::sync::OnceLock;
 
@@ -10,24 +10,24 @@ use serde_json::Value;
 
 use super::args::Global;
 
-/// What was given to this process: as fixed as its command line.
+/// The options of this process, which never change.
 static GIVEN: OnceLock<Global> = OnceLock::new();
 
-/// The keys under which hints stand in JSON.
+/// The JSON keys that hold hints.
 const KEYS: [&str; 2] = ["help", "advice"];
 
-/// Says with which options this process was started. Only the first time counts.
+/// Sets the options that this process was started with. Only the first call has an effect.
 pub fn given(global: &Global) {
     drop(GIVEN.set(global.clone()));
 }
 
-/// A hint with its commands completed; unchanged before [`given`].
+/// The hint with its commands completed. Before [`given`] was called, it is unchanged.
 #[must_use]
 pub fn complete(hint: &str) -> String {
     GIVEN.get().map_or_else(|| hint.to_owned(), |global| global.complete(hint))
 }
 
-/// Completes the hints in a value for machines, wherever they stand in it.
+/// Completes the hints in a JSON value, wherever they are.
 pub fn complete_json(value: &mut Value) {
     if let Some(global) = GIVEN.get() {
         global.complete_json(value);
@@ -35,13 +35,13 @@ pub fn complete_json(value: &mut Value) {
 }
 
 impl Global {
-    /// Every command of drctl's in backquotes, as [`Global::command`] writes it. What is complete stays as it is.
+    /// The hint with every drctl command in backquotes written as [`Global::command`] does. A complete command stays as it is.
     #[must_use]
     pub fn complete(&self, hint: &str) -> String {
         let pieces: Vec<&str> = hint.split('`').collect();
         let last = pieces.len() - 1;
         let complete = |(position, piece): (usize, &&str)| {
-            // Every other piece lies between two backquotes; behind one that nothing closes is text.
+            // Every other piece is between two backquotes. What follows an unclosed one is ordinary text.
             match piece.strip_prefix("drctl ") {
                 Some(words) if position % 2 == 1 && position < last => self.command(words),
                 _ => (*piece).to_owned(),
@@ -90,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn every_command_in_a_hint_is_completed_and_nothing_else_is() {
+    fn commands_in_a_hint_are_completed_and_nothing_else_changes() {
         let hint =
             "Look at `drctl plan`, then run `drctl up --yes`, or log in with `aws sso login`. drctl up: no command.";
-        let told = "Look at `drctl plan --sandbox --environment staging`, then run \
+        let expected = "Look at `drctl plan --sandbox --environment staging`, then run \
                     `drctl up --yes --sandbox --environment staging`, or log in with `aws sso login`. drctl up: no command.";
-        assert_eq!(staging().complete(hint), told);
-        assert_eq!(staging().complete(told), told, "a second time changes nothing");
+        assert_eq!(staging().complete(hint), expected);
+        assert_eq!(staging().complete(expected), expected, "a second time changes nothing");
         assert_eq!(
             staging().complete("a backquote ` that nothing closes: drctl up"),
             "a backquote ` that nothing closes: drctl up"
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_for_machines_are_completed_wherever_they_stand() {
+    fn hints_in_json_are_completed_wherever_they_are() {
         let mut value = json!({
             "message": "locked by `drctl up`",
             "help": "Run `drctl plan`.",
@@ -127,7 +127,7 @@ mod tests {
         );
     }
 
-    /// The string literals of a source file, with the line that each begins on; its tests are left out.
+    /// The string literals of a source file without its tests, each with the line on which it begins.
     fn literals(text: &str) -> Vec<(usize, String)> {
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         let mut found = Vec::new();
@@ -136,12 +136,12 @@ mod tests {
             match letter {
                 '\n' => line += 1,
                 '/' if letters.peek() == Some(&'/') => while letters.next_if(|letter| *letter != '\n').is_some() {},
-                // A character, or a lifetime: of both, only a quoted quotation mark matters here.
+                // A character or a lifetime. Only a quoted quotation mark matters here.
                 '\'' if letters.next_if_eq(&'\\').is_some() || letters.peek() == Some(&'"') => {
                     letters.next();
                 }
                 'r' if matches!(letters.peek(), Some('"' | '#')) => {
-                    // A raw literal, which holds quotation marks of its own.
+                    // A raw literal, which may contain quotation marks.
                     let mut end = "\"".to_owned();
                     while letters.next_if_eq(&'#').is_some() {
                         end.push('#');
@@ -177,9 +177,9 @@ mod tests {
         found
     }
 
-    /// A hint whose command stands in no backquotes is one that is not completed.
+    /// A command without backquotes would not be completed.
     #[test]
-    fn every_command_that_a_source_file_names_stands_in_backquotes() {
+    fn commands_in_source_files_are_in_backquotes() {
         let commands: Vec<String> =
             super::super::args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -192,17 +192,17 @@ mod tests {
                     folders.push(path);
                     continue;
                 }
-                // The help's examples are written out; and what only tests use is no hint.
-                let is_help = path.ends_with("cli/args.rs");
+                // What only tests use is not a hint.
                 let is_of_tests =
                     |part: &OsStr| ["tests", "testkit", "fuzz-properties", "benches"].iter().any(|name| part == *name);
                 let is_test = path.components().any(|part| is_of_tests(part.as_os_str())) || path.ends_with("tests.rs");
-                if path.extension().is_none_or(|end| end != "rs") || is_help || is_test {
+                if path.extension().is_none_or(|end| end != "rs") || is_test {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).expect("read");
-                // The one name that is no command: whose credentials the sandbox's are.
-                for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| literal != "drctl sandbox") {
+                // The examples of a help text are written out. `drctl sandbox` is the name of the sandbox's credentials.
+                let is_hint = |literal: &str| !literal.starts_with("Examples:\n") && literal != "drctl sandbox";
+                for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| is_hint(literal)) {
                     read += usize::from(literal.contains("drctl "));
                     for (position, piece) in literal.split('`').enumerate().filter(|(position, _)| position % 2 == 0) {
                         let named = piece.match_indices("drctl ").any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! The local AWS of `--sandbox`, where this drctl was built with one.
+//! `--sandbox`: the local AWS, if this drctl was built with one, and the folder that its states are kept in.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,25 @@ use super::output::Output;
 /// What stands in for AWS.
 #[derive(Debug, Clone)]
 pub struct LocalAws {
-    /// Where it listens.
+    /// The URL at which it listens.
     pub endpoint: String,
     /// The account that it is used with.
     pub account: String,
-    /// How many times faster than AWS it is; infinitely, when it answers as fast as it can.
+    /// How many times faster than AWS it is; infinite if it answers as fast as it can.
     pub time_scale: f64,
 }
 
-/// Where the sandbox keeps its files; and the states of stacks built in it, which are not stacks of AWS's.
+/// The folder of the sandbox's files. The states of stacks built in it are kept there too, apart from those of stacks in AWS.
 pub fn sandbox_folder(global: &Global) -> PathBuf {
     global.state_dir.join("sandbox")
 }
 
-/// The one that `--sandbox` asks for, started when it is not running.
+/// The folder of this run's states.
+pub fn state_folder(global: &Global) -> PathBuf {
+    if global.sandbox { sandbox_folder(global) } else { global.state_dir.clone() }
+}
+
+/// The local AWS if `--sandbox` was given. It is started if it is not running.
 ///
 /// # Errors
 /// When it does not start.
@@ -30,7 +35,7 @@ pub fn sandbox_folder(global: &Global) -> PathBuf {
 pub async fn local_aws(global: &Global, output: &Output) -> Result<Option<LocalAws>, CliError> {
     use drctl_sandbox::{Control, Pace, StartOptions};
 
-    /// Unless the environment names another.
+    /// The account unless the environment names another.
     const ACCOUNT: &str = "000000000000";
 
     if !global.sandbox {
@@ -45,9 +50,9 @@ pub async fn local_aws(global: &Global, output: &Output) -> Result<Option<LocalA
     }))
 }
 
-/// None: this drctl was built without it, and has no `--sandbox`.
+/// None: this drctl was built without the sandbox and has no `--sandbox`.
 #[cfg(not(feature = "sandbox"))]
-#[expect(clippy::unused_async, reason = "as with it")]
+#[expect(clippy::unused_async, reason = "the same signature as with the sandbox")]
 pub async fn local_aws(_: &Global, _: &Output) -> Result<Option<LocalAws>, CliError> {
     Ok(None)
 }

@@ -3,15 +3,19 @@
 mod args;
 mod check;
 mod down;
+mod endpoint;
 mod environment;
 mod error;
 mod hint;
 mod init;
+mod interrupt;
 mod local;
 mod orphans;
 mod output;
 mod outputs;
+mod plan;
 mod recover;
+mod replace;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -19,6 +23,7 @@ mod session;
 mod simulate;
 mod state;
 mod status;
+mod target;
 pub mod ui;
 mod up;
 mod waiting;
@@ -31,7 +36,7 @@ pub use args::{Cli, Command, Global, LogFormat};
 pub use error::{CliError, Exit};
 pub use output::Output;
 
-/// Parses the command line, runs the command, and says how to exit.
+/// Parses the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> Exit {
     environment::drop_empty_settings();
@@ -41,7 +46,7 @@ pub fn main() -> Exit {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader that went away does not make the usage any better.
+            // If the reader has gone away, the usage is still wrong.
             drop(error.print());
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
@@ -63,11 +68,11 @@ pub fn main() -> Exit {
             Err(source) => Err(CliError::Io { action: "start a thread".to_owned(), source }),
         }
     });
-    // A call that was given up must not hold the process.
+    // A call that was abandoned must not keep the process alive.
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit,
-        // As with `drctl state list | head`: the reader has seen what it wanted. Of a run that is not said lightly.
+        // As with `drctl state list | head`: the reader has seen enough. A run that changes something has failed, though.
         Err(error) if error.is_broken_pipe() => match cli.command {
             Command::Up(_) | Command::Down(_) => Exit::Failed,
             Command::Orphans(args) if args.delete => Exit::Failed,
@@ -84,7 +89,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
     let global = &cli.global;
     match &cli.command {
         Command::Init(args) => init::init(global, args, output),
-        Command::Plan(args) => up::plan(global, args, output).await,
+        Command::Plan(args) => plan::plan(global, args, output).await,
         Command::Check(args) => check::check(global, args, output).await,
         Command::Up(args) => up::up(global, args, output).await,
         Command::Status(args) => status::status(global, args, output).await,
@@ -109,25 +114,24 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
     }
 }
 
-/// Of each worker. The futures of calls to AWS lie within one another, and an unoptimised build polls each on a frame of its own.
+/// The stack of each worker. The futures of calls to AWS are nested, and an unoptimised build polls each on its own frame.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Of the thread that a command runs on, whose own futures come on top of those.
+/// The stack of the thread that a command runs on, whose own futures are added to those.
 const MAIN_STACK: usize = 4 * STACK;
 
-/// Libraries that write whole requests and answers at the level `trace`: a password is in one of each.
-const SPEAK_OF_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
+/// Libraries that log whole requests and answers at the level `trace`: one request and one answer contain a password.
+const LOGS_BODIES: [&str; 3] = ["aws_smithy_", "aws_runtime", "hyper"];
 
-/// What may be logged, whatever was asked for.
-fn is_discreet(event: &tracing::Metadata<'_>) -> bool {
-    *event.level() <= tracing::Level::DEBUG
-        || !SPEAK_OF_BODIES.iter().any(|library| event.target().starts_with(library))
+/// Whether an event may be logged, whatever level was asked for.
+fn may_log(event: &tracing::Metadata<'_>) -> bool {
+    *event.level() <= tracing::Level::DEBUG || !LOGS_BODIES.iter().any(|library| event.target().starts_with(library))
 }
 
-/// What is logged when `-v` is given so many times.
+/// The log filter for a number of `-v`.
 fn level(verbose: u8) -> &'static str {
     match verbose {
-        // What the SDK warns of comes back as an error that drctl explains.
+        // What the SDK warns about is also returned as an error, which drctl explains.
         0 => "error,drctl=warn",
         1 => "error,drctl=info",
         2 => "error,drctl=debug",
@@ -142,35 +146,20 @@ fn log(global: &Global) {
         LogFormat::Json => layer.json().boxed(),
         LogFormat::Text => layer.with_ansi(ui::Style::detect_stderr(global.no_color).color).boxed(),
     };
-    let layer = layer.with_filter(filter).with_filter(filter_fn(is_discreet));
-    // A second initialisation is the only way to fail, and the first one stands then.
+    let layer = layer.with_filter(filter).with_filter(filter_fn(may_log));
+    // It fails only if there is a subscriber already, which then stays.
     drop(tracing_subscriber::registry().with(layer).try_init());
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
+    use super::ui::testing::Written;
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("nobody panicked").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// The SDK warns at length of credentials that it does not find where it looks first.
+    /// The SDK logs long warnings about each place in which it does not find credentials.
     #[test]
-    fn what_drctl_does_is_logged_without_what_the_sdk_warns_of() {
-        for (verbose, warns, tells) in [(0, false, false), (1, false, true), (2, false, true), (3, true, true)] {
+    fn drctls_own_events_are_logged_without_the_sdks_warnings() {
+        for (verbose, sdk, own) in [(0, false, false), (1, false, true), (2, false, true), (3, true, true)] {
             let written = Written::default();
             let into = written.clone();
             let layer = tracing_subscriber::fmt::layer().with_writer(move || into.clone());
@@ -179,8 +168,8 @@ mod tests {
                 tracing::warn!(target: "aws_config::imds::region", "failed to load region from IMDS");
                 tracing::info!(target: "drctl::engine", "planned");
             });
-            let text = String::from_utf8(written.0.lock().expect("nobody panicked").clone()).expect("UTF-8");
-            assert_eq!((text.contains("IMDS"), text.contains("planned")), (warns, tells), "-v × {verbose}: {text}");
+            let text = written.text();
+            assert_eq!((text.contains("IMDS"), text.contains("planned")), (sdk, own), "-v × {verbose}: {text}");
         }
     }
 }

@@ -3,43 +3,78 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::args::{Global, Orphans};
+use super::args::{Global, with_exit_codes};
 use super::error::{CliError, Exit};
+use super::interrupt;
 use super::output::Output;
-use super::run::{self, Teller, Tools};
-use super::session::{Demand, Session, TIMEOUT, registry};
+use super::run::{self, ApplyInputs, Reporter};
+use super::session::{Availability, Session};
+use super::target::{TIMEOUT, Target, registry};
 use super::ui::{self, loss};
 use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Snapshot, Transition};
 use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
 
-/// How long one type in one Region may take. Longer than a listing: whose a key is, is asked of every key of the account.
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl orphans --adopt     after a state was lost: records what is found; then run `drctl up`
+  drctl orphans --delete    shows what will be deleted and asks"
+);
+
+/// `drctl orphans`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct OrphansArgs {
+    /// Adopt each orphan whose address is unambiguous
+    #[arg(long, conflicts_with = "delete")]
+    pub adopt: bool,
+    /// Delete the orphans
+    #[arg(long)]
+    pub delete: bool,
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Keep no final snapshot of a database
+    #[arg(long, requires = "delete")]
+    pub no_final_snapshot: bool,
+    /// Delete buckets even if they are not empty
+    #[arg(long, requires = "delete")]
+    pub empty_buckets: bool,
+    /// Exit with code 2 if there are orphans
+    #[arg(long, conflicts_with_all = ["adopt", "delete"])]
+    pub detailed_exitcode: bool,
+}
+
+/// How long the scan for one type in one Region may take. This is longer than for a listing, because KMS is asked about every
+/// key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
 
-/// Lists what bears this stack's tags and the state does not know; takes it into the state, or deletes it.
-pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+/// Lists resources that are tagged as this stack's and that the state does not know. Records or deletes them on request.
+pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
     if args.delete {
         return clear_away(global, args, output, shutdown).await;
     }
     if args.adopt {
         return adopt(global, output, &shutdown).await;
     }
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, TIMEOUT)).await?;
-    let recorded = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    let found = look(&session, &recorded, &shutdown).await?;
-    let context = session.plan_context(false);
+    let session = Session::open(global, output, Availability::BestEffort, TIMEOUT, &shutdown).await?;
+    let found = scan(&session.target, &session.recorded()?, &shutdown).await?;
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::orphans::to_json(&found, &context))?;
     } else {
         output.print(&ui::orphans::render(&found, &context, &output.style))?;
         if !found.orphans.is_empty() && !args.detailed_exitcode {
-            // On a terminal they are offered; elsewhere the options are.
-            let question = "\nType `adopt` or `delete`, or nothing to leave them as they are: ";
+            // Without a terminal, only the options do this.
+            let question = "\nType `adopt`, `delete`, or nothing to leave them as they are: ";
             match output.ask(question, &shutdown).await?.as_deref() {
                 Some("adopt") => return adopt(global, output, &shutdown).await,
                 Some("delete") => return clear_away(global, args, output, shutdown).await,
@@ -54,49 +89,55 @@ pub async fn orphans(global: &Global, args: &Orphans, output: &Output) -> Result
     })
 }
 
-/// Plans the deletion, asks, and carries it out.
-async fn clear_away(global: &Global, args: &Orphans, output: &Output, shutdown: Shutdown) -> Result<Exit, CliError> {
-    let teller = Teller::new(output);
+/// Plans the deletion, asks for confirmation, and carries it out.
+async fn clear_away(
+    global: &Global,
+    args: &OrphansArgs,
+    output: &Output,
+    shutdown: Shutdown,
+) -> Result<Exit, CliError> {
+    let reporter = Reporter::new(output);
     let mut left = None;
-    let ended = delete(global, args, output, &teller, &mut left, shutdown).await;
-    // What was told goes out before an error is.
-    let ended = teller.end(ended);
+    let result = delete(global, args, output, &reporter, &mut left, shutdown).await;
+    // The report is written before an error is.
+    let result = reporter.end(result);
     if let Some(left) = left.filter(|_| output.json) {
         output.print_json(&left)?;
     }
-    ended
+    result
 }
 
-/// In both Regions, and wherever else the configuration has something.
-async fn look(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
-    let own = [&session.identity.regions.primary, &session.identity.regions.secondary];
+/// Looks for orphans in both Regions, and in every other Region in which the configuration has something.
+async fn scan(target: &Target, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
+    let own = [&target.identity.regions.primary, &target.identity.regions.secondary];
     let mut regions: Vec<Region> = own.into_iter().map(|region| Region::from(region.as_str())).collect();
-    for node in session.graph.nodes() {
+    for node in target.graph.nodes() {
         if !regions.contains(&node.region) {
             regions.push(node.region.clone());
         }
     }
-    // A look is a look: nothing that was listed for an earlier one counts.
-    session.registry.forget();
+    // Nothing that was listed earlier may be used for this scan.
+    target.registry.forget();
     let kinds = kinds();
     let sweep = Sweep {
         kinds: &kinds,
         regions: &regions,
-        drivers: &session.registry,
-        graph: &session.graph,
+        drivers: &target.registry,
+        graph: &target.graph,
         entries,
         timeout: THOROUGH,
     };
-    run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(sweep.look()).await) }).await
+    target.endpoint.ask(sweep.look(), shutdown).await
 }
 
 async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = run::unless_interrupted(shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
-    let mut store = session.location.open(session.identity.clone(), "orphans")?;
-    let found = look(&session, store.resources(), shutdown).await?;
+    let session = Session::open(global, output, Availability::Required, TIMEOUT, shutdown).await?;
+    let target = &session.target;
+    let mut store = target.location.open(target.identity.clone(), "orphans")?;
+    let found = scan(target, store.resources(), shutdown).await?;
     let (mut taken, mut transitions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for orphan in found.orphans {
-        match adoption(&orphan, &session.graph) {
+        match adoption(&orphan, &target.graph) {
             Ok((address, entry)) => {
                 taken.push(address.clone());
                 transitions.push(Transition { at: Timestamp::now(), address, entry: Some(entry) });
@@ -105,7 +146,7 @@ async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<
         }
     }
     if !transitions.is_empty() {
-        // A state that was lost has lost its protection, too.
+        // A lost state has lost its protection, too.
         let protected = store.snapshot().protected || session.config.protection.deletion;
         store.protect(protected);
         store.append(transitions)?;
@@ -126,100 +167,95 @@ async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<
 
 async fn delete(
     global: &Global,
-    args: &Orphans,
+    args: &OrphansArgs,
     output: &Output,
-    teller: &Teller<'_>,
-    for_machines: &mut Option<Value>,
+    reporter: &Reporter<'_>,
+    left_json: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let mut session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::All, TIMEOUT)).await?;
+    let mut session = Session::open(global, output, Availability::Required, TIMEOUT, &shutdown).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
-    session.registry = registry(&session.connected.aws, &session.identity, disposal);
-    let mut store = session.location.open(session.identity.clone(), "orphans")?;
-    let found = look(&session, store.resources(), &shutdown).await?;
-    let Cleared { plan, refused } = clear(&session, store.resources(), &found, &shutdown).await?;
+    session.target.registry = registry(&session.target.endpoint.aws, &session.target.identity, disposal);
+    let target = &session.target;
+    let mut store = target.location.open(target.identity.clone(), "orphans")?;
+    let found = scan(target, store.resources(), &shutdown).await?;
+    let Cleared { plan, refused } = clear(target, store.resources(), &found, &shutdown).await?;
     refuse_protected(&plan, store.snapshot(), session.config.protection.deletion)?;
     let mut left = ui::orphans::refusals(&refused, &output.style);
     left.extend(ui::orphans::unreached(&found.unreached, &output.style));
     let is_all = left.is_empty();
     if !is_all {
-        *for_machines = Some(ui::orphans::left_json(&refused, &found.unreached));
+        *left_json = Some(ui::orphans::left_json(&refused, &found.unreached));
     }
     if plan.items.is_empty() {
         left.insert(0, ui::orphans::summary(&found));
-        teller.say(&left.join("\n"))?;
+        reporter.say(&left.join("\n"))?;
         return Ok(if is_all { Exit::Done } else { Exit::Failed });
     }
-    teller.plan(&plan, &session.plan_context(false))?;
+    reporter.plan(&plan, &target.context(false))?;
     if !is_all {
-        teller.say(&left.join("\n"))?;
+        reporter.say(&left.join("\n"))?;
     }
-    let weights = run::weigh(&plan.items, &session.registry, &shutdown).await?;
+    let weights = run::weigh(&plan.items, &target.registry, &shutdown).await?;
     if !args.empty_buckets && loss::has_objects(&weights) {
         return Err(CliError::Usage {
-            message: format!("what is in these would be lost:\n{}", loss::stakes(&weights).join("\n")),
+            message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&weights).join("\n")),
             help:
                 "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
                     .to_owned(),
         });
     }
     if !args.yes {
-        let name = &format!("{}-{}", session.identity.stack, session.identity.environment);
+        let name = target.name();
         let count = ui::plural(plan.items.len(), "resource");
         let holding = plan.items.iter().filter(|item| holds_data(item.address.kind())).count();
-        let data = if holding > 0 { format!(", {holding} of which hold data") } else { String::new() };
+        let data = match holding {
+            0 => String::new(),
+            1 => ", 1 of which holds data".to_owned(),
+            _ => format!(", {holding} of which hold data"),
+        };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
-        match output.ask(&question, &shutdown).await? {
-            None => {
-                return Err(CliError::Usage {
-                    message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                    help: "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question."
-                        .to_owned(),
-                });
-            }
-            Some(answer) if answer != *name => {
-                teller.say("Nothing was changed.")?;
-                return Ok(Exit::Failed);
-            }
-            Some(_) => {}
+        let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
+        if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
+            reporter.say("Nothing was changed.")?;
+            return Ok(Exit::Failed);
         }
     }
-    // Without the graph: what is deleted here is not to be made.
-    let graph = Graph::new();
-    let tools = Tools { graph: &graph, drivers: &session.registry, connected: &session.connected, adopt: false };
-    let exit = teller.apply(&plan, &tools, &mut store, shutdown).await?;
+    // Without the graph: nothing is created here.
+    let nothing = Graph::new();
+    let inputs = ApplyInputs { graph: &nothing, ..ApplyInputs::new(target, false) };
+    let exit = reporter.apply(&plan, &inputs, &mut store, shutdown).await?;
     Ok(if exit == Exit::Done && !is_all { Exit::Failed } else { exit })
 }
 
-/// Plans the deletion. Only for what is configured and lost the rest of the graph is looked at: what lies in it and carries no
-/// tags goes with it.
+/// Plans the deletion. The rest of the graph is read only if an orphan is configured and missing from the state: untagged
+/// resources that are part of it are deleted with it.
 async fn clear(
-    session: &Session,
+    target: &Target,
     entries: &BTreeMap<Address, Entry>,
     found: &Found,
     shutdown: &Shutdown,
 ) -> Result<Cleared, CliError> {
-    let takes_along = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
-    let observed = if found.orphans.iter().any(|orphan| orphan.configured && takes_along(&orphan.standing)) {
-        let (graph, drivers) = (&session.graph, &session.registry);
+    let has_parts = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
+    let observed = if found.orphans.iter().any(|orphan| orphan.configured && has_parts(&orphan.standing)) {
+        let (graph, drivers) = (&target.graph, &target.registry);
         let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
-        run::unless_interrupted(shutdown, async { Ok(session.connected.waiting(observer.observe()).await) }).await?
+        target.endpoint.ask(observer.observe(), shutdown).await?
     } else {
         Observations::new()
     };
     let clearing = Clearing {
         orphans: &found.orphans,
-        graph: &session.graph,
+        graph: &target.graph,
         entries,
         observed: &observed,
-        drivers: &session.registry,
+        drivers: &target.registry,
         last: &go_last(),
     };
     Ok(clearing.plan())
 }
 
-/// With protection on, nothing that holds data is deleted: neither for what the configuration says, nor for what the last `up`
-/// recorded.
+/// Refuses to delete what holds data if protection is on, in the configuration or as the last `up` recorded it.
 fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Result<(), CliError> {
     let lost: BTreeSet<String> = plan
         .items
@@ -234,8 +270,8 @@ fn refuse_protected(plan: &Plan, snapshot: &Snapshot, configured: bool) -> Resul
     let lost = lost.into_iter().collect::<Vec<_>>().join(", ");
     Err(CliError::Usage {
         message: format!("`protection.deletion` is true {place}, and these orphans hold data: {lost}"),
-        help: "Nothing was changed. Take them into the state with `drctl orphans --adopt`. If they may really go, set \
-               `deletion = false` under [protection] in drctl.toml, run `drctl up`, then this again."
+        help: "Nothing was changed. Record them with `drctl orphans --adopt`. If they really have to be deleted, set \
+               `deletion = false` under [protection] in drctl.toml, run `drctl up`, then run this command again."
             .to_owned(),
     })
 }
@@ -267,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn protection_covers_what_holds_data_and_nothing_else() {
+    fn protection_covers_only_resources_that_hold_data() {
         let identity = Identity {
             stack: "pay".into(),
             environment: "test".into(),

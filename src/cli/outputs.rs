@@ -3,17 +3,35 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::args::{Global, OutputFormat, Outputs};
+use clap::{Args, ValueEnum};
+
+use super::args::Global;
 use super::error::{CliError, Exit};
 use super::hint;
+use super::local::state_folder;
 use super::output::Output;
-use super::session::state_folder;
 use super::ui::Style;
 use drctl_config::Config;
 use drctl_engine::state::{Location, Snapshot};
 
-/// Which output of which type is of use to others, and whether it is told at the end of `up`; `drctl outputs` has all of
-/// them.
+/// `drctl outputs`
+#[derive(Debug, Args)]
+pub struct OutputsArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub format: OutputFormat,
+}
+
+/// The format of `drctl outputs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// One flat JSON object.
+    Json,
+    /// `NAME='value'` lines for a shell.
+    Env,
+}
+
+/// The outputs that are useful to other tools: type, name, and whether `up` shows it at its end.
 const USEFUL: &[(&str, &str, bool)] = &[
     ("api", "endpoint", true),
     ("hosted_zone", "name_servers", true),
@@ -50,8 +68,8 @@ const USEFUL: &[(&str, &str, bool)] = &[
     ("vpc_peering", "id", false),
 ];
 
-/// Prints what other tools need to know. Asks nobody but the state.
-pub fn outputs(global: &Global, args: &Outputs, output: &Output) -> Result<Exit, CliError> {
+/// Prints what other tools need to know. Reads only the configuration and the state.
+pub fn outputs(global: &Global, args: &OutputsArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.filter(|snapshot| !snapshot.resources.is_empty());
@@ -99,10 +117,10 @@ fn flat(snapshot: &Snapshot, config: &Config) -> BTreeMap<String, String> {
     all
 }
 
-/// In the order of [`USEFUL`].
-fn useful(snapshot: &Snapshot, telling: bool) -> Vec<(String, String)> {
+/// The useful outputs, all of them or only those that `up` shows, in the order of [`USEFUL`].
+fn useful(snapshot: &Snapshot, of_up: bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for (kind, output, _) in USEFUL.iter().filter(|(_, _, is_telling)| *is_telling || !telling) {
+    for (kind, output, _) in USEFUL.iter().filter(|(_, _, is_of_up)| *is_of_up || !of_up) {
         for (address, entry) in snapshot.resources.iter().filter(|(address, _)| address.kind() == *kind) {
             if let Some(value) = entry.output(output) {
                 let key = format!("{}_{kind}_{}_{output}", address.role(), address.name()).replace('-', "_");
@@ -113,13 +131,13 @@ fn useful(snapshot: &Snapshot, telling: bool) -> Vec<(String, String)> {
     found
 }
 
-/// The telling ones, for the end of `up`.
-pub fn for_people(snapshot: &Snapshot, config: &Config, style: &Style) -> String {
-    let mut telling = vec![("public_name".to_owned(), config.dns.public_name())];
-    telling.extend(useful(snapshot, true));
-    let width = telling.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+/// The outputs that `up` shows at its end.
+pub fn of_up(snapshot: &Snapshot, config: &Config, style: &Style) -> String {
+    let mut shown = vec![("public_name".to_owned(), config.dns.public_name())];
+    shown.extend(useful(snapshot, true));
+    let width = shown.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     let mut text = format!("\n{}\n", style.bold(&hint::complete("Outputs (all of them: `drctl outputs`)")));
-    for (key, value) in telling {
+    for (key, value) in shown {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {key:width$} = {value}");
     }

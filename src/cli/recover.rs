@@ -3,47 +3,57 @@
 use std::fs::{File, TryLockError};
 use std::time::Duration;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use super::args::{Global, Recover};
+use super::args::{Global, seconds};
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::{Demand, Session};
+use super::session::{Availability, Session};
+use super::target::Target;
 use super::ui::recover::{Journaled, Recovery};
-use super::{run, ui};
+use super::{interrupt, ui};
 use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
 use drctl_engine::{Became, Inspection};
 
-/// Shows the open intents, and what became of each. Changes nothing.
-pub async fn recover(global: &Global, args: &Recover, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+/// `drctl recover`
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// How long a single read may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
+    pub timeout: u64,
+}
+
+/// Shows the open intents and what became of each. Changes nothing.
+pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
-    // Before the state, which an ending run folds its journal into.
-    let (running, journal) = (running(&session.location), journaled(&session.location)?);
-    let entries = session.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default();
-    session.registry.forget();
+    let session = Session::open(global, output, Availability::BestEffort, timeout, &shutdown).await?;
+    let Target { endpoint, registry, location, graph, .. } = &session.target;
+    // Before the state: a run that ends in between folds its journal into it.
+    let (running, journal) = (running(location), journaled(location)?);
+    let entries = session.recorded()?;
+    registry.forget();
     let inspection = Inspection {
-        graph: &session.graph,
+        graph,
         entries: &entries,
-        drivers: &session.registry,
-        timeout: session.left(),
-        grace: session.connected.options(false).timing.grace,
+        drivers: registry,
+        timeout: session.time_left(),
+        grace: endpoint.options(false).timing.grace,
     };
-    let intents =
-        run::unless_interrupted(&shutdown, async { Ok(session.connected.waiting(inspection.look()).await) }).await?;
-    let is_whole = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
+    let intents = endpoint.ask(inspection.look(), &shutdown).await?;
+    let is_complete = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
-    let context = session.plan_context(false);
+    let context = session.context(false);
     if output.json {
         output.print_json(&ui::recover::to_json(&recovery, &context))?;
     } else {
         output.print(&ui::recover::render(&recovery, &context, &output.style))?;
     }
-    Ok(if is_whole { Exit::Done } else { Exit::Failed })
+    Ok(if is_complete { Exit::Done } else { Exit::Failed })
 }
 
-/// The journal of a run that has not come to fold it. One that the snapshot holds already is only litter.
+/// The journal of a run that has not folded it. A journal whose transitions are already in the snapshot does not count.
 fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
     let Some(found) = journal::read(&location.journal())? else { return Ok(None) };
     let serial = Snapshot::read(&location.snapshot())?.map_or(0, |snapshot| snapshot.serial);
@@ -52,7 +62,7 @@ fn journaled(location: &Location) -> Result<Option<Journaled>, StateError> {
     Ok(is_open.then_some(Journaled { transitions: found.transitions.len(), since }))
 }
 
-/// Who holds the lock at this moment, if anybody does. It is shared for an instant to find out, and never taken.
+/// The run that holds the lock at this moment, if any. To find out, the lock is shared for an instant, but never taken.
 pub fn running(location: &Location) -> Option<Holder> {
     let path = location.lock();
     let file = File::open(&path).ok()?;
@@ -72,7 +82,7 @@ mod tests {
     use drctl_engine::state::{Identity, Regions};
 
     #[test]
-    fn a_held_lock_names_its_holder_and_a_free_one_nobody() {
+    fn a_run_is_found_by_its_lock_and_its_journal() {
         let folder = tempfile::tempdir().expect("a folder");
         let location = Location::new(folder.path(), "pay-test");
         assert!(running(&location).is_none(), "there is no lock yet");

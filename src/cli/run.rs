@@ -1,35 +1,40 @@
-//! Carrying out a plan: progress while it runs, and what became of it. Shared by `up` and `down`.
+//! Carrying out a plan, and reporting on it. Shared by `up`, `down`, and `orphans`.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::error::{CliError, Exit};
+use super::interrupt::unless_interrupted;
 use super::output::Output;
-use super::session::Connected;
+use super::target::Target;
 use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use drctl_aws::preflight::Findings;
 use drctl_aws::{Notice, Patience};
-use drctl_engine::cancel::{Shutdown, Stage, Trigger, shutdown};
-use drctl_engine::state::{Identity, Store};
-use drctl_engine::{Class, Drivers, Event, Events, Failure, Graph, Item, Plan, Region, Report, Run};
+use drctl_engine::cancel::Shutdown;
+use drctl_engine::state::Store;
+use drctl_engine::{Class, Drivers, Event, Events, Graph, Item, Plan, Region, Report, Run};
 
-/// How long a run waits for credentials that have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds: long enough
-/// for whoever is called in the night to log in.
+/// How long a run waits for new credentials when they have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds:
+/// long enough for an operator who is woken at night to log in.
 const CREDENTIALS_WAIT: Duration = Duration::from_mins(30);
 
 fn credentials_wait() -> Result<Duration, CliError> {
     let Ok(given) = std::env::var("DRCTL_CREDENTIALS_WAIT") else { return Ok(CREDENTIALS_WAIT) };
     given.parse().map(Duration::from_secs).map_err(|_| CliError::Usage {
-        message: format!("DRCTL_CREDENTIALS_WAIT is `{given}`, and not a number of seconds"),
+        message: format!("DRCTL_CREDENTIALS_WAIT is `{given}`, which is not a number of seconds"),
         help: "Nothing was changed. Write e.g. 1800, or 0 to end the run when credentials expire.".to_owned(),
     })
 }
 
-/// Does something, and tells of what AWS has to say to the operator meanwhile.
-async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceiver<Notice>, events: &dyn Events) -> T {
-    let tell = async {
+/// Does work, and turns the notices that arrive in the meantime into events.
+async fn with_notices<T>(
+    work: impl Future<Output = T>,
+    mut notices: UnboundedReceiver<Notice>,
+    events: &dyn Events,
+) -> T {
+    let forward = async {
         while let Some(notice) = notices.recv().await {
             events.emit(Event::Notice { message: notice.to_string() });
         }
@@ -37,95 +42,58 @@ async fn telling<T>(work: impl Future<Output = T>, mut notices: UnboundedReceive
     };
     tokio::select! {
         done = work => done,
-        never = tell => never,
+        never = forward => never,
     }
 }
 
-/// Listens for SIGINT and SIGTERM from now on.
-pub fn listen() -> Result<Shutdown, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let io = |source| CliError::Io { action: "listen for signals".to_owned(), source };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(io)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
-    let (trigger, listener) = shutdown();
-    tokio::spawn(async move {
-        let trigger: Trigger = trigger;
-        // For ever: the trigger has to stay alive as long as anybody listens.
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            trigger.escalate();
-        }
-    });
-    Ok(listener)
-}
-
-/// Does something that may be given up at any time, until the first signal.
-pub async fn unless_interrupted<T>(
-    shutdown: &Shutdown,
-    work: impl Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
-    let mut shutdown = shutdown.clone();
-    tokio::select! {
-        biased;
-        () = shutdown.reached(Stage::Drain) => {
-            Err(Failure::new(Class::Interrupted, "interrupted before anything was changed").into())
-        }
-        done = work => done,
-    }
-}
-
-/// In which account, and whether of the real AWS.
-pub fn place(identity: &Identity, connected: &Connected) -> String {
-    let at = connected.aws.endpoint().map_or_else(|| "real AWS".to_owned(), |endpoint| format!("endpoint {endpoint}"));
-    format!("account {}, {at}", identity.account)
-}
-
-/// Finds out what the deletion of these means: all of them at once.
+/// Finds out what deleting these resources would mean, for all of them at the same time.
 pub async fn weigh<'a>(
     items: impl IntoIterator<Item = &'a Item>,
     drivers: &dyn Drivers,
     shutdown: &Shutdown,
 ) -> Result<Weights, CliError> {
-    let looks = items.into_iter().filter_map(|item| {
+    let weights = items.into_iter().filter_map(|item| {
         let (live, driver) = (item.live.as_ref()?, drivers.driver(item.address.kind())?);
         let region = Region::from(item.region.as_str());
         Some(async move { (item.address.clone(), driver.weigh(&region, live).await) })
     });
-    let looks = futures::future::join_all(looks);
-    unless_interrupted(shutdown, async { Ok(looks.await.into_iter().collect()) }).await
+    let weights = futures::future::join_all(weights);
+    unless_interrupted(shutdown, async { Ok(weights.await.into_iter().collect()) }).await
 }
 
-/// What a command that runs tells, to people or to machines.
-pub struct Teller<'a> {
+/// Reports on a plan and its run: as text, or as JSON events.
+pub struct Reporter<'a> {
     output: &'a Output,
-    machines: Option<JsonEvents>,
+    events: Option<JsonEvents>,
 }
 
-/// What a run is carried out with.
-pub struct Tools<'a> {
-    /// What shall be.
+/// What a run needs besides its plan.
+pub struct ApplyInputs<'a> {
+    /// The stack and where it is.
+    pub target: &'a Target,
+    /// The desired resources.
     pub graph: &'a Graph,
-    /// The types of resources.
-    pub drivers: &'a dyn Drivers,
-    /// AWS, reached.
-    pub connected: &'a Connected,
-    /// Whether resources of others may be taken over.
+    /// Whether resources without this stack's tags may be taken over.
     pub adopt: bool,
 }
 
-impl<'a> Teller<'a> {
-    /// Begins to tell: machines read which version speaks first.
+impl<'a> ApplyInputs<'a> {
+    /// For what the target desires.
+    pub fn new(target: &'a Target, adopt: bool) -> Self {
+        Self { target, graph: &target.graph, adopt }
+    }
+}
+
+impl<'a> Reporter<'a> {
+    /// Starts to report. The first JSON event names the version.
     pub fn new(output: &'a Output) -> Self {
-        let machines = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
-        Self { output, machines }
+        let events = output.json.then(|| JsonEvents::new(Box::new(std::io::stdout())));
+        Self { output, events }
     }
 
     /// Shows a plan.
     pub fn plan(&self, plan: &Plan, context: &PlanContext) -> Result<(), CliError> {
-        match &self.machines {
+        match &self.events {
             Some(events) => {
                 let mut json = ui::plan::to_json(plan, context);
                 json["event"] = "plan".into();
@@ -136,9 +104,9 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Shows what was found out before the first call, where there is something to be said of it.
+    /// Shows the findings of the preflight, if there are any.
     pub fn preflight(&self, findings: &Findings, context: &PlanContext) -> Result<(), CliError> {
-        if let Some(events) = &self.machines {
+        if let Some(events) = &self.events {
             let mut json = serde_json::json!(findings);
             json["event"] = "preflight".into();
             events.line(json);
@@ -148,51 +116,52 @@ impl<'a> Teller<'a> {
         if brief.is_empty() { Ok(()) } else { self.output.print(&brief) }
     }
 
-    /// Tells people, and not machines.
+    /// Prints text, unless the output is JSON.
     pub fn say(&self, text: &str) -> Result<(), CliError> {
-        if self.machines.is_some() { Ok(()) } else { self.output.print(text) }
+        if self.events.is_some() { Ok(()) } else { self.output.print(text) }
     }
 
-    /// Carries out a plan, tells what became of it, and says how to exit.
+    /// Carries out a plan, reports on it, and returns the exit code.
     pub async fn apply(
         &self,
         plan: &Plan,
-        tools: &Tools<'_>,
+        inputs: &ApplyInputs<'_>,
         store: &mut Store,
         shutdown: Shutdown,
     ) -> Result<Exit, CliError> {
-        let options = tools.connected.options(tools.adopt);
-        let run = |events| Run { plan, graph: tools.graph, drivers: tools.drivers, options, events };
+        let ApplyInputs { target, graph, adopt } = *inputs;
+        let options = target.endpoint.options(adopt);
+        let run = |events| Run { plan, graph, drivers: &target.registry, options, events };
         let (tell, notices) = unbounded_channel();
         let patience = Patience { limit: credentials_wait()?, shutdown: shutdown.clone(), tell };
-        let _patient = tools.connected.aws.wait_for_credentials(patience);
-        let report = if let Some(events) = &self.machines {
-            let report = telling(run(events).apply(store, shutdown), notices, events).await;
+        let _patient = target.endpoint.aws.wait_for_credentials(patience);
+        let report = if let Some(events) = &self.events {
+            let report = with_notices(run(events).apply(store, shutdown), notices, events).await;
             events.line(summary::to_json(&report));
             report
         } else {
-            let progress = Progress::new(plan, &self.output.style, tools.connected.time_scale());
-            let report = telling(run(&progress).apply(store, shutdown), notices, &progress).await;
+            let progress = Progress::new(plan, &self.output.style, target.endpoint.time_scale());
+            let report = with_notices(run(&progress).apply(store, shutdown), notices, &progress).await;
             progress.finish();
-            let told = self.output.print(&summary::render(&report, &self.output.style));
+            let printed = self.output.print(&summary::render(&report, &self.output.style));
             if report.is_success() {
-                // A reader that is gone must not hide how the run ended.
-                told?;
+                // The exit code of a failed run must not depend on whether the summary is read.
+                printed?;
             }
             report
         };
         Ok(exit(&report))
     }
 
-    /// Ends: everything that was told is written, before an error is. A reader that went away changes nothing about how the
-    /// command ended.
-    pub fn end(self, ended: Result<Exit, CliError>) -> Result<Exit, CliError> {
-        let told = self.machines.map_or(Ok(()), |events| events.finish());
-        match ended {
-            Ok(Exit::Done) => told
+    /// Writes everything that was reported, so that it precedes an error. If the reader has gone away, that matters only if the
+    /// command succeeded.
+    pub fn end(self, result: Result<Exit, CliError>) -> Result<Exit, CliError> {
+        let written = self.events.map_or(Ok(()), |events| events.finish());
+        match result {
+            Ok(Exit::Done) => written
                 .map(|()| Exit::Done)
                 .map_err(|source| CliError::Io { action: "write to stdout".to_owned(), source }),
-            ended => ended,
+            result => result,
         }
     }
 }

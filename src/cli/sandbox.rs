@@ -3,19 +3,27 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+
 use super::args::Global;
 use super::error::{CliError, Exit};
 use super::hint;
 use super::local::sandbox_folder;
 use super::output::Output;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
 use drctl_sandbox::{Control, Pace, Record, ServeOptions, Served, StartOptions, Status, serve};
+
+const HELP: &str = "\
+Examples:
+  drctl up --sandbox                              starts it if it is not running
+  drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
+  drctl sandbox stop                              stops it; until then it runs in the background";
 
 /// `drctl sandbox`
 #[derive(Debug, Args)]
-pub struct Sandbox {
-    /// What to do with it.
+#[command(after_help = HELP)]
+pub struct SandboxArgs {
+    /// What to do with the sandbox.
     #[command(subcommand)]
     pub command: SandboxCommand,
 }
@@ -29,21 +37,21 @@ pub enum SandboxCommand {
     Stop,
     /// Reset the sandbox
     Reset,
-    /// Say whether it runs, and where
+    /// Say whether it is running, and where
     Status,
-    /// List the sandboxes that run on this machine
+    /// List the sandboxes on this machine
     List,
     /// Show the sandbox log
     Logs,
     /// Run it in the foreground
     Serve {
-        /// How.
+        /// How the sandbox behaves.
         #[command(flatten)]
         options: SandboxOptions,
-        /// Where it keeps its files [default: the folder `sandbox` in --state-dir]
+        /// Folder for its files [default: the folder `sandbox` in --state-dir]
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
-        /// End when stdin is closed, so that nothing outlives the harness that started it
+        /// Stop when stdin is closed, so that nothing outlives the test that started it
         #[arg(long)]
         exit_with_stdin: bool,
     },
@@ -58,18 +66,18 @@ pub struct SandboxOptions {
     /// How many times faster than AWS the pace `aws` is [default: 60]
     #[arg(long, value_parser = time_scale)]
     pub time_scale: Option<f64>,
-    /// The port of the endpoint on 127.0.0.1; 0 takes a free one [default: 0]
+    /// Port of the endpoint on 127.0.0.1; 0 chooses a free one [default: 0]
     #[arg(long)]
     pub port: Option<u16>,
     /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
-    /// What goes wrong: faults and AWS's surprises, as docs/reliability.md describes them
+    /// Inject the faults and surprises in this file, as docs/reliability.md describes them
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
 }
 
-/// Reads `--pace`. The sandbox knows no command line, so the help of each value stands here.
+/// Reads `--pace`. The sandbox knows no command line, so the help for each value is here.
 fn pace() -> impl TypedValueParser<Value = Pace> {
     let values = Pace::ALL.map(|pace| {
         PossibleValue::new(pace.name()).help(match pace {
@@ -87,8 +95,8 @@ fn time_scale(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Runs a local AWS.
-pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result<Exit, CliError> {
+/// Starts, stops, and inspects the local AWS.
+pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Result<Exit, CliError> {
     let folder = sandbox_folder(global);
     let control = Control::new(folder.clone());
     let progress = |line: &str| output.progress(line);
@@ -141,24 +149,24 @@ pub async fn sandbox(global: &Global, args: &Sandbox, output: &Output) -> Result
     Ok(Exit::Done)
 }
 
-/// What was asked for; where nothing was, what there is.
-fn start_options(options: &SandboxOptions, otherwise: StartOptions) -> Result<StartOptions, CliError> {
+/// The options that were given, and defaults for the rest.
+fn start_options(options: &SandboxOptions, defaults: StartOptions) -> Result<StartOptions, CliError> {
     Ok(StartOptions {
-        pace: options.pace.unwrap_or(otherwise.pace),
-        time_scale: options.time_scale.unwrap_or(otherwise.time_scale),
-        port: options.port.unwrap_or(otherwise.port),
-        upstream: options.upstream.clone().or(otherwise.upstream),
-        faults: absolute(options.faults.as_deref())?.or(otherwise.faults),
+        pace: options.pace.unwrap_or(defaults.pace),
+        time_scale: options.time_scale.unwrap_or(defaults.time_scale),
+        port: options.port.unwrap_or(defaults.port),
+        upstream: options.upstream.clone().or(defaults.upstream),
+        faults: absolute(options.faults.as_deref())?.or(defaults.faults),
     })
 }
 
-/// The sandboxes of this machine, with what ends each.
+/// Lists the sandboxes on this machine, each with the command that stops it.
 fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     let (mut rows, mut text) = (Vec::new(), String::new());
     for Served { pid, dir } in drctl_sandbox::list() {
         let record = match Control::new(dir.clone()).status() {
             Ok(Status::Running(record)) => Some(record),
-            // One that is starting, or whose folder is gone: its command line is all there is of it.
+            // It is starting, or its folder is gone: only its command line is known.
             Ok(Status::Stopped | Status::Crashed(..)) | Err(_) => None,
         };
         let endpoint = record.as_ref().map(Record::endpoint);
@@ -166,14 +174,14 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
         let end = match state_dir {
             Some(state_dir) => {
                 let global = Global { state_dir: state_dir.to_owned(), ..global.clone() };
-                format!("`{}` ends it.", global.command("sandbox stop"))
+                format!("`{}` stops it.", global.command("sandbox stop"))
             }
-            None => format!("`kill {pid}` ends it."),
+            None => format!("`kill {pid}` stops it."),
         };
         let state = match &endpoint {
             Some(endpoint) => endpoint.clone(),
             None if dir.exists() => "not ready".to_owned(),
-            None => "its folder is gone: it ends by itself".to_owned(),
+            None => "its folder is gone: it stops by itself".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}  process {pid}, {state}. {end}", dir.display());
@@ -185,7 +193,7 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     output.print(if text.is_empty() { "No sandbox is running on this machine." } else { &text })
 }
 
-/// The sandbox's process may work in another folder.
+/// The absolute path: the sandbox's process may run in another folder.
 fn absolute(path: Option<&Path>) -> Result<Option<PathBuf>, CliError> {
     path.map(std::path::absolute)
         .transpose()
@@ -211,7 +219,7 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
         ));
     };
     if let Some(why) = why {
-        let next = "Start it again with `drctl sandbox start`; `drctl sandbox logs` shows its last words.";
+        let next = "Start it again with `drctl sandbox start`; `drctl sandbox logs` shows its log.";
         return output.print(&format!(
             "The sandbox (process {}) has crashed: {why}\n{}",
             record.pid,
@@ -220,6 +228,10 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
     }
     let pace =
         serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
-    let end = hint::complete("It stays in the background until `drctl sandbox stop`.");
-    output.print(&format!("The sandbox runs at {} (process {}, pace {pace}). {end}", record.endpoint(), record.pid))
+    let end = hint::complete("It runs in the background until `drctl sandbox stop`.");
+    output.print(&format!(
+        "The sandbox is running at {} (process {}, pace {pace}). {end}",
+        record.endpoint(),
+        record.pid
+    ))
 }

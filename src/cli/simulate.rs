@@ -1,17 +1,34 @@
 //! `drctl simulate`.
 
-use super::args::{Global, Simulate};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::Global;
+use super::endpoint::CAP;
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::session::CAP;
 use super::ui::{timeline, timeline_html};
 use crate::simulate::{Draw, Simulation};
 use drctl_config::Config;
 use drctl_engine::{Class, Failure, Options, Timing};
 
-/// Says how long `up` and `down` take on AWS, and because of what. Reaches nothing and changes nothing, but for the page that
-/// is asked for.
-pub async fn simulate(global: &Global, args: &Simulate, output: &Output) -> Result<Exit, CliError> {
+/// `drctl simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Use the longest durations on record instead of typical ones
+    #[arg(long, conflicts_with = "seed")]
+    pub worst: bool,
+    /// Draw random durations from this seed, each between its shortest and its longest
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Also write the timeline as a web page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Says how long `up` and `down` take on AWS, and why. Makes no calls, and writes nothing but the page that was asked for.
+pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let draw = match args.seed {
         Some(seed) => Draw::Seed(seed),
@@ -20,7 +37,7 @@ pub async fn simulate(global: &Global, args: &Simulate, output: &Output) -> Resu
     };
     let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
     let simulation = Simulation::new(&config, draw, options).await?;
-    // It has a runtime of its own, which no thread of this one's may wait for.
+    // It has a runtime of its own, which must not be waited for on a thread of this one.
     let simulated = tokio::task::spawn_blocking(move || simulation.run())
         .await
         .map_err(|e| Failure::new(Class::Internal, format!("a defect of drctl: {e}")))??;

@@ -2,22 +2,53 @@
 
 use std::fmt::Write as _;
 
-use super::args::{Global, State, StateCommand};
+use clap::{Args, Subcommand};
+
+use super::args::Global;
 use super::error::{CliError, Exit};
+use super::interrupt;
+use super::local::state_folder;
 use super::output::Output;
-use super::run;
-use super::session::state_folder;
 use super::ui::text::clean;
 use drctl_config::Config;
-use drctl_engine::state::{Location, Snapshot, Status};
+use drctl_engine::state::{Address, Location, Snapshot, Status};
 
-/// Looks into the state file, or makes it forget something.
-pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exit, CliError> {
+/// `drctl state`
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do with the state.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What can be done with the state.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List the resources
+    List,
+    /// Show one resource
+    Show {
+        /// Its address, e.g. primary/subnet/private-a
+        address: Address,
+    },
+    /// Forget resources without touching AWS
+    Rm {
+        /// Their addresses
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Lists or shows what the state records, or forgets some of it.
+pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result<Exit, CliError> {
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&state_folder(global), &config.name());
     let snapshot = location.read()?.ok_or_else(|| CliError::Usage {
         message: format!("there is no state at {}", location.snapshot().display()),
-        help: "It is made by the first `drctl up`. Check --environment, --sandbox and --state-dir.".to_owned(),
+        help: "The first `drctl up` creates it. Check --environment, --sandbox and --state-dir.".to_owned(),
     })?;
     match &args.command {
         StateCommand::List => list(&snapshot, output)?,
@@ -33,9 +64,11 @@ pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exi
                 let entry = store.resources().get(address).ok_or_else(|| unknown(address, &location))?;
                 if matches!(entry.status, Status::Creating { .. }) {
                     return Err(CliError::Usage {
-                        message: format!("{address} is an open intent: a call that makes it may have been carried out"),
-                        help: "Nothing was changed. Run `drctl up` or `drctl down`, which find out; forgotten now, it could be \
-                               left behind in AWS."
+                        message: format!(
+                            "{address} is an open intent: the call that creates it may have been carried out"
+                        ),
+                        help: "Nothing was changed. Run `drctl up` or `drctl down` to find out. If it were forgotten now, it \
+                               could be left behind in AWS."
                             .to_owned(),
                     });
                 }
@@ -43,19 +76,11 @@ pub async fn state(global: &Global, args: &State, output: &Output) -> Result<Exi
             if !yes {
                 let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 let question =
-                    format!("Forget {}? What is in AWS stays as it is. Type `yes` to continue: ", listed.join(", "));
-                match output.ask(&question, &run::listen()?).await? {
-                    None => {
-                        return Err(CliError::Usage {
-                            message: "cannot ask for confirmation: stdin is not a terminal".to_owned(),
-                            help: format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" ")),
-                        });
-                    }
-                    Some(answer) if answer != "yes" => {
-                        output.progress("Nothing was changed.");
-                        return Ok(Exit::Failed);
-                    }
-                    Some(_) => {}
+                    format!("Forget {}? Nothing will be changed in AWS. Type `yes` to continue: ", listed.join(", "));
+                let without_terminal = format!("Nothing was changed. Run `drctl state rm {} --yes`.", listed.join(" "));
+                if !output.confirm(&question, "yes", &without_terminal, &interrupt::listen()?).await? {
+                    output.progress("Nothing was changed.");
+                    return Ok(Exit::Failed);
                 }
             }
             for address in addresses {
@@ -90,7 +115,7 @@ fn list(snapshot: &Snapshot, output: &Output) -> Result<(), CliError> {
     output.print(&text)
 }
 
-fn unknown(address: &drctl_engine::state::Address, location: &Location) -> CliError {
+fn unknown(address: &Address, location: &Location) -> CliError {
     CliError::Usage {
         message: format!("{address} is not in {}", location.snapshot().display()),
         help: "Nothing was changed. `drctl state list` shows what is.".to_owned(),

@@ -2,32 +2,56 @@
 
 use std::time::Duration;
 
-use super::args::{Global, Status};
+use clap::Args;
+
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::recover::running;
-use super::session::{Demand, Session};
-use super::ui::status::Circumstances;
-use super::{run, ui};
+use super::session::{Availability, Session};
+use super::ui::status::StatusDetails;
+use super::{interrupt, ui};
 
-/// Compares what is recorded and configured with what is in AWS.
-pub async fn status(global: &Global, args: &Status, output: &Output) -> Result<Exit, CliError> {
-    let shutdown = run::listen()?;
+const HELP: &str = with_exit_codes!(
+    "\
+Examples:
+  drctl status --timeout 5       if a Region may be gone
+  drctl status --json            for monitoring"
+);
+
+/// `drctl status`
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct StatusArgs {
+    /// List every resource, not only deviations
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with code 2 if anything deviates
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How long one Region may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = seconds)]
+    pub timeout: u64,
+}
+
+/// Compares what is recorded and configured with what exists in AWS.
+pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, CliError> {
+    let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = run::unless_interrupted(&shutdown, Session::open(global, output, Demand::Some, timeout)).await?;
-    // Before the state: a run that ends in between leaves one that is whole.
-    let running = running(&session.location);
-    let (recorded, failed) =
-        session.location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
-    let plan = session.plan(&recorded, false, session.left(), &shutdown).await?;
-    let context = session.plan_context(false);
-    let circumstances = Circumstances { all: args.all, running, failed };
+    let session = Session::open(global, output, Availability::BestEffort, timeout, &shutdown).await?;
+    let location = &session.target.location;
+    // Before the state: if a run ends in between, the state that it leaves is complete.
+    let running = running(location);
+    let (recorded, failed) = location.read()?.map(|snapshot| (snapshot.resources, snapshot.failed)).unwrap_or_default();
+    let plan = session.plan(&session.plan_inputs(&recorded), &shutdown).await?;
+    let context = session.context(false);
+    let details = StatusDetails { all: args.all, running, failed };
     if output.json {
-        output.print_json(&ui::status::to_json(&plan, &circumstances, &context))?;
+        output.print_json(&ui::status::to_json(&plan, &details, &context))?;
     } else {
-        output.print(&ui::status::render(&plan, &circumstances, &context, &output.style))?;
+        output.print(&ui::status::render(&plan, &details, &context, &output.style))?;
     }
-    // A Region that does not answer is what an operator asks about: the answer is on the screen, and it is not "all is well".
+    // If a Region does not answer, the report says so, but the exit code must not say that all is well.
     if plan.unknown().next().is_some() {
         return Ok(Exit::Failed);
     }

@@ -1,4 +1,4 @@
-//! Says on stderr what is waited for, while nothing else is on the screen.
+//! Names the Regions that have not answered, on stderr, while there is no other output.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -10,25 +10,25 @@ use super::output::Output;
 use drctl_aws::Aws;
 use drctl_engine::Region;
 
-/// So long nobody notices.
+/// How long a wait may last without a word.
 const UNNOTICED: Duration = Duration::from_millis(400);
 
-/// How often a terminal shows it anew.
+/// How often the line is updated on a terminal.
 const FRAME: Duration = Duration::from_secs(1);
 
-/// Does something that asks AWS. When it takes a while, the Regions that have not answered are named: on a terminal in a line that
-/// goes away, else once.
+/// Does work that calls AWS. If it takes a while, the Regions that have not answered are named: on a terminal in a line that is
+/// updated and disappears, otherwise once.
 pub async fn watch<T>(output: &Output, aws: &Aws, work: impl Future<Output = T>) -> T {
     if output.json && !std::io::stderr().is_terminal() {
         return work.await;
     }
-    let tell = async {
+    let show = async {
         let began = Instant::now();
         let mut line = Line::default();
         sleep(UNNOTICED).await;
         loop {
-            line.show(&told(&aws.awaited(), began.elapsed(), line.changes));
-            if !line.changes {
+            line.show(&text(&aws.awaited(), began.elapsed(), line.is_updated));
+            if !line.is_updated {
                 std::future::pending::<()>().await;
             }
             sleep(FRAME).await;
@@ -37,37 +37,41 @@ pub async fn watch<T>(output: &Output, aws: &Aws, work: impl Future<Output = T>)
     tokio::select! {
         biased;
         done = work => done,
-        never = tell => never,
+        never = show => never,
     }
 }
 
-fn told(regions: &[Region], since: Duration, changes: bool) -> String {
+fn text(regions: &[Region], since: Duration, is_updated: bool) -> String {
     let names: Vec<String> = regions.iter().map(ToString::to_string).collect();
-    let whom = if names.is_empty() { "AWS".to_owned() } else { names.join(" and ") };
-    if changes { format!("waiting for {whom} … {} s", since.as_secs()) } else { format!("waiting for {whom} …") }
+    let awaited = if names.is_empty() { "AWS".to_owned() } else { names.join(" and ") };
+    if is_updated {
+        format!("waiting for {awaited} … {} s", since.as_secs())
+    } else {
+        format!("waiting for {awaited} …")
+    }
 }
 
-/// The line. Dropped with what is waited for, however that ends.
+/// The line. It is dropped, and so disappears, when the work ends, however it ends.
 struct Line {
-    /// Whether it can be written over.
-    changes: bool,
-    shown: bool,
+    /// Whether it can be overwritten.
+    is_updated: bool,
+    is_shown: bool,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { changes: Term::stderr().is_term() && !console::is_dumb(), shown: false }
+        Self { is_updated: Term::stderr().is_term() && !console::is_dumb(), is_shown: false }
     }
 }
 
 impl Line {
     fn show(&mut self, text: &str) {
-        write(&if self.changes { format!("\r\x1b[2K{text}") } else { format!("{text}\n") });
-        self.shown = true;
+        write(&if self.is_updated { format!("\r\x1b[2K{text}") } else { format!("{text}\n") });
+        self.is_shown = true;
     }
 }
 
-/// When nobody listens there, what comes on stdout is left to tell.
+/// Prints to stderr. If it cannot be written to, there is still the output on stdout.
 fn write(text: &str) {
     let mut stderr = std::io::stderr().lock();
     drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
@@ -75,7 +79,7 @@ fn write(text: &str) {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.shown && self.changes {
+        if self.is_shown && self.is_updated {
             write("\r\x1b[2K");
         }
     }
@@ -86,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_not_answered_is_named() {
+    fn the_regions_that_have_not_answered_are_named() {
         let (east, west) = (Region::from("us-east-1"), Region::from("us-west-2"));
         let wait = Duration::from_millis(12_300);
-        assert_eq!(told(&[east.clone(), west], wait, true), "waiting for us-east-1 and us-west-2 … 12 s");
-        assert_eq!(told(&[east], wait, false), "waiting for us-east-1 …");
-        assert_eq!(told(&[], wait, true), "waiting for AWS … 12 s");
+        assert_eq!(text(&[east.clone(), west], wait, true), "waiting for us-east-1 and us-west-2 … 12 s");
+        assert_eq!(text(&[east], wait, false), "waiting for us-east-1 …");
+        assert_eq!(text(&[], wait, true), "waiting for AWS … 12 s");
     }
 }

@@ -1,7 +1,7 @@
-//! The least that a walk can take: the longest chain of durations, each link beginning when the one before lets it.
+//! The lower bound of a run: the longest chain of durations, in which each link begins as soon as the one before it allows.
 //!
-//! Nothing but the graph and the durations goes into it: no caps, no limits of rates, no looks in between. No engine is
-//! quicker, and what a run takes longer than this is what the engine loses.
+//! It follows from the graph and the durations alone, without caps, rate limits, and polls. No engine can be faster, and the
+//! time that a run takes beyond it is what the engine adds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use drctl_engine::{Graph, Leg, Need};
 pub(super) struct Bound {
     /// How long it takes.
     pub(super) whole: Duration,
-    /// Its links, each having waited for the one before.
+    /// Its links, each of which waited for the one before it.
     pub(super) path: Vec<Leg>,
 }
 
-/// How far a resource has come: [`Need::Exists`] or [`Need::Ready`].
+/// A milestone of a resource: [`Need::Exists`] or [`Need::Ready`].
 type Point = (Address, Need);
 
-/// When a point is reached, and after which other one.
+/// When each point is reached, and which other point it waited for.
 type Reached = BTreeMap<Point, (Duration, Option<Point>)>;
 
-/// Of making everything in a graph.
+/// The lower bound of creating everything in a graph.
 pub(super) fn up(graph: &Graph, models: &Models) -> Bound {
     let mut up = Up { graph, models, reached: Reached::new() };
     for address in models.keys() {
@@ -65,7 +65,7 @@ impl Up<'_> {
     fn ready(&mut self, address: &Address, model: &Model) -> (Duration, Option<Point>) {
         let exists = (address.clone(), Need::Exists);
         let mut from = self.when(&exists);
-        // One link from what it waited for until it is ready, not two.
+        // The way from what it waited for to being ready is one link, not two.
         let mut after = self.reached.get(&exists).and_then(|(_, after)| after.clone());
         if let Some(other) = &model.follows {
             let other = (other.clone(), Need::Ready);
@@ -80,14 +80,14 @@ impl Up<'_> {
     }
 }
 
-/// Of deleting everything in a graph: dependents first.
+/// The lower bound of deleting everything in a graph, dependents first.
 pub(super) fn down(graph: &Graph, models: &Models) -> Bound {
     let mut reached = Reached::new();
-    // When the last dependent of each is gone, and which one that is.
+    // When the last dependent of each resource is deleted, and which one that is.
     let mut free: BTreeMap<Address, (Duration, Option<Point>)> = BTreeMap::new();
-    // When each function has left its VPC.
+    // When each function leaves its VPC.
     let mut left: BTreeMap<&Address, Duration> = BTreeMap::new();
-    // Every node stands after what it refers to.
+    // In the graph, every node comes after the nodes that it refers to.
     let nodes: Vec<_> = graph.nodes().collect();
     for node in nodes.into_iter().rev() {
         let Some(model) = models.get(&node.address) else { continue };
@@ -134,7 +134,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::driver::{SimulatedDriver, World};
+    use super::super::driver::{SimulatedAws, SimulatedDriver};
     use super::*;
     use drctl_engine::state::Role;
     use drctl_engine::{Node, Properties, Ref, Region, Traits};
@@ -153,7 +153,7 @@ mod tests {
         grace: 1,
     };
 
-    /// A graph under construction: what each waits for, and its seconds.
+    /// A graph under construction, with the models of its resources.
     #[derive(Default)]
     struct Sketch {
         graph: Graph,
@@ -183,7 +183,7 @@ mod tests {
             };
             let mut desired = Properties::new();
             desired.insert("on".to_owned(), Value::Array(on.iter().map(reference).collect()));
-            let driver = Arc::new(SimulatedDriver::new(TRAITS, Arc::new(World::new(Models::new()))));
+            let driver = Arc::new(SimulatedDriver::new(TRAITS, Arc::new(SimulatedAws::new(Models::new()))));
             self.graph.add(Node { address: at(name), region: "r".into(), driver, desired }).expect("sound");
             let model = Model {
                 region: Region::from("r"),
@@ -199,29 +199,29 @@ mod tests {
         }
     }
 
-    fn told(bound: &Bound) -> Vec<(&str, u64)> {
+    fn path(bound: &Bound) -> Vec<(&str, u64)> {
         bound.path.iter().map(|leg| (leg.address.name(), leg.took.as_secs())).collect()
     }
 
     #[test]
-    fn who_is_content_with_existence_waits_for_the_call_only_unless_aws_makes_it_wait() {
+    fn a_need_for_existence_waits_only_for_the_call_unless_aws_waits_longer() {
         let mut sketch = Sketch::default();
         sketch.add("cluster", &[], vec![part(3, 42)], vec![part(1, 62)]);
         sketch.add("early", &[("cluster", Need::Exists)], vec![part(2, 50)], vec![part(1, 0)]);
         sketch.add("late", &[("cluster", Need::Ready)], vec![part(2, 0), part(1, 1)], vec![part(1, 0)]);
         sketch.add("apart", &[("late", Need::Outlives)], vec![part(1, 0)], vec![part(9, 0)]);
         let bound = up(&sketch.graph, &sketch.models);
-        assert_eq!((bound.whole.as_secs(), told(&bound)), (55, vec![("cluster", 3), ("early", 52)]));
+        assert_eq!((bound.whole.as_secs(), path(&bound)), (55, vec![("cluster", 3), ("early", 52)]));
         sketch.models.get_mut(&at("early")).expect("there").follows = Some(at("cluster"));
         let bound = up(&sketch.graph, &sketch.models);
-        assert_eq!((bound.whole.as_secs(), told(&bound)), (95, vec![("cluster", 45), ("early", 50)]));
+        assert_eq!((bound.whole.as_secs(), path(&bound)), (95, vec![("cluster", 45), ("early", 50)]));
         let bound = down(&sketch.graph, &sketch.models);
-        let path = vec![("apart", 9), ("late", 1), ("cluster", 63)];
-        assert_eq!((bound.whole.as_secs(), told(&bound)), (73, path), "what outlives goes after its dependents, too");
+        let expected = vec![("apart", 9), ("late", 1), ("cluster", 63)];
+        assert_eq!((bound.whole.as_secs(), path(&bound)), (73, expected), "what outlives is deleted later, too");
     }
 
     #[test]
-    fn what_interfaces_hold_goes_when_they_are_gone() {
+    fn a_resource_with_interfaces_is_deleted_after_them() {
         let mut sketch = Sketch::default();
         sketch.add("vpc", &[], vec![part(1, 0)], vec![part(1, 0)]);
         let held = sketch.add("subnet", &[("vpc", Need::Ready)], vec![part(1, 0)], vec![part(1, 0)]);
@@ -229,8 +229,8 @@ mod tests {
         sketch.add("function", &[("subnet", Need::Ready)], vec![part(1, 0)], vec![part(1, 29), part(2, 0)]);
         // From when it has left its VPC, one second in. See docs/aws-behaviour.md#lambda-interfaces-linger.
         let bound = down(&sketch.graph, &sketch.models);
-        let path = vec![("function", 32), ("subnet", 1070), ("vpc", 1)];
-        assert_eq!((bound.whole.as_secs(), told(&bound)), (1103, path));
+        let expected = vec![("function", 32), ("subnet", 1070), ("vpc", 1)];
+        assert_eq!((bound.whole.as_secs(), path(&bound)), (1103, expected));
         sketch.models.get_mut(&at("subnet")).expect("there").held_by.clear();
         assert_eq!(down(&sketch.graph, &sketch.models).whole.as_secs(), 34);
     }

@@ -1,6 +1,6 @@
-//! AWS as far as time is concerned: what is called takes as long as the model says, in calls that the real limits let pass.
+//! A stand-in for AWS that only takes time: each call takes as long as the model says, and the real rate limits apply.
 //!
-//! Nothing is ever refused or lost. Every resource is known by its address, which is its id, too.
+//! Nothing is ever refused or lost. The id of each resource is its address.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,68 +20,68 @@ use drctl_engine::{
     Properties, Region, Removal, Synced, Traits,
 };
 
-/// The property that says which resource it is.
+/// The property that holds the address of the resource.
 const NODE: &str = "node";
 
-/// The property that differs until the last step of its making.
+/// The property that differs until the last step of the creation has been called.
 const SETTINGS: &str = "settings";
 
-/// What a look takes: the network's part of it.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long a read takes on the network.
+const ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// When AWS was at work on something: from, until.
+/// When AWS was working on a resource: from, until.
 pub(super) type Work = Vec<(Instant, Instant)>;
 
-/// How far one resource has come.
+/// The progress of one resource.
 #[derive(Debug)]
-struct Thing {
+struct SimulatedResource {
     attempt: String,
-    /// How many steps of its making were called.
-    made: usize,
+    /// How many steps of the creation were called.
+    create_called: usize,
     /// How many of them are over.
-    over: usize,
-    /// How many steps of its deletion were called.
-    unmade: usize,
+    create_done: usize,
+    /// How many steps of the deletion were called.
+    delete_called: usize,
     /// When the last call was answered.
     since: Instant,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    things: BTreeMap<Address, Thing>,
-    /// When each function has left its VPC.
-    left: BTreeMap<Address, Instant>,
+    resources: BTreeMap<Address, SimulatedResource>,
+    /// When each function left its VPC.
+    left_vpc: BTreeMap<Address, Instant>,
     work: BTreeMap<Address, Work>,
 }
 
-/// Everything that is there.
+/// Everything that exists in the simulation.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct SimulatedAws {
     models: Models,
     limits: Limits,
     state: Mutex<State>,
 }
 
-impl World {
-    /// An empty one, with AWS's limits in force.
+impl SimulatedAws {
+    /// An empty account, with AWS's rate limits.
     pub(super) fn new(models: Models) -> Self {
         Self { models, limits: Limits::aws(), state: Mutex::default() }
     }
 
-    /// What can be.
+    /// The models of the resources that can be created.
     pub(super) fn models(&self) -> &Models {
         &self.models
     }
 
-    /// When AWS was at work on what, since this was asked last.
+    /// When AWS was working on each resource since the last call of this function.
     pub(super) fn take_work(&self) -> BTreeMap<Address, Work> {
         std::mem::take(&mut self.state().work)
     }
 
-    /// What is there, besides what goes with something else.
-    pub(super) fn left(&self) -> Vec<Address> {
-        let is_left = |address: &&Address| self.models.get(*address).is_some_and(|model| !model.delete.is_empty());
-        self.state().things.keys().filter(is_left).cloned().collect()
+    /// The resources that exist, except those that are deleted together with another one.
+    pub(super) fn remaining(&self) -> Vec<Address> {
+        let has_deletion = |address: &&Address| self.models.get(*address).is_some_and(|model| !model.delete.is_empty());
+        self.state().resources.keys().filter(has_deletion).cloned().collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -102,119 +102,131 @@ impl World {
         }
     }
 
-    /// A look at one resource.
-    async fn look(&self, address: &Address) -> Result<Option<Live>, Failure> {
+    /// Reads one resource.
+    async fn read(&self, address: &Address) -> Result<Option<Live>, Failure> {
         let model = self.model(address)?;
         for _ in 0..model.looks {
             self.limits.permit(&model.region, model.service, "Describe", Kind::Read).await;
         }
-        sleep(LOOK).await;
-        Ok(self.seen(address, model))
+        sleep(ROUND_TRIP).await;
+        Ok(self.observe(address, model))
     }
 
-    fn seen(&self, address: &Address, model: &Model) -> Option<Live> {
+    fn observe(&self, address: &Address, model: &Model) -> Option<Live> {
         let now = Instant::now();
         let mut state = self.state();
-        let thing = state.things.get(address)?;
-        let phase = if let Some(last) = thing.unmade.checked_sub(1) {
-            let rests = model.delete.get(last).is_some_and(|part| thing.since + part.rest > now);
-            match (rests, thing.unmade == model.delete.len()) {
+        let resource = state.resources.get(address)?;
+        let phase = if let Some(last) = resource.delete_called.checked_sub(1) {
+            let rests = model.delete.get(last).is_some_and(|part| resource.since + part.rest > now);
+            match (rests, resource.delete_called == model.delete.len()) {
                 (true, true) => Phase::Deleting("deleting".to_owned()),
                 (true, false) => Phase::Pending("letting go".to_owned()),
                 (false, false) => Phase::Ready,
                 (false, true) => {
-                    state.things.remove(address);
+                    state.resources.remove(address);
                     return None;
                 }
             }
-        } else if thing.over == thing.made {
+        } else if resource.create_done == resource.create_called {
             Phase::Ready
-        } else if let Some((began, until)) = self.resting(&state, model, thing).filter(|(_, until)| *until <= now) {
-            if let Some(thing) = state.things.get_mut(address) {
-                thing.over = thing.made;
+        } else if let Some((began, until)) =
+            self.current_rest(&state, model, resource).filter(|(_, until)| *until <= now)
+        {
+            if let Some(resource) = state.resources.get_mut(address) {
+                resource.create_done = resource.create_called;
             }
             state.worked(address, began, until);
             Phase::Ready
         } else {
             Phase::Pending("creating".to_owned())
         };
-        let thing = state.things.get(address)?;
-        Some(live(address, model, thing, phase))
+        let resource = state.resources.get(address)?;
+        Some(live(address, model, resource, phase))
     }
 
-    /// From when until when AWS does what it does after the last call of its making; `None` as long as that depends on
-    /// something that is not ready.
-    fn resting(&self, state: &State, model: &Model, thing: &Thing) -> Option<(Instant, Instant)> {
-        let part = model.create.get(thing.made.checked_sub(1)?)?;
+    /// When AWS works on the resource after the last call of its creation: from, until. `None` while that depends on a resource
+    /// that is not ready.
+    fn current_rest(&self, state: &State, model: &Model, resource: &SimulatedResource) -> Option<(Instant, Instant)> {
+        let part = model.create.get(resource.create_called.checked_sub(1)?)?;
         let began = match &model.follows {
-            Some(other) if thing.over == 0 => thing.since.max(self.ready_at(state, other)?),
-            _ => thing.since,
+            Some(other) if resource.create_done == 0 => resource.since.max(self.ready_at(state, other)?),
+            _ => resource.since,
         };
         Some((began, began + part.rest))
     }
 
     fn ready_at(&self, state: &State, address: &Address) -> Option<Instant> {
-        let (model, thing) = (self.models.get(address)?, state.things.get(address)?);
-        (thing.made == model.create.len()).then(|| self.resting(state, model, thing))?.map(|(_, until)| until)
+        let (model, resource) = (self.models.get(address)?, state.resources.get(address)?);
+        (resource.create_called == model.create.len())
+            .then(|| self.current_rest(state, model, resource))?
+            .map(|(_, until)| until)
     }
 
     async fn create(&self, address: &Address, attempt: &Attempt) -> Result<String, Failure> {
         let model = self.model(address)?;
         let first = model.create.first().ok_or_else(|| {
-            Failure::new(Class::Internal, format!("{address} is made by nobody, as far as its durations go"))
+            Failure::new(Class::Internal, format!("the durations of {address} have no step that creates it"))
         })?;
         self.call(address, model, first).await;
-        let thing = Thing { attempt: attempt.token.clone(), made: 1, over: 0, unmade: 0, since: Instant::now() };
-        self.state().things.insert(address.clone(), thing);
+        let resource = SimulatedResource {
+            attempt: attempt.token.clone(),
+            create_called: 1,
+            create_done: 0,
+            delete_called: 0,
+            since: Instant::now(),
+        };
+        self.state().resources.insert(address.clone(), resource);
         Ok(address.to_string())
     }
 
-    /// The next steps of its making, up to one that has to be waited for.
-    async fn settle(&self, address: &Address) -> Result<Synced, Failure> {
+    /// The next steps of the creation, up to one that has to be waited for.
+    async fn continue_creation(&self, address: &Address) -> Result<Synced, Failure> {
         let model = self.model(address)?;
         loop {
-            let next = match self.state().things.get(address) {
-                Some(thing) if thing.over == thing.made => model.create.get(thing.made),
+            let next = match self.state().resources.get(address) {
+                Some(resource) if resource.create_done == resource.create_called => {
+                    model.create.get(resource.create_called)
+                }
                 _ => return Ok(Synced::later("it to be available, as changes need")),
             };
             let Some(part) = next else { return Ok(Synced::default()) };
             self.call(address, model, part).await;
-            if let Some(thing) = self.state().things.get_mut(address) {
-                thing.made += 1;
-                thing.since = Instant::now();
+            if let Some(resource) = self.state().resources.get_mut(address) {
+                resource.create_called += 1;
+                resource.since = Instant::now();
                 if part.rest.is_zero() {
-                    thing.over = thing.made;
+                    resource.create_done = resource.create_called;
                 }
             }
         }
     }
 
-    /// The next step of its deletion; refused as long as interfaces lie in it.
+    /// The next step of the deletion. It is refused while there are network interfaces in the resource.
     async fn delete(&self, address: &Address) -> Result<Removal, Failure> {
         let model = self.model(address)?;
-        let done = self.state().things.get(address).map(|thing| thing.unmade);
+        let done = self.state().resources.get(address).map(|resource| resource.delete_called);
         let Some((done, part)) = done.and_then(|done| Some((done, model.delete.get(done)?))) else {
             return Ok(Removal::Ordered);
         };
-        if let Some(Live { phase: Phase::Pending(state), .. }) = self.seen(address, model) {
+        if let Some(Live { phase: Phase::Pending(state), .. }) = self.observe(address, model) {
             return Ok(Removal::Later(state));
         }
         if self.is_held(model) {
             self.limits.permit(&model.region, model.service, part.operation, Kind::Mutate).await;
             sleep(part.answer).await;
             self.limits.permit(&model.region, model.service, "DescribeNetworkInterfaces", Kind::Read).await;
-            sleep(LOOK).await;
+            sleep(ROUND_TRIP).await;
             return Ok(Removal::Later("Lambda to let go of its network interfaces in it".to_owned()));
         }
         self.call(address, model, part).await;
         let now = Instant::now();
         let mut state = self.state();
         if done == 0 {
-            state.left.insert(address.clone(), now);
+            state.left_vpc.insert(address.clone(), now);
         }
-        if let Some(thing) = state.things.get_mut(address) {
-            thing.unmade += 1;
-            thing.since = now;
+        if let Some(resource) = state.resources.get_mut(address) {
+            resource.delete_called += 1;
+            resource.since = now;
         }
         state.worked(address, now, now + part.rest);
         if done + 1 == model.delete.len() { Ok(Removal::Ordered) } else { Ok(Removal::Later("letting go".to_owned())) }
@@ -223,9 +235,9 @@ impl World {
     fn is_held(&self, model: &Model) -> bool {
         let state = self.state();
         let now = Instant::now();
-        model.held_by.iter().any(|(function, held)| match state.left.get(function) {
+        model.held_by.iter().any(|(function, held)| match state.left_vpc.get(function) {
             Some(left) => *left + *held > now,
-            None => state.things.contains_key(function),
+            None => state.resources.contains_key(function),
         })
     }
 }
@@ -242,13 +254,13 @@ fn arn_of(address: &Address) -> String {
     format!("arn:simulated:{address}")
 }
 
-fn live(address: &Address, model: &Model, thing: &Thing, phase: Phase) -> Live {
-    let settings = if thing.made == model.create.len() { "set" } else { "unset" };
+fn live(address: &Address, model: &Model, resource: &SimulatedResource, phase: Phase) -> Live {
+    let settings = if resource.create_called == model.create.len() { "set" } else { "unset" };
     let mut properties = Properties::new();
     properties.insert(NODE.to_owned(), Value::from(address.to_string()));
     properties.insert(SETTINGS.to_owned(), Value::from(settings));
     let output = |name: &String| (name.clone(), format!("{address}/{name}"));
-    // The primary's member writes: Aurora lets it go only after the other one.
+    // The primary cluster is the writer: Aurora deletes it only after the other member.
     let writes = address.role() == Role::Primary && matches!(address.kind(), "db_cluster" | "db_instance");
     let other = Address::new(Role::Secondary, "db_cluster", address.name());
     let goes_after = if writes { vec![arn_of(&other)] } else { Vec::new() };
@@ -256,27 +268,27 @@ fn live(address: &Address, model: &Model, thing: &Thing, phase: Phase) -> Live {
         id: address.to_string(),
         arn: Some(arn_of(address)),
         phase,
-        owner: Owner::Ours { node: Some(address.clone()), attempt: Some(thing.attempt.clone()) },
+        owner: Owner::Ours { node: Some(address.clone()), attempt: Some(resource.attempt.clone()) },
         properties,
         outputs: model.outputs.iter().map(output).collect(),
         goes_after,
     }
 }
 
-/// One type of resource.
+/// The driver of one resource type.
 pub(super) struct SimulatedDriver {
     traits: Traits,
-    world: Arc<World>,
+    aws: Arc<SimulatedAws>,
 }
 
 impl SimulatedDriver {
-    pub(super) fn new(traits: Traits, world: Arc<World>) -> Self {
-        Self { traits, world }
+    pub(super) fn new(traits: Traits, aws: Arc<SimulatedAws>) -> Self {
+        Self { traits, aws }
     }
 }
 
 fn address_of(id: &str) -> Result<Address, Failure> {
-    id.parse().map_err(|error| Failure::new(Class::Internal, format!("an id that is no address: {error}")))
+    id.parse().map_err(|error| Failure::new(Class::Internal, format!("an id that is not an address: {error}")))
 }
 
 impl Driver for SimulatedDriver {
@@ -288,20 +300,20 @@ impl Driver for SimulatedDriver {
         durations::expected(address).unwrap_or_else(|| Expected::of_type(&self.traits))
     }
 
-    /// None: what is there is found by its tags, in a listing.
+    /// None: resources are found by their tags in a listing.
     fn natural_id(&self, _: &Properties) -> Option<String> {
         None
     }
 
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
         async move {
-            sleep(LOOK).await;
+            sleep(ROUND_TRIP).await;
             let here = self
-                .world
+                .aws
                 .models
                 .iter()
                 .filter(|(address, model)| address.kind() == self.traits.kind && model.region == *region);
-            Ok(here.filter_map(|(address, model)| self.world.seen(address, model)).collect())
+            Ok(here.filter_map(|(address, model)| self.aws.observe(address, model)).collect())
         }
         .boxed()
     }
@@ -309,15 +321,15 @@ impl Driver for SimulatedDriver {
     fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
         async move {
             let all = self.list(region).await?;
-            let made =
+            let is_of_attempt =
                 |live: &Live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token);
-            Ok(all.into_iter().find(made))
+            Ok(all.into_iter().find(is_of_attempt))
         }
         .boxed()
     }
 
     fn read<'a>(&'a self, _: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
-        async move { self.world.look(&address_of(id)?).await }.boxed()
+        async move { self.aws.read(&address_of(id)?).await }.boxed()
     }
 
     fn create<'a>(
@@ -328,7 +340,7 @@ impl Driver for SimulatedDriver {
     ) -> BoxFuture<'a, Result<String, Failure>> {
         async move {
             let address = address_of(desired.get(NODE).and_then(Value::as_str).unwrap_or_default())?;
-            self.world.create(&address, attempt).await
+            self.aws.create(&address, attempt).await
         }
         .boxed()
     }
@@ -340,29 +352,29 @@ impl Driver for SimulatedDriver {
         _: &'a Properties,
         _: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>> {
-        async move { self.world.settle(&address_of(&live.id)?).await }.boxed()
+        async move { self.aws.continue_creation(&address_of(&live.id)?).await }.boxed()
     }
 
     fn delete<'a>(&'a self, _: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
-        async move { self.world.delete(&address_of(&live.id)?).await }.boxed()
+        async move { self.aws.delete(&address_of(&live.id)?).await }.boxed()
     }
 }
 
-/// The simulated types, by name.
+/// The simulated drivers, by the name of their type.
 #[derive(Default)]
-pub(super) struct Types(BTreeMap<&'static str, Arc<dyn Driver>>);
+pub(super) struct SimulatedDrivers(BTreeMap<&'static str, Arc<dyn Driver>>);
 
-impl Types {
-    /// The same graph, with every driver replaced by one that works on `world`.
+impl SimulatedDrivers {
+    /// The same graph, with every driver replaced by one that works on `aws`.
     ///
     /// # Errors
-    /// Never for a graph that is one already.
-    pub(super) fn put_into(&mut self, graph: &Graph, world: &Arc<World>) -> Result<Graph, GraphError> {
+    /// Never, since the graph is valid already.
+    pub(super) fn replace_drivers(&mut self, graph: &Graph, aws: &Arc<SimulatedAws>) -> Result<Graph, GraphError> {
         let mut simulated = Graph::new();
         for node in graph.nodes() {
             let traits = *node.driver.traits();
             let driver = self.0.entry(traits.kind).or_insert_with(|| {
-                let driver: Arc<dyn Driver> = Arc::new(SimulatedDriver::new(traits, world.clone()));
+                let driver: Arc<dyn Driver> = Arc::new(SimulatedDriver::new(traits, aws.clone()));
                 driver
             });
             let mut desired = node.desired.clone();
@@ -379,7 +391,7 @@ impl Types {
     }
 }
 
-impl Drivers for Types {
+impl Drivers for SimulatedDrivers {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
         self.0.get(kind).cloned()
     }

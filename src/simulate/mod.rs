@@ -1,11 +1,10 @@
-//! Time without waiting: the real graph through the real engine, with caps and limits in force, on a clock that nobody waits
-//! for. What AWS would do in minutes takes the durations of docs/aws-behaviour.md#duration-table instead
-//! of AWS.
+//! Simulation: the real graph and the real engine, with its caps and AWS's rate limits, on a clock that does not wait. In place
+//! of AWS, the latency model says how long everything takes.
 //!
-//! The runtime's clock is paused: whenever nothing is left to do, it jumps to the next moment at which something is. So half an
-//! hour takes as long as its events do, and the same durations make the same run, to the millisecond.
+//! The runtime's clock is paused: whenever there is nothing to do, it jumps to the next moment at which there is. So half an hour
+//! takes only as long as its events, and the same durations lead to the same run, to the millisecond.
 //!
-//! Left out is what AWS refuses and what gets lost: a simulation says how long things take when they go well.
+//! Refusals and lost answers are not simulated: a simulation says how long things take when they go well.
 
 mod bound;
 mod driver;
@@ -22,7 +21,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::bound::Bound;
-use self::driver::{Types, Work, World};
+use self::driver::{SimulatedAws, SimulatedDrivers, Work};
 use crate::blueprint::{self, BlueprintError};
 use drctl_aws::facts::Facts;
 use drctl_aws::resources::Registry;
@@ -36,15 +35,15 @@ use drctl_engine::{Observations, Plan};
 
 pub use drctl_aws::resources::durations::Draw;
 pub use forecast::{Forecast, Link, scaled};
-pub use report::{Bar, Simulated, Walk};
+pub use report::{Bar, Simulated, SimulatedRun};
 
-/// An account that nobody has: a graph needs one to name things.
+/// An account that does not exist: a graph needs an account for names.
 const ACCOUNT: &str = "000000000000";
 
-/// Between the two runs: every limit's burst is full again.
+/// The time between the two runs, after which the bursts of all rate limits are available again.
 const BETWEEN: Duration = Duration::from_hours(1);
 
-/// What makes the primary's API serve.
+/// The types that the primary's API needs in order to serve.
 const SERVE: [&str; 7] =
     ["api", "api_authorizer", "api_integration", "api_route", "api_stage", "lambda_function", "lambda_permission"];
 
@@ -58,7 +57,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Of the stack that is configured. Reaches nothing: account and zones stand for any.
+    /// A simulation of the configured stack. Makes no calls: account and zones are made up.
     ///
     /// # Errors
     /// When there is no graph for the configuration.
@@ -79,7 +78,7 @@ impl Simulation {
             primary_zones: zones(&identity.regions.primary),
             secondary_zones: zones(&identity.regions.secondary),
         };
-        // With an endpoint and credentials given, the SDK has nothing to look for; and no call is made.
+        // With an endpoint and an account, the SDK looks for nothing. No call is made.
         let nowhere = Connection {
             region: identity.regions.primary.clone(),
             endpoint: Some("http://127.0.0.1:9".to_owned()),
@@ -95,22 +94,22 @@ impl Simulation {
         Ok(Self { graph: blueprint::graph(config, &facts, &registry)?, identity, draw, options })
     }
 
-    /// Carries it out, in a runtime of its own: to be called where a runtime may be blocked on.
+    /// Runs the simulation in a runtime of its own. It must be called where it may block.
     ///
     /// # Errors
-    /// When a run does not come to its end: even then within milliseconds.
+    /// When a run does not finish.
     pub fn run(&self) -> Result<Simulated, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|e| Failure::new(Class::Internal, format!("no runtime to simulate in: {e}")))?;
-        runtime.block_on(self.walk())
+        runtime.block_on(self.simulate())
     }
 
-    /// What `up` would do where nothing is there yet.
+    /// The plan of `up` if nothing exists yet.
     #[cfg(test)]
     pub(crate) fn fresh_plan(&self) -> Plan {
-        let nobody = Types::default();
+        let no_drivers = SimulatedDrivers::default();
         let (entries, observed) = (BTreeMap::new(), Observations::new());
-        let (graph, drivers) = (&self.graph, &nobody);
+        let (graph, drivers) = (&self.graph, &no_drivers);
         Decision {
             graph,
             entries: &entries,
@@ -122,18 +121,18 @@ impl Simulation {
         .plan()
     }
 
-    async fn walk(&self) -> Result<Simulated, Failure> {
-        let world = Arc::new(World::new(model::of(&self.graph, self.draw)?));
-        let mut types = Types::default();
-        let graph = types
-            .put_into(&self.graph, &world)
+    async fn simulate(&self) -> Result<Simulated, Failure> {
+        let aws = Arc::new(SimulatedAws::new(model::of(&self.graph, self.draw)?));
+        let mut drivers = SimulatedDrivers::default();
+        let graph = drivers
+            .replace_drivers(&self.graph, &aws)
             .map_err(|e| Failure::new(Class::Internal, format!("the graph cannot be simulated: {e}")))?;
         let mut store = Store::in_memory(self.identity.clone());
-        let stage = Stage { world: &world, types: &types, options: self.options };
-        let up = stage.walk(&graph, &mut store, bound::up(&graph, world.models())).await?;
+        let runner = Runner { aws: &aws, drivers: &drivers, options: self.options };
+        let up = runner.run(&graph, &mut store, bound::up(&graph, aws.models())).await?;
         tokio::time::sleep(BETWEEN).await;
-        let down = stage.walk(&Graph::new(), &mut store, bound::down(&graph, world.models())).await?;
-        if let Some(left) = world.left().first().or(store.resources().keys().next()) {
+        let down = runner.run(&Graph::new(), &mut store, bound::down(&graph, aws.models())).await?;
+        if let Some(left) = aws.remaining().first().or(store.resources().keys().next()) {
             return Err(Failure::new(
                 Class::Internal,
                 format!("simulated, {left} is left after everything was deleted"),
@@ -155,49 +154,49 @@ impl Simulation {
     }
 }
 
-/// What both runs are carried out with.
-struct Stage<'a> {
-    world: &'a World,
-    types: &'a Types,
+/// What both runs share.
+struct Runner<'a> {
+    aws: &'a SimulatedAws,
+    drivers: &'a SimulatedDrivers,
     options: Options,
 }
 
-/// When a resource's turn came, and when it was done.
-type Turns = BTreeMap<Address, (Instant, Option<Instant>)>;
+/// When each resource was started, and when it was done.
+type Timeline = BTreeMap<Address, (Instant, Option<Instant>)>;
 
-impl Stage<'_> {
-    async fn walk(&self, graph: &Graph, store: &mut Store, bound: Bound) -> Result<Walk, Failure> {
+impl Runner<'_> {
+    async fn run(&self, graph: &Graph, store: &mut Store, bound: Bound) -> Result<SimulatedRun, Failure> {
         let entries = store.resources();
         let timeout = Duration::from_mins(1);
         let observed =
-            Observer { graph, entries, drivers: self.types, timeout, adopt: self.options.adopt }.observe().await;
+            Observer { graph, entries, drivers: self.drivers, timeout, adopt: self.options.adopt }.observe().await;
         let decision = Decision {
             graph,
             entries,
-            drivers: self.types,
+            drivers: self.drivers,
             observed: &observed,
             respect_unsupported: false,
             consent: &Consent::Everything,
         };
         let plan = decision.plan();
-        let turns = Mutex::new(Turns::new());
+        let timeline = Mutex::new(Timeline::new());
         let events = |event: Event| {
-            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut timeline = timeline.lock().unwrap_or_else(PoisonError::into_inner);
             match event {
                 Event::Started { address, .. } => {
-                    turns.entry(address).or_insert((Instant::now(), None));
+                    timeline.entry(address).or_insert((Instant::now(), None));
                 }
                 Event::Done { address, .. } => {
                     let now = Instant::now();
-                    turns.entry(address).or_insert((now, None)).1 = Some(now);
+                    timeline.entry(address).or_insert((now, None)).1 = Some(now);
                 }
                 _ => {}
             }
         };
-        // Held until the end: nobody interrupts a simulation.
+        // The trigger is kept until the end: a simulation is never interrupted.
         let (_trigger, shutdown) = shutdown();
         let began = Instant::now();
-        let run = Run { plan: &plan, graph, drivers: self.types, options: self.options, events: &events };
+        let run = Run { plan: &plan, graph, drivers: self.drivers, options: self.options, events: &events };
         let report = run.apply(store, shutdown).await;
         if let Some((address, action, failure)) = report.failures().next() {
             let message = format!("simulated, {address} failed ({action:?}): {}", failure.message);
@@ -206,13 +205,13 @@ impl Stage<'_> {
         if let Some((address, ..)) = report.outcomes.iter().find(|(_, _, outcome)| *outcome != Outcome::Done) {
             return Err(Failure::new(Class::Internal, format!("simulated, {address} was not done")));
         }
-        let turns = turns.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let timeline = timeline.into_inner().unwrap_or_else(PoisonError::into_inner);
         let critical = |address: &Address| report.critical_path.iter().any(|leg| leg.address == *address);
-        let mut work = self.world.take_work();
-        let mut bars: Vec<Bar> = turns
+        let mut work = self.aws.take_work();
+        let mut bars: Vec<Bar> = timeline
             .into_iter()
             .map(|(address, (from, until))| Bar {
-                region: self.world.models().get(&address).map(|model| model.region.to_string()).unwrap_or_default(),
+                region: self.aws.models().get(&address).map(|model| model.region.to_string()).unwrap_or_default(),
                 began: from.saturating_duration_since(began),
                 ended: until.unwrap_or(from).saturating_duration_since(began),
                 critical: critical(&address),
@@ -220,10 +219,10 @@ impl Stage<'_> {
                 address,
             })
             .collect();
-        // Those that are alike stay in the order of their addresses.
+        // The sort is stable: resources with the same times stay in the order of their addresses.
         bars.sort_by_key(|bar| (bar.began, bar.ended));
         let ratio = report.took.as_secs_f64() / bound.whole.as_secs_f64().max(f64::MIN_POSITIVE);
-        Ok(Walk {
+        Ok(SimulatedRun {
             took: report.took,
             bound: bound.whole,
             ratio: (ratio * 10_000.0).round() / 10_000.0,
@@ -235,8 +234,6 @@ impl Stage<'_> {
 }
 
 fn since(began: Instant, work: Work) -> Vec<(Duration, Duration)> {
-    let from_the_beginning = |at: Instant| at.saturating_duration_since(began);
-    report::merged(
-        work.into_iter().map(|(from, until)| (from_the_beginning(from), from_the_beginning(until))).collect(),
-    )
+    let offset = |at: Instant| at.saturating_duration_since(began);
+    report::merged(work.into_iter().map(|(from, until)| (offset(from), offset(until))).collect())
 }

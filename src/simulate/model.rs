@@ -1,4 +1,4 @@
-//! What AWS will do with each resource of a graph: its steps as they last this time, and what it waits for besides its edges.
+//! The model of each resource of a graph: how long its steps take in this simulation, and what it waits for besides its edges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,28 +7,28 @@ use drctl_aws::resources::durations::{self, Draw, Part};
 use drctl_engine::state::Address;
 use drctl_engine::{Class, Failure, Graph, Node, Region, references};
 
-/// One resource's.
+/// The model of one resource.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// Where its calls go.
+    /// The Region of its calls.
     pub(super) region: Region,
-    /// The service, as its limits know it.
+    /// The service, as its rate limits name it.
     pub(super) service: &'static str,
-    /// How many calls one look at it takes.
+    /// How many calls it takes to read it.
     pub(super) looks: u32,
-    /// The steps of its making; the first makes it known.
+    /// The steps of its creation. After the first one, its id is known.
     pub(super) create: Vec<Part>,
-    /// The steps of its deletion; none for what goes with something else.
+    /// The steps of its deletion; none if it is deleted together with another resource.
     pub(super) delete: Vec<Part>,
-    /// What others refer to, besides id and ARN.
+    /// The outputs that others refer to, besides id and ARN.
     pub(super) outputs: BTreeSet<String>,
-    /// What AWS waits for before it begins to bring this one about, though it has taken the call.
+    /// The resource that AWS waits for before it starts to work on this one, although it has accepted the call.
     pub(super) follows: Option<Address>,
-    /// The functions whose interfaces lie in it, and for how long they do after a function has left its VPC.
+    /// The functions that have network interfaces in it, and how long these remain after the function has left its VPC.
     pub(super) held_by: Vec<(Address, Duration)>,
 }
 
-/// Every resource's, by address.
+/// The models of all resources, by address.
 pub(super) type Models = BTreeMap<Address, Model>;
 
 /// The models of a graph.
@@ -40,7 +40,7 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
     for node in graph.nodes() {
         let address = &node.address;
         let (entry, latencies) = durations::of(address).ok_or_else(|| {
-            Failure::new(Class::Internal, format!("how long a `{}` takes is not known", address.kind()))
+            Failure::new(Class::Internal, format!("there are no durations for the type `{}`", address.kind()))
         })?;
         let model = Model {
             region: node.region.clone(),
@@ -70,9 +70,8 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
     Ok(models)
 }
 
-/// Aurora takes an instance for a cluster that is still being made, and makes it afterwards. A certificate is issued once its
-/// validation is in DNS, which needs the certificate's request first.
-/// See docs/aws-behaviour.md#certificate-validation-takes-time.
+/// Aurora accepts an instance for a cluster that is being created, and creates it afterwards. A certificate is issued once its
+/// validation is in DNS, which needs the certificate's request first (aws-behaviour row 30).
 fn follows(graph: &Graph, node: &Node) -> Option<Address> {
     match node.address.kind() {
         "db_instance" => {

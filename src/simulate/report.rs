@@ -1,4 +1,4 @@
-//! What came of a simulation, as data.
+//! The result of a simulation, as data.
 
 use std::time::Duration;
 
@@ -8,80 +8,80 @@ use drctl_aws::resources::durations::Draw;
 use drctl_engine::Leg;
 use drctl_engine::state::Address;
 
-/// What a simulation found.
+/// The result of a simulation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Simulated {
-    /// Which durations it took.
+    /// Which durations were used.
     pub durations: Draw,
     /// The primary Region and the secondary one.
     pub regions: [String; 2],
     /// Building everything.
-    pub up: Walk,
+    pub up: SimulatedRun,
     /// Deleting everything.
-    pub down: Walk,
-    /// From the beginning of `up` until the primary's API serves.
+    pub down: SimulatedRun,
+    /// The time from the beginning of `up` until the primary's API serves.
     #[serde(rename = "serving_seconds", serialize_with = "seconds")]
     pub serving: Duration,
-    /// From the beginning of `up` until the primary's database takes writes.
+    /// The time from the beginning of `up` until the primary's database takes writes.
     #[serde(rename = "writer_seconds", serialize_with = "seconds")]
     pub writer: Duration,
 }
 
-/// One run.
+/// One simulated run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Walk {
+pub struct SimulatedRun {
     /// How long it took.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub took: Duration,
-    /// The least it could have taken: the longest chain of durations.
+    /// The lower bound: the longest chain of durations.
     #[serde(rename = "bound_seconds", serialize_with = "seconds")]
     pub bound: Duration,
-    /// The one by the other.
+    /// The duration divided by the lower bound.
     pub ratio: f64,
-    /// Which resources made the duration.
+    /// The resources that determined the duration.
     pub critical_path: Vec<Leg>,
-    /// Which resources make the bound.
+    /// The resources that determine the lower bound.
     pub bound_path: Vec<Leg>,
-    /// Every resource's time, in the order of their beginnings.
+    /// The times of every resource, in the order in which they began.
     pub bars: Vec<Bar>,
 }
 
-/// One resource's time.
+/// The times of one resource.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bar {
     /// Which resource.
     pub address: Address,
-    /// Where its calls went.
+    /// The Region of its calls.
     pub region: String,
-    /// When its turn came.
+    /// When it was started.
     #[serde(rename = "began_seconds", serialize_with = "seconds")]
     pub began: Duration,
     /// When it was done.
     #[serde(rename = "ended_seconds", serialize_with = "seconds")]
     pub ended: Duration,
-    /// Whether it lies on the critical path.
+    /// Whether it is on the critical path.
     pub critical: bool,
-    /// From when until when AWS was at work on it, in the order of time and apart from each other. The rest is waiting: for
-    /// leave to call, for another resource, for the next look.
+    /// When AWS was working on it: from, until, sorted and without overlaps. The rest is waiting for a rate limit, for another
+    /// resource, or for the next poll.
     #[serde(rename = "work_seconds", serialize_with = "spans")]
     pub work: Vec<(Duration, Duration)>,
 }
 
 impl Bar {
-    /// From its beginning to its end.
+    /// The time from its beginning to its end.
     #[must_use]
     pub fn took(&self) -> Duration {
         self.ended.saturating_sub(self.began)
     }
 
-    /// How much of a stretch of time AWS was at work on it.
+    /// For how much of a span of time AWS was working on it.
     #[must_use]
     pub fn worked(&self, from: Duration, until: Duration) -> Duration {
         self.work.iter().map(|(began, ended)| (*ended).min(until).saturating_sub((*began).max(from))).sum()
     }
 }
 
-/// Stretches of time, sorted and with those that meet made one.
+/// The spans of time, sorted. Spans that touch or overlap are merged.
 pub(super) fn merged(mut spans: Vec<(Duration, Duration)>) -> Vec<(Duration, Duration)> {
     spans.sort_unstable();
     let mut merged: Vec<(Duration, Duration)> = Vec::with_capacity(spans.len());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_meets_is_one_stretch_and_is_measured_within_a_stretch_of_time() {
+    fn spans_that_touch_are_merged_and_measured_within_a_span() {
         let work = merged(vec![(at(10), at(20)), (at(1), at(3)), (at(3), at(4)), (at(12), at(15))]);
         assert_eq!(work, [(at(1), at(4)), (at(10), at(20))]);
         let address = Address::new(Role::Primary, "vpc", "main");

@@ -1,4 +1,4 @@
-//! What a simulation of the whole stack comes to.
+//! Simulations of the whole stack.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 use drctl_aws::resources::durations;
 use drctl_engine::{Action, Item, Plan, Timing};
 
-/// As the command line runs it.
+/// The options that the command line uses.
 fn options() -> Options {
     Options { cap: 16, timing: Timing::default(), adopt: false }
 }
@@ -18,19 +18,19 @@ fn simulation(toml: &str, draw: Draw) -> Simulation {
 }
 
 fn simulated(draw: Draw) -> Simulated {
-    simulation("", draw).run().expect("both runs come to their end")
+    simulation("", draw).run().expect("both runs finish")
 }
 
 const EVERYTHING: &str =
     "[dns]\ndomain = \"pay.example-bank.com\"\ncertificate = true\n[alerts]\nemails = [\"on.call@example-bank.com\"]\n";
 
-fn path(walk: &Walk) -> String {
-    let legs = walk.critical_path.iter().map(|leg| format!("{} {:?}", leg.address, leg.took));
+fn path(run: &SimulatedRun) -> String {
+    let legs = run.critical_path.iter().map(|leg| format!("{} {:?}", leg.address, leg.took));
     legs.collect::<Vec<_>>().join(" -> ")
 }
 
 #[test]
-fn up_and_down_lose_almost_nothing_to_the_engine_and_cost_no_time() {
+fn up_and_down_are_close_to_their_lower_bounds_and_take_no_time() {
     let began = std::time::Instant::now();
     let found = simulated(Draw::Typical);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -42,14 +42,14 @@ fn up_and_down_lose_almost_nothing_to_the_engine_and_cost_no_time() {
 }
 
 #[test]
-fn the_primary_serves_long_before_the_standby_is_there() {
+fn the_primary_serves_long_before_the_standby_exists() {
     let found = simulated(Draw::Typical);
     assert!(!found.serving.is_zero() && found.serving * 3 < found.up.took, "{:?}", found.serving);
     assert!(found.writer > found.serving && found.writer * 2 < found.up.took, "{:?}", found.writer);
 }
 
 #[test]
-fn the_critical_path_of_up_is_auroras() {
+fn aurora_determines_the_critical_path_of_up() {
     let up = simulated(Draw::Typical).up;
     let ends = ["primary/db_instance/main", "secondary/db_instance/main"];
     for legs in [&up.critical_path, &up.bound_path] {
@@ -62,26 +62,26 @@ fn the_critical_path_of_up_is_auroras() {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_run_and_another_one_another() {
+fn the_seed_determines_the_run() {
     let json = |seed| serde_json::to_string(&simulated(Draw::Seed(seed))).expect("JSON");
     assert_eq!(json(7), json(7));
     assert_ne!(json(7), json(8));
 }
 
 #[test]
-fn the_worst_case_comes_to_its_end_too() {
+fn the_worst_case_finishes_too() {
     let worst = simulated(Draw::Worst);
     let typical = simulated(Draw::Typical);
     assert!(worst.up.took > typical.up.took * 2 && worst.down.took > typical.down.took * 2);
-    for walk in [&worst.up, &worst.down] {
-        assert!((1.0..=1.03).contains(&walk.ratio), "{}: {}", walk.ratio, path(walk));
+    for run in [&worst.up, &worst.down] {
+        assert!((1.0..=1.03).contains(&run.ratio), "{}: {}", run.ratio, path(run));
     }
 }
 
 #[test]
-fn with_certificates_and_mails_everything_is_made_and_goes() {
+fn with_certificates_and_mails_everything_is_created_and_deleted() {
     let simulation = simulation(EVERYTHING, Draw::Typical);
-    let found = simulation.run().expect("both runs come to their end");
+    let found = simulation.run().expect("both runs finish");
     assert_eq!(found.up.bars.len(), simulation.graph.len());
     assert_eq!(found.down.bars.len(), simulation.graph.len());
     // Issued after its validation is there, which waits for the zone.
@@ -93,7 +93,7 @@ fn with_certificates_and_mails_everything_is_made_and_goes() {
 }
 
 #[test]
-fn what_is_in_a_vpc_with_a_function_goes_when_its_interfaces_are_gone() {
+fn subnets_with_interfaces_of_a_function_are_deleted_after_them() {
     let down = simulated(Draw::Typical).down;
     let bar = |at: &str| down.bars.iter().find(|bar| bar.address.to_string() == at).expect("there");
     let function = bar("primary/lambda_function/processor");
@@ -109,30 +109,47 @@ fn close(forecast: Duration, simulated: Duration) -> bool {
 }
 
 #[test]
-fn what_is_forecast_of_a_new_stack_is_what_its_simulation_takes() {
+fn the_forecast_for_a_new_stack_agrees_with_its_simulation() {
     for toml in ["", EVERYTHING, "[network]\nnat = \"single\"\n"] {
         let simulation = simulation(toml, Draw::Typical);
-        let found = simulation.run().expect("both runs come to their end");
-        let made = simulation.fresh_plan();
-        let up = Forecast::new(&made, 1.0).end(Duration::ZERO);
+        let found = simulation.run().expect("both runs finish");
+        let creations = simulation.fresh_plan();
+        let up = Forecast::new(&creations, 1.0).end(Duration::ZERO);
         assert!(close(up, found.up.took), "up of {toml:?}: {up:?}, and {:?}", found.up.took);
-        let unmade = |item: &Item| Item {
+        let deletion = |item: &Item| Item {
             action: Action::Delete,
             expected: durations::expected(&item.address).expect("a row").delete,
             ..item.clone()
         };
-        let gone = Plan { items: made.items.iter().rev().map(unmade).collect() };
-        let down = Forecast::new(&gone, 1.0).end(Duration::ZERO);
+        let deletions = Plan { items: creations.items.iter().rev().map(deletion).collect() };
+        let down = Forecast::new(&deletions, 1.0).end(Duration::ZERO);
         assert!(close(down, found.down.took), "down of {toml:?}: {down:?}, and {:?}", found.down.took);
     }
 }
 
 #[test]
-fn a_plan_expects_of_each_resource_what_the_simulation_takes_for_it() {
+fn a_plan_expects_the_same_duration_of_each_resource_as_its_simulation() {
     let simulation = simulation(EVERYTHING, Draw::Typical);
     let models = model::of(&simulation.graph, Draw::Typical).expect("models");
     for item in simulation.fresh_plan().items {
         let whole: Duration = models[&item.address].create.iter().map(durations::Part::whole).sum();
         assert!(item.expected.abs_diff(whole) < Duration::from_millis(1), "{}: {:?}", item.address, item.expected);
+    }
+}
+
+#[test]
+fn the_types_expect_roughly_what_the_model_says() {
+    let simulation = simulation(EVERYTHING, Draw::Typical);
+    let models = model::of(&simulation.graph, Draw::Typical).expect("models");
+    let whole = |parts: &[durations::Part]| parts.iter().map(durations::Part::whole).sum::<Duration>();
+    let differ = |a: Duration, b: Duration| a.max(b) > Duration::from_secs(20) && a.max(b) > a.min(b) * 10;
+    for node in simulation.graph.nodes() {
+        let (model, traits) = (&models[&node.address], node.driver.traits());
+        for (what, expected, parts) in
+            [("create", traits.create, &model.create), ("delete", traits.delete, &model.delete)]
+        {
+            let modelled = whole(parts);
+            assert!(!differ(expected, modelled), "{} {what}: {expected:?}, and {modelled:?}", node.address);
+        }
     }
 }

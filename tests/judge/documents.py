@@ -39,12 +39,12 @@ class Documents(Texts):
             return UNREADABLE
         if shape is None:
             if body:
-                self.say("body", "is given, and the operation takes none")
+                self.say("body", "is given, and the operation has no body")
             return {}
         return self.value(shape, body, "")
 
     def value(self, shape, value, path):
-        """A value of a body in JSON or CBOR."""
+        """Reads a value of a body in JSON or CBOR."""
         kind = shape.type_name
         if kind == "structure":
             if getattr(shape, "is_document_type", False):
@@ -72,7 +72,7 @@ class Documents(Texts):
         for name, item in value.items():
             if name not in names:
                 self.say(join(path, name), "is not in the model")
-            # A null is a member that is not given: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
+            # A null is the same as a member that is not given: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
             elif item is not None:
                 key, member = names[name]
                 read[key] = self.value(member, item, join(path, key))

@@ -1,20 +1,20 @@
-"""The names of filters, which the models know in their documentation only: EC2 and RDS refuse any other."""
+"""The names of filters, which the models list only in their documentation: EC2 and RDS refuse any other."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-# A family of names is `<code>tag</code>:&lt;key&gt;` here, `<code>tag:&lt;key&gt;</code>` there, and `tag` elsewhere.
+# A family of names is `<code>tag</code>:&lt;key&gt;` in some places, `<code>tag:&lt;key&gt;</code>` or `tag` in others.
 ITEM = re.compile(r"<li>\s*<p>\s*<code>([^<]+)</code>(:&lt;)?")
-# Where there is but one, it stands in a sentence.
+# If there is only one filter, it is in a sentence.
 ONLY = re.compile(r"The only supported filter is <code>([^<]+)</code>()")
-# `tag:&lt;key&gt;` and the like stand for any name of that beginning.
+# `tag:&lt;key&gt;` and the like stand for any name with that prefix.
 FAMILY = re.compile(r"(&lt;|<).*")
 
 
 def check(operation, params):
-    """Wrong filters of a call, as pairs of path and what is wrong."""
+    """Yields the wrong filters of a call, as pairs of a path and what is wrong there."""
     if operation.service_model.service_name not in ("ec2", "rds"):
         return
     for member in ("Filters", "Filter"):
@@ -25,7 +25,7 @@ def check(operation, params):
         for index, one in enumerate(given):
             name = one.get("Name") if isinstance(one, dict) else None
             if isinstance(name, str) and name not in names and not name.startswith(families):
-                yield f"{member}[{index}].Name", f"is {name!r}, and may be {', '.join(sorted(names | set(families)))}"
+                yield f"{member}[{index}].Name", f"is {name!r}, and must be one of {', '.join(sorted(names | set(families)))}"
 
 
 @functools.cache

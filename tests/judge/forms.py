@@ -35,7 +35,7 @@ class Forms(Texts):
         for name, node in tree.items():
             where = join(path, name)
             if name == "":
-                self.say(path, "has a value of its own, and is none")
+                self.say(path, "has a value of its own, and is not a value")
             elif set(node) == {""}:
                 self.say(where, "is not in the model")
             else:

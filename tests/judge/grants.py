@@ -1,8 +1,8 @@
-"""Whether the policies of a recording allow what its resources will do: across calls, once all are known.
+"""Whether the policies in a recording allow what its resources will do. This needs all calls.
 
-Conditions are not evaluated: a statement under one counts as allowing, unless it asks for what a service does not send when
-it assumes a role. What is asked of a key's policy is asked of the
-account's key policies in that Region, as a request to make a key does not know the key's id.
+Conditions are not evaluated: a statement with a condition counts as one that allows, unless it requires something that the
+service does not send when it assumes a role. Key policies are checked together, per account and Region, because a request
+that creates a key does not have the key's id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from policies import KEY, TRUST, documents, listed
 
 FUNCTION = Path(__file__).resolve().parents[2] / "lambda" / "payment_processor.py"
 
-# Operations of the function's whose permission has another name, or that need another one besides.
+# Operations of the function whose permission has another name, or that need an additional one.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.access.html
 NEEDS = {
@@ -33,8 +33,8 @@ NEEDS = {
 FROM_BUCKET = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
 FROM_OBJECTS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
 TO_OBJECTS = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"]
-# https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html: "must include at least". The group is made
-# beforehand, so that `logs:CreateLogGroup` is not asked for: without it, a deleted group is not made anew, unencrypted.
+# https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html: "must include at least". `logs:CreateLogGroup`
+# is left out, because the group already exists: so a deleted group is not recreated, without encryption, by the service.
 FLOW_LOG = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
 FLOW_LOG_ANY = ["logs:DescribeLogGroups"]
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
@@ -49,8 +49,8 @@ LOGS_KEY = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:GenerateData
 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 ALARMS_KEY = ["kms:Decrypt", "kms:GenerateDataKey"]
 
-# What a service sends when it assumes a role, as far as its documentation says. A statement that asks for anything else is
-# never met, and nothing tells: a replication, for example, is taken, and every object of it fails.
+# What a service sends when it assumes a role, according to its documentation. A statement that requires anything else is
+# never met, and nothing reports it: a replication, for example, is accepted, and then fails for every object.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html: no condition at all.
 # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 SENDS = {
@@ -60,19 +60,19 @@ SENDS = {
 
 
 def unmet(statement, service):
-    """The keys of a statement's conditions that `service` does not send, where the condition is not met without them."""
+    """The condition keys that a statement requires and `service` does not send."""
     condition = statement.get("Condition")
     if service not in SENDS or not isinstance(condition, dict):
         return []
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html: these are met
-    # by a key that is not there.
+    # by a missing key.
     lenient = re.compile(r"ForAllValues:.*|.*Not.*|.*IfExists|Null")
     asked = [key for operator, keys in condition.items() if not lenient.fullmatch(operator) for key in keys]
     return [key for key in asked if key.lower() not in SENDS[service]]
 
 
 def allows(statements, action, resource, principal=None):
-    """Whether statements let `action` be done to `resource`, by a service where a policy names principals."""
+    """Whether statements allow `action` on `resource`, for the service `principal` if the policy names principals."""
     allowed = False
     for statement in statements:
         if not match(statement.get("Action", ()), action.lower(), lower=True):
@@ -147,7 +147,7 @@ class Grants:
         if not allows(self.trust[role], "sts:AssumeRole", None, service):
             yield path, f"is {role[1]}, whose trust policy does not let {service} assume it"
         elif not allows([one for one in self.trust[role] if not unmet(one, service)], "sts:AssumeRole", None, service):
-            yield path, f"is {role[1]}, whose trust policy asks for {', '.join(asked)}, which {service} does not send"
+            yield path, f"is {role[1]}, whose trust policy requires {', '.join(asked)}, which {service} does not send"
         statements = [statement for policy in self.inline[role].values() for statement in policy]
         for actions, resource in wanted:
             for action in actions:
@@ -161,7 +161,7 @@ class Grants:
             return
         for action in actions:
             if not any(allows(statements, action, None, service) for statements in policies):
-                yield path, f"is of {call.region}, where no key's policy lets {service} do {action}"
+                yield path, f"is in {call.region}, where no key policy lets {service} use {action}"
 
     def function(self, call, unchecked):
         account, region, params = call.account, call.region, call.params
@@ -177,11 +177,11 @@ class Grants:
         if params.get("Handler") == f"{FUNCTION.stem}.handler":
             wanted += self.program(call)
         else:
-            unchecked["function with code of somebody else's"] += 1
+            unchecked["function with other code than drctl's"] += 1
         yield from self.role(call, "Role", params.get("Role"), "lambda.amazonaws.com", wanted, unchecked)
 
     def program(self, call):
-        """What drctl's own function calls, on what its environment names."""
+        """Yields what drctl's own function calls, with the resources that its environment names."""
         environment = call.params.get("Environment", {}).get("Variables", {})
         table = f"arn:aws:dynamodb:{call.region}:{call.account}:table/{environment.get('SESSIONS_TABLE')}"
         bucket = f"arn:aws:s3:::{environment.get('RECEIPTS_BUCKET')}"
@@ -239,7 +239,7 @@ class Grants:
                     continue
                 if arn.split(":")[3] != call.region:
                     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
-                    yield path, f"has {arn}, and an alarm of {call.region} reaches topics of its own Region only"
+                    yield path, f"has {arn}, but an alarm in {call.region} reaches only topics in its own Region"
                 elif arn not in self.topics:
                     unchecked["topic whose policy is not in the recording"] += 1
                 elif not allows(self.topics[arn], "sns:Publish", arn, "cloudwatch.amazonaws.com"):
@@ -258,7 +258,7 @@ ASK = {
 
 @functools.cache
 def called_by(path):
-    """The SDK's operations in the function's source: methods of what `connect` returns, by the client's attribute."""
+    """The SDK operations in the function's source: the methods that its classes call on `self._client`."""
     operations = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ClassDef):
@@ -274,5 +274,5 @@ def called_by(path):
                 if isinstance(inner, ast.Attribute) and ast.unparse(inner.value) == "self._client":
                     operations.add(f"{client}:{names.get(inner.attr, inner.attr)}")
     if not operations:
-        raise ValueError(f"{path} calls nothing: it is written otherwise than this reads it")
+        raise ValueError(f"no calls found in {path}: it is not written in the form that this expects")
     return frozenset(operations)

@@ -1,8 +1,8 @@
-"""Judges recorded calls to AWS by AWS's own service models, and the policies in them by its list of actions.
+"""Checks recorded calls to AWS against AWS's own service models, and the policies in them against its list of actions.
 
     python judge.py CALLS.json [--json]
 
-Exit codes: 0 nothing found, 1 findings, 2 it could not run.
+Exit codes: 0 no findings, 1 findings, 2 it could not run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from policies import Policies
 from shapes import Patterns, Validator
 from wire import UNREADABLE, Request
 
-# What a recording has besides calls to AWS's APIs: requests to deployed APIs, and to the sandbox itself.
+# A recording also has requests to deployed APIs, and to the sandbox itself, which are not calls to AWS's APIs.
 NOT_AWS = {"unsigned", "admin", "sandbox", "execute-api"}
 
 
@@ -64,7 +64,7 @@ class Judge:
         self.grants = Grants()
 
     def say(self, call, path, what):
-        """Findings that say the same of the same operation are one, at the first call that has it."""
+        """Records a finding. Equal findings about the same operation are one finding, at the first call that has it."""
         key = (call.service, call.operation, path, what)
         first, times = self.findings.get(key, (Finding(*key[:2], call.seq, call.region, path, what), 0))
         self.findings[key] = (first, times + 1)
@@ -96,7 +96,7 @@ class Judge:
         self.grants.note(call)
 
     def finish(self):
-        """What can be said only when all calls are known."""
+        """Adds the findings that need all calls."""
         for call, path, what in self.grants.gaps(self.unchecked):
             self.say(call, path, what)
         for kind, count in self.policies.unchecked.items():
@@ -113,7 +113,7 @@ class Judge:
 
 
 def load(path):
-    """The calls in the order of their arrival: a JSON array, or one JSON object a line."""
+    """Reads the calls, and sorts them by their arrival. The file is a JSON array, or has one JSON object per line."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if text.lstrip().startswith("["):
@@ -125,13 +125,13 @@ def load(path):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("calls", help="the recorded calls: a JSON array, or one JSON object a line")
+    parser.add_argument("calls", help="the recorded calls: a JSON array, or one JSON object per line")
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     options = parser.parse_args(arguments)
     judge = Judge()
     try:
         calls = load(options.calls)
-        # Nothing judged is no acquittal.
+        # If nothing was judged, that is not a success.
         if not calls:
             raise ValueError("there is no call in it")
         if not any("request" in call for call in calls):

@@ -1,4 +1,4 @@
-"""AWS's service models, as the package botocore has them, and how a recorded call finds its operation there."""
+"""AWS's service models, from the package botocore, and how a recorded call finds its operation there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import botocore.model
 # The signing names that are not the names of their models.
 MODELS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 
-# What the SDKs add to say which operation they mean; no model lists it.
+# The SDKs add this parameter to say which operation they mean. No model lists it.
 OPERATION_ID = "x-id"
 
 
@@ -23,13 +23,13 @@ class Unjudgeable(Exception):
 
 @functools.cache
 def loader():
-    # Not the loader of a session: it would also read models from the user's own folder.
+    # Not the loader of a session, which would also read models from the user's own folder.
     return botocore.loaders.Loader(include_default_search_paths=True)
 
 
 @functools.cache
 def service(signing_name, path):
-    """The model of a signing name. Two APIs share `apigateway`; only the newer has paths under /v2."""
+    """The model for a signing name. Two APIs share `apigateway`; only the newer one has paths under /v2."""
     name = MODELS.get(signing_name, signing_name)
     if name == "apigateway" and path.startswith("/v2/"):
         name = "apigatewayv2"
@@ -41,7 +41,7 @@ def service(signing_name, path):
 
 
 def find(request, signing_name):
-    """The operation, its protocol, and the labels of its path."""
+    """Returns the operation, its protocol, and the labels in its path."""
     path = request.path if signing_name == "apigateway" else ""
     model = service(signing_name, path[:4])
     protocol = model.metadata["protocol"]
@@ -55,7 +55,7 @@ def find(request, signing_name):
 
 
 def by_name(model, request):
-    """The operation's name and the protocol that the request speaks: a service may speak several."""
+    """Returns the operation's name, and the protocol of the request: a service may speak several."""
     spoken = model.metadata.get("protocols") or [model.metadata["protocol"]]
     if "smithy-protocol" in request.headers:
         said, name = request.headers["smithy-protocol"], request.path.rpartition("/operation/")[2]
@@ -78,7 +78,7 @@ def by_name(model, request):
 
 
 def by_path(model, request):
-    """Of the operations whose method, path and required parameters fit, the one that says most."""
+    """Returns the most specific operation whose method, path and required parameters fit."""
     best = None
     for name, method, template, literals, needs, headers, deprecated in routes(model):
         if method != request.method or any(request.query.get(key) != value for key, value in literals.items()):
@@ -115,7 +115,7 @@ def routes(model):
             where = member.serialization.get("location")
             if where == "querystring":
                 needs.add(member.serialization.get("name", required))
-            # A header tells operations of one path apart in S3 only; elsewhere a missing one is a finding.
+            # Only in S3 does a header distinguish operations with the same path; elsewhere, a missing header is a finding.
             if where == "header" and model.service_name == "s3" and required == "CopySource":
                 headers.add(member.serialization["name"].lower())
         if model.service_name != "s3":

@@ -1,6 +1,6 @@
 """A recorded request, read back into the parameters of its operation, by the rules of the service's protocol.
 
-What cannot be read is a finding, as is what the model has no place for. Values come out as Python's own: `str`, `int`,
+What cannot be read is a finding, and so is what the model does not know. The values have Python's types: `str`, `int`,
 `float`, `bool`, `bytes`, `datetime`, `list`, `dict`.
 """
 
@@ -22,7 +22,7 @@ PLUMBING = re.compile(
 
 
 class Reader(Forms, Documents, XmlBodies):
-    """Reads one request; `wrong` then has pairs of a path and what is wrong there."""
+    """Reads one request. Afterwards, `wrong` has pairs of a path and what is wrong there."""
 
     def read(self):
         shape = self.operation.input_shape
@@ -40,7 +40,7 @@ class Reader(Forms, Documents, XmlBodies):
         template = dict(pair.partition("=")[::2] for pair in operation.http["requestUri"].partition("?")[2].split("&"))
         queries, headers = dict(template), set()
         if request.query.get(OPERATION_ID, operation.name) != operation.name:
-            self.say(OPERATION_ID, f"is {request.query[OPERATION_ID]!r}, and the request is a {operation.name}")
+            self.say(OPERATION_ID, f"is {request.query[OPERATION_ID]!r}, but the request is a {operation.name}")
         free_query = False
         for key, member in list(members.items()):
             where, name = member.serialization.get("location"), member.serialization.get("name", key)
@@ -111,9 +111,9 @@ class Reader(Forms, Documents, XmlBodies):
         if not body:
             return {}
         if not members:
-            # An empty object is how some SDKs say nothing.
+            # Some SDKs send an empty object instead of no body.
             if body.strip() != b"{}":
-                self.say("body", "is given, and the operation takes none")
+                self.say("body", "is given, and the operation has no body")
             return {}
         if self.protocol == "rest-json":
             loaded = self.load_json(body)

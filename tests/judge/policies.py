@@ -1,4 +1,4 @@
-"""The policy documents in calls: well-formed, of actions that exist, on resources those know, within the limits."""
+"""The policy documents in calls: their form, their size, their actions, and the resources of those."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Kind:
     """A kind of policy."""
 
     name: str
-    # Bytes, or for IAM characters without white space; None where calls add up, see `Policies.role`.
+    # In bytes, or for IAM in characters without white space; None if several calls add up, see `Policies.size`.
     limit: int | None
-    # The services whose actions it may have; empty for all.
+    # The services whose actions are allowed in it; empty for all.
     services: tuple = ()
     principal: bool = True
     resource: bool = True
@@ -78,7 +78,7 @@ SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 
 
 def documents(call):
-    """The policies in a call: where, of what kind, and as what text."""
+    """Yields the policies in a call, each with its path, kind and text."""
     for (service, operation, path), kind in PLACES.items():
         if (call.service, call.operation) == (service, operation):
             value = call.params
@@ -114,7 +114,7 @@ class Policies:
             self.actions("Action", Kind("function's policy", None, ("lambda",)), [call.params.get("Action")], None)
             principal = call.params.get("Principal")
             if isinstance(principal, str) and not (ACCOUNT.fullmatch(principal) or SERVICE.fullmatch(principal)):
-                self.say("Principal", f"is {principal!r}: neither an account, nor a service")
+                self.say("Principal", f"is {principal!r}, which is neither an account nor a service")
         return self.wrong
 
     def say(self, path, what):
@@ -131,7 +131,7 @@ class Policies:
             sizes[call.params.get("PolicyName")] = size
             size, limit, unit = sum(sizes.values()), ROLE_LIMIT, unit + " with the role's other policies"
         if limit and size > limit:
-            self.say(path, f"has {size} {unit}, and a {kind.name} may have {limit}")
+            self.say(path, f"has {size} {unit}, and a {kind.name} may have at most {limit}")
 
     def document(self, path, kind, text):
         try:
@@ -143,7 +143,7 @@ class Policies:
             self.say(path, f"is {brief(document)} instead of a policy")
             return
         for name in document.keys() - {"Version", "Id", "Statement"}:
-            self.say(join(path, name), "is no element of a policy")
+            self.say(join(path, name), "is not an element of a policy")
         if document.get("Version") != "2012-10-17":
             self.say(join(path, "Version"), f"is {document.get('Version')!r} instead of '2012-10-17'")
         statements = listed(document.get("Statement", []))
@@ -161,12 +161,12 @@ class Policies:
 
     def statement(self, path, kind, statement):
         for name in statement.keys() - ELEMENTS:
-            self.say(join(path, name), "is no element of a statement")
+            self.say(join(path, name), "is not an element of a statement")
         if statement.get("Effect") not in ("Allow", "Deny"):
             self.say(join(path, "Effect"), f"is {statement.get('Effect')!r} instead of 'Allow' or 'Deny'")
         sid = statement.get("Sid", "")
         if kind.name in IAM_KINDS and not re.fullmatch(r"[A-Za-z0-9]*", sid):
-            self.say(join(path, "Sid"), f"is {sid!r}, and IAM takes letters and digits only")
+            self.say(join(path, "Sid"), f"is {sid!r}, and IAM accepts only letters and digits")
         self.one_of(path, statement, "Action", "NotAction", True)
         self.one_of(path, statement, "Principal", "NotPrincipal", kind.principal)
         self.one_of(path, statement, "Resource", "NotResource", kind.resource)
@@ -185,7 +185,7 @@ class Policies:
         if wanted and len(given) != 1:
             self.say(path, f"has {' and '.join(given) or 'neither'} of {name} and {opposite} instead of exactly one")
         if not wanted and given:
-            self.say(join(path, given[0]), "has no place in this kind of policy")
+            self.say(join(path, given[0]), "is not allowed in this kind of policy")
         if name in statement and statement[name] in ([], {}, ""):
             self.say(join(path, name), "is empty")
 
@@ -201,7 +201,7 @@ class Policies:
             form = {"AWS": ACCOUNT, "Service": SERVICE}.get(kind)
             for name in listed(who):
                 if form and not (isinstance(name, str) and form.fullmatch(name)):
-                    self.say(join(path, kind), f"is {brief(name)}, which is no principal of this kind")
+                    self.say(join(path, kind), f"is {brief(name)}, which is not a principal of this kind")
 
     def condition(self, path, kind, condition):
         if not isinstance(condition, dict):
@@ -209,13 +209,13 @@ class Policies:
             return
         for operator, keys in condition.items():
             if not OPERATORS.fullmatch(operator):
-                self.say(join(path, operator), "is no operator of conditions")
+                self.say(join(path, operator), "is not a condition operator")
             for key in keys if isinstance(keys, dict) else ():
                 if not is_condition_key(key, kind.services[0] if kind.services else ""):
-                    self.say(join(path, operator), f"has {key!r}, which is no key of conditions")
+                    self.say(join(path, operator), f"has {key!r}, which is not a condition key")
 
     def actions(self, path, kind, patterns, resources):
-        """Every action exists; with `resources`, also that each of them is of use, and every action has one."""
+        """Checks that every action exists. With `resources`, also that each action fits one of them, and vice versa."""
         useful = set()
         for pattern in patterns:
             if pattern == "*" and not kind.services:
@@ -223,18 +223,18 @@ class Policies:
                 continue
             found = matching(pattern) if isinstance(pattern, str) and pattern.count(":") == 1 else ()
             if kind.services and pattern.lower().partition(":")[0] not in kind.services and pattern != "*":
-                self.say(path, f"has {pattern!r}, and a {kind.name} takes actions of {', '.join(kind.services)} only")
+                self.say(path, f"has {pattern!r}, and a {kind.name} may have only actions of {', '.join(kind.services)}")
             elif not found and pattern != "*":
                 self.say(path, f"has {pattern!r}, and there is no such action")
             if resources is None or not found:
                 useful.update(resources or ())
                 continue
-            # In a policy of a resource, `*` is that resource.
+            # In the policy of a resource, `*` is that resource.
             met = [r for r in resources if r == "*" or any(meet(r, arn) for one in found for arn in one.resources)]
             useful.update(met)
             if not met:
                 types = sorted({arn for one in found for arn in one.resources}) or ["*"]
-                self.say(path, f"has {pattern!r} on none of the resources that it knows: {', '.join(types)}")
+                self.say(path, f"has {pattern!r}, but none of the resources that it applies to: {', '.join(types)}")
         for resource in resources or ():
             if resource not in useful:
                 self.say(path, f"has no action for the resource {resource!r}")

@@ -1,4 +1,4 @@
-"""Calls for the tests, written by botocore's own serialisers, not by the code that reads them here."""
+"""Calls for the tests, written by botocore's serialisers, independently of the code that reads them here."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def wire(body):
 
 
 def edited(call, old, new):
-    """The call with something else in its body."""
+    """The call with a replacement in its body."""
     request = call["request"]
     assert old in request["body"], request["body"]
     return call | {"request": request | {"body": request["body"].replace(old, new)}}
 
 
 def cbor(call, change):
-    """The call with a changed body of CBOR."""
+    """The call with a changed CBOR body."""
     request = call["request"]
     raw = base64.b64decode(request["body"]) if request["encoding"] == "base64" else request["body"].encode()
     body = cbor2.loads(raw)

@@ -1,4 +1,4 @@
-"""Whether parameters are what a model says: complete, of the right size, of the right form, of the values there are."""
+"""Whether parameters conform to a model: required members, sizes, ranges, patterns, and enumerations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wire import UNREADABLE, brief, join, masked
 
 
 class Patterns:
-    """The models' patterns, which are Java's, as Python's. What Python cannot compile is counted, not passed over."""
+    """The models' patterns, converted from Java's syntax to Python's. A pattern that Python cannot compile is counted."""
 
     def __init__(self):
         self.unchecked = collections.Counter()
@@ -32,7 +32,7 @@ def compile_java(pattern):
         return None
 
 
-# Java's names of classes, and POSIX's, which some models use.
+# The names of character classes in Java and POSIX, which some models use.
 CLASSES = {
     "ASCII": r"\x00-\x7f",
     "Print": r"\x20-\x7e",
@@ -51,9 +51,9 @@ CLASSES = {
 
 
 def translate(pattern):
-    """Java's syntax as Python's: `\\p{…}`, `[[:alnum:]]`, surrogates, a hyphen after a class."""
+    """Converts Java's syntax to Python's: `\\p{…}`, `[[:alnum:]]`, surrogates, a hyphen after a class."""
     pattern = re.sub(r"\[:(\w+):\]", lambda name: CLASSES[posix(name[1])], pattern)
-    # Two surrogates are one character beyond the first plane, here always all of them.
+    # A pair of surrogates is a character beyond the first plane; the models always mean all of these.
     pattern = re.sub(r"\\[uU]D800\\[uU]DC00-\\[uU]DBFF\\[uU]DFFF", lambda _: r"\U00010000-\U0010ffff", pattern)
     out, index, depth = [], 0, 0
     while index < len(pattern):
@@ -68,16 +68,16 @@ def translate(pattern):
                 out.append(inside if depth else f"[{inside}]")
             index = found.end()
         elif pattern[index] == "\\":
-            # A class such as \w cannot begin a range in Python, and in Java the hyphen is itself then.
+            # A class such as \w cannot begin a range in Python; in Java, the hyphen is then a literal.
             hyphen = depth and pattern[index + 1 : index + 2] in "wdsWDS" and pattern[index + 2 : index + 3] == "-"
             out.append(pattern[index : index + 2] + (r"\-" if hyphen else ""))
             index += 3 if hyphen else 2
         elif pattern[index] == "[" and depth:
-            # Java's union of classes has no like in Python.
+            # Java's union of classes has no equivalent in Python.
             raise ValueError("a class within a class")
         else:
             depth += (pattern[index] == "[") - (pattern[index] == "]" and depth > 0)
-            # `\w` and the like are ASCII in Java.
+            # In Java, `\w` and the like match only ASCII.
             out.append(pattern[index])
             index += 1
     return "(?a:" + "".join(out) + ")"
@@ -89,7 +89,7 @@ def posix(name):
 
 @functools.cache
 def klass(name):
-    """The inside of a class with all characters of a Unicode category, or of one of Java's own."""
+    """The content of a class with all characters of a Unicode category, or of one of Java's own classes."""
     if name in CLASSES:
         return CLASSES[name]
     ranges, start, last = [], None, None
@@ -107,7 +107,7 @@ def klass(name):
     return "".join(f"\\U{first:08x}-\\U{end:08x}" for first, end in ranges)
 
 
-# API Gateway's model has some limits in the names of shapes only.
+# API Gateway's model has some limits only in the names of shapes.
 NAMED_LIMITS = re.compile(r"\w*WithLengthBetween(\d+)And(\d+)(K?)")
 
 
@@ -156,18 +156,18 @@ class Validator:
             if name not in value:
                 self.say(join(path, name), "is required, and missing")
         if shape.is_tagged_union and len(value) != 1:
-            self.say(path, f"takes exactly one member, and has {len(value)}")
+            self.say(path, f"must have exactly one member, and has {len(value)}")
         for name, item in value.items():
             self.check(shape.members[name], item, join(path, name))
 
     def string(self, shape, value, path):
-        # A body or an archive that was left out of the recording has lost its length, too.
+        # The length of a body or an archive that was left out of the recording is unknown.
         if value != "***":
             self.size(shape, len(value), path, "characters")
         if masked(value):
             return
         if shape.enum and value not in shape.enum:
-            self.say(path, f"is {value!r}, and may be {', '.join(shape.enum[:12])}{', …' * (len(shape.enum) > 12)}")
+            self.say(path, f"is {value!r}, and must be one of {', '.join(shape.enum[:12])}{', …' * (len(shape.enum) > 12)}")
         pattern = shape.metadata.get("pattern")
         if pattern and not self.patterns.matches(pattern, value):
             self.say(path, f"is {brief(value)}, which does not match {pattern}")
@@ -175,13 +175,13 @@ class Validator:
     def size(self, shape, size, path, unit):
         least, most = limits(shape)
         if least is not None and size < int(least):
-            self.say(path, f"has {size} {unit}, and must have {least} at least")
+            self.say(path, f"has {size} {unit}, and must have at least {least}")
         if most is not None and size > int(most):
-            self.say(path, f"has {size} {unit}, and may have {most} at most")
+            self.say(path, f"has {size} {unit}, and may have at most {most}")
 
     def range(self, shape, value, path):
         least, most = limits(shape)
         if least is not None and value < float(least):
-            self.say(path, f"is {value}, and must be {least} at least")
+            self.say(path, f"is {value}, and must be at least {least}")
         if most is not None and value > float(most):
-            self.say(path, f"is {value}, and may be {most} at most")
+            self.say(path, f"is {value}, and may be at most {most}")

@@ -1,4 +1,4 @@
-"""A judge that finds nothing is worth nothing: what is wrong is found in each protocol, and what is right passes."""
+"""Wrong calls are found in each protocol, and correct ones pass."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from shapes import compile_java
 
 
 class CorrectCalls(unittest.TestCase):
-    def test_what_botocore_writes_passes_in_every_protocol(self):
+    def test_calls_written_by_botocore_pass_in_every_protocol(self):
         calls = [
             recorded("ec2", "CreateVpc", VPC),
             recorded("ec2", "AuthorizeSecurityGroupIngress", GROUP),
@@ -70,7 +70,7 @@ class CorrectCalls(unittest.TestCase):
             with self.subTest(call["operation"]):
                 self.assertEqual(findings(call), [])
 
-    def test_operations_of_one_path_are_told_apart(self):
+    def test_operations_with_the_same_path_are_distinguished(self):
         judge = Judge()
         key = {"Bucket": "b", "Key": "k"}
         for name, params in [
@@ -100,7 +100,7 @@ class CorrectCalls(unittest.TestCase):
             ),
         )
 
-    def test_masked_secrets_and_bodies_left_out_are_no_findings(self):
+    def test_masked_secrets_and_omitted_bodies_are_not_findings(self):
         password = {**CLUSTER, "MasterUserPassword": "*" * 40}
         function = edited(recorded("lambda", "CreateFunction", FUNCTION), "UEsDBP8=", "***")
         body = recorded("s3", "PutObject", {"Bucket": "b", "Key": "k", "Body": b"***"})
@@ -159,7 +159,7 @@ class WrongCalls(unittest.TestCase):
         self.found(buckets, "depth: is in the query")
         self.found(buckets, "x-amz-mood: is among the headers")
 
-    def test_values_that_are_no_member_of_an_enum_are_found(self):
+    def test_values_that_are_not_in_an_enumeration_are_found(self):
         for service, operation, params in [
             ("ec2", "AllocateAddress", {"Domain": "moon"}),
             ("dynamodb", "CreateTable", TABLE | {"BillingMode": "FREE"}),
@@ -171,27 +171,27 @@ class WrongCalls(unittest.TestCase):
             ("kms", "CreateKey", {"KeySpec": "ROT13"}),
         ]:
             with self.subTest(operation):
-                self.found(recorded(service, operation, params), "and may be")
+                self.found(recorded(service, operation, params), "and must be one of")
 
-    def test_sizes_ranges_and_patterns_are_checked(self):
+    def test_wrong_sizes_ranges_and_patterns_are_found(self):
         for service, operation, params, words in [
-            ("iam", "GetRole", {"RoleName": "r" * 65}, "RoleName: has 65 characters, and may have 64"),
+            ("iam", "GetRole", {"RoleName": "r" * 65}, "RoleName: has 65 characters, and may have at most 64"),
             ("iam", "GetRole", {"RoleName": "a/b"}, "does not match"),
-            ("ec2", "DescribeVpcs", {"MaxResults": 2}, "MaxResults: is 2, and must be 5"),
+            ("ec2", "DescribeVpcs", {"MaxResults": 2}, "MaxResults: is 2, and must be at least 5"),
             ("dynamodb", "CreateBackup", {"TableName": "t", "BackupName": "a b"}, "does not match"),
             ("kms", "CreateKey", {"Tags": [{"TagKey": "", "TagValue": "v"}]}, "has 0 characters"),
-            ("cloudwatch", "PutMetricAlarm", ALARM | {"EvaluationPeriods": 0}, "must be 1"),
-            ("cloudwatch", "DeleteAlarms", {"AlarmNames": ["a"] * 101}, "has 101 items, and may have 100"),
-            ("lambda", "CreateFunction", FUNCTION | {"MemorySize": 64}, "must be 128"),
+            ("cloudwatch", "PutMetricAlarm", ALARM | {"EvaluationPeriods": 0}, "must be at least 1"),
+            ("cloudwatch", "DeleteAlarms", {"AlarmNames": ["a"] * 101}, "has 101 items, and may have at most 100"),
+            ("lambda", "CreateFunction", FUNCTION | {"MemorySize": 64}, "must be at least 128"),
             ("lambda", "GetFunction", {"FunctionName": "a b"}, "does not match"),
-            ("route53", "CreateHealthCheck", {**CHECK, "CallerReference": "r" * 65}, "may have 64"),
+            ("route53", "CreateHealthCheck", {**CHECK, "CallerReference": "r" * 65}, "may have at most 64"),
             ("logs", "CreateLogGroup", {"logGroupName": "g", "tags": {"k": "a|b"}}, "does not match"),
-            ("apigatewayv2", "CreateStage", {"ApiId": "a", "StageName": "s" * 200}, "may have 128"),
+            ("apigatewayv2", "CreateStage", {"ApiId": "a", "StageName": "s" * 200}, "may have at most 128"),
         ]:
             with self.subTest(words):
                 self.found(recorded(service, operation, params), words)
 
-    def test_values_of_another_type_are_found(self):
+    def test_values_of_the_wrong_type_are_found(self):
         table, function = recorded("dynamodb", "CreateTable", TABLE), recorded("lambda", "CreateFunction", FUNCTION)
         for call, words in [
             (
@@ -212,7 +212,7 @@ class WrongCalls(unittest.TestCase):
             with self.subTest(words):
                 self.found(call, words)
 
-    def test_requests_that_no_operation_fits_are_found(self):
+    def test_requests_that_fit_no_operation_are_found(self):
         vpc, table = recorded("ec2", "CreateVpc", VPC), recorded("dynamodb", "CreateTable", TABLE)
         self.found(edited(vpc, "CreateVpc", "CreateMoon"), "has no operation 'CreateMoon'")
         self.found(edited(vpc, "2016-11-15", "2006-01-01"), "the version is '2006-01-01'")
@@ -236,7 +236,7 @@ class WrongCalls(unittest.TestCase):
         alarm["request"] |= {"body": "/w==", "encoding": "base64"}
         self.found(alarm, "body: is not CBOR")
 
-    def test_what_single_protocols_ask_for_is_found(self):
+    def test_violations_of_a_single_protocol_are_found(self):
         policy = recorded(
             "s3", "PutBucketVersioning", {"Bucket": "b", "VersioningConfiguration": {"Status": "Enabled"}}
         )
@@ -251,7 +251,7 @@ class WrongCalls(unittest.TestCase):
         change = recorded("route53", "ChangeResourceRecordSets", {"HostedZoneId": "Z1", "ChangeBatch": batch})
         self.found(edited(change, "<Type>TXT</Type>", "<Type>TXT</Type><Type>A</Type>"), "is given 2 times")
 
-    def test_filters_that_no_documentation_lists_are_found(self):
+    def test_filters_that_are_not_documented_are_found(self):
         for service, operation in [
             ("ec2", "DescribeVpcs"),
             ("ec2", "DescribeNatGateways"),
@@ -262,20 +262,20 @@ class WrongCalls(unittest.TestCase):
             params = {member: [{"Name": "colour", "Values": ["red"]}]}
             self.found(recorded(service, operation, params), f"{member}[0].Name: is 'colour'")
 
-    def test_limits_that_only_a_shapes_name_tells_are_known(self):
+    def test_limits_in_the_names_of_shapes_are_checked(self):
         integration = {"ApiId": "a", "IntegrationType": "AWS_PROXY", "Description": "d" * 1025}
-        self.found(recorded("apigatewayv2", "CreateIntegration", integration), "may have 1024")
+        self.found(recorded("apigatewayv2", "CreateIntegration", integration), "may have at most 1024")
 
-    def test_a_union_takes_one_member(self):
+    def test_a_union_must_have_one_member(self):
         shape = {"type": "structure", "union": True, "members": {"a": {"shape": "S"}, "b": {"shape": "S"}}}
         model = botocore.model.ServiceModel({"metadata": {}, "shapes": {"U": shape, "S": {"type": "string"}}})
         validator = judging.Validator(judging.Patterns())
         validator.check(model.shape_for("U"), {"a": "1", "b": "2"})
-        self.assertEqual(validator.wrong, [("", "takes exactly one member, and has 2")])
+        self.assertEqual(validator.wrong, [("", "must have exactly one member, and has 2")])
 
 
 class Patterns(unittest.TestCase):
-    def test_javas_patterns_are_pythons(self):
+    def test_java_patterns_are_converted_to_python(self):
         for pattern, good, bad in [
             (r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*", "Grün 7:/", "a|b"),
             (r"\p{ASCII}+", "az~", "é"),
@@ -330,7 +330,7 @@ class CommandLine(unittest.TestCase):
         code, out, _ = self.run_judge(json.dumps([bad]), "--json")
         self.assertEqual((code, json.loads(out)["findings"][0]["path"]), (1, "VpcId"))
 
-    def test_what_cannot_be_judged_is_no_success(self):
+    def test_a_file_that_cannot_be_judged_is_not_a_success(self):
         for text in ["", "[]", "{", json.dumps([{"seq": 1, "service": "ec2", "operation": "CreateVpc"}])]:
             with self.subTest(text):
                 code, out, err = self.run_judge(text)

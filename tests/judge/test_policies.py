@@ -1,4 +1,4 @@
-"""What is wrong with policies is found, and correct ones pass."""
+"""Wrong policies are found, and correct ones pass."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class PolicyDocuments(unittest.TestCase):
         )
         self.assertEqual(findings(recorded("kms", "CreateKey", {"Policy": policy})), [])
 
-    def test_documents_that_are_malformed_are_found(self):
+    def test_malformed_documents_are_found(self):
         self.found(self.inline(Version="2008-10-17"), "Version: is '2008-10-17'")
         self.found(self.inline(), "Statement: is empty")
         self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b/*", Effect="Maybe")), "Effect: is 'Maybe'")
-        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b/*", Actions=[])), "Actions: is no element")
-        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b/*", Sid="a b")), "letters and digits only")
+        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b/*", Actions=[])), "Actions: is not an element")
+        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b/*", Sid="a b")), "only letters and digits")
         self.found(self.inline(*[statement("s3:ListAllMyBuckets", Sid="A")] * 2), "the Sid 'A' more than once")
         self.found(self.inline(statement("ec2:DescribeVpcs", "vpc")), "neither an ARN nor '*'")
         self.found(self.inline({"Effect": "Allow", "Action": "s3:GetObject"}), "neither of Resource")
-        self.found(self.inline(statement("ec2:DescribeVpcs", Principal="*")), "Principal: has no place")
-        self.found(self.inline(statement("ec2:DescribeVpcs", Condition={"Equals": {}})), "Equals: is no operator")
+        self.found(self.inline(statement("ec2:DescribeVpcs", Principal="*")), "Principal: is not allowed")
+        self.found(self.inline(statement("ec2:DescribeVpcs", Condition={"Equals": {}})), "Equals: is not a condition operator")
         condition = {"StringEquals": {"aws:SourceAcount": "1"}}
-        self.found(self.inline(statement("ec2:DescribeVpcs", Condition=condition)), "no key of conditions")
+        self.found(self.inline(statement("ec2:DescribeVpcs", Condition=condition)), "not a condition key")
         params = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": "{"}
         self.found(findings(recorded("iam", "PutRolePolicy", params)), "PolicyDocument: is not JSON")
         params = {"RoleName": "r", "AssumeRolePolicyDocument": trust("lambda")}
-        self.found(findings(recorded("iam", "CreateRole", params)), "is no principal of this kind")
+        self.found(findings(recorded("iam", "CreateRole", params)), "is not a principal of this kind")
         self.found(
             findings(recorded("kms", "CreateKey", {"Policy": document(statement("kms:*"))})), "neither of Principal"
         )
@@ -54,17 +54,17 @@ class PolicyDocuments(unittest.TestCase):
     def test_actions_that_do_not_exist_or_do_not_fit_are_found(self):
         self.found(self.inline(statement("s3:GetObjekt", "arn:aws:s3:::b/*")), "there is no such action")
         self.found(self.inline(statement("moon:Land*")), "there is no such action")
-        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b")), "on none of the resources that it knows")
-        self.found(self.inline(statement("s3:ListBucket", "arn:aws:s3:::b/*")), "on none of the resources")
+        self.found(self.inline(statement("s3:GetObject", "arn:aws:s3:::b")), "but none of the resources that it applies to")
+        self.found(self.inline(statement("s3:ListBucket", "arn:aws:s3:::b/*")), "but none of the resources")
         mixed = statement("s3:GetObject", ["arn:aws:s3:::b/*", f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"])
         self.found(self.inline(mixed), "has no action for the resource 'arn:aws:sqs")
         topic = document(statement("sqs:SendMessage", Principal="*"))
         params = {"Name": "t", "Attributes": {"Policy": topic}}
-        self.found(findings(recorded("sns", "CreateTopic", params)), "takes actions of sns only")
+        self.found(findings(recorded("sns", "CreateTopic", params)), "may have only actions of sns")
         permission = {"FunctionName": "f", "StatementId": "s", "Action": "lambda:Invoke", "Principal": "apigateway"}
         found = findings(recorded("lambda", "AddPermission", permission))
         self.found(found, "there is no such action")
-        self.found(found, "neither an account, nor a service")
+        self.found(found, "neither an account nor a service")
 
     def test_sizes_are_limited_and_add_up(self):
         def put(name, length):
@@ -73,12 +73,12 @@ class PolicyDocuments(unittest.TestCase):
             return recorded("iam", "PutRolePolicy", {"RoleName": "r", "PolicyName": name, "PolicyDocument": policy})
 
         self.assertEqual(findings(put("a", 6_000), put("a", 6_000)), [])
-        self.found(findings(put("a", 6_000), put("b", 6_000)), "and a role policy may have 10240")
+        self.found(findings(put("a", 6_000), put("b", 6_000)), "and a role policy may have at most 10240")
         gone = recorded("iam", "DeleteRolePolicy", {"RoleName": "r", "PolicyName": "a"})
         self.assertEqual(findings(put("a", 6_000), gone, put("b", 6_000)), [])
         resources = [f"arn:aws:s3:::b/{number}" for number in range(1_500)]
         policy = {"Bucket": "b", "Policy": document(statement("s3:GetObject", resources, Principal="*"))}
-        self.found(findings(recorded("s3", "PutBucketPolicy", policy)), "may have 20480")
+        self.found(findings(recorded("s3", "PutBucketPolicy", policy)), "may have at most 20480")
 
     def test_actions_keys_and_arns_are_compared_as_iam_does(self):
         self.assertEqual([found.name for found in matching("SNS:publish")], ["sns:Publish"])
@@ -90,7 +90,7 @@ class PolicyDocuments(unittest.TestCase):
 
 
 class Grants(unittest.TestCase):
-    """Each time a correct pair of calls, and the same with one thing taken away."""
+    """Each test has correct calls, and the same calls with something missing."""
 
     def role(self, name, service, *statements):
         return [
@@ -105,7 +105,7 @@ class Grants(unittest.TestCase):
         found = findings(*bad)
         self.assertTrue(found and all(words in finding for finding in found), found)
 
-    def test_flow_logs_role(self):
+    def test_the_role_of_the_flow_logs_allows_what_they_do(self):
         arn, group = f"arn:aws:iam::{ACCOUNT}:role/f", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:g:*"
         log = recorded("ec2", "CreateFlowLogs", {
             "ResourceIds": ["vpc-1"], "ResourceType": "VPC", "LogGroupName": "g", "DeliverLogsPermissionArn": arn,
@@ -119,7 +119,7 @@ class Grants(unittest.TestCase):
         other = [*self.role("f", "ec2.amazonaws.com", write, look), log]
         self.gap([*self.role("f", service, write, look), log], other, "does not let vpc-flow-logs")
 
-    def test_replication_role(self):
+    def test_the_role_of_the_replication_allows_what_it_does(self):
         rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Priority": 1, "Destination": {
             "Bucket": "arn:aws:s3:::to", "EncryptionConfiguration": {"ReplicaKmsKeyID": KEY},
         }}  # fmt: skip
@@ -134,7 +134,7 @@ class Grants(unittest.TestCase):
         self.gap(good, [*self.role("r", "s3.amazonaws.com", bucket, read, write), put], "kms:")
         self.gap(good, [*self.role("r", "s3.amazonaws.com", bucket, write, key), put], "s3:GetObjectVersion")
 
-    def test_a_trust_policy_asks_for_nothing_that_the_service_does_not_send(self):
+    def test_a_trust_policy_requires_only_what_the_service_sends(self):
         arn, group = f"arn:aws:iam::{ACCOUNT}:role/r", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:g:*"
         rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Priority": 1, "Destination": {
             "Bucket": "arn:aws:s3:::to",
@@ -161,13 +161,13 @@ class Grants(unittest.TestCase):
         good = [*trusting(for_s3[0], None, *for_s3[1:]), put]
         for operator in ("StringEquals", "StringLike", "ForAnyValue:StringEquals"):
             bad = [*trusting(for_s3[0], {operator: mine}, *for_s3[1:]), put]
-            self.gap(good, bad, "asks for aws:SourceAccount, which s3.amazonaws.com does not send")
+            self.gap(good, bad, "requires aws:SourceAccount, which s3.amazonaws.com does not send")
         for operator in ("StringEqualsIfExists", "StringNotEquals"):
             self.assertEqual(findings(*trusting(for_s3[0], {operator: mine}, *for_s3[1:]), put), [])
         known = trusting("vpc-flow-logs.amazonaws.com", {"StringEquals": mine}, write, look)
         self.assertEqual(findings(*known, log), [])
 
-    def test_function_role_allows_what_the_function_calls(self):
+    def test_the_role_of_the_function_allows_what_it_calls(self):
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:s-123456"
         cluster = f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:c"
         environment = {
@@ -192,7 +192,7 @@ class Grants(unittest.TestCase):
             rest = [one for one in (log, table, objects, bucket, *ledger) if one is not missing]
             self.gap(good, [*self.role("f", service, *rest), make], words)
 
-    def test_key_and_topic_let_the_services_in_that_need_them(self):
+    def test_key_and_topic_policies_allow_the_services_that_need_them(self):
         def key(service, action):
             return recorded("kms", "CreateKey", {"Policy": document(
                 statement("kms:*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}),
@@ -203,7 +203,7 @@ class Grants(unittest.TestCase):
         wide = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
         good = key(f"logs.{REGION}.amazonaws.com", wide)
         self.gap(
-            [good, group], [key("logs.us-east-2.amazonaws.com", wide), group], "no key's policy lets logs.us-east-1"
+            [good, group], [key("logs.us-east-2.amazonaws.com", wide), group], "no key policy lets logs.us-east-1"
         )
         topic_arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:t"
 
@@ -221,7 +221,7 @@ class Grants(unittest.TestCase):
         )
         self.gap([both, topic(alarms), alarm], [both, topic("s3.amazonaws.com"), alarm], "does not let cloudwatch")
         elsewhere = recorded("cloudwatch", "PutMetricAlarm", ALARM | {"AlarmActions": ["arn:aws:sns:eu-west-1:1:t"]})
-        self.gap([both, topic(alarms), alarm], [elsewhere], "topics of its own Region only")
+        self.gap([both, topic(alarms), alarm], [elsewhere], "only topics in its own Region")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A recorded request, and how single values are written in it."""
+"""A recorded request, and how to read single values in it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
-# What stands for a value that could not be read: that is a finding already, and it is not judged again.
+# Stands for a value that could not be read. That is already a finding, so the value is not judged again.
 UNREADABLE = object()
 
 
 def masked(value):
-    """Whether the recording put this in the place of a secret, or of a body too large to keep."""
+    """Whether the recording has this in place of a secret, or of a body that is too large to keep."""
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     return isinstance(text, str) and len(text) >= 3 and not text.strip("*")
 
@@ -49,7 +49,7 @@ class Request:
 
 
 class Texts:
-    """Collects what is wrong while it reads; this part reads values that came as text."""
+    """Collects what is wrong while it reads. This class reads values that are sent as text."""
 
     def __init__(self, operation, protocol, request, labels):
         self.operation, self.protocol, self.request, self.labels = operation, protocol, request, labels
@@ -60,7 +60,7 @@ class Texts:
         return UNREADABLE
 
     def scalar(self, shape, text, path, default_time="iso8601"):
-        """A value that came as text: in a form, a path, a header or XML."""
+        """Reads a value that is sent as text: in a form, a path, a header or XML."""
         kind = shape.type_name
         if kind in ("string", "character") or masked(text):
             return text

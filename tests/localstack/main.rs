@@ -1,13 +1,13 @@
-//! The whole life of a stack against LocalStack: `localstack/test` starts it and runs this.
+//! The whole life of a stack against LocalStack: `localstack/test` starts it and runs this test.
 //!
-//! The target is left out of `cargo test` (`test = false` in Cargo.toml), since LocalStack needs a Python that a machine may
-//! lack; without an endpoint it fails and says so.
+//! The target is not part of `cargo test` (`test = false` in Cargo.toml), because LocalStack needs a version of Python that a
+//! machine may lack. Without an endpoint, the test fails and says so.
 
 use drctl_testkit::{harness, life};
 
-/// What MiniStack serves. The first four the open edition of LocalStack does not have, or only with Java or Docker. RDS wants to
-/// see its subnets, so EC2 is where RDS is. And the last two LocalStack 4.14 cannot serve to this SDK: `DescribeAlarms` in CBOR
-/// fails (500), and the booleans of health checks are written `True`, which is no boolean in XML.
+/// What MiniStack serves. The open edition of LocalStack lacks the first four, or has them only with Java or Docker. RDS
+/// has to see its subnets, so EC2 is where RDS is. LocalStack 4.14 cannot serve the last two to this SDK: `DescribeAlarms`
+/// in CBOR fails (500), and the booleans of health checks are written `True`, which is not a boolean in XML.
 const ELSEWHERE: [&str; 7] = ["RDS", "APIGATEWAYV2", "DYNAMODB", "LAMBDA", "EC2", "CLOUDWATCH", "ROUTE_53"];
 
 /// A stack on LocalStack, with the sandbox's MiniStack for the rest.

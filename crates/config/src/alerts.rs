@@ -1,4 +1,4 @@
-//! `[alerts]`: who is told, from which figure on, and how long logs are kept.
+//! `[alerts]`: who receives alarms, at which thresholds, and how long logs are kept.
 
 use std::collections::HashSet;
 
@@ -8,28 +8,28 @@ use super::dns::domain_fault;
 use super::error::Problem;
 use super::section::Section;
 
-/// Alarms' receivers and thresholds, and the life of logs. Counts are per minute.
+/// The recipients of alarms, their thresholds, and the retention of logs. Counts are per minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alerts {
-    /// Addresses that alarms of both regions are sent to; AWS asks each one to confirm. Default none.
+    /// The e-mail addresses that receive the alarms of both Regions; AWS asks each one to confirm. Default: none.
     pub emails: Vec<String>,
-    /// Days that log groups keep their entries: one of the figures that the service takes. Default 30.
+    /// How many days log groups keep their entries: one of the numbers that the service accepts. Default 30.
     pub log_retention_days: u32,
     /// Failed executions of the function per minute. Default 5.
     pub lambda_errors: u32,
-    /// Executions that Lambda refused per minute. Default 1: each one is a payment turned away.
+    /// Throttled executions per minute. Default 1: each one is a payment that was turned away.
     pub lambda_throttles: u32,
-    /// Duration of the slowest hundredth of executions, in milliseconds. Default 5000.
+    /// 99th percentile of the execution duration, in milliseconds. Default 5000.
     pub lambda_p99_ms: u32,
-    /// Answers 5xx of the API per minute. Default 5.
+    /// 5xx answers of the API per minute. Default 5.
     pub api_errors: u32,
-    /// Latency of the slowest hundredth of requests, in milliseconds. Default 6000.
+    /// 99th percentile of the request latency, in milliseconds. Default 6000.
     pub api_p99_ms: u32,
-    /// Lag of the sessions table between the regions, in seconds. Default 30.
+    /// Replication lag of the sessions table between the Regions, in seconds. Default 30.
     pub dynamodb_lag_seconds: u32,
-    /// Lag of the buckets, in seconds. Default 900, what S3's replication time control promises.
+    /// Replication lag of the buckets, in seconds. Default 900, which S3's replication time control promises.
     pub s3_lag_seconds: u32,
-    /// Lag of the database (the recovery point that a failover now would lose), in seconds. Default 60.
+    /// Replication lag of the database (what a failover would lose now), in seconds. Default 60.
     pub aurora_lag_seconds: u32,
 }
 
@@ -38,10 +38,10 @@ impl Alerts {
         let emails = emails(section);
         let log_retention_days = log_retention(section);
 
-        let count = "an alarm goes off at 1 to 1000000 events per minute";
-        let duration = "an HTTP API breaks a request off after 30 seconds, so nothing takes longer";
+        let count = "the threshold is 1 to 1000000 events per minute";
+        let duration = "an HTTP API times out after 30 seconds, so no request takes longer";
         let lag =
-            "an alarm later than 900 seconds would come after the recovery point objective of 15 minutes is missed";
+            "above 900 seconds, an alarm would come after the recovery point objective of 15 minutes has been missed";
         let mut number = |key, default, most, why| section.integer(key, default, 1..=most, why).value;
         Self {
             emails,
@@ -67,7 +67,7 @@ fn emails(section: &mut Section<'_, '_>) -> Vec<String> {
         } else if let Some(span) = given.span() {
             section.refuse(
                 Problem::new(
-                    format!("{} is in the list twice, and SNS subscribes an address once", given.value),
+                    format!("{} is listed twice, and SNS subscribes an address only once", given.value),
                     "Remove one of the two.",
                 )
                 .at(span),
@@ -99,7 +99,7 @@ fn email(text: &str) -> Result<String, Problem> {
     let better = if is_address(bare) { bare } else { "oncall@your-company.com" };
     Err(Problem::new(
         format!("`{text}` is not an e-mail address"),
-        format!("Write the address alone, for example `\"{better}\"`."),
+        format!("Write only the address, for example `\"{better}\"`."),
     ))
 }
 
@@ -112,16 +112,16 @@ fn log_retention(section: &mut Section<'_, '_>) -> u32 {
     if !RETENTIONS.contains(&given.value)
         && let Some(span) = given.span()
     {
-        // Rounded up: who asks for a hundred days must not lose the last ten of them.
+        // Rounded up: an operator who asks for a hundred days must not lose the last ten of them.
         let next = RETENTIONS.iter().find(|days| **days > given.value).copied().unwrap_or(3653);
         let all = RETENTIONS.map(|days| days.to_string()).join(", ");
         section.refuse(
             Problem::new(
                 format!(
-                    "CloudWatch Logs cannot keep entries for {} days, only for certain numbers of days",
+                    "CloudWatch Logs cannot keep entries for {} days; it accepts only certain numbers of days",
                     given.value
                 ),
-                format!("Write `log_retention_days = {next}`. Possible are {all}."),
+                format!("Write `log_retention_days = {next}`. Possible values: {all}."),
             )
             .at(span),
         );

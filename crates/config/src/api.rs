@@ -1,4 +1,4 @@
-//! `[api]`: who may pay, and how much the HTTP API lets through.
+//! `[api]`: who may pay, and how many requests the HTTP API lets through.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -13,9 +13,9 @@ use super::section::{Given, Section};
 pub struct Api {
     /// Who may pay and read payments. Default [`Auth::Iam`].
     pub auth: Auth,
-    /// Requests per second, in the long run. Default 500, which also the smaller Regions' quota (2500) allows.
+    /// Sustained requests per second. Default 500, which is within the quota of the smaller Regions, too (2500).
     pub throttle_rate: u32,
-    /// Requests at one moment. Default 1000, within the smaller Regions' quota (1250).
+    /// Requests in a burst. Default 1000, which is within the quota of the smaller Regions, too (1250).
     pub throttle_burst: u32,
 }
 
@@ -29,17 +29,17 @@ pub enum Auth {
     /// The request carries a JSON Web Token.
     /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
     Jwt {
-        /// The URL of the identity provider, exactly as its tokens have it in `iss`.
+        /// The URL of the identity provider, exactly as in the `iss` claim of its tokens.
         issuer: String,
-        /// What a token's `aud` (or `client_id`) may be; at least one.
+        /// The accepted values of a token's `aud` claim (or `client_id`); at least one.
         audience: Vec<String>,
     },
-    /// Anybody who reaches the API may pay.
+    /// Anyone who reaches the API may pay.
     None,
 }
 
 impl Auth {
-    /// As it is written in the file.
+    /// The setting as it is written in the file.
     #[must_use]
     pub fn as_text(&self) -> &'static str {
         match self {
@@ -54,8 +54,8 @@ const IAM: &str = "iam";
 const JWT: &str = "jwt";
 const NONE: &str = "none";
 
-/// More than any account has been granted: a slip of the keyboard. The default quota is 10 000 and can be raised, so it
-/// is no bound.
+/// More than any account has been granted, so a larger number is a typing error. The default quota of 10 000 is not the limit
+/// here, because it can be raised.
 const MOST_REQUESTS: u32 = 1_000_000;
 
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
@@ -64,13 +64,13 @@ const MOST_AUDIENCES: usize = 50;
 /// `UriWithLengthBetween1And2048` of the API Gateway API.
 const LONGEST_ISSUER: usize = 2048;
 
-/// For messages.
+/// An example for messages.
 const AN_ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Example";
 
 impl Api {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let auth = auth(section);
-        let why = "with 0 the API would refuse every request, and no account has a quota of more than a million";
+        let why = "with 0, the API would refuse every request, and no account has a quota above a million";
         Self {
             auth,
             throttle_rate: section.integer("throttle_rate", 500, 1..=MOST_REQUESTS, why).value,
@@ -103,9 +103,9 @@ fn auth(section: &mut Section<'_, '_>) -> Auth {
     if let (Some(span), false) = (kind.span(), missing.is_empty()) {
         section.refuse(
             Problem::new(
-                "`auth = \"jwt\"` needs to know whose tokens are accepted, and for whom they are issued",
+                "`auth = \"jwt\"` needs an issuer and an audience: whose tokens are accepted, and for whom they are issued",
                 format!(
-                    "Write {}, as your identity provider has them in `iss` and `aud`; or `auth = \"iam\"`.",
+                    "Write {}, as in the `iss` and `aud` claims of your tokens; or `auth = \"iam\"`.",
                     missing.join(" and ")
                 ),
             )
@@ -118,7 +118,7 @@ fn auth(section: &mut Section<'_, '_>) -> Auth {
     }
 }
 
-/// A token setting beside another kind of authorization looks as if tokens were asked for.
+/// A token setting next to another kind of authorization would suggest that tokens are checked.
 fn refuse_without_effect(
     section: &mut Section<'_, '_>,
     kind: &Given<&str>,
@@ -127,19 +127,19 @@ fn refuse_without_effect(
 ) {
     let problem = |key: &str| {
         Problem::new(
-            format!("`{key}` has no effect with `auth = \"{}\"`, which asks for no token", kind.value),
-            format!("Write `auth = \"jwt\"`, or take `{key}` out."),
+            format!("`{key}` has no effect with `auth = \"{}\"`, which does not use tokens", kind.value),
+            format!("Write `auth = \"jwt\"`, or remove `{key}`."),
         )
     };
     if issuer.value.is_some() {
-        section.refuse(issuer.blame(problem("jwt_issuer"), kind, "the kind of authorization is chosen here"));
+        section.refuse(issuer.blame(problem("jwt_issuer"), kind, "the kind of authorization is set here"));
     }
     if let Some(audience) = audience {
-        section.refuse(audience.blame(problem("jwt_audience"), kind, "the kind of authorization is chosen here"));
+        section.refuse(audience.blame(problem("jwt_audience"), kind, "the kind of authorization is set here"));
     }
 }
 
-/// What comes before `/.well-known/openid-configuration`, where API Gateway looks for the keys.
+/// The URL in front of `/.well-known/openid-configuration`, where API Gateway looks for the keys.
 fn issuer(text: &str) -> Result<String, Problem> {
     let rest = text.strip_prefix("https://");
     let host = rest.map(|rest| rest.split(['/', ':']).next().unwrap_or_default()).unwrap_or_default();
@@ -148,14 +148,16 @@ fn issuer(text: &str) -> Result<String, Problem> {
         return Ok(text.to_owned());
     }
     let fault = match rest {
-        None => "API Gateway fetches the keys of an issuer by HTTPS only".to_owned(),
-        Some(_) if host.is_empty() => "it names no host".to_owned(),
-        Some(_) if !is_plain => "an issuer is a URL without blanks, user name, query or fragment".to_owned(),
-        Some(_) => format!("it has more than {LONGEST_ISSUER} characters"),
+        None => "API Gateway fetches the keys of an issuer over HTTPS only".to_owned(),
+        Some(_) if host.is_empty() => "it has no host name".to_owned(),
+        Some(_) if !is_plain => "an issuer is a URL without spaces, user name, query or fragment".to_owned(),
+        Some(_) => format!("it is longer than {LONGEST_ISSUER} characters"),
     };
     Err(Problem::new(
         format!("`{text}` is not an issuer: {fault}"),
-        format!("Write the URL exactly as your tokens have it in `iss`, for example `jwt_issuer = \"{AN_ISSUER}\"`."),
+        format!(
+            "Write the URL exactly as in the `iss` claim of your tokens, for example `jwt_issuer = \"{AN_ISSUER}\"`."
+        ),
     ))
 }
 
@@ -164,8 +166,8 @@ fn audience(text: &str) -> Result<String, Problem> {
         return Ok(text.to_owned());
     }
     Err(Problem::new(
-        format!("`{text}` is not an audience: it is empty, or begins or ends with a blank"),
-        "Write what your tokens have in `aud`, or in `client_id` where they have no `aud`.",
+        format!("`{text}` is not an audience: it is empty, or it begins or ends with a space"),
+        "Write the `aud` claim of your tokens, or their `client_id` if they have no `aud`.",
     ))
 }
 
@@ -173,12 +175,13 @@ fn check_audience(section: &mut Section<'_, '_>, audience: &[Given<String>]) {
     let mut seen = HashSet::new();
     for given in audience {
         if let (false, Some(span)) = (seen.insert(&given.value), given.span()) {
-            let message = format!("{} is in the list twice", given.value);
+            let message = format!("{} is listed twice", given.value);
             section.refuse(Problem::new(message, "Remove one of the two.").at(span));
         }
     }
     if let Some(span) = audience.get(MOST_AUDIENCES).and_then(Given::span) {
-        let message = format!("an authorizer takes {MOST_AUDIENCES} audiences, and here are {}", audience.len());
-        section.refuse(Problem::new(message, "Leave out those that are no longer in use.").at(span));
+        let message =
+            format!("an authorizer takes at most {MOST_AUDIENCES} audiences, and the list has {}", audience.len());
+        section.refuse(Problem::new(message, "Remove those that are no longer in use.").at(span));
     }
 }

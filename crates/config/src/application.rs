@@ -1,4 +1,4 @@
-//! `[sessions]` and `[storage]`: what the function works with.
+//! `[sessions]` and `[storage]`: the table and the buckets that the function uses.
 
 use serde::Serialize;
 
@@ -8,11 +8,11 @@ use super::section::Section;
 /// The global table of sessions and idempotency keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sessions {
-    /// The attribute that holds an item's time of expiry, in seconds since 1970. Default `expires_at`.
+    /// The attribute that holds the expiry time of an item, in seconds since 1970. Default `expires_at`.
     pub ttl_attribute: String,
-    /// Hours an item lives, and with it how long the answer to an `Idempotency-Key` is kept. Default 24.
+    /// How many hours an item is kept, and with it the answer to an `Idempotency-Key`. Default 24.
     pub ttl_hours: u32,
-    /// Days one can go back to with point-in-time recovery. Default 35.
+    /// How many days back point-in-time recovery reaches. Default 35.
     pub recovery_days: u32,
 }
 
@@ -21,16 +21,16 @@ impl Sessions {
         Self {
             ttl_attribute: section.text("ttl_attribute", "expires_at".to_owned(), "expires_at", ttl_attribute).value,
             ttl_hours: section
-                .integer("ttl_hours", 24, 1..=8760, "an item lives at least an hour and at most a year")
+                .integer("ttl_hours", 24, 1..=8760, "an item is kept for at least an hour and at most a year")
                 .value,
             recovery_days: section
-                .integer("recovery_days", 35, 1..=35, "DynamoDB recovers to a point of the last 1 to 35 days")
+                .integer("recovery_days", 35, 1..=35, "DynamoDB can recover to any point in the last 1 to 35 days")
                 .value,
         }
     }
 }
 
-/// A plain attribute name: `DynamoDB` allows any 255 bytes, but others than these must be escaped in every expression.
+/// A plain attribute name: `DynamoDB` allows any 255 bytes, but other characters would have to be escaped in every expression.
 fn ttl_attribute(text: &str) -> Result<String, Problem> {
     let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.len() <= 255
@@ -40,7 +40,8 @@ fn ttl_attribute(text: &str) -> Result<String, Problem> {
     }
     Err(Problem::new(
         format!(
-            "`{text}` cannot be the ttl_attribute: it takes at most 255 letters, digits and underscores, a letter first"
+            "`{text}` is not a valid ttl_attribute: it must start with a letter, and have at most 255 letters, digits and \
+             underscores"
         ),
         "Write `ttl_attribute = \"expires_at\"`.",
     ))
@@ -49,9 +50,9 @@ fn ttl_attribute(text: &str) -> Result<String, Problem> {
 /// The two buckets, which replicate to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Storage {
-    /// Days an overwritten or deleted version of an object is kept. Default 30.
+    /// How many days an overwritten or deleted version of an object is kept. Default 30.
     pub noncurrent_days: u32,
-    /// Days after which the parts of an unfinished upload are removed. Default 7.
+    /// After how many days the parts of an unfinished upload are removed. Default 7.
     pub incomplete_upload_days: u32,
 }
 
@@ -59,10 +60,10 @@ impl Storage {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         Self {
             noncurrent_days: section
-                .integer("noncurrent_days", 30, 1..=36500, "a lifecycle rule takes 1 day to 100 years")
+                .integer("noncurrent_days", 30, 1..=36500, "a lifecycle rule accepts 1 day to 100 years")
                 .value,
             incomplete_upload_days: section
-                .integer("incomplete_upload_days", 7, 1..=365, "an unfinished upload is of use for a year at most")
+                .integer("incomplete_upload_days", 7, 1..=365, "an unfinished upload is of no use after a year")
                 .value,
         }
     }

@@ -8,27 +8,27 @@ use super::error::Problem;
 use super::section::{Section, as_text};
 use super::window::{DailyWindow, WeeklyWindow};
 
-/// The global database: both regions get the same.
+/// The global database: the same settings apply in both Regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Database {
     /// Version of Aurora's `PostgreSQL` engine. Default 17.7, in standard support until 2030-02.
     pub engine_version: EngineVersion,
-    /// Class of the instance in each region. Default `db.r6g.large`.
+    /// Class of the instance in each Region. Default `db.r6g.large`.
     pub instance_class: InstanceClass,
-    /// Least capacity of `db.serverless`, in Aurora capacity units of 2 GiB; without effect on other classes.
-    /// Default 8, the least that AWS recommends for the primary of a global database.
+    /// Minimum capacity of `db.serverless`, in Aurora capacity units of 2 GiB; has no effect on other classes.
+    /// Default 8, the minimum that AWS recommends for the primary of a global database.
     pub min_acu: u32,
-    /// Most capacity of `db.serverless`, in the same units. Default 32.
+    /// Maximum capacity of `db.serverless`, in the same units. Default 32.
     pub max_acu: u32,
     /// The database inside the cluster. Default `payments`.
     pub database_name: String,
     /// The owner of the cluster; the password is generated and never leaves AWS. Default `payments_admin`.
     pub master_username: String,
-    /// Days that automatic backups are kept, and with them the snapshot of writes lost in a failover. Default 7.
+    /// How many days automatic backups are kept, and with them the snapshot of the writes that a failover lost. Default 7.
     pub backup_retention_days: u32,
-    /// When the daily backup is taken, UTC. Default `03:00-04:00`.
+    /// When the daily backup is taken, in UTC. Default `03:00-04:00`.
     pub backup_window: DailyWindow,
-    /// When AWS may maintain the cluster, UTC. Default `sun:05:00-sun:06:00`.
+    /// When AWS may do maintenance on the cluster, in UTC. Default `sun:05:00-sun:06:00`.
     pub maintenance_window: WeeklyWindow,
 }
 
@@ -96,7 +96,7 @@ impl Database {
         let max_acu = section.integer("max_acu", 32, 1..=256, acu);
         if min_acu.is_sound() && max_acu.is_sound() && min_acu.value > max_acu.value {
             let problem = Problem::new(
-                format!("min_acu, {}, is more than max_acu, {}", min_acu.value, max_acu.value),
+                format!("min_acu ({}) is greater than max_acu ({})", min_acu.value, max_acu.value),
                 format!("Write a max_acu of at least {}, or a smaller min_acu.", min_acu.value),
             );
             section.refuse(max_acu.blame(problem, &min_acu, "min_acu is here"));
@@ -166,13 +166,13 @@ fn engine_version(text: &str) -> Result<EngineVersion, Problem> {
         Some(version) if version.major >= OLDEST_MAJOR => Ok(version),
         Some(version) => Err(Problem::new(
             format!(
-                "Aurora PostgreSQL {version} is out of standard support, and AWS makes no such cluster without paid \
+                "Aurora PostgreSQL {version} is out of standard support, and AWS creates such a cluster only with paid \
                  extended support"
             ),
             format!("Write `engine_version = \"{ENGINE}\"`, or any version from {OLDEST_MAJOR} on."),
         )),
         None => Err(Problem::new(
-            format!("`{text}` is not a version of Aurora PostgreSQL: it has a major and a minor number"),
+            format!("`{text}` is not a version of Aurora PostgreSQL, which has a major and a minor number"),
             format!("Write `engine_version = \"{ENGINE}\"`."),
         )),
     }
@@ -197,7 +197,7 @@ fn instance_class(text: &str) -> Result<InstanceClass, Problem> {
     match family.as_bytes() {
         [b't', ..] => Err(Problem::new(
             format!("{text} is a burstable class, and burstable classes are not supported by Aurora Global Database"),
-            format!("{BETTER}, or `\"db.serverless\"`, which costs less when there is little to do."),
+            format!("{BETTER}, or `\"db.serverless\"`, which costs less under a light load."),
         )),
         [b'r', b'0'..=b'9', ..] if generation >= 5 => Ok(InstanceClass::Provisioned(text.to_owned())),
         [b'x', b'0'..=b'9', ..] if generation >= 2 => Ok(InstanceClass::Provisioned(text.to_owned())),
@@ -211,10 +211,10 @@ fn instance_class(text: &str) -> Result<InstanceClass, Problem> {
     }
 }
 
-/// Databases that every cluster has already.
+/// Databases that exist in every cluster.
 const RESERVED_DATABASES: &[&str] = &["postgres", "rdsadmin", "template0", "template1"];
 
-/// Names that Aurora refuses for the owner, being its own or words of SQL.
+/// Names that Aurora refuses for the owner, because they are its own or SQL keywords.
 const RESERVED_USERS: &[&str] =
     &["admin", "postgres", "rdsadmin", "rds_superuser", "rdsproxyadmin", "public", "user", "none"];
 
@@ -226,13 +226,13 @@ fn identifier(key: &str, text: &str, example: &str, reserved: &[&str]) -> Result
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !is_form {
         let message = format!(
-            "`{text}` cannot be the {key}: PostgreSQL wants at most 63 lower-case letters, digits and underscores, a \
-             letter first"
+            "`{text}` is not a valid {key}: PostgreSQL requires at most 63 lower-case letters, digits and underscores, \
+             starting with a letter"
         );
         return Err(Problem::new(message, advice));
     }
     if reserved.contains(&text) || text.starts_with("pg_") {
-        return Err(Problem::new(format!("`{text}` cannot be the {key}: Aurora keeps that name for itself"), advice));
+        return Err(Problem::new(format!("`{text}` is not a valid {key}: Aurora reserves that name"), advice));
     }
     Ok(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The TOML text as sections, and what is in it that no section knows.
+//! The sections of the TOML text, and the names in it that no section knows.
 
 use toml::de::{DeTable, DeValue, Error};
 
@@ -6,8 +6,8 @@ use super::error::Problem;
 use super::section::{Keys, Section};
 use super::suggest::nearest;
 
-/// A parsed file. Sections are read one after the other; which names exist is learnt from that reading, so the list of
-/// known keys cannot differ from the keys that are used.
+/// A parsed file. Sections are read one after the other. A key becomes known by being read, so the list of known keys cannot
+/// differ from the keys that are used.
 pub(super) struct Document<'i> {
     root: DeTable<'i>,
     known: Known,
@@ -16,7 +16,7 @@ pub(super) struct Document<'i> {
 
 impl<'i> Document<'i> {
     /// # Errors
-    /// Where the text is not TOML, on every line where it is not.
+    /// If the text is not valid TOML: one problem for each line with an error.
     pub(super) fn parse(text: &'i str) -> Result<Self, Vec<Problem>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
@@ -25,7 +25,7 @@ impl<'i> Document<'i> {
         Err(syntax_problems(text, &errors))
     }
 
-    /// Reads the section `name`, which is empty where the file has none.
+    /// Reads the section `name`. A section that the file does not have is read as an empty one.
     pub(super) fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_, 'i>) -> T) -> T {
         let found = self.root.get_key_value(name);
         let table = found.and_then(|(_, value)| value.get_ref().as_table());
@@ -42,12 +42,12 @@ impl<'i> Document<'i> {
         result
     }
 
-    /// Adds what was found by looking at several sections.
+    /// Adds problems that concern several sections.
     pub(super) fn refuse(&mut self, problems: impl IntoIterator<Item = Problem>) {
         self.problems.extend(problems);
     }
 
-    /// All problems, now with the names that no section asked for.
+    /// Returns all problems, including those with names that no section has read.
     pub(super) fn finish(mut self) -> Vec<Problem> {
         for (name, value) in &self.root {
             let written: &str = name.get_ref();
@@ -68,7 +68,7 @@ impl<'i> Document<'i> {
     }
 }
 
-/// How many of the parser's complaints are looked at.
+/// How many of the parser's errors are considered.
 const MOST_SYNTAX_ERRORS: usize = 20;
 
 type Known = Vec<(&'static str, Keys)>;
@@ -88,7 +88,7 @@ fn unknown_section(written: &str, is_table: bool, known: &[(&'static str, Keys)]
     let message = if is_table {
         format!("there is no section [{written}]")
     } else {
-        format!("`{written}` stands outside any section")
+        format!("`{written}` is outside any section")
     };
     Problem::new(message, advice)
 }
@@ -114,8 +114,8 @@ fn home_of(key: &str, known: &[(&'static str, Keys)]) -> Option<&'static str> {
     known.iter().find(|(_, keys)| keys.names.contains(&key)).map(|(name, _)| *name)
 }
 
-/// One problem per line: a single slip often makes the parser stumble several times on the same line. What is no TOML at
-/// all (a log file named by mistake) stumbles everywhere, and the first few places say as much as all of them.
+/// One problem per line, because a single mistake often causes several errors on the same line. A file that is not TOML at all
+/// (a log file that was named by mistake) has errors everywhere, and the first few say as much as all of them.
 fn syntax_problems(text: &str, errors: &[Error]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = Vec::new();
@@ -129,7 +129,7 @@ fn syntax_problems(text: &str, errors: &[Error]) -> Vec<Problem> {
         let problem = Problem::new(
             format!("invalid TOML: {}", error.message()),
             "Write `key = value`, one per line, with text in double quotes, below a line `[section]`; a key or a \
-             section may stand only once.",
+             section may occur only once.",
         );
         problems.push(match error.span() {
             Some(span) => problem.at(span),

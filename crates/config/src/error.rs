@@ -9,7 +9,7 @@ use std::string::FromUtf8Error;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
-/// Bytes of the configuration's text.
+/// A range of bytes in the configuration's text.
 pub(super) type Span = Range<usize>;
 
 /// A place in a file.
@@ -17,7 +17,7 @@ pub(super) type Span = Range<usize>;
 pub struct Location {
     /// The line, from 1.
     pub line: usize,
-    /// The column, from 1, in bytes: the same figure that the rendered report shows.
+    /// The column, from 1, in bytes: the same number that the rendered report shows.
     pub column: usize,
 }
 
@@ -40,24 +40,24 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(message: impl Into<String>, advice: impl Into<String>) -> Self {
-        // Both quote the file, and a control character in it must not reach the terminal.
+        // Both quote the file, and a control character in the file must not reach the terminal.
         let shown = |text: String| text.replace(char::is_control, "\u{fffd}");
         Self { message: shown(message.into()), advice: shown(advice.into()), labels: Vec::new(), location: None }
     }
 
-    /// Points the problem at its place.
+    /// Points the problem at its place in the file.
     pub(super) fn at(mut self, span: Span) -> Self {
         self.labels.insert(0, LabeledSpan::new_primary_with_span(None, span));
         self
     }
 
-    /// Points at a second place that has to do with it.
+    /// Adds a second place that is part of the problem.
     pub(super) fn also_at(mut self, span: Span, label: &str) -> Self {
         self.labels.push(LabeledSpan::new_with_span(Some(label.to_owned()), span));
         self
     }
 
-    /// Adds a sentence to what to write instead.
+    /// Adds a sentence to the advice.
     pub(super) fn noting(mut self, sentence: &str) -> Self {
         self.advice = format!("{} {sentence}", self.advice);
         self
@@ -75,7 +75,7 @@ impl Problem {
         &self.advice
     }
 
-    /// Where it stands in the file; `None` for what does not come from the file's text.
+    /// Where the problem is in the file; `None` if it does not come from the file's text.
     #[must_use]
     pub fn location(&self) -> Option<Location> {
         self.location
@@ -107,7 +107,7 @@ impl Diagnostic for Problem {
     }
 }
 
-/// Why a configuration is refused: all its problems at once (up to fifty), in the order of the file.
+/// Why a configuration is refused: all of its problems at once (up to fifty), in the order of the file.
 #[derive(Debug)]
 pub struct ConfigError {
     source: NamedSource<String>,
@@ -115,8 +115,8 @@ pub struct ConfigError {
     left_out: usize,
 }
 
-/// How many problems are shown. A file with more is no `drctl.toml`, and each is shown with the line that it stands on: a
-/// thousand of them on one long line would make a report of many megabytes.
+/// How many problems are shown. A file with more is not a `drctl.toml`. Each problem is shown with its line, so a thousand
+/// of them on one long line would make a report of many megabytes.
 const MOST_PROBLEMS: usize = 50;
 
 impl ConfigError {
@@ -127,8 +127,8 @@ impl ConfigError {
         for problem in &mut problems {
             problem.location = problem.offset().map(|offset| Location::of(offset, text));
         }
-        // The report quotes lines of the text: blanks for control characters keep the terminal safe, and as many as they have
-        // bytes (those beyond ASCII have two) the columns true.
+        // The report quotes lines of the text. Control characters are replaced by spaces to protect the terminal, each by as
+        // many as it has bytes (two beyond ASCII) to keep the columns right.
         let is_unprintable = |letter: char| letter.is_ascii_control() && letter != '\n' && letter != '\t';
         let is_wide = |letter: char| letter.is_control() && !letter.is_ascii();
         let shown = text.replace(is_unprintable, " ").replace(is_wide, "  ");
@@ -139,16 +139,16 @@ impl ConfigError {
         let (message, advice) = match error.kind() {
             ErrorKind::NotFound => (
                 format!("there is no configuration file `{source_name}`"),
-                "Write one with `drctl init`, correct the path given with --config, or leave --config out to use \
-                 drctl.toml of the working folder.",
+                "Create one with `drctl init`, correct the path given with --config, or leave --config out to use \
+                 drctl.toml in the working folder.",
             ),
             ErrorKind::IsADirectory => (
                 format!("`{source_name}` is a folder, not a configuration file"),
                 "Name the file itself, for example `--config settings/drctl.toml`.",
             ),
             ErrorKind::PermissionDenied => (
-                format!("the configuration file `{source_name}` may not be read by this user"),
-                "Allow it with `chmod u+r`, or run drctl as the user who owns the file.",
+                format!("the configuration file `{source_name}` is not readable by this user"),
+                "Make it readable with `chmod u+r`, or run drctl as the user who owns the file.",
             ),
             _ => (
                 format!("the configuration file `{source_name}` cannot be read: {error}"),
@@ -165,42 +165,39 @@ impl ConfigError {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let problem = Problem::new(
-            format!("`{source_name}` is not UTF-8 text, as TOML must be"),
-            "Save the file with the encoding UTF-8 (not UTF-16, not Latin-1).",
+            format!("`{source_name}` is not UTF-8 text, which TOML requires"),
+            "Save the file in UTF-8 (not in UTF-16 or Latin-1).",
         );
         Self::new(source_name, &text, vec![problem.at(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8())])
     }
 
-    /// A file with bytes that no text has: nothing of it is shown.
+    /// A file with bytes that do not occur in text: none of it is shown.
     pub(super) fn binary(source_name: &str, bytes: &[u8]) -> Self {
         // The byte order marks of UTF-16.
         let problem = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-            Problem::new(
-                format!("`{source_name}` is UTF-16 text, and TOML must be UTF-8"),
-                "Save the file with the encoding UTF-8.",
-            )
+            Problem::new(format!("`{source_name}` is UTF-16 text, and TOML must be UTF-8"), "Save the file in UTF-8.")
         } else {
             Problem::new(
-                format!("`{source_name}` is not a text file, and so not a configuration"),
-                "Name the configuration itself with --config, or write one with `drctl init`.",
+                format!("`{source_name}` is not a text file, so it is not a configuration"),
+                "Name the configuration file with --config, or create one with `drctl init`.",
             )
         };
         Self::new(source_name, "", vec![problem])
     }
 
-    /// What is wrong, in the order of the file. Never empty.
+    /// The problems, in the order of the file. Never empty.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// What the configuration was read from, as a rule its path.
+    /// What the configuration was read from, usually its path.
     #[must_use]
     pub fn source_name(&self) -> &str {
         self.source.name()
     }
 
-    /// The one problem of a file that has a single one: it is then shown without a headline above it.
+    /// The problem, if there is only one: it is then shown without a headline above it.
     fn only(&self) -> Option<&Problem> {
         match self.problems.as_slice() {
             [problem] => Some(problem),

@@ -8,23 +8,23 @@ use serde::Serialize;
 use super::error::Problem;
 use super::section::Section;
 
-/// The payment function, the same in both regions.
+/// The payment function, the same in both Regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lambda {
     /// What is deployed. Default: the function that comes with drctl.
     pub package: Package,
-    /// What the runtime calls, as `file.function`. Default `payment_processor.handler`.
+    /// The entry point that the runtime calls, as `file.function`. Default `payment_processor.handler`.
     pub handler: String,
     /// The identifier of a current Lambda runtime. Default `python3.13`.
     pub runtime: String,
-    /// Memory in MB; the share of a processor grows with it. Default 512.
+    /// Memory in MB; processor time grows with it. Default 512.
     pub memory_mb: u32,
-    /// Seconds after which a call is broken off. Default 15.
+    /// Seconds after which an invocation is ended. Default 15.
     pub timeout_seconds: u32,
-    /// Concurrent executions kept for the function in each region; `None` (written -1) shares the account's. Default
-    /// `None`, since new accounts have less than one could reserve from.
+    /// Concurrent executions reserved for the function in each Region; with `None` (written -1), it shares those of the
+    /// account. Default `None`, because the quota of a new account is too small to reserve any.
     pub reserved_concurrency: Option<NonZeroU32>,
-    /// Where payments are kept. Default Aurora.
+    /// Where payments are stored. Default: Aurora.
     pub ledger: Ledger,
 }
 
@@ -34,12 +34,12 @@ pub struct Lambda {
 pub enum Package {
     /// The function that comes with drctl, written `built-in`.
     BuiltIn,
-    /// A zip file, or a folder that is zipped; relative to the working folder.
+    /// The path of a zip file, or of a folder that drctl zips; relative to the working folder.
     Path(PathBuf),
 }
 
 impl Package {
-    /// As it is written in the file.
+    /// The setting as it is written in the file.
     #[must_use]
     pub fn as_text(&self) -> String {
         match self {
@@ -55,7 +55,7 @@ impl Package {
 pub enum Ledger {
     /// The table in Aurora, over the Data API.
     Aurora,
-    /// A table that needs no SQL engine, for emulators without one; written `dynamodb`.
+    /// A DynamoDB table, for emulators without an SQL engine; written `dynamodb`.
     #[serde(rename = "dynamodb")]
     DynamoDb,
 }
@@ -74,14 +74,14 @@ impl Lambda {
                     format!("the built-in function has no handler `{}`", handler.value),
                     format!("Write `handler = \"{HANDLER}\"`, or name your own code with `package`."),
                 );
-                section.refuse(handler.blame(problem, &package, "the package is chosen here"));
+                section.refuse(handler.blame(problem, &package, "the package is set here"));
             }
             if !runtime.value.starts_with("python") {
                 let problem = Problem::new(
                     format!("the built-in function is Python, and {} cannot run it", runtime.value),
                     format!("Write `runtime = \"{RUNTIME}\"`, or name your own code with `package`."),
                 );
-                section.refuse(runtime.blame(problem, &package, "the package is chosen here"));
+                section.refuse(runtime.blame(problem, &package, "the package is set here"));
             }
         }
         let memory_mb =
@@ -92,7 +92,7 @@ impl Lambda {
                 15,
                 1..=30,
                 "Lambda would wait up to 900 seconds, but an HTTP API gives up after 30 and answers 503 while the \
-                 payment still goes on",
+                 payment is still being processed",
             )
             .value;
         let reserved_concurrency = reserved_concurrency(section);
@@ -116,25 +116,27 @@ fn package(text: &str) -> Result<Package, Problem> {
         "built-in" => Ok(Package::BuiltIn),
         "" => Err(Problem::new(
             "`package` is empty",
-            "Write `package = \"built-in\"`, or the path of a zip file or a folder.",
+            "Write `package = \"built-in\"`, or the path of a zip file or folder.",
         )),
         path => Ok(Package::Path(PathBuf::from(path))),
     }
 }
 
-/// Source: `Handler` of `CreateFunction` in the Lambda API: at most 128 characters, no blanks.
+/// Source: `Handler` of `CreateFunction` in the Lambda API: at most 128 characters, no white space.
 fn handler(text: &str) -> Result<String, Problem> {
     if text.is_empty() || text.chars().count() > 128 || text.contains(char::is_whitespace) {
         return Err(Problem::new(
-            format!("`{text}` is not a handler: 1 to 128 characters without blanks, as a rule `file.function`"),
+            format!(
+                "`{text}` is not a valid handler, which has 1 to 128 characters without spaces, usually `file.function`"
+            ),
             format!("Write `handler = \"{HANDLER}\"`."),
         ));
     }
     Ok(text.to_owned())
 }
 
-/// The form of a runtime's identifier. Which ones are current changes by the month and is AWS's to say; only Python up
-/// to 3.9 is refused here, which Lambda retired for good.
+/// Only the form of the identifier is checked. Which runtimes are current changes from month to month and is known to AWS;
+/// only Python up to 3.9 is refused here, because Lambda has retired it for good.
 fn runtime(text: &str) -> Result<String, Problem> {
     let is_form = text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.contains(|letter: char| letter.is_ascii_digit())
@@ -150,27 +152,27 @@ fn runtime(text: &str) -> Result<String, Problem> {
         python.is_some_and(|(major, minor)| major != "3" || minor.parse::<u16>().is_ok_and(|minor| minor < 10));
     if retired {
         return Err(Problem::new(
-            format!("{text} is retired: Lambda makes no new functions with it"),
+            format!("{text} is retired: Lambda no longer creates functions with it"),
             format!("Write `runtime = \"{RUNTIME}\"`."),
         ));
     }
     Ok(text.to_owned())
 }
 
-/// -1 for none is what other tools for AWS write, and 0 means "never run" to AWS: it must not mean "no limit" here.
+/// Other tools for AWS write -1 for none. To AWS, 0 means "never run", so it must not mean "no limit" here.
 fn reserved_concurrency(section: &mut Section<'_, '_>) -> Option<NonZeroU32> {
     let given = section.integer(
         "reserved_concurrency",
         -1_i32,
         -1..=100_000,
-        "it is -1 for none, or the number of concurrent executions to keep for the function",
+        "write -1 for none, or the number of concurrent executions to reserve for the function",
     );
     if given.value == 0
         && let Some(span) = given.span()
     {
         section.refuse(
             Problem::new(
-                "`reserved_concurrency = 0` would stop the function: AWS would refuse every call",
+                "`reserved_concurrency = 0` would stop the function: AWS would refuse every invocation",
                 "Write `reserved_concurrency = -1` for no reservation, or a number of 1 or more.",
             )
             .at(span),

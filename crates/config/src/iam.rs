@@ -1,16 +1,16 @@
-//! `[iam]`: what the company's rules ask of roles.
+//! `[iam]`: what an organisation's rules may require of roles.
 
 use serde::Serialize;
 
 use super::error::Problem;
 use super::section::Section;
 
-/// What all three roles have in common.
+/// The settings that all three roles have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Iam {
-    /// The ARN of the policy that bounds what a role may be allowed; empty for none, which is the default.
+    /// The ARN of the policy that limits what a role can be allowed; empty, the default, for none.
     pub permissions_boundary: String,
-    /// The path before the roles' names, which begins and ends with a slash. Default `/`. Changing it later makes the roles anew.
+    /// The path of the roles, which begins and ends with a slash. Default `/`. Changing it later recreates the roles.
     pub path: String,
 }
 
@@ -28,7 +28,7 @@ impl Iam {
     }
 }
 
-/// A managed policy's, the account's own or AWS's.
+/// The ARN of a managed policy, either the account's own or one of AWS's.
 fn boundary(text: &str) -> Result<String, Problem> {
     let is_owner =
         |owner: &str| owner == "aws" || (owner.len() == 12 && owner.bytes().all(|byte| byte.is_ascii_digit()));
@@ -41,7 +41,9 @@ fn boundary(text: &str) -> Result<String, Problem> {
         return Ok(text.to_owned());
     }
     Err(Problem::new(
-        format!("`{text}` is not the ARN of a managed policy of IAM, which alone can be a permissions boundary"),
+        format!(
+            "`{text}` is not the ARN of a managed IAM policy, and only such a policy can be a permissions boundary"
+        ),
         format!("Write `permissions_boundary = \"{BOUNDARY}\"`, with your account and the policy's name."),
     ))
 }
@@ -61,7 +63,8 @@ fn path(text: &str) -> Result<String, Problem> {
     let better = if fix.is_empty() || text.len() > LONGEST_PATH { "payments".to_owned() } else { fix.join("/") };
     Err(Problem::new(
         format!(
-            "`{text}` is not the path of a role: it begins and ends with a slash, has no blanks, and at most {LONGEST_PATH} characters"
+            "`{text}` is not a valid role path, which begins and ends with a slash, and has no spaces and at most \
+             {LONGEST_PATH} characters"
         ),
         format!("Write `path = \"/{better}/\"`."),
     ))

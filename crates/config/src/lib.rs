@@ -1,11 +1,11 @@
 //! `drctl.toml` → typed [`Config`].
 //!
-//! Every value has a default, so an empty file and a missing one are valid. What is refused is refused before the first
-//! call to AWS, all of it at once, each with its line, its column and what to write instead ([`ConfigError`]).
+//! Every value has a default, so an empty file and a missing one are valid. Invalid settings are refused before the first
+//! call to AWS, all of them at once, each with its line, its column, and what to write instead ([`ConfigError`]).
 //!
-//! A file is read section by section: `document` parses the TOML and reports unknown names, `section` takes typed values
-//! and remembers where they stood, and each type below reads and checks its own section. Only what concerns several
-//! sections is checked apart (`naming`: the names AWS will see).
+//! A file is read section by section: `document` parses the TOML and reports unknown names, `section` reads typed values
+//! and remembers their places, and each type below reads and checks its own section. Only rules that concern several
+//! sections are checked separately (`naming`: the names that AWS will see).
 
 mod alerts;
 mod api;
@@ -56,13 +56,13 @@ use stack::Identity;
 /// The file that is read from the working folder when `--config` names no other.
 pub const DEFAULT_FILE: &str = "drctl.toml";
 
-/// What `drctl init` writes: every key, commented out, with its default and a word on why one would change it.
+/// What `drctl init` writes: every key, commented out, with its default and an explanation.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
 /// A validated configuration: everything an operator can decide about a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
-    /// `[stack]`: what the stack is called.
+    /// `[stack]`: the name of the stack.
     pub stack: Stack,
     /// `[regions]`: where it runs.
     pub regions: Regions,
@@ -70,7 +70,7 @@ pub struct Config {
     pub network: Network,
     /// `[database]`: the Aurora global database.
     pub database: Database,
-    /// `[sessions]`: the global table.
+    /// `[sessions]`: the global DynamoDB table.
     pub sessions: Sessions,
     /// `[storage]`: the two buckets.
     pub storage: Storage,
@@ -80,22 +80,22 @@ pub struct Config {
     pub api: Api,
     /// `[dns]`: the public name.
     pub dns: Dns,
-    /// `[alerts]`: who is told, when, and how long logs are kept.
+    /// `[alerts]`: who receives alarms, at which thresholds, and how long logs are kept.
     pub alerts: Alerts,
-    /// `[iam]`: what all roles have in common.
+    /// `[iam]`: the settings that all roles have in common.
     pub iam: Iam,
-    /// `[tags]`: what everything bears besides drctl's own tags.
+    /// `[tags]`: the tags of everything, in addition to drctl's own.
     pub tags: Tags,
-    /// `[protection]`: what stands in the way of deleting the stack.
+    /// `[protection]`: whether the stack may be deleted.
     pub protection: Protection,
 }
 
 impl Config {
-    /// Reads the configuration in `text`. `source_name` is what errors call it, as a rule its path. `environment` is
-    /// the value of `--environment` or `ENVIRONMENT_SUFFIX`, which goes before the file's.
+    /// Reads the configuration in `text`. `source_name` is its name in errors, usually its path. `environment` is the value
+    /// of `--environment` or `ENVIRONMENT_SUFFIX`, which takes precedence over the file.
     ///
     /// # Errors
-    /// All problems of the text, each with its place, when there is at least one.
+    /// If the text has problems: all of them, each with its place.
     pub fn parse(source_name: &str, text: &str, environment: Option<&str>) -> Result<Self, ConfigError> {
         let mut document = Document::parse(text).map_err(|problems| ConfigError::new(source_name, text, problems))?;
 
@@ -135,11 +135,11 @@ impl Config {
         })
     }
 
-    /// Reads the configuration at `path`; without one, `drctl.toml` in the working folder, and where there is none the
-    /// defaults. `environment` is as for [`Config::parse`].
+    /// Reads the configuration at `path`. Without a path, reads `drctl.toml` in the working folder, or uses the defaults if
+    /// there is no such file. `environment` is as for [`Config::parse`].
     ///
     /// # Errors
-    /// As for [`Config::parse`]; also when the file cannot be read, is not UTF-8, or was named and does not exist.
+    /// As for [`Config::parse`]; also if the file cannot be read, is not UTF-8, or was named and does not exist.
     pub fn load(path: Option<&Path>, environment: Option<&str>) -> Result<Self, ConfigError> {
         Self::load_file(path.unwrap_or(Path::new(DEFAULT_FILE)), path.is_some(), environment)
     }
@@ -148,12 +148,12 @@ impl Config {
         let name = file.display().to_string();
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,
-            // A link that leads nowhere was put there by someone who wanted its settings: the defaults are no answer.
+            // Whoever made a link that leads nowhere wanted the settings behind it, so the defaults would be wrong.
             Err(error) if error.kind() == ErrorKind::NotFound && !required && !file.is_symlink() => Vec::new(),
             Err(error) => return Err(ConfigError::unreadable(&name, &error)),
         };
         match String::from_utf8(bytes) {
-            // Valid as UTF-8, and in no text.
+            // NUL is valid UTF-8, but does not occur in text.
             Ok(text) if text.contains('\0') => Err(ConfigError::binary(&name, text.as_bytes())),
             Ok(text) => Self::parse(&name, &text, environment),
             Err(error) => Err(ConfigError::not_text(&name, &error)),

@@ -1,16 +1,16 @@
-//! Whether the names made of stack and environment are names that AWS accepts.
+//! Whether AWS accepts the names that are made from stack and environment.
 
 use super::error::Problem;
 use super::regions::Regions;
 use super::section::Origin;
 use super::stack::Identity;
 
-/// The longest name of a kind that drctl makes, and what AWS allows.
+/// The longest name that drctl gives to a kind of resource, and what AWS allows.
 struct Limit {
     what: &'static str,
-    /// What stands around `NAME`, as shown to the operator, with `NAME` where the name goes.
+    /// The whole name as shown to the operator, with `NAME` in place of the stack's name.
     form: String,
-    /// Characters AWS allows for all of it.
+    /// How many characters AWS allows for the whole name.
     most: usize,
 }
 
@@ -25,22 +25,22 @@ impl Limit {
 /// clusters (63) and RFC 1035 for a label in DNS (63).
 fn limits(regions: &Regions) -> Vec<Limit> {
     let mut limits = vec![
-        Limit { what: "an IAM role", form: "NAME-replication".to_owned(), most: 64 },
-        Limit { what: "a Lambda function", form: "NAME-processor".to_owned(), most: 64 },
-        Limit { what: "an Aurora cluster", form: "NAME-secondary".to_owned(), most: 63 },
-        Limit { what: "a label in DNS", form: "NAME".to_owned(), most: 63 },
+        Limit { what: "the name of an IAM role", form: "NAME-replication".to_owned(), most: 64 },
+        Limit { what: "the name of a Lambda function", form: "NAME-processor".to_owned(), most: 64 },
+        Limit { what: "the name of an Aurora cluster", form: "NAME-secondary".to_owned(), most: 63 },
+        Limit { what: "a DNS label", form: "NAME".to_owned(), most: 63 },
     ];
     for region in [&regions.primary, &regions.secondary] {
-        limits.push(Limit { what: "an S3 bucket", form: format!("NAME-{region}-01234567"), most: 63 });
+        limits.push(Limit { what: "the name of an S3 bucket", form: format!("NAME-{region}-01234567"), most: 63 });
     }
     limits
 }
 
-/// Beginnings that AWS keeps for itself, and where: the rules for S3 bucket names and for security group names.
+/// Prefixes that AWS reserves, and for what: see the rules for S3 bucket names and for security group names.
 const RESERVED: [(&str, &str); 3] =
     [("sthree-", "bucket names"), ("amzn-s3-demo-", "bucket names"), ("sg-", "security group names")];
 
-/// What is wrong with the name as a whole, if anything is. Parts that were refused already are not judged again.
+/// The problem with the name as a whole, if there is one. A name with a part that was already refused is not checked.
 pub(super) fn check(identity: &Identity, regions: &Regions) -> Option<Problem> {
     if !identity.stack.is_sound() || !identity.environment.is_sound() {
         return None;
@@ -58,7 +58,7 @@ pub(super) fn check(identity: &Identity, regions: &Regions) -> Option<Problem> {
 fn reserved(name: &str) -> Option<Problem> {
     let (beginning, kind) = RESERVED.iter().find(|(beginning, _)| name.starts_with(beginning))?;
     Some(Problem::new(
-        format!("the stack would be called `{name}`, and AWS keeps {kind} that begin with `{beginning}` for itself"),
+        format!("the stack would be called `{name}`, and AWS reserves {kind} that begin with `{beginning}`"),
         "Write another `name` in [stack], for example `name = \"payment-dr\"`.",
     ))
 }
@@ -69,13 +69,13 @@ fn too_long(name: &str, regions: &Regions) -> Option<Problem> {
     let excess = name.len().checked_sub(room).filter(|excess| *excess > 0)?;
     Some(Problem::new(
         format!(
-            "the stack would be called `{name}`, {} characters, and at most {room} are possible: {} has at most {}, and \
-             drctl calls it `{}`",
+            "the stack would be called `{name}`, which has {} characters, and at most {room} are possible: {} has at most \
+             {}, and drctl uses `{}`",
             name.len(),
             tightest.what,
             tightest.most,
             tightest.form,
         ),
-        format!("Shorten `name` or `environment` in [stack] by {excess} or more characters in all."),
+        format!("Shorten `name` or `environment` in [stack] by {excess} or more characters in total."),
     ))
 }

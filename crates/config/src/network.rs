@@ -8,24 +8,24 @@ use serde::Serialize;
 use super::error::Problem;
 use super::section::{Section, as_text};
 
-/// The addresses of the two VPCs and their way out.
+/// The addresses of the two VPCs, and their NAT gateways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// Addresses of the primary VPC: private, /16 to /20, apart from the other one's. Default `10.0.0.0/16`.
+    /// Address range of the primary VPC: private, /16 to /20, no overlap with the other one. Default `10.0.0.0/16`.
     #[serde(serialize_with = "as_text")]
     pub primary_cidr: Ipv4Net,
-    /// Addresses of the secondary VPC, as above. Default `10.1.0.0/16`.
+    /// Address range of the secondary VPC, as above. Default `10.1.0.0/16`.
     #[serde(serialize_with = "as_text")]
     pub secondary_cidr: Ipv4Net,
-    /// How many NAT gateways each region has. Default one per zone.
+    /// How many NAT gateways each Region has. Default: one per zone.
     pub nat: Nat,
 }
 
-/// NAT gateways in a region.
+/// The NAT gateways of a Region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
-    /// One in each zone: a zone that fails takes only its own way out with it.
+    /// One in each zone: if a zone fails, the other zones keep their way out.
     PerAz,
     /// One for all zones: a third of the price, and a single point of failure.
     Single,
@@ -92,7 +92,7 @@ fn cidr(key: &str, text: &str, default: Ipv4Net) -> Result<Ipv4Net, Problem> {
                 write(fitting(Ipv4Net::from(address), LARGEST)),
             ),
             Err(_) if text.contains(':') => {
-                Problem::new(format!("`{text}` is IPv6, and the range of a VPC is IPv4"), write(default))
+                Problem::new(format!("`{text}` is IPv6, and a VPC needs an IPv4 range"), write(default))
             }
             Err(_) => {
                 Problem::new(format!("`{text}` is not an IPv4 range (address, slash, prefix length)"), write(default))
@@ -101,7 +101,7 @@ fn cidr(key: &str, text: &str, default: Ipv4Net) -> Result<Ipv4Net, Problem> {
     };
     let better = fitting(net, net.prefix_len().clamp(LARGEST, SMALLEST));
     if net.prefix_len() < LARGEST {
-        return Err(Problem::new(format!("{net} is larger than a VPC can be, which is /{LARGEST}"), write(better)));
+        return Err(Problem::new(format!("{net} is too large: a VPC has a /{LARGEST} at most"), write(better)));
     }
     if net.prefix_len() > SMALLEST {
         return Err(Problem::new(
@@ -121,11 +121,11 @@ fn cidr(key: &str, text: &str, default: Ipv4Net) -> Result<Ipv4Net, Problem> {
     if !PRIVATE.iter().any(|private| private.contains(&net)) {
         return Err(Problem::new(
             format!(
-                "{net} is not private: hosts on the internet with these addresses could not be reached from the VPC, \
-                 and their owners' traffic would stay inside it"
+                "{net} is not private: the VPC could not reach the hosts on the internet that have these addresses, \
+                 because traffic to them would stay inside it"
             ),
             format!(
-                "Write a range of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10, for example \
+                "Write a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10, for example \
                  `{key} = \"{default}\"`."
             ),
         ));
@@ -133,7 +133,7 @@ fn cidr(key: &str, text: &str, default: Ipv4Net) -> Result<Ipv4Net, Problem> {
     Ok(net)
 }
 
-/// The range of that size around `net`.
+/// The range of this size that contains `net`.
 fn fitting(net: Ipv4Net, prefix_len: u8) -> Ipv4Net {
     Ipv4Net::new(net.addr(), prefix_len).unwrap_or(net).trunc()
 }

@@ -1,14 +1,14 @@
-//! `[protection]`: what stands in the way of deleting the stack.
+//! `[protection]`: whether the stack may be deleted.
 
 use serde::Serialize;
 
 use super::section::Section;
 
-/// Guards against losing what cannot be built again.
+/// Protection of what cannot be built again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Protection {
-    /// Whether the database and the sessions table carry AWS's own deletion protection and `drctl down` refuses to run.
-    /// Default `false`, so that what a first `up` built can be taken away again; a stack that holds payments sets it.
+    /// Whether the database and the sessions table have AWS's own deletion protection, and `drctl down` refuses to run.
+    /// Default `false`, so that the result of a first `up` can be deleted again; set it for a stack that holds payments.
     pub deletion: bool,
 }
 

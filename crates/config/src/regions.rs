@@ -8,17 +8,17 @@ use super::error::Problem;
 use super::section::Section;
 use super::suggest::nearest;
 
-/// The two regions.
+/// The two Regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Regions {
-    /// The region that serves when all is well. Default `us-east-1`.
+    /// The Region that serves in normal operation. Default `us-east-1`.
     pub primary: RegionName,
     /// The warm standby. Default `us-east-2`.
     pub secondary: RegionName,
 }
 
-/// The code of a region of the partition `aws`, such as `eu-central-1`. It has the form of one; whether the account may
-/// use it is found out before the first change.
+/// The code of a Region in the partition `aws`, such as `eu-central-1`. Only its form is checked here; whether the account
+/// may use the Region is checked before the first change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegionName(String);
 
@@ -68,47 +68,47 @@ impl Regions {
             let problem = Problem::new(
                 format!(
                     "primary and secondary are the same Region, {}{default}: a standby there would fail together with \
-                     what it stands in for",
+                     the primary",
                     primary.value
                 ),
                 format!("Write two different Regions in [regions], for example `secondary = \"{other}\"`."),
             );
-            section.refuse(secondary.blame(problem, &primary, "primary is the same"));
+            section.refuse(secondary.blame(problem, &primary, "primary is the same Region"));
         }
         Self { primary: primary.value, secondary: secondary.value }
     }
 }
 
-/// The first parts of region codes in the partition `aws`; source: the `regionRegex` of the SDKs' partitions file.
+/// The first parts of Region codes in the partition `aws`; source: `regionRegex` in the partitions file of the SDKs.
 const AREAS: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
 
-/// The middle parts that AWS uses. A misspelt one would otherwise only show as a host name that does not resolve.
+/// The middle parts that AWS uses. Otherwise a misspelt one would show only as a host name that does not resolve.
 const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
-/// Beginnings of region codes outside the partition `aws`, and the partition each one belongs to.
+/// Prefixes of Region codes outside the partition `aws`, and the partition that each one belongs to.
 const FOREIGN: [(&str, &str); 5] =
     [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso", "aws-iso"), ("eu-iso", "aws-iso"), ("eusc-", "aws-eusc")];
 
-/// What the two Regions are unless the file says otherwise.
+/// The default Regions.
 const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";
 
-/// A Region to propose for a key: its default, unless that is the other one of the two.
+/// The Region to suggest for a key: its default, unless the stack's other Region is the same.
 fn example(key: &str, other: &str) -> &'static str {
     let in_order = if key == "primary" { [PRIMARY, SECONDARY] } else { [SECONDARY, "us-west-2"] };
     if in_order[0] == other { in_order[1] } else { in_order[0] }
 }
 
-/// Reads the code of a Region; what is proposed in place of a wrong one is never `other`, the second Region of the stack.
+/// Reads the code of a Region. What is suggested instead of a wrong one is never `other`, the stack's other Region.
 fn region(key: &str, text: &str, other: &str) -> Result<RegionName, Problem> {
     if let Some((_, partition)) = FOREIGN.iter().find(|(beginning, _)| text.starts_with(beginning)) {
         return Err(Problem::new(
             format!(
-                "{text} is in the partition {partition}, and drctl builds in the partition aws only: names, endpoints \
-                 and what is offered differ elsewhere"
+                "{text} is in the partition {partition}, and drctl supports only the partition aws: names, endpoints \
+                 and available services differ elsewhere"
             ),
-            format!("Write a Region of the partition aws, for example `{key} = \"{}\"`.", example(key, other)),
+            format!("Write a Region in the partition aws, for example `{key} = \"{}\"`.", example(key, other)),
         ));
     }
     if is_region(text) {
@@ -130,7 +130,7 @@ fn is_region(text: &str) -> bool {
         && matches!(number.as_bytes(), [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'])
 }
 
-/// The usual slips put right: capitals, underscores, a zone (`us-east-1a`) for its region, a misspelt direction.
+/// Corrects common mistakes: capitals, underscores, a zone (`us-east-1a`) instead of its Region, a misspelt direction.
 fn corrected(text: &str) -> Option<String> {
     let code = text.trim().to_ascii_lowercase().replace('_', "-");
     let code = code.trim_end_matches(|last: char| last.is_ascii_lowercase());
@@ -145,7 +145,7 @@ mod tests {
     use super::{corrected, is_region};
 
     #[test]
-    fn knows_regions_by_their_form() {
+    fn regions_are_recognised_by_their_form() {
         for code in ["us-east-1", "ap-southeast-5", "il-central-1", "mx-central-1", "af-south-1", "eu-west-12"] {
             assert!(is_region(code), "{code}");
         }
@@ -155,8 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn corrects_usual_slips() {
-        for (slip, code) in [
+    fn common_mistakes_are_corrected() {
+        for (mistake, code) in [
             ("us-east-1a", Some("us-east-1")),
             ("US_EAST_2", Some("us-east-2")),
             ("us-esat-1", Some("us-east-1")),
@@ -164,7 +164,7 @@ mod tests {
             ("frankfurt", None),
             ("eu-moon-1", None),
         ] {
-            assert_eq!(corrected(slip).as_deref(), code, "{slip}");
+            assert_eq!(corrected(mistake).as_deref(), code, "{mistake}");
         }
     }
 }

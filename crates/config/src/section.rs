@@ -1,4 +1,4 @@
-//! Typed values out of one `[section]`, each with the place it came from.
+//! Typed values from one `[section]`, each with its place in the file.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -12,13 +12,13 @@ use super::error::{Problem, Span};
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// Nobody gave it.
+    /// No value was given.
     Default,
-    /// It stands here in the file.
+    /// It is at this place in the file.
     File(Span),
-    /// `--environment` or `ENVIRONMENT_SUFFIX`.
+    /// It is the value of `--environment` or `ENVIRONMENT_SUFFIX`.
     CommandLine,
-    /// What was given is refused, and the default stands in so that the rest can be checked.
+    /// The given value was refused, and the default takes its place so that the rest can be checked.
     Refused,
 }
 
@@ -30,12 +30,13 @@ pub(super) struct Given<T> {
 }
 
 impl<T> Given<T> {
-    /// Whether comparing it with other values makes sense: a stand-in would only produce a second, wrong complaint.
+    /// Whether it can be compared with other values: the default in place of a refused value would only cause a second,
+    /// wrong problem.
     pub(super) fn is_sound(&self) -> bool {
         self.origin != Origin::Refused
     }
 
-    /// Whether nobody gave it.
+    /// Whether no value was given.
     pub(super) fn is_default(&self) -> bool {
         self.origin == Origin::Default
     }
@@ -47,7 +48,7 @@ impl<T> Given<T> {
         }
     }
 
-    /// Points `problem` at this value or, where it does not stand in the file, at the `other` one it clashes with.
+    /// Points `problem` at this value or, if this value is not in the file, at the `other` one that it conflicts with.
     pub(super) fn blame<U>(&self, problem: Problem, other: &Given<U>, other_label: &str) -> Problem {
         match (self.span(), other.span()) {
             (Some(here), Some(there)) => problem.at(here).also_at(there, other_label),
@@ -57,7 +58,7 @@ impl<T> Given<T> {
     }
 }
 
-/// One section while it is read. Every key asked for becomes a known one.
+/// A section while it is read. Every key that is read becomes a known key.
 pub(super) struct Section<'d, 'i> {
     name: &'static str,
     table: Option<&'d DeTable<'i>>,
@@ -65,12 +66,12 @@ pub(super) struct Section<'d, 'i> {
     problems: &'d mut Vec<Problem>,
 }
 
-/// Which keys a section knows.
+/// The keys that a section knows.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Those that were asked for.
+    /// The keys that were read.
     pub(super) names: Vec<&'static str>,
-    /// Whether every other one is the operator's to choose.
+    /// Whether the operator may use any other key, too.
     pub(super) are_open: bool,
 }
 
@@ -88,7 +89,7 @@ impl<'d, 'i> Section<'d, 'i> {
         self.problems.push(problem);
     }
 
-    /// Text that `parse` understands; `example` is shown to whoever wrote something else than text.
+    /// Reads a string with `parse`. `example` is shown if the value is not a string.
     pub(super) fn text<T>(
         &mut self,
         key: &'static str,
@@ -102,14 +103,14 @@ impl<'d, 'i> Section<'d, 'i> {
             other => Err(wrong_type(
                 name,
                 key,
-                "text",
+                "a string",
                 other,
                 format!("Write `{key} = \"{example}\"`, with the double quotes."),
             )),
         })
     }
 
-    /// A whole number in `range`; `why` says where the range comes from.
+    /// Reads a whole number in `range`. `why` explains the range.
     pub(super) fn integer<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>, why: &str) -> Given<T>
     where
         T: TryFrom<i64> + PartialOrd + Copy + Display,
@@ -118,7 +119,7 @@ impl<'d, 'i> Section<'d, 'i> {
         let (low, high) = range.into_inner();
         self.take(key, default, |value| {
             let DeValue::Integer(written) = value else {
-                let advice = format!("Write `{key} = {default}`, without quotes, point or unit.");
+                let advice = format!("Write `{key} = {default}`, without quotes, decimal point or unit.");
                 return Err(wrong_type(name, key, "a whole number", value, advice));
             };
             i64::from_str_radix(written.as_str(), written.radix())
@@ -134,7 +135,7 @@ impl<'d, 'i> Section<'d, 'i> {
         })
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Given<bool> {
         let name = self.name;
         self.take(key, default, |value| match value {
@@ -146,7 +147,7 @@ impl<'d, 'i> Section<'d, 'i> {
         })
     }
 
-    /// One of a few words.
+    /// Reads one of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, options: &[(&str, T)]) -> Given<T> {
         let name = self.name;
         let lines: Vec<String> = options.iter().map(|(word, _)| format!("`{key} = \"{word}\"`")).collect();
@@ -157,11 +158,11 @@ impl<'d, 'i> Section<'d, 'i> {
                 .find(|(word, _)| word == text)
                 .map(|(_, option)| *option)
                 .ok_or_else(|| Problem::new(format!("`{key}` in [{name}] cannot be `{text}`"), advice)),
-            other => Err(wrong_type(name, key, "text", other, advice)),
+            other => Err(wrong_type(name, key, "a string", other, advice)),
         })
     }
 
-    /// A list of texts; those that `parse` refuses are left out and reported.
+    /// Reads a list of strings. Those that `parse` refuses are reported and left out.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -171,7 +172,7 @@ impl<'d, 'i> Section<'d, 'i> {
         let Some(found) = self.find(key) else { return Vec::new() };
         let advice = || format!("Write `{key} = [\"{example}\"]`, with the brackets and the double quotes.");
         let DeValue::Array(items) = found.get_ref() else {
-            let problem = wrong_type(self.name, key, "a list of texts", found.get_ref(), advice());
+            let problem = wrong_type(self.name, key, "a list of strings", found.get_ref(), advice());
             self.refuse(problem.at(found.span()));
             return Vec::new();
         };
@@ -179,7 +180,7 @@ impl<'d, 'i> Section<'d, 'i> {
         for item in items {
             let parsed = match item.get_ref() {
                 DeValue::String(text) => parse(text),
-                other => Err(wrong_type(self.name, key, "a list of texts", other, advice())),
+                other => Err(wrong_type(self.name, key, "a list of strings", other, advice())),
             };
             match parsed {
                 Ok(value) => values.push(Given { value, origin: Origin::File(item.span()) }),
@@ -189,7 +190,7 @@ impl<'d, 'i> Section<'d, 'i> {
         values
     }
 
-    /// What stands under a key as it was written; nothing is checked, and the key does not become a known one.
+    /// The value of a key as it is written. It is not checked, and the key does not become a known key.
     pub(super) fn written(&self, key: &str) -> Option<&'d str> {
         match self.table.and_then(|table| table.get(key))?.get_ref() {
             DeValue::String(text) => Some(text),
@@ -197,7 +198,7 @@ impl<'d, 'i> Section<'d, 'i> {
         }
     }
 
-    /// Every key of the section with its place and its text; `example` is shown to whoever wrote something else than text.
+    /// Reads every key of the section, with the place and the text of its value. `example` is shown if a value is not a string.
     pub(super) fn pairs(&mut self, example: &str) -> Vec<(String, Span, String)> {
         self.keys.are_open = true;
         let mut pairs = Vec::new();
@@ -207,12 +208,12 @@ impl<'d, 'i> Section<'d, 'i> {
                 DeValue::String(text) => pairs.push((name.to_owned(), value.span(), text.clone().into_owned())),
                 other => {
                     let advice = format!("Write `{name} = \"{example}\"`, with the double quotes.");
-                    let problem = wrong_type(self.name, name, "text", other, advice);
+                    let problem = wrong_type(self.name, name, "a string", other, advice);
                     self.refuse(problem.at(value.span()));
                 }
             }
         }
-        // In the order of the file, in which problems are told.
+        // In the order of the file, in which problems are reported.
         pairs.sort_by_key(|(_, span, _): &(String, Span, String)| span.start);
         pairs
     }
@@ -243,18 +244,18 @@ impl<'d, 'i> Section<'d, 'i> {
 
 fn wrong_type(section: &str, key: &str, wanted: &str, found: &DeValue<'_>, advice: String) -> Problem {
     let found = match found {
-        DeValue::String(_) => "text in quotes",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a point",
+        DeValue::Float(_) => "a number with a decimal point",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date or a time",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    Problem::new(format!("`{key}` in [{section}] takes {wanted}, not {found}"), advice)
+    Problem::new(format!("`{key}` in [{section}] must be {wanted}, not {found}"), advice)
 }
 
-/// Serialises a value as the text it was written as.
+/// Serialises a value as it is written in the file.
 pub(super) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

@@ -1,4 +1,4 @@
-//! `[stack]`: what the stack is called. All names in AWS are made of it.
+//! `[stack]`: the name of the stack, from which all names in AWS are made.
 
 use serde::Serialize;
 
@@ -8,15 +8,15 @@ use super::section::{Given, Origin, Section};
 /// The stack's name and the environment it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stack {
-    /// What the stack is for: lower-case letters, digits and single hyphens, a letter first. Default `payment-dr`.
+    /// The name: lower-case letters, digits and single hyphens, starting with a letter. Default `payment-dr`.
     pub name: String,
-    /// Which of its copies this is: `dev`, `prod`. Lower-case letters, digits and single hyphens. `--environment` and
-    /// `ENVIRONMENT_SUFFIX` go before the file. Default `dev`: a command given in the wrong folder, where there is no
-    /// file, must not meet production.
+    /// The environment, such as `dev` or `prod`: lower-case letters, digits and single hyphens. `--environment` and
+    /// `ENVIRONMENT_SUFFIX` take precedence over the file. Default `dev`: a command that is run in the wrong folder, where
+    /// there is no file, must not affect production.
     pub environment: String,
 }
 
-/// Name and environment with the places they came from.
+/// Name and environment, each with its origin.
 pub(super) struct Identity {
     pub(super) stack: Given<String>,
     pub(super) environment: Given<String>,
@@ -54,15 +54,15 @@ impl From<Identity> for Stack {
     }
 }
 
-/// The beginning of every name in AWS.
+/// What every name in AWS begins with.
 pub(super) fn joined(stack: &str, environment: &str) -> String {
     format!("{stack}-{environment}")
 }
 
-/// `text` if it is a word of names; otherwise what comes nearest to it and is one, empty if nothing does.
+/// Returns `text` if it can be part of names. Otherwise the error is the nearest text that can, empty if there is none.
 ///
-/// The alphabet is the common ground of what AWS allows: S3 buckets take no capitals and no underscores, Aurora
-/// identifiers no two hyphens in a row, none at the end, and a letter at the start.
+/// The allowed characters are those that all services accept: an S3 bucket name has no capitals and no underscores; an Aurora
+/// identifier starts with a letter, and has no two hyphens in a row and none at the end.
 fn word(text: &str, letter_first: bool) -> Result<String, String> {
     let fix = text
         .split(|letter: char| !letter.is_ascii_alphanumeric())
@@ -75,7 +75,7 @@ fn word(text: &str, letter_first: bool) -> Result<String, String> {
     if fix == text && !text.is_empty() { Ok(text.to_owned()) } else { Err(fix.to_owned()) }
 }
 
-/// What the name of a stack or an environment has to be, and why.
+/// The rule for the name of a stack or an environment, and its reason.
 fn rule(letter_first: &str) -> String {
     format!(
         "It becomes part of bucket, database and role names, so it must {letter_first}use only lower-case letters, digits and \
@@ -95,15 +95,15 @@ fn refused(key: &str, text: &str, what: &str, letter_first: &str, fix: &str, exa
 
 fn refused_override(text: &str, fix: &str) -> Problem {
     let advice = if fix.is_empty() {
-        "Give a name such as `--environment prod`, or unset ENVIRONMENT_SUFFIX to use the environment of the file."
+        "Write a name, for example `--environment prod`, or unset ENVIRONMENT_SUFFIX to use the environment in the file."
             .to_owned()
     } else {
-        format!("Give `--environment {fix}`, or set ENVIRONMENT_SUFFIX={fix}.")
+        format!("Write `--environment {fix}`, or set ENVIRONMENT_SUFFIX={fix}.")
     };
     let message = if text.is_empty() {
         "the environment given by --environment or ENVIRONMENT_SUFFIX is empty".to_owned()
     } else {
-        format!("the environment `{text}`, given by --environment or ENVIRONMENT_SUFFIX, cannot be used. {}", rule(""))
+        format!("the environment `{text}`, given by --environment or ENVIRONMENT_SUFFIX, is not valid. {}", rule(""))
     };
     Problem::new(message, advice)
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::word;
 
     #[test]
-    fn offers_the_nearest_word() {
+    fn the_nearest_valid_name_is_suggested() {
         for (text, letter_first, wanted) in [
             ("payment-dr", true, Ok("payment-dr")),
             ("pr123", false, Ok("pr123")),

@@ -2,23 +2,23 @@
 
 use std::mem;
 
-/// The candidate that `written` is most likely a slip of, if one is near enough.
+/// The candidate that `written` most likely stands for, if one is near enough.
 pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
-        .filter(|candidate| written.chars().count().abs_diff(candidate.chars().count()) <= slips(candidate))
+        .filter(|candidate| written.chars().count().abs_diff(candidate.chars().count()) <= tolerated_typos(candidate))
         .map(|candidate| (distance(written, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= slips(candidate))
+        .filter(|(distance, candidate)| *distance <= tolerated_typos(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// How many slips one may make in a name and still be understood: more would suggest what nobody meant.
-fn slips(name: &str) -> usize {
+/// How many typos in a name are tolerated: with more, the suggestion would be something that nobody meant.
+fn tolerated_typos(name: &str) -> usize {
     (name.chars().count() / 3).clamp(1, 3)
 }
 
-/// Letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
+/// How many letters have to be inserted, deleted, replaced or swapped with their neighbour (optimal string alignment).
 fn distance(written: &str, meant: &str) -> usize {
     let meant: Vec<char> = meant.chars().collect();
     let mut before_last = vec![0; meant.len() + 1];
@@ -46,8 +46,8 @@ mod tests {
     use super::{distance, nearest};
 
     #[test]
-    fn counts_slips() {
-        for (written, meant, slips) in [
+    fn typos_are_counted() {
+        for (written, meant, typos) in [
             ("nat", "nat", 0),
             ("", "nat", 3),
             ("nat", "", 3),
@@ -56,12 +56,12 @@ mod tests {
             ("memory", "memory_mb", 3),
             ("übung", "ubung", 1),
         ] {
-            assert_eq!(distance(written, meant), slips, "{written} → {meant}");
+            assert_eq!(distance(written, meant), typos, "{written} → {meant}");
         }
     }
 
     #[test]
-    fn suggests_the_nearest_and_nothing_far() {
+    fn the_nearest_name_is_suggested_and_a_distant_one_is_not() {
         let names = ["primary", "secondary", "nat"];
         assert_eq!(nearest("primery", names), Some("primary"));
         assert_eq!(nearest("secundary", names), Some("secondary"));

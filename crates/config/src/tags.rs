@@ -1,29 +1,31 @@
-//! `[tags]`: what the company wants to see on everything that costs money.
+//! `[tags]`: the tags that an organisation wants on everything that costs money.
 
 use std::collections::BTreeMap;
 
 use super::error::Problem;
 use super::section::Section;
 
-/// Tags that everything in AWS bears which takes tags, besides drctl's own; key → value. Default none.
+/// The tags of everything in AWS that can be tagged, in addition to drctl's own; key → value. Default: none.
 ///
-/// They are compared key by key: tags that others have set stay, and so does one that is taken out of the file.
+/// Tags are compared key by key: tags that others have set stay, and so does one that is removed from the file.
 pub type Tags = BTreeMap<String, String>;
 
 /// What AWS allows: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#id_tags_naming_best_practices>
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
-/// A resource has at most 50, of which drctl sets five: `Name`, and whose it is.
+/// AWS allows 50 tags on a resource. drctl sets five of them: `Name`, and those that say whose the resource is.
 const MOST: usize = 45;
 
-/// Beginnings of keys that are not for everybody.
-const RESERVED: [(&str, &str); 2] =
-    [("aws:", "AWS keeps keys that begin with `aws:` for itself"), ("drctl:", "drctl knows its own by them")];
+/// Prefixes of keys that are reserved, and why.
+const RESERVED: [(&str, &str); 2] = [
+    ("aws:", "AWS reserves keys that begin with `aws:`"),
+    ("drctl:", "drctl recognises its own resources by such keys"),
+];
 
 const EXAMPLE: &str = "CostCenter = \"4711\"";
 
-/// Reads and checks the section, in which every key is one.
+/// Reads and checks the section, in which every key is a tag.
 pub(super) fn read(section: &mut Section<'_, '_>) -> Tags {
     let pairs = section.pairs("4711");
     let mut tags = Tags::new();
@@ -35,8 +37,8 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Tags {
         }
         if tags.len() == MOST {
             let problem = Problem::new(
-                format!("[tags] has more than {MOST} tags, and AWS allows 50 on a resource, of which drctl needs five"),
-                "Leave out what is not looked for.",
+                format!("[tags] has more than {MOST} tags: AWS allows 50 on a resource, and drctl needs five of them"),
+                "Remove the tags that nobody uses.",
             );
             section.refuse(problem.at(span));
             break;
@@ -51,18 +53,18 @@ fn key_problem(key: &str, clash: Option<&String>) -> Option<Problem> {
     let why = if let Some((_, why)) = RESERVED.iter().find(|(beginning, _)| lower.starts_with(beginning)) {
         (*why).to_owned()
     } else if lower == "name" {
-        "drctl gives everything a name of its own".to_owned()
+        "drctl sets the `Name` of every resource itself".to_owned()
     } else if let Some(other) = clash {
         // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
-        format!("IAM takes it for the same as `{other}`")
+        format!("IAM considers it the same as `{other}`")
     } else if key.is_empty() || key.chars().count() > LONGEST_KEY {
         format!("a key has 1 to {LONGEST_KEY} characters")
     } else {
         unfit(key)?
     };
     Some(Problem::new(
-        format!("`{key}` cannot be the key of a tag: {why}"),
-        format!("Write another, for example `{EXAMPLE}`."),
+        format!("`{key}` is not a valid tag key: {why}"),
+        format!("Write another one, for example `{EXAMPLE}`."),
     ))
 }
 
@@ -73,18 +75,18 @@ fn value_problem(key: &str, value: &str) -> Option<Problem> {
         unfit(value)?
     };
     Some(Problem::new(
-        format!("`{value}` cannot be the value of the tag `{key}`: {why}"),
-        format!("Write another, for example `{EXAMPLE}`."),
+        format!("`{value}` is not a valid value of the tag `{key}`: {why}"),
+        format!("Write another one, for example `{EXAMPLE}`."),
     ))
 }
 
-/// Why not every service would take it, or give it back as it was written.
+/// Why some service would refuse the text or return it changed; `None` if none would.
 fn unfit(text: &str) -> Option<String> {
     let is_fit = |letter: char| letter.is_alphanumeric() || letter == ' ' || "+-=._:/@".contains(letter);
     if let Some(letter) = text.chars().find(|letter| !is_fit(*letter)) {
         return Some(format!(
-            "`{letter}` is not among letters, digits, blanks and `+ - = . _ : / @`, which all services take"
+            "`{letter}` is not among the characters that all services accept: letters, digits, spaces and `+ - = . _ : / @`"
         ));
     }
-    (text.trim() != text).then(|| "it begins or ends with a blank".to_owned())
+    (text.trim() != text).then(|| "it begins or ends with a space".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The hours in which Aurora may back up and maintain the database, in UTC.
+//! The times, in UTC, at which Aurora may back up the database and do maintenance on it.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -10,12 +10,12 @@ const HOUR: u16 = 60;
 const DAY: u16 = 24 * HOUR;
 const WEEK: u16 = 7 * DAY;
 
-/// The shortest window AWS takes; source: `PreferredBackupWindow` and `PreferredMaintenanceWindow` in the RDS API.
+/// The shortest window that AWS accepts; source: `PreferredBackupWindow` and `PreferredMaintenanceWindow` in the RDS API.
 const SHORTEST: u16 = 30;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// A window that opens every day, such as `03:00-04:00`. It may pass midnight.
+/// A window that opens every day, such as `03:00-04:00`. It may cross midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DailyWindow {
     /// Minutes after midnight.
@@ -24,10 +24,10 @@ pub struct DailyWindow {
     length: u16,
 }
 
-/// A window that opens once a week, such as `sun:05:00-sun:06:00`. It may pass from Sunday to Monday.
+/// A window that opens once a week, such as `sun:05:00-sun:06:00`. It may continue from Sunday into Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeeklyWindow {
-    /// Minutes after Monday, midnight.
+    /// Minutes after midnight on Monday.
     start: u16,
     /// Minutes.
     length: u16,
@@ -124,7 +124,7 @@ fn clock(text: &str) -> Option<u16> {
     (hours < 24 && minutes < HOUR).then_some(hours * HOUR + minutes)
 }
 
-/// `ddd:hh:mm` as minutes after Monday, midnight.
+/// `ddd:hh:mm` as minutes after midnight on Monday.
 fn moment(text: &str) -> Option<u16> {
     let (day, time) = text.split_once(':')?;
     let minute = clock(time)?;
@@ -136,7 +136,7 @@ mod tests {
     use super::{DailyWindow, WeeklyWindow};
 
     #[test]
-    fn daily_windows_read_as_written() {
+    fn daily_windows_are_shown_as_they_were_written() {
         for text in ["03:00-04:00", "23:45-00:15", "00:00-23:59"] {
             assert_eq!(DailyWindow::parse(text).map(|window| window.to_string()).as_deref(), Some(text));
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn weekly_windows_read_as_written() {
+    fn weekly_windows_are_shown_as_they_were_written() {
         for text in ["sun:05:00-sun:06:00", "sun:23:45-mon:00:15", "mon:00:00-tue:00:00"] {
             assert_eq!(WeeklyWindow::parse(text).map(|window| window.to_string()).as_deref(), Some(text));
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_overlaps_also_across_midnight_and_the_end_of_the_week() {
+    fn overlaps_are_found_across_midnight_and_the_end_of_the_week_too() {
         for (daily, weekly, overlap) in [
             ("03:00-04:00", "sun:04:00-sun:05:00", false),
             ("03:00-04:00", "sun:03:30-sun:05:00", true),

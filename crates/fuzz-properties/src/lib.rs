@@ -1,7 +1,7 @@
-//! What holds for every input, whatever its bytes: no panic, no hang, and what each function says. The fuzz targets call
-//! these functions with what libFuzzer makes up, and `cargo test` with every file in `fuzz/seeds`.
+//! Properties that hold for every input, whatever its bytes: no panic, no hang, and what each function documents. The fuzz
+//! targets call these functions with libFuzzer's inputs, and `cargo test` calls them with every file in `fuzz/seeds`.
 
-#![allow(clippy::missing_panics_doc, reason = "to panic is how a property says that it does not hold")]
+#![allow(clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,22 +13,22 @@ use drctl_engine::state::{Location, Snapshot};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use serde_json::Value;
 
-/// A first line that begins so gives the environment as `--environment` does; to TOML it is a comment.
+/// A first line with this prefix gives the environment, as `--environment` does. To TOML, it is a comment.
 const ENVIRONMENT: &str = "#--environment ";
 
-/// How many problems a report may have: each is shown with its line, and without a bound a small file of one long line makes
-/// a report of many megabytes.
+/// How many problems a report may have: each is shown with its line, so without a limit, a small file with one long line would
+/// make a report of many megabytes.
 const MOST_PROBLEMS: usize = 50;
 
-/// Text of a `drctl.toml`. What is accepted, written out as TOML, reads as the same configuration. What is refused is
-/// refused with reasons, each with its place in the text.
+/// The text of a `drctl.toml`. If it is accepted, the configuration, written as TOML, reads as the same configuration. If it is
+/// refused, there are reasons, each with its place in the text.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
-        // Only a file leads to this refusal.
+        // Only reading a file can lead to this refusal.
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("drctl.toml");
         fs::write(&path, input).expect("written");
-        let error = Config::load(Some(&path), None).expect_err("this is no UTF-8");
+        let error = Config::load(Some(&path), None).expect_err("this is not UTF-8");
         return config_refused(&String::from_utf8_lossy(input), &error);
     };
     let environment = text.lines().next().and_then(|line| line.strip_prefix(ENVIRONMENT));
@@ -44,15 +44,15 @@ pub fn config(input: &[u8]) {
     }
 }
 
-/// A configuration as a file that gives every value. Where it differs from the serialised form: what is absent has a word
-/// of its own in the file.
+/// A configuration as a file with every value. It differs from the serialised form where the file has a special value for an
+/// absent one.
 fn as_toml(config: &Config) -> String {
     let Value::Object(sections) = serde_json::to_value(config).expect("JSON") else {
         panic!("a configuration is an object")
     };
     let mut text = String::new();
     for (section, keys) in &sections {
-        writeln!(text, "[{section}]").expect("a string takes it");
+        writeln!(text, "[{section}]").expect("writing to a string cannot fail");
         for (key, value) in keys.as_object().expect("a section is an object") {
             let value = match (key.as_str(), value) {
                 ("zone_id", Value::Null) => Value::from(""),
@@ -61,7 +61,7 @@ fn as_toml(config: &Config) -> String {
                 _ => value.clone(),
             };
             let value = toml::Value::try_from(value).expect("TOML");
-            writeln!(text, "{key} = {value}").expect("a string takes it");
+            writeln!(text, "{key} = {value}").expect("writing to a string cannot fail");
         }
     }
     text
@@ -84,7 +84,7 @@ fn config_refused(text: &str, error: &ConfigError) {
     refused(error);
 }
 
-/// A snapshot's bytes. What is accepted and written again reads the same, and no beginning of it passes for the whole.
+/// The bytes of a snapshot. If they are accepted, what is written again reads the same, and no proper prefix of it is accepted.
 pub fn snapshot(input: &[u8]) {
     let path = Path::new("pay-test.json");
     let snapshot = match Snapshot::parse(path, input) {
@@ -92,14 +92,14 @@ pub fn snapshot(input: &[u8]) {
         Err(error) => return refused(&error),
     };
     let written = serde_json::to_vec_pretty(&snapshot).expect("JSON");
-    assert_eq!(Snapshot::parse(path, &written).expect("what was written reads"), snapshot);
+    assert_eq!(Snapshot::parse(path, &written).expect("what was written can be read"), snapshot);
     for cut in places(input, written.len()) {
         assert!(Snapshot::parse(path, &written[..cut]).is_err(), "cut at {cut}");
     }
 }
 
-/// A journal's bytes. Where they are accepted, a journal cut short (a crash) yields the beginning of the whole one; written
-/// again it reads the same; and one changed byte is either refused or costs the end, but never makes another story.
+/// The bytes of a journal. If they are accepted, a journal that is cut short, as by a crash, yields the beginning of the whole
+/// one; written again, it reads the same; and one changed byte is refused or loses the end, but never changes anything else.
 pub fn journal(input: &[u8]) {
     let parse = |bytes: &[u8]| journal::parse(Path::new("pay-test.journal"), bytes);
     let found = match parse(input) {
@@ -107,13 +107,13 @@ pub fn journal(input: &[u8]) {
         Err(error) => return refused(&error),
     };
     for cut in places(input, input.len()) {
-        let beginning = parse(&input[..cut]).expect("a crash's work is no error");
+        let beginning = parse(&input[..cut]).expect("a journal cut short by a crash is not an error");
         assert!(is_beginning(beginning.as_ref(), found.as_ref()), "cut at {cut}");
     }
     let Some(found) = found else { return };
 
     let mut written = written(&found);
-    assert_eq!(parse(&written).expect("what was written reads").as_ref(), Some(&found));
+    assert_eq!(parse(&written).expect("what was written can be read").as_ref(), Some(&found));
     for place in places(input, written.len()) {
         let byte = written[place];
         written[place] ^= u8::try_from(place % 255).expect("less than 255") + 1;
@@ -124,14 +124,14 @@ pub fn journal(input: &[u8]) {
     }
 }
 
-/// Payloads of a journal, one a line, which get their checksums here: past those a fuzzer would come only by luck. A line
-/// that begins with `!` is left as it is.
+/// The payloads of a journal, one per line. They get their checksums here, because a fuzzer would hardly ever find a valid one. A
+/// line that begins with `!` is left as it is.
 pub fn journal_lines(input: &[u8]) {
     journal(&with_checksums(input));
 }
 
-/// A snapshot on the first line, and the payloads of a journal on the others, as [`journal_lines`] takes them; where one of
-/// them is empty, there is no such file. A state that reads can be opened, which folds the journal, and then reads the same.
+/// A snapshot on the first line, and the payloads of a journal on the others, as in [`journal_lines`]. If one of them is empty,
+/// there is no such file. A state that can be read can be opened, which folds the journal, and then reads the same.
 pub fn recovery(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (snapshot, lines) = (&input[..end], input.get(end + 1..).unwrap_or_default());
@@ -149,11 +149,11 @@ pub fn recovery(input: &[u8]) {
         Ok(None) => return,
         Err(error) => return refused(&error),
     };
-    let store = at.open(found.identity.clone(), "up").expect("what reads can be opened");
+    let store = at.open(found.identity.clone(), "up").expect("what can be read can be opened");
     let held = (store.snapshot().serial, store.resources().clone());
     drop(store);
     assert!(!at.journal().exists());
-    let folded = at.read().expect("what was opened reads").expect("it is there");
+    let folded = at.read().expect("what was opened can be read").expect("the state exists");
     assert_eq!((folded.serial, &folded.resources), (found.serial, &found.resources));
     assert_eq!(held, (found.serial, found.resources));
     assert_eq!((folded.lineage, folded.identity), (found.lineage, found.identity));
@@ -191,7 +191,7 @@ fn is_beginning(part: Option<&Recovered>, whole: Option<&Recovered>) -> bool {
     }
 }
 
-/// A few places in `0..length`, the last one and some that the input decides on: all of them would take too long.
+/// A few places in `0..length`: the last one, and some that depend on the input. All of them would take too long.
 fn places(input: &[u8], length: usize) -> impl Iterator<Item = usize> {
     let chance = crc32fast::hash(input).to_le_bytes();
     let chosen = [[chance[0], chance[1]], [chance[2], chance[3]]];
@@ -199,9 +199,9 @@ fn places(input: &[u8], length: usize) -> impl Iterator<Item = usize> {
     chosen.into_iter().chain(length.checked_sub(1)).filter(move |place| *place < length)
 }
 
-/// Every refusal can be shown, says what to do, and lets nothing of the file steer the terminal.
+/// Every refusal can be rendered, says what to do, and contains no control characters of the file.
 fn refused(error: &dyn Diagnostic) {
-    // Any width that drctl renders for; all of them would take too long.
+    // One of the widths that drctl renders for; all of them would take too long.
     let report = report(error, 60 + error.to_string().len() % 61);
     assert!(report.contains("help:"), "{report}");
     let control = report.chars().find(|letter| letter.is_control() && *letter != '\n');

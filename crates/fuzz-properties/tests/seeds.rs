@@ -1,8 +1,8 @@
-//! What fuzzing found stays mended: every seed goes through what the fuzz targets check.
+//! What fuzzing found stays fixed: every seed is checked with the properties of its fuzz target.
 
 use drctl_fuzz_properties as properties;
 
-/// What a target checks of an input.
+/// The property that a target checks for an input.
 type Properties = fn(&[u8]);
 
 #[test]

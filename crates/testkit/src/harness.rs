@@ -1,4 +1,4 @@
-//! One sandbox for the whole test run, an account of its own for every test, and the real binary.
+//! One sandbox for the whole test run, one account for each test, and the real binary.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -10,37 +10,37 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The binary under test: the one that was built with the tests, unless `DRCTL_BINARY` names another, e.g. a release build.
+/// The binary under test: the one that was built with the tests, unless `DRCTL_BINARY` names another one, e.g. a release build.
 pub fn drctl() -> &'static str {
     static BINARY: OnceLock<String> = OnceLock::new();
     BINARY.get_or_init(|| {
         let binary = std::env::var_os("DRCTL_BINARY").map_or_else(built, PathBuf::from);
-        // It runs in other folders.
+        // Absolute, because it runs in other folders.
         let binary = std::path::absolute(binary).expect("a path");
         assert!(binary.exists(), "there is no {}", binary.display());
         binary.into_os_string().into_string().expect("a path in UTF-8")
     })
 }
 
-/// The one that cargo has built for this test run: beside the folder of the test's own binary.
+/// The binary that cargo has built for this test run: it is next to the folder of the test's own binary.
 fn built() -> PathBuf {
     let test = std::env::current_exe().expect("this test's path");
-    let folder = test.parent().and_then(Path::parent).expect("a test lies in the target folder's `deps`");
+    let folder = test.parent().and_then(Path::parent).expect("the test's binary is in the target folder's `deps`");
     folder.join("drctl")
 }
 
-/// How long the sandbox may take to come up: its first start installs MiniStack.
+/// How long the sandbox may take to start: its first start installs MiniStack.
 const START: Duration = Duration::from_mins(5);
 
 /// A sandbox that ends with this test run.
 pub struct Shared {
     pub endpoint: String,
-    // Its stdin is held open: when this test run ends, however it ends, the sandbox ends with it.
+    // Its stdin is held open, so that the sandbox ends when this test run ends, however it ends.
     _process: Child,
     _folder: tempfile::TempDir,
 }
 
-/// The endpoint that tests talk to: `DRCTL_TEST_ENDPOINT` where one is given (LocalStack), else a sandbox of this run.
+/// The endpoint that the tests use: `DRCTL_TEST_ENDPOINT` if it is set (LocalStack), otherwise a sandbox of this run.
 pub fn endpoint() -> &'static str {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     static GIVEN: OnceLock<Option<String>> = OnceLock::new();
@@ -73,7 +73,7 @@ pub fn start(options: &[&str]) -> Shared {
         let ended = process.try_wait().expect("its status");
         assert!(
             ended.is_none() && Instant::now() < until,
-            "the sandbox did not come up ({ended:?}):\n{}",
+            "the sandbox did not start ({ended:?}):\n{}",
             std::fs::read_to_string(folder.path().join("serve.log")).unwrap_or_default()
         );
         std::thread::sleep(Duration::from_millis(50));
@@ -84,14 +84,14 @@ fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// A stack of its own: an account, a working folder, and drctl in it.
+/// A stack for one test: an account, a working folder, and drctl in that folder.
 pub struct Stack {
     pub account: String,
     endpoint: String,
-    /// Services that another endpoint serves: the end of `AWS_ENDPOINT_URL_…`, and the endpoint.
+    /// Services at another endpoint: the end of the name `AWS_ENDPOINT_URL_…`, and the endpoint.
     elsewhere: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
-    /// By endpoint and Region. Each holds a client with its certificates, which takes a while to make.
+    /// Configurations by endpoint and Region. Each has an HTTP client with certificates, which takes a while to create.
     configs: Mutex<HashMap<(String, String), aws_config::SdkConfig>>,
 }
 
@@ -102,7 +102,7 @@ impl Stack {
 
     pub fn at(endpoint: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // A given endpoint outlives the test run: the process id keeps runs apart.
+        // A given endpoint outlives the test run, so the process id keeps the accounts of different runs apart.
         let account =
             format!("{:06}{:06}", std::process::id() % 900_000 + 100_000, NEXT.fetch_add(1, Ordering::Relaxed));
         Self {
@@ -114,11 +114,16 @@ impl Stack {
         }
     }
 
-    /// With some services served by another endpoint.
+    /// The same stack, with some services at another endpoint.
     #[allow(dead_code, reason = "only for tests against LocalStack")]
     pub fn with(mut self, services: &[&'static str], endpoint: &str) -> Self {
         self.elsewhere.extend(services.iter().map(|service| (*service, endpoint.to_owned())));
         self
+    }
+
+    /// Where this stack's AWS is.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -129,7 +134,7 @@ impl Stack {
         std::fs::write(self.path("drctl.toml"), toml).expect("written");
     }
 
-    /// drctl in the stack's folder, with nothing of this machine's environment that could change what it does.
+    /// drctl in the stack's folder, without any variable of this machine's environment that could change what it does.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(drctl());
         command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
@@ -154,12 +159,12 @@ impl Stack {
         Ran::new(args, self.command(args).output().expect("drctl runs"))
     }
 
-    /// The SDK's own view of the account, to check drctl's.
+    /// The SDK's own view of the account, to check drctl's view.
     pub async fn sdk(&self, region: &str) -> aws_config::SdkConfig {
         self.sdk_of("", region).await
     }
 
-    /// The same where it matters which endpoint serves a service: its name is as in `crates/aws/src/refusals`.
+    /// The same for a service that may be at another endpoint. Its name is as in `crates/aws/src/refusals`.
     pub async fn sdk_of(&self, service: &str, region: &str) -> aws_config::SdkConfig {
         let name = match service {
             "apigateway" => "APIGATEWAYV2".to_owned(),
@@ -182,18 +187,18 @@ impl Stack {
         config
     }
 
-    /// The SDK's S3, addressed as emulators want it.
+    /// The SDK's S3 client, with the addressing that emulators need.
     pub async fn s3(&self, region: &str) -> aws_sdk_s3::Client {
         let config = self.sdk_of("s3", region).await;
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
     }
 
-    /// Where the endpoint listens.
+    /// The address of the endpoint.
     pub fn address(&self) -> std::net::SocketAddr {
         self.endpoint.trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// Asks the sandbox's own interface about this account.
+    /// Sends a request about this account to the sandbox's own interface.
     #[track_caller]
     fn ask_sandbox(&self, method: &str, what: &str, body: &str) -> Value {
         let url = self.endpoint.trim_start_matches("http://");
@@ -204,30 +209,30 @@ impl Stack {
             self.account,
             body.len()
         );
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("asked");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("the request is sent");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
+        stream.read_to_string(&mut answer).expect("the answer arrives");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
         assert!(head.starts_with("HTTP/1.0 200"), "{method} {what}: {answer}");
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// The calls that this account has made so far; only the sandbox counts them.
+    /// The calls that this account has made so far. Only the sandbox records them.
     pub fn calls(&self) -> Vec<Value> {
         self.ask_sandbox("GET", "calls", "").as_array().expect("a list").clone()
     }
 
-    /// The same with what was sent.
+    /// The same calls, with their requests.
     pub fn requests(&self) -> Vec<Value> {
         self.ask_sandbox("GET", "calls?requests=1", "").as_array().expect("a list").clone()
     }
 
-    /// Puts faults in force for this account, in place of those before.
+    /// Puts faults in force for this account, in place of the previous ones.
     pub fn faults(&self, toml: &str) {
         self.ask_sandbox("PUT", "faults", toml);
     }
 
-    /// Lifts them, and says what came of them.
+    /// Lifts the faults. Returns how often each one occurred.
     pub fn no_faults(&self) -> Value {
         self.ask_sandbox("DELETE", "faults", "")
     }
@@ -238,7 +243,7 @@ impl Stack {
     }
 }
 
-/// What a command came to.
+/// The result of a command.
 pub struct Ran {
     what: String,
     pub code: Option<i32>,
@@ -272,7 +277,7 @@ impl Ran {
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        // Messages wrap and are framed: what counts is the words.
+        // Messages are wrapped and framed, so only the words are compared.
         let said: String =
             [&self.stdout, &self.stderr].map(|s| squeezed(&s.replace(['│', '╰', '─', '×', '▶'], " "))).join(" ");
         assert!(

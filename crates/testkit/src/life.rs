@@ -1,16 +1,16 @@
-//! The whole life of a stack against a real server: `up`, nothing to do, drift, repair, `down`, nothing left. Runs against
+//! The whole life of a stack against a real server: `up`, nothing to do, drift, repair, `down`, nothing left. It runs against
 //! the sandbox in `cargo test`, and against LocalStack in `localstack/test`.
 
 use crate::drift;
 use crate::harness::Stack;
 use crate::survey::{GLOBAL, Survey, survey};
 
-/// What the survey of a complete network holds: all of a kind that there is once per Region.
+/// Checks that the survey shows a complete stack: everything exists once, and each type in the right number.
 #[track_caller]
 pub fn assert_complete(found: &Survey, regions: [&str; 2]) {
     for (what, copies) in found {
-        // The peering is seen from both sides, and each survey key holds its Region: still once.
-        assert_eq!(copies.len(), 1, "{what} is there {} times", copies.len());
+        // The peering is seen from both sides, but under two keys, because a key contains its Region.
+        assert_eq!(copies.len(), 1, "{what} exists {} times", copies.len());
     }
     let count = |kind: &str| found.keys().filter(|key| key.split(' ').nth(1) == Some(kind)).count();
     let kinds = [
@@ -45,7 +45,7 @@ pub fn assert_complete(found: &Survey, regions: [&str; 2]) {
         ("health_check", 4),
         ("record", 2),
     ];
-    // The alarm on the health check is where its metric is, and mails from there with a topic and a key of its own.
+    // The alarm on the health check is where its metric is, and notifies from there with a topic and a key of its own.
     let apart = usize::from(!regions.contains(&GLOBAL));
     for (kind, expected) in kinds {
         let extra = if matches!(kind, "kms_key" | "kms_alias" | "sns_topic") { apart } else { 0 };
@@ -53,7 +53,7 @@ pub fn assert_complete(found: &Survey, regions: [&str; 2]) {
     }
 }
 
-/// In the Regions that the stack is configured for.
+/// Lives a whole life in the Regions that the stack is configured for.
 pub async fn whole_life_of(stack: Stack, regions: [&str; 2]) {
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     let built = survey(&stack, regions).await;
@@ -74,7 +74,7 @@ pub async fn whole_life_of(stack: Stack, regions: [&str; 2]) {
     }
     stack.run(&["up", "--yes"]).exits(0).says("Apply complete!");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
-    assert_eq!(survey(&stack, regions).await, built, "drift is put back");
+    assert_eq!(survey(&stack, regions).await, built, "the drift must be repaired");
 
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     let left = survey(&stack, regions).await;

@@ -1,9 +1,9 @@
-//! The dashboards: both Regions side by side, the primary to the left.
+//! The dashboards: both Regions side by side, the primary on the left.
 
 use serde_json::{Value, json};
 
 use super::{Observed, alarm_name, mark};
-use crate::blueprint::{GLOBAL, Plot, Site, compute, data};
+use crate::blueprint::{GLOBAL, Placement, RegionSite, compute, data};
 use drctl_aws::facts::Facts;
 use drctl_aws::resources::cloudwatch::Dashboard;
 use drctl_aws::resources::route53::HealthCheck;
@@ -13,57 +13,57 @@ use drctl_config::Config;
 use drctl_engine::GraphError;
 use drctl_engine::state::Role;
 
-/// How wide a dashboard is, in its own units.
+/// The width of a dashboard, in its own units.
 const WIDTH: u32 = 24;
 
-/// How wide a Region's column is.
+/// The width of a Region's column.
 const HALF: u32 = WIDTH / 2;
 
-/// How high the title is.
+/// The height of the title.
 const TITLE: u32 = 3;
 
-/// How high everything else is.
+/// The height of everything else.
 const HEIGHT: u32 = 6;
 
-/// What is to be seen.
+/// What a dashboard shows.
 pub(super) struct View<'a> {
     pub config: &'a Config,
     pub facts: &'a Facts,
-    pub sites: &'a [Site<'a>; 2],
+    pub sites: &'a [RegionSite<'a>; 2],
     pub parts: &'a [Observed; 2],
     pub primary_check: &'a Ref<Id<HealthCheck>>,
-    /// The short names of the alarms that either Region has.
+    /// The short names of the alarms that each Region has.
     pub alarms: Vec<&'static str>,
 }
 
-/// Adds one Region's, which shows both. Dashboards are global, so that their names have to differ; there are two, so that one
-/// can still be changed by way of its own Region when the other is down.
-pub(super) fn build(stack: &mut Stack<'_>, view: &View<'_>, plot: &Plot<'_>) -> Result<(), GraphError> {
+/// Adds the dashboard of one Region, which shows both. Dashboards are global, so their names have to differ. There are two, so
+/// that one can still be changed through its own Region when the other Region is down.
+pub(super) fn build(stack: &mut Stack<'_>, view: &View<'_>, placement: &Placement<'_>) -> Result<(), GraphError> {
     let [here, there] = view.sites;
-    let mut widgets = vec![title(view.config, plot)];
+    let mut widgets = vec![title(view.config, placement)];
     for ((site, other), part) in [(here, there), (there, here)].into_iter().zip(view.parts) {
         widgets.extend(column(view, site, other, part));
     }
     widgets.push(health(view.primary_check));
     let body = json!({ "widgets": widgets });
-    let dashboard = Dashboard { name: format!("{}-{}", view.config.name(), plot.role), body };
-    stack.add(plot.role, "main", plot.region, &dashboard).map(drop)
+    let dashboard = Dashboard { name: format!("{}-{}", view.config.name(), placement.role), body };
+    stack.add(placement.role, "main", placement.region, &dashboard).map(drop)
 }
 
-fn title(config: &Config, plot: &Plot<'_>) -> Value {
+fn title(config: &Config, placement: &Placement<'_>) -> Value {
     let name = config.name();
-    let mark = mark::<Dashboard>(config, plot.role, "main");
-    let markdown = format!("# {name}\nMade by drctl, which puts back what is changed by hand.\n\n{mark}");
+    let mark = mark::<Dashboard>(config, placement.role, "main");
+    let markdown = format!("# {name}\nManaged by drctl, which reverts manual changes.\n\n{mark}");
     widget("text", [0, 0, WIDTH, TITLE], &json!({ "markdown": markdown }))
 }
 
-/// One Region's column: its alarms, and graphs below.
-fn column(view: &View<'_>, site: &Site<'_>, other: &Site<'_>, part: &Observed) -> Vec<Value> {
+/// The column of one Region: its alarms, and graphs below them.
+fn column(view: &View<'_>, site: &RegionSite<'_>, other: &RegionSite<'_>, part: &Observed) -> Vec<Value> {
     let x = if site.role == Role::Primary { 0 } else { HALF };
     let titled = |what: &str| format!("{what}: {} ({})", site.region, site.role);
     let arn = |alarm: &&str| {
         let name = alarm_name(view.config, alarm);
-        format!("arn:aws:cloudwatch:{}:{}:alarm:{name}", site.region, site.plot.account)
+        format!("arn:aws:cloudwatch:{}:{}:alarm:{name}", site.region, site.placement.account)
     };
     let alarms: Vec<String> = view.alarms.iter().map(arn).collect();
     let alarms = json!({ "title": titled("Alarms"), "alarms": alarms });
@@ -76,7 +76,7 @@ fn column(view: &View<'_>, site: &Site<'_>, other: &Site<'_>, part: &Observed) -
     widgets
 }
 
-/// A title, what is made of a minute's samples, and metrics.
+/// A title, the statistic of each minute, and metrics.
 type Graph = (&'static str, &'static str, Vec<Value>);
 
 fn function(view: &View<'_>) -> String {
@@ -93,7 +93,7 @@ fn traffic(view: &View<'_>, part: &Observed) -> Vec<Graph> {
         json!(["AWS/ApiGateway", "Latency", "ApiId", api, { "label": "API" }]),
         json!(["AWS/Lambda", "Duration", "FunctionName", function, { "label": "function" }]),
     ];
-    vec![("Traffic per minute", "Sum", count), ("Slowest hundredth, ms", "p99", time)]
+    vec![("Traffic per minute", "Sum", count), ("Latency (p99), ms", "p99", time)]
 }
 
 fn errors(view: &View<'_>, part: &Observed) -> Vec<Graph> {
@@ -111,7 +111,7 @@ fn errors(view: &View<'_>, part: &Observed) -> Vec<Graph> {
     vec![("Errors per minute", "Sum", errors)]
 }
 
-fn lags(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph> {
+fn lags(view: &View<'_>, site: &RegionSite<'_>, other: &RegionSite<'_>) -> Vec<Graph> {
     let (table, cluster) = (data::table_name(&view.config.name()), data::cluster_name(view.config, site));
     let there = other.region;
     let sessions = format!("sessions to {there}");
@@ -126,14 +126,14 @@ fn lags(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph> {
             { "label": database },
         ]),
     ];
-    vec![("Lag of tables and database, ms", "Maximum", metrics)]
+    vec![("Replication lag of table and database, ms", "Maximum", metrics)]
 }
 
-fn replication(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph> {
-    let bucket = |site: &Site<'_>| data::bucket_name(view.config, view.facts, site.region);
+fn replication(view: &View<'_>, site: &RegionSite<'_>, other: &RegionSite<'_>) -> Vec<Graph> {
+    let bucket = |site: &RegionSite<'_>| data::bucket_name(view.config, view.facts, site.region);
     let (own, others) = (bucket(site), bucket(other));
     let lag = format!("lag from {}, s", other.region);
-    let failed = format!("failed to {}", other.region);
+    let failed = format!("failures to {}", other.region);
     let metrics = vec![
         json!([
             "AWS/S3", "ReplicationLatency", "SourceBucket", others, "DestinationBucket", own, "RuleId", RULE_ID,
@@ -147,10 +147,10 @@ fn replication(view: &View<'_>, site: &Site<'_>, other: &Site<'_>) -> Vec<Graph>
     vec![("Replication of receipts", "Maximum", metrics)]
 }
 
-/// Below both columns: what DNS goes by.
+/// Below both columns: the check that DNS follows.
 fn health(check: &Ref<Id<HealthCheck>>) -> Value {
     let check = check.clone().exists();
-    let label = "1: the name leads to the primary";
+    let label = "1: the name points to the primary";
     let metrics = [json!(["AWS/Route53", "HealthCheckStatus", "HealthCheckId", check, { "label": label }])];
     // Below the alarms and five graphs.
     let place = [0, TITLE + 6 * HEIGHT, WIDTH, HEIGHT];

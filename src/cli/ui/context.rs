@@ -1,11 +1,11 @@
-//! Which stack, which account, where: what stands above every view.
+//! Which stack, in which account and Regions: the head of every view.
 
 use serde_json::{Value, json};
 
 use super::Style;
 use super::text::{clean, columns};
 
-/// What a plan is shown with.
+/// What is shown about the stack in every view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanContext {
     /// The stack and its environment, e.g. `payment-dr-dev`.
@@ -16,14 +16,14 @@ pub struct PlanContext {
     pub primary_region: String,
     /// The secondary Region.
     pub secondary_region: String,
-    /// The endpoint that stands for AWS, when it is not AWS.
+    /// The endpoint that stands in for AWS, if one does.
     pub endpoint: Option<String>,
     /// Whether creations are shown with all their properties.
     pub verbose: bool,
 }
 
 impl PlanContext {
-    /// Which stack, where: one line, and another one for an endpoint that is not AWS.
+    /// The stack and where it is: one line if it fits, and another one for an endpoint that is not AWS.
     #[must_use]
     pub fn header(&self, style: &Style) -> Vec<String> {
         let Self { account, primary_region: primary, secondary_region: secondary, .. } = self;
@@ -43,7 +43,7 @@ impl PlanContext {
         lines
     }
 
-    /// The same for machines, as the beginning of an object.
+    /// The same as JSON: an object, to which a view adds its own fields.
     pub(super) fn to_json(&self, summary: &Value) -> Value {
         json!({
             "version": 1,

@@ -1,38 +1,34 @@
-//! A run for machines: one JSON object per line, the first of which says what writes them.
+//! A run as JSON: one object per line. The first line names the version.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::Receiver;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::background::Background;
 use crate::cli::hint;
 use drctl_engine::{Event, Events};
 
-/// The version of the lines' format: raised when a field changes its meaning or goes.
+/// The version of the format. It is raised when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
 
-/// Events as lines of JSON. A thread of its own writes, so that a slow reader holds nothing up.
+/// Events as JSON lines.
 pub struct JsonEvents {
-    lines: Mutex<Option<Sender<Value>>>,
-    writing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
+    lines: Background<Value>,
 }
 
 impl JsonEvents {
-    /// Writes the first line, which names the version of drctl and of the format.
+    /// Writes the first line, which names the versions of drctl and of the format.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        let (send, receive) = mpsc::channel();
-        let writing = thread::Builder::new().name("events".to_owned()).spawn(move || write(&receive, out));
-        let events = Self { lines: Mutex::new(Some(send)), writing: Mutex::new(Some(writing)) };
+        let events = Self { lines: Background::start("events", move |lines| write(&lines, out)) };
         events.line(json!({ "event": "version", "drctl": env!("CARGO_PKG_VERSION"), "format": FORMAT }));
         events
     }
 
-    /// Writes a line of its own kind, e.g. the plan or the summary. Every line begins with what it is and when it was handed
-    /// over, however long it is.
+    /// Writes a line that is not an event of the run, e.g. the plan or the summary. Every line begins with what it is and when it
+    /// was handed over.
     pub fn line(&self, value: Value) {
         let value = match value {
             Value::Object(mut rest) => {
@@ -45,23 +41,15 @@ impl JsonEvents {
             }
             other => other,
         };
-        if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
-            // When the thread is gone, `finish` says why.
-            drop(lines.send(value));
-        }
+        self.lines.send(value);
     }
 
     /// Waits until everything is written. Nothing is written after it.
     ///
     /// # Errors
-    /// The first error of writing, if any: a reader that went away is one.
+    /// The first error while writing, if any, such as a reader that has gone away.
     pub fn finish(&self) -> io::Result<()> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(writing) = writing else { return Ok(()) };
-        writing?
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that writes events has died")))
+        self.lines.finish()
     }
 }
 
@@ -71,19 +59,10 @@ impl Events for JsonEvents {
     }
 }
 
-impl Drop for JsonEvents {
-    fn drop(&mut self) {
-        // Whoever wants to know of errors has called `finish`, and nothing is left to be said here then.
-        if let Err(error) = self.finish() {
-            tracing::warn!(%error, "events could not be written");
-        }
-    }
-}
-
 fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<()> {
     for mut value in lines {
         hint::complete_json(&mut value);
-        // One call per line: lines of several writers to one pipe do not mix.
+        // One call per line, so that the lines of several writers to one pipe do not mix.
         out.write_all(format!("{value}\n").as_bytes())?;
         out.flush()?;
     }
@@ -92,27 +71,13 @@ fn write(lines: &Receiver<Value>, mut out: Box<dyn Write + Send>) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::ui::testing::{address, refused};
+    use crate::cli::ui::testing::{Written, address, refused};
     use drctl_engine::Action;
 
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test died").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Takes the first line and is gone.
+    /// A reader that takes the first line and then goes away.
     struct Leaving(bool);
 
     impl Write for Leaving {
@@ -131,8 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn each_event_is_a_line_with_its_time() {
-        let out = Shared::default();
+    fn each_event_is_a_line_that_begins_with_its_name_and_time() {
+        let out = Written::default();
         let events = JsonEvents::new(Box::new(out.clone()));
         events.emit(failed());
         let mut plan = json!({ "version": 1, "changes": [] });
@@ -140,7 +105,7 @@ mod tests {
         events.line(plan);
         events.line(json!({ "event": "summary", "result": "failed" }));
         events.finish().expect("written");
-        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        let text = out.text();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(
             lines.iter().map(|line| line["event"].as_str()).collect::<Vec<_>>(),
@@ -158,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_stops_nothing_and_is_remembered() {
+    fn a_reader_that_goes_away_stops_nothing_and_is_reported_at_the_end() {
         let events = JsonEvents::new(Box::new(Leaving(false)));
         for _ in 0..3 {
             events.emit(failed());

@@ -1,5 +1,5 @@
-//! Failures, told so that a tired operator can act on them; what has one cause is told once, however many resources, services
-//! and calls it hit.
+//! Failures, shown so that a tired operator can act on them. Failures with the same cause are shown once, however many resources,
+//! services, and calls they concern.
 
 use super::Style;
 use super::text::{clean, columns, list, plural, wrap};
@@ -7,15 +7,15 @@ use crate::cli::hint;
 use drctl_engine::state::Address;
 use drctl_engine::{Class, Failure};
 
-/// The codes with which AWS says that a caller who is known may not do this.
+/// The codes with which AWS says that the caller is known but not allowed to make this call.
 const NOT_PERMITTED: [&str; 3] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
 
-/// What failures that have the same remedy have in common, whatever request, resource or service they hit.
+/// What failures with the same remedy have in common, whatever the request, resource, or service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Credentials that no call passes with: what to do says which way they are wrong.
+    /// Credentials with which no call succeeds. The help says what is wrong with them.
     Credentials(String),
-    /// An action that is not permitted, in whatever Region.
+    /// An action that is not permitted, in any Region.
     Permission {
         /// The action, e.g. `ec2:CreateVpc`.
         action: String,
@@ -23,15 +23,13 @@ pub(super) enum Cause {
         help: Option<String>,
     },
     /// A Region in which nothing answers.
-    Silence {
-        /// Which one.
+    Unreachable {
+        /// The name of the Region.
         region: String,
-        /// How it is silent.
-        class: Class,
         /// What to do.
         help: Option<String>,
     },
-    /// Whatever else: the same call with the same answer.
+    /// Any other cause: the same call with the same answer.
     Answer(Box<Failure>),
 }
 
@@ -49,54 +47,54 @@ impl Cause {
                 Self::Permission { action, help }
             }
             (Class::Denied, _, _, Some(help)) => Self::Credentials(help),
-            (Class::Unreachable, _, Some(region), help) => Self::Silence { region, class: Class::Unreachable, help },
+            (Class::Unreachable, _, Some(region), help) => Self::Unreachable { region, help },
             _ => Self::Answer(Box::new(Failure { request_id: None, ..failure.clone() })),
         }
     }
 }
 
-/// One cause and everyone it hit.
-pub(super) struct Shared<'a, T> {
-    /// The first failure of that cause: its words explain it.
+/// Failures with the same cause, and what they concern.
+pub(super) struct FailureGroup<'a, T> {
+    /// The first of the failures: its text explains the cause.
     pub failure: &'a Failure,
-    /// All of them.
+    /// All of the failures.
     all: Vec<&'a Failure>,
-    /// Whom it hit.
-    pub hit: Vec<T>,
+    /// What failed.
+    pub affected: Vec<T>,
 }
 
-/// What has one cause is told once.
-pub(super) fn shared<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<Shared<'a, T>> {
-    let mut groups: Vec<(Cause, Shared<'a, T>)> = Vec::new();
-    for (who, failure) in failures {
+/// Groups failures by their causes.
+pub(super) fn by_cause<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<FailureGroup<'a, T>> {
+    let mut groups: Vec<(Cause, FailureGroup<'a, T>)> = Vec::new();
+    for (affected, failure) in failures {
         let cause = Cause::of(failure);
         match groups.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, group)) => {
                 group.all.push(failure);
-                group.hit.push(who);
+                group.affected.push(affected);
             }
-            None => groups.push((cause, Shared { failure, all: vec![failure], hit: vec![who] })),
+            None => groups.push((cause, FailureGroup { failure, all: vec![failure], affected: vec![affected] })),
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-impl<T> Shared<'_, T> {
-    /// What happened, in which calls, their request ids, and what to do: each on lines of its own, `indent` columns in.
+impl<T> FailureGroup<'_, T> {
+    /// What happened, in which calls, their request ids, and what to do, each on lines of its own, indented by `indent` columns.
     pub(super) fn lines(&self, style: &Style, indent: usize) -> Vec<String> {
         let Failure { operation, code, message, help, .. } = self.failure;
         let operations = distinct(self.all.iter().filter_map(|failure| failure.operation.as_deref()));
-        let mut told = String::new();
-        // A call stands before what was answered to it only where it is the only one.
+        let mut text = String::new();
+        // The call precedes the answer only if there is just one.
         for part in [operation.as_ref().filter(|_| operations.len() == 1), code.as_ref()].into_iter().flatten() {
-            told.push_str(&clean(part));
-            told.push_str(": ");
+            text.push_str(&clean(part));
+            text.push_str(": ");
         }
-        told.push_str(&clean(message));
-        let mut lines = hanging("", &told, style.width, indent);
+        text.push_str(&clean(message));
+        let mut lines = hanging("", &text, style.width, indent);
         let room = style.width.saturating_sub(indent);
-        let mut dim = |told: String| {
-            lines.extend(hanging("", &told, style.width, indent).iter().map(|line| style.dim(line)));
+        let mut dim = |text: String| {
+            lines.extend(hanging("", &text, style.width, indent).iter().map(|line| style.dim(line)));
         };
         if operations.len() > 1 {
             let before = "calls: ";
@@ -114,7 +112,7 @@ impl<T> Shared<'_, T> {
     }
 }
 
-/// The texts without control characters, each once, in their order.
+/// The texts without control characters and repetitions, in their order.
 fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for text in texts.map(clean) {
@@ -125,12 +123,12 @@ fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     found
 }
 
-/// What happened, the request id, and what to do: each on lines of its own, `indent` columns in.
+/// What happened, the request id, and what to do, each on lines of its own, indented by `indent` columns.
 pub(super) fn lines(failure: &Failure, style: &Style, indent: usize) -> Vec<String> {
-    Shared { failure, all: vec![failure], hit: vec![()] }.lines(style, indent)
+    FailureGroup { failure, all: vec![failure], affected: vec![()] }.lines(style, indent)
 }
 
-/// `help: …` with its commands completed, what follows aligned beneath.
+/// `help: …` with its commands completed. Further lines are aligned with the first.
 pub(super) fn help_lines(help: &str, style: &Style, indent: usize) -> Vec<String> {
     let label = "help: ";
     let mut lines = hanging(label, &clean(&hint::complete(help)), style.width, indent);
@@ -142,7 +140,7 @@ pub(super) fn help_lines(help: &str, style: &Style, indent: usize) -> Vec<String
     lines
 }
 
-/// Text behind a label, its further lines aligned with its first.
+/// Text after a label. Further lines are aligned with the first.
 pub(super) fn hanging(label: &str, text: &str, width: usize, indent: usize) -> Vec<String> {
     let deep = indent + columns(label);
     wrap(text, width.saturating_sub(deep).max(20))
@@ -158,7 +156,7 @@ pub(super) fn hanging(label: &str, text: &str, width: usize, indent: usize) -> V
         .collect()
 }
 
-/// `N resources (a, b, c, … and M more)`, as many as a line holds behind `before` columns.
+/// `N resources (a, b, c, … and M more)`: as many as fit on a line after `before` columns.
 pub(super) fn resources(addresses: &[&Address], style: &Style, before: usize) -> String {
     let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let count = plural(names.len(), "resource");
@@ -172,22 +170,22 @@ mod tests {
     use crate::cli::ui::testing::{address, refused};
 
     #[test]
-    fn what_happened_who_to_ask_and_what_to_do() {
+    fn a_failure_shows_what_happened_its_request_id_and_what_to_do() {
         let style = Style::plain(80);
-        let told = lines(&refused(), &style, 4);
-        assert!(told[0].starts_with("    ec2:CreateVpc in us-east-1: VpcLimitExceeded: The maximum number"));
-        assert!(told.contains(&"    request id 4f6e-11".to_owned()));
-        assert!(told.iter().any(|line| line.starts_with("    help: Ask for a higher quota")));
-        assert!(told.iter().all(|line| columns(line) <= 80));
+        let shown = lines(&refused(), &style, 4);
+        assert!(shown[0].starts_with("    ec2:CreateVpc in us-east-1: VpcLimitExceeded: The maximum number"));
+        assert!(shown.contains(&"    request id 4f6e-11".to_owned()));
+        assert!(shown.iter().any(|line| line.starts_with("    help: Ask for a higher quota")));
+        assert!(shown.iter().all(|line| columns(line) <= 80));
     }
 
     #[test]
-    fn one_failure_is_told_once_whatever_its_request_ids() {
+    fn failures_that_differ_only_in_their_request_ids_have_one_cause() {
         let (one, mut two) = (refused(), refused());
         two.request_id = Some("another".to_owned());
         let other = Failure { code: Some("Other".to_owned()), ..refused() };
-        let groups = shared([(1, &one), (2, &two), (3, &other)]);
-        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![1, 2], vec![3]]);
+        let groups = by_cause([(1, &one), (2, &two), (3, &other)]);
+        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![1, 2], vec![3]]);
     }
 
     fn denied(service: &str, region: &str, code: &str, id: &str) -> Failure {
@@ -204,16 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn expired_credentials_are_one_cause_in_whatever_call() {
+    fn expired_credentials_are_one_cause_in_all_calls() {
         let failures = [
             denied("ec2:CreateVpc", "us-east-1", "RequestExpired", "id-1"),
             denied("iam:CreateRole", "us-east-1", "ExpiredToken", "id-2"),
             denied("dynamodb:CreateTable", "us-east-2", "ExpiredTokenException", "id-3"),
         ];
-        let groups = shared(failures.iter().enumerate());
-        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1, 2]]);
-        let told = groups[0].lines(&Style::plain(80), 4);
-        let text = told.join("\n");
+        let groups = by_cause(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1, 2]]);
+        let shown = groups[0].lines(&Style::plain(80), 4);
+        let text = shown.join("\n");
         assert!(text.starts_with("    RequestExpired: said by ec2:CreateVpc\n"), "{text}");
         assert!(
             text.contains("\n    calls: ec2:CreateVpc in us-east-1, iam:CreateRole in us-east-1, … and 1 more\n"),
@@ -221,18 +219,18 @@ mod tests {
         );
         assert!(text.contains("\n    request ids id-1, id-2, id-3\n"), "{text}");
         assert_eq!(text.matches("help: ").count(), 1, "{text}");
-        assert!(told.iter().all(|line| columns(line) <= 80), "{text}");
+        assert!(shown.iter().all(|line| columns(line) <= 80), "{text}");
     }
 
     #[test]
-    fn what_one_grant_allows_is_one_cause_and_another_action_is_another() {
+    fn each_action_that_is_not_permitted_is_a_cause() {
         let failures = [
             denied("ec2:CreateVpc", "us-east-1", "AccessDenied", "id-1"),
             denied("ec2:CreateVpc", "us-east-2", "AccessDenied", "id-2"),
             denied("iam:CreateRole", "us-east-1", "AccessDenied", "id-3"),
         ];
-        let groups = shared(failures.iter().enumerate());
-        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+        let groups = by_cause(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
     }
 
     #[test]
@@ -243,8 +241,8 @@ mod tests {
                 .help("Check the network.")
         };
         let failures = [silent("ec2", "us-east-1"), silent("rds", "us-east-1"), silent("ec2", "us-east-2")];
-        let groups = shared(failures.iter().enumerate());
-        assert_eq!(groups.iter().map(|group| group.hit.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+        let groups = by_cause(failures.iter().enumerate());
+        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
     }
 
     #[test]

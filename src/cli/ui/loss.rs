@@ -1,4 +1,4 @@
-//! What is lost, in words: what a plan is refused for, and what `down` asks about.
+//! What would be lost, in words: for plans that are refused, and for the question of `down`.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::text::{clean, wrap};
 use drctl_engine::state::Address;
 use drctl_engine::{Failure, Plan, Refusal, Weight};
 
-/// What was found out about each of what would go.
+/// What deleting each resource would mean.
 pub type Weights = BTreeMap<Address, Result<Weight, Failure>>;
 
-/// Lines of text at most `width` columns wide, with the indentation of each kept where it goes on.
+/// Text wrapped at `width` columns. Further lines keep the indentation of the first.
 #[must_use]
 pub fn wrapped(lines: &[String], width: usize) -> String {
     let folded = lines.iter().flat_map(|line| {
@@ -22,7 +22,7 @@ pub fn wrapped(lines: &[String], width: usize) -> String {
     folded.collect::<Vec<_>>().join("\n")
 }
 
-/// What is refused, a line for each, with what is at stake.
+/// The refused items, a line each, with what is at stake.
 #[must_use]
 pub fn refused(plan: &Plan, weights: &Weights) -> String {
     let lines = plan.refused().map(|(item, refusal)| {
@@ -42,28 +42,29 @@ fn stake(weight: Option<&Result<Weight, Failure>>) -> String {
     }
 }
 
-/// The ways out of a refusal.
+/// What to do about a refused plan.
 #[must_use]
 pub fn ways_out(plan: &Plan, protected: bool) -> String {
     let mut ways = vec![
-        "Nothing was changed. Put back what differs: in drctl.toml if it was edited there, in AWS if it was changed there."
+        "Nothing was changed. Revert the change: in drctl.toml if it was edited there, in AWS if it was made there."
             .to_owned(),
     ];
     let refusals: Vec<&Refusal> = plan.refused().map(|(_, refusal)| refusal).collect();
     if let Some(why) = refusals.iter().find_map(|refusal| refusal.impossible.as_ref()) {
-        ways.push(format!("It cannot be done even if the data may be lost: {}.", clean(why)));
+        ways.push(format!("This cannot be done even if the data may be lost: {}.", clean(why)));
     } else if let Some(first) = refusals.first() {
         let names: Vec<String> = first.names.iter().map(|address| format!("--replace {address}")).collect();
         let protection = if protected { "set `deletion = false` under [protection], and " } else { "" };
         ways.push(format!(
-            "If the data may really be lost, {protection}name all that goes (clusters leave a final snapshot): `drctl up {}`",
+            "If the data may really be lost, {protection}name every resource that would be deleted (clusters leave a final \
+             snapshot): `drctl up {}`",
             names.join(" ")
         ));
     }
     ways.join("\n")
 }
 
-/// What others have put there and what keeps AWS from deleting the rest, a line for each.
+/// What is not drctl's and would keep AWS from deleting the stack, a line each.
 #[must_use]
 pub fn hindrances(weights: &Weights) -> Vec<String> {
     let of =
@@ -71,20 +72,20 @@ pub fn hindrances(weights: &Weights) -> Vec<String> {
     weights.values().flat_map(of).map(|sentence| clean(&sentence)).collect()
 }
 
-/// Whether a bucket among it is not empty, as far as could be read.
+/// Whether any of the buckets has objects, or could not be read.
 #[must_use]
 pub fn has_objects(weights: &Weights) -> bool {
     let may_have = |weight: &Result<Weight, Failure>| weight.as_ref().map_or(true, |weight| weight.stake.is_some());
     weights.iter().any(|(address, weight)| address.kind() == "s3_bucket" && may_have(weight))
 }
 
-/// What goes for good, a line for each.
+/// What would be lost for good, a line each.
 #[must_use]
 pub fn stakes(weights: &Weights) -> Vec<String> {
     let of = |(address, weight): (&Address, &Result<Weight, Failure>)| match weight {
         Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({address})", clean(stake))),
         Ok(_) => None,
-        Err(failure) => Some(format!("what is in {address} could not be read: {}", clean(&failure.to_string()))),
+        Err(failure) => Some(format!("the contents of {address} could not be read: {}", clean(&failure.to_string()))),
     };
     weights.iter().filter_map(of).collect()
 }
@@ -114,12 +115,12 @@ mod tests {
     fn a_refusal_says_what_is_at_stake_and_the_ways_out() {
         let plan = refused_plan(&["primary/db_cluster/main", "primary/db_instance/main"], None);
         let weights = weighed("primary/db_cluster/main", Some("the database in pay"), &[]);
-        let told = refused(&plan, &weights);
-        assert!(told.contains("would have to be replaced: master_username: the owner"), "{told}");
-        assert!(told.ends_with("At stake: the database in pay"), "{told}");
+        let text = refused(&plan, &weights);
+        assert!(text.contains("would have to be replaced: master_username: the owner"), "{text}");
+        assert!(text.ends_with("At stake: the database in pay"), "{text}");
         let ways = ways_out(&plan, false);
         let command = "`drctl up --replace primary/db_cluster/main --replace primary/db_instance/main`";
-        assert!(ways.starts_with("Nothing was changed. Put back what differs") && ways.ends_with(command), "{ways}");
+        assert!(ways.starts_with("Nothing was changed. Revert the change") && ways.ends_with(command), "{ways}");
         assert!(ways_out(&plan, true).contains("set `deletion = false` under [protection]"));
         let impossible = ways_out(&refused_plan(&[], Some("AWS refuses")), false);
         assert!(impossible.ends_with("even if the data may be lost: AWS refuses."), "{impossible}");
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_told_and_long_lines_are_folded() {
+    fn hindrances_are_listed_and_long_lines_are_wrapped() {
         let weights = weighed("global/global_cluster/main", None, &["it has a third member"]);
         assert_eq!(hindrances(&weights), ["it has a third member"]);
         let lines = [String::new(), "  one two three four five six seven".to_owned()];

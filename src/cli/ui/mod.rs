@@ -1,6 +1,6 @@
-//! What people and machines see: plans, progress, summaries, status. Everything here returns text; only `progress` draws.
+//! Views: plans, progress, summaries, status, as text and as JSON. Everything here returns text; only `progress` draws.
 
-mod board;
+mod background;
 mod clock;
 mod context;
 mod events;
@@ -10,12 +10,13 @@ pub mod orphans;
 pub mod plan;
 pub mod preflight;
 pub mod progress;
+mod progress_model;
 pub mod recover;
 mod severity;
 pub mod status;
 pub mod summary;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 pub mod text;
 pub mod timeline;
 pub mod timeline_html;
@@ -29,48 +30,49 @@ use console::Term;
 use drctl_engine::Action;
 use drctl_engine::state::Role;
 
+pub use events::JsonEvents;
 pub use plan::PlanContext;
-pub use progress::{JsonEvents, Progress};
+pub use progress::Progress;
 pub use status::Health;
 pub use text::{duration, plural};
 
-/// The width at which text is wrapped where there is no terminal to ask, and `COLUMNS` says nothing.
+/// The width at which text is wrapped if there is no terminal and `COLUMNS` is not set.
 const NO_TERMINAL: usize = 100;
-/// Below this nothing is readable, and lines may as well be broken by the terminal.
+/// The least width. On a narrower terminal nothing is readable, and the terminal may as well break the lines.
 const NARROWEST: usize = 60;
 
-/// How text is dressed: with colours or without, and how wide.
+/// The style of text: with or without colours, and how wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Whether there are colours.
     pub color: bool,
     /// How many columns a line may take.
     pub width: usize,
-    /// Whether what is longer is cut: never where no terminal shows it, as what is kept or passed on must be whole.
+    /// Whether text that is too long is cut. This happens only on a terminal: in a file or a pipe, text has to be complete.
     pub cuts: bool,
 }
 
 impl Style {
-    /// As standard output wants it.
+    /// The style for standard output.
     #[must_use]
     pub fn detect(no_color: bool) -> Self {
         Self::of(&Term::stdout(), no_color)
     }
 
-    /// As standard error wants it: for progress, which goes there.
+    /// The style for standard error, where progress is shown.
     #[must_use]
     pub fn detect_stderr(no_color: bool) -> Self {
         Self::of(&Term::stderr(), no_color)
     }
 
-    /// Without colours, this wide.
+    /// A style without colours, of this width.
     #[must_use]
     pub fn plain(width: usize) -> Self {
         Self { color: false, width: width.max(NARROWEST), cuts: true }
     }
 
     fn of(term: &Term, no_color: bool) -> Self {
-        // https://no-color.org: present and not empty, whatever it says.
+        // https://no-color.org: present and not empty, regardless of its value.
         let refused = no_color || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || console::is_dumb();
         let wanted = || env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
         let width = match term.size_checked().filter(|_| term.is_term()) {
@@ -80,25 +82,25 @@ impl Style {
         Self { color: term.is_term() && !refused, width: width.max(NARROWEST), cuts: term.is_term() }
     }
 
-    /// The same without cutting anything.
+    /// The same style, but nothing is cut.
     #[must_use]
     pub fn uncut(self) -> Self {
         Self { cuts: false, ..self }
     }
 
-    /// A text in at most `max` columns, where what is longer is cut.
+    /// The text in at most `max` columns, if this style cuts.
     #[must_use]
     pub fn fit(&self, text: &str, max: usize) -> String {
         if self.cuts { text::fit(text, max) } else { text.to_owned() }
     }
 
-    /// The same without colours.
+    /// The same style without colours.
     #[must_use]
     pub fn colorless(self) -> Self {
         Self { color: false, ..self }
     }
 
-    /// The same in another width: terminals are resized.
+    /// The same style with another width, because terminals are resized.
     #[must_use]
     pub fn resized(self, width: usize) -> Self {
         Self { width: width.max(NARROWEST), ..self }
@@ -108,43 +110,43 @@ impl Style {
         if self.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// For headings and what must not be overlooked.
+    /// For headings and for text that must not be overlooked.
     #[must_use]
     pub fn bold(&self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    /// For what may be overlooked.
+    /// For less important text.
     #[must_use]
     pub fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    /// For what is made or good.
+    /// For creations and for what is in order.
     #[must_use]
     pub fn green(&self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// For what changes or wants attention.
+    /// For changes and warnings.
     #[must_use]
     pub fn yellow(&self, text: &str) -> String {
         self.paint("33", text)
     }
 
-    /// For what is deleted or failed.
+    /// For deletions and failures.
     #[must_use]
     pub fn red(&self, text: &str) -> String {
         self.paint("31", text)
     }
 
-    /// For what is only noted.
+    /// For notes.
     #[must_use]
     pub fn cyan(&self, text: &str) -> String {
         self.paint("36", text)
     }
 
-    /// A text in the colour of what is done.
+    /// The text in the colour of an action.
     #[must_use]
     pub fn action(&self, action: Action, text: &str) -> String {
         match action {
@@ -157,7 +159,7 @@ impl Style {
     }
 }
 
-/// Terraform's symbol for an action; `=` and `?` for what Terraform does not have.
+/// Terraform's symbol for an action. Terraform has no equivalent of `=`, `!`, and `?`.
 #[must_use]
 pub fn symbol(action: Action) -> &'static str {
     match action {
@@ -172,11 +174,11 @@ pub fn symbol(action: Action) -> &'static str {
     }
 }
 
-/// What is to be done, in a word: "create failed".
+/// The verb for an action, as in "create failed".
 #[must_use]
 pub fn verb(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown | Action::Refused => "look",
+        Action::None | Action::Unknown | Action::Refused => "read",
         Action::Record => "record",
         Action::Create => "create",
         Action::Update => "update",
@@ -185,11 +187,11 @@ pub fn verb(action: Action) -> &'static str {
     }
 }
 
-/// What is going on, in a word: "creating 3s".
+/// The word for an action in progress, as in "creating 3s".
 #[must_use]
 pub fn doing(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown | Action::Refused => "looking",
+        Action::None | Action::Unknown | Action::Refused => "reading",
         Action::Record => "recording",
         Action::Create => "creating",
         Action::Update => "updating",
@@ -198,11 +200,11 @@ pub fn doing(action: Action) -> &'static str {
     }
 }
 
-/// What was done, in a word: "created in 3s".
+/// The word for an action that is done, as in "created in 3s".
 #[must_use]
 pub fn done(action: Action) -> &'static str {
     match action {
-        Action::None | Action::Unknown | Action::Refused => "looked at",
+        Action::None | Action::Unknown | Action::Refused => "read",
         Action::Record => "recorded",
         Action::Create => "created",
         Action::Update => "updated",
@@ -219,10 +221,10 @@ fn heading(role: Role, region: &str) -> String {
     }
 }
 
-/// Items by role and Region: the primary, the secondary, and what is global, as in every view. Within a group they stay in the
-/// order in which they came.
+/// Items grouped by role and Region: the primary, the secondary, then the global ones, as in every view. The order within a
+/// group is kept.
 ///
-/// What is global has no Region worth a heading: its calls go wherever its service answers.
+/// Global items have no Region in their heading, since it does not matter where their service is called.
 fn by_role<T>(items: impl IntoIterator<Item = T>, of: impl Fn(&T) -> (Role, String)) -> Vec<((Role, String), Vec<T>)> {
     let mut groups: Vec<((Role, String), Vec<T>)> = Vec::new();
     for item in items {
@@ -237,7 +239,7 @@ fn by_role<T>(items: impl IntoIterator<Item = T>, of: impl Fn(&T) -> (Role, Stri
     groups
 }
 
-/// Lines as one text that ends with a line break.
+/// The lines as one text that ends with a line break.
 fn joined(lines: &[String]) -> String {
     let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
     for line in lines {
@@ -252,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_wrap_what_they_colour_and_only_when_wanted() {
+    fn text_is_coloured_only_if_wanted() {
         let plain = Style::plain(80);
         assert_eq!(plain.red("x"), "x");
         let colourful = Style { color: true, ..Style::plain(80) };
@@ -262,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn too_narrow_a_terminal_is_taken_for_a_wider_one() {
+    fn a_terminal_that_is_too_narrow_counts_as_wider() {
         assert_eq!(Style::plain(10).width, NARROWEST);
         assert_eq!(Style::plain(80).resized(140).width, 140);
     }
 
     #[test]
-    fn the_primary_comes_first_and_what_is_global_last() {
+    fn the_primary_comes_first_and_global_items_last() {
         let items = [
             (Role::Global, "us-east-1"),
             (Role::Secondary, "us-east-2"),

@@ -1,4 +1,4 @@
-//! Orphans: a table by role and Region, what becomes of them, and the same as JSON.
+//! Orphans: a table by role and Region, and what was done with them, as text and as JSON.
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use drctl_engine::{Found, Orphan, Standing, Unreached};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
-/// Where what belongs to a row begins.
+/// The indentation of what belongs to a row.
 const INDENT: usize = 6;
 
-/// The table for people.
+/// The table as text.
 #[must_use]
 pub fn render(found: &Found, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
@@ -25,7 +25,7 @@ pub fn render(found: &Found, context: &PlanContext, style: &Style) -> String {
         let aligned = members.iter().map(|orphan| columns(&name(orphan))).max().unwrap_or_default().min(ALIGNED);
         for orphan in members {
             let id = clean(&orphan.live.id);
-            // Under a heading of its own, what is global would not say where it is.
+            // The heading of global orphans does not name a Region.
             let place = if role == Role::Global { format!("{id} in {}", clean(&orphan.region)) } else { id };
             let id = style.dim(&place);
             lines.push(format!("  {} {}  {id}", style.yellow("!"), pad(&name(orphan), aligned)));
@@ -45,7 +45,7 @@ pub fn render(found: &Found, context: &PlanContext, style: &Style) -> String {
     joined(&lines)
 }
 
-/// The table for machines.
+/// The table as JSON.
 #[must_use]
 pub fn to_json(found: &Found, context: &PlanContext) -> Value {
     let summary = json!({ "orphans": found.orphans.len(), "unreached": found.unreached.len() });
@@ -55,41 +55,41 @@ pub fn to_json(found: &Found, context: &PlanContext) -> Value {
     value
 }
 
-/// What was taken into the state, and what was not.
+/// What was adopted, and what was not.
 #[must_use]
 pub fn adopted(taken: &[Address], refused: &[(Orphan, String)], style: &Style) -> String {
     let mut lines = vec![style.bold(&format!("Adopted: {}. AWS was not touched.", taken.len()))];
     lines.extend(taken.iter().map(|address| format!("  {} {address}", style.cyan("="))));
     if !taken.is_empty() {
-        let hint = hint::complete("Run `drctl up`, which looks at each of them and brings it to what is configured.");
+        let hint = hint::complete("Run `drctl up` to check each of them and make it match the configuration.");
         lines.extend(hanging("", &hint, style.width, 0));
     }
     lines.extend(refusals(refused, style));
     joined(&lines)
 }
 
-/// The same for machines.
+/// What was adopted and what was not, as JSON.
 #[must_use]
-pub fn adopted_json(taken: &[Address], refused: &[(Orphan, String)], lost: &[Unreached]) -> Value {
-    json!({ "event": "adopted", "adopted": taken, "refused": refused_json(refused), "unreached": lost })
+pub fn adopted_json(taken: &[Address], refused: &[(Orphan, String)], unreached: &[Unreached]) -> Value {
+    json!({ "event": "adopted", "adopted": taken, "refused": refused_json(refused), "unreached": unreached })
 }
 
-/// What stays as it is, and where there may be more, for machines.
+/// Orphans that are left alone, and what could not be listed, as JSON.
 #[must_use]
-pub fn left_json(refused: &[(Orphan, String)], lost: &[Unreached]) -> Value {
-    json!({ "event": "left", "refused": refused_json(refused), "unreached": lost })
+pub fn left_json(refused: &[(Orphan, String)], unreached: &[Unreached]) -> Value {
+    json!({ "event": "left", "refused": refused_json(refused), "unreached": unreached })
 }
 
 fn refused_json(refused: &[(Orphan, String)]) -> Value {
-    let told = refused.iter().map(|(orphan, reason)| {
+    let values = refused.iter().map(|(orphan, reason)| {
         let mut value = orphan_json(orphan);
         value["reason"] = json!(reason);
         value
     });
-    told.collect()
+    values.collect()
 }
 
-/// Orphans that stay as they are, each with its reason; no line when there are none.
+/// Orphans that are left alone, each with the reason; no lines if there are none.
 #[must_use]
 pub fn refusals(refused: &[(Orphan, String)], style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
@@ -103,32 +103,35 @@ pub fn refusals(refused: &[(Orphan, String)], style: &Style) -> Vec<String> {
     lines
 }
 
-/// Where it could not be looked, and why; no line when everything answered.
+/// What could not be listed, and why; no lines if everything was listed.
 #[must_use]
 pub fn unreached(all: &[Unreached], style: &Style) -> Vec<String> {
-    let groups = failures::shared(all.iter().map(|unreached| (unreached, &unreached.failure)));
+    let groups = failures::by_cause(all.iter().map(|unreached| (unreached, &unreached.failure)));
     if groups.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![String::new(), style.bold("There may be more: not everything could be looked for")];
-    for shared in groups {
-        let names: Vec<String> =
-            shared.hit.iter().map(|unreached| format!("{} in {}", unreached.kind, clean(&unreached.region))).collect();
+    let mut lines = vec![String::new(), style.bold("There may be more: not everything could be listed")];
+    for group in groups {
+        let names: Vec<String> = group
+            .affected
+            .iter()
+            .map(|unreached| format!("{} in {}", unreached.kind, clean(&unreached.region)))
+            .collect();
         let room = style.width.saturating_sub(6);
         lines.push(format!("{} {}", style.yellow("    ?"), list(&names, room)));
-        lines.extend(shared.lines(style, 8));
+        lines.extend(group.lines(style, 8));
     }
     lines
 }
 
-/// How many there are. "None" only of what was looked at.
+/// The number of orphans, in what could be listed.
 #[must_use]
 pub fn summary(found: &Found) -> String {
     match (found.orphans.len(), found.unreached.is_empty()) {
-        (0, true) => "No orphans. The state knows everything that bears this stack's tags.".to_owned(),
-        (0, false) => "No orphans where it could be looked.".to_owned(),
+        (0, true) => "No orphans. The state knows everything that is tagged as this stack's.".to_owned(),
+        (0, false) => "No orphans in what could be listed.".to_owned(),
         (count, true) => format!("{}.", plural(count, "orphan")),
-        (count, false) => format!("{} where it could be looked.", plural(count, "orphan")),
+        (count, false) => format!("{} in what could be listed.", plural(count, "orphan")),
     }
 }
 
@@ -144,15 +147,17 @@ fn name(orphan: &Orphan) -> String {
 }
 
 fn why(orphan: &Orphan) -> String {
-    let told = match &orphan.standing {
+    let reason = match &orphan.standing {
         Standing::Lost if orphan.configured => "the state does not know it".to_owned(),
         Standing::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
         Standing::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
-        Standing::Copy { of: None } => "the state says that another is being made under this address".to_owned(),
-        Standing::Twin { others } => format!("the state knows none of this address; also {}", others.join(", ")),
-        Standing::Nameless => "its tags do not say what it was made as".to_owned(),
+        Standing::Copy { of: None } => "the state says that another one is being created under this address".to_owned(),
+        Standing::Twin { others } => {
+            format!("the state knows no resource under this address; also found: {}", others.join(", "))
+        }
+        Standing::Nameless => "its tags do not say which address it was created for".to_owned(),
     };
-    clean(&told)
+    clean(&reason)
 }
 
 fn orphan_json(orphan: &Orphan) -> Value {
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_what_each_of_them_is() {
+    fn the_table_says_why_each_one_is_an_orphan() {
         for width in [80, 140] {
             let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
@@ -207,7 +212,7 @@ mod tests {
                 "      # second copy of vpc-1, which the state holds under this address",
                 "      # the state does not know it",
                 "    ? eip in us-east-2, subnet in us-east-2",
-                "3 orphans where it could be looked.",
+                "3 orphans in what could be listed.",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
@@ -215,15 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn none_is_said_only_of_what_was_looked_at() {
+    fn the_summary_claims_only_what_could_be_listed() {
         let none = Found { orphans: Vec::new(), unreached: Vec::new() };
         assert!(render(&none, &context(false), &Style::plain(80)).contains("No orphans. The state knows everything"));
-        let unlooked = Found { orphans: Vec::new(), ..example() };
-        assert_eq!(summary(&unlooked), "No orphans where it could be looked.");
+        let unlisted = Found { orphans: Vec::new(), ..example() };
+        assert_eq!(summary(&unlisted), "No orphans in what could be listed.");
     }
 
     #[test]
-    fn machines_get_every_orphan_with_its_standing() {
+    fn json_has_every_orphan_with_its_standing() {
         let value = to_json(&example(), &context(false));
         assert_eq!((&value["summary"]["orphans"], &value["summary"]["unreached"]), (&json!(3), &json!(2)));
         assert_eq!(value["orphans"][1]["standing"], json!({"is": "copy", "of": "vpc-1"}));
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_adopted_and_what_was_not_is_told() {
+    fn what_was_adopted_and_what_was_not_is_listed() {
         let refused = [(orphan("primary/vpc/main", Standing::Lost), "it is in use".to_owned())];
         let text = adopted(&[address("primary/subnet/a")], &refused, &Style::plain(80));
         assert_fits(&text, 80);

@@ -1,4 +1,4 @@
-//! The plan as text, in Terraform's symbols, and as JSON.
+//! The plan as text, with Terraform's symbols, and as JSON.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub use super::context::PlanContext;
 
 use super::failures::{self, hanging};
-use super::text::{about, clean, columns, duration, list, pad, plural, telling};
+use super::text::{about, clean, columns, duration, list, pad, plural, worth_naming};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
 use crate::simulate::{Forecast, Link};
@@ -15,8 +15,8 @@ use drctl_aws::resources::holds_data;
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{Action, Item, Plan, TAGS};
 
-/// Properties that tell most about a resource at first sight, most telling first.
-const TELLING: &[&str] = &[
+/// Properties that say most about a resource at a glance, the most important first.
+const KEY_PROPERTIES: &[&str] = &[
     "cidr",
     "route_key",
     "threshold",
@@ -31,17 +31,17 @@ const TELLING: &[&str] = &[
     "class",
     "runtime",
 ];
-/// What takes less on AWS is over before anybody asks.
-const WORTH_TELLING: Duration = Duration::from_mins(1);
-/// Addresses are aligned up to this many columns; the few that are longer push their properties to the right.
+/// A shorter duration on AWS is not worth a line.
+const WORTH_SHOWING: Duration = Duration::from_mins(1);
+/// Addresses are aligned up to this many columns. The properties of the few longer ones begin further to the right.
 const ALIGNED: usize = 44;
-/// Where an item's properties begin.
+/// The indentation of an item's properties.
 const INDENT: usize = 8;
 
-/// The plan for people.
+/// The plan as text.
 #[must_use]
 pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
-    // Whoever asks for everything gets it whole.
+    // With `--full`, nothing is cut.
     let style = &if context.verbose { style.uncut() } else { *style };
     let mut lines = context.header(style);
     let changing = |item: &&Item| !matches!(item.action, Action::None | Action::Unknown);
@@ -68,7 +68,7 @@ pub fn render(plan: &Plan, context: &PlanContext, style: &Style) -> String {
     joined(&lines)
 }
 
-/// The plan for machines.
+/// The plan as JSON.
 #[must_use]
 pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
     let mut value = context.to_json(&json!(plan.counts()));
@@ -86,7 +86,7 @@ pub fn to_json(plan: &Plan, context: &PlanContext) -> Value {
     value
 }
 
-/// Terraform's summary line, or that there is nothing to do.
+/// Terraform's summary line, or "No changes".
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let counts = plan.counts();
@@ -107,48 +107,48 @@ pub fn summary(plan: &Plan) -> String {
     )
 }
 
-/// What holds data and is deleted, be it to be made anew.
+/// What holds data and would be deleted or replaced.
 fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
     let is_lost = |item: &&Item| match item.action {
         Action::Replace => true,
-        // What is gone already has nothing left to lose.
+        // What no longer exists has nothing left to lose.
         Action::Delete => item.live.is_some() || item.id.is_some() && item.reason.is_none(),
         _ => false,
     };
     plan.items.iter().filter(is_lost).map(|item| &item.address).filter(|address| holds_data(address.kind()))
 }
 
-/// What nobody may overlook: the last thing before the counts.
+/// The warning about data loss. It must not be overlooked, so it is the last thing before the counts.
 fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
     let lost: Vec<&Address> = loses_data(plan).collect();
     if lost.is_empty() {
         return Vec::new();
     }
     let names = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let told = match lost.len() {
-        1 => format!("1 resource that holds data is deleted, with everything in it: {names}."),
-        count => format!("{count} resources that hold data are deleted, with everything in them: {names}."),
+    let text = match lost.len() {
+        1 => format!("1 resource that holds data will be deleted, with everything in it: {names}."),
+        count => format!("{count} resources that hold data will be deleted, with everything in them: {names}."),
     };
     let mut lines = vec![String::new()];
-    lines.extend(hanging("DATA LOSS: ", &told, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
+    lines.extend(hanging("DATA LOSS: ", &text, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
     lines
 }
 
-/// How long it takes on AWS, and because of what.
+/// How long the plan takes on AWS, and the chain that determines it.
 fn expectation(plan: &Plan, style: &Style) -> Vec<String> {
-    let legs = Forecast::new(plan, 1.0).chain();
-    let whole: Duration = legs.iter().map(|link| link.takes).sum();
-    if whole < WORTH_TELLING {
+    let links = Forecast::new(plan, 1.0).chain();
+    let whole: Duration = links.iter().map(|link| link.takes).sum();
+    if whole < WORTH_SHOWING {
         return Vec::new();
     }
-    let only_deletes = legs.iter().all(|link| link.deletes);
-    let named = legs.iter().filter(|link| link.takes >= telling(whole)).map(|link| {
+    let only_deletes = links.iter().all(|link| link.deletes);
+    let named = links.iter().filter(|link| link.takes >= worth_naming(whole)).map(|link| {
         let deletes = if link.deletes && !only_deletes { "deleting " } else { "" };
         format!("{deletes}{} {}", link.address, duration(link.takes))
     });
-    let told = format!("On AWS typically {}: {}.", about(whole), named.collect::<Vec<_>>().join(" → "));
+    let text = format!("On AWS typically {}: {}.", about(whole), named.collect::<Vec<_>>().join(" → "));
     let mut lines = vec![String::new()];
-    lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
+    lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.dim(line)));
     lines
 }
 
@@ -162,9 +162,9 @@ fn legend(items: &[&Item], style: &Style) -> String {
         (Action::Refused, "refused: data would be lost"),
     ];
     let used = meanings.iter().filter(|(action, _)| items.iter().any(|item| item.action == *action));
-    let told: Vec<String> =
+    let parts: Vec<String> =
         used.map(|(action, meaning)| format!("{} {meaning}", style.action(*action, symbol(*action)))).collect();
-    told.join("   ")
+    parts.join("   ")
 }
 
 fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Style) -> Vec<String> {
@@ -173,8 +173,8 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
     let mut lines = match item.action {
         Action::Create if !verbose => {
             let room = style.width.saturating_sub(8 + aligned.max(columns(&address)));
-            let told = properties(item, role, room, style);
-            let mut lines = vec![format!("{}  {}", pad(&head, 6 + aligned), style.dim(&told))];
+            let text = properties(item, role, room, style);
+            let mut lines = vec![format!("{}  {}", pad(&head, 6 + aligned), style.dim(&text))];
             lines.extend(reason(item, style));
             lines
         }
@@ -194,19 +194,19 @@ fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Styl
         _ => {}
     }
     for (property, answer) in &item.unsupported {
-        let told = format!("{} — {}", clean(property), clean(answer));
-        lines.extend(hanging("unsupported here: ", &told, style.width, INDENT).iter().map(|line| style.yellow(line)));
+        let text = format!("{} — {}", clean(property), clean(answer));
+        lines.extend(hanging("unsupported here: ", &text, style.width, INDENT).iter().map(|line| style.yellow(line)));
     }
     lines
 }
 
-/// Symbol, address and id, and why behind them, or beneath where it is long.
+/// Symbol, address, and id, followed by the reason on the same line or, if it is long, below.
 fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
     let id = item.id.as_deref().map(clean).filter(|id| !style.cuts || columns(head) + 2 + columns(id) <= style.width);
     let head = id.map_or_else(|| head.to_owned(), |id| format!("{head}  {}", style.dim(&id)));
-    // A property that forces the replacement says why on its own line.
-    let said = item.changes.iter().any(|change| change.forces_replacement.is_some());
-    let Some(why) = item.reason.as_deref().filter(|_| !said) else { return vec![head] };
+    // A property that forces the replacement shows the reason itself.
+    let is_shown = item.changes.iter().any(|change| change.forces_replacement.is_some());
+    let Some(why) = item.reason.as_deref().filter(|_| !is_shown) else { return vec![head] };
     let note = format!("# {}", clean(why));
     if columns(&head) + 2 + columns(&note) <= style.width {
         return vec![format!("{head}  {}", style.dim(&note))];
@@ -221,25 +221,25 @@ fn reason(item: &Item, style: &Style) -> Vec<String> {
     hanging("# ", &why, style.width, INDENT).iter().map(|line| style.dim(line)).collect()
 }
 
-/// The one to three properties that tell most: known names first, then what it hangs on, then other plain values.
+/// The one to three most important properties: key properties first, then references, then other plain values.
 fn properties(item: &Item, role: Role, room: usize, style: &Style) -> String {
-    let rank = |name: &str, told: &str| {
-        let known = TELLING.iter().position(|telling| *telling == name);
-        known.unwrap_or(if told.starts_with('→') { TELLING.len() } else { TELLING.len() + 1 })
+    let rank = |name: &str, value: &str| {
+        let known = KEY_PROPERTIES.iter().position(|key| *key == name);
+        known.unwrap_or(if value.starts_with('→') { KEY_PROPERTIES.len() } else { KEY_PROPERTIES.len() + 1 })
     };
     let mut candidates: Vec<(usize, &str, String)> = item
         .changes
         .iter()
         .filter(|change| change.property != TAGS)
         .filter_map(|change| {
-            brief(&change.new, role).map(|told| (rank(&change.property, &told), change.property.as_str(), told))
+            brief(&change.new, role).map(|value| (rank(&change.property, &value), change.property.as_str(), value))
         })
         .collect();
     candidates.sort_by_key(|(rank, _, _)| *rank);
     let mut text = String::new();
-    for (_, name, told) in candidates.into_iter().take(3) {
-        // The arrow says by itself what it points to.
-        let part = if told.starts_with('→') { told } else { format!("{} {told}", clean(name)) };
+    for (_, name, value) in candidates.into_iter().take(3) {
+        // A reference needs no name.
+        let part = if value.starts_with('→') { value } else { format!("{} {value}", clean(name)) };
         if text.is_empty() {
             text = style.fit(&part, room);
         } else if columns(&text) + 3 + columns(&part) <= room {
@@ -250,7 +250,7 @@ fn properties(item: &Item, role: Role, room: usize, style: &Style) -> String {
     text
 }
 
-/// Properties that are left alone on resources that do not change: one line, so that they are not forgotten.
+/// Properties that are neither set nor compared, on resources that do not change. They are listed so that they are not forgotten.
 fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
     let unchanged = plan.items.iter().filter(|item| item.action == Action::None);
     let names: Vec<String> = unchanged
@@ -274,15 +274,15 @@ fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
 
 /// What could not be read, and why.
 pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
-    let groups = failures::shared(plan.unknown().map(|(item, failure)| (&item.address, failure)));
+    let groups = failures::by_cause(plan.unknown().map(|(item, failure)| (&item.address, failure)));
     if groups.is_empty() {
         return Vec::new();
     }
-    let count: usize = groups.iter().map(|shared| shared.hit.len()).sum();
+    let count: usize = groups.iter().map(|group| group.affected.len()).sum();
     let mut lines = vec![String::new(), style.bold(&format!("{} could not be read", plural(count, "resource")))];
-    for shared in groups {
-        lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&shared.hit, style, 6)));
-        lines.extend(shared.lines(style, INDENT));
+    for group in groups {
+        lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&group.affected, style, 6)));
+        lines.extend(group.lines(style, INDENT));
     }
     lines
 }
@@ -310,8 +310,8 @@ mod tests {
             reason: Some("cidr: a subnet keeps its range".to_owned()),
             ..item("primary/subnet/private-b", Action::Replace)
         };
-        let mut unlooked = item("secondary/vpc/main", Action::Unknown);
-        unlooked.failure = Some(refused());
+        let mut unread = item("secondary/vpc/main", Action::Unknown);
+        unread.failure = Some(refused());
         let mut flow = creation("primary/flow_log/vpc", json!({"traffic": "ALL"}));
         flow.unsupported.insert("aggregation".to_owned(), "InvalidParameter".to_owned());
         let recorded = Item {
@@ -327,14 +327,14 @@ mod tests {
             replaced,
             flow,
             recorded,
-            unlooked,
+            unread,
             item("primary/eip/nat-a", Action::None),
             item("primary/eip/nat-old", Action::Delete),
         ])
     }
 
     #[test]
-    fn a_plan_reads_like_terraforms_and_fits() {
+    fn a_plan_looks_like_terraforms_and_fits() {
         for width in [80, 140] {
             let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_shown_when_asked_for() {
+    fn with_full_everything_is_shown() {
         let text = render(&example(), &context(true), &Style::plain(80));
         assert_fits(&text, 80);
         for line in [
@@ -375,16 +375,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_do_is_said_only_of_what_was_seen() {
+    fn the_summary_claims_only_what_could_be_read() {
         let context = context(false);
         let same = plan(vec![item("primary/vpc/main", Action::None)]);
         assert!(render(&same, &context, &Style::plain(80)).ends_with("\nNo changes. AWS matches the configuration.\n"));
-        let unlooked = Item { failure: Some(refused()), ..item("primary/vpc/main", Action::Unknown) };
-        assert_eq!(summary(&plan(vec![unlooked])), "No changes in what could be read. 1 unknown.");
+        let unread = Item { failure: Some(refused()), ..item("primary/vpc/main", Action::Unknown) };
+        assert_eq!(summary(&plan(vec![unread])), "No changes in what could be read. 1 unknown.");
     }
 
     #[test]
-    fn machines_get_the_counts_and_what_is_not_as_desired() {
+    fn json_has_the_counts_and_what_is_not_as_desired() {
         let value = to_json(&example(), &context(false));
         assert_eq!((&value["version"], &value["summary"]["add"]), (&json!(1), &json!(3)));
         assert_eq!(value["changes"].as_array().map(Vec::len), Some(7));
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_data_is_said_last_before_the_counts() {
+    fn data_loss_is_the_last_thing_before_the_counts() {
         let lost = |at: &str, action: Action| Item { live: Some(live(Phase::Ready)), ..item(at, action) };
         let planned = plan(vec![
             lost("global/global_cluster/main", Action::Replace),
@@ -408,24 +408,25 @@ mod tests {
         for width in [80, 140] {
             let text = render(&planned, &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            let said = "DATA LOSS: 2 resources that hold data are deleted, with everything in them: \
+            let expected = "DATA LOSS: 2 resources that hold data will be deleted, with everything in them: \
                         global/global_cluster/main, primary/s3_bucket/data.";
-            let told = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-            let told: Vec<String> = told.collect();
-            assert_eq!(told[told.len() - 2], said, "{text}");
-            assert!(told[told.len() - 1].starts_with("Plan: "), "{text}");
+            let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+            let parts: Vec<String> = parts.collect();
+            assert_eq!(parts[parts.len() - 2], expected, "{text}");
+            assert!(parts[parts.len() - 1].starts_with("Plan: "), "{text}");
         }
         let json = to_json(&planned, &context(false));
         assert_eq!(json["data_loss"], json!(["global/global_cluster/main", "primary/s3_bucket/data"]));
         let one = plan(vec![lost("primary/kms_key/main", Action::Replace)]);
         let text = render(&one, &context(false), &Style::plain(140));
-        let said = "DATA LOSS: 1 resource that holds data is deleted, with everything in it: primary/kms_key/main.";
-        assert!(text.lines().any(|line| line == said), "{text}");
+        let expected =
+            "DATA LOSS: 1 resource that holds data will be deleted, with everything in it: primary/kms_key/main.";
+        assert!(text.lines().any(|line| line == expected), "{text}");
         assert!(!render(&example(), &context(false), &Style::plain(80)).contains("DATA LOSS"));
     }
 
     #[test]
-    fn a_replacement_is_expected_to_take_its_deletion_too() {
+    fn the_expected_duration_of_a_replacement_includes_the_deletion() {
         let takes = |at: &str, seconds: u64, on: &[&str]| Item {
             expected: Duration::from_secs(seconds),
             depends_on: on.iter().map(|on| on.parse().expect("an address")).collect(),
@@ -437,14 +438,14 @@ mod tests {
             takes("primary/db_instance/main", 420 + 400, &["primary/db_cluster/main"]),
         ]);
         let text = render(&planned, &context(false), &Style::plain(240));
-        let said = "On AWS typically about 15 min: deleting primary/db_instance/main 7m 00s → deleting \
+        let expected = "On AWS typically about 15 min: deleting primary/db_instance/main 7m 00s → deleting \
                     primary/db_cluster/main 1m 03s → primary/db_cluster/main 45s → primary/db_instance/main 6m 40s.";
-        assert!(text.lines().any(|line| line == said), "{text}");
+        assert!(text.lines().any(|line| line == expected), "{text}");
         assert_eq!(to_json(&planned, &context(false))["longest_chain"][0]["deletes"], json!(true));
     }
 
     #[test]
-    fn nothing_is_cut_where_no_terminal_shows_it() {
+    fn text_is_cut_only_on_a_terminal_and_without_full() {
         let long = "a description that is much longer than any terminal is wide ".repeat(5);
         let planned = plan(vec![creation("primary/kms_key/main", json!({"description": long.trim_end()}))]);
         assert!(render(&planned, &context(false), &Style::plain(80)).contains('…'));
@@ -455,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_of_a_new_stack_tells_what_its_simulation_tells() {
+    fn a_plan_of_a_new_stack_agrees_with_its_simulation() {
         use crate::simulate::{Draw, Simulation};
         use drctl_config::Config;
         use drctl_engine::{Options, Timing};
@@ -464,13 +465,13 @@ mod tests {
         let options = Options { cap: 16, timing: Timing::default(), adopt: false };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let simulation = runtime.block_on(Simulation::new(&config, Draw::Typical, options)).expect("a graph");
-        let took = simulation.run().expect("both runs come to their end").up.took;
+        let took = simulation.run().expect("both runs finish").up.took;
         let text = render(&simulation.fresh_plan(), &context(false), &Style::plain(140));
         assert!(text.contains(&format!("On AWS typically {}: ", about(took))), "{took:?} and {text}");
-        for leg in
+        for link in
             ["primary/db_cluster/main 45s", "primary/db_instance/main 6m 40s", "secondary/db_instance/main 10m 00s"]
         {
-            assert!(text.contains(leg), "{leg} in {text}");
+            assert!(text.contains(link), "{link} in {text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was found out before the first call: all of it for `check`, what stands in the way for `plan` and `up`.
+//! The findings of the preflight: all of them for `check`, the blocking ones for `plan` and `up`.
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ use drctl_aws::preflight::{Findings, Problem, Unchecked};
 use drctl_engine::state::Role;
 use drctl_engine::{Class, Plan};
 
-/// Where what belongs to a finding begins.
+/// The indentation of what belongs to a finding.
 const INDENT: usize = 6;
 
-/// Everything, for `drctl check`.
+/// All findings as text, for `drctl check`.
 #[must_use]
 pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
@@ -25,28 +25,28 @@ pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &S
     }
     lines.extend(notes(findings, context, style));
     lines.extend(unchecked(findings, context, style));
-    let unlooked = unlooked(plan);
-    lines.extend(unknown(&unlooked, style));
-    lines.extend([String::new(), style.bold(&verdict(findings, plan, &unlooked))]);
+    let unread = unread(plan);
+    lines.extend(unknown(&unread, style));
+    lines.extend([String::new(), style.bold(&verdict(findings, plan, &unread))]);
     joined(&lines)
 }
 
-/// What `plan` and `up` add to a plan; empty when there is nothing to say. What the plan says already is only counted.
+/// What `plan` and `up` add to a plan; empty if there are no findings. Problems that the plan shows already are only counted.
 #[must_use]
 pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> String {
     let mut lines = Vec::new();
     if findings.is_blocking() {
         lines.push(String::new());
         lines.push(style.bold(&style.red(&would_fail(findings))));
-        let (told, untold): (Vec<&Problem>, Vec<&Problem>) =
+        let (in_plan, new): (Vec<&Problem>, Vec<&Problem>) =
             findings.problems.iter().partition(|problem| problem.in_plan);
-        if !told.is_empty() {
-            let names: Vec<&str> = told.iter().map(|problem| problem.subject.as_str()).collect();
-            let told =
+        if !in_plan.is_empty() {
+            let names: Vec<&str> = in_plan.iter().map(|problem| problem.subject.as_str()).collect();
+            let text =
                 format!("name already in use by a resource that is not drctl's (see above): {}", names.join(", "));
-            lines.extend(hanging("  ✗ ", &told, style.width, 0));
+            lines.extend(hanging("  ✗ ", &text, style.width, 0));
         }
-        for (title, problems) in by_region(&untold, context, |problem| problem.region.as_deref()) {
+        for (title, problems) in by_region(&new, context, |problem| problem.region.as_deref()) {
             lines.push(style.bold(&title));
             lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
         }
@@ -59,36 +59,36 @@ pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> Strin
                 subjects.push(&note.subject);
             }
         }
-        let (before, after) = ("Not checked here: ", " (why: `drctl check --preflight`)");
+        let (before, after) = ("Not checked here: ", " (why: `drctl check`)");
         let room = style.width.saturating_sub(before.len() + after.len());
-        let told = format!("{before}{}{}", clean(&list(&subjects, room)), hint::complete(after));
+        let text = format!("{before}{}{}", clean(&list(&subjects, room)), hint::complete(after));
         lines.push(String::new());
-        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.dim(line)));
+        lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.dim(line)));
     }
     joined(&lines)
 }
 
-/// Everything, for machines.
+/// All findings as JSON.
 #[must_use]
 pub fn to_json(findings: &Findings, plan: &Plan, context: &PlanContext) -> Value {
-    let unlooked = unlooked(plan);
+    let unread = unread(plan);
     let summary = json!({
         "problems": findings.problems.len(),
         "notes": findings.notes.len(),
         "unchecked": findings.unchecked.len(),
-        "unknown": unlooked.items.len(),
+        "unknown": unread.items.len(),
     });
     let mut value = context.to_json(&summary);
     value["problems"] = json!(findings.problems);
     value["notes"] = json!(findings.notes);
     value["unchecked"] = json!(findings.unchecked);
     value["unknown"] =
-        unlooked.unknown().map(|(item, failure)| json!({"address": item.address, "failure": failure})).collect();
+        unread.unknown().map(|(item, failure)| json!({"address": item.address, "failure": failure})).collect();
     value
 }
 
-/// What the plan could not look at; names that somebody else has are problems already.
-fn unlooked(plan: &Plan) -> Plan {
+/// What the plan could not read. Names that are in use by resources that are not drctl's are problems already.
+fn unread(plan: &Plan) -> Plan {
     let items = plan.items.iter();
     let items =
         items.filter(|item| item.failure.as_ref().is_some_and(|failure| failure.class != Class::Foreign)).cloned();
@@ -96,18 +96,18 @@ fn unlooked(plan: &Plan) -> Plan {
 }
 
 fn problem_lines(problem: &Problem, style: &Style) -> Vec<String> {
-    told(&style.red("✗"), problem, style)
+    finding_lines(&style.red("✗"), problem, style)
 }
 
-/// A problem or a note, behind its mark.
-fn told(mark: &str, problem: &Problem, style: &Style) -> Vec<String> {
+/// A problem or a note, after its mark.
+fn finding_lines(mark: &str, problem: &Problem, style: &Style) -> Vec<String> {
     let mut lines = vec![format!("  {mark} {}", clean(&problem.subject))];
     lines.extend(hanging("", &clean(&problem.message), style.width, INDENT));
     lines.extend(help_lines(&problem.help, style, INDENT));
     lines
 }
 
-/// What does not stop `up`, and an operator should know.
+/// Findings that do not stop `up`, but that an operator should know.
 fn notes(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<String> {
     let notes: Vec<&Problem> = findings.notes.iter().collect();
     if notes.is_empty() {
@@ -116,12 +116,12 @@ fn notes(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<Strin
     let mut lines = vec![String::new(), style.bold("Notes: these do not stop `drctl up`")];
     for (title, notes) in by_region(&notes, context, |note| note.region.as_deref()) {
         lines.push(title);
-        lines.extend(notes.into_iter().flat_map(|note| told(&style.yellow("!"), note, style)));
+        lines.extend(notes.into_iter().flat_map(|note| finding_lines(&style.yellow("!"), note, style)));
     }
     lines
 }
 
-/// What could not be checked, and why: the same reason is told once per Region, for all that it keeps unchecked.
+/// What could not be checked, and why. The same reason is shown once per Region, with everything that it applies to.
 fn unchecked(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<String> {
     let notes: Vec<&Unchecked> = findings.unchecked.iter().collect();
     let groups = by_region(&notes, context, |note| note.region.as_deref());
@@ -147,30 +147,30 @@ fn unchecked(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<S
     lines
 }
 
-/// That it is blocked, and by how much.
+/// That `up` would fail, and the number of problems.
 fn would_fail(findings: &Findings) -> String {
     format!("`drctl up` would fail: {}", plural(findings.problems.len(), "problem"))
 }
 
-fn verdict(findings: &Findings, plan: &Plan, unlooked: &Plan) -> String {
+fn verdict(findings: &Findings, plan: &Plan, unread: &Plan) -> String {
     if findings.is_blocking() {
         return format!("{}. Nothing was changed.", would_fail(findings));
     }
-    if !unlooked.items.is_empty() {
-        return "No problem was found in what could be read.".to_owned();
+    if !unread.items.is_empty() {
+        return "No problems found in what could be read.".to_owned();
     }
     let counts = plan.counts();
     let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
     if counts.add == 0 && counts.change > 0 {
-        return format!("No problem was found{rest}: {} can be changed.", plural(counts.change, "resource"));
+        return format!("No problems found{rest}: {} can be changed.", plural(counts.change, "resource"));
     }
     if counts.add == 0 {
-        return "Nothing is to be made, so there is nothing to check.".to_owned();
+        return "Nothing would be created or changed, so there is nothing to check.".to_owned();
     }
-    format!("No problem was found{rest}: {} can be made.", plural(counts.add, "resource"))
+    format!("No problems found{rest}: {} can be created.", plural(counts.add, "resource"))
 }
 
-/// Findings under the headings of their Regions: the primary, the secondary, others, what is global.
+/// Findings under the headings of their Regions: the primary, the secondary, others, then global findings.
 fn by_region<'a, T>(
     findings: &[&'a T],
     context: &PlanContext,
@@ -205,7 +205,7 @@ mod tests {
             about,
             region: region.map(str::to_owned),
             subject: subject.to_owned(),
-            message: format!("{subject}: 3 more are to be made, and 3 of 5 are in use"),
+            message: format!("{subject}: 3 more are needed, and 3 of 5 are in use"),
             help: "Ask for 6 or more in Service Quotas (service ec2, quota L-0263D0A3), or free some.".to_owned(),
             figures: Some(Figures { quota: 5, used: 3, planned: 3 }),
             in_plan: about == About::Name,
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn check_tells_problems_first_and_the_same_reason_once() {
+    fn check_shows_problems_first_and_the_same_reason_once() {
         let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
         for width in [80, 140] {
             let text = render(&example(), &plan, &context(false), &Style::plain(width));
@@ -245,7 +245,7 @@ mod tests {
                 "secondary · us-east-2",
                 "global",
                 "  ✗ Elastic IP addresses",
-                "      Elastic IP addresses: 3 more are to be made, and 3 of 5 are in use",
+                "      Elastic IP addresses: 3 more are needed, and 3 of 5 are in use",
                 "  ? VPCs, internet gateways",
                 "`drctl up` would fail: 3 problems. Nothing was changed.",
             ] {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_gets_the_problems_that_it_does_not_tell_and_one_line_on_the_rest() {
+    fn a_plan_gets_the_problems_that_it_does_not_show_and_one_line_on_the_rest() {
         let text = brief(&example(), &context(false), &Style::plain(80));
         assert_fits(&text, 80);
         assert!(text.contains("`drctl up` would fail: 3 problems"), "{text}");
@@ -268,12 +268,12 @@ mod tests {
         );
         assert_eq!(text.matches("✗ ").count(), 3, "{text}");
         let last = text.lines().last();
-        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check --preflight`)"), "{text}");
+        assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check`)"), "{text}");
         assert_eq!(brief(&Findings::default(), &context(false), &Style::plain(80)), "");
     }
 
     #[test]
-    fn a_note_is_told_and_stops_nothing() {
+    fn a_note_is_shown_and_stops_nothing() {
         let noted =
             Findings { notes: vec![problem(About::Quota, Some("us-east-1"), "executions")], ..Findings::default() };
         let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((&value["summary"]["notes"], &value["notes"][0]["subject"]), (&json!(1), &json!("executions")));
         let changed = plan_of_changes();
         let text = render(&Findings::default(), &changed, &context(false), &Style::plain(80));
-        assert!(text.ends_with("\nNo problem was found: 1 resource can be changed.\n"), "{text}");
+        assert!(text.ends_with("\nNo problems found: 1 resource can be changed.\n"), "{text}");
     }
 
     fn plan_of_changes() -> Plan {
@@ -296,18 +296,18 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_at_is_no_good_news() {
-        let unlooked = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
-        let text = render(&Findings::default(), &plan(vec![unlooked]), &context(false), &Style::plain(80));
+    fn the_verdict_claims_only_what_could_be_read() {
+        let unread = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
+        let text = render(&Findings::default(), &plan(vec![unread]), &context(false), &Style::plain(80));
         assert!(text.contains("1 resource could not be"), "{text}");
-        assert!(text.ends_with("\nNo problem was found in what could be read.\n"), "{text}");
+        assert!(text.ends_with("\nNo problems found in what could be read.\n"), "{text}");
         let nothing = plan(vec![item("primary/vpc/main", Action::None)]);
         let text = render(&Findings::default(), &nothing, &context(false), &Style::plain(80));
-        assert!(text.ends_with("\nNothing is to be made, so there is nothing to check.\n"), "{text}");
+        assert!(text.ends_with("\nNothing would be created or changed, so there is nothing to check.\n"), "{text}");
     }
 
     #[test]
-    fn machines_get_every_finding_with_its_figures() {
+    fn json_has_every_finding_with_its_figures() {
         let value = to_json(&example(), &plan(Vec::new()), &context(false));
         assert_eq!((&value["summary"]["problems"], &value["summary"]["unchecked"]), (&json!(3), &json!(3)));
         assert_eq!(value["problems"][0]["figures"], json!({"quota": 5, "used": 3, "planned": 3}));

@@ -1,120 +1,95 @@
-//! Draws a run while it runs: bars and rows on a terminal, lines elsewhere.
+//! Shows the progress of a run: bars and rows on a terminal, lines elsewhere.
 //!
-//! The run only hands its events over. A thread of its own draws, so that a slow or stopped terminal holds nothing up.
+//! The run only hands over its events. A separate thread draws, so that a slow or stopped terminal does not delay the run.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub use super::events::JsonEvents;
-
 use super::Style;
-use super::board::Board;
+use super::background::Background;
 use super::clock::WallClock;
+use super::progress_model::ProgressModel;
 use drctl_engine::{Event, Events, Plan};
 
-/// How often bars are drawn anew: their seconds go on while nothing happens.
+/// How often bars are redrawn: their seconds change even if nothing happens.
 const FRAME: Duration = Duration::from_millis(125);
-/// How often what takes long is named where there are no bars.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows beneath a lane's bar, where the terminal is high enough.
+/// How often the steps in progress are named where there are no bars.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// Rows below a lane's bar, if the terminal is high enough.
 const ROWS: usize = 6;
-/// Columns at the end of each line that nothing is drawn to.
+/// Columns at the end of each line that stay empty.
 const MARGIN: usize = 3;
 
-/// A run's progress, for people.
+/// The progress of a run, as text.
 pub struct Progress {
     began: Instant,
-    /// Events with the time since the beginning; taken away to end.
-    messages: Mutex<Option<Sender<(Event, Duration)>>>,
-    drawing: Mutex<Option<io::Result<JoinHandle<io::Result<()>>>>>,
+    /// Events with the time since the beginning.
+    drawing: Background<(Event, Duration)>,
 }
 
 impl Progress {
-    /// On standard error: bars where it is a terminal that can draw them, else lines. Expected durations are divided by
-    /// `scale`.
+    /// Progress on standard error: bars if it is a terminal that can draw them, otherwise lines. Expected durations are divided
+    /// by `scale`.
     #[must_use]
     pub fn new(plan: &Plan, style: &Style, scale: f64) -> Self {
         let term = Term::stderr();
         if term.is_term() && !console::is_dumb() {
-            Self::start(Board::new(plan, scale, WallClock::starts()), *style, Canvas::picture)
+            Self::start(ProgressModel::new(plan, scale, WallClock::start()), *style, Canvas::picture)
         } else {
             Self::lines(plan, style, scale, Box::new(io::stderr()))
         }
     }
 
-    /// Lines without control codes, each with its time of day: one for everything that ends, and every half minute one for what
-    /// goes on. Nothing in them is cut.
+    /// Lines without control codes, each with its time of day: one for each step that ends, and every half minute one for the
+    /// steps in progress. Nothing in them is cut.
     #[must_use]
     pub fn lines(plan: &Plan, style: &Style, scale: f64, out: Box<dyn Write + Send>) -> Self {
-        let canvas = move || Canvas::Lines { out, told: Duration::ZERO };
-        Self::start(Board::new(plan, scale, WallClock::starts()), style.colorless().uncut(), canvas)
+        let canvas = move || Canvas::Lines { out, reported: Duration::ZERO };
+        Self::start(ProgressModel::new(plan, scale, WallClock::start()), style.colorless().uncut(), canvas)
     }
 
-    fn start(board: Board, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
+    fn start(model: ProgressModel, style: Style, canvas: impl FnOnce() -> Canvas + Send + 'static) -> Self {
         let began = Instant::now();
-        let (messages, receive) = mpsc::channel();
-        let drawing = thread::Builder::new()
-            .name("progress".to_owned())
-            .spawn(move || draw(&receive, board, style, canvas, began));
-        Self { began, messages: Mutex::new(Some(messages)), drawing: Mutex::new(Some(drawing)) }
+        let drawing = Background::start("progress", move |events| draw(&events, model, style, canvas, began));
+        Self { began, drawing }
     }
 
-    /// Draws what is still to be drawn and takes the bars away. Nothing is drawn after it.
+    /// Draws what is left, then removes the bars. Nothing is drawn after it.
     ///
-    /// That something could not be drawn is logged and no reason to fail: the summary says how the run came out.
+    /// A failure to draw is logged, but it is not a reason to fail: the summary says how the run ended.
     pub fn finish(&self) {
-        if let Err(error) = self.end() {
+        if let Err(error) = self.drawing.finish() {
             tracing::warn!(%error, "progress could not be drawn");
         }
-    }
-
-    fn end(&self) -> io::Result<()> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(drawing) = drawing else { return Ok(()) };
-        drawing?.join().unwrap_or_else(|_| Err(io::Error::other("a defect of drctl: the thread that draws has died")))
     }
 }
 
 impl Events for Progress {
     fn emit(&self, event: Event) {
-        let now = self.began.elapsed();
-        if let Some(messages) = &*self.messages.lock().unwrap_or_else(PoisonError::into_inner) {
-            // When the thread is gone, `finish` logs why; the run goes on without being drawn.
-            drop(messages.send((event, now)));
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        // Bars must not stay on the screen when a run ends early.
-        self.finish();
+        self.drawing.send((event, self.began.elapsed()));
     }
 }
 
 /// Where progress is drawn.
 enum Canvas {
-    /// One block of lines at the bottom of the screen, drawn and taken away as a whole.
+    /// One block of lines at the bottom of the screen, drawn and removed as a whole.
     Picture {
         term: Term,
         block: ProgressBar,
     },
     Lines {
         out: Box<dyn Write + Send>,
-        told: Duration,
+        reported: Duration,
     },
 }
 
 impl Canvas {
     fn picture() -> Self {
-        // The template is fixed; were it refused, the default one shows the message as well, behind a spinner.
+        // The template is valid. If it were not, the default one would show the message too, after a spinner.
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         Self::Picture { term: Term::stderr(), block: ProgressBar::new_spinner().with_style(style) }
     }
@@ -123,13 +98,13 @@ impl Canvas {
         matches!(self, Self::Picture { .. })
     }
 
-    /// The style at the terminal's width of now.
+    /// The style at the terminal's current width.
     fn style(&self, style: Style) -> Style {
         match self {
-            // The last columns stay free: some terminals break the line when the last one is written to, and on Ctrl-C all of
-            // them write `^C` behind the last line. A line more than was drawn would stay on the screen.
+            // The last columns stay empty: some terminals break the line when the last column is written to, and all of them
+            // write `^C` after the last line. A line that was not drawn would stay on the screen.
             Self::Picture { term, .. } => {
-                // However the text on standard output is dressed, which may go to a file.
+                // Standard output may go to a file, and so may have a style that does not cut.
                 let style = Style { cuts: true, ..style };
                 term.size_checked()
                     .map_or(style, |(_, columns)| style.resized(usize::from(columns).saturating_sub(MARGIN)))
@@ -138,7 +113,7 @@ impl Canvas {
         }
     }
 
-    /// Prints lines that stay. Outside a terminal the first of an event's lines tells the time of day.
+    /// Prints lines that stay. Outside a terminal, the first line of an event begins with the time of day.
     fn say(&mut self, lines: &[String], time: &str) -> io::Result<()> {
         match self {
             Self::Picture { block, .. } => {
@@ -157,23 +132,23 @@ impl Canvas {
         }
     }
 
-    /// Shows how things stand.
-    fn show(&mut self, board: &Board, now: Duration, style: Style) -> io::Result<()> {
+    /// Shows the current progress.
+    fn show(&mut self, model: &ProgressModel, now: Duration, style: Style) -> io::Result<()> {
         let style = self.style(style);
         match self {
             Self::Picture { term, block } => {
-                // What does not fit on the screen would be drawn again and again beneath itself.
-                let height = usize::from(term.size().0).saturating_sub(1 + board.least());
-                let rows = (height / board.lanes().max(1)).min(ROWS);
-                block.set_message(board.picture(now, &style, rows).join("\n"));
+                // A picture that does not fit on the screen would be drawn below itself again and again.
+                let height = usize::from(term.size().0).saturating_sub(1 + model.min_lines());
+                let rows = (height / model.lanes().max(1)).min(ROWS);
+                block.set_message(model.picture(now, &style, rows).join("\n"));
                 Ok(())
             }
-            Self::Lines { told, .. } => {
-                if now.saturating_sub(*told) < PATIENCE {
+            Self::Lines { reported, .. } => {
+                if now.saturating_sub(*reported) < HEARTBEAT {
                     return Ok(());
                 }
-                *told = now;
-                board.still(now).map_or(Ok(()), |line| self.say(&[line], &board.time_of_day(now)))
+                *reported = now;
+                model.heartbeat(now).map_or(Ok(()), |line| self.say(&[line], &model.time_of_day(now)))
             }
         }
     }
@@ -191,7 +166,7 @@ impl Canvas {
 
 fn draw(
     receive: &Receiver<(Event, Duration)>,
-    mut board: Board,
+    mut model: ProgressModel,
     style: Style,
     canvas: impl FnOnce() -> Canvas,
     began: Instant,
@@ -202,15 +177,15 @@ fn draw(
         match receive.recv_timeout(FRAME) {
             Ok((event, now)) => {
                 let style = canvas.style(style);
-                let lines = board.take(&event, now, &style, canvas.has_rows());
-                canvas.say(&lines, &board.time_of_day(now))?;
+                let lines = model.take(&event, now, &style, canvas.has_rows());
+                canvas.say(&lines, &model.time_of_day(now))?;
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return canvas.close(),
         }
-        // In a burst of events one picture stands for many.
+        // One picture is enough for a burst of events.
         if shown.is_none_or(|shown| shown.elapsed() >= FRAME) {
-            canvas.show(&board, began.elapsed(), style)?;
+            canvas.show(&model, began.elapsed(), style)?;
             shown = Some(Instant::now());
         }
     }
@@ -218,27 +193,11 @@ fn draw(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
-    use crate::cli::ui::testing::{address, assert_fits, creation, plan, refused};
+    use crate::cli::ui::testing::{Written, address, assert_fits, creation, plan, refused};
     use drctl_engine::Action;
-
-    /// Something to write to that several may hold.
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no test died").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     struct Broken;
 
@@ -263,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_there_is_a_line_for_everything_that_ends() {
-        let out = Shared::default();
+    fn without_a_terminal_there_is_a_line_for_each_step_that_ends() {
+        let out = Written::default();
         let planned = plan(vec![creation("primary/vpc/main", json!({})), creation("primary/subnet/a", json!({}))]);
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(out.clone()));
         let started = Event::Started {
@@ -282,29 +241,29 @@ mod tests {
             failure: refused(),
             took,
         });
-        progress.end().expect("written");
-        let text = String::from_utf8(out.0.lock().expect("no test died").clone()).expect("UTF-8");
+        progress.drawing.finish().expect("written");
+        let text = out.text();
         assert_fits(&text, 80 + "03:41:07 ".len());
-        for (line, told) in text
+        for (line, start) in text
             .lines()
             .zip(["✓ primary/vpc/main created in 0.9s (vpc-0abc)", "✗ primary/subnet/a create failed after 2.0s:"])
         {
             let (time, rest) = line.split_at("03:41:07".len());
             assert!(time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':'), "{text}");
-            assert!(rest.trim_start().starts_with(told), "{text}");
+            assert!(rest.trim_start().starts_with(start), "{text}");
         }
         assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("         ")), "{text}");
     }
 
     #[test]
-    fn what_cannot_be_written_to_is_said_at_the_end_and_stops_nothing() {
+    fn a_failure_to_write_is_reported_at_the_end_and_stops_nothing() {
         let planned = plan(vec![creation("primary/vpc/main", json!({}))]);
         let progress = Progress::lines(&planned, &Style::plain(80), 1.0, Box::new(Broken));
         progress.emit(done());
         progress.emit(done());
-        let error = progress.end().expect_err("a broken pipe");
+        let error = progress.drawing.finish().expect_err("a broken pipe");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         progress.emit(done());
-        assert!(progress.end().is_ok());
+        assert!(progress.drawing.finish().is_ok());
     }
 }

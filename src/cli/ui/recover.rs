@@ -1,4 +1,4 @@
-//! Open intents: what was about to happen, what became of it, and what to do; and the same as JSON.
+//! Open intents: what was about to happen, what became of it, and what to do, as text and as JSON.
 
 use std::time::Duration;
 
@@ -14,45 +14,45 @@ use crate::cli::hint;
 use drctl_engine::state::{Holder, Status};
 use drctl_engine::{Became, Intent, Phase};
 
-/// Where what belongs to an intent begins.
+/// The indentation of what belongs to an intent.
 const INDENT: usize = 6;
 
-/// The journal of a run that has not folded it.
+/// The journal of a run that has not folded it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Journaled {
     /// How many transitions it holds.
     pub transitions: usize,
-    /// When the first was written; `None` when the run ended before that.
+    /// When the first one was written; `None` if the run ended before that.
     pub since: Option<Timestamp>,
 }
 
-/// Everything that is told.
+/// Everything that is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
     /// The open intents, by address.
     pub intents: Vec<Intent>,
-    /// The journal of a run that was not finished, if there is one.
+    /// The journal of an unfinished run, if there is one.
     pub journal: Option<Journaled>,
-    /// The run that is at work now, if one is.
+    /// The run in progress, if there is one.
     pub running: Option<Holder>,
-    /// When it was looked.
+    /// When AWS was read.
     pub now: Timestamp,
 }
 
-/// For people.
+/// The open intents as text.
 #[must_use]
 pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
     lines.push(String::new());
     if let Some(holder) = &recovery.running {
-        let told = format!("{} is at work now: what is told here is a moment of its run.", clean(&holder.to_string()));
-        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
+        lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
     if let Some(journal) = &recovery.journal {
-        let whose = if recovery.running.is_some() { "The run in progress" } else { "A run that was not finished" };
-        let since = journal.since.map(|since| format!(", the first of {since:.0}")).unwrap_or_default();
-        let told = format!("{whose} has left a journal: {}{since}.", plural(journal.transitions, "transition"));
-        lines.extend(hanging("", &told, style.width, 0));
+        let run = if recovery.running.is_some() { "The run in progress has a" } else { "An unfinished run has left a" };
+        let since = journal.since.map(|since| format!(", the first at {since:.0}")).unwrap_or_default();
+        let text = format!("{run} journal: {}{since}.", plural(journal.transitions, "transition"));
+        lines.extend(hanging("", &text, style.width, 0));
     }
     for (advice, intents) in by_advice(&recovery.intents) {
         lines.push(String::new());
@@ -69,7 +69,7 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
     joined(&lines)
 }
 
-/// For machines.
+/// The open intents as JSON.
 #[must_use]
 pub fn to_json(recovery: &Recovery, context: &PlanContext) -> Value {
     let unknown = recovery.intents.iter().filter(|intent| matches!(intent.became, Became::Unknown { .. })).count();
@@ -102,15 +102,15 @@ fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
     }
     let mut lines = hanging("? ", &head, style.width, 2);
     let is_unknown = matches!(intent.became, Became::Unknown { .. });
-    let told: Vec<String> = hanging("", &became(intent), style.width, INDENT);
-    lines.extend(told.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
+    let became: Vec<String> = hanging("", &became(intent), style.width, INDENT);
+    lines.extend(became.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
     if let Became::Unknown { failure } | Became::Held { by: failure } = &intent.became {
         lines.extend(failures::lines(failure, style, INDENT));
     }
     lines
 }
 
-/// Intents about which the same is to be done, under what that is.
+/// Intents grouped by their advice.
 fn by_advice(intents: &[Intent]) -> Vec<(&'static str, Vec<&Intent>)> {
     let mut groups: Vec<(&'static str, Vec<&Intent>)> = Vec::new();
     for intent in intents {
@@ -134,30 +134,30 @@ fn announced(status: &Status) -> &'static str {
     }
 }
 
-/// What became of it.
+/// What became of an intent.
 fn became(intent: &Intent) -> String {
     match &intent.became {
-        Became::Made { id, phase } => format!("it was made: {} ({})", clean(id), state(phase)),
+        Became::Made { id, phase } => format!("it was created: {} ({})", clean(id), state(phase)),
         Became::NotVisible { until } => {
             format!("it is not visible yet: if it has not appeared by {until:.0}, it was not created")
         }
-        Became::NotMade => "nothing was made".to_owned(),
-        Became::Held { .. } => "nothing was made by it: its name is somebody else's".to_owned(),
+        Became::NotMade => "it was not created".to_owned(),
+        Became::Held { .. } => "it was not created: its name is in use by a resource that is not drctl's".to_owned(),
         Became::There { id, phase, differs } => {
-            let there = format!("it is there: {} ({})", clean(id), state(phase));
+            let exists = format!("it exists: {} ({})", clean(id), state(phase));
             match (&intent.entry.status, differs.as_deref()) {
-                (Status::Deleting { .. }, _) => format!("it is still there: {} ({})", clean(id), state(phase)),
-                (_, None) => there,
-                (_, Some([])) => format!("{there}, as configured"),
+                (Status::Deleting { .. }, _) => format!("it still exists: {} ({})", clean(id), state(phase)),
+                (_, None) => exists,
+                (_, Some([])) => format!("{exists}, as configured"),
                 (_, Some(names)) => {
                     let verb = if names.len() == 1 { "y still differs" } else { "ies still differ" };
-                    format!("{there}, and {} propert{verb}: {}", names.len(), clean(&list(names, 60)))
+                    format!("{exists}, and {} propert{verb}: {}", names.len(), clean(&list(names, 60)))
                 }
             }
         }
         Became::Gone => match intent.entry.status {
-            Status::Deleting { .. } => "it is gone".to_owned(),
-            _ => "it is no longer there".to_owned(),
+            Status::Deleting { .. } => "it has been deleted".to_owned(),
+            _ => "it no longer exists".to_owned(),
         },
         Became::Unknown { .. } => "it could not be read".to_owned(),
     }
@@ -170,14 +170,14 @@ fn state(phase: &Phase) -> String {
     }
 }
 
-/// What to do about it, in one sentence.
+/// What to do about an intent, in one sentence.
 fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
-        (Became::Made { .. }, _) => "`drctl up` takes it in and completes it; `drctl down` deletes it.",
+        (Became::Made { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
         (Became::NotVisible { .. }, _) => {
-            "`drctl up` and `drctl down` look for it as long as that once more before they go on: neither makes a second one."
+            "`drctl up` and `drctl down` look for it again, for the same time, before they go on: neither creates a second one."
         }
-        (Became::NotMade, _) => "`drctl up` makes it; `drctl down` forgets it.",
+        (Became::NotMade, _) => "`drctl up` creates it; `drctl down` forgets it.",
         (Became::Held { .. }, _) => {
             "Choose another stack name or environment, or take it over with `drctl up --adopt`. `drctl down` does not touch it."
         }
@@ -186,12 +186,10 @@ fn advice(intent: &Intent) -> &'static str {
         }
         (Became::There { .. }, _) => "`drctl up` completes it; `drctl down` deletes it.",
         (Became::Gone, Status::Deleting { .. }) => {
-            "`drctl down` clears its record away; `drctl up` makes it anew if it is configured."
+            "`drctl down` removes its record; `drctl up` recreates it if it is configured."
         }
-        (Became::Gone, _) => "`drctl up` makes it anew; `drctl down` clears its record away.",
-        (Became::Unknown { .. }, _) => {
-            "Its intent stays open. Put right what is said above, then run `drctl recover` again."
-        }
+        (Became::Gone, _) => "`drctl up` recreates it; `drctl down` removes its record.",
+        (Became::Unknown { .. }, _) => "Its intent stays open. Fix the problem above, then run `drctl recover` again.",
     }
 }
 
@@ -246,23 +244,23 @@ mod tests {
     }
 
     #[test]
-    fn every_intent_says_what_became_of_it_and_what_to_do() {
+    fn every_intent_shows_what_became_of_it_and_what_to_do() {
         for width in [80, 140] {
             let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            assert_eq!(text.matches("`drctl up` completes it").count(), 1, "what is to be done is told once:\n{text}");
+            assert_eq!(text.matches("`drctl up` completes it").count(), 1, "the same advice is shown once:\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for said in [
-                "A run that was not finished has left a journal: 37 transitions, the first of 1970-01-01T00:00:00Z.",
+                "An unfinished run has left a journal: 37 transitions, the first at 1970-01-01T00:00:00Z.",
                 "primary/vpc/main — creation may have been sent (2m 05s ago, 1970-01-01T00:00:00Z), attempt a1b2",
-                "it was made: vpc-1 (pending)",
-                "→ `drctl up` takes it in and completes it; `drctl down` deletes it.",
-                "nothing was made → `drctl up` makes it",
-                "its name is somebody else's",
-                "it is there: x-1 (available), and 2 properties still differ: size, zone",
-                "it is there: x-1 (available), as configured",
-                "it is still there: x-1 (available)",
-                "it is gone",
+                "it was created: vpc-1 (pending)",
+                "→ `drctl up` records and completes it; `drctl down` deletes it.",
+                "it was not created → `drctl up` creates it",
+                "its name is in use by a resource that is not drctl's",
+                "it exists: x-1 (available), and 2 properties still differ: size, zone",
+                "it exists: x-1 (available), as configured",
+                "it still exists: x-1 (available)",
+                "it has been deleted",
                 "it could not be read",
                 "8 open intents.",
             ] {
@@ -280,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_get_the_same() {
+    fn json_has_the_same() {
         let value = to_json(&example(), &context(false));
         assert_eq!((&value["summary"]["open"], &value["summary"]["unknown"]), (&json!(8), &json!(1)));
         assert_eq!(value["journal"]["transitions"], json!(37));

@@ -1,7 +1,7 @@
-//! How bad it is when a resource is not as it should be: a table, one row per type.
+//! How bad it is when a resource is missing or differs: a table, one row per type.
 //!
-//! It answers for the architecture as a whole: critical is what keeps one Region from serving or from taking over, or loses
-//! data; major is what lowers the protection while everything still works; minor is the rest.
+//! The table is about the architecture as a whole. A deviation is critical if a Region cannot serve or take over because of it,
+//! or if data is lost or exposed. It is major if it lowers the protection while everything still works. The rest is minor.
 
 use serde::Serialize;
 
@@ -14,9 +14,9 @@ use drctl_engine::{Action, Item};
 pub enum Severity {
     /// A Region does not serve, cannot take over, or data is lost or exposed.
     Critical,
-    /// Everything works, with less protection or without anybody being told.
+    /// Everything works, with less protection or with nobody being alerted.
     Major,
-    /// A matter of tidiness.
+    /// Everything works as well as before.
     Minor,
 }
 
@@ -37,7 +37,7 @@ impl Severity {
 
 use Severity::{Critical, Major, Minor};
 
-/// What it means when a resource of a type is not there, when it differs, and when one property of it does.
+/// What it means when a resource of a type is missing, when it differs, and when one of its properties differs.
 struct Row {
     kind: &'static str,
     gone: (Severity, &'static str),
@@ -57,14 +57,14 @@ const fn row(
 const NETWORK: (Severity, &str) = (Critical, "part of the network is missing");
 const API: (Severity, &str) = (Critical, "this Region does not serve the API");
 const API_DIFFERS: (Severity, &str) = (Major, "the API is not served as configured");
-const NAMES: (Severity, &str) = (Critical, "the public name does not lead to this Region");
-const ROUTES: (Severity, &str) = (Critical, "part of the network has no way to its destination");
+const NAMES: (Severity, &str) = (Critical, "the public name does not point to this Region");
+const ROUTES: (Severity, &str) = (Critical, "part of the network has no route to its destination");
 const ENCRYPTION: &str = "it is not encrypted with the configured key";
 const PROTECTION: &str = "it can be deleted by mistake";
 
 /// The table.
 const ROWS: &[Row] = &[
-    // What holds data.
+    // Types that hold data, and what they need.
     row(
         "global_cluster",
         (Critical, "the database is not replicated to the other Region"),
@@ -82,15 +82,15 @@ const ROWS: &[Row] = &[
         &[
             ("global_cluster", Critical, "the database is not replicated to the other Region"),
             ("source_region", Critical, "the database is not replicated to the other Region"),
-            ("security_groups", Critical, "who reaches the database is not as configured"),
-            ("port", Critical, "the function does not reach the database"),
+            ("security_groups", Critical, "access to the database is not as configured"),
+            ("port", Critical, "the function cannot reach the database"),
             ("subnet_group", Critical, "the database is in other subnets"),
             ("kms_key", Critical, ENCRYPTION),
-            ("master_secret", Critical, "the function does not get the database's password"),
-            ("backup_retention_days", Major, "backups are kept for another time"),
+            ("master_secret", Critical, "the function cannot read the database's password"),
+            ("backup_retention_days", Major, "backups are kept for a different time"),
             ("deletion_protection", Major, PROTECTION),
-            ("maintenance_window", Minor, "maintenance happens at another time"),
-            ("backup_window", Minor, "backups are made at another time"),
+            ("maintenance_window", Minor, "maintenance happens at a different time"),
+            ("backup_window", Minor, "backups are taken at a different time"),
             ("copy_tags_to_snapshots", Minor, "snapshots are tagged differently"),
         ],
     ),
@@ -100,15 +100,15 @@ const ROWS: &[Row] = &[
         (Major, "the database instance is not as configured"),
         &[
             ("publicly_accessible", Critical, "the database is reachable from the internet"),
-            ("performance_insights", Minor, "the database is measured differently"),
-            ("performance_insights_kms_key", Minor, "the database is measured differently"),
-            ("maintenance_window", Minor, "maintenance happens at another time"),
+            ("performance_insights", Minor, "the database is monitored differently"),
+            ("performance_insights_kms_key", Minor, "the database is monitored differently"),
+            ("maintenance_window", Minor, "maintenance happens at a different time"),
             ("auto_minor_version_upgrade", Minor, "minor versions are upgraded differently"),
         ],
     ),
     row(
         "db_subnet_group",
-        (Critical, "the database has no subnets to be in"),
+        (Critical, "the database has no subnets"),
         (Major, "the database may be placed in other subnets"),
         &[],
     ),
@@ -135,12 +135,12 @@ const ROWS: &[Row] = &[
         (Critical, "a bucket is missing"),
         (Major, "the bucket is not as configured"),
         &[
-            ("versioned", Critical, "without versions the bucket is not replicated"),
+            ("versioned", Critical, "without versioning, the bucket is not replicated"),
             ("public_access_blocked", Critical, "the bucket can be made public"),
-            ("policy", Critical, "who may use the bucket is not as configured"),
+            ("policy", Critical, "access to the bucket is not as configured"),
             ("kms_key", Critical, ENCRYPTION),
-            ("bucket_key", Minor, "encryption costs more calls"),
-            ("incomplete_upload_days", Minor, "incomplete uploads are kept for another time"),
+            ("bucket_key", Minor, "encryption needs more KMS calls"),
+            ("incomplete_upload_days", Minor, "incomplete uploads are kept for a different time"),
         ],
     ),
     row(
@@ -162,31 +162,31 @@ const ROWS: &[Row] = &[
     ),
     row(
         "kms_key",
-        (Critical, "what is encrypted with this key cannot be read"),
+        (Critical, "data encrypted with this key cannot be read"),
         (Major, "the key is not as configured"),
         &[
-            ("enabled", Critical, "what is encrypted with this key cannot be read"),
-            ("policy", Critical, "who may use the key is not as configured"),
+            ("enabled", Critical, "data encrypted with this key cannot be read"),
+            ("policy", Critical, "access to the key is not as configured"),
             ("description", Minor, "the description differs"),
         ],
     ),
-    row("kms_alias", (Minor, "the key has no name"), (Minor, "the name leads to another key"), &[]),
-    // What serves.
+    row("kms_alias", (Minor, "the key has no alias"), (Minor, "the alias points to another key"), &[]),
+    // Types that serve the API.
     row(
         "lambda_function",
         API,
         (Major, "the function is not as configured"),
         &[
             ("subnets", Critical, "the function is in other subnets"),
-            ("security_groups", Critical, "the function may not reach the database"),
-            ("role", Critical, "the function has other permissions"),
-            ("environment", Critical, "the function works with other settings"),
+            ("security_groups", Critical, "the function may be unable to reach the database"),
+            ("role", Critical, "the function has different permissions"),
+            ("environment", Critical, "the function runs with different settings"),
             ("reserved_concurrency", Critical, "the function may be throttled"),
             ("description", Minor, "the description differs"),
             ("tracing", Minor, "calls are traced differently"),
         ],
     ),
-    row("lambda_permission", API, (Critical, "the API may not call the function"), &[]),
+    row("lambda_permission", API, (Critical, "the API is not allowed to call the function"), &[]),
     row(
         "api",
         API,
@@ -197,28 +197,28 @@ const ROWS: &[Row] = &[
         ],
     ),
     row("api_integration", API, (Critical, "the API does not call the function as configured"), &[]),
-    row("api_authorizer", API, (Critical, "the API lets callers in differently"), &[]),
-    row("api_route", API, (Critical, "a route of the API does not lead where it should"), &[]),
+    row("api_authorizer", API, (Critical, "the API authorises callers differently"), &[]),
+    row("api_route", API, (Critical, "a route of the API is not as configured"), &[]),
     row(
         "api_stage",
         API,
         API_DIFFERS,
         &[
-            ("access_log_group", Minor, "accesses are logged differently"),
-            ("access_log_format", Minor, "accesses are logged differently"),
-            ("detailed_metrics", Minor, "the API is measured differently"),
+            ("access_log_group", Minor, "requests are logged differently"),
+            ("access_log_format", Minor, "requests are logged differently"),
+            ("detailed_metrics", Minor, "the API is monitored differently"),
         ],
     ),
     row("api_domain", NAMES, (Major, "the public name is not served as configured"), &[]),
-    row("api_mapping", NAMES, (Critical, "the public name leads to another API"), &[]),
+    row("api_mapping", NAMES, (Critical, "the public name is mapped to another API"), &[]),
     row("certificate", NAMES, (Major, "the certificate is not as configured"), &[]),
     row(
         "iam_role",
-        (Critical, "what works with this role has no permissions"),
+        (Critical, "what uses this role has no permissions"),
         (Critical, "permissions are not as configured"),
         &[("description", Minor, "the description differs")],
     ),
-    // What fails over.
+    // Types that fail over.
     row(
         "hosted_zone",
         (Critical, "the public name does not exist"),
@@ -229,13 +229,13 @@ const ROWS: &[Row] = &[
         "health_check",
         (Critical, "a failure would not be noticed, and DNS would not fail over"),
         (Critical, "failures are not noticed as configured, and DNS may not fail over"),
-        &[("disabled", Critical, "the health check is not switched on as configured, and DNS may not fail over")],
+        &[("disabled", Critical, "the health check is not enabled as configured, and DNS may not fail over")],
     ),
     row(
         "record",
-        (Critical, "DNS does not lead to this Region"),
-        (Critical, "DNS does not lead where it should"),
-        &[("ttl", Major, "a failover takes longer to be seen")],
+        (Critical, "DNS does not point to this Region"),
+        (Critical, "DNS does not point where it should"),
+        &[("ttl", Major, "clients notice a failover later")],
     ),
     // The network.
     row(
@@ -251,49 +251,52 @@ const ROWS: &[Row] = &[
     row("internet_gateway", NETWORK, ROUTES, &[]),
     row(
         "security_group",
-        (Critical, "the function and the database do not reach each other"),
-        (Critical, "who reaches what is not as configured"),
+        (Critical, "the function and the database cannot reach each other"),
+        (Critical, "network access is not as configured"),
         &[("description", Minor, "the description differs")],
     ),
     row(
         "default_security_group",
-        (Minor, "the default security group is not emptied"),
+        (Minor, "the default security group has not been emptied"),
         (Major, "the default security group lets traffic through"),
         &[],
     ),
     row(
         "nat_gateway",
-        (Major, "one zone has no way to the internet"),
-        (Major, "the way to the internet is not as configured"),
+        (Major, "one zone has no route to the internet"),
+        (Major, "the route to the internet is not as configured"),
         &[],
     ),
-    row("eip", (Major, "one zone has no address to the internet"), (Minor, "the address is not as configured"), &[]),
+    row("eip", (Major, "one zone has no public address"), (Minor, "the address is not as configured"), &[]),
     row("route_table", NETWORK, (Major, "the route table is not as configured"), &[]),
-    row("route", (Major, ROUTES.1), (Major, "traffic goes another way"), &[]),
-    row("route_table_association", (Major, ROUTES.1), (Major, "traffic goes another way"), &[]),
+    row("route", (Major, ROUTES.1), (Major, "traffic takes a different route"), &[]),
+    row("route_table_association", (Major, ROUTES.1), (Major, "traffic takes a different route"), &[]),
     row(
         "vpc_peering",
         (Major, "the Regions' networks are not connected"),
-        (Major, "the connection of the Regions is not as configured"),
+        (Major, "the connection between the Regions is not as configured"),
         &[],
     ),
     row(
         "vpc_endpoint",
-        (Minor, "traffic to AWS takes the way over the NAT gateways"),
+        (Minor, "traffic to AWS goes through the NAT gateways"),
         (Minor, "the endpoint is not as configured"),
         &[],
     ),
-    // What watches.
+    // Types that watch the rest.
     row(
         "alarm",
-        (Major, "nobody is told when this goes wrong"),
+        (Major, "nobody is alerted when this goes wrong"),
         (Major, "the alarm does not watch what it should"),
-        &[("actions", Major, "nobody is told when this goes wrong"), ("description", Minor, "the description differs")],
+        &[
+            ("actions", Major, "nobody is alerted when this goes wrong"),
+            ("description", Minor, "the description differs"),
+        ],
     ),
     row(
         "sns_topic",
         (Major, "alarms reach nobody"),
-        (Major, "alarms may not be passed on"),
+        (Major, "alarms may not be delivered"),
         &[("display_name", Minor, "the display name differs")],
     ),
     row("sns_subscription", (Major, "alarms do not reach this address"), (Major, "alarms reach another address"), &[]),
@@ -302,10 +305,10 @@ const ROWS: &[Row] = &[
     row("dashboard", (Minor, "the dashboard is missing"), (Minor, "the dashboard shows something else"), &[]),
 ];
 
-/// What is said of a type without a row: it is taken seriously.
+/// The row of a type that has none: it is taken seriously.
 const OTHER: (Severity, &str) = (Major, "it is not as configured");
 
-/// How bad it is how a resource stands, and why; `None` where nothing is wrong, or nothing is known.
+/// How bad the health of a resource is, and what that means; `None` if nothing is wrong, or nothing is known.
 #[must_use]
 pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
     let row = ROWS.iter().find(|row| row.kind == item.address.kind());
@@ -313,13 +316,13 @@ pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
     match health(item) {
         Health::Present | Health::Unknown => None,
         Health::Missing | Health::NotMade if item.action == Action::Delete => {
-            Some((Minor, "only its record is left, and it is no longer configured"))
+            Some((Minor, "only its record is left; it is no longer configured"))
         }
         Health::Missing | Health::NotMade | Health::Failed | Health::Deleting => Some(gone),
         Health::Leftover => Some((Minor, "it is no longer configured")),
         Health::Pending => {
             let severity = if gone.0 == Critical { Major } else { Minor };
-            Some((severity, "it is on its way, and not yet available"))
+            Some((severity, "it is being created or changed, and not yet available"))
         }
         Health::Drifted => {
             let of = |property: &str| {
@@ -332,7 +335,7 @@ pub fn severity(item: &Item) -> Option<(Severity, &'static str)> {
                 });
                 known.map_or(row.differs, |(_, severity, why)| (*severity, *why))
             };
-            // The first of the worst: the order of the properties is the type's own.
+            // Of several properties that are equally bad, the first one counts: types list the most important ones first.
             let found = item.changes.iter().map(|change| of(&change.property)).min_by_key(|(severity, _)| *severity);
             Some(found.or(row.map(|row| row.differs)).unwrap_or(OTHER))
         }
@@ -362,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_one_row_and_nothing_else_has() {
+    fn every_type_has_exactly_one_row() {
         for kind in kinds() {
             assert_eq!(ROWS.iter().filter(|row| row.kind == kind).count(), 1, "{kind}");
         }
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_of_what_holds_data_or_fails_over_is_critical() {
+    fn losing_what_holds_data_or_fails_over_is_critical() {
         let data = kinds().into_iter().filter(|kind| holds_data(kind));
         for kind in data.chain(["s3_replication", "health_check", "record", "hosted_zone"]) {
             let found = severity(&missing(&format!("secondary/{kind}/x"))).map(|(severity, _)| severity);
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deviation_is_as_bad_as_the_worst_property_of_it() {
+    fn a_deviation_is_as_bad_as_its_worst_property() {
         let cases = [
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute", "replica"]), Some(Critical)),
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute"]), Some(Minor)),

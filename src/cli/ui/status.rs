@@ -1,5 +1,5 @@
-//! How the stack stands: the verdict, what deviates with how bad that is, and how many of what there are; the table of
-//! everything on request; and the same as JSON.
+//! The state of the stack: the verdict, the deviations by severity, and counts; on request, a table of every resource; and the
+//! same as JSON.
 
 use std::collections::BTreeMap;
 
@@ -18,50 +18,52 @@ use drctl_engine::{Action, Item, Phase, Plan};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
-/// Where what belongs to a row begins.
+/// The indentation of what belongs to a row.
 const INDENT: usize = 6;
-/// As many resources that are not there for the same reason have a line each; more of them share one.
+/// Columns of the longest word for a [`Health`].
+const WORD: usize = 11;
+/// Up to this many resources that do not exist for the same reason have a line each. More of them share a line.
 const APART: usize = 8;
 
 /// What is shown besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Circumstances {
-    /// Whether everything is listed, and not only what deviates.
+pub struct StatusDetails {
+    /// Whether every resource is listed, not only deviations.
     pub all: bool,
-    /// The run that is at work now, if one is.
+    /// The run in progress, if there is one.
     pub running: Option<Holder>,
-    /// What the last runs have failed at: the reason why something is not there.
+    /// What failed in earlier runs: the reason why something does not exist or differs.
     pub failed: BTreeMap<Address, Failed>,
 }
 
-impl Circumstances {
-    /// Why a resource that is not as it should be has not become so.
+impl StatusDetails {
+    /// Why an earlier run could not bring a resource that deviates to what is configured.
     fn failed(&self, item: &Item) -> Option<&Failed> {
         self.failed.get(&item.address).filter(|_| health(item) != Health::Present)
     }
 }
 
-/// How a resource stands.
+/// The health of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// There and as configured.
+    /// It exists and is as configured.
     Present,
-    /// There, and on its way to being available.
+    /// It exists and will become available.
     Pending,
-    /// There, and not as configured.
+    /// It exists, but is not as configured.
     Drifted,
-    /// There, and it will never become available.
+    /// It exists, but will never become available.
     Failed,
-    /// On its way out.
+    /// It is being deleted.
     Deleting,
-    /// Recorded, and no longer there.
+    /// It is recorded, but no longer exists.
     Missing,
-    /// Configured, and not made yet.
+    /// It is configured, but has not been created yet.
     NotMade,
-    /// There and recorded, and no longer configured.
+    /// It exists and is recorded, but is no longer configured.
     Leftover,
-    /// It could not be looked at.
+    /// It could not be read.
     Unknown,
 }
 
@@ -79,7 +81,7 @@ impl Health {
         Self::Unknown,
     ];
 
-    /// The word shown to people.
+    /// The word in text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,13 +91,13 @@ impl Health {
             Self::Failed => "failed",
             Self::Deleting => "deleting…",
             Self::Missing => "missing",
-            Self::NotMade => "not made",
+            Self::NotMade => "not created",
             Self::Leftover => "left over",
             Self::Unknown => "unknown",
         }
     }
 
-    /// The key under which machines find their number.
+    /// The key of the count in JSON.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -133,7 +135,7 @@ impl Health {
     }
 }
 
-/// How a resource stands, from what would be done about it.
+/// The health of a resource, derived from what would be done about it.
 #[must_use]
 pub fn health(item: &Item) -> Health {
     if item.failure.is_some() {
@@ -141,7 +143,7 @@ pub fn health(item: &Item) -> Health {
     }
     match (item.action, item.live.as_ref().map(|live| &live.phase)) {
         (Action::Unknown, _) => Health::Unknown,
-        // A record without an id is an intent that came to nothing: there is no reason then, and nothing is missing.
+        // A record without an id is an intent that had no effect. Then there is no reason, and nothing is missing.
         (Action::Create, _) if item.recorded && item.reason.is_some() => Health::Missing,
         (Action::Create, _) => Health::NotMade,
         (Action::Delete, None) => Health::Missing,
@@ -154,33 +156,33 @@ pub fn health(item: &Item) -> Health {
     }
 }
 
-/// Whether anything is not as it should be, or not known to be.
+/// Whether anything deviates or could not be read.
 #[must_use]
 pub fn deviates(plan: &Plan) -> bool {
     plan.items.iter().any(|item| health(item) != Health::Present)
 }
 
-/// How the stack stands, for people. `plan` is the plan that would be carried out now.
+/// The status as text. `plan` is the plan that would be carried out now.
 #[must_use]
-pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext, style: &Style) -> String {
+pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
-    if let Some(holder) = &circumstances.running {
-        let told = format!("{} is at work now: this is a moment of its run.", clean(&holder.to_string()));
+    if let Some(holder) = &details.running {
+        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
         lines.push(String::new());
-        lines.extend(hanging("", &told, style.width, 0).iter().map(|line| style.yellow(line)));
+        lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
-    let verdict = Verdict::of(plan);
+    let verdict = Verdict::of(plan, !details.failed.is_empty());
     lines.push(String::new());
-    lines.extend(hanging("", &verdict.told(), style.width, 0).iter().map(|line| {
+    lines.extend(hanging("", &verdict.line(), style.width, 0).iter().map(|line| {
         style.bold(&match verdict.key {
             "in_order" => style.green(line),
             "not_ready" | "gone" => style.red(line),
             _ => style.yellow(line),
         })
     }));
-    // Of a stack of which nothing is there, the verdict says it all.
+    // If nothing of the stack exists, the verdict says it all.
     if !matches!(verdict.key, "not_built" | "gone") {
-        lines.extend(deviations(plan, circumstances, style));
+        lines.extend(deviations(plan, details, style));
     }
     lines.extend(unknown(plan, style));
     if !plan.items.is_empty() {
@@ -189,12 +191,12 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
     for ((role, region), members) in by_role(&plan.items, |item| (item.address.role(), item.region.clone())) {
         let title = heading(role, &region);
         let label = format!("{title}: ");
-        let counted = hanging(&label, &told(&members), style.width, 0);
+        let counted = hanging(&label, &counted(&members), style.width, 0);
         lines.extend(counted.into_iter().map(|line| match line.strip_prefix(title.as_str()) {
             Some(counts) => format!("{}{counts}", style.bold(&title)),
             None => line,
         }));
-        if circumstances.all {
+        if details.all {
             let aligned =
                 members.iter().map(|item| columns(&item.address.to_string())).max().unwrap_or_default().min(ALIGNED);
             for item in members {
@@ -207,18 +209,18 @@ pub fn render(plan: &Plan, circumstances: &Circumstances, context: &PlanContext,
         lines.push(String::new());
     }
     let all: Vec<&Item> = plan.items.iter().collect();
-    lines.extend(hanging("Resources: ", &told(&all), style.width, 0).iter().map(|line| style.bold(line)));
-    if !circumstances.all && !plan.items.is_empty() {
-        lines.push(style.dim("With --all, every one of them is listed."));
+    lines.extend(hanging("Resources: ", &counted(&all), style.width, 0).iter().map(|line| style.bold(line)));
+    if !details.all && !plan.items.is_empty() {
+        lines.push(style.dim("Use --all to list every resource."));
     }
     joined(&lines)
 }
 
-/// What is not as it should be, the worst first, with what that means.
-fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<String> {
+/// The deviations, the worst first, with what they mean.
+fn deviations(plan: &Plan, details: &StatusDetails, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.items.iter().any(|item| health(item) == Health::Drifted) {
-        lines.extend([String::new(), style.dim("Properties that differ: as they are in AWS → as configured")]);
+        lines.extend([String::new(), style.dim("Differing properties: in AWS → as configured")]);
     }
     for wanted in Severity::ALL {
         let found: Vec<(&Item, &'static str)> = plan
@@ -236,23 +238,23 @@ fn deviations(plan: &Plan, circumstances: &Circumstances, style: &Style) -> Vec<
             Severity::Minor => style.bold(wanted.as_str()),
         });
         for (_, members) in by_role(found, |(item, _)| (item.address.role(), item.region.clone())) {
-            lines.extend(of_a_role(&members, circumstances, style));
+            lines.extend(of_a_role(&members, details, style));
         }
     }
     lines
 }
 
-/// The deviations of one severity and role. Many that are not there for the same reason, as after a creation that was stopped,
-/// are told together.
-fn of_a_role(found: &[(&Item, &'static str)], circumstances: &Circumstances, style: &Style) -> Vec<String> {
+/// The deviations of one severity and role. Many resources that do not exist for the same reason, as after a run that was
+/// stopped, share a line.
+fn of_a_role(found: &[(&Item, &'static str)], details: &StatusDetails, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut told_together = Vec::new();
-    // Refused alike, as by a permission that is missing: the calls differ by their request's id.
-    let cause = |item: &Item| circumstances.failed(item).map(|failed| (&failed.operation, &failed.code));
+    let mut grouped = Vec::new();
+    // The same refusal, such as a missing permission: the calls differ only in their request ids.
+    let cause = |item: &Item| details.failed(item).map(|failed| (&failed.operation, &failed.code));
     for (item, why) in found {
         let health = health(item);
         let key = (health, *why, cause(item));
-        if told_together.contains(&key) {
+        if grouped.contains(&key) {
             continue;
         }
         let alike: Vec<&Address> = found
@@ -262,20 +264,20 @@ fn of_a_role(found: &[(&Item, &'static str)], circumstances: &Circumstances, sty
             .collect();
         let is_listed = matches!(health, Health::Missing | Health::NotMade | Health::Leftover);
         if is_listed && alike.len() > APART {
-            told_together.push(key);
+            grouped.push(key);
             let head = format!("  {} {}, ", health.paint(health.symbol(), style), health.as_str());
             lines.push(format!("{head}{}", failures::resources(&alike, style, columns(&head))));
             lines.extend(hanging("", why, style.width, INDENT));
-            lines.extend(last_tried(circumstances.failed(item), style));
+            lines.extend(last_tried(details.failed(item), style));
             continue;
         }
         lines.extend(deviation(item, why, style));
-        lines.extend(last_tried(circumstances.failed(item), style));
+        lines.extend(last_tried(details.failed(item), style));
     }
     lines
 }
 
-/// What kept a resource from becoming what it should be, and what to do about it.
+/// What failed when an earlier run last tried, and what to do about it.
 fn last_tried(failed: Option<&Failed>, style: &Style) -> Vec<String> {
     let Some(failed) = failed else { return Vec::new() };
     let mut lines = hanging("# ", &clean(&failed.to_string()), style.width, INDENT);
@@ -285,7 +287,7 @@ fn last_tried(failed: Option<&Failed>, style: &Style) -> Vec<String> {
     lines.iter().map(|line| style.dim(line)).collect()
 }
 
-/// One deviation: which resource, how it stands, what that means, and property by property what differs.
+/// One deviation: the resource, its health, what that means, and the properties that differ.
 fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
     let health = health(item);
     let word = health.paint(health.as_str(), style);
@@ -298,7 +300,7 @@ fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
         lines
     };
     let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
-    // That it is missing has just been said.
+    // That it is missing is shown already.
     let reason = item.reason.as_deref().filter(|_| !forced && health != Health::Missing);
     let left = (health == Health::NotMade && item.recorded)
         .then_some("an earlier run was about to create it, and it never appeared in AWS");
@@ -313,17 +315,17 @@ fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
     lines
 }
 
-/// The table for machines.
+/// The status as JSON.
 #[must_use]
-pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext) -> Value {
+pub fn to_json(plan: &Plan, details: &StatusDetails, context: &PlanContext) -> Value {
     let all: Vec<&Item> = plan.items.iter().collect();
     let summary: serde_json::Map<String, Value> =
         counts(&all).into_iter().map(|(health, count)| (health.key().to_owned(), json!(count))).collect();
     let mut value = context.to_json(&Value::Object(summary));
-    let verdict = Verdict::of(plan);
+    let verdict = Verdict::of(plan, !details.failed.is_empty());
     value["verdict"] = json!(verdict.key);
     value["verdict_reason"] = json!(verdict.reason);
-    value["running"] = json!(circumstances.running);
+    value["running"] = json!(details.running);
     let resources: Vec<Value> = plan
         .items
         .iter()
@@ -338,11 +340,11 @@ pub fn to_json(plan: &Plan, circumstances: &Circumstances, context: &PlanContext
                 "recorded": item.recorded,
                 "id": item.id,
                 "reason": item.reason,
-                // All of its properties would be set: that is no drift.
+                // A creation sets all properties: that is not drift.
                 "drift": if item.action == Action::Create { Vec::new() } else { item.changes.clone() },
                 "unsupported": item.unsupported,
                 "failure": item.failure,
-                "last_failure": circumstances.failed(item),
+                "last_failure": details.failed(item),
             })
         })
         .collect();
@@ -354,19 +356,19 @@ fn counts(items: &[&Item]) -> Vec<(Health, usize)> {
     Health::ALL.into_iter().map(|wanted| (wanted, items.iter().filter(|item| health(item) == wanted).count())).collect()
 }
 
-/// `40 present, 1 drifted`: only what there is.
-fn told(items: &[&Item]) -> String {
-    let there: Vec<String> = counts(items)
+/// `40 present, 1 drifted`, without zeros.
+fn counted(items: &[&Item]) -> String {
+    let parts: Vec<String> = counts(items)
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .map(|(health, count)| format!("{count} {}", health.as_str().trim_end_matches('…')))
         .collect();
-    if there.is_empty() { "none".to_owned() } else { there.join(", ") }
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
     let health = health(item);
-    let word = health.paint(&pad(health.as_str(), 9), style);
+    let word = health.paint(&pad(health.as_str(), WORD), style);
     let address = pad(&item.address.to_string(), aligned);
     let mut line = format!("  {} {address}  {word}", health.paint(health.symbol(), style));
     let room = style.width.saturating_sub(columns(&line) + 2);
@@ -374,13 +376,13 @@ fn row(item: &Item, aligned: usize, style: &Style) -> Vec<String> {
         line = format!("{line}  {}", style.dim(&style.fit(&id, room)));
     }
     let mut lines = vec![line];
-    // What deviates has been told in full before.
+    // Deviations are shown in full elsewhere.
     if let Some(why) = item.reason.as_deref().filter(|_| health == Health::Present) {
         lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     for (property, answer) in &item.unsupported {
-        let told = format!("{} — {}", clean(property), clean(answer));
-        lines.extend(hanging("unsupported here: ", &told, style.width, INDENT).iter().map(|line| style.dim(line)));
+        let text = format!("{} — {}", clean(property), clean(answer));
+        lines.extend(hanging("unsupported here: ", &text, style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     lines
 }
@@ -400,42 +402,41 @@ mod tests {
             reason: Some("it is recorded, and no longer in AWS".to_owned()),
             ..item("primary/internet_gateway/main", Action::Create)
         };
-        let unlooked = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
+        let unread = Item { failure: Some(refused()), ..item("secondary/vpc/main", Action::Unknown) };
         plan(vec![
             item("primary/vpc/main", Action::None),
             drifted,
             missing,
-            unlooked,
+            unread,
             item("global/vpc_peering/main", Action::Create),
         ])
     }
 
-    fn all() -> Circumstances {
-        Circumstances { all: true, ..Circumstances::default() }
+    fn all() -> StatusDetails {
+        StatusDetails { all: true, ..StatusDetails::default() }
     }
 
     #[test]
-    fn deviations_come_first_the_worst_of_them_before_the_others() {
+    fn deviations_are_listed_the_worst_first() {
         for width in [80, 140] {
-            let text = render(&example(), &Circumstances::default(), &context(false), &Style::plain(width));
+            let text = render(&example(), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            let told = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let mut at = 0;
             for part in [
                 "DR: NOT READY – part of the network is missing (primary/internet_gateway/main); 1 resource in us-east-2 \
                  could not be read",
                 "critical ✗ primary/internet_gateway/main missing – part of the network is missing",
                 "major ~ primary/subnet/public-a drifted – the subnet is not as configured ~ map_public_ip: false → true",
-                "+ global/vpc_peering/main not made – the Regions' networks are not connected",
+                "+ global/vpc_peering/main not created – the Regions' networks are not connected",
                 "1 resource could not be read ? 1 resource (secondary/vpc/main)",
                 "primary · us-east-1: 1 present, 1 drifted, 1 missing",
                 "secondary · us-east-2: 1 unknown",
-                "global: 1 not made",
-                "Resources: 1 present, 1 drifted, 1 missing, 1 not made, 1 unknown",
-                "With --all, every one of them is listed.",
+                "global: 1 not created",
+                "Resources: 1 present, 1 drifted, 1 missing, 1 not created, 1 unknown",
+                "Use --all to list every resource.",
             ] {
-                let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
-                let found = told[at..].find(part).unwrap_or_else(|| panic!("{part:?} at {width} in\n{text}"));
+                let found = words[at..].find(part).unwrap_or_else(|| panic!("{part:?} at {width} in\n{text}"));
                 at += found + part.len();
             }
             assert!(!text.contains("primary/vpc/main "), "what is in order is not listed:\n{text}");
@@ -443,31 +444,31 @@ mod tests {
     }
 
     #[test]
-    fn with_all_the_table_says_how_everything_stands() {
+    fn with_all_the_table_lists_every_resource() {
         for width in [80, 140] {
             let text = render(&example(), &all(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             for line in [
                 "primary · us-east-1: 1 present, 1 drifted, 1 missing",
-                "  ✓ primary/vpc/main               present    vpc-0abc",
-                "  ~ primary/subnet/public-a        drifted    subnet-0abc",
+                "  ✓ primary/vpc/main               present      vpc-0abc",
+                "  ~ primary/subnet/public-a        drifted      subnet-0abc",
                 "      ~ map_public_ip: false → true",
                 "  ✗ primary/internet_gateway/main  missing",
                 "secondary · us-east-2: 1 unknown",
-                "  + global/vpc_peering/main  not made",
+                "  + global/vpc_peering/main  not created",
                 "    ? 1 resource (secondary/vpc/main)",
-                "Resources: 1 present, 1 drifted, 1 missing, 1 not made, 1 unknown",
+                "Resources: 1 present, 1 drifted, 1 missing, 1 not created, 1 unknown",
             ] {
                 assert!(text.lines().any(|found| found == line), "{line:?} at {width} in\n{text}");
             }
-            assert!(text.matches("map_public_ip").count() == 1 && !text.contains("With --all"), "{text}");
+            assert!(text.matches("map_public_ip").count() == 1 && !text.contains("Use --all"), "{text}");
         }
     }
 
     #[test]
     fn a_stack_in_order_takes_a_few_lines() {
         let good = plan(vec![item("primary/vpc/main", Action::None), item("global/iam_role/processor", Action::None)]);
-        let text = render(&good, &Circumstances::default(), &context(false), &Style::plain(80));
+        let text = render(&good, &StatusDetails::default(), &context(false), &Style::plain(80));
         assert_eq!(
             text,
             "payment-dr-dev · account 123456789012 · primary us-east-1, secondary us-east-2\n\
@@ -478,50 +479,50 @@ mod tests {
              global: 1 present\n\
              \n\
              Resources: 2 present\n\
-             With --all, every one of them is listed.\n"
+             Use --all to list every resource.\n"
         );
         assert!(!deviates(&good) && deviates(&example()));
     }
 
     #[test]
-    fn a_stack_that_was_never_built_says_so_instead_of_listing_it() {
+    fn a_stack_that_was_never_built_is_not_listed() {
         let unbuilt = plan(vec![item("primary/vpc/main", Action::Create), item("primary/alarm/a", Action::Create)]);
-        let text = render(&unbuilt, &Circumstances::default(), &context(false), &Style::plain(80));
+        let text = render(&unbuilt, &StatusDetails::default(), &context(false), &Style::plain(80));
         assert!(text.contains("\nDR: NOT BUILT – nothing has been created yet: 2 resources to create\n"), "{text}");
-        assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not made\n"), "{text}");
+        assert!(!text.contains("critical") && text.contains("primary · us-east-1: 2 not created\n"), "{text}");
     }
 
     #[test]
-    fn a_run_that_is_at_work_is_named() {
+    fn a_run_in_progress_is_named() {
         let holder = Holder { pid: 7, host: "vm".to_owned(), command: "up".to_owned(), since: None };
-        let circumstances = Circumstances { running: Some(holder), ..Circumstances::default() };
-        let text = render(&example(), &circumstances, &context(false), &Style::plain(80));
+        let details = StatusDetails { running: Some(holder), ..StatusDetails::default() };
+        let text = render(&example(), &details, &context(false), &Style::plain(80));
         assert!(
-            text.contains("\n`drctl up` (process 7 on vm) is at work now: this is a moment of its run.\n"),
+            text.contains("\n`drctl up` (process 7 on vm) is running now: what follows may have changed.\n"),
             "{text}"
         );
-        let json = to_json(&example(), &circumstances, &context(false));
+        let json = to_json(&example(), &details, &context(false));
         assert_eq!(json["running"]["command"], json!("up"));
     }
 
     #[test]
-    fn many_that_are_not_there_are_told_together_and_an_attempt_to_create_one_leaves_a_trace() {
+    fn many_resources_that_do_not_exist_share_a_line_and_an_attempt_to_create_one_leaves_a_trace() {
         let mut items: Vec<Item> =
             (0..9).map(|number| item(&format!("primary/alarm/a{number}"), Action::Create)).collect();
         items.push(Item { recorded: true, ..item("secondary/db_instance/main", Action::Create) });
         items.push(item("primary/vpc/main", Action::None));
         for width in [80, 140] {
-            let text = render(&plan(items.clone()), &Circumstances::default(), &context(false), &Style::plain(width));
+            let text = render(&plan(items.clone()), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            assert!(text.contains("\n  + not made, 9 resources (primary/alarm/a0, "), "{text}");
-            assert!(text.contains("\n      nobody is told when this goes wrong\n"), "{text}");
+            assert!(text.contains("\n  + not created, 9 resources (primary/alarm/a0, "), "{text}");
+            assert!(text.contains("\n      nobody is alerted when this goes wrong\n"), "{text}");
             let trace = "      # an earlier run was about to create it, and it never appeared in AWS";
             assert!(text.lines().any(|line| line == trace), "{text}");
         }
     }
 
     #[test]
-    fn what_was_refused_says_when_by_whom_and_why() {
+    fn a_refused_call_is_shown_with_its_time_and_reason() {
         let failed = Failed {
             at: "2026-11-29T02:10:07.5Z".parse().expect("a time"),
             message: "you have no more of these".to_owned(),
@@ -534,32 +535,32 @@ mod tests {
             vec![item("secondary/db_instance/main", Action::Create), item("primary/vpc/main", Action::None)];
         items.extend((0..9).map(|number| item(&format!("primary/alarm/a{number}"), Action::Create)));
         let alarm = Failed { operation: Some("monitoring:PutMetricAlarm in us-east-1".to_owned()), ..failed.clone() };
-        let mut circumstances = Circumstances::default();
+        let mut details = StatusDetails::default();
         for item in &items {
             let what = if item.address.kind() == "alarm" { &alarm } else { &failed };
-            circumstances.failed.insert(item.address.clone(), what.clone());
+            details.failed.insert(item.address.clone(), what.clone());
         }
         for width in [80, 140] {
-            let text = render(&plan(items.clone()), &circumstances, &context(false), &Style::plain(width));
+            let text = render(&plan(items.clone()), &details, &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(
-                told.contains(
+                words.contains(
                     "last tried 2026-11-29T02:10:07Z: rds:CreateDBInstance in us-east-2: InstanceQuotaExceeded: "
                 ),
                 "{text}"
             );
-            assert!(told.contains(" you have no more of these (request 4f2a) help: ask for a higher quota"), "{text}");
-            assert_eq!(told.matches("PutMetricAlarm").count(), 1, "refused alike, told once:\n{text}");
-            assert_eq!(told.matches("CreateDBInstance").count(), 1, "{text}");
+            assert!(words.contains(" you have no more of these (request 4f2a) help: ask for a higher quota"), "{text}");
+            assert_eq!(words.matches("PutMetricAlarm").count(), 1, "the same refusal is shown once:\n{text}");
+            assert_eq!(words.matches("CreateDBInstance").count(), 1, "{text}");
         }
-        let json = to_json(&plan(items), &circumstances, &context(false));
+        let json = to_json(&plan(items), &details, &context(false));
         assert_eq!(json["resources"][0]["last_failure"]["code"], json!("InstanceQuotaExceeded"));
         assert_eq!(json["resources"][1]["last_failure"], Value::Null, "what is in order has nothing to explain");
     }
 
     #[test]
-    fn health_follows_from_what_would_be_done() {
+    fn health_is_derived_from_what_would_be_done() {
         let with =
             |action: Action, phase: Phase| Item { live: Some(live(phase)), ..item("primary/nat_gateway/a", action) };
         let cases = [
@@ -579,8 +580,8 @@ mod tests {
     }
 
     #[test]
-    fn machines_get_every_resource_and_all_counts() {
-        let value = to_json(&example(), &Circumstances::default(), &context(false));
+    fn json_has_every_resource_and_all_counts() {
+        let value = to_json(&example(), &StatusDetails::default(), &context(false));
         assert_eq!((&value["verdict"], &value["running"]), (&json!("not_ready"), &Value::Null));
         assert_eq!(
             (&value["resources"][0]["severity"], &value["resources"][2]["severity"]),

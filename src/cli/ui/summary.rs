@@ -1,4 +1,4 @@
-//! How a run came out: what was done, what failed and why, what was left because of it, and how to go on.
+//! The end of a run: what was done, what failed and why, what was skipped because of it, and how to continue.
 
 use miette::Diagnostic as _;
 use serde_json::{Value, json};
@@ -10,25 +10,25 @@ use crate::cli::hint;
 use drctl_engine::state::Address;
 use drctl_engine::{Action, Outcome, Report};
 
-/// How many resources came out how.
+/// How many resources had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
-    /// Made; a replacement counts here and under `destroyed`, one that came no further than its deletion only there.
+    /// Created. A replacement counts here and as `destroyed`, or only as `destroyed` if nothing but the deletion was done.
     pub added: usize,
     /// Changed in place.
     pub changed: usize,
     /// Deleted.
     pub destroyed: usize,
-    /// Taken into the state.
+    /// Recorded in the state only.
     pub recorded: usize,
     /// Failed.
     pub failed: usize,
-    /// Not deleted, since something that stays needs it.
+    /// Not deleted, because something that stays needs it.
     #[serde(skip_serializing_if = "is_zero")]
     pub kept: usize,
     /// Not tried, because of a failure.
     pub skipped: usize,
-    /// Not tried or given up, because of a signal.
+    /// Not tried or abandoned, because of a signal.
     pub interrupted: usize,
 }
 
@@ -37,7 +37,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Counts what a run did.
+/// Counts the outcomes of a run.
 #[must_use]
 pub fn tally(report: &Report) -> Tally {
     let mut tally = Tally::default();
@@ -62,7 +62,7 @@ pub fn tally(report: &Report) -> Tally {
     tally
 }
 
-/// The report for people.
+/// The report as text.
 #[must_use]
 pub fn render(report: &Report, style: &Style) -> String {
     let tally = tally(report);
@@ -96,15 +96,15 @@ pub fn render(report: &Report, style: &Style) -> String {
     if !left.is_empty() {
         lines.extend(hanging("  ", &format!("{}.", left.join(", ")), style.width, 0));
     }
-    lines.extend(named("Not finished, AWS may go on with: ", &report.under_way, style));
-    lines.extend(named("Deleted and not yet made again: ", &report.only_deleted, style));
+    lines.extend(named("Not finished; AWS may continue with: ", &report.under_way, style));
+    lines.extend(named("Deleted and not yet recreated: ", &report.only_deleted, style));
     lines.extend(scheduled(report, style));
     lines.extend(times(report, style));
-    lines.extend(onwards(report, style));
+    lines.extend(next_step(report, style));
     joined(&lines)
 }
 
-/// The report for machines; as a line of events it is the one called `summary`.
+/// The report as JSON: among the events, it is the line `summary`.
 #[must_use]
 pub fn to_json(report: &Report) -> Value {
     let result = match (report.is_success(), report.interrupted) {
@@ -157,18 +157,18 @@ fn resource(report: &Report, address: &Address, action: Action, outcome: &Outcom
     value
 }
 
-/// Root failures, each with what it kept from being done. What failed for the same reason is told together.
+/// The failures, each with the resources that were skipped because of it. Failures with the same cause are shown together.
 fn failed(report: &Report, style: &Style) -> Vec<String> {
-    let roots = failures::shared(report.failures().map(|(address, action, failure)| ((address, action), failure)));
+    let groups = failures::by_cause(report.failures().map(|(address, action, failure)| ((address, action), failure)));
     let mut lines = Vec::new();
-    for root in roots {
-        let names: Vec<&Address> = root.hit.iter().map(|(address, _)| *address).collect();
-        let head = match root.hit.as_slice() {
+    for group in groups {
+        let names: Vec<&Address> = group.affected.iter().map(|(address, _)| *address).collect();
+        let head = match group.affected.as_slice() {
             [(address, action)] => format!("✗ {address} — {} failed", verb(*action)),
             _ => format!("✗ {}", failures::resources(&names, style, 10)) + " failed",
         };
         lines.push(style.bold(&style.red(&head)));
-        lines.extend(root.lines(style, 4));
+        lines.extend(group.lines(style, 4));
         let skipped: Vec<&Address> = report
             .outcomes
             .iter()
@@ -186,7 +186,7 @@ fn failed(report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
-/// What kept the state from being written: after it, nothing was started any more.
+/// Why the state could not be written. After that, no step was started.
 fn state(report: &Report, style: &Style) -> Vec<String> {
     let Some(error) = &report.state else { return Vec::new() };
     let mut lines = vec![style.bold(&style.red("✗ the state could not be written, and nothing more was started"))];
@@ -198,7 +198,7 @@ fn state(report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
-/// Which resources a count is about, on as many lines as they take up to [`MOST_LINES`]; none without any.
+/// The names of the resources that a count is about, on up to [`MOST_LINES`] lines; no lines if there are none.
 fn named<'a>(label: &str, addresses: impl IntoIterator<Item = &'a Address>, style: &Style) -> Vec<String> {
     let names: Vec<String> = addresses.into_iter().map(ToString::to_string).collect();
     if names.is_empty() {
@@ -208,15 +208,15 @@ fn named<'a>(label: &str, addresses: impl IntoIterator<Item = &'a Address>, styl
     hanging("  ", &format!("{label}{}.", list(&names, room)), style.width, 0)
 }
 
-/// How many lines of names are read.
+/// More lines of names than this are not read.
 const MOST_LINES: usize = 4;
 
-/// Types that AWS deletes after a time in which they can be taken back, which the next `up` does. KMS:
+/// Types that AWS deletes only after some days. Until then they can be restored, which the next `up` does. KMS:
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>, Secrets Manager:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_delete-secret.html>.
 const DELETED_LATER: [&str; 2] = ["kms_key", "secret"];
 
-/// What is not gone yet although it was deleted.
+/// The resources that are only scheduled for deletion.
 fn scheduled(report: &Report, style: &Style) -> Vec<String> {
     let is_scheduled = |address: &Address| DELETED_LATER.contains(&address.kind());
     let deleted = report.outcomes.iter().filter(|(address, action, outcome)| {
@@ -225,31 +225,34 @@ fn scheduled(report: &Report, style: &Style) -> Vec<String> {
             && is_scheduled(address)
             && !report.kept.contains(address)
     });
-    let lines = named("Scheduled for deletion in 7 days: ", deleted.map(|(address, _, _)| address), style);
-    if lines.is_empty() {
-        return lines;
+    let deleted: Vec<&Address> = deleted.map(|(address, _, _)| address).collect();
+    if deleted.is_empty() {
+        return Vec::new();
     }
-    let until = hint::complete("Until then `drctl up` restores them.");
-    lines.into_iter().chain(hanging("  ", &until, style.width, 0)).collect()
+    let restored = if deleted.len() == 1 { "it" } else { "them" };
+    let mut lines = named("Scheduled for deletion in 7 days: ", deleted, style);
+    let until = hint::complete(&format!("Until then `drctl up` restores {restored}."));
+    lines.extend(hanging("  ", &until, style.width, 0));
+    lines
 }
 
-/// How long it took, and which resources made it so long, each having waited for the one before.
+/// How long the run took, and its critical path.
 fn times(report: &Report, style: &Style) -> Vec<String> {
     let named = chain(report.critical_path.iter().map(|leg| (&leg.address, leg.took)), report.took);
     let path = if named.is_empty() { named } else { format!("; critical path: {named}") };
-    let told = format!("Took {}{path}.", duration(report.took));
-    hanging("  ", &told, style.width, 0).iter().map(|line| style.dim(line)).collect()
+    let text = format!("Took {}{path}.", duration(report.took));
+    hanging("  ", &text, style.width, 0).iter().map(|line| style.dim(line)).collect()
 }
 
-/// How to go on, where there is something left.
-fn onwards(report: &Report, style: &Style) -> Vec<String> {
+/// How to continue, if something is left to do.
+fn next_step(report: &Report, style: &Style) -> Vec<String> {
     if report.is_success() {
         return Vec::new();
     }
     let left = plural(report.outcomes.iter().filter(|(_, _, outcome)| *outcome != Outcome::Done).count(), "resource");
-    let told = if report.state.is_some() {
-        "Calls that were out when the state could not be written are on record as open intents. Put the state right and run \
-         the same command again: it resolves them first."
+    let text = if report.state.is_some() {
+        "Calls in flight when the state could not be written are recorded as open intents. Repair the state, then run the same \
+         command again: it resolves them first."
             .to_owned()
     } else if report.interrupted {
         format!(
@@ -262,7 +265,7 @@ fn onwards(report: &Report, style: &Style) -> Vec<String> {
         )
     };
     let mut lines = vec![String::new()];
-    lines.extend(hanging("", &told, style.width, 0));
+    lines.extend(hanging("", &text, style.width, 0));
     lines
 }
 
@@ -298,7 +301,7 @@ mod tests {
         }
     }
 
-    fn told(report: &Report) -> String {
+    fn rendered(report: &Report) -> String {
         for width in [80, 140] {
             assert_fits(&render(report, &Style::plain(width)), width);
         }
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn success_is_said_as_terraform_says_it() {
+    fn success_is_reported_in_terraforms_words() {
         let mut report = report(vec![
             ("primary/vpc/main", Action::Create, Outcome::Done),
             ("primary/subnet/a", Action::Update, Outcome::Done),
@@ -316,7 +319,7 @@ mod tests {
         report.critical_path = [("primary/vpc/main", 1), ("primary/subnet/a", 120)]
             .map(|(at, seconds)| Leg { address: address(at), took: Duration::from_secs(seconds) })
             .into();
-        let text = told(&report);
+        let text = rendered(&report);
         assert!(
             text.starts_with("Apply complete! Resources: 2 added, 1 changed, 1 destroyed. 1 recorded.\n"),
             "{text}"
@@ -327,9 +330,9 @@ mod tests {
     }
 
     #[test]
-    fn roots_come_first_with_what_they_kept_from_being_done() {
+    fn failures_come_first_with_what_was_skipped_because_of_them() {
         let root = address("primary/vpc/main");
-        let text = told(&report(vec![
+        let text = rendered(&report(vec![
             ("global/iam_role/processor", Action::Create, Outcome::Done),
             ("primary/vpc/main", Action::Create, Outcome::Failed(refused())),
             ("primary/subnet/a", Action::Create, Outcome::Skipped(root.clone())),
@@ -349,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_deleted_of_a_replacement_that_was_not_finished_is_counted_and_named() {
+    fn the_deletions_of_unfinished_replacements_are_counted_and_named() {
         let mut report = report(vec![
             ("primary/subnet/a", Action::Replace, Outcome::Interrupted),
             ("primary/subnet/b", Action::Replace, Outcome::Failed(refused())),
@@ -358,17 +361,17 @@ mod tests {
         ]);
         report.interrupted = true;
         report.only_deleted = [address("primary/subnet/a"), address("primary/subnet/b")].into();
-        let text = told(&report);
+        let text = rendered(&report);
         assert!(text.contains("0 added, 0 changed, 3 destroyed."), "{text}");
-        assert!(text.contains("Deleted and not yet made again: primary/subnet/a, primary/subnet/b."), "{text}");
+        assert!(text.contains("Deleted and not yet recreated: primary/subnet/a, primary/subnet/b."), "{text}");
         let value = to_json(&report);
         assert_eq!((&value["summary"]["destroyed"], &value["resources"][0]["only_deleted"]), (&json!(3), &json!(true)));
         assert_eq!(value["resources"][2]["only_deleted"], Value::Null);
     }
 
     #[test]
-    fn what_can_be_taken_back_is_not_told_as_gone() {
-        let text = told(&report(vec![
+    fn what_can_be_restored_is_reported_as_scheduled() {
+        let text = rendered(&report(vec![
             ("primary/kms_key/main", Action::Delete, Outcome::Done),
             ("global/secret/database", Action::Delete, Outcome::Done),
             ("primary/vpc/main", Action::Delete, Outcome::Done),
@@ -379,12 +382,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("`drctl up` restores them"), "{text}");
-        assert!(!told(&report(vec![("primary/vpc/main", Action::Delete, Outcome::Done)])).contains("Scheduled"));
+        assert!(!rendered(&report(vec![("primary/vpc/main", Action::Delete, Outcome::Done)])).contains("Scheduled"));
     }
 
     #[test]
-    fn one_cause_is_told_once() {
-        let text = told(&report(vec![
+    fn one_cause_is_shown_once() {
+        let text = rendered(&report(vec![
             ("secondary/vpc/main", Action::Create, Outcome::Failed(refused())),
             ("secondary/kms_key/main", Action::Create, Outcome::Failed(refused())),
         ]));
@@ -393,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_says_what_is_on_record() {
+    fn an_interrupted_run_says_what_is_recorded() {
         let mut report = report(vec![
             ("primary/vpc/main", Action::Create, Outcome::Done),
             ("primary/subnet/a", Action::Create, Outcome::Interrupted),
@@ -401,11 +404,11 @@ mod tests {
         ]);
         report.interrupted = true;
         report.under_way = [address("primary/subnet/a")].into();
-        // Wherever the lines break: it is the words that count.
-        let text = told(&report).replace('\n', " ");
+        // The lines may break anywhere.
+        let text = rendered(&report).replace('\n', " ");
         assert!(text.starts_with("Apply interrupted. Resources: 1 added"), "{text}");
         assert!(text.contains("1 not finished, 1 not started."), "{text}");
-        assert!(text.contains("Not finished, AWS may go on with: primary/subnet/a."), "{text}");
+        assert!(text.contains("Not finished; AWS may continue with: primary/subnet/a."), "{text}");
         assert!(text.contains("All completed work is recorded. Run the same command again"), "{text}");
         assert!(text.contains("the remaining 2 resources."), "{text}");
         let value = to_json(&report);
@@ -416,10 +419,10 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_cannot_be_written_comes_with_its_help() {
+    fn a_state_that_cannot_be_written_is_reported_with_its_help() {
         let mut report = report(vec![("primary/vpc/main", Action::Create, Outcome::Done)]);
         report.state = Some(StateError::Broken { path: PathBuf::from("state/payment-dr-dev.journal") });
-        let text = told(&report);
+        let text = rendered(&report);
         assert!(
             text.contains("    state/payment-dr-dev.journal could not be written to earlier in this run"),
             "{text}"

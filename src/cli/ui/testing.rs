@@ -1,6 +1,8 @@
-//! What the views' tests are made of.
+//! What the tests of the views share.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,12 +12,33 @@ use super::text::columns;
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{Action, Change, Class, Failure, Item, Live, Owner, Phase, Plan, Properties};
 
-/// An address as written.
+/// A writer whose clones share what was written.
+#[derive(Clone, Default)]
+pub(in crate::cli) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// What was written so far.
+    pub(in crate::cli) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panicked").clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panicked").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A parsed address.
 pub(super) fn address(text: &str) -> Address {
     text.parse().expect("an address")
 }
 
-/// A planned action, as bare as it can be.
+/// A planned action with as little else as possible.
 pub(super) fn item(at: &str, action: Action) -> Item {
     let address = address(at);
     let region = if address.role() == Role::Secondary { "us-east-2" } else { "us-east-1" };
@@ -66,7 +89,7 @@ pub(super) fn live(phase: Phase) -> Box<Live> {
     })
 }
 
-/// A refusal with everything a refusal may have.
+/// A refusal with everything that a refusal may have.
 pub(super) fn refused() -> Failure {
     Failure {
         operation: Some("ec2:CreateVpc in us-east-1".to_owned()),
@@ -77,12 +100,12 @@ pub(super) fn refused() -> Failure {
     }
 }
 
-/// A plan of these.
+/// A plan of these items.
 pub(super) fn plan(items: Vec<Item>) -> Plan {
     Plan { items }
 }
 
-/// The context of every test.
+/// The context that all tests use.
 pub(super) fn context(verbose: bool) -> PlanContext {
     PlanContext {
         title: "payment-dr-dev".to_owned(),
@@ -94,7 +117,7 @@ pub(super) fn context(verbose: bool) -> PlanContext {
     }
 }
 
-/// No line is wider than it may be, and none carries control codes.
+/// Asserts that no line is too wide or contains control codes.
 pub(super) fn assert_fits(text: &str, width: usize) {
     for line in text.lines() {
         assert!(columns(line) <= width, "{} columns of {width}: {line}", columns(line));

@@ -1,29 +1,29 @@
-//! Words, lines and columns: what every view needs to be readable at any width.
+//! Words, lines, and columns: what the views need in order to be readable at any width.
 
 use std::time::Duration;
 
 use drctl_engine::state::Address;
 
-/// How many columns a text takes; colours take none.
+/// The number of columns of a text. Colours take none.
 #[must_use]
 pub fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
-/// The text in at most `max` columns, its end given up for a `…` where it is longer.
+/// The text in at most `max` columns. If it is longer, it ends with `…`.
 #[must_use]
 pub fn fit(text: &str, max: usize) -> String {
     console::truncate_str(text, max, "…").into_owned()
 }
 
-/// The text filled up with blanks to `to` columns.
+/// The text, padded with blanks to `to` columns.
 #[must_use]
 pub fn pad(text: &str, to: usize) -> String {
     let blanks = to.saturating_sub(columns(text));
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// The text without control characters: what AWS or an emulator answers must not steer the terminal.
+/// The text without control characters: an answer of AWS or of an emulator must not control the terminal.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars()
@@ -35,10 +35,10 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
-/// What a command in backquotes begins with.
+/// The beginnings of commands in backquotes.
 const COMMANDS: [&str; 2] = ["drctl ", "aws "];
 
-/// The words of a text, each with the blanks behind it. A command in backquotes is one word: it is copied as a whole.
+/// The words of a text, each with the blanks after it. A command in backquotes is one word, so that it can be copied.
 #[must_use]
 pub fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
@@ -60,8 +60,8 @@ pub fn words(text: &str) -> Vec<&str> {
     words
 }
 
-/// The text in lines of at most `max` columns, broken at blanks. A longer word (an ARN, a path, a command in backquotes) stays
-/// whole: it is copied.
+/// The text in lines of at most `max` columns, broken at blanks. A longer word (an ARN, a path, a command in backquotes) is not
+/// broken, so that it can be copied.
 #[must_use]
 pub fn wrap(text: &str, max: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -81,7 +81,7 @@ pub fn wrap(text: &str, max: usize) -> Vec<String> {
     lines
 }
 
-/// As many of the items as fit into `max` columns, at least one, separated by commas; then how many more there are.
+/// As many of the items as fit into `max` columns, but at least one, separated by commas; then the number of the others.
 #[must_use]
 pub fn list<S: AsRef<str>>(items: &[S], max: usize) -> String {
     let mut text = String::new();
@@ -115,7 +115,7 @@ pub fn duration(duration: Duration) -> String {
     whole(u64::try_from((duration.as_millis() + 500) / 1000).unwrap_or(u64::MAX))
 }
 
-/// How long something has been going on: whole seconds, which do not flicker.
+/// How long something has been going on, in whole seconds, which do not flicker.
 #[must_use]
 pub fn elapsed(duration: Duration) -> String {
     whole(duration.as_secs())
@@ -129,7 +129,7 @@ fn whole(seconds: u64) -> String {
     }
 }
 
-/// How long something will about take, for whom a minute is exact enough: `about 40 s`, `about 19 min`, `about 1 h 04 min`.
+/// About how long something will take: `about 40 s`, `about 19 min`, `about 1 h 04 min`.
 #[must_use]
 pub fn about(duration: Duration) -> String {
     let minutes = (duration.as_secs() + 30) / 60;
@@ -140,20 +140,21 @@ pub fn about(duration: Duration) -> String {
     }
 }
 
-/// What of the whole a link of a chain must make to be named.
-const TELLING: f64 = 0.02;
+/// The share of the whole that a link of a chain must have to be named.
+const WORTH_NAMING: f64 = 0.02;
 
 /// How long a link of a chain must take to be named.
 #[must_use]
-pub fn telling(whole: Duration) -> Duration {
-    whole.mul_f64(TELLING)
+pub fn worth_naming(whole: Duration) -> Duration {
+    whole.mul_f64(WORTH_NAMING)
 }
 
-/// A chain of resources, each having waited for the one before, by those that made it long; empty without any.
+/// A chain of resources in which each waited for the one before. Only the links that made it long are named; the text may be
+/// empty.
 #[must_use]
-pub fn chain<'a>(legs: impl IntoIterator<Item = (&'a Address, Duration)>, whole: Duration) -> String {
-    let legs = legs.into_iter().filter(|(_, takes)| *takes >= telling(whole));
-    legs.map(|(address, takes)| format!("{address} {}", duration(takes))).collect::<Vec<_>>().join(" → ")
+pub fn chain<'a>(links: impl IntoIterator<Item = (&'a Address, Duration)>, whole: Duration) -> String {
+    let links = links.into_iter().filter(|(_, takes)| *takes >= worth_naming(whole));
+    links.map(|(address, takes)| format!("{address} {}", duration(takes))).collect::<Vec<_>>().join(" → ")
 }
 
 #[cfg(test)]
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_short_and_exact_enough() {
+    fn durations_are_short() {
         let cases = [
             (0, "0.0s"),
             (850, "0.9s"),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_come_is_told_in_minutes() {
+    fn times_left_are_rounded_to_minutes() {
         let cases = [
             (7, "about 7 s"),
             (89, "about 1 min"),
@@ -193,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_say_how_much_they_leave_out() {
+    fn lists_count_what_they_leave_out() {
         assert_eq!(list(&["a", "b", "c"], 80), "a, b, c");
         assert_eq!(list(&["aaaa", "bbbb", "cccc", "dddd"], 22), "aaaa, … and 3 more");
         assert_eq!(list(&["one-that-is-long"], 3), "one-that-is-long");
     }
 
     #[test]
-    fn lines_break_at_blanks_only() {
+    fn lines_break_only_at_blanks() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
         assert_eq!(wrap("arn:aws:kms:us-east-1:1:key/1 is there", 10), ["arn:aws:kms:us-east-1:1:key/1", "is there"]);
         assert!(wrap("  ", 10).is_empty());

@@ -1,13 +1,13 @@
-//! A simulation as a web page of its own: every resource on a line of time, grouped by Region. Loads nothing from anywhere.
+//! A simulation as a web page: a timeline of every resource, grouped by Region. The page loads nothing.
 
 use std::time::Duration;
 
 use super::text::{chain, duration, elapsed, plural};
 use super::timeline::{against_bound, durations};
 use super::{by_role, heading};
-use crate::simulate::{Bar, Simulated, Walk};
+use crate::simulate::{Bar, Simulated, SimulatedRun};
 
-/// Light and dark as the reader's system is. What works is filled, what waits is striped: colours alone tell nothing.
+/// Light or dark, as the reader's system is. Work is filled and waiting is striped, so that no meaning depends on colour alone.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2128;--dim:#59636e;--page:#fff;--line:#d1d9e0;--work:#1f6feb;--wait:#9aa7b5;--hot:#bc4c00}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--page:#0d1117;--line:#3d444d;--work:#4c94ff;--wait:#6b7785;--hot:#ffa657}}
@@ -47,47 +47,47 @@ pub fn page(simulated: &Simulated, title: &str) -> String {
             duration(simulated.serving),
             duration(simulated.writer),
         ),
-        "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is at work on it</span>\
+        "<p class=\"legend\"><span><i class=\"key\"><i class=\"work\"></i></i>AWS is working on it</span>\
          <span><i class=\"key\"><i class=\"wait\"></i></i>waiting (rate limit, dependency, next poll)</span>\
          <span class=\"critical\"><b class=\"name\">● critical path</b></span></p>\n"
             .to_owned(),
     ];
-    for (name, walk) in [("up", &simulated.up), ("down", &simulated.down)] {
-        parts.extend(section(name, walk));
+    for (name, run) in [("up", &simulated.up), ("down", &simulated.down)] {
+        parts.extend(section(name, run));
     }
     parts.push("</body>\n</html>\n".to_owned());
     parts.concat()
 }
 
-fn section(name: &str, walk: &Walk) -> Vec<String> {
-    let path = chain(walk.critical_path.iter().map(|leg| (&leg.address, leg.took)), walk.took);
-    let step = 100.0 * tick(walk.took).as_secs_f64() / walk.took.as_secs_f64().max(0.001);
+fn section(name: &str, run: &SimulatedRun) -> Vec<String> {
+    let path = chain(run.critical_path.iter().map(|leg| (&leg.address, leg.took)), run.took);
+    let step = 100.0 * tick(run.took).as_secs_f64() / run.took.as_secs_f64().max(0.001);
     let mut parts = vec![format!(
         "<section style=\"--step:{step:.3}%\">\n<h2>{name}</h2>\n<p>{}; {}</p>\n<p class=\"dim\">Critical path: {}</p>\n",
-        escaped(&against_bound(walk)),
-        plural(walk.bars.len(), "resource"),
+        escaped(&against_bound(run)),
+        plural(run.bars.len(), "resource"),
         escaped(&path)
     )];
-    for ((role, region), bars) in by_role(&walk.bars, |bar| (bar.address.role(), bar.region.clone())) {
+    for ((role, region), bars) in by_role(&run.bars, |bar| (bar.address.role(), bar.region.clone())) {
         parts.push(format!("<h3>{}</h3>\n", escaped(&heading(role, &region))));
-        parts.push(axis(walk.took));
-        parts.extend(bars.into_iter().map(|bar| row(bar, walk.took)));
+        parts.push(axis(run.took));
+        parts.extend(bars.into_iter().map(|bar| row(bar, run.took)));
     }
     parts.push("</section>\n".to_owned());
     parts
 }
 
-/// The time between two labels of the axis: a round one, so that there are at most ten.
+/// The time between two labels of the axis: a round number, so that there are at most ten labels.
 fn tick(whole: Duration) -> Duration {
     const ROUND: [u64; 12] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
     let fits = |seconds: &u64| Duration::from_secs(*seconds) * 10 >= whole;
     Duration::from_secs(ROUND.into_iter().find(fits).unwrap_or(4 * 3600))
 }
 
-/// Above each Region's rows: which moment is where. Lines at the same moments go through the rows.
+/// The axis above the rows of each Region. Lines at the same moments go through the rows.
 fn axis(whole: Duration) -> String {
     let step = tick(whole);
-    // The last one would stand over the edge.
+    // A label at the very end would cross the edge.
     let moments = (0..).map(|number| step * number).take_while(|moment| *moment + step / 2 <= whole);
     let label = |moment: Duration| {
         let left = 100.0 * moment.as_secs_f64() / whole.as_secs_f64().max(0.001);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_says_when() {
+    fn an_axis_has_round_labels() {
         let minutes = Duration::from_mins;
         let ticks = [(minutes(5), 30), (minutes(25), 300), (minutes(60), 600)];
         assert_eq!(ticks.map(|(whole, _)| tick(whole).as_secs()), ticks.map(|(_, seconds)| seconds));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_lie_where_their_time_is() {
+    fn pieces_are_placed_by_time() {
         let seconds = Duration::from_secs;
         assert_eq!(
             piece("work", seconds(50), seconds(75), seconds(200)),

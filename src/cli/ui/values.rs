@@ -1,4 +1,4 @@
-//! Properties and their differences as text.
+//! Properties and their differences, as text.
 
 use serde_json::{Map, Number, Value};
 
@@ -8,18 +8,18 @@ use super::text::{clean, columns, fit};
 use drctl_engine::state::Role;
 use drctl_engine::{Change, is_unresolved};
 
-/// Shown where a value comes from a resource that is yet to be made.
+/// Shown for a value that comes from a resource that does not exist yet.
 const LATER: &str = "(known after apply)";
-/// Lines of a document's or a list's differences before the rest is only counted.
+/// How many lines of the differences of a document or a list are shown. The rest are counted.
 const LONGEST: usize = 24;
-/// Fields that say which one of a list's items it is: shown even where both sides have the same.
+/// Fields that identify an item of a list. They are shown even if both sides have the same value.
 const NAMING: [&str; 5] = ["id", "name", "key", "Sid", "route_key"];
-/// How much of what two texts share is shown before and after where they differ.
+/// How much of what two texts have in common is shown before and after the difference.
 const AROUND: usize = 12;
-/// Documents of more lines than this are not compared line by line: the work grows with the square.
+/// Documents with more lines than this are not compared line by line, because the work grows with the square of the lines.
 const COMPARABLE: usize = 400;
 
-/// How a reference is written: `vpc/main` within its role, else with the role; the output unless it is what one expects.
+/// The text for a reference: `vpc/main` within the same role, otherwise with the role; with the output unless it is id or ARN.
 fn target(value: &Value, role: Role) -> Option<String> {
     let object = value.as_object().filter(|object| object.len() == 3)?;
     let address = object.get("$ref")?.as_str()?;
@@ -28,7 +28,7 @@ fn target(value: &Value, role: Role) -> Option<String> {
     Some(if matches!(output, "id" | "arn") { within.to_owned() } else { format!("{within}.{output}") })
 }
 
-/// What one value tells in a few words; `None` when it tells nothing there.
+/// A value in a few words; `None` if that would say nothing.
 pub(super) fn brief(value: &Value, role: Role) -> Option<String> {
     if let Some(target) = target(value, role) {
         return Some(format!("→ {target}"));
@@ -37,18 +37,18 @@ pub(super) fn brief(value: &Value, role: Role) -> Option<String> {
         Value::String(text) if !text.is_empty() => Some(clean(text)),
         Value::Number(number) => Some(figure(number)),
         Value::Array(items) => {
-            let told: Vec<String> = items.iter().filter_map(|item| brief(item, role)).collect();
-            if told.len() < items.len() {
+            let parts: Vec<String> = items.iter().filter_map(|item| brief(item, role)).collect();
+            if parts.len() < items.len() {
                 return None;
             }
-            match told.as_slice() {
+            match parts.as_slice() {
                 [] => None,
                 [one] => Some(one.clone()),
                 [one, two] => Some(format!("{one}, {two}")),
                 [one, two, rest @ ..] => Some(format!("{one}, {two} +{}", rest.len())),
             }
         }
-        // One of several kinds of a thing, under the name of its kind.
+        // An enum with a value: the only key is its variant.
         Value::Object(map) if map.len() == 1 => map.values().next().and_then(|value| brief(value, role)),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Object(_) => None,
     }
@@ -75,18 +75,18 @@ pub(super) fn inline(value: &Value, role: Role) -> String {
     }
 }
 
-/// A number as people write it: `5000`, where it is kept as `5000.0`.
+/// A number as people write it: `5000`, although the value is `5000.0`.
 fn figure(number: &Number) -> String {
     let text = number.to_string();
     if number.is_f64() { text.strip_suffix(".0").unwrap_or(&text).to_owned() } else { text }
 }
 
-/// Quoted as JSON quotes, which leaves no control character as it is, C1 among them.
+/// The text quoted as in JSON, without any control characters, including C1.
 fn quoted(text: &str) -> String {
     clean(&Value::from(text).to_string())
 }
 
-/// One property of something to be made, with everything in it: `name = value`, over several lines where it takes them.
+/// One property of something that will be created, in full: `name = value`, on several lines if necessary.
 pub(super) fn full(name: &str, value: &Value, role: Role, style: &Style, indent: usize) -> Vec<String> {
     let blank = " ".repeat(indent);
     let head = format!("{blank}{} =", clean(name));
@@ -103,7 +103,7 @@ pub(super) fn full(name: &str, value: &Value, role: Role, style: &Style, indent:
         .collect()
 }
 
-/// One property that differs: `~ name: old → new` where a line holds it, else what goes and what comes beneath it.
+/// One property that differs: `~ name: old → new` if it fits on a line, otherwise the removed and added values below it.
 pub(super) fn difference(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<String> {
     let mut lines = differing(change, role, style, indent);
     if let Some(why) = change.forces_replacement {
@@ -121,7 +121,7 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
     let blank = " ".repeat(indent);
     let name = clean(&change.property);
     let head = format!("{blank}{} {name}:", style.yellow("~"));
-    let beneath = |parts: Vec<(char, String)>| {
+    let below = |parts: Vec<(char, String)>| {
         let mut lines = vec![head.clone()];
         let longest = if style.cuts { LONGEST } else { usize::MAX };
         let rest = parts.len().saturating_sub(longest);
@@ -143,7 +143,7 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
     if let (Value::Array(old), Value::Array(new)) = (&change.old, &change.new) {
         let parts = items(old, new, role, if style.cuts { room } else { usize::MAX });
         if !parts.is_empty() {
-            return beneath(parts);
+            return below(parts);
         }
     }
     let (old, new) = (side(&change.old, role), side(&change.new, role));
@@ -162,14 +162,14 @@ fn differing(change: &Change, role: Role, style: &Style, indent: usize) -> Vec<S
     if let (Some(old), Some(new)) = (document(&change.old, role), document(&change.new, role)) {
         let parts = compare(&old, &new);
         if !parts.is_empty() {
-            return beneath(parts);
+            return below(parts);
         }
     }
     let (old, new) = if style.cuts { apart(&change.old, &change.new, role) } else { (old, new) };
-    beneath(vec![('-', old), ('+', new)])
+    below(vec![('-', old), ('+', new)])
 }
 
-/// Lines that go and come, in `room` columns: where one is longer, it and its counterpart are cut to where they differ.
+/// Removed and added lines in `room` columns. If a line is longer, it and its counterpart are cut to where they differ.
 fn fitted(mut parts: Vec<(char, String)>, room: usize, style: &Style) -> Vec<(char, String)> {
     if !style.cuts {
         return parts;
@@ -192,7 +192,7 @@ fn fitted(mut parts: Vec<(char, String)>, room: usize, style: &Style) -> Vec<(ch
     parts.into_iter().map(|(sign, text)| (sign, fit(&text, room))).collect()
 }
 
-/// The items of a list that go and come: what is the same thing on both sides stands together, and shows what differs in it.
+/// The removed and added items of a list. An item that exists on both sides is shown as a pair, with what differs in it.
 fn items(old: &[Value], new: &[Value], role: Role, room: usize) -> Vec<(char, String)> {
     let mut come: Vec<&Value> = new.iter().filter(|item| !old.contains(item)).collect();
     let (mut pairs, mut parts) = (Vec::new(), Vec::new());
@@ -214,14 +214,14 @@ fn items(old: &[Value], new: &[Value], role: Role, room: usize) -> Vec<(char, St
     parts
 }
 
-/// How many fields two items of a list share: none for what are no objects. What names them counts for more than the rest.
+/// How many fields two items of a list share; 0 if they are not objects. Fields that identify an item count for more.
 fn likeness(old: &Value, new: &Value) -> usize {
     let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return 0 };
     let shared = old.iter().filter(|(key, value)| new.get(*key) == Some(value));
     shared.map(|(key, _)| if NAMING.contains(&key.as_str()) { 100 } else { 1 }).sum()
 }
 
-/// Both sides of a difference, with `…` for what they share.
+/// Both sides of a difference, with `…` for what they have in common.
 fn apart(old: &Value, new: &Value, role: Role) -> (String, String) {
     if target(old, role).is_some() || target(new, role).is_some() {
         return (side(old, role), side(new, role));
@@ -244,33 +244,33 @@ fn fields_apart(
     role: Role,
     of: impl Fn(&Value, &Value) -> String,
 ) -> String {
-    let told = own.iter().map(|(key, value)| match other.get(key) {
+    let parts = own.iter().map(|(key, value)| match other.get(key) {
         Some(same) if same == value && !NAMING.contains(&key.as_str()) => None,
         Some(differs) if differs != value => Some(format!("{}: {}", clean(key), of(value, differs))),
         _ => Some(format!("{}: {}", clean(key), inline(value, role))),
     });
-    format!("{{ {} }}", elided(told))
+    format!("{{ {} }}", elided(parts))
 }
 
 fn items_apart(own: &[Value], other: &[Value], role: Role) -> String {
-    let told = own.iter().map(|item| (!other.contains(item)).then(|| inline(item, role)));
-    format!("[{}]", elided(told))
+    let parts = own.iter().map(|item| (!other.contains(item)).then(|| inline(item, role)));
+    format!("[{}]", elided(parts))
 }
 
-/// Separated by commas, with one `…` for each run of what is left out.
-fn elided(told: impl Iterator<Item = Option<String>>) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for part in told {
+/// The parts, separated by commas, with one `…` for each run of missing ones.
+fn elided(parts: impl Iterator<Item = Option<String>>) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for part in parts {
         match part {
-            Some(part) => parts.push(part),
-            None if parts.last().is_some_and(|last| last == "…") => {}
-            None => parts.push("…".to_owned()),
+            Some(part) => shown.push(part),
+            None if shown.last().is_some_and(|last| last == "…") => {}
+            None => shown.push("…".to_owned()),
         }
     }
-    parts.join(", ")
+    shown.join(", ")
 }
 
-/// Two texts without most of what they begin and end with alike.
+/// Two texts without most of their common beginning and end.
 fn texts_apart(old: &str, new: &str) -> (String, String) {
     let (old, new): (Vec<char>, Vec<char>) = (old.chars().collect(), new.chars().collect());
     let least = old.len().min(new.len());
@@ -286,7 +286,7 @@ fn texts_apart(old: &str, new: &str) -> (String, String) {
     (cut(&old), cut(&new))
 }
 
-/// One side of a difference: what is absent is said so, and what comes from elsewhere is known later.
+/// One side of a difference. An absent value is "not set", and a reference is known only later.
 fn side(value: &Value, role: Role) -> String {
     match value {
         Value::Null => "(not set)".to_owned(),
@@ -300,7 +300,7 @@ fn structured(value: &Value, role: Role) -> Option<Value> {
     match value {
         Value::Object(_) | Value::Array(_) => Some(named(value, role)),
         Value::String(text) => {
-            // Most strings are no JSON: that is no error but the answer.
+            // Most strings are not JSON, which is not an error.
             serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())
         }
         _ => None,
@@ -314,7 +314,7 @@ fn named(value: &Value, role: Role) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.iter().map(|item| named(item, role)).collect()),
         Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), named(value, role))).collect()),
-        // Without the tail of a whole number.
+        // A whole number without its `.0`.
         Value::Number(number) if number.is_f64() => {
             figure(number).parse::<i64>().map_or_else(|_| value.clone(), Value::from)
         }
@@ -322,14 +322,14 @@ fn named(value: &Value, role: Role) -> Value {
     }
 }
 
-/// A structured value in lines whose order means something: keys sorted.
+/// A structured value as lines with sorted keys, so that they can be compared.
 fn document(value: &Value, role: Role) -> Option<Vec<String>> {
     let mut value = structured(value, role)?;
     value.sort_all_objects();
     Some(format!("{value:#}").lines().map(clean).collect())
 }
 
-/// Two long texts from shortly before where they part: what they share tells nothing.
+/// Two long texts, cut to begin shortly before they differ.
 fn around(old: &str, new: &str, max: usize) -> (String, String) {
     let shared = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
     let skip = if shared > max / 2 { shared - max / 4 } else { 0 };
@@ -340,12 +340,12 @@ fn around(old: &str, new: &str, max: usize) -> (String, String) {
     (cut(old), cut(new))
 }
 
-/// The lines that go and come, each run of them between one line of what stays.
+/// The removed and added lines, with one unchanged line before and after each run of them.
 fn compare(old: &[String], new: &[String]) -> Vec<(char, String)> {
     if old.len() > COMPARABLE || new.len() > COMPARABLE {
         return Vec::new();
     }
-    // Lengths of the longest common subsequences of what is left of both, from each pair of lines on.
+    // The lengths of the longest common subsequences of the rest of both, for each pair of lines.
     let mut common = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for (i, from) in old.iter().enumerate().rev() {
         for (j, to) in new.iter().enumerate().rev() {
@@ -380,7 +380,7 @@ mod tests {
     use super::*;
     use crate::cli::ui::testing::{assert_fits, change};
 
-    fn told(change: &Change, width: usize) -> String {
+    fn shown(change: &Change, width: usize) -> String {
         let text = difference(change, Role::Primary, &Style::plain(width), 4).join("\n");
         assert_fits(&text, width);
         text
@@ -388,11 +388,14 @@ mod tests {
 
     #[test]
     fn a_small_difference_takes_one_line() {
-        assert_eq!(told(&change("dns_support", json!(false), json!(true)), 80), "    ~ dns_support: false → true");
-        assert_eq!(told(&change("tags.Name", Value::Null, json!("main")), 80), "    ~ tags.Name: (not set) → \"main\"");
+        assert_eq!(shown(&change("dns_support", json!(false), json!(true)), 80), "    ~ dns_support: false → true");
+        assert_eq!(
+            shown(&change("tags.Name", Value::Null, json!("main")), 80),
+            "    ~ tags.Name: (not set) → \"main\""
+        );
         let reference = json!({"$ref": "primary/vpc/main", "output": "id", "need": "ready"});
         assert_eq!(
-            told(&change("vpc", json!("vpc-1"), reference), 80),
+            shown(&change("vpc", json!("vpc-1"), reference), 80),
             "    ~ vpc: \"vpc-1\" → (known after apply)  # from vpc/main"
         );
     }
@@ -403,29 +406,29 @@ mod tests {
             forces_replacement: Some("the primary CIDR block of a VPC cannot be changed"),
             ..change("cidr", json!("10.0.0.0/16"), json!("10.2.0.0/16"))
         };
-        let wide = told(&cidr, 140);
+        let wide = shown(&cidr, 140);
         assert_eq!(wide.lines().count(), 1);
-        for text in [wide, told(&cidr, 80)] {
+        for text in [wide, shown(&cidr, 80)] {
             assert!(text.starts_with("    ~ cidr: \"10.0.0.0/16\" → \"10.2.0.0/16\""));
             assert!(text.contains("# forces replacement: the primary CIDR block of a VPC cannot be changed"));
         }
     }
 
     #[test]
-    fn lists_show_what_goes_and_what_comes() {
+    fn lists_show_removed_and_added_items() {
         let text =
-            told(&change("cidrs", json!(["10.0.0.0/24", "10.0.1.0/24"]), json!(["10.0.1.0/24", "10.0.2.0/24"])), 80);
+            shown(&change("cidrs", json!(["10.0.0.0/24", "10.0.1.0/24"]), json!(["10.0.1.0/24", "10.0.2.0/24"])), 80);
         assert_eq!(text, "    ~ cidrs:\n        - \"10.0.0.0/24\"\n        + \"10.0.2.0/24\"");
         let many: Vec<u32> = (0..60).collect();
-        assert!(told(&change("ports", json!([]), json!(many)), 80).ends_with("… 36 lines more"));
+        assert!(shown(&change("ports", json!([]), json!(many)), 80).ends_with("… 36 lines more"));
     }
 
     #[test]
-    fn policies_are_compared_line_by_line_whatever_the_order_of_their_keys() {
+    fn policies_are_compared_line_by_line_regardless_of_the_order_of_their_keys() {
         let old =
             json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]});
         let new = r#"{"Statement":[{"Resource":"*","Action":"kms:Decrypt","Effect":"Allow"}],"Version":"2012-10-17"}"#;
-        let text = told(&change("policy", json!(old.to_string()), json!(new)), 80);
+        let text = shown(&change("policy", json!(old.to_string()), json!(new)), 80);
         assert!(text.contains("-       \"Action\": \"kms:*\","), "{text}");
         assert!(text.contains("+       \"Action\": \"kms:Decrypt\","), "{text}");
         assert!(!text.contains("Version"), "{text}");
@@ -434,13 +437,13 @@ mod tests {
     #[test]
     fn long_texts_are_cut_around_where_they_differ() {
         let (old, new) = (format!("{}old", "x".repeat(300)), format!("{}new", "x".repeat(300)));
-        let text = told(&change("description", json!(old), json!(new)), 80);
+        let text = shown(&change("description", json!(old), json!(new)), 80);
         assert!(text.contains("xold\"") && text.contains("xnew\""), "{text}");
     }
 
-    /// Whatever the kind of value and the width: what goes and what comes does not look the same.
+    /// Removed and added values must not look the same, whatever the kind of value and the width.
     #[test]
-    fn a_difference_is_seen_whatever_its_kind_and_the_width() {
+    fn a_difference_is_visible_for_every_kind_of_value_and_every_width() {
         let query = |gateway: &str| {
             json!({ "id": "m2", "expression": "", "namespace": "AWS/NATGateway", "metric": "ErrorPortAllocation",
                 "dimensions": { "NatGatewayId": gateway }, "statistic": "Sum", "period": 60, "label": "", "returns": false })
@@ -450,7 +453,7 @@ mod tests {
         let kinds = [
             ("a list of objects", json!([query("m1"), query("nat-0old")]), json!([query("m1"), query("nat-0new")])),
             ("a text", json!(long("0old")), json!(long("0new"))),
-            ("a text that goes on", json!(long("")), json!(format!("{}0new", long("")))),
+            ("a text that is longer", json!(long("")), json!(format!("{}0new", long("")))),
             ("a list of texts", json!([long("0old")]), json!([long("0new")])),
             ("an object", query("nat-0old"), query("nat-0new")),
             ("a document", policy("0old"), policy("0new")),
@@ -458,7 +461,7 @@ mod tests {
         ];
         for (kind, old, new) in kinds {
             for width in [60, 80, 140] {
-                let text = told(&change("value", old.clone(), new.clone()), width);
+                let text = shown(&change("value", old.clone(), new.clone()), width);
                 let mut sides = text.lines().map(str::trim_start);
                 let gone = sides.clone().find_map(|line| line.strip_prefix("- ")).unwrap_or_default();
                 let come = sides.find_map(|line| line.strip_prefix("+ ")).unwrap_or_default();
@@ -471,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_the_same_thing_show_what_differs_in_them() {
+    fn items_with_the_same_identity_show_what_differs_in_them() {
         let query = |id: &str, gateway: &str| {
             json!({ "id": id, "expression": "", "namespace": "AWS/NATGateway", "metric": "ErrorPortAllocation",
                 "dimensions": { "NatGatewayId": gateway } })
@@ -479,7 +482,7 @@ mod tests {
         let old = json!([query("m1", "nat-1"), query("m2", "nat-2")]);
         let new = json!([query("m2", "nat-9"), query("m1", "nat-1")]);
         assert_eq!(
-            told(&change("queries", old, new), 80),
+            shown(&change("queries", old, new), 80),
             "    ~ queries:\n        \
              - { id: \"m2\", …, dimensions: { NatGatewayId: \"nat-2\" } }\n        \
              + { id: \"m2\", …, dimensions: { NatGatewayId: \"nat-9\" } }"
@@ -487,8 +490,8 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_have_no_tail() {
-        assert_eq!(told(&change("threshold", json!(5000.0), json!(0.5)), 80), "    ~ threshold: 5000 → 0.5");
+    fn whole_numbers_have_no_decimal_point() {
+        assert_eq!(shown(&change("threshold", json!(5000.0), json!(0.5)), 80), "    ~ threshold: 5000 → 0.5");
         assert_eq!(brief(&json!(1.0), Role::Primary).as_deref(), Some("1"));
         let lines =
             full("limits", &json!({"a": [1.0, "x".repeat(80)]}), Role::Primary, &Style::plain(80), 6).join("\n");
@@ -496,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_of_a_property_is_shown_when_asked_for() {
+    fn a_property_can_be_shown_in_full() {
         let tags = json!({"drctl:stack": "payment-dr", "drctl:environment": "dev", "drctl:node": "primary/vpc/main", "Name": "main"});
         let lines = full("tags", &tags, Role::Primary, &Style::plain(80), 6);
         assert_eq!((lines[0].as_str(), lines.len()), ("      tags = {", 6));
@@ -505,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brief_value_tells_what_matters() {
+    fn a_brief_value_shows_what_matters() {
         let marker = |at: &str, output: &str| json!({"$ref": at, "output": output, "need": "exists"});
         let brief = |value: &Value| brief(value, Role::Primary);
         assert_eq!(brief(&marker("primary/vpc/main", "id")).as_deref(), Some("→ vpc/main"));

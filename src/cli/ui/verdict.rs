@@ -1,30 +1,32 @@
-//! What all of it comes to: whether the stack would survive the loss of a Region as it stands.
+//! The verdict: whether the stack, as it is now, would survive the loss of a Region.
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use super::severity::{Severity, severity};
 use super::status::{Health, health};
 use super::text::{clean, plural};
 use drctl_engine::{Item, Plan};
 
-/// How many reasons are named before the rest is counted.
+/// How many reasons are named. The rest are counted.
 const NAMED: usize = 3;
 
-/// The answer to the first question: is it ready?
+/// The answer to the first question: is the standby ready?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The answer for machines: `in_order`, `at_risk`, `not_ready`, `not_built`, `gone`, `unknown` or `not_configured`.
+    /// The answer in JSON: `in_order`, `at_risk`, `not_ready`, `not_built`, `gone`, `unknown` or `not_configured`.
     pub key: &'static str,
-    /// In one word or two.
+    /// The answer in one or two words.
     word: &'static str,
-    /// Why.
+    /// The reason for it.
     pub reason: String,
 }
 
 impl Verdict {
-    /// Of how everything stands.
+    /// The verdict on the resources of a plan. `has_failed` says whether earlier runs have failed to create or change some.
     #[must_use]
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &Plan, has_failed: bool) -> Self {
         let all = plan.items.len();
         let count = |wanted: Health| plan.items.iter().filter(|item| health(item) == wanted).count();
         let verdict = |key, word, reason: String| Self { key, word, reason };
@@ -37,6 +39,9 @@ impl Verdict {
         }
         if count(Health::NotMade) == all && plan.items.iter().all(|item| !item.recorded) {
             let reason = format!("nothing has been created yet: {} to create", plural(all, "resource"));
+            return verdict("not_built", "NOT BUILT", reason);
+        }
+        if let Some(reason) = deleted(plan).filter(|_| !has_failed) {
             return verdict("not_built", "NOT BUILT", reason);
         }
         if count(Health::Missing) > 0 && count(Health::Missing) + count(Health::NotMade) == all {
@@ -59,34 +64,72 @@ impl Verdict {
             (_, Some(unread)) => verdict("unknown", "UNKNOWN", unread.clone()),
             (Some(Severity::Major), None) => verdict("at_risk", "AT RISK", named(&found, Severity::Major)),
             (Some(Severity::Minor), None) => {
-                let told = plural(found.len(), "minor deviation");
-                verdict("in_order", "in order", format!("with {told}"))
+                let deviations = plural(found.len(), "minor deviation");
+                verdict("in_order", "in order", format!("with {deviations}"))
             }
             (None, None) => verdict("in_order", "in order", format!("{} there and as configured", exist(all))),
         }
     }
 
-    /// In one line: `DR: NOT READY – …`.
+    /// The verdict in one line: `DR: NOT READY – …`.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn line(&self) -> String {
         format!("DR: {} – {}", self.word, self.reason)
     }
+}
+
+/// What `down` does not delete, or not at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remnant {
+    /// A key, which final snapshots need.
+    Key,
+    /// A resource that is scheduled for deletion.
+    Scheduled,
+}
+
+impl Remnant {
+    fn of(item: &Item) -> Option<Self> {
+        let live = item.live.as_ref()?;
+        if live.properties.get("pending_deletion") == Some(&Value::Bool(true)) {
+            return Some(Self::Scheduled);
+        }
+        (item.recorded && item.address.kind() == "kms_key").then_some(Self::Key)
+    }
+}
+
+/// What is left of a stack that `down` has deleted; `None` if anything else of it exists or is recorded.
+fn deleted(plan: &Plan) -> Option<String> {
+    let remnants: Vec<Remnant> = plan.items.iter().filter_map(Remnant::of).collect();
+    let absent = plan.items.iter().filter(|item| health(item) == Health::NotMade && !item.recorded).count();
+    if absent == 0 || absent + remnants.len() < plan.items.len() {
+        return None;
+    }
+    let count = |wanted: Remnant| remnants.iter().filter(|remnant| **remnant == wanted).count();
+    let mut parts = vec![format!("nothing is built: {} to create", plural(absent, "resource"))];
+    let (keys, scheduled) = (count(Remnant::Key), count(Remnant::Scheduled));
+    if keys > 0 {
+        parts.push(format!("{} kept for final snapshots", plural(keys, "key")));
+    }
+    if scheduled > 0 {
+        parts.push(format!("{} scheduled for deletion", plural(scheduled, "resource")));
+    }
+    Some(parts.join(", "))
 }
 
 fn exist(count: usize) -> String {
     if count == 1 { "1 resource is".to_owned() } else { format!("all {count} resources are") }
 }
 
-/// The worst deviations, each with what it means: the same meaning is told once.
+/// What the worst deviations mean. The same meaning is named once.
 fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
     let mut reasons: Vec<(&'static str, Vec<&Item>)> = Vec::new();
     for (_, item, why) in found.iter().filter(|(severity, ..)| *severity == worst) {
-        match reasons.iter_mut().find(|(told, _)| told == why) {
+        match reasons.iter_mut().find(|(known, _)| known == why) {
             Some((_, items)) => items.push(item),
             None => reasons.push((why, vec![item])),
         }
     }
-    let mut told: Vec<String> = reasons
+    let mut parts: Vec<String> = reasons
         .iter()
         .take(NAMED)
         .map(|(why, items)| match items.as_slice() {
@@ -96,9 +139,9 @@ fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
         })
         .collect();
     if reasons.len() > NAMED {
-        told.push(format!("{} more", plural(reasons.len() - NAMED, "reason")));
+        parts.push(plural(reasons.len() - NAMED, "more reason"));
     }
-    told.join("; ")
+    parts.join("; ")
 }
 
 /// What could not be read, and where.
@@ -135,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_as_bad_as_the_worst_of_it() {
+    fn the_verdict_is_as_bad_as_the_worst_deviation() {
         let good = || item("primary/vpc/main", Action::None);
         let cases = [
             (vec![], "not_configured", "DR: NOTHING TO PROTECT – nothing is configured, and nothing is recorded"),
@@ -149,7 +192,7 @@ mod tests {
             (
                 vec![good(), missing("primary/nat_gateway/a"), missing("primary/nat_gateway/b")],
                 "at_risk",
-                "DR: AT RISK – one zone has no way to the internet (primary/nat_gateway/a and 1 more)",
+                "DR: AT RISK – one zone has no route to the internet (primary/nat_gateway/a and 1 more)",
             ),
             (
                 vec![good(), drifted("global/dynamodb_table/sessions", "replica"), missing("primary/nat_gateway/a")],
@@ -179,19 +222,43 @@ mod tests {
                  us-east-2 could not be read",
             ),
         ];
-        for (items, key, told) in cases {
-            let verdict = Verdict::of(&plan(items));
-            assert_eq!((verdict.key, verdict.told().as_str()), (key, told));
+        for (items, key, line) in cases {
+            let verdict = Verdict::of(&plan(items), false);
+            assert_eq!((verdict.key, verdict.line().as_str()), (key, line));
         }
     }
 
     #[test]
-    fn many_reasons_are_counted() {
+    fn what_down_leaves_does_not_make_a_stack_built() {
+        let key = |at: &str| Item { live: Some(live(Phase::Ready)), ..item(at, Action::None) };
+        let mut scheduled = live(Phase::Ready);
+        scheduled.properties.insert("pending_deletion".to_owned(), json!(true));
+        let secret = Item { recorded: false, live: Some(scheduled), ..drifted("global/secret/database", "replica") };
+        let left = || {
+            let keys = [key("primary/kms_key/main"), key("secondary/kms_key/main")];
+            keys.into_iter().chain([secret.clone(), item("primary/vpc/main", Action::Create)]).collect::<Vec<Item>>()
+        };
+        let verdict = Verdict::of(&plan(left()), false);
+        assert_eq!(verdict.key, "not_built");
+        assert_eq!(
+            verdict.line(),
+            "DR: NOT BUILT – nothing is built: 1 resource to create, 2 keys kept for final snapshots, 1 resource scheduled \
+             for deletion"
+        );
+        // A run that failed, or one that was stopped, has left a stack that is half built.
+        assert_eq!(Verdict::of(&plan(left()), true).key, "not_ready");
+        let open = Item { recorded: true, ..item("primary/eip/a", Action::Create) };
+        let unfinished = left().into_iter().chain([open]).collect();
+        assert_eq!(Verdict::of(&plan(unfinished), false).key, "not_ready");
+    }
+
+    #[test]
+    fn only_the_first_reasons_are_named() {
         let lost = ["db_instance", "dynamodb_table", "secret", "s3_bucket", "health_check"];
         let mut items: Vec<Item> = lost.iter().map(|kind| missing(&format!("primary/{kind}/x"))).collect();
         items.push(item("primary/vpc/main", Action::None));
-        let verdict = Verdict::of(&plan(items));
+        let verdict = Verdict::of(&plan(items), false);
         assert_eq!(verdict.reason.matches(';').count(), 3);
-        assert!(verdict.reason.ends_with("; 2 reasons more"), "{}", verdict.reason);
+        assert!(verdict.reason.ends_with("; 2 more reasons"), "{}", verdict.reason);
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever stands in the file, it is either a configuration or refused with a reason: drctl never falls over it.
+//! Whatever is in the file, it is either accepted or refused with a reason: drctl never panics.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -16,7 +16,7 @@ fn survives(text: &str, environment: Option<&str>) {
     }
 }
 
-/// Every section with every key of the template.
+/// Every key of the template, with its section.
 fn settings() -> Vec<(String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
@@ -30,7 +30,7 @@ fn settings() -> Vec<(String, String)> {
     settings
 }
 
-/// Values that get past the parser: of every type, and texts that resemble the right ones.
+/// Values that the parser accepts: of every type, and strings that resemble the right ones.
 fn value() -> impl Strategy<Value = String> {
     let quoted =
         |text: String| format!("\"{}\"", text.escape_default().to_string().replace("\\'", "'").replace("\\u{", "?"));

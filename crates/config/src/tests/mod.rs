@@ -1,4 +1,4 @@
-//! What a configuration says, where it is read from, and how a refusal looks.
+//! What a configuration says, where it is read from, and what a refusal looks like.
 
 mod fuzz;
 mod refusals;
@@ -20,7 +20,7 @@ fn rendered(error: &ConfigError) -> String {
     report
 }
 
-/// Parses `marked`, in which `§` stands where the only problem must be found, and checks what is said about it.
+/// Parses `marked`, in which `§` marks the place of the only problem, and checks the place, the message and the advice.
 fn refuses(marked: &str, message: &str, advice: &str) {
     let (before, _) = marked.split_once('§').expect("the test marks a place");
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -40,7 +40,7 @@ fn accepts(text: &str) -> Config {
     Config::parse("drctl.toml", text, None).unwrap_or_else(|error| panic!("{text}\n{}", rendered(&error)))
 }
 
-/// The template with every `# key = value` put to use.
+/// The template with every `# key = value` uncommented.
 fn template_in_use() -> String {
     let is_setting = |line: &str| {
         line.split_once(" = ").is_some_and(|(key, _)| {
@@ -92,7 +92,7 @@ fn the_template_shows_every_key() {
     let sections: Vec<&str> =
         in_use.lines().filter_map(|line| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))).collect();
     assert_eq!(sections.len(), 13);
-    // The keys of [tags] are the operator's.
+    // The operator chooses the keys of [tags].
     for section in sections.into_iter().filter(|section| *section != "tags") {
         let shown: Vec<String> = in_use
             .lines()
@@ -102,7 +102,7 @@ fn the_template_shows_every_key() {
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| line.split_once(" = ").map(|(key, _)| format!("`{key}`")))
             .collect();
-        // A name like no other makes the refusal list what the section knows.
+        // A name that resembles no key makes the refusal list all keys of the section.
         let error = Config::parse("drctl.toml", &format!("[{section}]\nqqqqqqqqqqqq = 1"), None)
             .expect_err("no section knows this key");
         let wanted = format!("The keys of [{section}] are {}.", shown.join(", "));
@@ -111,7 +111,7 @@ fn the_template_shows_every_key() {
 }
 
 #[test]
-fn the_environment_of_the_command_line_goes_first() {
+fn the_environment_of_the_command_line_takes_precedence() {
     let text = "[stack]\nenvironment = \"staging\"";
     for (given, name) in
         [(None, "payment-dr-staging"), (Some("prod"), "payment-dr-prod"), (Some("pr-123"), "payment-dr-pr-123")]
@@ -123,7 +123,7 @@ fn the_environment_of_the_command_line_goes_first() {
 }
 
 #[test]
-fn a_bad_environment_of_the_command_line_says_where_it_came_from() {
+fn an_invalid_environment_of_the_command_line_is_reported_with_its_origin() {
     for (given, message, advice) in [
         ("Prod_EU", "`Prod_EU`, given by --environment or ENVIRONMENT_SUFFIX", "`--environment prod-eu`"),
         ("", "given by --environment or ENVIRONMENT_SUFFIX is empty", "`--environment prod`"),
@@ -157,13 +157,13 @@ fn all_problems_are_shown_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn a_single_problem_is_its_own_headline() {
-    let error = Config::parse("drctl.toml", "[network]\nnat = 1", None).expect_err("a number is no NAT");
-    assert_eq!(error.to_string(), "`nat` in [network] takes text, not a whole number");
+    let error = Config::parse("drctl.toml", "[network]\nnat = 1", None).expect_err("a number is not a kind of NAT");
+    assert_eq!(error.to_string(), "`nat` in [network] must be a string, not a whole number");
     assert!(rendered(&error).contains("help: Write `nat = \"per-az\"` or `nat = \"single\"`."));
 }
 
 #[test]
-fn a_file_is_read_from_where_it_is_named() {
+fn the_file_that_is_named_is_read() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("drctl.toml");
     fs::write(&file, "[stack]\nname = \"ledger\"\n").expect("the file can be written");
@@ -185,23 +185,23 @@ fn a_missing_file_means_the_defaults_unless_it_was_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_that_leads_nowhere_is_not_taken_for_no_file() {
+fn a_link_that_leads_nowhere_is_not_treated_as_a_missing_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("drctl.toml");
     std::os::unix::fs::symlink(folder.path().join("gone.toml"), &file).expect("a link can be made");
-    let error = Config::load_file(&file, false, None).expect_err("the settings it stood for are missing");
+    let error = Config::load_file(&file, false, None).expect_err("the settings behind the link are missing");
     assert!(error.to_string().contains("there is no configuration file"), "{error}");
 }
 
 #[test]
-fn a_folder_is_no_file() {
+fn a_folder_is_not_a_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let error = Config::load(Some(folder.path()), None).expect_err("a folder cannot be read");
     assert_eq!(error.to_string(), format!("`{}` is a folder, not a configuration file", folder.path().display()));
 }
 
 #[test]
-fn of_a_binary_file_nothing_is_shown() {
+fn nothing_of_a_binary_file_is_shown() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("drctl.toml");
     let program: Vec<u8> = b"\x7fELF\x02\x01\x01\0"
@@ -216,7 +216,7 @@ fn of_a_binary_file_nothing_is_shown() {
     ];
     for (bytes, said) in cases {
         fs::write(&file, bytes).expect("the file can be written");
-        let error = Config::load(Some(&file), None).expect_err("it is no text");
+        let error = Config::load(Some(&file), None).expect_err("the file is not text");
         let shown = rendered(&error);
         assert!(error.to_string().contains(said) && shown.len() < 600, "{shown}");
     }
@@ -230,6 +230,6 @@ fn text_in_another_encoding_is_refused_at_its_place() {
     let error = Config::load(Some(&file), None).expect_err("Latin-1 is not UTF-8");
     let [problem] = error.problems() else { panic!("one problem expected:\n{}", rendered(&error)) };
     assert_eq!(problem.location(), Some(Location { line: 2, column: 7 }));
-    assert!(problem.message().ends_with("is not UTF-8 text, as TOML must be"), "{problem}");
+    assert!(problem.message().ends_with("is not UTF-8 text, which TOML requires"), "{problem}");
     assert!(rendered(&error).contains("drctl.toml:2:7"), "{}", rendered(&error));
 }

@@ -1,4 +1,4 @@
-//! Names, types and the sections stack, regions and network.
+//! Refusals of names and types, and of the sections stack, regions and network.
 
 use super::{accepts, refuses};
 use crate::Config;
@@ -11,9 +11,9 @@ fn syntax_errors() {
 }
 
 #[test]
-fn what_is_no_toml_at_all_is_not_listed_line_by_line() {
+fn a_file_that_is_not_toml_at_all_is_not_reported_line_by_line() {
     let log = "2026-01-01T00:00:00Z ERROR something { broke\n".repeat(10_000);
-    let error = Config::parse("drctl.log", &log, None).expect_err("a log is no configuration");
+    let error = Config::parse("drctl.log", &log, None).expect_err("a log is not a configuration");
     assert!((1..=20).contains(&error.problems().len()), "{}", error.problems().len());
 }
 
@@ -21,8 +21,8 @@ fn what_is_no_toml_at_all_is_not_listed_line_by_line() {
 fn unknown_sections() {
     refuses("[§netwrok]\n", "there is no section [netwrok]", "Did you mean `[network]`?");
     refuses("[§logs]\nretention = 30\n", "there is no section [logs]", "The sections are [stack], [regions],");
-    refuses("§environment = \"prod\"\n", "`environment` stands outside any section", "belongs in [stack]");
-    refuses("§primery = \"us-east-1\"\n", "stands outside any section", "The sections are");
+    refuses("§environment = \"prod\"\n", "`environment` is outside any section", "belongs in [stack]");
+    refuses("§primery = \"us-east-1\"\n", "is outside any section", "The sections are");
     refuses("§stack = \"payments\"\n", "`stack` is a section", "Write a line `[stack]`");
     refuses("[[§stack]]\nname = \"a\"\n", "`stack` is a section", "Write a line `[stack]`");
 }
@@ -46,22 +46,30 @@ fn unknown_keys() {
 fn wrong_types() {
     refuses(
         "[network]\nnat = §true\n",
-        "takes text, not true or false",
+        "must be a string, not true or false",
         "Write `nat = \"per-az\"` or `nat = \"single\"`.",
     );
-    refuses("[stack]\nname = §1\n", "`name` in [stack] takes text, not a whole number", "`name = \"payment-dr\"`");
+    refuses(
+        "[stack]\nname = §1\n",
+        "`name` in [stack] must be a string, not a whole number",
+        "`name = \"payment-dr\"`",
+    );
     refuses(
         "[database]\nengine_version = §17.7\n",
-        "takes text, not a number with a point",
+        "must be a string, not a number with a decimal point",
         "`engine_version = \"17.7\"`",
     );
-    refuses("[lambda]\nmemory_mb = §\"512\"\n", "takes a whole number, not text in quotes", "`memory_mb = 512`");
-    refuses("[lambda]\nmemory_mb = §512.0\n", "takes a whole number, not a number with a point", "`memory_mb = 512`");
-    refuses("[protection]\ndeletion = §\"true\"\n", "takes true or false, not text", "`deletion = true`");
-    refuses("[alerts]\nemails = §\"a@b.example\"\n", "takes a list of texts, not text", "Write `emails = [\"");
-    refuses("[alerts]\nemails = [§1]\n", "takes a list of texts, not a whole number", "Write `emails = [\"");
-    refuses("[stack]\nname = §1979-05-27\n", "takes text, not a date", "`name = \"payment-dr\"`");
-    refuses("[stack]\nname = §{ a = 1 }\n", "takes text, not a table", "`name = \"payment-dr\"`");
+    refuses("[lambda]\nmemory_mb = §\"512\"\n", "must be a whole number, not a string", "`memory_mb = 512`");
+    refuses(
+        "[lambda]\nmemory_mb = §512.0\n",
+        "must be a whole number, not a number with a decimal point",
+        "`memory_mb = 512`",
+    );
+    refuses("[protection]\ndeletion = §\"true\"\n", "must be true or false, not a string", "`deletion = true`");
+    refuses("[alerts]\nemails = §\"a@b.example\"\n", "must be a list of strings, not a string", "Write `emails = [\"");
+    refuses("[alerts]\nemails = [§1]\n", "must be a list of strings, not a whole number", "Write `emails = [\"");
+    refuses("[stack]\nname = §1979-05-27\n", "must be a string, not a date", "`name = \"payment-dr\"`");
+    refuses("[stack]\nname = §{ a = 1 }\n", "must be a string, not a table", "`name = \"payment-dr\"`");
 }
 
 #[test]
@@ -89,13 +97,13 @@ fn names_of_the_stack() {
 }
 
 #[test]
-fn names_over_the_limit_name_the_limit() {
+fn a_name_that_is_too_long_is_refused_with_the_limit() {
     // 63 characters of a bucket, less `-us-east-1-` and eight digits, less `-dev`: 40.
     let fits = "a".repeat(40);
     assert_eq!(accepts(&format!("[stack]\nname = \"{fits}\"")).name().len(), 44);
     refuses(
         &format!("[stack]\nname = §\"{fits}bc\"\n"),
-        "46 characters, and at most 44 are possible: an S3 bucket has at most 63, and drctl calls it `NAME-us-east-1-01234567`",
+        "46 characters, and at most 44 are possible: the name of an S3 bucket has at most 63, and drctl uses `NAME-us-east-1-01234567`",
         "by 2 or more characters",
     );
     refuses(
@@ -131,7 +139,7 @@ fn regions() {
     refuses("[regions]\nsecondary = §\"cn-north-1\"\n", "in the partition aws-cn", "partition aws");
     refuses("[regions]\nprimary = §\"eusc-de-east-1\"\n", "in the partition aws-eusc", "partition aws");
     refuses("[regions]\nprimary = §\"us-isob-east-1\"\n", "in the partition aws-iso", "partition aws");
-    // What is proposed for one Region is never the other one.
+    // What is suggested for one Region is never the other one.
     refuses("[regions]\nsecondary = §\"mars-1\"\n", "is not the code of a Region", "`secondary = \"us-east-2\"`");
     refuses("[regions]\nsecondary = §\"us-east-1a\"\n", "is not the code of a Region", "`secondary = \"us-east-2\"`");
     refuses("[regions]\nsecondary = §\"cn-north-1\"\n", "in the partition aws-cn", "`secondary = \"us-east-2\"`");
@@ -164,8 +172,8 @@ fn the_same_region_twice() {
 fn ranges_of_the_network() {
     for (range, message, better) in [
         ("10.0.5.0/16", "an address inside the range 10.0.0.0/16", "10.0.0.0/16"),
-        ("10.0.0.0/8", "larger than a VPC can be, which is /16", "10.0.0.0/16"),
-        ("10.9.8.0/15", "larger than a VPC can be", "10.9.0.0/16"),
+        ("10.0.0.0/8", "too large: a VPC has a /16 at most", "10.0.0.0/16"),
+        ("10.9.8.0/15", "is too large", "10.9.0.0/16"),
         ("10.0.0.0/24", "10.0.0.0/24 is too small", "10.0.0.0/20"),
         ("10.0.40.0/21", "a /20 at least", "10.0.32.0/20"),
         ("10.0.0.7/32", "is too small", "10.0.0.0/20"),
@@ -202,7 +210,7 @@ fn ranges_that_overlap() {
         "(primary_cidr is at its default)",
         "`secondary_cidr = \"10.1.0.0/16\"`",
     );
-    // One complaint about what is wrong in itself is enough: the default in its place is no second one.
+    // One problem for an invalid value is enough: the default in its place must not cause a second one.
     refuses(
         "[network]\nprimary_cidr = §\"banana\"\nsecondary_cidr = \"10.0.0.0/16\"\n",
         "is not an IPv4 range",

@@ -1,8 +1,9 @@
-//! How Route 53 decides which Region a name leads to, worked out by drctl itself.
+//! How Route 53 decides which Region a name leads to, computed here.
 //!
-//! No emulator evaluates health checks or answers DNS, and AWS tells only the outcome. So the documented rules stand here:
-//! what a check makes of its observations ([`check`]), what records answer ([`record`]), and a prober that observes as one of
-//! Route 53's checkers would ([`probe`]). What they are applied to is read from Route 53 as it stands ([`mod@load`]).
+//! No emulator evaluates health checks or answers DNS, and AWS shows only the result. So the documented rules are
+//! implemented here: the status of a check given its observations ([`check`]), the record that answers a name ([`record`]),
+//! and a prober that observes as one of Route 53's checkers would ([`probe`]). They are applied to what Route 53 currently
+//! has ([`mod@load`]).
 //!
 //! One difference is by design: Route 53 has checkers in many places, and takes an endpoint as healthy when more than 18% of
 //! them do; here one checker looks, from one place.
@@ -24,10 +25,11 @@ use record::{Record, Records};
 
 pub use load::load;
 
-/// No look takes longer: four seconds to connect, and two to be answered. Also limits an [`Endpoint`] that knows no end.
+/// The limit of one observation: four seconds to connect, and two for the answer. It also limits an [`Endpoint`] without a
+/// timeout.
 const LONGEST: Duration = Duration::from_secs(6);
 
-/// One name, the records that answer it, and the checks that decide which of them does.
+/// A name, the records that may answer it, and the checks that decide which of them does.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     name: String,
@@ -36,34 +38,34 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// For one name.
+    /// An evaluator for one name.
     #[must_use]
     pub fn new(name: &str, records: Vec<Record>, checks: Checks) -> Self {
         Self { name: name.to_owned(), records: Records::new(records), checks }
     }
 
-    /// The record that the name is answered with now; `None` without any.
+    /// The record that currently answers the name; `None` if the name has no record.
     #[must_use]
     pub fn answer(&self) -> Option<&Record> {
         self.records.answer(&self.name, &self.checks)
     }
 
-    /// The checks, and how they stand.
+    /// The checks, with their status.
     #[must_use]
     pub fn checks(&self) -> &Checks {
         &self.checks
     }
 
-    /// Looks once at every endpoint that is watched, all at the same time, and returns what was seen by the checks' ids.
+    /// Observes every watched endpoint once, all at the same time. Returns the observations by the ids of the checks.
     ///
-    /// Called at the checks' interval, it is one of Route 53's checkers.
+    /// Called at the interval of the checks, it behaves like one of Route 53's checkers.
     pub async fn observe(&mut self, endpoint: &impl Endpoint) -> BTreeMap<String, Observation> {
-        let looks = self
+        let observations = self
             .checks
             .watched()
             .into_iter()
-            .map(|(id, host, path)| async move { (id.to_owned(), look(endpoint, host, path).await) });
-        let seen: BTreeMap<String, Observation> = join_all(looks).await.into_iter().collect();
+            .map(|(id, host, path)| async move { (id.to_owned(), observation(endpoint, host, path).await) });
+        let seen: BTreeMap<String, Observation> = join_all(observations).await.into_iter().collect();
         for (id, observation) in &seen {
             self.checks.observe(id, observation);
         }
@@ -71,7 +73,7 @@ impl Evaluator {
     }
 }
 
-async fn look(endpoint: &impl Endpoint, host: &str, path: &str) -> Observation {
+async fn observation(endpoint: &impl Endpoint, host: &str, path: &str) -> Observation {
     match tokio::time::timeout(LONGEST, endpoint.get(host, path)).await {
         Ok(Ok(status)) => Observation::Answered(status),
         Ok(Err(error)) => Observation::Failed(error.to_string()),
@@ -92,7 +94,7 @@ mod tests {
     const PRIMARY: &str = "p.execute-api.us-east-1.amazonaws.com";
     const STANDBY: &str = "s.execute-api.us-east-2.amazonaws.com";
 
-    /// Endpoints, of which those that are named do not answer 200.
+    /// Endpoints that answer 200, except for those that are set to fail.
     #[derive(Default)]
     struct Places {
         failing: Mutex<BTreeSet<(String, String)>>,
@@ -152,8 +154,8 @@ mod tests {
         Evaluator::new("api.example.com", records, Checks::new(checks))
     }
 
-    async fn answer_after(evaluator: &mut Evaluator, places: &Places, looks: usize) -> String {
-        for _ in 0..looks {
+    async fn answer_after(evaluator: &mut Evaluator, places: &Places, observations: usize) -> String {
+        for _ in 0..observations {
             evaluator.observe(places).await;
         }
         evaluator.answer().map(|record| record.leads_to().join(",")).unwrap_or_default()
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_name_moves_when_the_standby_says_so_though_the_primary_is_well() {
+    async fn the_name_moves_when_the_standby_says_so_though_the_primary_is_healthy() {
         let (mut evaluator, places) = (evaluator(), Places::default());
         places.fail(STANDBY, "/dr/failover", true);
         assert_eq!(answer_after(&mut evaluator, &places, 3).await, PRIMARY);
@@ -190,7 +192,7 @@ mod tests {
         assert!(!evaluator.checks().healthy("standby"));
     }
 
-    /// "Records without a health check are always healthy", and the standby's has none.
+    /// "Records without a health check are always healthy", and the standby's record has none.
     #[tokio::test]
     async fn with_everything_dead_the_name_leads_to_the_standby() {
         let (mut evaluator, places) = (evaluator(), Places::default());
@@ -203,7 +205,7 @@ mod tests {
     /// "Considers a new health check to be healthy until there's enough data … If you chose the option to invert the health
     /// check status, … to be unhealthy": so the standby answers at first.
     #[tokio::test]
-    async fn before_the_switch_was_looked_at_often_enough_the_standby_answers() {
+    async fn until_the_switch_has_been_checked_often_enough_the_standby_answers() {
         let (mut evaluator, places) = (evaluator(), Places::default());
         places.fail(STANDBY, "/dr/failover", true);
         assert_eq!(answer_after(&mut evaluator, &places, 0).await, STANDBY);

@@ -1,3 +1,3 @@
-//! What the standby is for: finding out, and later deciding, which Region serves.
+//! Disaster recovery: determining, and later deciding, which Region serves.
 
 pub mod dns;

@@ -1,4 +1,4 @@
-//! Changes made by hand, behind drctl's back: one for every property that can be changed in place.
+//! Changes by hand, behind drctl's back: one for every property that can be changed in place.
 
 mod services;
 
@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange, T
 
 use crate::harness::Stack;
 
-/// The address of what was changed, and the property whose difference has to show.
+/// The address of the changed resource, and the property whose difference the plan has to show.
 pub type Drift = (&'static str, &'static str);
 
 struct Hands {
@@ -28,7 +28,7 @@ impl Hands {
     }
 }
 
-/// Changes something of every kind and says what. An emulator that does not know a call leaves that one out, and says so.
+/// Changes something of every kind. Returns what was changed.
 pub async fn all(stack: &Stack, region: &str) -> Vec<Drift> {
     let config = stack.sdk(region).await;
     let hands = Hands { ec2: aws_sdk_ec2::Client::new(&stack.sdk_of("ec2", region).await) };

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Drift;
 use crate::harness::Stack;
 
-/// Changes something of every service, and says what.
+/// Changes something of every service. Returns what was changed.
 pub async fn services(stack: &Stack, region: &str) -> Vec<Drift> {
     let outputs = stack.run(&["outputs"]).exits(0).json();
     let mut drifts = buckets(stack, region, &outputs).await;

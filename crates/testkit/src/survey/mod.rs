@@ -1,4 +1,4 @@
-//! What is in an account, asked with the SDK alone: drctl's own view is what is under test.
+//! What exists in an account, according to the SDK alone, because drctl's own view is what is tested.
 
 mod services;
 
@@ -8,10 +8,10 @@ use aws_sdk_ec2::types::{Filter, Tag};
 
 use crate::harness::Stack;
 
-/// What was found, by `<region> <type> <node or name>`, with what tells it apart and no ids.
+/// What was found, by `<region> <type> <node or name>`. The values are details of each copy, without ids.
 pub type Survey = BTreeMap<String, Vec<String>>;
 
-/// Everything in both Regions that could be drctl's: tagged with a stack, or of a type that has no tags.
+/// Everything in both Regions that could belong to a stack of drctl: it is tagged with a stack, or its type has no tags.
 pub async fn survey(stack: &Stack, regions: [&str; 2]) -> Survey {
     let mut found = Survey::new();
     for region in with_global(regions) {
@@ -23,10 +23,10 @@ pub async fn survey(stack: &Stack, regions: [&str; 2]) -> Survey {
     found
 }
 
-/// Where global services are called, and where the health checks' metric is.
+/// The Region where global services are called, and where the metric of the health checks is.
 pub const GLOBAL: &str = "us-east-1";
 
-/// Something may have been left there, too.
+/// The Regions and [`GLOBAL`], where something may have been left, too.
 fn with_global(regions: [&str; 2]) -> Vec<&str> {
     let apart = (!regions.contains(&GLOBAL)).then_some(GLOBAL);
     regions.into_iter().chain(apart).collect()
@@ -59,7 +59,7 @@ async fn network(ec2: &aws_sdk_ec2::Client, region: &str, found: &mut Survey) {
         }
     }
     for address in ec2.describe_addresses().send().await.expect("addresses").addresses() {
-        // A lone address costs money: it counts whatever its tags say.
+        // An unused address costs money, so it counts whatever its tags are.
         add(found, region, "eip", &node(address.tags()).unwrap_or_default(), String::new());
     }
     for gateway in ec2.describe_nat_gateways().send().await.expect("NAT gateways").nat_gateways() {

@@ -1,11 +1,11 @@
-//! Everything but the network.
+//! Everything except the network.
 
 use aws_sdk_route53::types::{ResourceTagSet, RrType, TagResourceType};
 
 use super::{Survey, add, with_global};
 use crate::harness::Stack;
 
-/// What both Regions hold besides the network, and what is global.
+/// What exists in both Regions besides the network, and what is global.
 pub async fn services(stack: &Stack, regions: [&str; 2], found: &mut Survey) {
     for region in with_global(regions) {
         keys_and_logs(stack, region, found).await;
@@ -27,13 +27,13 @@ async fn keys_and_logs(stack: &Stack, region: &str, found: &mut Survey) {
     }
     for key in kms.list_keys().send().await.expect("keys").keys() {
         let id = key.key_id().expect("an id");
-        let told = kms.describe_key().key_id(id).send().await.expect("a key");
-        let told = told.key_metadata().expect("metadata");
-        // A key cannot be deleted, only scheduled for it.
-        if told.deletion_date().is_none() && told.key_manager() != Some(&aws_sdk_kms::types::KeyManagerType::Aws) {
+        let described = kms.describe_key().key_id(id).send().await.expect("a key");
+        let key = described.key_metadata().expect("metadata");
+        // A key cannot be deleted, only scheduled for deletion.
+        if key.deletion_date().is_none() && key.key_manager() != Some(&aws_sdk_kms::types::KeyManagerType::Aws) {
             let rotation = kms.get_key_rotation_status().key_id(id).send().await.expect("rotation");
-            let detail = format!("enabled {} rotation {}", told.enabled(), rotation.key_rotation_enabled());
-            add(found, region, "kms_key", told.description().unwrap_or_default(), detail);
+            let detail = format!("enabled {} rotation {}", key.enabled(), rotation.key_rotation_enabled());
+            add(found, region, "kms_key", key.description().unwrap_or_default(), detail);
         }
     }
     let logs = aws_sdk_cloudwatchlogs::Client::new(&stack.sdk_of("logs", region).await);
@@ -44,8 +44,8 @@ async fn keys_and_logs(stack: &Stack, region: &str, found: &mut Survey) {
     let sns = aws_sdk_sns::Client::new(&stack.sdk_of("sns", region).await);
     for topic in sns.list_topics().send().await.expect("topics").topics() {
         let arn = topic.topic_arn().expect("an ARN");
-        let told = sns.get_topic_attributes().topic_arn(arn).send().await.expect("attributes");
-        let encrypted = told.attributes().is_some_and(|all| all.contains_key("KmsMasterKeyId"));
+        let described = sns.get_topic_attributes().topic_arn(arn).send().await.expect("attributes");
+        let encrypted = described.attributes().is_some_and(|all| all.contains_key("KmsMasterKeyId"));
         let name = arn.rsplit(':').next().unwrap_or_default();
         add(found, region, "sns_topic", name, format!("encrypted {encrypted}"));
     }
@@ -53,7 +53,7 @@ async fn keys_and_logs(stack: &Stack, region: &str, found: &mut Survey) {
 
 async fn data(stack: &Stack, region: &str, found: &mut Survey) {
     let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk_of("secretsmanager", region).await);
-    // Without those that are scheduled for deletion.
+    // The list leaves out those that are scheduled for deletion.
     for secret in secrets.list_secrets().send().await.expect("secrets").secret_list() {
         add(
             found,
@@ -65,8 +65,8 @@ async fn data(stack: &Stack, region: &str, found: &mut Survey) {
     }
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_of("dynamodb", region).await);
     for name in dynamodb.list_tables().send().await.expect("tables").table_names() {
-        let told = dynamodb.describe_table().table_name(name).send().await.expect("a table");
-        let table = told.table().expect("a table");
+        let described = dynamodb.describe_table().table_name(name).send().await.expect("a table");
+        let table = described.table().expect("a table");
         let backups = dynamodb.describe_continuous_backups().table_name(name).send().await.expect("backups");
         let recovery = backups.continuous_backups_description().and_then(|b| b.point_in_time_recovery_description());
         let on =
@@ -76,7 +76,7 @@ async fn data(stack: &Stack, region: &str, found: &mut Survey) {
     let s3 = stack.s3(region).await;
     for bucket in s3.list_buckets().send().await.expect("buckets").buckets() {
         let name = bucket.name().unwrap_or_default();
-        // Emulators list those of all Regions everywhere.
+        // Emulators list the buckets of all Regions in each Region.
         if !name.contains(&format!("-{region}-")) {
             continue;
         }
@@ -84,7 +84,7 @@ async fn data(stack: &Stack, region: &str, found: &mut Survey) {
         let replication = s3.get_bucket_replication().bucket(name).send().await;
         let rules = replication.ok().and_then(|r| r.replication_configuration).map_or(0, |r| r.rules.len());
         let detail = format!("{:?}, {rules} replication rules", versioning.status());
-        // Its end follows from the account.
+        // The end of the name follows from the account.
         add(found, region, "s3_bucket", name.rsplit_once('-').map_or(name, |(name, _)| name), detail);
     }
 }
@@ -181,10 +181,10 @@ async fn global(stack: &Stack, regions: [&str; 2], found: &mut Survey) {
     }
     for check in route53.list_health_checks().send().await.expect("health checks").health_checks() {
         let config = check.health_check_config().expect("a configuration");
-        // By its tag: the host that it probes has a name by chance.
+        // Named by its tag, because the name of the host that it probes is random.
         let call = route53.list_tags_for_resource().resource_type(TagResourceType::Healthcheck).resource_id(check.id());
-        let told = call.send().await.expect("tags");
-        let tags = told.resource_tag_set().map(ResourceTagSet::tags).unwrap_or_default();
+        let answer = call.send().await.expect("tags");
+        let tags = answer.resource_tag_set().map(ResourceTagSet::tags).unwrap_or_default();
         let node = tags.iter().find(|tag| tag.key() == Some("drctl:node")).and_then(|tag| tag.value());
         let name = node.unwrap_or(config.r#type().as_str());
         add(found, "global", "health_check", name, format!("inverted {:?}", config.inverted()));

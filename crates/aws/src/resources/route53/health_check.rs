@@ -98,7 +98,7 @@ impl Resource for HealthCheck {
         let found = answer.health_check().zip(tags).and_then(|(check, tags)| from_described(cx, check, tags));
         match found {
             Some(mut found) if looks(&found) && !is_observed(cx, id).await? => {
-                found.phase = Phase::Pending("waiting for what its checkers see".to_owned());
+                found.phase = Phase::Pending("waiting for the first results of its checkers".to_owned());
                 Ok(Some(found))
             }
             found => Ok(found),

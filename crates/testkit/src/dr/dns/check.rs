@@ -1,4 +1,4 @@
-//! Health checks: what they make of what was seen.
+//! Health checks: their status, given their observations.
 //!
 //! The rules are from
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html> and
@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// What one look at an endpoint came to.
+/// The result of observing an endpoint once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// It answered in time, with this HTTP status.
@@ -16,7 +16,7 @@ pub enum Observation {
 }
 
 impl Observation {
-    /// Whether it speaks for the endpoint: a status of 2xx or 3xx does.
+    /// Whether the observation is a success: a status of 2xx or 3xx is.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Answered(200..=399))
@@ -28,38 +28,38 @@ impl Observation {
 pub struct Check {
     /// Its id.
     pub id: String,
-    /// What it goes by.
+    /// What its status depends on.
     pub kind: Kind,
-    /// Whether its status is turned round.
+    /// Whether its status is inverted.
     pub inverted: bool,
-    /// Whether it does not look.
+    /// Whether it does not observe anything.
     pub disabled: bool,
 }
 
-/// What a health check goes by.
+/// What the status of a health check depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// Looks at an endpoint, over HTTP or HTTPS.
+    /// An endpoint, over HTTP or HTTPS.
     Endpoint {
         /// The endpoint's host.
         host: String,
-        /// What is asked for there.
+        /// The path that is requested.
         path: String,
-        /// How many looks in a row have to disagree with the status to change it.
+        /// How many observations in a row have to contradict the status to change it.
         failure_threshold: usize,
     },
-    /// Counts other checks.
+    /// Other checks.
     Calculated {
         /// Their ids.
         children: Vec<String>,
         /// How many of them have to be healthy.
         threshold: usize,
     },
-    /// Something that drctl makes no checks of, by AWS's name for it: taken as healthy.
+    /// Something that drctl does not use, by AWS's name for it. Such a check counts as healthy.
     Other(String),
 }
 
-/// The last looks at an endpoint, and the status that they have led to.
+/// The last observations of an endpoint, and the resulting status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     threshold: usize,
@@ -68,14 +68,14 @@ pub struct History {
 }
 
 impl History {
-    /// That of a new check: healthy until it has seen enough.
+    /// The history of a new check: it is healthy until it has observed enough.
     #[must_use]
     pub fn new(failure_threshold: usize) -> Self {
         let threshold = failure_threshold.max(1);
         Self { threshold, recent: VecDeque::with_capacity(threshold), healthy: true }
     }
 
-    /// Takes in one more look. Only as many in a row as the threshold change the status, in either direction.
+    /// Adds an observation. Only as many equal ones in a row as the threshold change the status, in either direction.
     pub fn observe(&mut self, success: bool) {
         if self.recent.len() == self.threshold {
             self.recent.pop_front();
@@ -86,14 +86,14 @@ impl History {
         }
     }
 
-    /// Whether the endpoint is taken as healthy.
+    /// Whether the endpoint counts as healthy.
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.healthy
     }
 }
 
-/// Health checks, and what they have seen.
+/// Health checks, and their histories.
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
     checks: BTreeMap<String, Check>,
@@ -101,7 +101,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// New ones, which have seen nothing yet.
+    /// New checks, which have not observed anything yet.
     #[must_use]
     pub fn new(checks: impl IntoIterator<Item = Check>) -> Self {
         let checks: BTreeMap<String, Check> = checks.into_iter().map(|check| (check.id.clone(), check)).collect();
@@ -117,7 +117,7 @@ impl Checks {
         self.checks.values().map(|check| (check, self.healthy(&check.id)))
     }
 
-    /// The endpoints that are looked at, by check: id, host and path. A disabled check does not look.
+    /// The endpoints that are observed, one per check: id, host and path. A disabled check does not observe anything.
     #[must_use]
     pub fn watched(&self) -> Vec<(&str, &str, &str)> {
         let watched = self.checks.values().filter(|check| !check.disabled).filter_map(|check| match &check.kind {
@@ -127,7 +127,7 @@ impl Checks {
         watched.collect()
     }
 
-    /// Takes in what a check has seen.
+    /// Adds an observation to a check.
     pub fn observe(&mut self, id: &str, observation: &Observation) {
         if let Some(history) = self.histories.get_mut(id) {
             history.observe(observation.is_success());
@@ -136,14 +136,14 @@ impl Checks {
 
     /// Whether a check is healthy.
     ///
-    /// One that is not there any more counts as healthy. What Route 53 does with the records that still refer to it "can't be
+    /// A check that no longer exists counts as healthy. What Route 53 does with the records that still refer to it "can't be
     /// predicted" (`DeleteHealthCheck`).
     #[must_use]
     pub fn healthy(&self, id: &str) -> bool {
         self.status(id, &mut Vec::new())
     }
 
-    /// `above` are the checks that count this one: one that counted itself would never come to a status.
+    /// `above` are the checks that count this one. They are left out, because a check that counted itself would have no status.
     fn status<'a>(&'a self, id: &'a str, above: &mut Vec<&'a str>) -> bool {
         let Some(check) = self.checks.get(id) else { return true };
         let healthy = match &check.kind {
@@ -163,7 +163,8 @@ impl Checks {
             }
             Kind::Other(_) => true,
         };
-        // Last of all: "If you want to stop routing traffic to a resource", says Disabled, "change the value of Inverted".
+        // Inversion comes last. The documentation of Disabled says: "If you want to stop routing traffic to a resource,
+        // change the value of Inverted."
         healthy != check.inverted
     }
 }
@@ -214,8 +215,8 @@ mod tests {
         assert!(checks.healthy("plain") && !checks.healthy("inverted"));
     }
 
-    /// `FailureThreshold`: "the number of consecutive health checks that an endpoint must pass or fail for Route 53 to change the
-    /// current status of the endpoint from unhealthy to healthy or vice versa".
+    /// `FailureThreshold`: "the number of consecutive health checks that an endpoint must pass or fail for Route 53 to
+    /// change the current status of the endpoint from unhealthy to healthy or vice versa".
     #[test]
     fn only_consecutive_results_change_the_status_in_either_direction() {
         let mut checks = Checks::new([endpoint("a", 3)]);
@@ -238,7 +239,7 @@ mod tests {
         assert!(checks.healthy("a"));
         let mut history = History::new(0);
         history.observe(false);
-        assert!(!history.healthy(), "none is as one");
+        assert!(!history.healthy(), "a threshold of zero counts as one");
     }
 
     /// "After you disable a health check, Route 53 considers the status of the health check to always be healthy … If you want
@@ -274,10 +275,11 @@ mod tests {
         }
     }
 
-    /// `HealthThreshold`: "If you specify a number greater than the number of child health checks, Route 53 always considers this
-    /// health check to be unhealthy. If you specify 0, Route 53 always considers this health check to be healthy."
+    /// `HealthThreshold`: "If you specify a number greater than the number of child health checks, Route 53 always
+    /// considers this health check to be unhealthy. If you specify 0, Route 53 always considers this health check to be
+    /// healthy."
     #[test]
-    fn thresholds_out_of_range_decide_for_good() {
+    fn thresholds_out_of_range_fix_the_status() {
         let mut checks = Checks::new([endpoint("a", 1), calculated(&["a"], 2)]);
         assert!(!checks.healthy("parent"));
         checks = Checks::new([endpoint("a", 1), calculated(&["a"], 0)]);
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calculated_check_counts_its_children_as_they_stand_inverted_or_not() {
+    fn a_calculated_check_counts_the_status_of_its_children_inverted_or_not() {
         let switch = Check { inverted: true, ..endpoint("switch", 1) };
         let mut checks = Checks::new([endpoint("a", 1), switch, calculated(&["a", "switch"], 2)]);
         see(&mut checks, "switch", &[404]);
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_counts_itself_does_not_count() {
+    fn a_check_that_counts_itself_is_not_counted() {
         let checks = Checks::new([endpoint("a", 1), calculated(&["a", "parent"], 2)]);
         assert!(!checks.healthy("parent"));
     }

@@ -1,4 +1,4 @@
-//! Reading a name's records and their checks from Route 53 as they stand.
+//! Reading a name's records and their checks from Route 53.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -17,12 +17,12 @@ use super::record::{Failover, Record, Target, bare, is_same};
 /// Why a name cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Route 53 gave no answer, or refused one.
+    /// Route 53 did not answer, or refused the call.
     #[error("route53:{operation}: {reason}")]
     Call {
         /// The call.
         operation: &'static str,
-        /// What it came to.
+        /// The reason.
         reason: String,
     },
     /// There is nothing to evaluate.
@@ -40,7 +40,7 @@ impl LoadError {
         let reason = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            // Its text says only of which kind it is; what happened stands below.
+            // The text of the error says only of which kind it is; its sources say what happened.
             (None, _) => {
                 let (mut text, mut cause) = (error.to_string(), error.source());
                 while let Some(inner) = cause {
@@ -55,11 +55,11 @@ impl LoadError {
     }
 }
 
-/// Reads the records of a name in a zone, those that they are aliases of there, and every check that they lead to. What the
-/// checks have seen is not known to anybody but their checkers: they begin as new ones.
+/// Reads the records of a name in a zone, the records in the zone that they are aliases of, and every check that they refer to.
+/// What the checks have observed is known only to AWS's checkers, so the checks begin as new ones.
 ///
 /// # Errors
-/// When Route 53 does not answer, or has no record of that name.
+/// If Route 53 does not answer, or has no record of that name.
 pub async fn load(route53: &Client, zone: &str, name: &str) -> Result<Evaluator, LoadError> {
     let mut records: Vec<Record> = Vec::new();
     let (mut names, mut seen) = (vec![name.to_owned()], BTreeSet::new());
@@ -112,7 +112,7 @@ async fn records_of(route53: &Client, zone: &str, name: &str) -> Result<Vec<Reco
     }
 }
 
-/// The checks of records, and their children. One that is gone is left out.
+/// The checks of the records, and their children. A check that no longer exists is left out.
 async fn checks_of(route53: &Client, records: &[Record]) -> Result<Vec<Check>, LoadError> {
     let mut wanted: Vec<String> = records.iter().filter_map(|record| record.health_check.clone()).collect();
     let mut checks = BTreeMap::new();
@@ -156,14 +156,14 @@ fn record_of(zone: &str, record: &ResourceRecordSet) -> Record {
     }
 }
 
-/// `None` for a check that tells nothing of itself.
+/// `None` for a check without a configuration.
 fn check_of(check: &HealthCheck) -> Option<Check> {
     let config = check.health_check_config()?;
     let count = |number: Option<i32>| number.and_then(|number| usize::try_from(number).ok());
     let kind = match config.r#type() {
         HealthCheckType::Http | HealthCheckType::Https => Kind::Endpoint {
             host: config.fully_qualified_domain_name().or(config.ip_address()).unwrap_or_default().to_owned(),
-            // Both as by default: https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html
+            // Both defaults are documented: https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html
             path: config.resource_path().unwrap_or("/").to_owned(),
             failure_threshold: count(config.failure_threshold()).unwrap_or(3),
         },
@@ -191,7 +191,7 @@ mod tests {
     fn check(config: HealthCheckConfigBuilder) -> Check {
         let check = HealthCheck::builder().id("c").caller_reference("r").health_check_version(1);
         let check = check.health_check_config(config.build().expect("complete")).build().expect("complete");
-        check_of(&check).expect("it tells of itself")
+        check_of(&check).expect("it has a configuration")
     }
 
     fn record(record: ResourceRecordSetBuilder) -> Record {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_are_read_as_they_stand() {
+    fn checks_are_read_as_they_are() {
         let endpoint = HealthCheckConfig::builder()
             .r#type(HealthCheckType::Https)
             .fully_qualified_domain_name("host")
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_check_does_not_say_is_as_by_default() {
+    fn what_a_check_does_not_set_has_its_default() {
         let read = check(HealthCheckConfig::builder().r#type(HealthCheckType::Http).ip_address("192.0.2.1"));
         let expected = Kind::Endpoint { host: "192.0.2.1".to_owned(), path: "/".to_owned(), failure_threshold: 3 };
         assert_eq!(read.kind, expected);
     }
 
     #[test]
-    fn records_are_read_with_their_part_and_what_they_answer() {
+    fn records_are_read_with_their_role_and_their_answer() {
         let value = ResourceRecord::builder().value("host").build().expect("complete");
         let pair = ResourceRecordSet::builder()
             .r#type(RrType::Cname)

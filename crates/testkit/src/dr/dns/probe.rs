@@ -1,4 +1,4 @@
-//! Reaching an endpoint as a health checker does.
+//! Probing an endpoint as a health checker does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,12 +22,13 @@ const CONNECT: Duration = Duration::from_secs(4);
 /// "In addition, the endpoint must respond … within two seconds after connecting."
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// A way to the endpoints of health checks. How it keeps time is its own, up to the six seconds that a look may take in all.
+/// A way to reach the endpoints of health checks. Its timeouts are its own, within the six seconds that an observation may
+/// take.
 pub trait Endpoint: Sync {
-    /// Asks a host for a path, and returns the HTTP status.
+    /// Requests a path from a host. Returns the HTTP status.
     ///
     /// # Errors
-    /// When there was no answer, or none in time.
+    /// If there was no answer in time.
     fn get(&self, host: &str, path: &str) -> impl Future<Output = Result<u16, ProbeError>> + Send;
 }
 
@@ -37,21 +38,21 @@ pub enum ProbeError {
     /// It cannot be reached.
     #[error("no connection: {0}")]
     Unreachable(#[from] io::Error),
-    /// It did not take the connection in time.
+    /// It did not accept the connection in time.
     #[error("no connection within {} s", CONNECT.as_secs())]
     NoConnection,
-    /// It took the connection and did not answer in time.
+    /// It accepted the connection, and did not answer in time.
     #[error("no answer within {} s after connecting", ANSWER.as_secs())]
     NoAnswer,
-    /// It answered something else than HTTP, or broke off.
+    /// Its answer is not HTTP, or incomplete.
     #[error("no HTTP answer: {0}")]
     NotHttp(#[from] hyper::Error),
-    /// Host or path are no parts of a request.
-    #[error("not to be asked for: {0}")]
+    /// Host and path do not make a valid request.
+    #[error("not a valid request: {0}")]
     NotARequest(#[from] http::Error),
 }
 
-/// Everything at one address, over plain HTTP: an emulator, which tells its APIs apart by the name they are asked under.
+/// All hosts at one address, over plain HTTP: an emulator, which distinguishes its APIs by the name in the request.
 #[derive(Debug, Clone, Copy)]
 pub struct PlainHttp {
     address: SocketAddr,
@@ -74,8 +75,8 @@ impl Endpoint for PlainHttp {
     }
 }
 
-/// API Gateway's `ID.execute-api.REGION.amazonaws.com` is `ID.execute-api.localhost` before an emulator, which tells it with its
-/// port.
+/// API Gateway's `ID.execute-api.REGION.amazonaws.com` is `ID.execute-api.localhost` with an emulator, which also reports
+/// it with its port.
 fn local_name(host: &str) -> String {
     match host.split_once(".execute-api.") {
         Some((id, rest)) if rest.ends_with("amazonaws.com") || rest.starts_with("localhost:") => {
@@ -91,7 +92,7 @@ async fn exchange(stream: TcpStream, host: &str, path: &str) -> Result<u16, Prob
         .header(HOST, host)
         .header(USER_AGENT, concat!("drctl/", env!("CARGO_PKG_VERSION")))
         .body(Empty::<Bytes>::new())?;
-    // The connection moves only while it is polled.
+    // The connection makes progress only while it is polled.
     let answer = match select(pin!(sender.send_request(request)), pin!(connection)).await {
         Either::Left((answer, _)) => answer?,
         Either::Right((ended, answer)) => {
@@ -109,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes one connection, answers this, and returns what it was asked.
+    /// Accepts one connection, sends the answer, and returns the request.
     async fn serve(listener: TcpListener, answer: &'static str) -> io::Result<String> {
         let (mut stream, _) = listener.accept().await?;
         let mut asked = vec![0; 4096];
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_api_is_asked_under_its_local_name() -> Result<(), ProbeError> {
+    async fn an_api_is_requested_under_its_local_name() -> Result<(), ProbeError> {
         let (listener, endpoint) = listen().await?;
         let port = listener.local_addr()?.port();
         let server = tokio::spawn(serve(listener, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"));
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_refuses_or_is_no_http_gives_no_status() -> Result<(), ProbeError> {
+    async fn an_endpoint_that_refuses_or_does_not_speak_http_gives_no_status() -> Result<(), ProbeError> {
         let (listener, endpoint) = listen().await?;
         let server = tokio::spawn(serve(listener, "who is there?\r\n\r\n"));
         assert!(matches!(endpoint.get("host", "/").await, Err(ProbeError::NotHttp(_))));
@@ -152,7 +153,7 @@ mod tests {
 
     /// "The endpoint must respond … within two seconds after connecting."
     #[tokio::test]
-    async fn who_takes_the_connection_and_says_nothing_fails_after_two_seconds() -> Result<(), ProbeError> {
+    async fn an_endpoint_that_accepts_and_says_nothing_fails_after_two_seconds() -> Result<(), ProbeError> {
         let (_listener, endpoint) = listen().await?;
         let began = std::time::Instant::now();
         let answer = endpoint.get("host", "/").await;

@@ -1,4 +1,4 @@
-//! Records: which of them answers a name.
+//! Records, and which of them answers a name.
 //!
 //! The rules are from
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-route-53-chooses-records.html> and
@@ -6,12 +6,12 @@
 
 use super::check::Checks;
 
-/// A record's part in a failover pair.
+/// The role of a record in a failover pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failover {
     /// It answers as long as it is healthy.
     Primary,
-    /// It answers while the primary is not.
+    /// It answers while the primary is not healthy.
     Secondary,
 }
 
@@ -22,11 +22,11 @@ pub struct Record {
     pub name: String,
     /// `CNAME`, `A` and so on.
     pub record_type: String,
-    /// What tells it from others of its name and type; empty if it is the only one.
+    /// What distinguishes it from others of the same name and type; empty if it is the only one.
     pub set_identifier: String,
-    /// Its part in a failover pair.
+    /// Its role in a failover pair.
     pub failover: Option<Failover>,
-    /// The check without which it is no answer.
+    /// The check that has to be healthy for it to answer.
     pub health_check: Option<String>,
     /// What it answers.
     pub target: Target,
@@ -37,11 +37,11 @@ pub struct Record {
 pub enum Target {
     /// These values.
     Values(Vec<String>),
-    /// What something else answers.
+    /// The answer of another name.
     Alias {
         /// The other name.
         name: String,
-        /// Whether that is a name of the same zone, and not an AWS resource's.
+        /// Whether that is a name in the same zone, rather than the name of an AWS resource.
         in_zone: bool,
         /// Whether the record is as healthy as its target.
         evaluate_target_health: bool,
@@ -64,21 +64,21 @@ impl Record {
 pub struct Records(Vec<Record>);
 
 impl Records {
-    /// From a zone's records, or those of them that matter.
+    /// Creates this from the records of a zone, or from those that matter.
     #[must_use]
     pub fn new(records: Vec<Record>) -> Self {
         Self(records)
     }
 
-    /// The record that a name is answered with; `None` without any.
+    /// The record that answers a name; `None` if the name has no record.
     ///
-    /// Of a failover pair, that is the primary if it is healthy, else the secondary if that is, and if neither is, the primary:
-    /// then "Route 53 considers all the records in the group to be healthy". A record that is alone answers in any case. Of
-    /// records with other policies, of which drctl makes none, it is the first healthy one.
+    /// In a failover pair, that is the primary if it is healthy; otherwise the secondary if it is healthy; otherwise the
+    /// primary, because then "Route 53 considers all the records in the group to be healthy". A single record answers in
+    /// any case. Among records with other policies, which drctl does not create, it is the first healthy one.
     #[must_use]
     pub fn answer(&self, name: &str, checks: &Checks) -> Option<&Record> {
         let mut group = self.named(name);
-        // A pair has one type, and only what has that type is of the pair.
+        // The records of a pair have the same type, so a record of another type is not part of it.
         let first = group.iter().find(|record| record.failover.is_some()).or(group.first()).copied()?;
         group.retain(|record| record.record_type == first.record_type);
         // The sort is stable: without roles, the order stays.
@@ -91,9 +91,9 @@ impl Records {
         self.0.iter().filter(|record| is_same(&record.name, name)).collect()
     }
 
-    /// Whether a record may be an answer. "Records without a health check are always healthy"; one that has a check is as healthy
-    /// as that; an alias that evaluates its target's health is no healthier than its target. `above` are the names that lead
-    /// here: an alias may not lead back to itself.
+    /// Whether a record may answer. "Records without a health check are always healthy"; a record with a check is healthy
+    /// if the check is; an alias that evaluates its target's health is healthy only if its target is. `above` are the names
+    /// that led here, because an alias may not lead back to itself.
     fn is_healthy<'a>(&'a self, record: &'a Record, checks: &Checks, above: &mut Vec<&'a str>) -> bool {
         if record.health_check.as_ref().is_some_and(|check| !checks.healthy(check)) {
             return false;
@@ -116,7 +116,7 @@ impl Records {
     }
 }
 
-/// A name as names are compared: case and a dot at the end make no difference.
+/// A name in the form in which names are compared: case and a dot at the end make no difference.
 pub(super) fn bare(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::super::check::{Check, Kind, Observation};
     use super::*;
 
-    /// Checks `p` and `s`, of which those that are named are unhealthy.
+    /// The checks `p` and `s`. Those in `unhealthy` are unhealthy.
     fn checks(unhealthy: &[&str]) -> Checks {
         let endpoint = |id: &str| Check {
             id: id.to_owned(),
@@ -160,7 +160,7 @@ mod tests {
         Record { target: Target::Alias { name: name.to_owned(), in_zone, evaluate_target_health }, ..of.clone() }
     }
 
-    /// The secondary stands first: the order in a zone is by set identifier and says nothing.
+    /// The secondary is first, because the order in a zone is by set identifier and has no meaning.
     fn pair() -> Records {
         let secondary = record(Some(Failover::Secondary), Some("s"), "secondary");
         Records::new(vec![secondary, record(Some(Failover::Primary), Some("p"), "primary")])
@@ -213,7 +213,7 @@ mod tests {
 
     /// `EvaluateTargetHealth`: "an alias resource record set inherits the health of the referenced AWS resource".
     #[test]
-    fn an_alias_of_an_aws_resource_goes_by_its_own_check() {
+    fn an_alias_of_an_aws_resource_follows_its_own_check() {
         let records = Records::new(vec![
             alias(&record(Some(Failover::Primary), Some("p"), "1"), "d-1.execute-api", false, true),
             alias(&record(Some(Failover::Secondary), Some("s"), "2"), "d-2.execute-api", false, true),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_that_leads_to_itself_is_not_healthy() {
+    fn an_alias_that_refers_to_itself_is_not_healthy() {
         let primary = alias(&record(Some(Failover::Primary), None, "1"), "loop.example.com", true, true);
         let back = Record { name: "loop.example.com".to_owned(), ..alias(&primary, "api.example.com", true, true) };
         let secondary = record(Some(Failover::Secondary), None, "secondary");

@@ -1,0 +1,383 @@
+//! How AWS is reached: settings, profiles, proxies, certificates; Regions that do not answer; credentials that expire.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use drctl_testkit::harness::{Ran, Stack};
+
+fn run(mut command: Command) -> Ran {
+    Ran::new(&["…"], command.output().expect("drctl runs"))
+}
+
+/// A command without an endpoint. Its callers must make sure that it cannot reach AWS.
+fn without_endpoint(stack: &Stack, args: &[&str]) -> Command {
+    let mut command = stack.command(args);
+    command.env_remove("AWS_ENDPOINT_URL");
+    command
+}
+
+#[test]
+fn an_empty_setting_counts_as_unset() {
+    let stack = Stack::new();
+    let mut command = stack.command(&["plan"]);
+    for name in [
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_EC2",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_CA_BUNDLE",
+        "AWS_SESSION_TOKEN",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ] {
+        command.env(name, "");
+    }
+    run(command).exits(0);
+    // Without an endpoint and without credentials, the missing credentials are reported.
+    let mut command = without_endpoint(&stack, &["plan"]);
+    command.env("AWS_ENDPOINT_URL", "").env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    run(command).exits(5).says("no usable credentials").says("AWS_PROFILE");
+}
+
+#[test]
+fn an_invalid_endpoint_is_bad_usage() {
+    let stack = Stack::new();
+    for (name, value, said) in [
+        ("AWS_ENDPOINT_URL", "localhost:4566", "AWS_ENDPOINT_URL has no scheme: write http://localhost:4566"),
+        ("AWS_ENDPOINT_URL", "foo", "AWS_ENDPOINT_URL has no scheme: write http://foo"),
+        ("AWS_ENDPOINT_URL", "http://", "AWS_ENDPOINT_URL"),
+        ("AWS_ENDPOINT_URL", "http://localhost:notaport", "AWS_ENDPOINT_URL"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "secrets:1", "AWS_ENDPOINT_URL_SECRETS_MANAGER has no scheme"),
+    ] {
+        for words in [&["plan"][..], &["status"], &["up", "--yes"]] {
+            let mut command = stack.command(words);
+            command.env(name, value);
+            let ran = run(command).exits(3).says(said);
+            assert!(!ran.stderr.contains("SdkBody"), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_reported_before_any_call() {
+    let stack = Stack::new();
+    std::fs::write(stack.path("config"), "[profile payments-prd]\nregion = us-east-1\n").expect("written");
+    for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+        let mut command = stack.command(&["plan"]);
+        command.env("AWS_CONFIG_FILE", stack.path("config")).env(variable, "payments-prd-typo");
+        run(command).exits(5).says("there is no profile `payments-prd-typo`").says("payments-prd");
+    }
+    assert_eq!(stack.calls().len(), 0, "no call may be made");
+    // A profile that exists is used: its keys are those of the account.
+    let keys = format!("[ops]\naws_access_key_id = {}\naws_secret_access_key = x\n", stack.account);
+    std::fs::write(stack.path("credentials"), keys).expect("written");
+    let mut command = stack.command(&["plan"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", stack.path("credentials")).env("AWS_DEFAULT_PROFILE", "ops");
+    run(command).exits(0).says(&stack.account);
+}
+
+#[test]
+fn the_endpoints_in_a_profile_are_used() {
+    let stack = Stack::new();
+    let endpoint = format!("http://{}", stack.address());
+    let config = format!(
+        "[default]\nendpoint_url = http://127.0.0.1:1\nservices = lab\n[services lab]\nsts =\n  endpoint_url = {endpoint}\nec2 =\n  endpoint_url = {endpoint}\n"
+    );
+    std::fs::write(stack.path("config"), config).expect("written");
+    let mut command = without_endpoint(&stack, &["status", "--timeout", "3"]);
+    command.env("AWS_CONFIG_FILE", stack.path("config"));
+    // STS and EC2 are at the endpoints in the profile; the other services are not reachable.
+    run(command).exits(1).says("http://127.0.0.1:1");
+    assert!(stack.calls().iter().any(|call| call["service"] == "sts"));
+}
+
+#[test]
+fn a_local_endpoint_is_never_reached_through_a_proxy() {
+    let stack = Stack::new();
+    for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        let mut command = stack.command(&["plan"]);
+        command.env(proxy, "http://127.0.0.1:9");
+        run(command).exits(0);
+    }
+    let mut command = stack.command(&["plan"]);
+    command.env("AWS_ENDPOINT_URL", format!("http://localhost:{}", stack.address().port()));
+    command.env("HTTP_PROXY", "http://127.0.0.1:9");
+    run(command).exits(0);
+    // An endpoint elsewhere is reached through the proxy, and a proxy that does not answer is named.
+    let mut command = without_endpoint(&stack, &["plan", "--timeout", "5"]);
+    command.env("AWS_ENDPOINT_URL", "http://aws.example:4566").env("http_proxy", "http://127.0.0.1:9");
+    run(command).exits(1).says("the proxy that http_proxy names");
+}
+
+#[test]
+fn without_certificates_only_tls_is_impossible() {
+    let stack = Stack::new();
+    let bare = |mut command: Command| {
+        command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+        run(command)
+    };
+    bare(stack.command(&["plan"])).exits(0);
+    for words in [&["plan"][..], &["up", "--yes"]] {
+        bare(without_endpoint(&stack, words))
+            .exits(1)
+            .says("no CA certificates on this machine: install ca-certificates, or set SSL_CERT_FILE");
+    }
+}
+
+/// A TLS server with a certificate from the test's own CA. It answers every request with an expired token.
+fn tls_server() -> u16 {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("connection/server.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("connection/server.key")).expect("a key");
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    let config = Arc::new(config.expect("they belong together"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("an address").port();
+    // The thread ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(stream), Ok(tls)) = (stream, rustls::ServerConnection::new(config.clone())) else { continue };
+            let mut stream = rustls::StreamOwned::new(tls, stream);
+            let mut request = [0; 16384];
+            if stream.read(&mut request).is_ok() {
+                let body =
+                    "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
+                let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/xml\r\nConnection: close\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                drop(stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()));
+                stream.conn.send_close_notify();
+                drop(stream.flush());
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_private_ca_is_trusted_when_it_is_named() {
+    let stack = Stack::new();
+    let url = format!("https://localhost:{}", tls_server());
+    std::fs::write(stack.path("ca.pem"), include_bytes!("connection/ca.pem")).expect("written");
+    let config = format!("[default]\nca_bundle = {}\n", stack.path("ca.pem").display());
+    std::fs::write(stack.path("config"), config).expect("written");
+    let plan = |name: &str, value: std::path::PathBuf| {
+        let mut command = stack.command(&["plan", "--timeout", "10"]);
+        command.env("AWS_ENDPOINT_URL", &url).env(name, value).env("HTTPS_PROXY", "http://127.0.0.1:9");
+        run(command)
+    };
+    plan("AWS_CA_BUNDLE", stack.path("ca.pem")).exits(5).says("ExpiredToken");
+    plan("AWS_CONFIG_FILE", stack.path("config")).exits(5).says("ExpiredToken");
+    plan("SSL_CERT_FILE", stack.path("ca.pem")).exits(5).says("ExpiredToken");
+    let ran = plan("AWS_CA_BUNDLE", "".into()).exits(1).says("UnknownIssuer").says("AWS_CA_BUNDLE");
+    assert!(!ran.stderr.contains("Is something listening"), "{}", ran.stderr);
+    plan("AWS_CA_BUNDLE", stack.path("nowhere.pem")).exits(3).says("AWS_CA_BUNDLE names");
+}
+
+/// A running drctl, and the lines that it prints on stderr as they arrive.
+struct Running {
+    child: Child,
+    lines: Receiver<(Instant, String)>,
+    began: Instant,
+    said: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let began = Instant::now();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if send.send((Instant::now(), line)).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines, began, said: String::new() }
+    }
+
+    /// Waits for a line on stderr. Returns how long after the start it arrived.
+    #[track_caller]
+    fn line(&mut self, with: &str, within: Duration) -> Duration {
+        let until = Instant::now() + within;
+        while let Ok((at, line)) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.contains(with) {
+                return at - self.began;
+            }
+        }
+        panic!("no `{with}` in:\n{}", self.said);
+    }
+
+    /// Waits for the end. Returns the exit code, all of stderr, and the duration.
+    fn end(mut self) -> (Option<i32>, String, Duration) {
+        let code = self.child.wait().expect("ended").code();
+        let took = self.began.elapsed();
+        while let Ok((_, line)) = self.lines.recv_timeout(Duration::from_secs(5)) {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        (code, self.said, took)
+    }
+}
+
+#[test]
+fn whichever_region_hangs_the_verdict_is_in_time_and_progress_is_shown_at_once() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    for fault in ["region = \"us-east-1\"", "region = \"us-east-2\"", "service = \"sts\"", "service = \"*\""] {
+        stack.faults(&format!("[[fault]]\n{fault}\ndoes = \"hang\"\n"));
+        for words in [["status", "--timeout", "3"], ["plan", "--timeout", "3"]] {
+            let mut running = Running::start(stack.command(&words));
+            let first = running.line("waiting for", Duration::from_secs(3));
+            assert!(first < Duration::from_secs(1), "{words:?}, {fault}: {first:?}");
+            let (_, said, took) = running.end();
+            assert!(took < Duration::from_secs(5), "{words:?}, {fault}: {took:?}\n{said}");
+        }
+        let began = Instant::now();
+        stack.run(&["recover", "--timeout", "3"]);
+        assert!(began.elapsed() < Duration::from_secs(5), "{fault}: {:?}", began.elapsed());
+    }
+    // Only the primary's STS is gone: the account is known from the other Region, and everything works.
+    stack.faults("[[fault]]\nregion = \"us-east-1\"\nservice = \"sts\"\ndoes = \"hang\"\n");
+    stack.run(&["status", "--timeout", "3"]).exits(0);
+    stack.faults("[[fault]]\nregion = \"us-east-1\"\ndoes = \"hang\"\n");
+    let began = Instant::now();
+    let status = stack.run(&["status", "--timeout", "3"]).exits(1).says("us-east-1");
+    assert!(status.stdout.contains("us-east-2"), "{}", status.stdout);
+    stack.run(&["down", "--yes", "--timeout", "3"]).exits(1).says("us-east-1");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    stack.no_faults();
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
+fn credentials_that_expire_during_a_run_pause_it_until_they_are_renewed() {
+    let stack = Stack::new();
+    for command in [&["up", "--yes"][..], &["down", "--yes", "--no-final-snapshot"]] {
+        let mut running = Running::start(stack.command(command));
+        // The run has started.
+        running.line("✓", Duration::from_mins(1));
+        stack.faults("[[fault]]\ndoes = \"expire-credentials\"\n");
+        running.line("The credentials have expired", Duration::from_mins(1));
+        std::thread::sleep(Duration::from_secs(5));
+        stack.no_faults();
+        running.line("The credentials were renewed", Duration::from_secs(30));
+        let (code, said, _) = running.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(said.matches("The credentials have expired").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn json_output_reports_the_pause_once() {
+    let stack = Stack::new();
+    let mut command = stack.command(&["up", "--yes", "--json"]);
+    command.env("DRCTL_CREDENTIALS_WAIT", "3");
+    stack.faults("[[fault]]\nkind = \"mutation\"\nfirst = 20\ndoes = \"slow\"\nseconds = 0.0\n[[fault]]\nkind = \"mutation\"\ndoes = \"expire-credentials\"\n");
+    let ran = run(command).exits(5);
+    let lines: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let notices: Vec<_> = lines.iter().filter(|line| line["event"] == "notice").collect();
+    let of_expiry =
+        |notice: &&&serde_json::Value| notice["message"].as_str().is_some_and(|m| m.contains("have expired"));
+    assert_eq!(notices.iter().filter(of_expiry).count(), 1, "{notices:?}");
+    stack.no_faults();
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
+fn the_first_signal_ends_the_pause() {
+    let stack = Stack::new();
+    let mut running = Running::start(stack.command(&["up", "--yes"]));
+    running.line("✓", Duration::from_mins(1));
+    stack.faults("[[fault]]\ndoes = \"expire-credentials\"\n");
+    running.line("The credentials have expired", Duration::from_mins(1));
+    let signalled = Instant::now();
+    kill_process(Pid::from_child(&running.child), Signal::INT).expect("interrupted");
+    let (code, said, _) = running.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
+    stack.no_faults();
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
+fn credentials_of_another_account_do_not_continue_the_run() {
+    let stack = Stack::new();
+    let keys = |account: &str| {
+        let text = format!("[default]\naws_access_key_id = {account}\naws_secret_access_key = x\n");
+        std::fs::write(stack.path("credentials"), text).expect("written");
+    };
+    keys(&stack.account);
+    let mut command = stack.command(&["up", "--yes"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", stack.path("credentials"));
+    let mut running = Running::start(command);
+    running.line("✓", Duration::from_mins(1));
+    stack.faults("[[fault]]\ndoes = \"expire-credentials\"\n");
+    running.line("The credentials have expired", Duration::from_mins(1));
+    keys("999999999999");
+    let (code, said, _) = running.end();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("999999999999") && said.contains(&stack.account), "{said}");
+    stack.no_faults();
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
+fn refusals_are_explained_by_their_reason() {
+    let stack = Stack::new();
+    let unknown = "AWS was not able to validate the provided access credentials";
+    for (which, status, code, message, said) in [
+        (
+            "region = \"us-east-2\"\nservice = \"ec2\"",
+            401,
+            "AuthFailure",
+            unknown,
+            "Is us-east-2 enabled for the account (opt-in)? The other Region takes the same credentials.",
+        ),
+        ("", 401, "AuthFailure", unknown, "Set AWS_PROFILE"),
+        (
+            "service = \"sts\"",
+            403,
+            "SignatureDoesNotMatch",
+            "Signature expired: 20261129T100000Z is now earlier than 20261129T103000Z (20261129T103500Z - 5 min.)",
+            "This machine's clock is wrong",
+        ),
+        ("service = \"ec2\"", 400, "RequestExpired", "Request has expired.", "This machine's clock is wrong"),
+        (
+            "service = \"s3\"",
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            "This machine's clock is wrong",
+        ),
+        (
+            "service = \"ec2\"",
+            403,
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation with an explicit deny in a service control policy",
+            "A service control policy of the organisation forbids it: no grant in the account helps",
+        ),
+    ] {
+        stack.faults(&format!(
+            "[[fault]]\n{which}\ndoes = \"refuse\"\nstatus = {status}\ncode = \"{code}\"\nmessage = \"{message}\"\n"
+        ));
+        stack.run(&["plan"]).exits(5).says(said);
+    }
+}
