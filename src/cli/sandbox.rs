@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::args::Global;
@@ -60,7 +61,7 @@ pub enum SandboxCommand {
 #[derive(Debug, Clone, Args)]
 pub struct SandboxOptions {
     /// `instant`, or `aws`: AWS's durations and intermediate states [default: instant]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = pace())]
     pub pace: Option<Pace>,
     /// How many times faster than AWS the pace `aws` is [default: 60]
     #[arg(long, value_parser = time_scale)]
@@ -74,6 +75,17 @@ pub struct SandboxOptions {
     /// Inject the faults and surprises in this file, as docs/reliability.md describes them
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+}
+
+/// Reads `--pace`. The sandbox knows no command line, so the help for each value is here.
+fn pace() -> impl TypedValueParser<Value = Pace> {
+    let values = Pace::ALL.map(|pace| {
+        PossibleValue::new(pace.name()).help(match pace {
+            Pace::Instant => "As fast as the emulator answers",
+            Pace::Aws => "AWS's typical durations divided by the time scale, and AWS's states in between",
+        })
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Pace>())
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {

@@ -168,9 +168,9 @@ def main() -> int:
     own = places / "drctl-as-it-is"
     own.write_bytes((target() / "debug/drctl").read_bytes())
     own.chmod(0o755)
-    source = (ROOT / "crates/sandbox/src/rules/surprises/said.rs").read_text()
+    source = (ROOT / "crates/sandbox/src/rules/surprises/refusal_table.rs").read_text()
     names = re.findall(r'Surprise::(?:refused|made)\(\s*"[^"]+#[^"]+",\s*"([^"]+)"', source)
-    assert names, "said.rs is not in the form that this script expects"
+    assert names, "refusal_table.rs is not in the form that this script expects"
     special = {name for its in MUTANTS.values() for name in its}
     mutants = {**MUTANTS, NO_REFUSAL_PASSES: [name for name in names if name not in special]}
     tests = {edit: name for edit, name in TESTED.items() if not sys.argv[1:] or name.rpartition("::")[2] in sys.argv[1:]}

@@ -1,4 +1,4 @@
-//! Starting, finding, resetting and stopping the sandbox from another process.
+//! Starting, finding, resetting, and stopping the sandbox from another process.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -19,59 +19,61 @@ use super::record::{FileLock, Folder, Holder, Record, Status};
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// A start that installs takes minutes, and its waiters wait with it.
+/// A start that installs MiniStack takes minutes, and whoever waits for it waits that long.
 const CONTROL_WITHIN: Duration = Duration::from_mins(20);
 /// MiniStack is given five seconds to end, and its process group is killed after that.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 const LOG_LINES: usize = 15;
 
-/// The sandbox of a folder, seen from outside.
+/// Controls the sandbox of a folder from another process.
 #[derive(Debug, Clone)]
 pub struct Control {
     folder: Folder,
     program: Option<PathBuf>,
 }
 
-/// A sandbox that runs on this machine, as its command line shows it.
+/// A sandbox that is running on this machine, as seen in its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// Its process.
     pub pid: u32,
-    /// Its folder, which may be gone.
+    /// Its folder, which may have been removed.
     pub dir: PathBuf,
 }
 
-/// Every sandbox that runs on this machine and can be seen by this user, by folder.
+/// Every sandbox on this machine whose process this user can see, sorted by folder.
 #[must_use]
 pub fn list() -> Vec<Served> {
-    let mut all: Vec<Served> =
-        process::all().into_iter().filter_map(|(pid, words)| Some(Served { pid, dir: served(&words)? })).collect();
+    let mut all: Vec<Served> = process::all()
+        .into_iter()
+        .filter_map(|(pid, words)| Some(Served { pid, dir: served_folder(&words)? }))
+        .collect();
     all.sort_by(|one, other| (&one.dir, one.pid).cmp(&(&other.dir, other.pid)));
     all
 }
 
-/// The folder of a command line that serves a sandbox: `… sandbox serve … --dir FOLDER …`.
-fn served(words: &[String]) -> Option<PathBuf> {
+/// The folder in a command line that serves a sandbox: `… sandbox serve … --dir FOLDER …`.
+fn served_folder(words: &[String]) -> Option<PathBuf> {
     let rest = words.get(1..)?.strip_prefix(&["sandbox".to_owned(), "serve".to_owned()])?;
     let dir = rest.iter().position(|word| word == "--dir")?;
     rest.get(dir + 1).map(PathBuf::from)
 }
 
-/// What the proxy answers when asked how it is.
+/// The proxy's answer to `GET /_drctl/health`.
 #[derive(Debug, Deserialize)]
 struct Health {
     pid: u32,
 }
 
 impl Control {
-    /// The sandbox whose record, locks and logs live in `dir` (`state/sandbox`).
+    /// The sandbox whose record, locks, and logs are in `dir` (`state/sandbox`).
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self { folder: Folder::new(dir), program: None }
     }
 
-    /// Starts `program` instead of the current executable: in a test, that one is the test.
+    /// Starts `program` instead of the current executable, which in a test is the test itself.
     #[must_use]
     pub fn with_program(mut self, program: PathBuf) -> Self {
         self.program = Some(program);
@@ -90,7 +92,7 @@ impl Control {
         self.folder.ministack_log()
     }
 
-    /// What became of the sandbox. Takes at most about two seconds, and those only when it hangs.
+    /// Whether the sandbox is running. Takes up to two seconds, but only if the sandbox hangs.
     ///
     /// # Errors
     ///
@@ -100,15 +102,15 @@ impl Control {
             return Ok(Status::Stopped);
         };
         let holder = FileLock::holder(&self.folder.serve_lock())?;
-        if holder == Holder::Nobody {
+        if holder == Holder::None {
             let why = match self.folder.read_failure()? {
                 Some(failure) => failure.message,
-                None => "it ended without tidying up: killed, or the machine was restarted".to_owned(),
+                None => "it ended without cleaning up: it was killed, or the machine was restarted".to_owned(),
             };
             return Ok(Status::Crashed(record, why));
         }
         if holder.pid().is_some_and(|pid| pid != record.pid) {
-            // A new one is on its way, and the record is the old one's.
+            // Another sandbox is starting, and the record is from the one before.
             return Ok(Status::Stopped);
         }
         Ok(match health(&record) {
@@ -119,12 +121,13 @@ impl Control {
 
     /// Starts the sandbox in the background and waits until it is ready.
     ///
-    /// One that runs with the same options already is what is returned; two starts at the same time end with one
+    /// If one is already running with the same options, that one is returned. Two starts at the same time result in one
     /// sandbox.
     ///
     /// # Errors
     ///
-    /// When one runs with other options, or when it does not start: then with the reason and its last log lines.
+    /// When one is running with other options, or when it does not start: then with the reason and the last lines of
+    /// its log.
     pub async fn start(&self, options: StartOptions, progress: Progress<'_>) -> Result<Record, SandboxError> {
         self.start_unless(options, progress, |record, wanted| {
             if record.satisfies(wanted) {
@@ -136,7 +139,7 @@ impl Control {
         .await
     }
 
-    /// Returns the sandbox that runs, whatever its options are, and starts one with `options` when there is none.
+    /// Returns the running sandbox, whatever its options are, or starts one with `options`.
     ///
     /// # Errors
     ///
@@ -155,7 +158,7 @@ impl Control {
         let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
         let options = StartOptions { upstream, ..options };
         options.faults.as_deref().map(options::read_faults).transpose()?;
-        // The usual case, and it needs no lock: commands follow one another while the sandbox stays.
+        // The usual case, and it needs no lock: the sandbox keeps running between commands.
         if let Status::Running(record) = self.status()? {
             accept(&record, &options)?;
             return Ok(record);
@@ -169,8 +172,8 @@ impl Control {
             }
             Status::Crashed(record, why) => {
                 progress(&format!("the sandbox had crashed ({}): starting a new one", first_line(&why)));
-                self.end(&folder, &record).await?;
-                clear(&folder, &record).await?;
+                self.end_process(&folder, &record).await?;
+                remove_leftovers(&folder, &record).await?;
             }
             Status::Stopped => {}
         }
@@ -187,7 +190,7 @@ impl Control {
             None => std::env::current_exe()
                 .map_err(|source| SandboxError::Spawn { program: "drctl itself".to_owned(), source })?,
         };
-        // Otherwise the last start's reason or progress would be taken for this one's.
+        // Otherwise the failure or the progress of the last start would be taken for those of this one.
         folder.remove_failure()?;
         let progress = folder.progress();
         File::create(&progress).map_err(SandboxError::file("write", &progress))?;
@@ -215,7 +218,8 @@ impl Control {
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            // A group of its own: Ctrl-C in the terminal is for the command that runs there, not for "AWS".
+            // A process group of its own: Ctrl-C in the terminal is meant for the command that runs there, not for
+            // "AWS".
             .process_group(0)
             .spawn()
             .map_err(|source| SandboxError::Spawn { program: program.display().to_string(), source })
@@ -240,7 +244,7 @@ impl Control {
                 && record.pid == child.id()
             {
                 tail.pass_on(&folder.progress(), progress);
-                // Somebody has to collect it when it ends, should this process live that long.
+                // This process has to collect its child when the child ends, should it live that long.
                 std::thread::spawn(move || match child.wait() {
                     Ok(status) => tracing::debug!(%status, "the sandbox's process ended"),
                     Err(error) => tracing::debug!(%error, "the end of the sandbox's process cannot be waited for"),
@@ -251,11 +255,11 @@ impl Control {
         }
     }
 
-    /// Ends the sandbox and its MiniStack. Returns whether there was anything to end.
+    /// Stops the sandbox and its MiniStack. Returns whether there was anything to stop.
     ///
     /// # Errors
     ///
-    /// When a process of it does not end.
+    /// When one of its processes does not end.
     pub async fn stop(&self) -> Result<bool, SandboxError> {
         if !self.folder.path().exists() {
             return self.stop_without_folder().await;
@@ -265,13 +269,13 @@ impl Control {
         let Some(record) = folder.read_record()? else {
             return Ok(false);
         };
-        let running = self.end(&folder, &record).await?;
-        let orphan = clear(&folder, &record).await?;
+        let running = self.end_process(&folder, &record).await?;
+        let orphan = remove_leftovers(&folder, &record).await?;
         Ok(running || orphan)
     }
 
-    /// Ends a sandbox whose folder was removed: its command line still says where that was. It ends by itself as well, a moment
-    /// later.
+    /// Stops a sandbox whose folder was removed, which it finds by its command line. The sandbox would also end by
+    /// itself, a moment later.
     async fn stop_without_folder(&self) -> Result<bool, SandboxError> {
         let dir = std::path::absolute(self.folder.path()).map_err(SandboxError::file("find", self.folder.path()))?;
         let mut found = false;
@@ -290,10 +294,11 @@ impl Control {
         Ok(found)
     }
 
-    /// Tells the serving process to end, and kills it when it does not.
+    /// Tells the serving process to end, and kills it if it does not.
     ///
-    /// Only ever the one that holds the lock and says so in it: the kernel gives its id to nobody else while it does.
-    async fn end(&self, folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
+    /// This is only ever the process that holds the lock and has its id in the lock file: as long as it holds the lock,
+    /// no other process can have that id.
+    async fn end_process(&self, folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
         let path = folder.serve_lock();
         let serving = || Ok::<_, SandboxError>(FileLock::holder(&path)? == Holder::Process(record.pid));
         if !serving()? {
@@ -314,11 +319,11 @@ impl Control {
         Err(SandboxError::WillNotEnd { pid: record.pid })
     }
 
-    /// Empties "AWS": every account, every region, and all that the proxy remembers.
+    /// Empties "AWS": every account, every Region, and everything that the proxy remembers.
     ///
     /// # Errors
     ///
-    /// When the sandbox is not running, or stands before an emulator that it cannot reset.
+    /// When the sandbox is not running, or uses an emulator that drctl cannot reset.
     pub async fn reset(&self) -> Result<(), SandboxError> {
         let record = match self.status()? {
             Status::Running(record) => record,
@@ -335,8 +340,8 @@ impl Control {
     }
 }
 
-/// Removes what a sandbox that is gone left behind. Returns whether its MiniStack was still there.
-async fn clear(folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
+/// Removes what an ended sandbox left behind. Returns whether its MiniStack was still running.
+async fn remove_leftovers(folder: &Folder, record: &Record) -> Result<bool, SandboxError> {
     let orphan = match record.ministack_pid {
         Some(pid) => ministack::end_orphan(pid, folder).await?,
         None => false,
@@ -372,8 +377,8 @@ fn health(record: &Record) -> Result<(), String> {
         .map_err(|error| format!("process {} does not answer on port {}: {error}", record.pid, record.port))?;
     match serde_json::from_slice::<Health>(&answer.body) {
         Ok(health) if health.pid == record.pid => Ok(()),
-        Ok(health) => Err(format!("port {} is answered by process {}, not {}", record.port, health.pid, record.pid)),
-        Err(_) => Err(format!("what answers on port {} is not the sandbox", record.port)),
+        Ok(health) => Err(format!("on port {}, process {} answers instead of {}", record.port, health.pid, record.pid)),
+        Err(_) => Err(format!("the process that answers on port {} is not a sandbox", record.port)),
     }
 }
 
@@ -386,7 +391,10 @@ fn did_not_start(folder: &Folder, status: &str) -> SandboxError {
         }
         Ok(Some(failure)) => SandboxError::DidNotStart { message: failure.message, help: failure.help },
         Ok(None) | Err(_) => SandboxError::DidNotStart {
-            message: format!("its process ended ({status}). Its last lines:\n{}", process::last_lines(&log, LOG_LINES)),
+            message: format!(
+                "its process ended ({status}). The last lines of its log:\n{}",
+                process::last_lines(&log, LOG_LINES)
+            ),
             help: see_log,
         },
     }
@@ -407,7 +415,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The lines of a file that grows, each once.
+/// Passes on each line of a growing file once.
 #[derive(Debug, Default)]
 struct Tail {
     read: usize,
@@ -423,7 +431,7 @@ impl Tail {
             }
         };
         if text.len() < self.read {
-            // It was begun anew: another process starts.
+            // The file was truncated: another process has started writing it.
             self.read = 0;
         }
         let Some(new) = text.get(self.read..) else { return };
@@ -462,40 +470,40 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_is_known_by_its_command_line() {
+    fn a_sandbox_is_recognised_by_its_command_line() {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let dir = Some(PathBuf::from("/a/sandbox"));
-        assert_eq!(served(&words("/bin/drctl sandbox serve --dir /a/sandbox --port 0")), dir);
-        assert_eq!(served(&words("drctl sandbox serve --exit-with-stdin --dir /a/sandbox")), dir);
+        assert_eq!(served_folder(&words("/bin/drctl sandbox serve --dir /a/sandbox --port 0")), dir);
+        assert_eq!(served_folder(&words("drctl sandbox serve --exit-with-stdin --dir /a/sandbox")), dir);
         for other in
             ["drctl sandbox status --dir /a", "vim sandbox", "drctl", "grep sandbox serve --dir", "sandbox serve"]
         {
-            assert_eq!(served(&words(other)), None, "{other}");
+            assert_eq!(served_folder(&words(other)), None, "{other}");
         }
     }
 
     #[test]
-    fn no_folder_is_no_sandbox() -> TestResult {
+    fn without_a_folder_the_sandbox_is_stopped() -> TestResult {
         let dir = tempfile::tempdir()?;
         assert_eq!(Control::new(dir.path().join("sandbox")).status()?, Status::Stopped);
         Ok(())
     }
 
     #[tokio::test]
-    async fn record_of_a_dead_sandbox_is_a_crash_and_its_recycled_ids_are_left_alone() -> TestResult {
+    async fn a_record_without_a_process_is_a_crash_and_a_reused_id_is_not_signalled() -> TestResult {
         let dir = tempfile::tempdir()?;
         let control = Control::new(dir.path().to_owned());
         let folder = control.folder.create()?;
-        // This process's own id stands for one that was used again: if stop() trusted it, the test would end here.
+        // This process's id stands for one that was reused: if stop() signalled it, the test would end here.
         folder.write_record(&record(std::process::id(), 1))?;
-        assert!(matches!(control.status()?, Status::Crashed(_, why) if why.contains("without tidying up")));
+        assert!(matches!(control.status()?, Status::Crashed(_, why) if why.contains("without cleaning up")));
         assert!(!control.stop().await?);
         assert_eq!(control.status()?, Status::Stopped);
         Ok(())
     }
 
     #[test]
-    fn one_that_holds_the_lock_and_does_not_answer_has_crashed() -> TestResult {
+    fn a_process_that_holds_the_lock_and_does_not_answer_has_crashed() -> TestResult {
         let dir = tempfile::tempdir()?;
         let control = Control::new(dir.path().to_owned());
         let folder = control.folder.create()?;
@@ -510,23 +518,23 @@ mod tests {
     fn progress_is_passed_on_line_by_line() -> TestResult {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("progress.log");
-        let heard = Mutex::new(Vec::new());
-        let hear = |line: &str| sync::lock(&heard).push(line.to_owned());
+        let received = Mutex::new(Vec::new());
+        let receive = |line: &str| sync::lock(&received).push(line.to_owned());
         let mut tail = Tail::default();
-        tail.pass_on(&path, &hear);
+        tail.pass_on(&path, &receive);
         std::fs::write(&path, "one\ntw")?;
-        tail.pass_on(&path, &hear);
+        tail.pass_on(&path, &receive);
         std::fs::write(&path, "one\ntwo\nthree\n")?;
-        tail.pass_on(&path, &hear);
-        tail.pass_on(&path, &hear);
-        std::fs::write(&path, "anew\n")?;
-        tail.pass_on(&path, &hear);
-        assert_eq!(*sync::lock(&heard), ["one", "two", "three", "anew"]);
+        tail.pass_on(&path, &receive);
+        tail.pass_on(&path, &receive);
+        std::fs::write(&path, "again\n")?;
+        tail.pass_on(&path, &receive);
+        assert_eq!(*sync::lock(&received), ["one", "two", "three", "again"]);
         Ok(())
     }
 
     #[tokio::test]
-    async fn start_that_fails_says_why() -> TestResult {
+    async fn a_failed_start_is_an_error() -> TestResult {
         let dir = tempfile::tempdir()?;
         let control = Control::new(dir.path().join("sandbox")).with_program(PathBuf::from("false"));
         let error = control.start(StartOptions::default(), &|_| {}).await.err();

@@ -1,4 +1,4 @@
-//! What can go wrong with the sandbox, said to the person who has to put it right.
+//! The errors of the sandbox, written for the person who has to fix their cause.
 
 use std::fmt;
 use std::io;
@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// A Python that was found and is of no use, and why.
+/// A Python that was found and cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPython {
     /// The name under which it was found on the `PATH`.
     pub program: String,
-    /// Its version, or what it did instead of naming one.
+    /// Its version, or what it did instead of reporting one.
     pub answer: String,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for FoundPython {
     }
 }
 
-/// What a file of the sandbox's belongs to, and with it what chooses another place for it.
+/// What a file of the sandbox belongs to, which decides how the user can choose another place for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The sandbox of one state folder: `--state-dir`.
@@ -34,27 +34,27 @@ pub enum Place {
 }
 
 impl Place {
-    /// What to do about what the operating system said.
+    /// What to do about an error of the operating system.
     fn advice(self, source: &io::Error) -> String {
         use io::ErrorKind as Kind;
-        let check = "Check that the folder exists, that you own it and that the disk has room";
+        let check = "Check that the folder exists, that you own it, and that the disk has room";
         match self {
             Self::StateDir if matches!(source.kind(), Kind::NotFound | Kind::NotADirectory | Kind::AlreadyExists) => {
                 "Choose a folder that exists and is writable with --state-dir.".to_owned()
             }
-            // Not another folder: the stacks that were built in this sandbox would not be on record there.
+            // Another folder is no solution: it has no record of the stacks that were built in this sandbox.
             Self::StateDir => format!("{check}; then run the same command again."),
-            Self::Cache => format!("{check}; XDG_CACHE_HOME names another one."),
-            Self::Temporary => format!("{check}; TMPDIR names another one."),
+            Self::Cache => format!("{check}; set XDG_CACHE_HOME to use another folder."),
+            Self::Temporary => format!("{check}; set TMPDIR to use another folder."),
         }
     }
 }
 
-/// Why the sandbox could not be installed, started, reached, reset or stopped.
+/// Why the sandbox could not be installed, started, reached, reset, or stopped.
 #[derive(Debug, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum SandboxError {
-    /// No usable Python on the `PATH`.
+    /// There is no usable Python on the `PATH`.
     #[error("the sandbox needs Python 3.10 or newer, and there is none on the PATH{}", list(.found))]
     #[diagnostic(
         code(drctl::sandbox::python_missing),
@@ -81,47 +81,47 @@ pub enum SandboxError {
     )]
     NoCacheFolder,
 
-    /// Making the virtual environment, or pip in it, failed.
+    /// Creating the virtual environment failed, or pip in it.
     #[error("MiniStack could not be installed: {step} failed\n{output}")]
     #[diagnostic(
         code(drctl::sandbox::install_failed),
         help(
-            "Nothing half-made was left behind. Without network, point pip at a mirror (PIP_INDEX_URL or pip.conf); \
+            "No partial installation was left behind. Without network access, point pip at a mirror (PIP_INDEX_URL or pip.conf); \
              if the venv module is missing, install it (Debian, Ubuntu: apt install python3-venv); then run the command again."
         )
     )]
     InstallFailed {
         /// The step that failed.
         step: String,
-        /// The last lines it wrote.
+        /// The last lines of its output.
         output: String,
     },
 
-    /// The port asked for is taken.
+    /// The requested port is taken.
     #[error("port {port} on loopback is taken")]
     #[diagnostic(
         code(drctl::sandbox::port_in_use),
         help("Choose another with --port, or leave it out: the sandbox then takes a free one.")
     )]
     PortInUse {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// The proxy cannot listen for another reason than a taken port.
+    /// The proxy cannot listen, and the port is not taken.
     #[error("the sandbox cannot listen on loopback")]
     #[diagnostic(
         code(drctl::sandbox::listen),
         help("Check that the loopback interface is up, and that --port, if given, is 1024 or higher.")
     )]
     Listen {
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// An option has a value the sandbox cannot work with.
+    /// An option has a value that the sandbox cannot use.
     #[error("{option} = {value} cannot be used: {reason}")]
     #[diagnostic(code(drctl::sandbox::bad_option), help("{help}"))]
     BadOption {
@@ -135,11 +135,11 @@ pub enum SandboxError {
         help: &'static str,
     },
 
-    /// A file of faults cannot be used.
+    /// A fault file cannot be used.
     #[error("{} {reason}", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::bad_faults),
-        help("Nothing was started. docs/reliability.md describes the format, and names AWS's surprises.")
+        help("Nothing was started. docs/reliability.md describes the format and AWS's surprises.")
     )]
     BadFaults {
         /// The file.
@@ -148,11 +148,11 @@ pub enum SandboxError {
         reason: String,
     },
 
-    /// The emulator that is to be used instead of MiniStack does not answer.
-    #[error("nothing answers at {url}, which --upstream names: {why}")]
+    /// The emulator given with `--upstream` does not answer.
+    #[error("nothing answers at {url}, given with --upstream: {why}")]
     #[diagnostic(
         code(drctl::sandbox::upstream_silent),
-        help("Start that emulator first, or leave --upstream out: the sandbox then brings its own.")
+        help("Start that emulator first, or leave --upstream out: the sandbox then starts its own.")
     )]
     UpstreamSilent {
         /// Where it should listen.
@@ -168,23 +168,23 @@ pub enum SandboxError {
         help("{}", place.advice(source))
     )]
     File {
-        /// What was being done, as in "cannot write".
+        /// What could not be done, as in "cannot write".
         action: &'static str,
-        /// To which file.
+        /// The file or folder.
         path: PathBuf,
         /// What the file belongs to.
         place: Place,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// The record of the running sandbox is not one.
+    /// The record of the running sandbox cannot be understood.
     #[error("{} is not a record that this drctl understands", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::record_unreadable),
         help(
-            "It was edited, or written by another version of drctl. End that sandbox with the drctl that started it, or \
-             by hand, remove the file, and start again."
+            "It was edited, or written by another version of drctl. Stop that sandbox with the drctl that started it, \
+             or by hand; then remove the file, and start again."
         )
     )]
     RecordUnreadable {
@@ -203,16 +203,16 @@ pub enum SandboxError {
     Spawn {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// MiniStack ended while it was needed.
-    #[error("MiniStack, the sandbox's emulator, ended by itself ({status}). Its last lines:\n{tail}")]
+    /// MiniStack ended while it was still needed.
+    #[error("MiniStack, the sandbox's emulator, ended unexpectedly ({status}). The last lines of its log:\n{tail}")]
     #[diagnostic(
         code(drctl::sandbox::crashed),
         help(
-            "Everything it held is gone. See {} for the whole log, then start again with `drctl sandbox start`.",
+            "Its contents are lost. See {} for the whole log, then start again with `drctl sandbox start`.",
             .log.display()
         )
     )]
@@ -225,14 +225,14 @@ pub enum SandboxError {
         log: PathBuf,
     },
 
-    /// MiniStack runs and does not become ready.
-    #[error("MiniStack was started and did not answer within {seconds} s. Its last lines:\n{tail}")]
+    /// MiniStack is running and does not become ready.
+    #[error("MiniStack was started and did not answer within {seconds} s. The last lines of its log:\n{tail}")]
     #[diagnostic(
         code(drctl::sandbox::not_ready),
         help("The machine may be overloaded: try again. See {} for the whole log.", .log.display())
     )]
     NotReady {
-        /// How long it was waited for.
+        /// How long drctl waited for it.
         seconds: u64,
         /// The last lines of its log.
         tail: String,
@@ -241,15 +241,15 @@ pub enum SandboxError {
     },
 
     /// Another process serves from the same folder.
-    #[error("a sandbox already runs from {}{}", .dir.display(), with_pid(*.pid))]
+    #[error("a sandbox is already running from {}{}", .dir.display(), with_pid(*.pid))]
     #[diagnostic(
         code(drctl::sandbox::already_serving),
-        help("Use it as it is, or end it first with `drctl sandbox stop`.")
+        help("Use it as it is, or stop it first with `drctl sandbox stop`.")
     )]
     AlreadyServing {
-        /// The folder both want.
+        /// The folder that both need.
         dir: PathBuf,
-        /// Who has it.
+        /// The process that has it.
         pid: Option<u32>,
     },
 
@@ -257,32 +257,32 @@ pub enum SandboxError {
     #[error("the sandbox did not start: {message}")]
     #[diagnostic(code(drctl::sandbox::did_not_start), help("{help}"))]
     DidNotStart {
-        /// What it said.
+        /// Its error message.
         message: String,
         /// What to do about it.
         help: String,
     },
 
-    /// A sandbox runs, with other options than those asked for.
-    #[error("a sandbox already runs with {running}, not with {wanted}")]
+    /// A sandbox is running with other options than the requested ones.
+    #[error("a sandbox is already running with {running}, not with {wanted}")]
     #[diagnostic(
         code(drctl::sandbox::running_differently),
         help(
-            "End it first with `drctl sandbox stop` (what it holds is lost), or leave the options out to use it as it is."
+            "Stop it first with `drctl sandbox stop` (its contents are lost), or leave the options out to use it as it is."
         )
     )]
     RunningDifferently {
-        /// What it runs with.
+        /// Its options.
         running: String,
-        /// What was asked for.
+        /// The requested options.
         wanted: String,
     },
 
-    /// There is no running sandbox to do this with.
+    /// The sandbox that is needed is not running.
     #[error("the sandbox is not running{reason}")]
     #[diagnostic(code(drctl::sandbox::not_running), help("Start it with `drctl sandbox start`."))]
     NotRunning {
-        /// Why, where it is known: empty, or beginning with a colon.
+        /// Why, if that is known: empty, or beginning with a colon.
         reason: String,
     },
 
@@ -290,26 +290,26 @@ pub enum SandboxError {
     #[error("the sandbox was not reset: {message}")]
     #[diagnostic(code(drctl::sandbox::reset_failed), help("Run `drctl sandbox stop`, then `drctl sandbox start`."))]
     ResetFailed {
-        /// What it said.
+        /// Its error message.
         message: String,
     },
 
-    /// Another drctl holds the lock for longer than anything here takes.
+    /// Another drctl has held the lock for longer than any operation here takes.
     #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
     #[diagnostic(
         code(drctl::sandbox::busy),
-        help("Wait for it, or end it: the lock is freed with the process that holds it.")
+        help("Wait for it, or end it: the lock is released when that process ends.")
     )]
     Busy {
         /// What the lock is for.
         doing: &'static str,
-        /// How long it was waited for.
+        /// How long drctl waited for it.
         seconds: u64,
         /// The lock file.
         path: PathBuf,
     },
 
-    /// A process was told to end and is still there.
+    /// A process was told to end and is still running.
     #[error("the sandbox's process {pid} does not end")]
     #[diagnostic(
         code(drctl::sandbox::will_not_end),
@@ -327,25 +327,25 @@ impl SandboxError {
         move |source| Self::File { action, path, place: Place::StateDir, source }
     }
 
-    /// The same of a file that belongs to something else.
+    /// The same error for a file that belongs to something else.
     pub(super) fn of(self, place: Place) -> Self {
         match self {
             Self::File { action, path, source, .. } => Self::File { action, path, place, source },
             other => other,
         }
     }
+}
 
-    /// The message with the causes that the enum keeps apart: what a log or another process gets to read.
-    pub(super) fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+/// An error's message followed by its causes, for a log or for another process.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
     }
+    text
 }
 
 fn list(found: &[FoundPython]) -> String {
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_python_names_what_was_found() {
+    fn a_missing_python_is_reported_with_what_was_found() {
         let error = SandboxError::PythonMissing {
             found: vec![FoundPython { program: "python3".into(), answer: "3.9.2".into() }],
         };
@@ -376,13 +376,13 @@ mod tests {
         assert!(error.help().is_some_and(|help| help.to_string().contains("apt install")));
     }
 
-    /// One of each kind that has a help of its own.
-    fn every_kind() -> Vec<SandboxError> {
+    /// One error of each variant that has a help text of its own.
+    fn one_of_each() -> Vec<SandboxError> {
         let io = || io::Error::other("disk full");
         let path = || PathBuf::from("state/sandbox/x");
         let text = || "said".to_owned();
         let record = || serde_json::from_str::<u8>("x").err();
-        let mut kinds = vec![
+        let mut errors = vec![
             SandboxError::NoCacheFolder,
             SandboxError::InstallFailed { step: text(), output: text() },
             SandboxError::PortInUse { port: 1, source: io() },
@@ -399,39 +399,39 @@ mod tests {
             SandboxError::Busy { doing: "installing", seconds: 1, path: path() },
             SandboxError::WillNotEnd { pid: 1 },
         ];
-        kinds.extend(record().map(|source| SandboxError::RecordUnreadable { path: path(), source }));
+        errors.extend(record().map(|source| SandboxError::RecordUnreadable { path: path(), source }));
         for place in [Place::StateDir, Place::Cache, Place::Temporary] {
-            kinds.push(SandboxError::file("write", path())(io()).of(place));
+            errors.push(SandboxError::file("write", path())(io()).of(place));
         }
-        kinds.push(SandboxError::file("write", path())(io::ErrorKind::NotADirectory.into()));
-        kinds.extend(super::super::options::check_time_scale(0.0).err());
-        kinds.extend(super::super::options::check_upstream("x").err());
-        kinds
+        errors.push(SandboxError::file("write", path())(io::ErrorKind::NotADirectory.into()));
+        errors.extend(super::super::options::check_time_scale(0.0).err());
+        errors.extend(super::super::options::check_upstream("x").err());
+        errors
     }
 
     #[test]
     fn every_help_is_a_sentence() {
-        let kinds = every_kind();
-        assert_eq!(kinds.len(), 22);
-        for error in kinds {
+        let errors = one_of_each();
+        assert_eq!(errors.len(), 22);
+        for error in errors {
             let help = error.help().map(|help| help.to_string()).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase) && help.ends_with('.'), "{error}: {help}");
         }
     }
 
     #[test]
-    fn each_place_names_what_chooses_another() {
+    fn each_place_says_how_to_choose_another() {
         let help = |place| {
             let error = SandboxError::file("write", "x")(io::ErrorKind::PermissionDenied.into()).of(place);
             error.help().map(|help| help.to_string()).unwrap_or_default()
         };
         assert!(help(Place::Cache).contains("XDG_CACHE_HOME") && help(Place::Temporary).contains("TMPDIR"));
-        assert!(!help(Place::StateDir).contains("--state-dir"), "the record is not worked without");
+        assert!(!help(Place::StateDir).contains("--state-dir"), "the record cannot be left behind");
     }
 
     #[test]
-    fn causes_are_told_in_full() {
+    fn a_message_is_followed_by_its_causes() {
         let error = SandboxError::file("write", "somewhere/sandbox.json")(io::Error::other("disk full"));
-        assert_eq!(error.in_full(), "cannot write somewhere/sandbox.json: disk full");
+        assert_eq!(with_causes(&error), "cannot write somewhere/sandbox.json: disk full");
     }
 }

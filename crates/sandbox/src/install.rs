@@ -1,8 +1,9 @@
-//! Installing MiniStack, once per user.
+//! Installs MiniStack, once per user.
 //!
-//! It goes into a virtual environment of its own in the user's cache folder. It is built beside its place and renamed
-//! into it, so an environment that is there is whole; a lock keeps two installs from building at the same time, and
-//! whatever unfinished folder its holder finds was left by one that was killed.
+//! It is installed into a virtual environment of its own in the user's cache folder. The environment is built next to
+//! its place and renamed into it, so an environment that exists is complete. A lock keeps two processes from installing
+//! at the same time; an unfinished folder found by the process that holds the lock was left by a process that was
+//! killed.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -17,22 +18,23 @@ use super::options::Progress;
 use super::python;
 use super::record::FileLock;
 
-/// The emulator's version, tried with everything drctl calls.
+/// The version of the emulator. `rules::gaps` lists what had to be added to it; check that list with each new version.
 pub(super) const MINISTACK_VERSION: &str = "1.5.33";
 
-/// What MiniStack runs functions with, and does not bring along: the runtime's own boto3, which the payment function uses.
+/// boto3, which the Lambda runtime provides and the payment function uses. MiniStack runs functions, but does not bring
+/// it.
 const BOTO3_VERSION: &str = "1.43.106";
 
-/// Longer than a slow line needs for some 40 MB; something hangs.
+/// Longer than a slow connection needs for some 40 MB: after this time, something hangs.
 const STEP_LIMIT: Duration = Duration::from_mins(15);
 
-/// How often a lock held by another drctl is tried again.
+/// How often to try again while another drctl holds the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How much of a failed step's output is shown.
+/// How many lines of a failed step's output are shown.
 const OUTPUT_LINES: usize = 15;
 
-/// The Python of an environment in which MiniStack is installed; installs it first where it is not.
+/// The Python of an environment in which MiniStack is installed; installs it first if necessary.
 pub(super) async fn ensure(progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
     ensure_in(&cache_folder()?, progress).await.map_err(|error| error.of(Place::Cache))
 }
@@ -65,7 +67,7 @@ fn python_of(environment: &Path) -> PathBuf {
     environment.join("bin").join("python")
 }
 
-/// An environment refers to the Python it was made with, and that one may have been removed since.
+/// Whether the environment works: it refers to the Python that it was created with, which may have been removed since.
 async fn is_usable(environment: &Path) -> bool {
     let python = python_of(environment);
     if !python.exists() {
@@ -82,7 +84,7 @@ async fn is_usable(environment: &Path) -> bool {
     match status {
         Ok(status) => status.success(),
         Err(error) => {
-            tracing::warn!(%error, python = %python.display(), "the installed MiniStack's Python does not start");
+            tracing::warn!(%error, python = %python.display(), "the Python of the installed MiniStack does not start");
             false
         }
     }
@@ -90,14 +92,14 @@ async fn is_usable(environment: &Path) -> bool {
 
 async fn lock(path: &Path, progress: Progress<'_>) -> Result<FileLock, SandboxError> {
     let started = Instant::now();
-    let mut told = false;
+    let mut reported = false;
     loop {
         if let Some(lock) = FileLock::take(path)? {
             return Ok(lock);
         }
-        if !told {
+        if !reported {
             progress("another drctl is installing MiniStack: waiting for it");
-            told = true;
+            reported = true;
         }
         if started.elapsed() > STEP_LIMIT {
             return Err(SandboxError::Busy {
@@ -110,7 +112,7 @@ async fn lock(path: &Path, progress: Progress<'_>) -> Result<FileLock, SandboxEr
     }
 }
 
-/// Only called with the lock held, so that whatever is unfinished is nobody's.
+/// Removes unfinished installs. Called with the lock held, so no other process is still building them.
 fn remove_leftovers(cache: &Path) {
     let entries = match std::fs::read_dir(cache) {
         Ok(entries) => entries,
@@ -123,7 +125,7 @@ fn remove_leftovers(cache: &Path) {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
-            // A pip that outlived its drctl may still write there. It harms nobody, and the next install tries again.
+            // A pip that outlived its drctl may still write there. It does no harm, and the next install tries again.
             tracing::warn!(%error, folder = %entry.path().display(), "cannot remove an unfinished install");
         }
     }
@@ -149,7 +151,7 @@ async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<
         .args([format!("ministack=={MINISTACK_VERSION}"), format!("boto3=={BOTO3_VERSION}")]);
     run(pip, &format!("pip install ministack=={MINISTACK_VERSION} boto3=={BOTO3_VERSION}"), progress).await?;
 
-    // What is there and not usable was made with a Python that is gone: it has to make room.
+    // An existing environment that is not usable was created with a Python that is gone: it has to make room.
     if target.exists() {
         std::fs::rename(target, building.path().join("replaced"))
             .map_err(SandboxError::file("replace the unusable", target))?;
@@ -159,7 +161,7 @@ async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<
     Ok(())
 }
 
-/// Runs one step, passes on what it says, and keeps its last lines for the error.
+/// Runs one step, passes on its output, and keeps the last lines for the error.
 async fn run(mut command: Command, step: &str, progress: Progress<'_>) -> Result<(), SandboxError> {
     let failed = |output: String| SandboxError::InstallFailed { step: step.to_owned(), output };
     let mut child = command
@@ -172,11 +174,11 @@ async fn run(mut command: Command, step: &str, progress: Progress<'_>) -> Result
         .map_err(|source| SandboxError::Spawn { program: step.to_owned(), source })?;
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
-    let said = async {
+    let running = async {
         let (out, err) = tokio::join!(lines(stdout, Some(progress)), lines(stderr, None));
         (child.wait().await, [out, err].concat())
     };
-    match tokio::time::timeout(STEP_LIMIT, said).await {
+    match tokio::time::timeout(STEP_LIMIT, running).await {
         Err(_) => Err(failed(format!("it did not end within {} minutes", STEP_LIMIT.as_secs() / 60))),
         Ok((Err(error), output)) => Err(failed(format!("{}\n{error}", output.join("\n")))),
         Ok((Ok(status), _)) if status.success() => Ok(()),
@@ -191,7 +193,7 @@ async fn lines<R: AsyncRead + Unpin>(stream: Option<R>, progress: Option<Progres
     loop {
         match reader.next_line().await {
             Ok(Some(line)) => {
-                if let Some(progress) = progress.filter(|_| is_news(&line)) {
+                if let Some(progress) = progress.filter(|_| shows_progress(&line)) {
                     progress(line.trim());
                 }
                 if last.len() == OUTPUT_LINES {
@@ -208,8 +210,8 @@ async fn lines<R: AsyncRead + Unpin>(stream: Option<R>, progress: Option<Progres
     }
 }
 
-/// Whether a line of pip's tells somebody who waits that it goes on.
-fn is_news(line: &str) -> bool {
+/// Whether a line of pip's output tells a waiting user that there is progress.
+fn shows_progress(line: &str) -> bool {
     ["Collecting ", "Downloading ", "Installing collected", "Using cached "]
         .iter()
         .any(|start| line.trim_start().starts_with(start))
@@ -220,15 +222,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pips_chatter_is_sorted() {
-        assert!(is_news("Collecting ministack==1.5.33"));
-        assert!(is_news("  Downloading ministack-1.5.33-py3-none-any.whl (1.2 MB)"));
-        assert!(!is_news("Requirement already satisfied: six"));
-        assert!(!is_news("Looking in indexes: somewhere"));
+    fn only_pips_progress_is_passed_on() {
+        assert!(shows_progress("Collecting ministack==1.5.33"));
+        assert!(shows_progress("  Downloading ministack-1.5.33-py3-none-any.whl (1.2 MB)"));
+        assert!(!shows_progress("Requirement already satisfied: six"));
+        assert!(!shows_progress("Looking in indexes: somewhere"));
     }
 
     #[tokio::test]
-    async fn failed_step_shows_its_last_lines() {
+    async fn a_failed_step_shows_its_last_lines() {
         let mut command = Command::new("sh");
         command.args(["-c", "for i in $(seq 1 40); do echo line $i; done; echo wrong >&2; exit 3"]);
         let error = run(command, "the step", &|_| {}).await.err().map(|error| error.to_string()).unwrap_or_default();

@@ -1,22 +1,22 @@
 //! A local AWS to practise on: no account, no credentials, nothing installed but Python.
 //!
-//! Two processes make it. *MiniStack*, a Python emulator installed once into the user's cache folder, keeps the
-//! resources. Before it stands a *proxy* of drctl's own, to which the SDK's endpoint points. The emulator answers
-//! `available` at once, never lags and never loses an answer; whatever AWS does differently is added by the proxy's
-//! rules:
+//! It consists of two processes. *MiniStack*, a Python emulator that is installed once into the user's cache folder,
+//! holds the resources. In front of it runs drctl's own *proxy*, and the SDK's endpoint is the proxy. The emulator
+//! answers `available` at once, never lags, and never loses an answer; whatever AWS does differently is added by the
+//! proxy's rules:
 //!
 //! | rule | what it adds |
 //! |---|---|
-//! | `rules::faults` | what goes wrong with any call, as asked for: lost answers, throttling, stale reads, a Region gone |
-//! | `rules::surprises` | AWS's own refusals and turns, by their entries in docs/aws-behaviour.md |
-//! | `rules::tokens` | the same client token gives the same answer |
-//! | `rules::gaps` | what MiniStack leaves out of its answers (filters, flow log tags, peering options, …) |
-//! | `rules::pace` | AWS's durations and the states in between, in the [`Pace::Aws`] pace |
+//! | `rules::faults` | what can go wrong with any call, on request: lost answers, throttling, stale reads, a Region that is gone |
+//! | `rules::surprises` | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
+//! | `rules::tokens` | a repeated client token gets the same answer |
+//! | `rules::gaps` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
+//! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
 //!
-//! Both processes listen on loopback only and live apart from the drctl that started them, so that killing drctl leaves
-//! "AWS" as it was. MiniStack follows the proxy into its end whatever ends it, `kill -9` included.
+//! Both processes listen on loopback only, and both outlive the drctl that started them, so that killing drctl leaves
+//! "AWS" as it was. MiniStack ends with the proxy, whatever ends the proxy, `kill -9` included.
 //!
-//! [`serve`] is the foreground process; [`Control`] starts, finds, resets and stops it from another one.
+//! [`serve`] is the foreground process. [`Control`] starts, finds, resets, and stops it from another process.
 
 mod control;
 mod error;
@@ -31,11 +31,13 @@ mod record;
 mod rules;
 mod serve;
 mod sync;
+mod wire;
 
 pub use control::{Control, Served, list};
 pub use error::{FoundPython, Place, SandboxError};
 pub use options::{Pace, Progress, ServeOptions, StartOptions};
-pub use proxy::calls::CallRecord;
-pub use proxy::recorded::RecordedRequest;
+pub use proxy::call_log::CallRecord;
 pub use record::{Record, Status};
+pub use rules::surprises::{Refusal, surprise_refusals};
 pub use serve::serve;
+pub use wire::recorded::RecordedRequest;

@@ -1,13 +1,13 @@
 //! One short HTTP exchange with a process on this machine.
 //!
-//! The proxy's pooled client is for traffic. Asking "are you there?" happens from a synchronous `status`, too, and
-//! needs no connection kept: a socket with a time limit is enough and cannot hang.
+//! The proxy's pooled client is for traffic. Asking whether a process is there is also done by the synchronous
+//! `status`, and needs no connection that is kept: a socket with a time limit is enough and cannot hang.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) status: u16,
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answer_is_taken_apart() {
+    fn an_answer_is_parsed_and_anything_else_is_not() {
         let exchange = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
         assert!(exchange.is_some_and(|exchange| exchange.status == 200 && exchange.body == b"{}"));
         assert!(parse(b"SSH-2.0-OpenSSH\r\n\r\n").is_none());

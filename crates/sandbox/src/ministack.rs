@@ -1,4 +1,4 @@
-//! The emulator's process.
+//! The process of the emulator, MiniStack.
 
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, TcpListener};
@@ -15,11 +15,12 @@ use super::loopback;
 use super::process;
 use super::record::Folder;
 
-/// What runs in the emulator's process before the emulator.
+/// The Python code that starts the emulator.
 ///
-/// Its standard input is a pipe that nobody ever writes to and whose other end only the proxy holds. The kernel closes
-/// that end with the proxy, `kill -9` or not: this is how the emulator, and the functions it runs as processes of its
-/// own, learn that they are not needed any more. `-I` keeps a stray `json.py` in the current folder out of it.
+/// Its standard input is a pipe to which nothing is ever written, and whose other end only the proxy holds. The kernel
+/// closes that end with the proxy, `kill -9` or not: this is how the emulator, and the functions that it runs as
+/// processes of their own, learn that they are not needed any more. `-I` keeps out a stray `json.py` in the current
+/// folder.
 const LAUNCHER: &str = r#"
 import os, runpy, signal, sys, threading, time
 
@@ -37,15 +38,15 @@ sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 "#;
 
-/// The word by which a process of ours is known; the folder follows it.
+/// The argument by which a MiniStack of drctl's is recognised; the folder is the next argument.
 const MARKER: &str = "drctl-sandbox-ministack";
 
-/// Two seconds on an idle machine; the rest is for a busy one.
+/// It takes two seconds on an idle machine; the rest is for a busy one.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const READY_INTERVAL: Duration = Duration::from_millis(50);
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// A port that was free a moment ago may be taken by now; it is not taken three times running.
+/// A port that was free a moment ago may be taken by now, but hardly three times in a row.
 const PORT_ATTEMPTS: usize = 3;
 const LOG_LINES: usize = 15;
 
@@ -56,7 +57,7 @@ pub(super) struct MiniStack {
     pid: u32,
     port: u16,
     log: PathBuf,
-    // Dropped last by declaration order: the emulator may write there until it is gone.
+    // Dropped last, by the order of declaration: the emulator may write there until it has ended.
     _parent: Option<ChildStdin>,
     _scratch: TempDir,
 }
@@ -72,7 +73,7 @@ impl MiniStack {
                 Err(SandboxError::Crashed { tail, .. })
                     if tail.contains("already in use") && attempt < PORT_ATTEMPTS =>
                 {
-                    tracing::debug!(port = ministack.port, "the port was taken before MiniStack had it");
+                    tracing::debug!(port = ministack.port, "another process took MiniStack's port first");
                     attempt += 1;
                 }
                 Err(error) => {
@@ -93,7 +94,7 @@ impl MiniStack {
             .open(&log)
             .map_err(SandboxError::file("write", &log))?;
         let errors = file.try_clone().map_err(SandboxError::file("write", &log))?;
-        // It unpacks functions into the temporary folder and leaves them there when killed.
+        // It unpacks functions into the temporary folder and leaves them there when it is killed.
         let scratch = tempfile::Builder::new()
             .prefix("drctl-sandbox-")
             .tempdir()
@@ -109,7 +110,7 @@ impl MiniStack {
             .stderr(errors)
             .process_group(0)
             .kill_on_drop(true);
-        // The user's credentials, profiles and endpoints are no business of an emulator's.
+        // An emulator has no business with the user's credentials, profiles, and endpoints.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if ["AWS_", "MINISTACK_", "GATEWAY_", "PYTHON"].iter().any(|start| name.starts_with(start)) {
@@ -139,7 +140,7 @@ impl MiniStack {
     async fn ready(&mut self) -> Result<(), SandboxError> {
         let started = Instant::now();
         while started.elapsed() < READY_WITHIN {
-            // Asked before the health: if another process took the port, its answer must not count.
+            // Before the health is checked: if another process took the port, its answer must not count.
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.crashed(status.to_string()));
             }
@@ -157,11 +158,11 @@ impl MiniStack {
         })
     }
 
-    /// Waits until MiniStack ends by itself, which it never should.
+    /// Waits until MiniStack ends by itself, which it should never do.
     pub(super) async fn ended(&mut self) -> SandboxError {
         let status = match self.child.wait().await {
             Ok(status) => status.to_string(),
-            Err(error) => format!("its end cannot be waited for: {error}"),
+            Err(error) => format!("cannot wait for it to end: {error}"),
         };
         self.crashed(status)
     }
@@ -175,20 +176,20 @@ impl MiniStack {
         if let Ok(None) = self.child.try_wait() {
             send(self.pid, Signal::TERM);
             if tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await.is_err() {
-                tracing::warn!(pid = self.pid, "MiniStack does not end when told to: killing it");
+                tracing::warn!(pid = self.pid, "MiniStack did not end after SIGTERM: killing it");
             }
         }
-        // Functions run as processes of their own, in its group, and may be slower to go than it is.
+        // Functions are processes of their own in its group, and may end later than it does.
         send(self.pid, Signal::KILL);
         if let Err(error) = self.child.wait().await {
-            tracing::warn!(%error, pid = self.pid, "MiniStack's end cannot be waited for");
+            tracing::warn!(%error, pid = self.pid, "cannot wait for MiniStack to end");
         }
     }
 }
 
 fn send(group: u32, signal: Signal) {
     if let Err(error) = process::signal_group(group, signal) {
-        tracing::warn!(%error, group, "MiniStack cannot be signalled");
+        tracing::warn!(%error, group, "cannot signal MiniStack");
     }
 }
 
@@ -200,14 +201,14 @@ fn free_port() -> Result<u16, SandboxError> {
 
 /// Whether `pid` is a MiniStack that a sandbox of this folder started.
 fn is_ours(pid: u32, folder: &Folder) -> bool {
-    let mark = format!("{MARKER} {}", folder.path().display());
-    process::command_line(pid).is_some_and(|line| line.trim_end().ends_with(&mark))
+    let arguments = format!("{MARKER} {}", folder.path().display());
+    process::command_line(pid).is_some_and(|line| line.trim_end().ends_with(&arguments))
 }
 
-/// Ends a MiniStack whose proxy is gone. It should have noticed by itself; one that hangs does not.
+/// Ends a MiniStack whose proxy has ended. It should have noticed by itself, unless it hangs.
 ///
-/// Returns whether there was one. Nothing else ever has this folder behind this word on its command line, so a process
-/// id that was used again is left alone.
+/// Returns whether there was one. No other process has this folder after this word on its command line, so a process
+/// whose id was reused is not signalled.
 pub(super) async fn end_orphan(pid: u32, folder: &Folder) -> Result<bool, SandboxError> {
     if !process::exists(pid) || !is_ours(pid, folder) {
         return Ok(false);
@@ -234,13 +235,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_process_is_not_ours() {
+    fn another_process_is_not_recognised_as_ours() {
         let folder = Folder::new(std::env::temp_dir());
         assert!(!is_ours(std::process::id(), &folder));
     }
 
     #[tokio::test]
-    async fn an_id_used_again_is_left_alone() {
+    async fn a_reused_process_id_is_not_signalled() {
         let folder = Folder::new(std::env::temp_dir());
         let ended = end_orphan(std::process::id(), &folder).await;
         assert!(matches!(ended, Ok(false)));

@@ -1,36 +1,59 @@
-//! How a sandbox is asked for.
+//! The options of a sandbox.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::error::SandboxError;
 use super::rules::faults::FaultFile;
 
-/// Where the sandbox says what it is doing while somebody waits.
+/// Receives a line about what the sandbox is doing while the user waits.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// How long things take in the sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[value(rename_all = "lower")]
 pub enum Pace {
     /// As fast as the emulator answers.
     #[default]
     Instant,
-    /// AWS's typical durations divided by the time scale, and AWS's states in between.
+    /// AWS's typical durations divided by the time scale, and AWS's intermediate states.
     Aws,
+}
+
+impl Pace {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Instant, Self::Aws];
+
+    /// Its name on the command line and in the record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Instant => "instant",
+            Self::Aws => "aws",
+        }
+    }
 }
 
 impl fmt::Display for Pace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Instant => "instant",
-            Self::Aws => "aws",
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Pace {
+    type Err = SandboxError;
+
+    fn from_str(name: &str) -> Result<Self, SandboxError> {
+        Self::ALL.into_iter().find(|pace| pace.name() == name).ok_or_else(|| SandboxError::BadOption {
+            option: "--pace",
+            value: name.to_owned(),
+            reason: "there is no such pace".to_owned(),
+            help: "Write instant, the default, or aws.",
         })
     }
 }
@@ -38,10 +61,10 @@ impl fmt::Display for Pace {
 /// How long an emulator may take to accept a connection.
 const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
 
-/// What [`serve`](super::serve) needs to know.
+/// The options of [`serve`](super::serve).
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Where record, locks and logs live: `state/sandbox`.
+    /// The folder of the record, the locks, and the logs: `state/sandbox`.
     pub dir: PathBuf,
     /// The proxy's port; 0 takes a free one.
     pub port: u16,
@@ -49,15 +72,15 @@ pub struct ServeOptions {
     pub pace: Pace,
     /// How many times faster than AWS the [`Pace::Aws`] pace is.
     pub time_scale: f64,
-    /// Stand before this URL instead of a MiniStack of one's own.
+    /// The URL of the emulator to use instead of the sandbox's own MiniStack.
     pub upstream: Option<String>,
-    /// What goes wrong, for everybody and from the start: a file of faults.
+    /// The fault file that is in force from the start, for every account.
     pub faults: Option<PathBuf>,
-    /// End when standard input ends: for test harnesses, so that nothing outlives a test run that is killed.
+    /// End when standard input ends: for test harnesses, so that no sandbox outlives a test run that is killed.
     pub exit_with_stdin: bool,
 }
 
-/// What [`Control::start`](super::Control::start) needs to know.
+/// The options of [`Control::start`](super::Control::start).
 #[derive(Debug, Clone)]
 pub struct StartOptions {
     /// How long things take.
@@ -66,13 +89,13 @@ pub struct StartOptions {
     pub time_scale: f64,
     /// The proxy's port; 0 takes a free one.
     pub port: u16,
-    /// Stand before this URL instead of a MiniStack of one's own.
+    /// The URL of the emulator to use instead of the sandbox's own MiniStack.
     pub upstream: Option<String>,
-    /// What goes wrong, for everybody and from the start: a file of faults.
+    /// The fault file that is in force from the start, for every account.
     pub faults: Option<PathBuf>,
 }
 
-/// An hour of AWS in a minute: slow enough to watch a NAT gateway come, fast enough to stay.
+/// An hour of AWS in a minute: slow enough to watch a NAT gateway being created, fast enough to keep watching.
 const DEFAULT_TIME_SCALE: f64 = 60.0;
 
 impl Default for StartOptions {
@@ -100,7 +123,7 @@ impl fmt::Display for StartOptions {
     }
 }
 
-/// Refuses a time scale with which a duration would be endless, negative or beyond what a clock can hold.
+/// Refuses a time scale that would make a duration endless, negative, or longer than a clock can hold.
 pub(super) fn check_time_scale(time_scale: f64) -> Result<(), SandboxError> {
     if time_scale.is_finite() && (0.01..=1_000_000.0).contains(&time_scale) {
         return Ok(());
@@ -113,24 +136,24 @@ pub(super) fn check_time_scale(time_scale: f64) -> Result<(), SandboxError> {
     })
 }
 
-/// Reads a file of faults.
+/// Reads a fault file.
 pub(super) fn read_faults(path: &Path) -> Result<FaultFile, SandboxError> {
     let refused = |reason: String| SandboxError::BadFaults { path: path.to_owned(), reason };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| refused(format!("cannot be read as a file of faults: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| refused(format!("cannot be read as a fault file: {error}")))?;
     FaultFile::parse(&text).map_err(|reason| refused(format!("is not a valid fault file: {reason}")))
 }
 
-/// Refuses an emulator that is not there: what stands before it would answer nothing but that.
+/// Refuses an emulator that cannot be reached: a sandbox in front of it would answer every call with that error.
 pub(super) async fn reach_upstream(url: &str) -> Result<(), SandboxError> {
-    let silent = |why: String| SandboxError::UpstreamSilent { url: url.to_owned(), why };
-    let uri: Uri = url.parse().map_err(|error| silent(format!("{error}")))?;
+    let unreachable = |why: String| SandboxError::UpstreamSilent { url: url.to_owned(), why };
+    let uri: Uri = url.parse().map_err(|error| unreachable(format!("{error}")))?;
     let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
     let connected = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
     match tokio::time::timeout(UPSTREAM_WITHIN, connected).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(silent(error.to_string())),
-        Err(_) => Err(silent(format!("no connection within {} s", UPSTREAM_WITHIN.as_secs()))),
+        Ok(Err(error)) => Err(unreachable(error.to_string())),
+        Err(_) => Err(unreachable(format!("no connection within {} s", UPSTREAM_WITHIN.as_secs()))),
     }
 }
 
@@ -144,11 +167,11 @@ pub(super) fn check_upstream(url: &str) -> Result<String, SandboxError> {
     };
     let uri: Uri = url.parse().map_err(|error| refuse(&format!("it is not a URL ({error})")))?;
     if uri.scheme_str() != Some("http") {
-        return Err(refuse("only http:// is spoken with an emulator"));
+        return Err(refuse("an emulator is reached over http:// only"));
     }
-    let authority = uri.authority().ok_or_else(|| refuse("it names no host"))?;
+    let authority = uri.authority().ok_or_else(|| refuse("it has no host"))?;
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(refuse("it must end with the port: the path is the SDK's"));
+        return Err(refuse("it must end with the port, since the SDK adds the path"));
     }
     Ok(format!("http://{authority}"))
 }
@@ -158,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstream_is_scheme_and_authority() {
+    fn an_upstream_is_reduced_to_scheme_and_authority() {
         assert_eq!(check_upstream("http://127.0.0.1:4566/").ok().as_deref(), Some("http://127.0.0.1:4566"));
         assert_eq!(check_upstream("http://localhost:4566").ok().as_deref(), Some("http://localhost:4566"));
         for bad in ["https://127.0.0.1:4566", "127.0.0.1:4566", "http://127.0.0.1:4566/path", "", "http://a b"] {
@@ -167,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_emulator_that_is_not_there_is_named() -> Result<(), Box<dyn std::error::Error>> {
+    async fn an_emulator_that_cannot_be_reached_is_named() -> Result<(), Box<dyn std::error::Error>> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}", listener.local_addr()?);
         assert!(reach_upstream(&url).await.is_ok());
@@ -178,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_file_that_is_missing_is_a_bad_option_and_no_full_disk() {
+    fn a_missing_fault_file_is_not_reported_as_a_full_disk() {
         use miette::Diagnostic as _;
-        let error = read_faults(Path::new("no/such/faults.toml")).expect_err("there is none");
+        let error = read_faults(Path::new("no/such/faults.toml")).expect_err("the file does not exist");
         let help = error.help().map(|help| help.to_string()).unwrap_or_default();
         assert!(matches!(error, SandboxError::BadFaults { .. }) && !help.contains("disk"), "{error}: {help}");
         assert!(error.to_string().starts_with("no/such/faults.toml cannot be read"), "{error}");
     }
 
     #[test]
-    fn time_scale_is_a_usable_number() {
+    fn an_unusable_time_scale_is_refused() {
         assert!(check_time_scale(60.0).is_ok());
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9] {
             assert!(check_time_scale(bad).is_err(), "{bad} was accepted");
@@ -195,8 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn pace_is_written_in_lower_case() {
+    fn a_pace_is_written_in_lower_case() {
         assert_eq!(serde_json::to_string(&Pace::Aws).ok().as_deref(), Some("\"aws\""));
         assert_eq!(Pace::Instant.to_string(), "instant");
+    }
+
+    #[test]
+    fn every_pace_is_read_back_by_its_name() {
+        for pace in Pace::ALL {
+            assert_eq!(pace.to_string().parse::<Pace>().ok(), Some(pace));
+            assert_eq!(serde_json::to_value(pace).ok(), Some(pace.name().into()));
+        }
+        let error = "Instant".parse::<Pace>().expect_err("names are in lower case");
+        assert_eq!(error.to_string(), "--pace = Instant cannot be used: there is no such pace");
     }
 }

@@ -1,4 +1,4 @@
-//! Other processes: whether they are there, what they are, how they are ended.
+//! Other processes: whether they exist, their command lines, and signals to them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,11 +8,11 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 
 fn pid_of(pid: u32) -> Option<Pid> {
-    // 0 and negative numbers mean "a group" or "everybody" to kill(2): they must never get there.
+    // To kill(2), 0 and negative numbers mean a group or every process: they must never get there.
     i32::try_from(pid).ok().filter(|&raw| raw > 1).and_then(Pid::from_raw)
 }
 
-/// Whether a process of this id exists. Ids are used again: this alone says nothing about *which* process it is.
+/// Whether a process with this id exists. Ids are reused, so this does not say *which* process it is.
 pub(super) fn exists(pid: u32) -> bool {
     match pid_of(pid).map(test_kill_process) {
         Some(Ok(())) => true,
@@ -21,12 +21,12 @@ pub(super) fn exists(pid: u32) -> bool {
     }
 }
 
-/// Sends `signal` to one process; one that is gone is no error.
+/// Sends `signal` to one process. It is not an error if the process has ended.
 pub(super) fn signal(pid: u32, signal: Signal) -> io::Result<()> {
     deliver(pid, |pid| kill_process(pid, signal))
 }
 
-/// Sends `signal` to the process group that `pid` leads; one that is gone is no error.
+/// Sends `signal` to the process group that `pid` leads. It is not an error if the group has ended.
 pub(super) fn signal_group(pid: u32, signal: Signal) -> io::Result<()> {
     deliver(pid, |pid| kill_process_group(pid, signal))
 }
@@ -38,7 +38,7 @@ fn deliver(pid: u32, send: impl FnOnce(Pid) -> rustix::io::Result<()>) -> io::Re
     }
 }
 
-/// The command line of a process, its words separated by blanks; `None` when it cannot be read.
+/// The command line of a process, its words separated by spaces; `None` if it cannot be read.
 pub(super) fn command_line(pid: u32) -> Option<String> {
     if Path::new("/proc/self/cmdline").exists() {
         let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -48,7 +48,7 @@ pub(super) fn command_line(pid: u32) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Every process whose command line can be read, with the words of that.
+/// Every process whose command line can be read, with its words.
 pub(super) fn all() -> Vec<(u32, Vec<String>)> {
     if Path::new("/proc/self/cmdline").exists() {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -67,7 +67,7 @@ pub(super) fn all() -> Vec<(u32, Vec<String>)> {
     String::from_utf8_lossy(&output.stdout).lines().filter_map(parse).collect()
 }
 
-/// The last `lines` lines of a log, or a sentence saying why there are none: it goes straight into an error message.
+/// The last `lines` lines of a log, or a sentence that says why there are none. It is meant for an error message.
 pub(super) fn last_lines(path: &Path, lines: usize) -> String {
     match read_tail(path) {
         Ok(text) => {
@@ -104,15 +104,15 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_everybody_are_no_processes() {
+    fn ids_that_mean_a_group_or_every_process_are_never_used() {
         assert!(!exists(0));
         assert!(!exists(1));
         assert!(!exists(u32::MAX));
-        assert!(signal(0, Signal::TERM).is_ok(), "nothing is sent, and nothing fails");
+        assert!(signal(0, Signal::TERM).is_ok(), "no signal is sent, and it is not an error");
     }
 
     #[test]
-    fn last_lines_are_the_last_ones() -> io::Result<()> {
+    fn the_last_lines_of_a_log_are_returned() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let log = dir.path().join("log");
         std::fs::write(&log, "one\ntwo\n\nthree\n")?;

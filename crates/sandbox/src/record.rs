@@ -1,16 +1,16 @@
-//! What a running sandbox leaves in its folder for others to find.
+//! The files in a sandbox's folder, through which other processes find it.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
 //! | `sandbox.json` | the [`Record`], written when the sandbox is ready |
-//! | `serve.lock` | held by the serving process for as long as it lives; holds its id |
-//! | `control.lock` | held while somebody starts or stops it |
-//! | `progress.log` | what the start is doing, for those who wait for it |
-//! | `failure.json` | why the last sandbox ended, if it did not mean to |
+//! | `serve.lock` | the id of the serving process, which holds this lock for as long as it lives |
+//! | `control.lock` | held while a process starts or stops the sandbox |
+//! | `progress.log` | what the start is doing, for the processes that wait for it |
+//! | `failure.json` | why the last sandbox ended, if it was not asked to |
 //! | `sandbox.log`, `ministack.log` | the logs of the two processes |
 //!
-//! A process id in a file proves nothing, since ids are used again. What proves that the sandbox lives is the lock: the
-//! kernel frees it with the process, however that ended.
+//! A process id in a file proves nothing, since ids are reused. What proves that the sandbox is alive is the lock: the
+//! kernel releases it when the process ends, for whatever reason.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
-use super::error::SandboxError;
+use super::error::{SandboxError, with_causes};
 use super::options::{Pace, StartOptions};
 
 /// A running sandbox.
@@ -31,33 +31,33 @@ pub struct Record {
     pub pid: u32,
     /// The proxy's port on loopback.
     pub port: u16,
-    /// The emulator's process; none before somebody else's emulator.
+    /// The emulator's process; none if the emulator was given with `--upstream`.
     pub ministack_pid: Option<u32>,
-    /// The emulator's port on loopback; none before somebody else's emulator.
+    /// The emulator's port on loopback; none if the emulator was given with `--upstream`.
     pub ministack_port: Option<u16>,
-    /// The emulator of somebody else's, if it stands before one.
+    /// The URL given with `--upstream`, if any.
     pub upstream: Option<String>,
     /// How long things take.
     pub pace: Pace,
-    /// How many times faster than AWS.
+    /// How many times faster than AWS the [`Pace::Aws`] pace is.
     pub time_scale: f64,
-    /// The file of faults that it was started with.
+    /// The fault file that it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<PathBuf>,
-    /// Since when it is ready.
+    /// When it became ready.
     pub started_at: Timestamp,
     /// The version of drctl that serves.
     pub version: String,
 }
 
 impl Record {
-    /// What the SDK's endpoint is set to.
+    /// The URL to use as the SDK's endpoint.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Whether this sandbox is what `options` ask for.
+    /// Whether this sandbox is running with `options`.
     #[must_use]
     pub fn satisfies(&self, options: &StartOptions) -> bool {
         let same_scale = options.pace == Pace::Instant || (self.time_scale - options.time_scale).abs() < 1e-9;
@@ -68,7 +68,7 @@ impl Record {
             && options.upstream.as_deref().map(|url| url.trim_end_matches('/')) == self.upstream.as_deref()
     }
 
-    /// What it was started with.
+    /// The options that it was started with.
     #[must_use]
     pub fn options(&self) -> StartOptions {
         StartOptions {
@@ -81,18 +81,18 @@ impl Record {
     }
 }
 
-/// What became of the sandbox.
+/// Whether there is a sandbox, and whether it works.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Status {
-    /// There is none.
+    /// There is no sandbox.
     Stopped,
-    /// It runs and answers.
+    /// It is running and answers.
     Running(Record),
-    /// There was one, and it ended without being told to, or does not answer any more: the reason.
+    /// It ended without being told to, or it does not answer any more: the reason.
     Crashed(Record, String),
 }
 
-/// Why a sandbox ended, for the process that waits for it or looks at it later.
+/// Why a sandbox ended, for a process that waits for it or looks later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) message: String,
@@ -101,11 +101,11 @@ pub(super) struct Failure {
 
 impl From<&SandboxError> for Failure {
     fn from(error: &SandboxError) -> Self {
-        Self { message: error.in_full(), help: error.help().map(|help| help.to_string()).unwrap_or_default() }
+        Self { message: with_causes(error), help: error.help().map(|help| help.to_string()).unwrap_or_default() }
     }
 }
 
-/// The sandbox's folder.
+/// The folder of a sandbox.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     dir: PathBuf,
@@ -116,7 +116,7 @@ impl Folder {
         Self { dir }
     }
 
-    /// Makes the folder and returns it with its path made absolute: other processes will be told it.
+    /// Creates the folder and returns it with an absolute path, since other processes will use that path.
     pub(super) fn create(&self) -> Result<Self, SandboxError> {
         std::fs::create_dir_all(&self.dir).map_err(SandboxError::file("create", &self.dir))?;
         let dir = std::fs::canonicalize(&self.dir).map_err(SandboxError::file("resolve", &self.dir))?;
@@ -194,7 +194,7 @@ impl Folder {
         let mut bytes = serde_json::to_vec_pretty(value)
             .map_err(|source| SandboxError::RecordUnreadable { path: path.to_owned(), source })?;
         bytes.push(b'\n');
-        // Replaced as a whole: whoever reads it at this moment sees the old one or the new one.
+        // Replaced as a whole: a process that reads it at this moment sees the old contents or the new ones.
         let failed = || SandboxError::file("write", path);
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(failed())?;
         file.write_all(&bytes).map_err(failed())?;
@@ -211,12 +211,12 @@ fn remove(path: &Path) -> Result<(), SandboxError> {
     }
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
-    Nobody,
-    /// It has the lock since a moment ago, and has not written its id yet.
-    Somebody,
+    None,
+    /// A process that has taken the lock just now and has not written its id yet.
+    Unknown,
     Process(u32),
 }
 
@@ -224,19 +224,19 @@ impl Holder {
     pub(super) fn pid(self) -> Option<u32> {
         match self {
             Self::Process(pid) => Some(pid),
-            Self::Nobody | Self::Somebody => None,
+            Self::None | Self::Unknown => None,
         }
     }
 }
 
-/// An exclusive lock on a file, freed when dropped or when the process dies.
+/// An exclusive lock on a file, released when it is dropped or when the process dies.
 #[derive(Debug)]
 pub(super) struct FileLock {
     file: File,
 }
 
 impl FileLock {
-    /// Takes the lock if nobody has it, and writes this process's id into the file.
+    /// Takes the lock if it is free, and writes this process's id into the file.
     pub(super) fn take(path: &Path) -> Result<Option<Self>, SandboxError> {
         let mut file = open(path)?;
         match file.try_lock() {
@@ -251,24 +251,24 @@ impl FileLock {
         Ok(Some(Self { file }))
     }
 
-    /// Whether somebody has removed the file: nobody else can find the lock any more.
+    /// Whether the file has been removed, so that no other process can find the lock any more.
     pub(super) fn is_gone(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
-    /// Who holds the lock.
+    /// The process that holds the lock.
     pub(super) fn holder(path: &Path) -> Result<Holder, SandboxError> {
         if !path.exists() {
-            return Ok(Holder::Nobody);
+            return Ok(Holder::None);
         }
         let mut file = open(path)?;
-        // Shared, so that two who look at the same time do not take each other for the holder.
+        // Shared, so that two processes that look at the same time do not take each other for the holder.
         match file.try_lock_shared() {
-            Ok(()) => Ok(Holder::Nobody),
+            Ok(()) => Ok(Holder::None),
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 file.read_to_string(&mut text).map_err(SandboxError::file("read", path))?;
-                Ok(text.trim().parse().map_or(Holder::Somebody, Holder::Process))
+                Ok(text.trim().parse().map_or(Holder::Unknown, Holder::Process))
             }
             Err(TryLockError::Error(error)) => Err(SandboxError::file("lock", path)(error)),
         }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn record_round_trips() -> TestResult {
+    fn a_record_round_trips() -> TestResult {
         let dir = tempfile::tempdir()?;
         let folder = Folder::new(dir.path().join("sandbox")).create()?;
         assert_eq!(folder.read_record()?, None);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_record_is_an_error_that_names_it() -> TestResult {
+    fn a_broken_record_is_an_error_that_names_the_file() -> TestResult {
         let dir = tempfile::tempdir()?;
         let folder = Folder::new(dir.path().to_owned()).create()?;
         std::fs::write(dir.path().join("sandbox.json"), "{\"pid\":")?;
@@ -330,16 +330,16 @@ mod tests {
     }
 
     #[test]
-    fn lock_names_its_holder_and_is_freed() -> TestResult {
+    fn a_lock_names_its_holder_and_is_released() -> TestResult {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("serve.lock");
-        assert_eq!(FileLock::holder(&path)?, Holder::Nobody);
+        assert_eq!(FileLock::holder(&path)?, Holder::None);
         let lock = FileLock::take(&path)?;
         assert!(lock.is_some());
         assert!(FileLock::take(&path)?.is_none());
         assert_eq!(FileLock::holder(&path)?, Holder::Process(std::process::id()));
         drop(lock);
-        assert_eq!(FileLock::holder(&path)?, Holder::Nobody);
+        assert_eq!(FileLock::holder(&path)?, Holder::None);
         Ok(())
     }
 
@@ -348,7 +348,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
         std::fs::create_dir(&old)?;
-        let lock = FileLock::take(&old.join("serve.lock"))?.ok_or("it is free")?;
+        let lock = FileLock::take(&old.join("serve.lock"))?.ok_or("the lock is taken")?;
         assert!(!lock.is_gone());
         std::fs::rename(&old, &new)?;
         assert!(!lock.is_gone());
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn same_options_are_recognised() {
+    fn the_same_options_are_recognised() {
         let wanted = StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, upstream: None, faults: None };
         assert!(record().satisfies(&wanted));
         assert!(record().satisfies(&StartOptions { port: 40001, ..wanted.clone() }));

@@ -1,4 +1,4 @@
-//! The sandbox's own process: MiniStack behind the proxy, until it is told to end.
+//! The sandbox's own process: MiniStack and the proxy in front of it, until the process is told to end.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::error::SandboxError;
+use super::error::{SandboxError, with_causes};
 use super::install;
 use super::ministack::{self, MiniStack};
 use super::options::{self, Pace, Progress, ServeOptions};
@@ -20,16 +20,16 @@ use super::proxy::{Proxy, ProxyOptions};
 use super::record::{Failure, FileLock, Folder, Record};
 use super::sync::lock;
 
-/// Whoever looks at the lock holds it for an instant: that is no other sandbox.
+/// A process that only looks at the lock holds it for an instant: it is not another sandbox.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
-/// How often it is looked whether the folder is still there.
+/// How often the sandbox checks whether its folder still exists.
 const FOLDER_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves a sandbox in this process until SIGTERM, SIGINT or SIGHUP (or the end of standard input, where asked for).
+/// Serves a sandbox in this process until SIGTERM, SIGINT, or SIGHUP (or the end of standard input, if requested).
 ///
-/// Installs MiniStack if it is not, starts it, and writes the record once everything answers. MiniStack is ended on
-/// every way out.
+/// Installs MiniStack if necessary, starts it, and writes the record once everything answers. However this function
+/// returns, MiniStack has ended by then.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), 
     options::check_time_scale(options.time_scale)?;
     let upstream = options.upstream.as_deref().map(options::check_upstream).transpose()?;
     let options = ServeOptions { upstream, ..options };
-    // Before anything is started: what is wrong with a file is said at once.
+    // Read before anything is started, so that an error in the file is reported at once.
     options.faults.as_deref().map(options::read_faults).transpose()?;
     let folder = Folder::new(options.dir.clone()).create()?;
     let lock = take_lock(&folder).await?;
@@ -48,7 +48,7 @@ pub async fn serve(options: ServeOptions, progress: Progress<'_>) -> Result<(), 
     if let Err(error) = &result
         && let Err(unwritten) = folder.write_failure(&Failure::from(error))
     {
-        tracing::error!(error = unwritten.in_full(), "the reason for the end cannot be left for others to read");
+        tracing::error!(error = with_causes(&unwritten), "cannot write the reason for the end");
     }
     result
 }
@@ -74,12 +74,12 @@ async fn run(
     lock: &FileLock,
     progress: Progress<'_>,
 ) -> Result<(), SandboxError> {
-    let journal = ProgressLog::create(&folder.progress())?;
+    let log = ProgressLog::create(&folder.progress())?;
     let say = |line: &str| {
-        journal.write(line);
+        log.write(line);
         progress(line);
     };
-    let mut ending = Ending::watch(options.exit_with_stdin)?;
+    let mut ending = EndRequests::listen(options.exit_with_stdin)?;
     if let Some(upstream) = &options.upstream {
         options::reach_upstream(upstream).await?;
     }
@@ -94,19 +94,20 @@ async fn run(
     if options.upstream.is_none() {
         let started = tokio::select! {
             started = start_ministack(folder, &say) => started?,
-            reason = ending.reached() => {
+            reason = ending.requested() => {
                 say(&format!("ending before MiniStack was ready: {reason}"));
                 return Ok(());
             }
         };
         ministack = Some(started);
     }
-    let result = attend(options, folder, listener, ministack.as_mut(), ending.or_gone(lock), &say).await;
+    let ending = ending.requested_or_folder_gone(lock);
+    let result = serve_until(ending, options, folder, listener, ministack.as_mut(), &say).await;
     if let Some(ministack) = &mut ministack {
         ministack.stop().await;
     }
     match &result {
-        // The record of a sandbox that crashed stays: it is how `status` knows that there was one.
+        // The record of a crashed sandbox stays: from it, `status` knows that there was one.
         Err(SandboxError::Crashed { .. }) => {}
         _ => folder.remove_record()?,
     }
@@ -119,12 +120,12 @@ async fn start_ministack(folder: &Folder, progress: Progress<'_>) -> Result<Mini
     MiniStack::start(&python, folder).await
 }
 
-async fn attend(
+async fn serve_until(
+    ending: impl Future<Output = &'static str>,
     options: &ServeOptions,
     folder: &Folder,
     listener: TcpListener,
     mut ministack: Option<&mut MiniStack>,
-    ending: impl Future<Output = &'static str>,
     progress: Progress<'_>,
 ) -> Result<(), SandboxError> {
     let port = listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port();
@@ -192,7 +193,7 @@ async fn listen(port: u16) -> Result<TcpListener, SandboxError> {
     })
 }
 
-/// What the start is doing, written where the process that waits for it can read it.
+/// The file in which the process that waits for the start can read what the start is doing.
 struct ProgressLog {
     file: Mutex<File>,
 }
@@ -205,21 +206,21 @@ impl ProgressLog {
 
     fn write(&self, line: &str) {
         if let Err(error) = writeln!(lock(&self.file), "{line}") {
-            tracing::warn!(%error, "the progress of the start cannot be written");
+            tracing::warn!(%error, "cannot write the progress of the start");
         }
     }
 }
 
-/// Everything that tells the sandbox to end.
-struct Ending {
+/// Everything that can tell the sandbox to end.
+struct EndRequests {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
     stdin: Option<oneshot::Receiver<()>>,
 }
 
-impl Ending {
-    fn watch(stdin: bool) -> Result<Self, SandboxError> {
+impl EndRequests {
+    fn listen(stdin: bool) -> Result<Self, SandboxError> {
         let on = |kind| {
             signal(kind).map_err(|source| SandboxError::Spawn { program: "the signal handlers".to_owned(), source })
         };
@@ -231,24 +232,26 @@ impl Ending {
         })
     }
 
-    /// What tells the sandbox to end, or that nobody can: its folder has been removed.
-    async fn or_gone(&mut self, lock: &FileLock) -> &'static str {
+    /// Waits until the sandbox is told to end, or until nothing can tell it any more because its folder was removed.
+    /// Returns the reason.
+    async fn requested_or_folder_gone(&mut self, lock: &FileLock) -> &'static str {
         let gone = async {
             while !lock.is_gone() {
                 tokio::time::sleep(FOLDER_INTERVAL).await;
             }
         };
         tokio::select! {
-            reason = self.reached() => reason,
+            reason = self.requested() => reason,
             () = gone => "its folder was removed",
         }
     }
 
-    async fn reached(&mut self) -> &'static str {
+    /// Waits until the sandbox is told to end, and returns the reason.
+    async fn requested(&mut self) -> &'static str {
         let Self { terminate, interrupt, hangup, stdin } = self;
         let stdin = async {
             match stdin {
-                // The sender only goes when standard input has ended, whether it says so or not.
+                // The sender is dropped only when standard input has ended, whether it sends or not.
                 Some(ended) => {
                     let _ended_either_way = ended.await;
                 }
@@ -264,14 +267,14 @@ impl Ending {
     }
 }
 
-/// A thread of its own, because tokio's standard input would keep the runtime from shutting down until it ends.
+/// Uses a thread of its own, because tokio's standard input would keep the runtime from shutting down until it ends.
 fn watch_stdin() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         if let Err(error) = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()) {
-            tracing::debug!(%error, "standard input cannot be read: taken as its end");
+            tracing::debug!(%error, "cannot read standard input: treating it as ended");
         }
-        // Nobody to tell is fine: the sandbox is ending already.
+        // It is fine if the receiver is gone: the sandbox is ending already.
         let _receiver_may_be_gone = sender.send(());
     });
     receiver
@@ -284,7 +287,7 @@ mod tests {
     type TestResult = Result<(), Box<dyn std::error::Error>>;
 
     #[tokio::test]
-    async fn taken_port_is_named() -> TestResult {
+    async fn a_taken_port_is_named() -> TestResult {
         let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = taken.local_addr()?.port();
         let error = listen(port).await.err().map(|error| error.to_string()).unwrap_or_default();
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn second_sandbox_of_a_folder_is_refused() -> TestResult {
+    async fn a_second_sandbox_in_a_folder_is_refused() -> TestResult {
         let dir = tempfile::tempdir()?;
         let folder = Folder::new(dir.path().to_owned()).create()?;
         let _first = take_lock(&folder).await?;

@@ -140,7 +140,7 @@ fn a_running_sandbox_is_used_as_it_is_when_the_options_are_left_out() {
     let pid = own.pid("pid");
     own.run(&["sandbox", "start"]).exits(0).says("pace aws");
     own.run(&["sandbox", "start", "--time-scale", "20"]).exits(0);
-    own.run(&["sandbox", "start", "--pace", "instant"]).exits(1).says("already runs with pace aws");
+    own.run(&["sandbox", "start", "--pace", "instant"]).exits(1).says("already running with pace aws");
     assert_eq!(own.pid("pid"), pid, "the sandbox must be the same one");
 }
 

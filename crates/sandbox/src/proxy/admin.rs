@@ -1,13 +1,13 @@
-//! `/_drctl/…`: the sandbox's own interface.
+//! `/_drctl/…`: the sandbox's own HTTP interface.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /_drctl/health` | `{pid, pace, time_scale, upstream, ministack}` |
 //! | `POST /_drctl/reset` | empties the emulator and the proxy's memory |
-//! | `GET /_drctl/calls?account=…` | the recorded calls, in order; with `&requests` also what was sent, without secrets |
+//! | `GET /_drctl/calls?account=…` | the recorded calls, in order; with `&requests` also the requests, without secrets |
 //! | `DELETE /_drctl/calls?account=…` | forgets them |
-//! | `PUT /_drctl/faults?account=…`, a fault file | puts faults in force for an account, or for everybody |
-//! | `GET /_drctl/faults?account=…` | what came of them |
+//! | `PUT /_drctl/faults?account=…`, a fault file | puts faults in force, for one account or for all of them |
+//! | `GET /_drctl/faults?account=…` | how often each of them has matched and struck |
 //! | `DELETE /_drctl/faults?account=…` | lifts them |
 //! | `GET /_drctl/held?account=…` | waits until a call is held, and answers as `faults` does |
 
@@ -16,11 +16,11 @@ use http::{Method, StatusCode, Uri};
 use serde_json::json;
 
 use super::Proxy;
-use super::answer::Answer;
-use super::form::Form;
 use crate::rules::faults::FaultFile;
+use crate::wire::answer::Answer;
+use crate::wire::form::Form;
 
-/// Where the interface begins. No AWS operation has a path like this.
+/// The prefix of the interface's paths. No AWS operation has a path like this.
 pub(super) const PREFIX: &str = "/_drctl/";
 
 pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Bytes) -> Answer {
@@ -49,13 +49,13 @@ pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Byt
             answer
         }
         ("GET", "held") => {
-            proxy.faults.held(account.unwrap_or_default()).await;
+            proxy.faults.wait_for_held(account.unwrap_or_default()).await;
             faults(proxy, account)
         }
         (_, "health" | "reset" | "calls" | "faults" | "held") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
         }
-        _ => problem(StatusCode::NOT_FOUND, "there are health, reset, calls, faults and held under /_drctl/"),
+        _ => problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, and held"),
     }
 }
 
@@ -81,7 +81,7 @@ async fn reset(proxy: &Proxy) -> Answer {
     } else {
         Err(format!("drctl does not know how to empty the emulator at {}", proxy.upstream.url()))
     };
-    // After the emulator, so that no rule learns anew of what is about to go.
+    // After the emulator, so that no rule learns again what is about to be emptied.
     for rule in &proxy.rules {
         rule.reset();
     }

@@ -1,15 +1,8 @@
-//! The proxy: every call to "AWS" passes here.
+//! The proxy: every call to "AWS" passes through it.
 
 mod admin;
-pub(super) mod answer;
-pub(super) mod call;
-pub(super) mod calls;
-pub(super) mod form;
-pub(super) mod recorded;
-mod rest;
-pub(super) mod rule;
+pub(super) mod call_log;
 mod upstream;
-pub(super) mod xml;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,31 +22,31 @@ use super::error::SandboxError;
 use super::options::Pace;
 use super::rules;
 use super::rules::faults::{FaultFile, Faults};
-use answer::{Answer, Delivery};
-use call::Call;
-use calls::{CallLog, CallRecord};
-use recorded::RecordedRequest;
-use rule::{Next, Rule};
+use super::rules::rule::{Next, Rule};
+use super::wire::answer::{Answer, Delivery};
+use super::wire::call::Call;
+use super::wire::recorded::RecordedRequest;
+use call_log::{CallLog, CallRecord};
 use upstream::Upstream;
 
-/// A body is held as a whole, since rules may have to read it. What is larger is no call that drctl makes.
+/// Bodies are held in memory as a whole, since rules may have to read them. drctl makes no call with a larger body.
 const BODY_LIMIT: usize = 512 * 1024 * 1024;
 
-/// How long to wait when no connection can be accepted: the machine is out of files, and trying at once would only burn
-/// it.
+/// How long to wait when no connection can be accepted: the machine is out of file descriptors, and trying again at
+/// once would only make that worse.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the proxy is made with.
+/// The options of the proxy.
 #[derive(Debug, Clone)]
 pub(super) struct ProxyOptions {
     /// The emulator's URL.
     pub(super) upstream: String,
-    /// Whether the emulator is a MiniStack of the sandbox's own.
+    /// Whether the emulator is the sandbox's own MiniStack.
     pub(super) own_ministack: bool,
     pub(super) pace: Pace,
     pub(super) time_scale: f64,
     pub(super) emulator_log: Option<PathBuf>,
-    /// What goes wrong for everybody, from the start.
+    /// The faults that are in force from the start, for every account.
     pub(super) faults: Option<FaultFile>,
 }
 
@@ -66,7 +59,7 @@ pub(super) struct Proxy {
     calls: CallLog,
 }
 
-/// The connection ends without an answer.
+/// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault cut the connection")]
 struct Cut;
@@ -78,7 +71,8 @@ impl Proxy {
         if let Some(file) = &options.faults {
             faults.put(None, file);
         }
-        let rules = rules::for_options(&options, &faults);
+        let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
+        let rules = rules::all(&faults, options.own_ministack, scale);
         Ok(Self { options, rules, upstream, faults, calls: CallLog::default() })
     }
 
@@ -87,34 +81,34 @@ impl Proxy {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).attend(stream));
+                    tokio::spawn(Arc::clone(&self).serve_connection(stream));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    async fn attend(self: Arc<Self>, stream: TcpStream) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream) {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "answers may be slower than need be");
+            tracing::debug!(%error, "cannot set TCP_NODELAY: answers may be slower than necessary");
         }
         let service = service_fn(move |request| {
             let proxy = Arc::clone(&self);
             proxy.handle(request).boxed()
         });
         let mut connection = http1::Builder::new()
-            // Clients keep idle connections for long, and closing one at the wrong moment loses a call.
+            // Clients keep idle connections for a long time, and closing one at the wrong moment loses a call.
             .header_read_timeout(None::<Duration>)
             .serve_connection(TokioIo::new(stream), service);
         let served = std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await;
         if let Err(error) = served {
             tracing::debug!(%error, "a connection ended early");
-            // With a reset, as when a machine on the way fails, and not with an orderly end.
+            // Ended with a reset, as when a machine on the way fails, and not in an orderly way.
             if let Err(error) = connection.into_parts().io.into_inner().set_zero_linger() {
-                tracing::debug!(%error, "the connection ends in order");
+                tracing::debug!(%error, "cannot reset the connection: it ends in an orderly way");
             }
         }
     }
@@ -133,9 +127,9 @@ impl Proxy {
             return Ok(admin::answer(&self, &parts.method, &parts.uri, &body).await.into_response());
         }
         let call = Call::parse(parts, body);
-        // In a task of its own: a client that is killed while it waits does not undo what AWS is doing.
-        let carried_out = tokio::spawn(self.carry_out(call)).await;
-        let answer = carried_out.unwrap_or_else(|error| {
+        // In a task of its own: what AWS is doing goes on if the client is killed while it waits.
+        let answer = tokio::spawn(self.carry_out(call)).await;
+        let answer = answer.unwrap_or_else(|error| {
             tracing::error!(%error, "a rule of the sandbox failed");
             let message = "a rule of the sandbox failed: this is a bug in drctl, see the sandbox's log";
             Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({"message": message}))
@@ -143,14 +137,14 @@ impl Proxy {
         match answer.delivery {
             Delivery::Sent => Ok(answer.into_response()),
             Delivery::Reset => Err(Cut),
-            // Dropped when the client goes.
+            // Dropped when the client closes the connection.
             Delivery::Never => std::future::pending().await,
         }
     }
 
     async fn carry_out(self: Arc<Self>, mut call: Call) -> Answer {
         let started = Instant::now();
-        let seq = self.calls.arrive();
+        let seq = self.calls.next_number();
         let request = Some(RecordedRequest::of(&call));
         let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -180,8 +174,8 @@ mod tests {
         Ok(answer)
     }
 
-    /// A proxy before an emulator that echoes what it was sent.
-    async fn proxy_before_echo() -> Result<u16, Box<dyn std::error::Error>> {
+    /// A proxy in front of an emulator that answers with what it was sent.
+    async fn proxy_with_echo() -> Result<u16, Box<dyn std::error::Error>> {
         let echo = TcpListener::bind("127.0.0.1:0").await?;
         let upstream = format!("http://{}", echo.local_addr()?);
         tokio::spawn(async move {
@@ -210,8 +204,8 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn calls_are_forwarded_untouched_and_recorded() -> TestResult {
-        let port = proxy_before_echo().await?;
+    async fn calls_are_forwarded_unchanged_and_recorded() -> TestResult {
+        let port = proxy_with_echo().await?;
         let body = "x".repeat(3_000_000);
         let put = format!(
             "PUT /bucket/key HTTP/1.1\r\nHost: bucket.example:99\r\nConnection: close\r\nContent-Length: {}\r\n\
@@ -232,7 +226,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn health_names_this_process() -> TestResult {
-        let port = proxy_before_echo().await?;
+        let port = proxy_with_echo().await?;
         let answer =
             tokio::task::spawn_blocking(move || exchange(port, "GET /_drctl/health HTTP/1.0\r\n\r\n")).await??;
         assert!(answer.contains(&format!("\"pid\":{}", std::process::id())), "{answer}");

@@ -14,16 +14,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::answer::Answer;
-use super::call::Call;
-use super::rule::Origin;
-use crate::error::SandboxError;
+use crate::error::{SandboxError, with_causes};
+use crate::rules::rule::Origin;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Shorter than any server keeps an idle connection, so that no call is sent into one that is just being closed: such a
-/// call would fail without anybody knowing whether it was carried out.
+/// How long idle connections are kept: shorter than any server keeps them, so that no call is sent on a connection that
+/// is just being closed. Such a call would fail, and it would be unknown whether it was carried out.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Headers about the connection, not the message (RFC 9110, 7.6.1), and those that hyper writes itself.
+/// Headers that concern the connection and not the message (RFC 9110, 7.6.1), and those that hyper writes itself.
 const HOP_BY_HOP: [HeaderName; 6] = [CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE, EXPECT];
 
 /// A pooled connection to the emulator.
@@ -57,13 +57,13 @@ impl Upstream {
         &self.url
     }
 
-    /// Sends one request of the proxy's own.
+    /// Sends a request of the proxy's own.
     pub(crate) async fn post(&self, path: &'static str) -> Result<StatusCode, String> {
         let uri = self.uri(PathAndQuery::from_static(path)).map_err(|error| error.to_string())?;
         let request = Request::post(uri).body(Full::default()).map_err(|error| error.to_string())?;
-        let response = self.client.request(request).await.map_err(|error| in_full(&error))?;
+        let response = self.client.request(request).await.map_err(|error| with_causes(&error))?;
         let status = response.status();
-        response.into_body().collect().await.map_err(|error| in_full(&error))?;
+        response.into_body().collect().await.map_err(|error| with_causes(&error))?;
         Ok(status)
     }
 
@@ -71,6 +71,7 @@ impl Upstream {
         Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build()
     }
 
+    /// A failure is reported with its causes, since hyper's own message is only "client error (Connect)".
     async fn forward(&self, call: &Call) -> Result<Answer, String> {
         let path = call.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let uri = self.uri(path).map_err(|error| error.to_string())?;
@@ -78,9 +79,9 @@ impl Upstream {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = end_to_end(call.headers.clone());
-        let response = self.client.request(request).await.map_err(|error| in_full(&error))?;
+        let response = self.client.request(request).await.map_err(|error| with_causes(&error))?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| in_full(&error))?.to_bytes();
+        let body = body.collect().await.map_err(|error| with_causes(&error))?.to_bytes();
         Ok(Answer::new(parts.status, end_to_end(parts.headers), body))
     }
 
@@ -96,7 +97,7 @@ impl Upstream {
             Some(log) => format!("MiniStack's log is {}; start it again with `drctl sandbox start`", log.display()),
             None => format!("it should listen at {}", self.url),
         };
-        let message = format!("the sandbox's emulator is not running or broke off ({why}): {see}");
+        let message = format!("the sandbox's emulator is not running, or its connection broke ({why}): {see}");
         Answer::refusal(call, StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", &message)
     }
 }
@@ -122,28 +123,16 @@ fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// hyper's errors say "client error (Connect)" and keep the reason in their source.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::call::tests::ec2;
-    use super::super::rule::tests::text;
     use super::*;
+    use crate::rules::rule::tests::text;
+    use crate::wire::call::tests::ec2;
 
     type TestResult = Result<(), Box<dyn std::error::Error>>;
 
     #[tokio::test]
-    async fn unreachable_emulator_is_said_in_the_protocol() -> TestResult {
+    async fn an_unreachable_emulator_is_reported_in_the_protocol_of_the_call() -> TestResult {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = PathBuf::from("somewhere/ministack.log");
         let upstream = Upstream::new(&format!("http://127.0.0.1:{port}"), Some(log))?;
@@ -156,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_connection_stay_behind() {
+    fn headers_of_the_connection_are_not_forwarded() {
         let mut headers = HeaderMap::new();
         for name in ["connection", "transfer-encoding", "keep-alive", "host", "x-amz-target"] {
             headers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("x"));

@@ -1,44 +1,48 @@
-//! What the proxy adds to an emulator, one file or folder per difference from AWS.
+//! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
+mod dynamodb;
 mod ec2;
 pub(super) mod faults;
 mod gaps;
 mod pace;
-mod surprises;
+pub(super) mod rule;
+pub(super) mod surprises;
 mod tokens;
 
 use std::sync::Arc;
 
 use http::StatusCode;
+use serde_json::Value;
 
-use super::options::Pace;
-use super::proxy::ProxyOptions;
-use super::proxy::answer::Answer;
-use super::proxy::call::Call;
-use super::proxy::rule::{Next, Rule};
-use super::proxy::xml::Element;
+use super::wire::answer::Answer;
+use super::wire::call::Call;
+use super::wire::xml::Element;
+use rule::{Next, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Faults* are what the way to AWS does, and AWS's surprises with them: they stand before everything. *Tokens* come next,
-/// so that a replay costs no second call behind them. *Gaps* of answers stand before *pace*: they
-/// select among the states that the pace has put into them. Those of resources stand behind it: the calls that they add
-/// take no time of AWS's.
-pub(super) fn for_options(options: &ProxyOptions, faults: &Arc<faults::Faults>) -> Vec<Box<dyn Rule>> {
+/// *Faults*, and AWS's surprises with them, come first: they are what happens on the way to AWS. *Tokens* come next, so
+/// that a replay makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they
+/// select among the states that the pace has put into an answer. The gaps of resources come after it: the calls that
+/// they add take none of AWS's time.
+///
+/// `own_ministack`: whether the emulator is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
+/// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
+pub(super) fn all(faults: &Arc<faults::Faults>, own_ministack: bool, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Arc::clone(faults)), Box::new(tokens::Tokens::default())];
-    if options.own_ministack {
-        rules.extend(gaps::of_answers((options.pace == Pace::Aws).then_some(options.time_scale)));
+    if own_ministack {
+        rules.extend(gaps::of_answers(scale));
     }
-    if options.pace == Pace::Aws {
-        rules.push(Box::new(pace::PaceRule::new(options.time_scale)));
+    if let Some(scale) = scale {
+        rules.push(Box::new(pace::PaceRule::new(scale)));
     }
-    if options.own_ministack {
+    if own_ministack {
         rules.extend(gaps::of_resources());
     }
     rules
 }
 
-/// Whose resources a rule remembers: ids are unique, but what may be seen of them is decided here.
+/// The account and Region of the resources that a rule remembers. Ids are unique, but a caller sees only its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Scope {
     account: String,
@@ -51,10 +55,10 @@ impl Scope {
     }
 }
 
-/// What stands behind a rule answers to a question of the rule's own, in the query protocol and the name of `call`'s caller.
+/// Sends a rule's own question to the rules and the emulator after it, in the query protocol and as `call`'s caller.
 ///
-/// `Err` is the answer for the caller when that cannot be known.
-async fn asked(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, &str)]) -> Result<Element, Answer> {
+/// `Err` is the answer to give the caller if the question cannot be answered.
+async fn ask(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str, &str)]) -> Result<Element, Answer> {
     let mut question = call.ask_query(operation, parameters);
     let answer = next.run(&mut question).await;
     if !answer.is_success() {
@@ -64,4 +68,9 @@ async fn asked(call: &Call, next: Next<'_>, operation: &str, parameters: &[(&str
         let message = format!("the emulator's answer to {operation} cannot be read: {error}");
         Answer::refusal(call, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message)
     })
+}
+
+/// The text of a member of a JSON object.
+fn text_of(value: &Value, member: &str) -> Option<String> {
+    value.get(member).and_then(Value::as_str).map(str::to_owned)
 }

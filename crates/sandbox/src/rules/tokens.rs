@@ -1,7 +1,7 @@
-//! Client tokens: the same request with the same token is carried out once.
+//! Client tokens: a request that is repeated with the same token is carried out once.
 //!
-//! MiniStack ignores EC2's `ClientToken` and makes a second resource. drctl's recovery after a crash rests on the
-//! opposite. See docs/aws-behaviour.md#client-token-repeats-the-answer.
+//! MiniStack ignores EC2's `ClientToken` and creates a second resource. drctl's recovery after a crash relies on AWS's
+//! behaviour. See docs/aws-behaviour.md#client-token-repeats-the-answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
 const TOKEN: &str = "ClientToken";
 
-/// One token of one operation, in one account and region.
+/// A token of an operation, in an account and a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     account: String,
@@ -26,13 +26,13 @@ struct Key {
     token: String,
 }
 
-/// The first success under a token.
+/// The first successful request with a token.
 struct Replay {
     parameters: Vec<(String, String)>,
     answer: Answer,
 }
 
-/// Locked while a call under the token is carried out: the second waits for the first's outcome, as it does at AWS.
+/// Locked while a call with the token is carried out: a second call waits for the result of the first, as on AWS.
 type Slot = Arc<tokio::sync::Mutex<Option<Replay>>>;
 
 /// The tokens seen so far.
@@ -47,7 +47,7 @@ impl Tokens {
     }
 }
 
-/// The token of a call, where its service takes one.
+/// The token of a call, if its service accepts one.
 fn key(call: &Call) -> Option<Key> {
     if call.protocol != Protocol::Ec2Query {
         return None;
@@ -62,7 +62,7 @@ fn key(call: &Call) -> Option<Key> {
     })
 }
 
-/// Everything that makes two requests the same. The order of parameters does not.
+/// The parameters by which two requests are the same. Their order does not matter.
 fn parameters(call: &Call) -> Vec<(String, String)> {
     let mut pairs = call.form().pairs().to_vec();
     pairs.sort();
@@ -107,15 +107,15 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::{ec2, json};
 
     const CREATE: &str = "Action=CreateNatGateway&Version=2016-11-15&SubnetId=subnet-1&ClientToken=t1";
 
-    /// An emulator that makes a new resource each time.
+    /// An emulator that creates a new resource each time.
     fn emulator() -> Scripted {
-        let made = AtomicU32::new(0);
-        Scripted::new(move |_| ok(&format!("nat-{}", made.fetch_add(1, Ordering::Relaxed))))
+        let created = AtomicU32::new(0);
+        Scripted::new(move |_| ok(&format!("nat-{}", created.fetch_add(1, Ordering::Relaxed))))
     }
 
     async fn ask(tokens: &Tokens, origin: &Scripted, mut call: Call) -> Answer {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn same_token_gives_the_same_answer() {
+    async fn the_same_token_gets_the_same_answer() {
         let (tokens, origin) = (Tokens::default(), emulator());
         let reordered = "Action=CreateNatGateway&ClientToken=t1&SubnetId=subnet-1&Version=2016-11-15";
         for body in [CREATE, CREATE, reordered] {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_belong_to_account_region_and_operation() {
+    async fn a_token_belongs_to_an_account_a_region_and_an_operation() {
         let (tokens, origin) = (Tokens::default(), emulator());
         let other = "Action=CreateVpcEndpoint&Version=2016-11-15&SubnetId=subnet-1&ClientToken=t1";
         ask(&tokens, &origin, ec2("111122223333", "us-east-1", CREATE)).await;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn same_token_with_other_parameters_is_refused() {
+    async fn the_same_token_with_other_parameters_is_refused() {
         let (tokens, origin) = (Tokens::default(), emulator());
         ask(&tokens, &origin, ec2("111122223333", "us-east-1", CREATE)).await;
         let changed = CREATE.replace("subnet-1", "subnet-2");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_success_is_kept() {
+    async fn only_a_successful_answer_is_repeated() {
         let tokens = Tokens::default();
         let tries = AtomicU32::new(0);
         let origin = Scripted::new(move |call| match tries.fetch_add(1, Ordering::Relaxed) {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn concurrent_calls_make_one_resource() {
+    async fn concurrent_calls_create_one_resource() {
         let (tokens, origin) = (Tokens::default(), emulator());
         let calls = (0..10).map(|_| ask(&tokens, &origin, ec2("111122223333", "us-east-1", CREATE)));
         let answers = futures::future::join_all(calls).await;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_protocols_and_calls_without_token_pass() {
+    async fn other_protocols_and_calls_without_a_token_pass() {
         let (tokens, origin) = (Tokens::default(), emulator());
         let plain = "Action=CreateVpc&CidrBlock=10.0.0.0%2F16";
         for _ in 0..2 {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reset_forgets() {
+    async fn a_reset_forgets_the_tokens() {
         let (tokens, origin) = (Tokens::default(), emulator());
         ask(&tokens, &origin, ec2("111122223333", "us-east-1", CREATE)).await;
         tokens.reset();

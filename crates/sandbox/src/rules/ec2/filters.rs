@@ -1,17 +1,17 @@
 //! EC2's filters: `Filter.1.Name=state&Filter.1.Value.1=available`.
 
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::xml::Element;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
-/// One filter: any of its values may match.
+/// One filter. It is enough if one of its values matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rules) struct Filter {
     pub(in crate::rules) name: String,
     values: Vec<String>,
 }
 
-/// Filters whose name is not the path of the element they look at.
+/// Filters whose name is not the path of the element that they test.
 const PATHS: [(&str, &str); 9] = [
     ("vpc-endpoint-state", "state"),
     ("status-code", "status.code"),
@@ -35,7 +35,7 @@ pub(in crate::rules) fn of(form: &Form) -> Vec<Filter> {
         .collect()
 }
 
-/// Keeps the emulator from applying filters of these names: it does not know the states that the rules add.
+/// Keeps filters of these names from the emulator, which does not know the states that the rules add.
 pub(in crate::rules) fn hold_back(call: &mut Call, names: &[&str]) {
     let mut form = call.forwarded_form();
     let (held, kept): (Vec<_>, Vec<_>) =
@@ -53,20 +53,20 @@ pub(in crate::rules) fn hold_back(call: &mut Call, names: &[&str]) {
     call.forward_form(&form);
 }
 
-/// Whether an item passes all filters; one that cannot be judged from the item counts as passed.
+/// Whether an item passes all filters. A filter that cannot be evaluated on the item counts as passed.
 pub(in crate::rules) fn pass(filters: &[Filter], item: &Element) -> bool {
     filters.iter().all(|filter| filter.matches(item) != Some(false))
 }
 
 impl Filter {
-    /// Whether an item passes; `None` when it does not hold what the filter looks at, so that only the emulator can
+    /// Whether an item passes; `None` if the item does not hold what the filter tests, so that only the emulator can
     /// know.
     fn matches(&self, item: &Element) -> Option<bool> {
         if let Some(key) = self.name.strip_prefix("tag:") {
-            let is_it = |tag: &Element| {
+            let matches = |tag: &Element| {
                 tag.text_of("key") == Some(key) && self.accepts(tag.text_of("value").unwrap_or_default())
             };
-            return Some(item.at(&["tagSet", "item"]).into_iter().any(is_it));
+            return Some(item.at(&["tagSet", "item"]).into_iter().any(matches));
         }
         if self.name == "tag-key" {
             return Some(item.at(&["tagSet", "item", "key"]).iter().any(|key| self.accepts(key.text())));
@@ -74,7 +74,7 @@ impl Filter {
         let path = path(&self.name);
         let path: Vec<&str> = path.split('.').collect();
         let found = item.at(&path);
-        // A set that is there and empty is known to hold nothing; any other element may just have been left out.
+        // A set that is present and empty is known to hold nothing; any other element may just have been left out.
         let known =
             !found.is_empty() || path.first().is_some_and(|set| set.ends_with("Set") && item.child(set).is_some());
         known.then(|| found.iter().any(|element| self.accepts(element.text())))
@@ -118,8 +118,8 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::xml::XmlError;
+    use crate::wire::call::tests::ec2;
+    use crate::wire::xml::XmlError;
 
     fn item() -> Result<Element, XmlError> {
         Element::parse(
@@ -134,40 +134,40 @@ mod tests {
     }
 
     #[test]
-    fn items_are_judged_by_what_they_hold() -> Result<(), XmlError> {
+    fn filters_are_evaluated_on_what_an_item_holds() -> Result<(), XmlError> {
         let item = item()?;
-        let judge = |name: &str, value: &str| filter(name, &[value]).matches(&item);
-        assert_eq!(judge("vpc-id", "vpc-1"), Some(true));
-        assert_eq!(judge("vpc-id", "vpc-2"), Some(false));
-        assert_eq!(judge("requester-vpc-info.vpc-id", "vpc-2"), Some(true));
-        assert_eq!(judge("status-code", "active"), Some(true));
-        assert_eq!(judge("association.subnet-id", "subnet-1"), Some(false));
-        assert_eq!(judge("tag:drctl:stack", "pay-*"), Some(true));
-        assert_eq!(judge("tag:drctl:stack", "pay-?r"), Some(true));
-        assert_eq!(judge("tag:drctl:stack", "pay"), Some(false));
-        assert_eq!(judge("tag:other", "pay-dr"), Some(false));
-        assert_eq!(judge("tag-key", "drctl:stack"), Some(true));
-        assert_eq!(judge("tag-key", "other"), Some(false));
-        assert_eq!(judge("subnet-id", "subnet-1"), None);
-        assert_eq!(judge("requester-vpc-info.cidr-block", "10.0.0.0/16"), None);
+        let matches = |name: &str, value: &str| filter(name, &[value]).matches(&item);
+        assert_eq!(matches("vpc-id", "vpc-1"), Some(true));
+        assert_eq!(matches("vpc-id", "vpc-2"), Some(false));
+        assert_eq!(matches("requester-vpc-info.vpc-id", "vpc-2"), Some(true));
+        assert_eq!(matches("status-code", "active"), Some(true));
+        assert_eq!(matches("association.subnet-id", "subnet-1"), Some(false));
+        assert_eq!(matches("tag:drctl:stack", "pay-*"), Some(true));
+        assert_eq!(matches("tag:drctl:stack", "pay-?r"), Some(true));
+        assert_eq!(matches("tag:drctl:stack", "pay"), Some(false));
+        assert_eq!(matches("tag:other", "pay-dr"), Some(false));
+        assert_eq!(matches("tag-key", "drctl:stack"), Some(true));
+        assert_eq!(matches("tag-key", "other"), Some(false));
+        assert_eq!(matches("subnet-id", "subnet-1"), None);
+        assert_eq!(matches("requester-vpc-info.cidr-block", "10.0.0.0/16"), None);
         assert!(pass(&[filter("vpc-id", &["vpc-9", "vpc-1"]), filter("subnet-id", &["x"])], &item));
         assert!(!pass(&[filter("vpc-id", &["vpc-1"]), filter("status-code", &["deleted"])], &item));
         Ok(())
     }
 
     #[test]
-    fn held_back_filters_leave_no_hole() {
+    fn the_filters_that_are_left_are_renumbered() {
         let body = "Action=DescribeNatGateways&Filter.1.Name=state&Filter.1.Value.1=pending\
                     &Filter.2.Name=vpc-id&Filter.2.Value.1=vpc-1&Filter.2.Value.2=vpc-2";
         let mut call = ec2("111122223333", "us-east-1", body);
         hold_back(&mut call, &["state"]);
         let kept = of(&call.forwarded_form());
         assert_eq!(kept, [filter("vpc-id", &["vpc-1", "vpc-2"])]);
-        assert_eq!(of(call.form()).len(), 2, "what was asked stays known");
+        assert_eq!(of(call.form()).len(), 2, "the call still has what the client sent");
     }
 
     #[test]
-    fn calls_without_such_filters_are_left_alone() {
+    fn calls_without_such_filters_are_not_changed() {
         let body = "Action=DescribeNatGateways&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1";
         let mut call = ec2("111122223333", "us-east-1", body);
         hold_back(&mut call, &["state"]);

@@ -1,13 +1,14 @@
-//! What several rules have to know about EC2's lists.
+//! What several rules need to know about EC2: its lists, filters, and refusals.
 
 pub(super) mod filters;
+pub(super) mod refusals;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::Next;
-use crate::proxy::xml::Element;
-use crate::rules::asked;
+use crate::rules::ask;
+use crate::rules::rule::Next;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 /// A `Describe…` operation.
 #[derive(Debug)]
@@ -15,11 +16,11 @@ pub(super) struct Listing {
     pub(super) operation: &'static str,
     /// The element that holds the items.
     set: &'static str,
-    /// The element of an item that holds its id.
+    /// The element in an item that holds its id.
     id: &'static str,
-    /// The parameter that asks for ids.
+    /// The parameter that selects ids.
     id_parameter: &'static str,
-    /// How AWS refuses an id that does not exist.
+    /// The code with which AWS refuses an id that does not exist.
     not_found: &'static str,
 }
 
@@ -67,16 +68,16 @@ static LISTINGS: [Listing; 11] = [
     ),
 ];
 
-/// What is known of this operation's list.
+/// The list that this operation returns, if it is one that the rules know.
 pub(super) fn listing(operation: &str) -> Option<&'static Listing> {
     LISTINGS.iter().find(|listing| listing.operation == operation)
 }
 
-/// Everything that `operation` lists in the caller's account and region, in the set of this name.
+/// Everything that `operation` lists in the set of this name, in the caller's account and Region.
 ///
-/// `Err` is the answer for the caller when that cannot be known.
-pub(super) async fn listed(call: &Call, next: Next<'_>, operation: &str, set: &str) -> Result<Vec<Element>, Answer> {
-    let root = asked(call, next, operation, &[]).await?;
+/// `Err` is the answer to give the caller if the question cannot be answered.
+pub(super) async fn list(call: &Call, next: Next<'_>, operation: &str, set: &str) -> Result<Vec<Element>, Answer> {
+    let root = ask(call, next, operation, &[]).await?;
     Ok(root.at(&[set, "item"]).into_iter().cloned().collect())
 }
 
@@ -99,21 +100,21 @@ impl Listing {
         item.text_of(self.id).unwrap_or_default()
     }
 
-    /// The ids that a call asks for; empty when it asks for all.
-    pub(super) fn asked<'a>(&self, form: &'a Form) -> Vec<&'a str> {
+    /// The ids that a call selects; empty if it selects all.
+    pub(super) fn requested_ids<'a>(&self, form: &'a Form) -> Vec<&'a str> {
         form.list(self.id_parameter)
     }
 
-    /// The refusal of a call that asks for an id which is not in its answer.
+    /// Replaces the answer with a refusal if the call selects an id that is not in the answer.
     pub(super) fn refuse_missing(&self, call: &Call, answer: &mut Answer) {
-        let asked = self.asked(call.form());
-        if asked.is_empty() {
+        let requested = self.requested_ids(call.form());
+        if requested.is_empty() {
             return;
         }
         let mut missing = None;
         answer.edit_xml(|root| {
             let items = self.items_mut(root);
-            missing = asked.iter().find(|id| !items.iter().any(|item| self.id_of(item) == **id)).copied();
+            missing = requested.iter().find(|id| !items.iter().any(|item| self.id_of(item) == **id)).copied();
             false
         });
         if let Some(id) = missing {
@@ -123,7 +124,7 @@ impl Listing {
     }
 }
 
-/// `vpcPeeringConnectionId` as AWS's messages write it.
+/// `vpcPeeringConnectionId` as AWS's messages write it: `vpc peering connection ID`.
 fn words(camel: &str) -> String {
     let mut text = String::new();
     for character in camel.chars() {
@@ -138,15 +139,15 @@ fn words(camel: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     #[test]
-    fn missing_ids_are_refused_as_aws_does() {
-        let listed = "<r><natGatewaySet><item><natGatewayId>nat-1</natGatewayId></item></natGatewaySet></r>";
+    fn missing_ids_are_refused_as_on_aws() {
+        let list = "<r><natGatewaySet><item><natGatewayId>nat-1</natGatewayId></item></natGatewaySet></r>";
         let ask = |body: &str| {
             let call = ec2("111122223333", "us-east-1", body);
-            let mut answer = ok(listed);
+            let mut answer = ok(list);
             if let Some(listing) = listing(&call.operation) {
                 listing.refuse_missing(&call, &mut answer);
             }

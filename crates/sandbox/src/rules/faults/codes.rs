@@ -1,16 +1,16 @@
-//! Each service's own words for what can befall any call.
+//! The refusals that any call can meet, with each service's own codes.
 
 use http::StatusCode;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
-/// Too many calls.
+/// Refuses a call because there were too many. See docs/aws-behaviour.md#ec2-request-limit and
+/// docs/aws-behaviour.md#api-gateway-rate-limit.
 ///
-/// See docs/aws-behaviour.md#ec2-request-limit and docs/aws-behaviour.md#api-gateway-rate-limit.
-/// EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>; S3: "Please reduce your request rate",
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>; the others as in their API references'
-/// common errors, and as `aws-runtime` knows them (retries/classifiers.rs).
+/// EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>; S3: "Please reduce your request
+/// rate", <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>; the others as in the common errors of
+/// their API references, and as in `aws-runtime` (retries/classifiers.rs).
 pub(super) fn throttled(call: &Call) -> Answer {
     let (status, code, message) = match call.service.as_str() {
         "ec2" => (503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -24,7 +24,7 @@ pub(super) fn throttled(call: &Call) -> Answer {
     refusal(call, status, code, message)
 }
 
-/// Credentials that were good a moment ago.
+/// Refuses credentials that were valid a moment ago.
 pub(super) fn expired(call: &Call) -> Answer {
     let message = "The security token included in the request is expired";
     let (status, code) = match call.service.as_str() {
@@ -39,7 +39,7 @@ pub(super) fn expired(call: &Call) -> Answer {
     refusal(call, status, code, message)
 }
 
-/// The service has failed.
+/// Answers that the service has failed.
 pub(super) fn failed(call: &Call) -> Answer {
     let code = match call.service.as_str() {
         "ec2" | "s3" | "sns" => "InternalError",
@@ -54,7 +54,7 @@ pub(super) fn failed(call: &Call) -> Answer {
     refusal(call, 500, code, "An internal error has occurred")
 }
 
-/// The service does not answer just now.
+/// Answers that the service is not available at the moment.
 pub(super) fn unavailable(call: &Call) -> Answer {
     let code = match call.service.as_str() {
         "ec2" => "Unavailable",

@@ -1,8 +1,9 @@
-//! Faults: what can go wrong with any call, as a file or a test asks for it.
+//! Faults: what can go wrong with any call, as described in a fault file.
 //!
-//! They stand before all other rules, on the HTTP level, so that the real SDK, its connections and its parsing meet them.
-//! Which calls are struck follows from the file and the order in which calls arrive, never from a clock or an unseeded
-//! draw. Faults may be in force for everybody, from the sandbox's start, or for one account (`PUT /_drctl/faults`).
+//! They come before all other rules, on the HTTP level, so that the real SDK, its connections, and its parsing are
+//! exposed to them. Which calls are struck follows from the file and from the order in which calls arrive, never from a
+//! clock or an unseeded draw. Faults are in force for every account, from the start of the sandbox, or for one account
+//! (`PUT /_drctl/faults`).
 
 mod codes;
 mod file;
@@ -20,68 +21,72 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 pub(crate) use file::FaultFile;
-use file::{Does, Fault};
+use file::{Effect, Fault};
 use stale::Stale;
 
 use super::surprises::{self, Surprise};
-use crate::proxy::answer::{Answer, Delivery};
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Origin, Rule};
+use crate::rules::rule::{Next, Origin, Rule};
 use crate::sync::lock;
+use crate::wire::answer::{Answer, Delivery};
+use crate::wire::call::Call;
 
 /// The faults in force.
 #[derive(Default)]
 pub(crate) struct Faults {
-    everybody: Mutex<Option<Arc<InForce>>>,
-    accounts: Mutex<HashMap<String, Arc<InForce>>>,
+    /// For every account that has none of its own.
+    for_all: Mutex<Option<Arc<InForce>>>,
+    by_account: Mutex<HashMap<String, Arc<InForce>>>,
 }
 
-/// A file's faults from the moment at which they were put in force.
+/// The faults of a file, from the moment at which they were put in force.
 struct InForce {
     seed: u64,
     since: Instant,
-    faults: Vec<Armed>,
+    faults: Vec<ArmedFault>,
     surprises: Vec<(&'static Surprise, Box<dyn Rule>)>,
     stale: Stale,
     /// How many calls are held.
     held: watch::Sender<u64>,
-    /// Whether they are let go.
+    /// Whether held calls are released.
     lifted: watch::Sender<bool>,
 }
 
-struct Armed {
+/// A fault with its counters.
+struct ArmedFault {
     fault: Fault,
-    about: AtomicU64,
+    /// How many calls have matched it.
+    matched: AtomicU64,
+    /// How many calls it has struck.
     struck: AtomicU64,
 }
 
-/// What has come of the faults in force.
+/// How often the faults in force have matched and struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Tally {
-    /// Per fault of the file: how many calls it was about, and how many it has struck.
+    /// For each fault of the file: how many calls have matched it, and how many it has struck.
     faults: Vec<(u64, u64)>,
-    /// Per surprise: what it is in docs/aws-behaviour.md, its name, and how often it has come.
+    /// For each surprise: its entry in docs/aws-behaviour.md, its name, and how often it has occurred.
     surprises: Vec<(&'static str, &'static str, u64)>,
     /// How many calls are held.
     held: u64,
 }
 
 impl Faults {
-    /// Puts a file's faults in force, for one account or for everybody, in place of those before.
+    /// Puts the faults of a file in force, for one account or for all of them, in place of the previous ones.
     pub(crate) fn put(&self, account: Option<&str>, file: &FaultFile) {
         let in_force = Arc::new(InForce::new(file));
-        let before = match account {
-            Some(account) => lock(&self.accounts).insert(account.to_owned(), in_force),
-            None => lock(&self.everybody).replace(in_force),
+        let previous = match account {
+            Some(account) => lock(&self.by_account).insert(account.to_owned(), in_force),
+            None => lock(&self.for_all).replace(in_force),
         };
-        lift(before);
+        release(previous);
     }
 
-    /// Lifts the faults of an account, or those for everybody; calls that are held come to their end.
+    /// Lifts the faults of one account, or those for all accounts. Calls that are held come to their end.
     pub(crate) fn lift(&self, account: Option<&str>) {
-        lift(match account {
-            Some(account) => lock(&self.accounts).remove(account),
-            None => lock(&self.everybody).take(),
+        release(match account {
+            Some(account) => lock(&self.by_account).remove(account),
+            None => lock(&self.for_all).take(),
         });
     }
 
@@ -89,8 +94,8 @@ impl Faults {
         self.of(account.unwrap_or_default()).map(|in_force| in_force.tally())
     }
 
-    /// Waits until a call of the account is held, or its faults are lifted.
-    pub(crate) async fn held(&self, account: &str) {
+    /// Waits until a call of the account is held, or until its faults are lifted.
+    pub(crate) async fn wait_for_held(&self, account: &str) {
         if let Some(in_force) = self.of(account) {
             let (mut held, mut lifted) = (in_force.held.subscribe(), in_force.lifted.subscribe());
             // Both senders live as long as `in_force`.
@@ -102,11 +107,11 @@ impl Faults {
     }
 
     fn of(&self, account: &str) -> Option<Arc<InForce>> {
-        lock(&self.accounts).get(account).cloned().or_else(|| lock(&self.everybody).clone())
+        lock(&self.by_account).get(account).cloned().or_else(|| lock(&self.for_all).clone())
     }
 }
 
-fn lift(in_force: Option<Arc<InForce>>) {
+fn release(in_force: Option<Arc<InForce>>) {
     if let Some(in_force) = in_force {
         in_force.lifted.send_replace(true);
     }
@@ -114,7 +119,8 @@ fn lift(in_force: Option<Arc<InForce>>) {
 
 impl InForce {
     fn new(file: &FaultFile) -> Self {
-        let armed = |fault: &Fault| Armed { fault: fault.clone(), about: AtomicU64::new(0), struck: AtomicU64::new(0) };
+        let armed =
+            |fault: &Fault| ArmedFault { fault: fault.clone(), matched: AtomicU64::new(0), struck: AtomicU64::new(0) };
         let all = file.surprises.iter().any(|name| name == surprises::ALL);
         let chosen =
             surprises::SURPRISES.iter().filter(|surprise| all || file.surprises.iter().any(|n| n == surprise.name));
@@ -132,8 +138,12 @@ impl InForce {
     fn tally(&self) -> Tally {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Tally {
-            faults: self.faults.iter().map(|armed| (count(&armed.about), count(&armed.struck))).collect(),
-            surprises: self.surprises.iter().map(|(its, rule)| (its.behaviour, its.name, rule.count())).collect(),
+            faults: self.faults.iter().map(|armed| (count(&armed.matched), count(&armed.struck))).collect(),
+            surprises: self
+                .surprises
+                .iter()
+                .map(|(surprise, rule)| (surprise.behaviour, surprise.name, rule.count()))
+                .collect(),
             held: *self.held.borrow(),
         }
     }
@@ -143,11 +153,11 @@ impl InForce {
         let age = self.since.elapsed();
         let mut struck = None;
         for (index, armed) in (0_u64..).zip(&self.faults) {
-            // States are beside all others: `beyond`.
-            if armed.fault.does == Does::State || !armed.fault.is_about(call) || !armed.fault.is_in_force(age) {
+            // States combine with other faults: `carry_out` applies them.
+            if armed.fault.does == Effect::State || !armed.fault.matches(call) || !armed.fault.is_in_force(age) {
                 continue;
             }
-            let number = armed.about.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = armed.matched.fetch_add(1, Ordering::Relaxed) + 1;
             if struck.is_none() && armed.fault.strikes(number, draw(self.seed, index, number)) {
                 armed.struck.fetch_add(1, Ordering::Relaxed);
                 struck = Some(&armed.fault);
@@ -156,20 +166,20 @@ impl InForce {
         struck
     }
 
-    /// Behind the faults: AWS with its surprises.
-    async fn beyond(&self, call: &mut Call, next: Next<'_>) -> Answer {
+    /// Carries out a call that no fault has stopped, with the states and the surprises in force.
+    async fn carry_out(&self, call: &mut Call, next: Next<'_>) -> Answer {
         let age = self.since.elapsed();
-        let is_state = |armed: &&Armed| armed.fault.does == Does::State && armed.fault.is_in_force(age);
-        let states: Vec<&Armed> =
-            self.faults.iter().filter(is_state).filter(|armed| armed.fault.is_about(call)).collect();
+        let is_state = |armed: &&ArmedFault| armed.fault.does == Effect::State && armed.fault.is_in_force(age);
+        let states: Vec<&ArmedFault> =
+            self.faults.iter().filter(is_state).filter(|armed| armed.fault.matches(call)).collect();
         for armed in &states {
-            armed.about.fetch_add(1, Ordering::Relaxed);
+            armed.matched.fetch_add(1, Ordering::Relaxed);
             if let Some(refusal) = state::refuse(&armed.fault, call) {
                 armed.struck.fetch_add(1, Ordering::Relaxed);
                 return refusal;
             }
         }
-        let mut answer = around(&self.surprises, call, next).await;
+        let mut answer = run_surprises(&self.surprises, call, next).await;
         for armed in states {
             if state::show(&armed.fault, call, &mut answer) {
                 armed.struck.fetch_add(1, Ordering::Relaxed);
@@ -188,48 +198,53 @@ impl InForce {
     }
 
     async fn apply(&self, call: &mut Call, next: Next<'_>) -> Answer {
-        let Some(fault) = self.strike(call) else { return self.beyond(call, next).await };
+        let Some(fault) = self.strike(call) else { return self.carry_out(call, next).await };
         match fault.does {
-            Does::Fail => codes::failed(call),
-            Does::Unavailable => codes::unavailable(call),
-            Does::Reset => Answer::undelivered(Delivery::Reset),
-            Does::Hang => Answer::undelivered(Delivery::Never),
-            Does::Throttle => codes::throttled(call),
-            Does::ExpireCredentials => codes::expired(call),
-            Does::Refuse => said(fault, call),
-            Does::LoseAnswer => {
-                self.beyond(call, next).await;
-                if fault.status.is_some() { said(fault, call) } else { Answer::undelivered(Delivery::Reset) }
+            Effect::Fail => codes::failed(call),
+            Effect::Unavailable => codes::unavailable(call),
+            Effect::Reset => Answer::undelivered(Delivery::Reset),
+            Effect::Hang => Answer::undelivered(Delivery::Never),
+            Effect::Throttle => codes::throttled(call),
+            Effect::ExpireCredentials => codes::expired(call),
+            Effect::Refuse => configured_refusal(fault, call),
+            Effect::LoseAnswer => {
+                self.carry_out(call, next).await;
+                if fault.status.is_some() {
+                    configured_refusal(fault, call)
+                } else {
+                    Answer::undelivered(Delivery::Reset)
+                }
             }
-            Does::Slow => {
+            Effect::Slow => {
                 tokio::time::sleep(fault.lasting()).await;
-                self.beyond(call, next).await
+                self.carry_out(call, next).await
             }
-            Does::Stale => {
+            Effect::Stale => {
                 if let Some(refusal) = self.stale.refuse(call, fault) {
                     return refusal;
                 }
-                let mut answer = self.beyond(call, next).await;
+                let mut answer = self.carry_out(call, next).await;
                 self.stale.hide(call, fault, &mut answer);
                 answer
             }
-            // Never struck: what is in a state is so for every call.
-            Does::State => self.beyond(call, next).await,
-            Does::HoldBefore => self.hold().await,
-            Does::HoldAfter => {
-                self.beyond(call, next).await;
+            // `strike` never returns it: a state holds for every call.
+            Effect::State => self.carry_out(call, next).await,
+            Effect::HoldBefore => self.hold().await,
+            Effect::HoldAfter => {
+                self.carry_out(call, next).await;
                 self.hold().await
             }
         }
     }
 }
 
-fn said(fault: &Fault, call: &Call) -> Answer {
+/// The refusal that the fault file describes.
+fn configured_refusal(fault: &Fault, call: &Call) -> Answer {
     let code = fault.code.as_deref().unwrap_or("InternalFailure");
     codes::refusal(call, fault.status.unwrap_or(400), code, fault.message.as_deref().unwrap_or_default())
 }
 
-/// A number from 0 to 1 that follows from the seed and the call's place: `SplitMix64`'s mixing.
+/// A number from 0 to 1 that follows from the seed, the fault, and the call's number, mixed as in `SplitMix64`.
 fn draw(seed: u64, fault: u64, number: u64) -> f64 {
     let mut mixed = seed.wrapping_add(fault.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(number << 20);
     for factor in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb] {
@@ -239,26 +254,26 @@ fn draw(seed: u64, fault: u64, number: u64) -> f64 {
     f64::from(u32::from_be_bytes([0, high, middle, low])) / f64::from(1_u32 << 24)
 }
 
-/// Sends a call through rules to what stands behind them.
-async fn around(rules: &[(&'static Surprise, Box<dyn Rule>)], call: &mut Call, next: Next<'_>) -> Answer {
+/// Sends a call through the rules of the surprises to the other rules.
+async fn run_surprises(rules: &[(&'static Surprise, Box<dyn Rule>)], call: &mut Call, next: Next<'_>) -> Answer {
     match rules.split_first() {
         Some(((_, rule), rest)) => {
-            let behind = Behind { rest, next };
-            rule.apply(call, Next::new(&[], &behind)).await
+            let remaining = Remaining { rest, next };
+            rule.apply(call, Next::new(&[], &remaining)).await
         }
         None => next.run(call).await,
     }
 }
 
-/// What stands behind a surprise: the other ones, then the other rules.
-struct Behind<'a> {
+/// Everything after a surprise: the other surprises, then the other rules.
+struct Remaining<'a> {
     rest: &'a [(&'static Surprise, Box<dyn Rule>)],
     next: Next<'a>,
 }
 
-impl Origin for Behind<'_> {
+impl Origin for Remaining<'_> {
     fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
-        async move { around(self.rest, &mut call.clone(), self.next).await }.boxed()
+        async move { run_surprises(self.rest, &mut call.clone(), self.next).await }.boxed()
     }
 }
 
@@ -273,9 +288,9 @@ impl Rule for Arc<Faults> {
         .boxed()
     }
 
-    /// What was made is gone; what was asked for stays in force.
+    /// Forgets what was created, but leaves the faults in force.
     fn reset(&self) {
-        for in_force in lock(&self.accounts).values().chain(lock(&self.everybody).iter()) {
+        for in_force in lock(&self.by_account).values().chain(lock(&self.for_all).iter()) {
             in_force.stale.reset();
             for (_, surprise) in &in_force.surprises {
                 surprise.reset();
@@ -287,14 +302,14 @@ impl Rule for Arc<Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::{ec2, json};
 
     const ACCOUNT: &str = "111122223333";
 
     fn faults(text: &str) -> Arc<Faults> {
         let faults = Arc::new(Faults::default());
-        faults.put(Some(ACCOUNT), &FaultFile::parse(text).expect("a file of faults"));
+        faults.put(Some(ACCOUNT), &FaultFile::parse(text).expect("a fault file"));
         faults
     }
 
@@ -303,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fails_is_not_carried_out_and_what_is_lost_is() {
+    async fn a_failed_call_is_not_carried_out_and_one_whose_answer_is_lost_is() {
         for (does, carried_out, delivery) in [
             ("fail", false, Delivery::Sent),
             ("unavailable", false, Delivery::Sent),
@@ -325,17 +340,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_service_is_throttled_in_its_own_words() {
+    async fn each_service_throttles_with_its_own_code() {
         let faults = faults("[[fault]]\ndoes = \"throttle\"");
         let origin = Scripted::xml("<r/>");
-        let said = text(&ask(&faults, &origin, &mut ec2(ACCOUNT, "us-east-1", "Action=CreateVpc")).await);
-        assert!(said.contains("RequestLimitExceeded"), "{said}");
-        let said = text(&ask(&faults, &origin, &mut json("kms", "TrentService.CreateKey", "{}")).await);
-        assert!(said.contains("ThrottlingException"), "{said}");
+        let refusal = text(&ask(&faults, &origin, &mut ec2(ACCOUNT, "us-east-1", "Action=CreateVpc")).await);
+        assert!(refusal.contains("RequestLimitExceeded"), "{refusal}");
+        let refusal = text(&ask(&faults, &origin, &mut json("kms", "TrentService.CreateKey", "{}")).await);
+        assert!(refusal.contains("ThrottlingException"), "{refusal}");
     }
 
     #[tokio::test]
-    async fn faults_are_an_accounts_own_or_everybodys() {
+    async fn faults_are_in_force_for_one_account_or_for_all() {
         let faults = faults("[[fault]]\ndoes = \"fail\"");
         let origin = Scripted::xml("<r/>");
         let mut other = ec2("444455556666", "us-east-1", "Action=CreateVpc");
@@ -343,21 +358,21 @@ mod tests {
         faults.put(None, &FaultFile::parse("[[fault]]\ndoes = \"unavailable\"").expect("a file"));
         assert_eq!(ask(&faults, &origin, &mut other).await.status, 503);
         let mut own = ec2(ACCOUNT, "us-east-1", "Action=CreateVpc");
-        assert_eq!(ask(&faults, &origin, &mut own.clone()).await.status, 500, "its own come first");
+        assert_eq!(ask(&faults, &origin, &mut own.clone()).await.status, 500, "an account's own faults come first");
         faults.lift(Some(ACCOUNT));
         faults.lift(None);
         assert!(ask(&faults, &origin, &mut own).await.is_success());
     }
 
     #[tokio::test]
-    async fn a_held_call_is_told_and_ends_when_the_faults_are_lifted() {
+    async fn a_held_call_can_be_waited_for_and_ends_when_the_faults_are_lifted() {
         for (does, carried_out) in [("hold-before", 0), ("hold-after", 1)] {
             let faults = faults(&format!("[[fault]]\nat = 2\ndoes = \"{does}\""));
             let origin = Scripted::xml("<r/>");
             let mut call = ec2(ACCOUNT, "us-east-1", "Action=CreateVpc");
             ask(&faults, &origin, &mut call).await;
             let lifting = async {
-                faults.held(ACCOUNT).await;
+                faults.wait_for_held(ACCOUNT).await;
                 assert_eq!(faults.tally(Some(ACCOUNT)).expect("in force").held, 1);
                 faults.lift(Some(ACCOUNT));
             };
@@ -368,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_from_the_seed_and_are_spread() {
+    fn draws_follow_from_the_seed_and_are_evenly_spread() {
         let draws = |seed| -> Vec<f64> { (1..=1000).map(|number| draw(seed, 0, number)).collect() };
         assert_eq!(draws(7), draws(7));
         assert_ne!(draws(7), draws(8));

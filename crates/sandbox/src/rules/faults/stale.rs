@@ -1,6 +1,6 @@
-//! Stale reads: what was made a moment ago is neither found nor listed.
+//! Stale reads: what was created a moment ago is neither found nor listed.
 //!
-//! Most of AWS's control planes are eventually consistent, EC2 and IAM by their own word:
+//! Most of AWS's control planes are eventually consistent, as AWS says of EC2 and IAM:
 //! <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>.
 //! See docs/aws-behaviour.md#new-id-not-visible-yet and docs/aws-behaviour.md#new-role-not-visible-yet.
@@ -13,69 +13,76 @@ use serde_json::Value;
 
 use super::codes::refusal;
 use super::file::Fault;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form;
-use crate::proxy::xml::Element;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form;
+use crate::wire::xml::Element;
 
-/// Where a creation says what the new thing is called.
+/// Where a creating call or its answer has the name of the new resource.
 #[derive(Debug, Clone, Copy)]
-enum Name {
+enum NameSource {
     /// In the answer, under this name.
-    Answered(&'static str),
+    AnswerMember(&'static str),
     /// In the request, under this name.
-    Asked(&'static str),
-    /// In the path, as its part of this number.
-    Path(usize),
+    RequestMember(&'static str),
+    /// In the path, as the part with this index.
+    PathPart(usize),
 }
 
-/// A creation: its service and operation, where the name stands, and how the service says that there is no such thing.
-type Creation = (&'static str, &'static str, Name, u16, &'static str);
+/// A creating operation: its service and name, where the resource's name is, and the status and code with which the
+/// service says that there is no such resource.
+type Creation = (&'static str, &'static str, NameSource, u16, &'static str);
 
-use Name::{Answered, Asked, Path};
+use NameSource::{AnswerMember, PathPart, RequestMember};
 
 const CREATIONS: &[Creation] = &[
-    ("ec2", "CreateVpc", Answered("vpcId"), 400, "InvalidVpcID.NotFound"),
-    ("ec2", "CreateSubnet", Answered("subnetId"), 400, "InvalidSubnetID.NotFound"),
-    ("ec2", "CreateInternetGateway", Answered("internetGatewayId"), 400, "InvalidInternetGatewayID.NotFound"),
-    ("ec2", "AllocateAddress", Answered("allocationId"), 400, "InvalidAllocationID.NotFound"),
-    ("ec2", "CreateNatGateway", Answered("natGatewayId"), 400, "NatGatewayNotFound"),
-    ("ec2", "CreateRouteTable", Answered("routeTableId"), 400, "InvalidRouteTableID.NotFound"),
-    ("ec2", "CreateSecurityGroup", Answered("groupId"), 400, "InvalidGroup.NotFound"),
-    ("ec2", "CreateVpcEndpoint", Answered("vpcEndpointId"), 400, "InvalidVpcEndpointId.NotFound"),
+    ("ec2", "CreateVpc", AnswerMember("vpcId"), 400, "InvalidVpcID.NotFound"),
+    ("ec2", "CreateSubnet", AnswerMember("subnetId"), 400, "InvalidSubnetID.NotFound"),
+    ("ec2", "CreateInternetGateway", AnswerMember("internetGatewayId"), 400, "InvalidInternetGatewayID.NotFound"),
+    ("ec2", "AllocateAddress", AnswerMember("allocationId"), 400, "InvalidAllocationID.NotFound"),
+    ("ec2", "CreateNatGateway", AnswerMember("natGatewayId"), 400, "NatGatewayNotFound"),
+    ("ec2", "CreateRouteTable", AnswerMember("routeTableId"), 400, "InvalidRouteTableID.NotFound"),
+    ("ec2", "CreateSecurityGroup", AnswerMember("groupId"), 400, "InvalidGroup.NotFound"),
+    ("ec2", "CreateVpcEndpoint", AnswerMember("vpcEndpointId"), 400, "InvalidVpcEndpointId.NotFound"),
     (
         "ec2",
         "CreateVpcPeeringConnection",
-        Answered("vpcPeeringConnectionId"),
+        AnswerMember("vpcPeeringConnectionId"),
         400,
         "InvalidVpcPeeringConnectionID.NotFound",
     ),
-    ("iam", "CreateRole", Asked("RoleName"), 404, "NoSuchEntity"),
-    ("kms", "CreateKey", Answered("KeyId"), 400, "NotFoundException"),
-    ("kms", "CreateAlias", Asked("AliasName"), 400, "NotFoundException"),
-    ("logs", "CreateLogGroup", Asked("logGroupName"), 400, "ResourceNotFoundException"),
-    ("sns", "CreateTopic", Answered("TopicArn"), 404, "NotFound"),
-    ("secretsmanager", "CreateSecret", Asked("Name"), 400, "ResourceNotFoundException"),
-    ("rds", "CreateDBSubnetGroup", Asked("DBSubnetGroupName"), 404, "DBSubnetGroupNotFoundFault"),
-    ("rds", "CreateDBClusterParameterGroup", Asked("DBClusterParameterGroupName"), 404, "DBParameterGroupNotFound"),
-    ("rds", "CreateGlobalCluster", Asked("GlobalClusterIdentifier"), 404, "GlobalClusterNotFoundFault"),
-    ("rds", "CreateDBCluster", Asked("DBClusterIdentifier"), 404, "DBClusterNotFoundFault"),
-    ("rds", "CreateDBInstance", Asked("DBInstanceIdentifier"), 404, "DBInstanceNotFound"),
-    ("dynamodb", "CreateTable", Asked("TableName"), 400, "ResourceNotFoundException"),
-    ("s3", "CreateBucket", Path(0), 404, "NoSuchBucket"),
-    ("lambda", "CreateFunction", Asked("FunctionName"), 404, "ResourceNotFoundException"),
-    ("apigateway", "CreateApi", Answered("apiId"), 404, "NotFoundException"),
-    ("apigateway", "CreateIntegration", Answered("integrationId"), 404, "NotFoundException"),
-    ("apigateway", "CreateRoute", Answered("routeId"), 404, "NotFoundException"),
-    ("acm", "RequestCertificate", Answered("CertificateArn"), 400, "ResourceNotFoundException"),
-    ("route53", "CreateHealthCheck", Answered("Id"), 404, "NoSuchHealthCheck"),
-    ("route53", "CreateHostedZone", Answered("Id"), 404, "NoSuchHostedZone"),
+    ("iam", "CreateRole", RequestMember("RoleName"), 404, "NoSuchEntity"),
+    ("kms", "CreateKey", AnswerMember("KeyId"), 400, "NotFoundException"),
+    ("kms", "CreateAlias", RequestMember("AliasName"), 400, "NotFoundException"),
+    ("logs", "CreateLogGroup", RequestMember("logGroupName"), 400, "ResourceNotFoundException"),
+    ("sns", "CreateTopic", AnswerMember("TopicArn"), 404, "NotFound"),
+    ("secretsmanager", "CreateSecret", RequestMember("Name"), 400, "ResourceNotFoundException"),
+    ("rds", "CreateDBSubnetGroup", RequestMember("DBSubnetGroupName"), 404, "DBSubnetGroupNotFoundFault"),
+    (
+        "rds",
+        "CreateDBClusterParameterGroup",
+        RequestMember("DBClusterParameterGroupName"),
+        404,
+        "DBParameterGroupNotFound",
+    ),
+    ("rds", "CreateGlobalCluster", RequestMember("GlobalClusterIdentifier"), 404, "GlobalClusterNotFoundFault"),
+    ("rds", "CreateDBCluster", RequestMember("DBClusterIdentifier"), 404, "DBClusterNotFoundFault"),
+    ("rds", "CreateDBInstance", RequestMember("DBInstanceIdentifier"), 404, "DBInstanceNotFound"),
+    ("dynamodb", "CreateTable", RequestMember("TableName"), 400, "ResourceNotFoundException"),
+    ("s3", "CreateBucket", PathPart(0), 404, "NoSuchBucket"),
+    ("lambda", "CreateFunction", RequestMember("FunctionName"), 404, "ResourceNotFoundException"),
+    ("apigateway", "CreateApi", AnswerMember("apiId"), 404, "NotFoundException"),
+    ("apigateway", "CreateIntegration", AnswerMember("integrationId"), 404, "NotFoundException"),
+    ("apigateway", "CreateRoute", AnswerMember("routeId"), 404, "NotFoundException"),
+    ("acm", "RequestCertificate", AnswerMember("CertificateArn"), 400, "ResourceNotFoundException"),
+    ("route53", "CreateHealthCheck", AnswerMember("Id"), 404, "NoSuchHealthCheck"),
+    ("route53", "CreateHostedZone", AnswerMember("Id"), 404, "NoSuchHostedZone"),
 ];
 
-/// Something that was made.
+/// A resource that was created.
 #[derive(Debug, Clone)]
-struct Made {
+struct Created {
     service: String,
     region: String,
     at: Instant,
@@ -83,56 +90,60 @@ struct Made {
     not_found: &'static str,
 }
 
-/// What was made since the faults were put in force, by its name.
+/// The resources that were created since the faults were put in force, by name.
 #[derive(Debug, Default)]
 pub(super) struct Stale {
-    made: Mutex<HashMap<String, Made>>,
+    created: Mutex<HashMap<String, Created>>,
 }
 
 impl Stale {
-    /// Notes what a call has made.
+    /// Notes the resource that a call has created.
     pub(super) fn learn(&self, call: &Call, answer: &Answer) {
         let creation = CREATIONS.iter().find(|(service, operation, ..)| call.is(service, operation));
         let Some((_, _, name, status, not_found)) = creation.filter(|_| answer.is_success()) else { return };
         let Some(name) = name_in(*name, call, answer) else { return };
-        let made = Made {
+        let created = Created {
             service: call.service.clone(),
             region: call.region.clone(),
             at: Instant::now(),
             status: *status,
             not_found,
         };
-        lock(&self.made).entry(name).or_insert(made);
+        lock(&self.created).entry(name).or_insert(created);
     }
 
     pub(super) fn reset(&self) {
-        lock(&self.made).clear();
+        lock(&self.created).clear();
     }
 
-    /// What a call cannot see yet.
-    fn hidden(&self, call: &Call, fault: &Fault) -> Vec<(String, Made)> {
-        let made = lock(&self.made);
-        let is_hidden = |made: &Made| {
-            let lasting = if made.region == call.region { fault.lasting() } else { fault.lasting_elsewhere() };
-            made.service == call.service && made.at.elapsed() < lasting
+    /// The resources that a call cannot see yet.
+    fn hidden(&self, call: &Call, fault: &Fault) -> Vec<(String, Created)> {
+        let created = lock(&self.created);
+        let is_hidden = |created: &Created| {
+            let lasting = if created.region == call.region { fault.lasting() } else { fault.lasting_elsewhere() };
+            created.service == call.service && created.at.elapsed() < lasting
         };
-        made.iter().filter(|(_, made)| is_hidden(made)).map(|(name, made)| (name.clone(), made.clone())).collect()
+        created
+            .iter()
+            .filter(|(_, created)| is_hidden(created))
+            .map(|(name, created)| (name.clone(), created.clone()))
+            .collect()
     }
 
-    /// The refusal of a call that names what it cannot see.
+    /// The refusal of a call that names a resource which it cannot see yet.
     pub(super) fn refuse(&self, call: &Call, fault: &Fault) -> Option<Answer> {
         if CREATIONS.iter().any(|(service, operation, ..)| call.is(service, operation)) {
-            // What is being made under a name is judged by whoever keeps the names.
+            // Whether a name is free is decided by the part of the service that keeps the names, which is consistent.
             return None;
         }
-        let said = words(call);
-        let (name, made) = self.hidden(call, fault).into_iter().find(|(name, _)| said.contains(name.as_str()))?;
-        // A listing with a filter finds nothing; one that asks for an id is refused.
+        let text = text_of(call);
+        let (name, created) = self.hidden(call, fault).into_iter().find(|(name, _)| text.contains(name.as_str()))?;
+        // A listing with a filter finds nothing, but one that selects an id is refused.
         let lists = call.operation.starts_with("List") || (call.service == "logs" && call.reads());
-        (!lists).then(|| refusal(call, made.status, made.not_found, &format!("{name} does not exist")))
+        (!lists).then(|| refusal(call, created.status, created.not_found, &format!("{name} does not exist")))
     }
 
-    /// Takes out of a listing what the call cannot see.
+    /// Removes from a listing what the call cannot see yet.
     pub(super) fn hide(&self, call: &Call, fault: &Fault, answer: &mut Answer) {
         let hidden = self.hidden(call, fault);
         if hidden.is_empty() || !call.reads() {
@@ -153,33 +164,33 @@ impl Stale {
     }
 }
 
-/// Everything that a call says, as one text.
-fn words(call: &Call) -> String {
-    let mut words = form::decode(call.uri.to_string().as_bytes());
+/// The whole call as one text.
+fn text_of(call: &Call) -> String {
+    let mut text = form::decode(call.uri.to_string().as_bytes());
     for (_, value) in call.form().pairs() {
-        words.push(' ');
-        words.push_str(value);
+        text.push(' ');
+        text.push_str(value);
     }
-    words.push(' ');
-    words.push_str(&String::from_utf8_lossy(call.body()));
-    words
+    text.push(' ');
+    text.push_str(&String::from_utf8_lossy(call.body()));
+    text
 }
 
-fn name_in(name: Name, call: &Call, answer: &Answer) -> Option<String> {
-    match name {
-        Asked(parameter) => call
+fn name_in(source: NameSource, call: &Call, answer: &Answer) -> Option<String> {
+    match source {
+        RequestMember(parameter) => call
             .form()
             .get(parameter)
             .map(str::to_owned)
             .or_else(|| call.json().get(parameter).and_then(Value::as_str).map(str::to_owned)),
-        Path(number) => call.uri.path().split('/').filter(|part| !part.is_empty()).nth(number).map(str::to_owned),
-        Answered(member) => {
+        PathPart(number) => call.uri.path().split('/').filter(|part| !part.is_empty()).nth(number).map(str::to_owned),
+        AnswerMember(member) => {
             let answered = if answer.body().starts_with(b"<") {
                 find_xml(&Element::parse(answer.body()).ok()?, member)
             } else {
                 find_json(&serde_json::from_slice(answer.body()).ok()?, member)
             };
-            // Route 53 writes "/hostedzone/Z1", and is asked for "Z1".
+            // Route 53 answers "/hostedzone/Z1", and is asked for "Z1".
             answered.map(|name| name.rsplit_once("hostedzone/").map_or(name.clone(), |(_, id)| id.to_owned()))
         }
     }
@@ -202,9 +213,9 @@ fn find_json(value: &Value, name: &str) -> Option<String> {
     }
 }
 
-/// Takes away the members of lists that bear a hidden name themselves.
+/// Removes the members of lists whose own fields hold a hidden name.
 fn prune_xml(element: &mut Element, is_hidden: &impl Fn(&str) -> bool) {
-    // Only in lists: an answer about one thing is refused, or is about something else.
+    // Only in lists: a call about a single hidden resource has been refused already.
     let is_list = |child: &Element| ["item", "member"].iter().any(|name| child.is_named(name)) || !child.is_leaf();
     element.children_mut().retain(|child| {
         !(is_list(child) && child.children().iter().any(|field| field.is_leaf() && is_hidden(field.text())))
@@ -239,8 +250,8 @@ fn prune_json(value: &mut Value, is_hidden: &impl Fn(&str) -> bool) {
 mod tests {
     use super::super::file::FaultFile;
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::{ec2, json};
 
     fn fault(text: &str) -> Fault {
         let file = FaultFile::parse(&format!("[[fault]]\ndoes = \"stale\"\n{text}")).expect("a file");
@@ -251,7 +262,7 @@ mod tests {
     const LISTED: &str = "<r><vpcSet><item><vpcId>vpc-1</vpcId></item><item><vpcId>vpc-2</vpcId></item></vpcSet></r>";
 
     #[test]
-    fn what_was_just_made_is_neither_found_nor_listed_and_longer_from_elsewhere() {
+    fn a_new_resource_is_neither_found_nor_listed_and_for_longer_from_another_region() {
         let stale = Stale::default();
         stale.learn(&ec2("1", "us-east-1", "Action=CreateVpc"), &ok(CREATED));
         let long = fault("seconds = 0.0\nelsewhere = 60.0");
@@ -268,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_and_pruned_as_well() {
+    fn names_are_read_and_hidden_in_json_too() {
         let stale = Stale::default();
         let create = json("dynamodb", "DynamoDB_20120810.CreateTable", r#"{"TableName":"t"}"#);
         stale.learn(&create, &ok(r#"{"TableDescription":{}}"#));
         let fault = fault("seconds = 60.0");
         let describe = json("dynamodb", "DynamoDB_20120810.DescribeTable", r#"{"TableName":"t"}"#);
         assert!(stale.refuse(&describe, &fault).is_some());
-        assert!(stale.refuse(&create, &fault).is_none(), "who makes it is not told that it is not there");
+        assert!(stale.refuse(&create, &fault).is_none(), "the creating call itself is not refused");
         let list = json("dynamodb", "DynamoDB_20120810.ListTables", "{}");
         let mut listed = ok(r#"{"TableNames":["t","u"]}"#);
         stale.hide(&list, &fault, &mut listed);

@@ -1,4 +1,4 @@
-//! Elastic addresses and the NAT gateways that use them: MiniStack keeps the two apart.
+//! Elastic IP addresses and the NAT gateways that use them: MiniStack does not connect the two.
 //! See docs/aws-behaviour.md#address-held-by-nat-gateway and docs/aws-behaviour.md#internet-gateway-held-by-addresses.
 
 use std::collections::HashMap;
@@ -8,15 +8,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
-use crate::rules::ec2::listing;
+use crate::rules::ec2::{listing, refusals};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// An address in use.
+/// The use of an address by a NAT gateway.
 #[derive(Debug, Clone)]
 struct Association {
     id: String,
@@ -24,11 +24,11 @@ struct Association {
     allocation: String,
     gateway: String,
     vpc: String,
-    /// Its gateway was deleted: it is still told about, and holds nothing any more.
+    /// Whether the gateway was deleted: the association is still shown, but does not hold the address any more.
     ended: bool,
 }
 
-/// The addresses of an account in a region.
+/// The addresses of an account in a Region.
 #[derive(Debug, Default)]
 struct Region {
     /// The public address of each allocation.
@@ -36,12 +36,12 @@ struct Region {
     associations: Vec<Association>,
 }
 
-/// Who uses which address.
+/// Which gateway uses which address.
 #[derive(Default)]
 pub(super) struct Addresses {
     regions: Mutex<HashMap<Scope, Region>>,
-    /// Creations share it, a listing has it alone: no gateway is listed between its creation and the note of its address, since
-    /// AWS shows none as available without one.
+    /// Shared by creations, exclusive for a listing: no gateway is listed before its address is noted, since AWS does
+    /// not show a gateway as available without one.
     creations: tokio::sync::RwLock<()>,
 }
 
@@ -54,10 +54,10 @@ impl Rule for Addresses {
             if let Some(refusal) = self.refuse(call) {
                 return refusal;
             }
-            let (_among_others, _alone);
+            let (_shared, _exclusive);
             match call.operation.as_str() {
-                "CreateNatGateway" => _among_others = self.creations.read().await,
-                "DescribeNatGateways" => _alone = self.creations.write().await,
+                "CreateNatGateway" => _shared = self.creations.read().await,
+                "DescribeNatGateways" => _exclusive = self.creations.write().await,
                 _ => {}
             }
             let mut answer = next.run(call).await;
@@ -83,17 +83,12 @@ impl Addresses {
             "ReleaseAddress" => {
                 let allocation = call.form().get("AllocationId")?;
                 used.find(|association| association.allocation == allocation)?;
-                let message = format!("The address with allocation id [{allocation}] is in use.");
-                Some(Answer::client_error(call, "InvalidIPAddress.InUse", &message))
+                Some(refusals::address_in_use(call, allocation))
             }
             "DetachInternetGateway" => {
                 let vpc = call.form().get("VpcId")?;
                 used.find(|association| association.vpc == vpc)?;
-                let message = format!(
-                    "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before \
-                     detaching the gateway."
-                );
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                Some(refusals::mapped_addresses(call, vpc))
             }
             _ => None,
         }
@@ -132,14 +127,14 @@ impl Region {
         answer.edit_xml(|root| {
             let Some(created) = root.child_mut("natGateway") else { return false };
             let association = Association {
-                id: made_up("eipassoc"),
-                interface: made_up("eni"),
+                id: random_id("eipassoc"),
+                interface: random_id("eni"),
                 allocation,
                 gateway: created.text_of("natGatewayId").unwrap_or_default().to_owned(),
                 vpc: created.text_of("vpcId").unwrap_or_default().to_owned(),
                 ended: false,
             };
-            // AWS names the address at once and everything about its association later.
+            // AWS shows the address at once, and the details of its association later.
             let item =
                 Element::with_children("item", vec![Element::with_text("allocationId", &association.allocation)]);
             created.replace(Element::with_children("natGatewayAddressSet", vec![item]));
@@ -206,8 +201,8 @@ impl Region {
     }
 }
 
-/// An id as EC2 makes them: 17 hexadecimal digits.
-fn made_up(kind: &str) -> String {
+/// An id in EC2's format: 17 hexadecimal digits.
+fn random_id(kind: &str) -> String {
     let digits = Uuid::new_v4().simple().to_string();
     format!("{kind}-{}", &digits[..17])
 }
@@ -215,8 +210,8 @@ fn made_up(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     const GATEWAY: &str = "<natGatewayId>nat-1</natGatewayId><vpcId>vpc-1</vpcId><natGatewayAddressSet/>";
 
@@ -237,35 +232,35 @@ mod tests {
         })
     }
 
-    /// An emulator that has made a gateway, and answers when it is told to.
+    /// An emulator that has created a gateway and waits before it answers.
     struct Slow {
-        made: tokio::sync::Notify,
+        created: tokio::sync::Notify,
         answer: tokio::sync::Notify,
     }
 
-    impl crate::proxy::rule::Origin for Slow {
+    impl crate::rules::rule::Origin for Slow {
         fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
             async move {
                 if call.operation == "CreateNatGateway" {
-                    self.made.notify_one();
+                    self.created.notify_one();
                     self.answer.notified().await;
                 }
-                crate::proxy::rule::Origin::answer(&emulator(), call).await
+                crate::rules::rule::Origin::answer(&emulator(), call).await
             }
             .boxed()
         }
     }
 
     #[tokio::test]
-    async fn no_gateway_is_listed_before_its_address_is_noted() {
-        let slow = Slow { made: tokio::sync::Notify::new(), answer: tokio::sync::Notify::new() };
+    async fn a_gateway_is_not_listed_before_its_address_is_noted() {
+        let slow = Slow { created: tokio::sync::Notify::new(), answer: tokio::sync::Notify::new() };
         let rule = Addresses::default();
         let ask = async |body: &str| {
             text(&rule.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], &slow)).await)
         };
         ask("Action=AllocateAddress").await;
         let listing = async {
-            slow.made.notified().await;
+            slow.created.notified().await;
             let (listed, ()) = futures::join!(ask("Action=DescribeNatGateways"), async { slow.answer.notify_one() });
             listed
         };
@@ -274,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gateways_and_addresses_know_each_other() {
+    async fn gateways_and_addresses_show_each_other() {
         let (rule, origin) = (Addresses::default(), emulator());
         let ask = async |body: &str| {
             text(&rule.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], &origin)).await)

@@ -1,15 +1,15 @@
-//! Tags of APIs and of their stages: MiniStack keeps their changes apart, and goes on showing those of the creation.
+//! Tags of APIs and of stages: MiniStack keeps later changes apart, and goes on showing the tags of the creation.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Method, Uri};
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Puts the tags that `GetTags` tells into what the other reads show. Remembers nothing.
+/// Puts the answer of `GetTags` into what the other reads show. Remembers nothing.
 pub(super) struct ApiGatewayTags;
 
 impl Rule for ApiGatewayTags {
@@ -42,10 +42,10 @@ impl Rule for ApiGatewayTags {
     fn reset(&self) {}
 }
 
-/// What a read shows.
+/// What a read shows: APIs, or the stages of one API.
 enum Tagged {
     Apis,
-    /// Those of one API.
+    /// The stages of this API.
     Stages(String),
 }
 
@@ -73,7 +73,7 @@ fn tagged(call: &Call) -> Option<Tagged> {
     }
 }
 
-/// A listing's items, or the one that was asked for.
+/// The items of a listing, or the one resource in the answer.
 fn items(value: &mut Value) -> &mut [Value] {
     if value.get("items").is_none() {
         return std::slice::from_mut(value);
@@ -97,8 +97,8 @@ async fn tags_of(call: &Call, arn: &str, next: Next<'_>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     const STAGE: &str = "/v2/tags/arn:aws:apigateway:us-east-1::/apis/a1/stages/$default";
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_carries_no_tags_passes() {
+    async fn other_reads_are_not_changed() {
         assert_eq!(get("/v2/apis/a1/routes").await, r#"{"items":[{"routeKey":"GET /"}]}"#);
     }
 }

@@ -1,36 +1,23 @@
-//! Authorizers of APIs: MiniStack deletes one that a route still asks, and takes routes to one that does not exist.
+//! Authorizers of APIs: MiniStack deletes one that a route uses, and accepts routes to one that does not exist.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use http::{Method, StatusCode, Uri};
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Refuses what would leave a route without the authorizer that it asks, in AWS's words:
+/// Refuses what would leave a route without its authorizer, in AWS's words.
+/// See docs/aws-behaviour.md#authorizer-held-by-route and docs/aws-behaviour.md#new-api-parts-not-visible-yet;
 /// <https://github.com/anomalyco/sst/issues/5586>, <https://github.com/anomalyco/sst/issues/4097>.
-/// See docs/aws-behaviour.md#authorizer-held-by-route and docs/aws-behaviour.md#new-api-parts-not-visible-yet.
-pub(super) struct Authorizers;
-
-impl Rule for Authorizers {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            if call.service == "apigateway"
-                && let Some(refusal) = refusal(call, next).await
-            {
-                return refusal;
-            }
-            next.run(call).await
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+pub(super) const AUTHORIZERS: Check =
+    Check(|call, next| async move { refusal(call, next).await.map_or(Ok(()), Err) }.boxed());
 
 async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
+    if call.service != "apigateway" {
+        return None;
+    }
     let path: Vec<&str> = call.uri.path().trim_matches('/').split('/').collect();
     let (["v2", "apis", api, rest @ ..], operation) = (path.as_slice(), call.operation.as_str()) else { return None };
     match (operation, rest) {
@@ -38,7 +25,8 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
             let routes = items_of(call, api, "routes", next).await;
             let route = routes.iter().find(|route| route["authorizerId"].as_str() == Some(id))?;
             let authorizers = items_of(call, api, "authorizers", next).await;
-            let name = authorizers.iter().find(|one| one["authorizerId"].as_str() == Some(id))?["name"].as_str()?;
+            let name = authorizers.iter().find(|authorizer| authorizer["authorizerId"].as_str() == Some(id))?["name"]
+                .as_str()?;
             let key = route["routeKey"].as_str().unwrap_or_default();
             let message = format!("Cannot delete authorizer '{name}', is referenced in route: {key}");
             Some(Answer::refusal(call, StatusCode::CONFLICT, "ConflictException", &message))
@@ -46,7 +34,7 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
         ("CreateRoute" | "UpdateRoute", _) if call.json()["authorizationType"] == "JWT" => {
             let wanted = call.json()["authorizerId"].clone();
             let authorizers = items_of(call, api, "authorizers", next).await;
-            if authorizers.iter().any(|one| one["authorizerId"] == wanted) {
+            if authorizers.iter().any(|authorizer| authorizer["authorizerId"] == wanted) {
                 return None;
             }
             let message = "Invalid authorizer ID specified. Setting the authorization type to JWT requires a valid JWT \
@@ -57,10 +45,10 @@ async fn refusal(call: &Call, next: Next<'_>) -> Option<Answer> {
     }
 }
 
-async fn items_of(call: &Call, api: &str, what: &str, next: Next<'_>) -> Vec<Value> {
-    let Ok(uri) = format!("/v2/apis/{api}/{what}").parse::<Uri>() else { return Vec::new() };
+async fn items_of(call: &Call, api: &str, collection: &str, next: Next<'_>) -> Vec<Value> {
+    let Ok(uri) = format!("/v2/apis/{api}/{collection}").parse::<Uri>() else { return Vec::new() };
     let mut question = call.clone();
-    if what == "routes" { "GetRoutes" } else { "GetAuthorizers" }.clone_into(&mut question.operation);
+    if collection == "routes" { "GetRoutes" } else { "GetAuthorizers" }.clone_into(&mut question.operation);
     question.method = Method::GET;
     question.uri = uri;
     let mut items = Vec::new();
@@ -76,8 +64,9 @@ async fn items_of(call: &Call, api: &str, what: &str, next: Next<'_>) -> Vec<Val
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::Rule as _;
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     async fn answer(operation: &str, path: &str, body: &str) -> (u16, String) {
         let origin = Scripted::new(|call| {
@@ -94,12 +83,12 @@ mod tests {
         let mut call = json("apigateway", "", body);
         operation.clone_into(&mut call.operation);
         call.uri = path.parse().expect("a path");
-        let answer = Authorizers.apply(&mut call, Next::new(&[], &origin)).await;
+        let answer = AUTHORIZERS.apply(&mut call, Next::new(&[], &origin)).await;
         (answer.status.as_u16(), text(&answer))
     }
 
     #[tokio::test]
-    async fn an_authorizer_stays_while_a_route_asks_it() {
+    async fn an_authorizer_that_a_route_uses_is_not_deleted() {
         let (status, message) = answer("DeleteAuthorizer", "/v2/apis/a1/authorizers/x1", "").await;
         assert_eq!(status, 409);
         assert!(
@@ -111,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_with_tokens_needs_an_authorizer() {
+    async fn a_jwt_route_needs_an_existing_authorizer() {
         for (operation, path) in [("CreateRoute", "/v2/apis/a1/routes"), ("UpdateRoute", "/v2/apis/a1/routes/r1")] {
             let with = |body: &'static str| answer(operation, path, body);
             assert_eq!(with(r#"{"authorizationType":"JWT","authorizerId":"x2"}"#).await.0, 200);

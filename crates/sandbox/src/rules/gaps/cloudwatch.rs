@@ -1,5 +1,5 @@
-//! `CloudWatch`'s protocol: the SDK speaks CBOR, which MiniStack reads only with a Python package beside it that its own does
-//! not ask for. It always reads JSON, so that is what it gets.
+//! The protocol of `CloudWatch`: the SDK sends CBOR, which MiniStack reads only if the Python package cbor2 is
+//! installed, and MiniStack does not require it. MiniStack always reads JSON, so it is sent JSON.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -8,21 +8,21 @@ use http::{HeaderValue, Uri};
 use serde_json::Value;
 
 use super::cloudwatch_cbor as cbor;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
-/// Turns calls from CBOR to JSON and answers back. Rules behind it see JSON.
-pub(super) struct InJson;
+/// Converts calls from CBOR to JSON, and answers from JSON to CBOR. The rules after it see JSON.
+pub(super) struct CborToJson;
 
-impl Rule for InJson {
+impl Rule for CborToJson {
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
         async move {
-            let is_ours = call.service == "monitoring" && call.protocol == Protocol::Cbor;
-            // What cannot be read is the emulator's to refuse.
-            let Some(body) = is_ours.then(|| cbor::decode(call.body())).flatten() else { return next.run(call).await };
-            let mut answer = next.run(&mut in_json(call, &body)).await;
-            in_cbor(&mut answer);
+            let is_cbor = call.service == "monitoring" && call.protocol == Protocol::Cbor;
+            // The emulator refuses what cannot be read.
+            let Some(body) = is_cbor.then(|| cbor::decode(call.body())).flatten() else { return next.run(call).await };
+            let mut answer = next.run(&mut json_call(call, &body)).await;
+            convert_to_cbor(&mut answer);
             answer
         }
         .boxed()
@@ -31,19 +31,19 @@ impl Rule for InJson {
     fn reset(&self) {}
 }
 
-fn in_json(call: &Call, body: &Value) -> Call {
-    let mut asked = call.ask_json(&call.operation, body);
-    asked.protocol = Protocol::Json;
-    asked.uri = Uri::from_static("/");
-    asked.headers.remove("smithy-protocol");
-    asked.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+fn json_call(call: &Call, body: &Value) -> Call {
+    let mut json = call.ask_json(&call.operation, body);
+    json.protocol = Protocol::Json;
+    json.uri = Uri::from_static("/");
+    json.headers.remove("smithy-protocol");
+    json.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     if let Ok(target) = HeaderValue::from_str(&format!("GraniteServiceVersion20100801.{}", call.operation)) {
-        asked.headers.insert("x-amz-target", target);
+        json.headers.insert("x-amz-target", target);
     }
-    asked
+    json
 }
 
-fn in_cbor(answer: &mut Answer) {
+fn convert_to_cbor(answer: &mut Answer) {
     match serde_json::from_slice(answer.body()) {
         Ok(value) => {
             answer.set_body(cbor::encode(&value));
@@ -61,10 +61,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::proxy::call::tests::json as call_in_json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as json_call;
 
-    fn call_in_cbor(body: &[u8]) -> Call {
+    fn cbor_call(body: &[u8]) -> Call {
         let credential = "111122223333/20261123/us-east-1/monitoring/aws4_request";
         let request = http::Request::post("/service/GraniteServiceVersion20100801/operation/DescribeAlarms")
             .header(
@@ -79,26 +79,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_emulator_is_asked_in_json_and_the_client_answered_in_cbor() {
+    async fn the_emulator_gets_json_and_the_client_gets_cbor() {
         let origin = Scripted::new(|call| {
             assert_eq!((call.protocol, call.uri.path()), (Protocol::Json, "/"));
             assert_eq!(call.headers["x-amz-target"], "GraniteServiceVersion20100801.DescribeAlarms");
             assert!(!call.headers.contains_key("smithy-protocol"));
             ok(r#"{"MetricAlarms":[{"Threshold":5.0,"Unit":null}]}"#)
         });
-        let mut call = call_in_cbor(&cbor::encode(&json!({"AlarmNamePrefix": "pay-"})));
-        let answer = InJson.apply(&mut call, Next::new(&[], &origin)).await;
+        let mut call = cbor_call(&cbor::encode(&json!({"AlarmNamePrefix": "pay-"})));
+        let answer = CborToJson.apply(&mut call, Next::new(&[], &origin)).await;
         assert_eq!(origin.asked(), [r#"{"AlarmNamePrefix":"pay-"}"#]);
         assert_eq!(cbor::decode(answer.body()), Some(json!({"MetricAlarms": [{"Threshold": 5.0}]})));
         assert_eq!(answer.headers[CONTENT_TYPE], "application/cbor");
     }
 
     #[tokio::test]
-    async fn what_is_no_cbor_is_passed_on() {
+    async fn anything_but_cbor_is_passed_on() {
         let origin = Scripted::xml("<a/>");
-        let answer = InJson.apply(&mut call_in_cbor(b"\xFF"), Next::new(&[], &origin)).await;
+        let answer = CborToJson.apply(&mut cbor_call(b"\xFF"), Next::new(&[], &origin)).await;
         assert_eq!(text(&answer), "<a/>");
-        let mut other = call_in_json("logs", "Logs_20140328.DescribeLogGroups", "{}");
-        assert_eq!(text(&InJson.apply(&mut other, Next::new(&[], &origin)).await), "<a/>");
+        let mut other = json_call("logs", "Logs_20140328.DescribeLogGroups", "{}");
+        assert_eq!(text(&CborToJson.apply(&mut other, Next::new(&[], &origin)).await), "<a/>");
     }
 }

@@ -1,7 +1,7 @@
-//! CBOR (RFC 8949) as AWS's SDKs write it, to and from JSON.
+//! Conversion between JSON and CBOR (RFC 8949) as AWS's SDKs write it.
 //!
-//! Both hold the same data, with two exceptions that are dealt with here: a point in time is a number with a tag, and what is
-//! not set is left out, not null. <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
+//! Both hold the same data, with two exceptions that are handled here: a timestamp is a number with a tag, and an unset
+//! member is left out instead of being null. <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
 
 use serde_json::{Map, Value};
 
@@ -20,16 +20,16 @@ const NULL: u8 = 22;
 const FLOAT: u8 = 26;
 const DOUBLE: u8 = 27;
 
-/// What ends lists and maps of no declared length.
+/// Ends lists and maps without a declared length.
 const BREAK: u8 = 0xFF;
 
-/// Seconds since 1970.
+/// The tag of seconds since 1970.
 const TIME: u64 = 1;
 
-/// How deep documents may be nested: deeper than any of AWS's, and harmless to the stack.
+/// How deep documents can be nested: deeper than any document of AWS, and not too deep for the stack.
 const DEPTH: u8 = 32;
 
-/// Reads a document; `None` when it is none, or holds what JSON cannot.
+/// Reads a document; `None` if it is not valid, or holds something that JSON cannot hold.
 pub(super) fn decode(document: &[u8]) -> Option<Value> {
     let mut reader = Reader { rest: document };
     let value = reader.item(DEPTH)?;
@@ -40,7 +40,7 @@ struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// What begins an item: its kind, how its argument is written, and the argument, without which its length is not declared.
+/// The head of an item: its type, the form of its argument, and the argument; without one, its length is not declared.
 struct Head {
     kind: u8,
     form: u8,
@@ -57,7 +57,7 @@ impl Reader<'_> {
             TEXT => self.text(&head).map(Value::String),
             LIST => {
                 let mut items = Vec::new();
-                while self.goes_on(&head, items.len())? {
+                while self.has_next(&head, items.len())? {
                     items.push(self.item(depth)?);
                 }
                 Some(Value::Array(items))
@@ -65,7 +65,7 @@ impl Reader<'_> {
             MAP => {
                 let mut map = Map::new();
                 let mut count = 0;
-                while self.goes_on(&head, count)? {
+                while self.has_next(&head, count)? {
                     let key = self.head().filter(|key| key.kind == TEXT)?;
                     let key = self.text(&key)?;
                     map.insert(key, self.item(depth)?);
@@ -107,15 +107,16 @@ impl Reader<'_> {
             return Some(std::str::from_utf8(bytes).ok()?.to_owned());
         }
         let mut text = String::new();
-        while self.goes_on(head, 0)? {
+        while self.has_next(head, 0)? {
             let part = self.head().filter(|part| part.kind == TEXT && part.argument.is_some())?;
             text.push_str(&self.text(&part)?);
         }
         Some(text)
     }
 
-    /// Whether a list, map or text that began with `head` has more than `count` items; its end is taken off.
-    fn goes_on(&mut self, head: &Head, count: usize) -> Option<bool> {
+    /// Whether a list, map, or text that began with `head` has more than `count` items. Consumes the break that ends
+    /// it.
+    fn has_next(&mut self, head: &Head, count: usize) -> Option<bool> {
         if let Some(length) = head.argument {
             return Some(u64::try_from(count).ok()? < length);
         }
@@ -133,7 +134,7 @@ impl Reader<'_> {
     }
 }
 
-/// Writes a document. Numbers under names that end like those of points in time are written as such.
+/// Writes a document. Numbers are written as timestamps if their names end like those of timestamps.
 pub(super) fn encode(value: &Value) -> Vec<u8> {
     let mut document = Vec::new();
     write(value, false, &mut document);
@@ -187,7 +188,7 @@ fn double(number: f64, into: &mut Vec<u8>) {
     into.extend_from_slice(&number.to_bits().to_be_bytes());
 }
 
-/// In the longest form wherever one byte is not enough: correct, and simpler than the shortest.
+/// Uses the longest form wherever one byte is not enough: valid, and simpler than the shortest form.
 fn head(kind: u8, argument: u64, into: &mut Vec<u8>) {
     match u8::try_from(argument) {
         Ok(small) if small < 24 => into.push((kind << 5) | small),
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_written_document_is_read_back() {
         let long = "x".repeat(300);
         for value in [
             json!({"a": [1, -1, 24, -500, 5.0, 0.5, true, false, "é", long], "b": {}, "c": []}),
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sdk_writes_is_read() {
+    fn a_document_of_the_sdk_is_read() {
         // {_ "AlarmNames": [_ "a", (_ "b", "c")], "Threshold": 1.5, "StartTime": 1(10.0), "Half": null}
         let mut document =
             b"\xBF\x6AAlarmNames\x9F\x61a\x7F\x61b\x61c\xFF\xFF\x69Threshold\xFB\x3F\xF8\0\0\0\0\0\0".to_vec();
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn points_in_time_bear_their_tag() {
+    fn timestamps_have_their_tag() {
         let written = encode(&json!({"StateUpdatedTimestamp": 10, "Period": 10}));
         assert!(written.windows(10).any(|bytes| bytes == b"\xC1\xFB\x40\x24\0\0\0\0\0\0"), "{written:X?}");
         assert!(written.ends_with(b"Period\x0A"));
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_refused() {
+    fn broken_documents_are_none() {
         let deep = [0x81; 100];
         let broken: [&[u8]; 9] =
             [b"", b"\x62a", b"\x9F\x01", b"\xA1\x01\x01", b"\x01\x01", b"\xFF", b"\x1C", b"\x41a", &deep];

@@ -1,4 +1,4 @@
-//! Alarms on more than one metric: MiniStack keeps the alarm, and forgets what it watches.
+//! Alarms on more than one metric: MiniStack keeps the alarm but not its metrics.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,16 +7,16 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::{Call, Protocol};
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::{Call, Protocol};
 
-/// What an alarm on a single metric has, and one on several has not.
+/// The members that an alarm on a single metric has, and an alarm on several metrics does not have.
 const SINGLE: [&str; 7] = ["MetricName", "Namespace", "Dimensions", "Statistic", "ExtendedStatistic", "Period", "Unit"];
 
-/// The `Metrics` of each alarm that has them, by its name.
+/// The `Metrics` of each alarm that has them, by name.
 #[derive(Default)]
 pub(super) struct AlarmMetrics {
     metrics: Mutex<HashMap<Scope, HashMap<String, Value>>>,
@@ -87,11 +87,11 @@ impl AlarmMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call;
 
     #[tokio::test]
-    async fn metrics_are_kept_until_the_alarm_is_another_or_gone() {
+    async fn metrics_are_kept_until_the_alarm_is_replaced_or_deleted() {
         let rule = AlarmMetrics::default();
         let origin = Scripted::new(|call| {
             ok(if call.operation == "DescribeAlarms" {

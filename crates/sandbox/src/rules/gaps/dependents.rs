@@ -1,77 +1,61 @@
-//! Deletions: MiniStack deletes most things while others still need them, where AWS insists on an order.
+//! Deletions: MiniStack deletes most resources while others still need them, where AWS insists on an order.
 //! See docs/aws-behaviour.md#deletion-needs-an-order and docs/aws-behaviour.md#security-group-referenced.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::ec2::listed;
+use crate::rules::ec2::{list, refusals};
+use crate::rules::rule::{Check, Next};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Refuses to delete what is still needed.
-pub(super) struct Dependents;
+/// Refuses to delete what something still needs.
+pub(super) const DEPENDENTS: Check = Check(|call, next| check(call, next).boxed());
 
-impl Rule for Dependents {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            if call.service == "ec2" {
-                if let Err(refusal) = check(call, next).await {
-                    return refusal;
-                }
-                if call.operation == "DeleteSubnet"
-                    && let Err(failure) = end_associations(call, next).await
-                {
-                    return failure;
-                }
-            }
-            next.run(call).await
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
-
-/// `Err` is the answer when it is still needed.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
-    let (needed, message) = match call.operation.as_str() {
+    if call.service != "ec2" {
+        return Ok(());
+    }
+    match call.operation.as_str() {
         "DeleteVpc" => {
             let vpc = parameter(call, "VpcId");
-            (vpc_is_needed(call, next, vpc).await?, format!("The vpc '{vpc}' has dependencies and cannot be deleted."))
+            refuse_if(vpc_is_needed(call, next, vpc).await?, || refusals::has_dependencies(call, "vpc", vpc))
         }
         "DeleteSubnet" => {
             let subnet = parameter(call, "SubnetId");
-            let message = format!("The subnet '{subnet}' has dependencies and cannot be deleted.");
-            (subnet_is_needed(call, next, subnet).await?, message)
+            let is_needed = subnet_is_needed(call, next, subnet).await?;
+            refuse_if(is_needed, || refusals::has_dependencies(call, "subnet", subnet))?;
+            end_associations(call, next).await
         }
         "DeleteInternetGateway" => {
             let gateway = parameter(call, "InternetGatewayId");
-            let gateways = listed(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
-            let message = format!("The internetGateway '{gateway}' has dependencies and cannot be deleted.");
-            (holds(&gateways, "internetGatewayId", gateway, "attachmentSet"), message)
+            let gateways = list(call, next, "DescribeInternetGateways", "internetGatewaySet").await?;
+            let is_attached = holds(&gateways, "internetGatewayId", gateway, "attachmentSet");
+            refuse_if(is_attached, || refusals::has_dependencies(call, "internetGateway", gateway))
         }
         "DeleteRouteTable" => {
             let table = parameter(call, "RouteTableId");
-            let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
-            let message = format!("The routeTable '{table}' has dependencies and cannot be deleted.");
-            (holds(&tables, "routeTableId", table, "associationSet"), message)
+            let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
+            let is_associated = holds(&tables, "routeTableId", table, "associationSet");
+            refuse_if(is_associated, || refusals::has_dependencies(call, "routeTable", table))
         }
         "DeleteSecurityGroup" => {
             let group = parameter(call, "GroupId");
-            (group_is_needed(call, next, group).await?, format!("resource {group} has a dependent object"))
+            refuse_if(group_is_needed(call, next, group).await?, || refusals::has_dependent_object(call, group))
         }
-        _ => return Ok(()),
-    };
-    if needed { Err(Answer::client_error(call, "DependencyViolation", &message)) } else { Ok(()) }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_if(is_needed: bool, refusal: impl FnOnce() -> Answer) -> Result<(), Answer> {
+    if is_needed { Err(refusal()) } else { Ok(()) }
 }
 
 fn parameter<'a>(call: &'a Call, name: &str) -> &'a str {
     call.form().get(name).unwrap_or_default()
 }
 
-/// Whether the item of this id has anything in a set of its own.
+/// Whether the set of this name in the item of this id has any items.
 fn holds(items: &[Element], id_element: &str, id: &str, set: &str) -> bool {
     items.iter().any(|item| item.text_of(id_element) == Some(id) && !item.at(&[set, "item"]).is_empty())
 }
@@ -80,13 +64,14 @@ fn any_is(item: &Element, path: &[&str], wanted: &str) -> bool {
     item.at(path).iter().any(|found| found.text() == wanted)
 }
 
-/// By what MiniStack does not look at itself: subnets, groups and attached gateways it does.
+/// Whether a VPC has something that MiniStack does not check itself. It does check subnets, groups, and attached
+/// gateways.
 async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, Answer> {
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
-    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
-    let peerings = listed(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let peerings = list(call, next, "DescribeVpcPeeringConnections", "vpcPeeringConnectionSet").await?;
     let is_in = |item: &Element| item.text_of("vpcId") == Some(vpc);
-    // The main route table goes with its VPC.
+    // The main route table is deleted with its VPC.
     let is_main = |table: &Element| any_is(table, &["associationSet", "item", "main"], "true");
     let has_table = tables.iter().any(|table| is_in(table) && !is_main(table));
     let has_peering = peerings.iter().any(|peering| {
@@ -97,20 +82,20 @@ async fn vpc_is_needed(call: &Call, next: Next<'_>, vpc: &str) -> Result<bool, A
     Ok(has_table || has_peering || endpoints.iter().any(is_in))
 }
 
-/// By what has a network interface in it.
+/// Whether a subnet has something with a network interface.
 async fn subnet_is_needed(call: &Call, next: Next<'_>, subnet: &str) -> Result<bool, Answer> {
-    let gateways = listed(call, next, "DescribeNatGateways", "natGatewaySet").await?;
-    let endpoints = listed(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
+    let gateways = list(call, next, "DescribeNatGateways", "natGatewaySet").await?;
+    let endpoints = list(call, next, "DescribeVpcEndpoints", "vpcEndpointSet").await?;
     let has_gateway = gateways.iter().any(|gateway| {
-        let lives = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
-        lives && gateway.text_of("subnetId") == Some(subnet)
+        let exists = !matches!(gateway.text_of("state"), Some("deleted" | "failed"));
+        exists && gateway.text_of("subnetId") == Some(subnet)
     });
     Ok(has_gateway || endpoints.iter().any(|endpoint| any_is(endpoint, &["subnetIdSet", "item"], subnet)))
 }
 
-/// By a rule of another group. One of its own goes with it.
+/// Whether a rule of another group refers to a group. Its own rules are deleted with it.
 async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<bool, Answer> {
-    let groups = listed(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
+    let groups = list(call, next, "DescribeSecurityGroups", "securityGroupInfo").await?;
     let refers = |other: &Element| {
         ["ipPermissions", "ipPermissionsEgress"]
             .into_iter()
@@ -119,11 +104,12 @@ async fn group_is_needed(call: &Call, next: Next<'_>, group: &str) -> Result<boo
     Ok(groups.iter().any(|other| other.text_of("groupId") != Some(group) && refers(other)))
 }
 
-/// A subnet's association goes with it at AWS. MiniStack leaves it, and its table could never be deleted.
+/// Ends the associations of a subnet, as AWS does when it deletes the subnet. MiniStack leaves them, and the route
+/// table could never be deleted.
 async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let subnet = parameter(call, "SubnetId");
     let mut associations = Vec::new();
-    for table in listed(call, next, "DescribeRouteTables", "routeTableSet").await? {
+    for table in list(call, next, "DescribeRouteTables", "routeTableSet").await? {
         for association in table.at(&["associationSet", "item"]) {
             if association.text_of("subnetId") == Some(subnet) {
                 associations.push(association.text_of("routeTableAssociationId").unwrap_or_default().to_owned());
@@ -143,10 +129,11 @@ async fn end_associations(call: &Call, next: Next<'_>) -> Result<(), Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::Rule as _;
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
-    /// Everything named `-1` needs something or is needed, everything named `-2` is free.
+    /// Resources named `-1` are needed, and those named `-2` are not.
     fn emulator() -> Scripted {
         Scripted::new(|call| {
             ok(match call.operation.as_str() {
@@ -192,11 +179,11 @@ mod tests {
     }
 
     async fn ask(origin: &Scripted, body: &str) -> String {
-        text(&Dependents.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], origin)).await)
+        text(&DEPENDENTS.apply(&mut ec2("111122223333", "us-east-1", body), Next::new(&[], origin)).await)
     }
 
     #[tokio::test]
-    async fn what_is_needed_stays() {
+    async fn a_needed_resource_is_not_deleted() {
         let origin = emulator();
         for (body, message) in [
             ("Action=DeleteVpc&VpcId=vpc-1", "The vpc &apos;vpc-1&apos; has dependencies"),
@@ -216,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_needs_is_deleted() {
+    async fn a_resource_that_nothing_needs_is_deleted() {
         for body in [
             "Action=DeleteVpc&VpcId=vpc-2",
             "Action=DeleteSubnet&SubnetId=subnet-2",
@@ -232,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subnet_takes_its_association_along() {
+    async fn a_subnet_is_deleted_with_its_association() {
         let origin = emulator();
         ask(&origin, "Action=DeleteSubnet&Version=2016-11-15&SubnetId=subnet-2").await;
         let end = "Action=DisassociateRouteTable&Version=2016-11-15&AssociationId=rtbassoc-1".to_owned();
@@ -240,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_deleted_when_it_cannot_be_told_whether_it_is_needed() {
+    async fn nothing_is_deleted_if_its_dependents_cannot_be_read() {
         let origin = Scripted::new(|call| match call.operation.as_str() {
             "DescribeRouteTables" => ok("not XML <"),
             _ => Answer::client_error(call, "RequestLimitExceeded", "later"),

@@ -1,5 +1,5 @@
-//! Global tables: MiniStack gives a replica the source's key, forgets how long recovery reaches back, and deletes the
-//! source before its replicas. See docs/aws-behaviour.md#replica-key-is-fixed and docs/aws-behaviour.md#table-was-a-source.
+//! Global tables: MiniStack gives a replica the source's key, does not keep the recovery period, and deletes the source
+//! before its replicas. See docs/aws-behaviour.md#replica-key-is-fixed and docs/aws-behaviour.md#table-was-a-source.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -8,22 +8,24 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::dynamodb::{SOURCE_OF_REPLICAS, table_of};
+use crate::rules::rule::{Next, Rule};
+use crate::rules::text_of;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// What AWS gives a table that is not told how many days recovery shall reach back.
+/// The recovery period of a table for which none is given.
 const DEFAULT_DAYS: i64 = 35;
 
-/// What MiniStack does not keep of one table in all its regions.
+/// What MiniStack does not keep about one table in all its Regions.
 #[derive(Debug, Default)]
 struct Kept {
-    /// The key of the replica in a region.
+    /// The key of the replica in a Region.
     keys: HashMap<String, String>,
-    /// How many days recovery reaches back in a region.
+    /// The recovery period in a Region, in days.
     days: HashMap<String, i64>,
-    /// The regions in which replicas were added.
+    /// The Regions in which replicas were added.
     sources: HashSet<String>,
 }
 
@@ -61,7 +63,7 @@ impl Rule for DynamoDbTables {
 
 impl DynamoDbTables {
     async fn refuse(&self, call: &Call, next: Next<'_>) -> Option<Answer> {
-        let table = table_of(call)?;
+        let table = table_of(&call.json())?;
         let key = (call.account.clone(), table.clone());
         if !lock(&self.tables).get(&key).is_some_and(|kept| kept.sources.contains(&call.region)) {
             return None;
@@ -73,11 +75,11 @@ impl DynamoDbTables {
             has_replicas = answer["Table"]["Replicas"].as_array().is_some_and(|replicas| !replicas.is_empty());
             false
         });
-        has_replicas.then(|| Answer::client_error(call, "ValidationException", SOURCE))
+        has_replicas.then(|| Answer::client_error(call, "ValidationException", SOURCE_OF_REPLICAS))
     }
 
     fn answered(&self, call: &Call, answer: &mut Answer) {
-        let Some(table) = table_of(call) else { return };
+        let Some(table) = table_of(&call.json()) else { return };
         let (body, region) = (call.json(), &call.region);
         let mut tables = lock(&self.tables);
         let kept = tables.entry((call.account.clone(), table)).or_default();
@@ -106,10 +108,6 @@ impl DynamoDbTables {
     }
 }
 
-/// What AWS says to the deletion of a table that replicas were made from.
-const SOURCE: &str = "Replica cannot be deleted because it has acted as a source region for new replica(s) being added \
-                      to the table in the last 24 hours.";
-
 impl Kept {
     fn forget(&mut self, region: &str) {
         self.keys.remove(region);
@@ -119,20 +117,20 @@ impl Kept {
 
     fn updated(&mut self, body: &Value, region: &str) {
         for update in body["ReplicaUpdates"].as_array().into_iter().flatten() {
-            if let Some(made) = text(&update["Create"], "RegionName") {
-                self.forget(&made);
+            if let Some(created) = text_of(&update["Create"], "RegionName") {
+                self.forget(&created);
                 self.sources.insert(region.to_owned());
-                if let Some(key) = text(&update["Create"], "KMSMasterKeyId") {
-                    self.keys.insert(made, key);
+                if let Some(key) = text_of(&update["Create"], "KMSMasterKeyId") {
+                    self.keys.insert(created, key);
                 }
             }
-            if let Some(gone) = text(&update["Delete"], "RegionName") {
-                self.forget(&gone);
+            if let Some(deleted) = text_of(&update["Delete"], "RegionName") {
+                self.forget(&deleted);
             }
         }
     }
 
-    /// Shows each replica's own key, in its region's table and in the list of replicas.
+    /// Shows each replica's own key, in the table of its Region and in the list of replicas.
     fn show(&self, answer: &mut Value, region: &str) -> bool {
         let member = if answer.get("Table").is_some() { "Table" } else { "TableDescription" };
         let Some(table) = answer.get_mut(member) else { return false };
@@ -140,7 +138,7 @@ impl Kept {
             encryption["KMSMasterKeyArn"] = json!(key);
         }
         for replica in table.get_mut("Replicas").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(key) = text(replica, "RegionName").and_then(|region| self.keys.get(&region)) {
+            if let Some(key) = text_of(replica, "RegionName").and_then(|region| self.keys.get(&region)) {
                 replica["KMSMasterKeyId"] = json!(key);
             }
         }
@@ -148,21 +146,11 @@ impl Kept {
     }
 }
 
-/// The table a call is about, by its name or by its ARN.
-fn table_of(call: &Call) -> Option<String> {
-    let name = text(&call.json(), "TableName")?;
-    Some(name.rsplit_once(":table/").map_or(name.as_str(), |(_, name)| name).to_owned())
-}
-
-fn text(value: &Value, name: &str) -> Option<String> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call;
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
     const CREATE: &str =
@@ -170,7 +158,7 @@ mod tests {
     const DELETE: &str = r#"{"TableName":"t","ReplicaUpdates":[{"Delete":{"RegionName":"us-east-2"}}]}"#;
     const TABLE: &str = r#"{"TableName":"t"}"#;
 
-    /// A table with a replica for as long as the last word was not to delete that.
+    /// A table with a replica, until a call deletes the replica.
     fn emulator() -> Scripted {
         let replicas = Mutex::new(json!([{"RegionName": "us-east-2"}]));
         Scripted::new(move |call| {
@@ -193,7 +181,7 @@ mod tests {
     async fn ask(rule: &DynamoDbTables, origin: &Scripted, region: &str, operation: &str, request: &str) -> String {
         let mut call = call("dynamodb", &format!("DynamoDB_20120810.{operation}"), request);
         region.clone_into(&mut call.region);
-        body(&rule.apply(&mut call, Next::new(&[], origin)).await)
+        text(&rule.apply(&mut call, Next::new(&[], origin)).await)
     }
 
     #[tokio::test]
@@ -209,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn recovery_reaches_as_far_back_as_it_was_told() {
+    async fn the_recovery_period_is_kept() {
         let (rule, origin) = (DynamoDbTables::default(), emulator());
         let days = async |region: &str| ask(&rule, &origin, region, "DescribeContinuousBackups", TABLE).await;
         assert!(days("us-east-1").await.contains(r#""RecoveryPeriodInDays":35"#));
@@ -220,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_source_goes_after_its_replicas() {
+    async fn the_source_is_deleted_after_its_replicas() {
         let (rule, origin) = (DynamoDbTables::default(), emulator());
         ask(&rule, &origin, "us-east-1", "UpdateTable", CREATE).await;
         let refused = ask(&rule, &origin, "us-east-1", "DeleteTable", TABLE).await;

@@ -1,4 +1,4 @@
-//! VPC endpoints' policies: MiniStack takes them and never shows them.
+//! The policies of VPC endpoints: MiniStack accepts them and never shows them.
 //! See docs/aws-behaviour.md#gateway-endpoint-default-policy.
 
 use std::collections::HashMap;
@@ -7,15 +7,15 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// AWS's own, when none is asked for.
+/// AWS's policy for an endpoint that is created without one.
 const FULL_ACCESS: &str =
     r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
@@ -85,8 +85,8 @@ fn show(endpoint: &mut Element, policy: Option<&String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     #[tokio::test]
     async fn policies_are_shown_changed_and_reset() {

@@ -1,4 +1,4 @@
-//! Flow logs: MiniStack takes the tags of a `flow-log` where AWS calls it `vpc-flow-log`, and keeps half of the rest.
+//! Flow logs: MiniStack reads the tags of a `flow-log` where AWS calls it `vpc-flow-log`, and keeps half of the rest.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,23 +6,23 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// AWS's own, when none is asked for.
+/// AWS's format and interval for a flow log that is created without them.
 const DEFAULT_FORMAT: &str = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} \
                               ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}";
 const DEFAULT_INTERVAL: &str = "600";
 
-/// What was asked for on creation, as elements of the description.
+/// The parameters of the creation, as elements of the description.
 type Details = Vec<(&'static str, String)>;
 
-/// The flow logs' details.
+/// The details of each flow log.
 #[derive(Default)]
 pub(super) struct FlowLogs {
     details: Mutex<HashMap<Scope, HashMap<String, Details>>>,
@@ -120,11 +120,11 @@ fn fill_in(item: &mut Element, details: &[(&'static str, String)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     #[tokio::test]
-    async fn what_was_asked_for_is_described() {
+    async fn a_flow_log_is_described_as_it_was_created() {
         let rule = FlowLogs::default();
         let origin = Scripted::new(|call| {
             ok(if call.reads() {

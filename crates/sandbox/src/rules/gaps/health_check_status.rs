@@ -1,5 +1,5 @@
-//! What Route 53's checkers see, which MiniStack does not know: nothing of a new check at first, then that its endpoint answers.
-//! A calculated check has none, and Route 53 refuses to tell of them.
+//! `GetHealthCheckStatus`, which MiniStack does not know. Route 53's checkers have no observation of a new check at
+//! first, and then report that its endpoint answers. A calculated check has no checkers, and Route 53 refuses the call.
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHealthCheckStatus.html>.
 //! See docs/aws-behaviour.md#new-health-check-has-no-data.
 
@@ -12,17 +12,17 @@ use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::route53::another;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use super::route53::call_as;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Tells what the checkers see.
+/// Answers with what the checkers observe.
 #[derive(Default)]
 pub(super) struct HealthCheckStatus {
-    /// Account and id of those that nobody has asked about since they were made.
+    /// Account and id of the checks whose status has not been read since they were created.
     new: Mutex<HashSet<(String, String)>>,
 }
 
@@ -57,9 +57,9 @@ impl HealthCheckStatus {
     async fn status(&self, call: &Call, next: Next<'_>) -> Answer {
         let path = call.uri.path().trim_end_matches("/status").to_owned();
         let Ok(uri) = path.parse() else {
-            return Answer::client_error(call, "InvalidInput", "an id that is none");
+            return Answer::client_error(call, "InvalidInput", "the id is not valid");
         };
-        let mut answer = next.run(&mut another(call, Method::GET, uri, Bytes::new())).await;
+        let mut answer = next.run(&mut call_as(call, Method::GET, uri, Bytes::new())).await;
         if !answer.is_success() {
             return answer;
         }
@@ -70,11 +70,11 @@ impl HealthCheckStatus {
             false
         });
         if calculated {
-            return Answer::client_error(call, "InvalidInput", "the status of a calculated health check is not told");
+            return Answer::client_error(call, "InvalidInput", "a calculated health check has no status");
         }
         let id = path.rsplit('/').next().unwrap_or_default();
         let is_new = lock(&self.new).remove(&(call.account.clone(), id.to_owned()));
-        observed(if is_new { Vec::new() } else { vec![observation()] })
+        status_answer(if is_new { Vec::new() } else { vec![observation()] })
     }
 }
 
@@ -86,7 +86,7 @@ fn observation() -> Element {
     observation
 }
 
-fn observed(observations: Vec<Element>) -> Answer {
+fn status_answer(observations: Vec<Element>) -> Answer {
     let mut root = Element::new("GetHealthCheckStatusResponse");
     root.set_attributes(r#" xmlns="https://route53.amazonaws.com/doc/2013-04-01/""#);
     root.push(Element::with_children("HealthCheckObservations", observations));
@@ -100,7 +100,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
 
     fn call(method: &str, path: &str) -> Call {
         let credential = "111122223333/20261123/us-east-1/route53/aws4_request";
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_check_is_not_looked_at_yet() {
+    async fn a_new_check_has_no_observations_yet() {
         let (rule, origin) = (HealthCheckStatus::default(), check("HTTPS"));
         rule.apply(&mut call("POST", "/healthcheck"), Next::new(&[], &origin)).await;
         let status = async || {

@@ -1,16 +1,16 @@
-//! Network interfaces: MiniStack shows none of its instances', and deletes subnets and security groups that interfaces are in.
-//! See docs/aws-behaviour.md#deletion-needs-an-order.
+//! Network interfaces: MiniStack does not show those of instances, and deletes subnets and security groups that have
+//! interfaces in them. See docs/aws-behaviour.md#deletion-needs-an-order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::ec2::{filters, listed};
+use crate::rules::ec2::{filters, list, refusals};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Shows an instance's interface, and refuses to delete what an interface is in.
+/// Shows the interfaces of instances, and refuses to delete what an interface is in.
 pub(super) struct Interfaces;
 
 impl Rule for Interfaces {
@@ -41,20 +41,20 @@ async fn show(call: &mut Call, next: Next<'_>) -> Answer {
     };
     let mut answer = next.run(call).await;
     let filters = filters::of(call.form());
-    let asked: Vec<String> = call.form().list("NetworkInterfaceId").into_iter().map(str::to_owned).collect();
-    let is_asked = |item: &Element| {
-        asked.is_empty() || asked.iter().any(|id| item.text_of("networkInterfaceId") == Some(id.as_str()))
+    let requested: Vec<String> = call.form().list("NetworkInterfaceId").into_iter().map(str::to_owned).collect();
+    let is_requested = |item: &Element| {
+        requested.is_empty() || requested.iter().any(|id| item.text_of("networkInterfaceId") == Some(id.as_str()))
     };
     answer.edit_xml(|root| {
         let items = root.child_or_new("networkInterfaceSet").children_mut();
-        items.extend(of_instances.into_iter().filter(is_asked));
+        items.extend(of_instances.into_iter().filter(is_requested));
         items.retain(|item| passes(&filters, item));
         true
     });
     answer
 }
 
-/// The filter on groups looks at no element of that name: it is tried with each group that an interface is in.
+/// The filter `group-id` does not name an element: it is tried with each of the interface's groups in such an element.
 fn passes(filters: &[filters::Filter], item: &Element) -> bool {
     let groups = item.at(&["groupSet", "item", "groupId"]);
     if groups.is_empty() {
@@ -67,32 +67,32 @@ fn passes(filters: &[filters::Filter], item: &Element) -> bool {
     })
 }
 
-/// `Err` is the answer when an interface is in it.
+/// `Err` is the refusal, if an interface is in the subnet or group.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
-    let mut interfaces = listed(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
+    let mut interfaces = list(call, next, "DescribeNetworkInterfaces", "networkInterfaceSet").await?;
     interfaces.extend(of_instances(call, next).await?);
     let of = |name: &str| call.form().get(name).unwrap_or_default();
-    let (is_in, message): (bool, String) = if call.operation == "DeleteSubnet" {
+    let (is_in, refusal) = if call.operation == "DeleteSubnet" {
         let subnet = of("SubnetId");
         let is_in = interfaces.iter().any(|interface| interface.text_of("subnetId") == Some(subnet));
-        (is_in, format!("The subnet '{subnet}' has dependencies and cannot be deleted."))
+        (is_in, refusals::has_dependencies(call, "subnet", subnet))
     } else {
         let group = of("GroupId");
         let mut groups = interfaces.iter().flat_map(|interface| interface.at(&["groupSet", "item", "groupId"]));
-        (groups.any(|id| id.text() == group), format!("resource {group} has a dependent object"))
+        (groups.any(|id| id.text() == group), refusals::has_dependent_object(call, group))
     };
-    if is_in { Err(Answer::client_error(call, "DependencyViolation", &message)) } else { Ok(()) }
+    if is_in { Err(refusal) } else { Ok(()) }
 }
 
-/// The interface of each instance that is there.
+/// The interface of each instance that exists.
 async fn of_instances(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let reservations = listed(call, next, "DescribeInstances", "reservationSet").await?;
+    let reservations = list(call, next, "DescribeInstances", "reservationSet").await?;
     let instances = reservations.iter().flat_map(|reservation| reservation.at(&["instancesSet", "item"]));
-    let is_there = |instance: &&Element| {
+    let exists = |instance: &&Element| {
         let states = instance.at(&["instanceState", "name"]);
         !states.iter().any(|state| matches!(state.text(), "terminated" | "shutting-down"))
     };
-    Ok(instances.filter(is_there).map(interface_of).collect())
+    Ok(instances.filter(exists).map(interface_of).collect())
 }
 
 fn interface_of(instance: &Element) -> Element {
@@ -118,8 +118,8 @@ fn interface_of(instance: &Element) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     fn emulator() -> Scripted {
         Scripted::new(|call| {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_interface_is_in_stays_and_the_rest_goes() {
+    async fn only_what_has_no_interface_is_deleted() {
         for (body, stays) in [
             ("Action=DeleteSubnet&SubnetId=subnet-1", true),
             ("Action=DeleteSubnet&SubnetId=subnet-2", true),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instances_interface_is_listed_and_filters_apply() {
+    async fn the_interface_of_an_instance_is_listed_and_filtered() {
         let all = ask("Action=DescribeNetworkInterfaces").await;
         assert!(all.contains("eni-1<") && all.contains("<instanceId>i-2<") && !all.contains("i-3"), "{all}");
         for (filter, first, second) in [

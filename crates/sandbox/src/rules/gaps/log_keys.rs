@@ -1,4 +1,4 @@
-//! A log group's key: MiniStack takes one on creation, and knows no way to change it.
+//! The key of a log group: MiniStack accepts one on creation, and cannot change it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,13 +7,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
+use crate::rules::{Scope, text_of};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Log groups whose key was changed since their creation: the key, or that there is none.
+/// The log groups whose key was changed after their creation, with the new key, or none.
 #[derive(Default)]
 pub(super) struct LogKeys {
     keys: Mutex<HashMap<Scope, HashMap<String, Option<String>>>>,
@@ -73,7 +73,7 @@ impl LogKeys {
         if !exists {
             return Answer::client_error(call, "ResourceNotFoundException", "The specified log group does not exist.");
         }
-        let key = (call.operation == "AssociateKmsKey").then(|| text(&body, "kmsKeyId")).flatten();
+        let key = (call.operation == "AssociateKmsKey").then(|| text_of(&body, "kmsKeyId")).flatten();
         lock(&self.keys).entry(Scope::of(call)).or_default().insert(group, key);
         Answer::aws_json(&json!({}))
     }
@@ -89,7 +89,7 @@ impl LogKeys {
         let Some(keys) = keys.get(&Scope::of(call)).filter(|keys| !keys.is_empty()) else { return };
         answer.edit_json(|value| {
             for found in groups_mut(value) {
-                let changed = text(found, "logGroupName").and_then(|name| keys.get(&name));
+                let changed = text_of(found, "logGroupName").and_then(|name| keys.get(&name));
                 match (changed, found.as_object_mut()) {
                     (Some(Some(key)), Some(fields)) => {
                         fields.insert("kmsKeyId".to_owned(), json!(key));
@@ -109,14 +109,10 @@ fn groups_mut(value: &mut Value) -> &mut [Value] {
     value.get_mut("logGroups").and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
 }
 
-fn text(value: &Value, name: &str) -> Option<String> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned)
-}
-
-/// The group a call is about, by its name or by its ARN.
+/// The log group of a call, by its name or its ARN.
 fn group_of(body: &Value) -> Option<String> {
-    text(body, "logGroupName").or_else(|| {
-        let arn = text(body, "resourceIdentifier")?;
+    text_of(body, "logGroupName").or_else(|| {
+        let arn = text_of(body, "resourceIdentifier")?;
         let (_, group) = arn.split_once(":log-group:")?;
         Some(group.trim_end_matches(":*").to_owned())
     })
@@ -125,11 +121,11 @@ fn group_of(body: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call;
 
     #[tokio::test]
-    async fn keys_are_changed_and_taken_away() {
+    async fn keys_are_changed_and_removed() {
         let rule = LogKeys::default();
         let origin = Scripted::new(|call| {
             ok(if call.operation == "DescribeLogGroups" {
@@ -140,7 +136,7 @@ mod tests {
         });
         let ask = async |operation: &str, request: &str| {
             let mut call = call("logs", &format!("Logs_20140328.{operation}"), request);
-            body(&rule.apply(&mut call, Next::new(&[], &origin)).await)
+            text(&rule.apply(&mut call, Next::new(&[], &origin)).await)
         };
         assert!(ask("DescribeLogGroups", "{}").await.contains("old"));
         assert_eq!(ask("AssociateKmsKey", r#"{"logGroupName":"/a","kmsKeyId":"new"}"#).await, "{}");

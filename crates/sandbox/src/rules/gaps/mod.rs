@@ -1,34 +1,36 @@
-//! What MiniStack 1.5.33 leaves out, as measured.
+//! What MiniStack 1.5.33 leaves out, and the rules that fill it in.
 //!
-//! | left out | filled in by |
+//! A rule can go as soon as MiniStack no longer does what stands next to it: look at the named functions, which are in
+//! its package `ministack`, before a new version of it is installed. Without these rules, drctl could neither show nor
+//! repair drift in those properties, and could delete in any order.
+//!
+//! | rule | needed because in MiniStack 1.5.33 |
 //! |---|---|
-//! | filters that it does not apply (all of them on addresses and VPC endpoints); refusals of ids that do not exist | `selection` |
-//! | flow logs: tags on creation, role, log group, interval, format | `flow_logs` |
-//! | NAT gateways' addresses, addresses' associations, and that an associated address cannot be released | `addresses` |
-//! | VPC endpoints' policies | `endpoint_policies` |
-//! | `ModifyVpcPeeringConnectionOptions`, and the options of a peering | `peering_options` |
-//! | what follows from a key that is disabled or waits for its end | `keys`, by name |
-//! | `AssociateKmsKey` and `DisassociateKmsKey` of a log group | `log_keys` |
-//! | routes by way of a peering in `ReplaceRoute`, and that a destination or a subnet has one route or association | `routes` |
-//! | that what is still needed cannot be deleted | `dependents` |
-//! | instances' interfaces, and that what an interface is in cannot be deleted | `interfaces` |
-//! | tags of APIs and stages that were set after their creation | `apigateway_tags` |
-//! | certificates' kinds of keys and request tokens | `acm` |
-//! | calls of an API by its host name, and who is let through | `execute_api` |
-//! | that a route needs its authorizer | `authorizers` |
-//! | clusters' log exports and endpoints, instances' Performance Insights and promotion tier | `rds` |
-//! | what AWS refuses of Aurora's global databases, their parameters, versions and snapshots | `aurora`, by name |
-//! | which classes Aurora runs on, and that they are for global databases | `preflight_classes` |
-//! | which of Aurora's versions can be upgraded to which | `preflight_upgrades` |
-//! | replicas' keys, recovery periods, and that a source goes after its replica | `dynamodb_tables` |
-//! | secrets' replicas, and the refusals of secrets scheduled for deletion | `secret_replicas` |
-//! | health checks' children and flags, and the tags of several at once | `route53` |
-//! | what the checkers of a health check see | `health_check_status` |
-//! | CBOR, without a package that is not installed with it | `cloudwatch` |
-//! | alarms on more than one metric | `cloudwatch_math` |
-//!
-//! Without them drctl could neither show nor repair a drift in those properties before this emulator, and could delete
-//! in any order.
+//! | `selection` | `services/ec2.py`: `_describe_addresses` and `_describe_vpc_endpoints` apply no filters, and other lists only some; an id that does not exist gives an empty list instead of a refusal |
+//! | `flow_logs` | `services/ec2.py`: `_create_flow_logs` reads the tags of a `flow-log`, and keeps no role, log group, interval, or format |
+//! | `addresses` | `services/ec2.py`: `_describe_nat_gateways` shows no addresses and `_describe_addresses` no gateways; `_release_address` and `_detach_internet_gateway` do not check whether an address is in use |
+//! | `endpoint_policies` | `services/ec2.py`: `_create_vpc_endpoint` drops the policy, and `_vpce_fields_xml` never shows one |
+//! | `peering_options` | `services/ec2.py` has no `ModifyVpcPeeringConnectionOptions` |
+//! | `routes` | `services/ec2.py`: `_create_route` and `_associate_route_table` add a second one next to the first; `_replace_route` turns a target that is not a gateway, a NAT gateway, or an instance into `local` |
+//! | `dependents` | `services/ec2.py`: `_delete_subnet`, `_delete_route_table`, `_delete_internet_gateway`, and `_delete_security_group` check no dependents, and `_delete_vpc` checks neither route tables, endpoints, nor peering connections |
+//! | `interfaces` | `services/ec2.py`: `_describe_network_interfaces` does not list those of instances and applies no filters; subnets and groups are deleted while an interface is in them |
+//! | `serialised_changes` | (nothing in MiniStack: the rules after it read before they act, and need it) |
+//! | `keys` | keys that are disabled or pending deletion are changed and used; see there, by name |
+//! | `log_keys` | `services/cloudwatch_logs.py` has neither `AssociateKmsKey` nor `DisassociateKmsKey` |
+//! | `apigateway_tags` | `services/apigateway.py`: `_tag_resource` changes the tags of `GetTags`, while `_get_apis` and the other reads go on showing those of the creation |
+//! | `authorizers` | `services/apigateway.py`: `_delete_authorizer` does not look at routes, and `_create_route` does not look at authorizers |
+//! | `execute_api` | `app.py` takes an unsigned request to an API's host name for one in the default account, and any `Authorization` header for a signature of the API's owner; see there |
+//! | `acm` | `services/acm.py`: `_request_certificate` ignores the key algorithm and the token, and `_cert_shape` always says `RSA_2048` |
+//! | `rds` | `services/rds.py`: `_create_db_cluster_impl` keeps no log exports, `_sync_cluster_endpoints` renames endpoints, an instance's key of Performance Insights is empty, and `_modify_db_instance` ignores its promotion tier, Performance Insights, and minor upgrades |
+//! | `aurora` | `services/rds.py` accepts what AWS refuses of global databases, parameters, versions, and snapshots; see there, by name |
+//! | `preflight_classes` | `services/rds.py`: `_describe_orderable_options` has the same ten classes for every engine, in two zones |
+//! | `preflight_upgrades` | `services/rds.py`: `_describe_engine_versions` answers an empty `ValidUpgradeTarget` |
+//! | `dynamodb_tables` | `services/dynamodb.py`: `_create_replica` copies the source's key, `_update_continuous_backups` drops the recovery period, and `_delete_table` deletes a source before its replicas |
+//! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
+//! | `route53` | `services/route53.py`: `_build_health_check_el` writes booleans as `True`, `_parse_health_check_config` looks for children one element too deep, and there is no `ListTagsForResources` |
+//! | `health_check_status` | `services/route53.py` has no `GetHealthCheckStatus` |
+//! | `cloudwatch`, `cloudwatch_cbor` | `services/cloudwatch.py` reads CBOR with the package cbor2, which MiniStack does not require |
+//! | `cloudwatch_math` | `services/cloudwatch.py`: `_put_metric_alarm` drops `Metrics` |
 
 mod acm;
 mod addresses;
@@ -55,12 +57,12 @@ mod route53;
 mod routes;
 mod secret_replicas;
 mod selection;
-mod turns;
+mod serialised_changes;
 
-use crate::proxy::rule::Rule;
+use crate::rules::rule::Rule;
 
-/// Those that add to answers. The selection comes first: it selects by what the others have filled in. `scale`: how many times
-/// faster than AWS time passes; `None` where nothing takes any.
+/// The rules that add to answers. The selection comes first, since it selects by what the others have filled in.
+/// `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
 pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(selection::Selection),
@@ -77,26 +79,46 @@ pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
         Box::new(secret_replicas::SecretReplicas::default()),
         Box::new(health_check_status::HealthCheckStatus::default()),
         Box::new(route53::Route53),
-        // Behind this one, CloudWatch speaks JSON.
-        Box::new(cloudwatch::InJson),
+        // After this rule, CloudWatch's calls are in JSON.
+        Box::new(cloudwatch::CborToJson),
         Box::new(cloudwatch_math::AlarmMetrics::default()),
     ];
     rules.extend(aurora::rules());
-    // Behind those: a final snapshot needs its key, too.
+    // After those, since a final snapshot needs its key, too.
     rules.extend(keys::rules(scale));
     rules
 }
 
-/// Those that guard what the emulator keeps. The turns come first: what the others have looked at has to hold until
-/// they are done.
+/// The rules that guard what the emulator keeps. The serialised changes come first: what the other rules have read must
+/// still hold when they act on it.
 pub(super) fn of_resources() -> Vec<Box<dyn Rule>> {
     vec![
-        Box::new(turns::Turns::default()),
+        Box::new(serialised_changes::SerialisedChanges::default()),
         Box::new(routes::Routes),
-        Box::new(dependents::Dependents),
-        Box::new(authorizers::Authorizers),
+        Box::new(dependents::DEPENDENTS),
+        Box::new(authorizers::AUTHORIZERS),
         Box::new(interfaces::Interfaces),
         Box::new(apigateway_tags::ApiGatewayTags),
         Box::new(acm::Acm::default()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::install::MINISTACK_VERSION;
+
+    /// A new version of the emulator fails this test: check which rules are still needed, and say so in the table.
+    #[test]
+    fn the_table_has_every_rule_and_the_version_that_is_installed() {
+        let source = include_str!("mod.rs");
+        for heading in ["//! What MiniStack ", "//! | rule | needed because in MiniStack "] {
+            let line = source.lines().find(|line| line.starts_with(heading)).unwrap_or_default();
+            assert!(line.contains(MINISTACK_VERSION), "{line}");
+        }
+        let rules = source.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+        for rule in rules {
+            let row = |line: &str| line.starts_with("//! | `") && line.contains(&format!("`{rule}`"));
+            assert!(source.lines().any(row), "{rule}");
+        }
+    }
 }

@@ -7,23 +7,23 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::ec2::listing;
+use crate::rules::ec2::{listing, refusals};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 const DNS: &str = "allowDnsResolutionFromRemoteVpc";
 
-/// Whether each side resolves the other's names to private addresses.
+/// Whether the names of each side resolve to private addresses for the other.
 #[derive(Debug, Clone, Copy, Default)]
 struct Options {
     requester: bool,
     accepter: bool,
 }
 
-/// The options of each peering, by account and id: both regions see both.
+/// The options of each peering connection, by account and id: both Regions see both.
 #[derive(Default)]
 pub(super) struct PeeringOptions {
     options: Mutex<HashMap<(String, String), Options>>,
@@ -69,19 +69,17 @@ impl PeeringOptions {
             false
         });
         let Some((status, requester, accepter)) = found else {
-            let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-            return Answer::client_error(call, "InvalidVpcPeeringConnectionID.NotFound", &message);
+            return refusals::peering_not_found(call, &id);
         };
         if status != "active" {
-            let message = format!("Peering {id} is not active. Peering options can be added only to active peerings.");
-            return Answer::client_error(call, "OperationNotPermitted", &message);
+            return refusals::peering_not_active(call, &id);
         }
         let wanted = |side: &str| {
             let value = call.form().get(&format!("{side}PeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc"))?;
             Some(value == "true")
         };
         for (side, region) in [("Requester", &requester), ("Accepter", &accepter)] {
-            // Each side's options are set in its own region.
+            // The options of each side are set in its own Region.
             if wanted(side).is_some() && *region != call.region {
                 let message = format!(
                     "User {} cannot modify {} peering options of {id} in region {}",
@@ -111,7 +109,7 @@ impl PeeringOptions {
         let all = lock(&self.options);
         answer.edit_xml(|root| {
             for item in listing.items_mut(root) {
-                // AWS shows options of active peerings only.
+                // AWS shows options only of active connections.
                 if item.at(&["status", "code"]).first().is_none_or(|code| code.text() != "active") {
                     continue;
                 }
@@ -132,8 +130,8 @@ fn element(name: &str, dns: bool) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     const MODIFY: &str = "Action=ModifyVpcPeeringConnectionOptions&VpcPeeringConnectionId=pcx-1&";
     const ON: &str = "PeeringConnectionOptions.AllowDnsResolutionFromRemoteVpc=true";
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_side_sets_its_own_and_sees_both() {
+    async fn each_side_sets_its_own_options_and_sees_both() {
         let (rule, origin) = (PeeringOptions::default(), emulator("active"));
         let set = ask(&rule, &origin, "us-east-1", &format!("{MODIFY}Requester{ON}")).await;
         assert!(set.contains("<requesterPeeringConnectionOptions><allowDnsResolutionFromRemoteVpc>true"), "{set}");
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_active_and_existing_peerings_have_options() {
+    async fn only_an_active_connection_has_options() {
         let (rule, origin) = (PeeringOptions::default(), emulator("pending-acceptance"));
         let refused = ask(&rule, &origin, "us-east-1", &format!("{MODIFY}Requester{ON}")).await;
         assert!(refused.contains("is not active"), "{refused}");

@@ -1,5 +1,5 @@
-//! Which classes Aurora runs on: MiniStack offers the same ten for every engine, burstable ones and none for global databases,
-//! in two of three zones. See docs/aws-behaviour.md#database-capacity-differs-by-region and
+//! The instance classes of Aurora: MiniStack offers the same ten for every engine, in two of three zones, and does not
+//! say which are for global databases. See docs/aws-behaviour.md#database-capacity-differs-by-region and
 //! docs/aws-behaviour.md#burstable-class-refused.
 
 use std::collections::BTreeMap;
@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Families and their sizes for global databases.
+/// The families for global databases, with their sizes.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.DBInstanceClass.SupportAurora.html>
 const GLOBAL: [(&str, &[&str]); 6] = [
     ("db.r5", &["large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"]),
@@ -23,16 +23,16 @@ const GLOBAL: [(&str, &[&str]); 6] = [
     ("db.x2g", &["large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"]),
 ];
 
-/// Classes that Aurora has, and global databases do not.
+/// Classes of Aurora that are not for global databases.
 const OTHERS: [&str; 4] = ["db.t3.medium", "db.t3.large", "db.t4g.medium", "db.t4g.large"];
 
-/// Answers with Aurora's classes where MiniStack answers with its own.
+/// Answers with Aurora's classes instead of MiniStack's.
 pub(super) struct PreflightClasses;
 
 impl Rule for PreflightClasses {
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
         async move {
-            // Asked all the same: it refuses versions that it does not know.
+            // MiniStack is still asked, since it refuses unknown versions.
             let mut answer = next.run(call).await;
             let engine = call.form().get("Engine").unwrap_or_default();
             if call.is("rds", "DescribeOrderableDBInstanceOptions") && engine == "aurora-postgresql" {
@@ -57,8 +57,8 @@ fn options(call: &Call) -> Vec<Element> {
     classes.extend(
         GLOBAL.iter().flat_map(|(family, sizes)| sizes.iter().map(move |size| (format!("{family}.{size}"), true))),
     );
-    let wanted = call.form().get("DBInstanceClass").filter(|class| !class.is_empty());
-    classes.retain(|class, _| wanted.is_none_or(|wanted| wanted == class));
+    let requested = call.form().get("DBInstanceClass").filter(|class| !class.is_empty());
+    classes.retain(|class, _| requested.is_none_or(|requested| requested == class));
     let version = call.form().get("EngineVersion").unwrap_or_default();
     classes.into_iter().map(|(class, global)| option(&call.region, version, &class, global)).collect()
 }
@@ -85,8 +85,8 @@ fn option(region: &str, version: &str, class: &str, global: bool) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     async fn ask(body: &str) -> String {
         let origin = Scripted::xml(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn aurora_has_classes_of_its_own() {
+    async fn aurora_has_its_own_classes() {
         let action = "Action=DescribeOrderableDBInstanceOptions&EngineVersion=17.7";
         let all = ask(&format!("{action}&Engine=aurora-postgresql")).await;
         assert!(all.contains("db.serverless") && all.contains("db.t4g.medium") && !all.contains("db.m5"), "{all}");

@@ -1,18 +1,18 @@
-//! Which versions Aurora PostgreSQL can be upgraded to: MiniStack answers that there are none.
+//! The versions to which Aurora PostgreSQL can be upgraded: MiniStack answers that there are none.
 //!
-//! On AWS a version leads to the later ones of its major version, and to later major ones.
+//! On AWS, a version can be upgraded to the later minor versions of its major version, and to later major versions.
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.UpgradeVersion.html>.
 //! See docs/aws-behaviour.md#versions-only-rise.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Fills in what each of the listed versions leads to among the others.
+/// Fills in, for each listed version, the listed versions to which it can be upgraded.
 pub(super) struct PreflightUpgrades;
 
 impl Rule for PreflightUpgrades {
@@ -60,7 +60,7 @@ fn fill(root: &mut Element) -> bool {
     true
 }
 
-/// `16.9-limitless` is of another kind, and leads nowhere here.
+/// Major and minor version. `16.9-limitless` is a different product, and has no upgrades here.
 fn version(described: &Element) -> Option<(u32, u32)> {
     let (major, minor) = described.text_of("EngineVersion")?.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_leads_to_later_ones_only() {
+    fn a_version_is_upgraded_to_later_ones_only() {
         let described = |version: &str| {
             format!("<DBEngineVersion><EngineVersion>{version}</EngineVersion><ValidUpgradeTarget/></DBEngineVersion>")
         };
@@ -82,13 +82,13 @@ mod tests {
         let mut root = Element::parse(document.as_bytes()).expect("a document");
         assert!(fill(&mut root));
         let path = ["DescribeDBEngineVersionsResult", "DBEngineVersions", "DBEngineVersion"];
-        let leads: Vec<Vec<&str>> = root
+        let targets: Vec<Vec<&str>> = root
             .at(&path)
             .into_iter()
             .map(|one| {
                 one.at(&["ValidUpgradeTarget", "UpgradeTarget", "EngineVersion"]).iter().map(|to| to.text()).collect()
             })
             .collect();
-        assert_eq!(leads, [vec!["16.10", "17.4"], vec!["17.4"], vec![], vec![]]);
+        assert_eq!(targets, [vec!["16.10", "17.4"], vec!["17.4"], vec![], vec![]]);
     }
 }

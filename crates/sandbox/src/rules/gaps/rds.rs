@@ -1,6 +1,6 @@
-//! Aurora's clusters and instances: MiniStack forgets which logs a cluster exports, renames its endpoints when it gets its
-//! first instance, shows no key of Performance Insights, and takes no change of an instance's promotion tier, Performance
-//! Insights or minor upgrades.
+//! The clusters and instances of Aurora: MiniStack does not keep which logs a cluster exports, renames its endpoints
+//! when it gets its first instance, does not show the key of Performance Insights, and ignores changes of an instance's
+//! promotion tier, Performance Insights, and minor upgrades.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -8,20 +8,20 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
 const CLUSTER: &str = "DBCluster";
 const INSTANCE: &str = "DBInstance";
 const INSIGHTS: &str = "PerformanceInsightsEnabled";
 const KEY: &str = "PerformanceInsightsKMSKeyId";
 
-/// What a call gives an instance, and the element that shows it.
+/// The parameters of an instance, with the elements that show them.
 const SETTINGS: [(&str, &str); 4] = [
     ("PromotionTier", "PromotionTier"),
     ("AutoMinorVersionUpgrade", "AutoMinorVersionUpgrade"),
@@ -29,23 +29,23 @@ const SETTINGS: [(&str, &str); 4] = [
     (KEY, KEY),
 ];
 
-/// What names a cluster's hosts, once and for all.
+/// The elements with the host names of a cluster, which never change.
 const HOSTS: [&str; 2] = ["Endpoint", "ReaderEndpoint"];
 
-/// What one cluster or instance was told, and what it has said.
+/// What a cluster or instance was given, and what is shown of it.
 #[derive(Debug, Default)]
-struct Told {
+struct Settings {
     logs: BTreeSet<String>,
     texts: BTreeMap<&'static str, String>,
 }
 
-/// By kind and name.
-type ByName = HashMap<(&'static str, String), Told>;
+/// The settings by type and name.
+type ByName = HashMap<(&'static str, String), Settings>;
 
-/// What clusters and instances were told. Those that were made before are shown as the emulator does.
+/// The settings of clusters and instances. Those created before are shown as the emulator shows them.
 #[derive(Default)]
 pub(super) struct Rds {
-    told: Mutex<HashMap<Scope, ByName>>,
+    settings: Mutex<HashMap<Scope, ByName>>,
 }
 
 impl Rule for Rds {
@@ -63,21 +63,21 @@ impl Rule for Rds {
     }
 
     fn reset(&self) {
-        lock(&self.told).clear();
+        lock(&self.settings).clear();
     }
 }
 
 impl Rds {
     fn after(&self, call: &Call, verb: &str, kind: &'static str, answer: &mut Answer) {
-        let mut told = lock(&self.told);
-        let told = told.entry(Scope::of(call)).or_default();
+        let mut settings = lock(&self.settings);
+        let settings = settings.entry(Scope::of(call)).or_default();
         let name = call.form().get(&identifier(kind)).map(|name| (kind, name.to_owned()));
         match (verb, name) {
-            ("Create" | "Modify", Some(name)) => told.entry(name).or_default().learn(call.form()),
-            ("Delete", Some(name)) => drop(told.remove(&name)),
+            ("Create" | "Modify", Some(name)) => settings.entry(name).or_default().learn(call.form()),
+            ("Delete", Some(name)) => drop(settings.remove(&name)),
             _ => {}
         }
-        if told.is_empty() {
+        if settings.is_empty() {
             return;
         }
         answer.edit_xml(|root| {
@@ -88,11 +88,11 @@ impl Rds {
             };
             for item in items.iter_mut().filter(|item| item.is_named(kind)) {
                 let name = item.text_of(&identifier(kind)).unwrap_or_default().to_owned();
-                if let Some(told) = told.get_mut(&(kind, name)) {
+                if let Some(settings) = settings.get_mut(&(kind, name)) {
                     if verb == "Create" && kind == CLUSTER {
-                        told.hosts(item);
+                        settings.keep_hosts(item);
                     }
-                    told.show(kind, item);
+                    settings.show(kind, item);
                 }
             }
             true
@@ -100,7 +100,7 @@ impl Rds {
     }
 }
 
-impl Told {
+impl Settings {
     fn learn(&mut self, form: &Form) {
         for name in ["EnableCloudwatchLogsExports", "CloudwatchLogsExportConfiguration.EnableLogTypes"] {
             self.logs.extend(form.list(&format!("{name}.member")).into_iter().map(str::to_owned));
@@ -118,7 +118,7 @@ impl Told {
         }
     }
 
-    fn hosts(&mut self, item: &Element) {
+    fn keep_hosts(&mut self, item: &Element) {
         for element in HOSTS {
             if let Some(host) = item.text_of(element) {
                 self.texts.insert(element, host.to_owned());
@@ -137,7 +137,7 @@ impl Told {
     }
 }
 
-/// What an RDS call does to a cluster or an instance.
+/// What an RDS call does, and to which type: cluster or instance.
 fn subject(call: &Call) -> Option<(&'static str, &'static str)> {
     if call.service != "rds" {
         return None;
@@ -157,9 +157,9 @@ fn identifier(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::Protocol;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::Protocol;
+    use crate::wire::call::tests::ec2;
 
     async fn ask(rule: &Rds, body: &str) -> String {
         let origin = Scripted::new(|call| {
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn exported_logs_are_remembered() {
+    async fn exported_logs_are_kept() {
         let rule = Rds::default();
-        assert!(!ask(&rule, "Action=DescribeDBClusters").await.contains("Exports"), "one made before");
+        assert!(!ask(&rule, "Action=DescribeDBClusters").await.contains("Exports"), "a cluster created before");
         let create = "Action=CreateDBCluster&DBClusterIdentifier=a&EnableCloudwatchLogsExports.member.1=postgresql";
         assert!(ask(&rule, create).await.contains("<member>postgresql</member>"));
         let switch = "Action=ModifyDBCluster&DBClusterIdentifier=a\
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clusters_endpoints_stay() {
+    async fn the_endpoints_of_a_cluster_do_not_change() {
         let rule = Rds::default();
         let create = "Action=CreateDBCluster&DBClusterIdentifier=a";
         assert!(ask(&rule, create).await.contains("<Endpoint>CreateDBCluster</Endpoint>"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instances_settings_change() {
+    async fn the_settings_of_an_instance_can_be_changed() {
         let rule = Rds::default();
         let create = "Action=CreateDBInstance&DBInstanceIdentifier=a&EnablePerformanceInsights=true\
                       &PerformanceInsightsKMSKeyId=arn%3Ak&PromotionTier=3";
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn others_are_left_alone() {
+    async fn other_instances_are_not_changed() {
         let rule = Rds::default();
         ask(&rule, "Action=CreateDBInstance&DBInstanceIdentifier=b&PromotionTier=1").await;
         assert!(ask(&rule, "Action=DescribeDBInstances").await.contains("<PromotionTier>3</PromotionTier>"));

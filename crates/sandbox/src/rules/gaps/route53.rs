@@ -1,5 +1,5 @@
-//! Route 53: MiniStack writes booleans of health checks as Python does, which no SDK reads as true; forgets the children of
-//! calculated ones; and does not know `ListTagsForResources`.
+//! Route 53: MiniStack writes the booleans of health checks as Python does, which no SDK reads as true, loses the
+//! children of calculated checks, and does not know `ListTagsForResources`.
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -7,10 +7,10 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// The booleans of a health check.
 const BOOLEANS: [&str; 4] = ["MeasureLatency", "EnableSNI", "Inverted", "Disabled"];
@@ -30,12 +30,12 @@ impl Rule for Route53 {
                 "CreateHealthCheck" | "UpdateHealthCheck" => {
                     let mut nested = with_nested_children(call);
                     let mut answer = next.run(nested.as_mut().unwrap_or(call)).await;
-                    answer.edit_xml(small);
+                    answer.edit_xml(lowercase_booleans);
                     answer
                 }
                 operation if operation.contains("HealthCheck") => {
                     let mut answer = next.run(call).await;
-                    answer.edit_xml(small);
+                    answer.edit_xml(lowercase_booleans);
                     answer
                 }
                 "ListTagsForResources" => tags_of_several(call, next).await,
@@ -48,8 +48,8 @@ impl Rule for Route53 {
     fn reset(&self) {}
 }
 
-/// `True` and `False` in small letters, however deep they stand.
-fn small(element: &mut Element) -> bool {
+/// Writes `True` and `False` in lower case, at any depth.
+fn lowercase_booleans(element: &mut Element) -> bool {
     let mut changed = false;
     for name in BOOLEANS {
         if let Some(word @ ("True" | "False")) = element.text_of(name) {
@@ -58,12 +58,13 @@ fn small(element: &mut Element) -> bool {
         }
     }
     for child in element.children_mut() {
-        changed |= small(child);
+        changed |= lowercase_booleans(child);
     }
     changed
 }
 
-/// The same call for MiniStack, which looks for a child's id one element too deep; `None` without children.
+/// The same call for MiniStack, which looks for the id of a child one element too deep; `None` if there are no
+/// children.
 fn with_nested_children(call: &Call) -> Option<Call> {
     let mut root = Element::parse(call.body()).ok()?;
     let config = if root.child(CHILDREN).is_some() { &mut root } else { root.child_mut("HealthCheckConfig")? };
@@ -71,21 +72,21 @@ fn with_nested_children(call: &Call) -> Option<Call> {
         let inner = child.clone();
         child.push(inner);
     }
-    Some(another(call, call.method.clone(), call.uri.clone(), Bytes::from(root.to_document())))
+    Some(call_as(call, call.method.clone(), call.uri.clone(), Bytes::from(root.to_document())))
 }
 
-/// Asks for the tags of each, and answers them together.
+/// Reads the tags of each resource, and answers them together.
 async fn tags_of_several(call: &Call, next: Next<'_>) -> Answer {
     let kind = call.uri.path().rsplit('/').next().unwrap_or_default();
     let Ok(root) = Element::parse(call.body()) else {
-        return Answer::client_error(call, "InvalidInput", "the body is no ListTagsForResourcesRequest");
+        return Answer::client_error(call, "InvalidInput", "the body is not a ListTagsForResourcesRequest");
     };
     let mut sets = Vec::new();
     for id in root.at(&["ResourceIds", "ResourceId"]) {
         let Ok(uri) = format!("/2013-04-01/tags/{kind}/{}", id.text()).parse() else {
-            return Answer::client_error(call, "InvalidInput", "an id that is none");
+            return Answer::client_error(call, "InvalidInput", "the id is not valid");
         };
-        let mut answer = next.run(&mut another(call, Method::GET, uri, Bytes::new())).await;
+        let mut answer = next.run(&mut call_as(call, Method::GET, uri, Bytes::new())).await;
         if !answer.is_success() {
             return answer;
         }
@@ -102,8 +103,8 @@ async fn tags_of_several(call: &Call, next: Next<'_>) -> Answer {
     Answer::new(StatusCode::OK, headers, Bytes::from(root.to_document()))
 }
 
-/// Another call in the name of this one's caller. The signature does not cover it, and MiniStack checks none.
-pub(super) fn another(call: &Call, method: Method, uri: Uri, body: Bytes) -> Call {
+/// Another call, made as this one's caller. The signature does not match it, but MiniStack does not check it.
+pub(super) fn call_as(call: &Call, method: Method, uri: Uri, body: Bytes) -> Call {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri;
@@ -115,7 +116,7 @@ pub(super) fn another(call: &Call, method: Method, uri: Uri, body: Bytes) -> Cal
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn call(method: &str, path: &str, body: &str) -> Call {
         let credential = "111122223333/20261123/us-east-1/route53/aws4_request";
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn booleans_are_answered_in_small_letters() {
+    async fn booleans_are_answered_in_lower_case() {
         let origin =
             Scripted::xml("<r><a><Inverted>True</Inverted><Disabled>False</Disabled><Other>True</Other></a></r>");
         for (method, path) in [("GET", "/healthcheck"), ("GET", "/healthcheck/1"), ("POST", "/healthcheck/1")] {

@@ -1,16 +1,16 @@
-//! Routes and associations: MiniStack makes a second one beside the first, and where a route is to be replaced by one
-//! to a peering, sets it to `local`.
+//! Routes and associations: MiniStack adds a second one next to the first, and replaces the target of a route by
+//! `local` if the new target is a peering connection.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::ec2::listed;
+use crate::rules::ec2::list;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Refuses what AWS refuses, and replaces routes.
+/// Refuses a second route or association, and replaces routes.
 pub(super) struct Routes;
 
 impl Rule for Routes {
@@ -38,14 +38,14 @@ impl Rule for Routes {
     fn reset(&self) {}
 }
 
-/// `Err` is the answer to a call whose destination is there and should not be, or the other way round.
+/// `Err` is the refusal of a call whose destination exists and should not, or does not exist and should.
 async fn check_destination(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let form = call.form();
     let (Some(table), Some(destination)) = (form.get("RouteTableId"), form.get("DestinationCidrBlock")) else {
         return Ok(());
     };
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
-    // A table that does not exist is refused by MiniStack.
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    // MiniStack itself refuses a table that does not exist.
     let Some(found) = tables.iter().find(|item| item.text_of("routeTableId") == Some(table)) else { return Ok(()) };
     let destinations = found.at(&["routeSet", "item", "destinationCidrBlock"]);
     let exists = destinations.iter().any(|known| known.text() == destination);
@@ -67,11 +67,11 @@ async fn check_destination(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     }
 }
 
-/// `Err` is the answer when the subnet has an association already.
+/// `Err` is the refusal, if the subnet already has an association.
 async fn check_association(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let form = call.form();
     let Some(subnet) = form.get("SubnetId") else { return Ok(()) };
-    let tables = listed(call, next, "DescribeRouteTables", "routeTableSet").await?;
+    let tables = list(call, next, "DescribeRouteTables", "routeTableSet").await?;
     let uses_one = |table: &Element| {
         table.at(&["associationSet", "item", "subnetId"]).iter().any(|associated| associated.text() == subnet)
     };
@@ -85,8 +85,8 @@ async fn check_association(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     Err(Answer::client_error(call, "Resource.AlreadyAssociated", &message))
 }
 
-/// Deletes the route and creates it with its new target: MiniStack's own replacement knows three kinds of targets, and
-/// leaves one of another kind in place beside the new one.
+/// Deletes the route and creates it with its new target. MiniStack's own replacement knows three types of target, and
+/// leaves one of another type in place next to the new one.
 async fn replace(call: &Call, next: Next<'_>) -> Answer {
     let pairs = call.form().pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let parameters: Vec<(&str, &str)> = pairs.filter(|(name, _)| !matches!(*name, "Action" | "Version")).collect();
@@ -103,8 +103,8 @@ async fn replace(call: &Call, next: Next<'_>) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::ec2;
 
     const TABLES: &str = "<r><routeTableSet><item><routeTableId>rtb-1</routeTableId>\
         <routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock></item></routeSet>\
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_is_replaced_by_another_in_its_place() {
+    async fn a_route_is_replaced() {
         let origin = emulator();
         let target =
             "Version=2016-11-15&RouteTableId=rtb-1&DestinationCidrBlock=0.0.0.0%2F0&VpcPeeringConnectionId=pcx-1";
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_replacement_that_fails_says_so() {
+    async fn a_failed_replacement_is_answered_with_the_failure() {
         let origin = Scripted::new(|call| match call.operation.as_str() {
             "CreateRoute" => Answer::client_error(call, "InvalidParameterValue", "no such target"),
             _ => ok(TABLES),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_destination_is_in_a_table_once() {
+    async fn a_table_has_one_route_per_destination() {
         let origin = emulator();
         for (operation, table, code) in [
             ("CreateRoute", "rtb-1", "RouteAlreadyExists"),
@@ -149,7 +149,7 @@ mod tests {
             ("DeleteRoute", "rtb-2", "InvalidRoute.NotFound"),
             ("CreateRoute", "rtb-2", ""),
             ("DeleteRoute", "rtb-1", ""),
-            // Left to MiniStack, which refuses it.
+            // Passed on to MiniStack, which refuses it.
             ("ReplaceRoute", "rtb-3", ""),
         ] {
             let body = format!("Action={operation}&RouteTableId={table}&DestinationCidrBlock=0.0.0.0%2F0");

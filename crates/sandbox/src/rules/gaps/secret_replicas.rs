@@ -1,7 +1,6 @@
-//! Secrets in other regions: MiniStack makes no replica with a secret, cannot take one away, and deletes a secret that
-//! has some; and of a name that is scheduled for deletion it only says that it exists.
-//! See docs/aws-behaviour.md#secret-has-replicas and
-//! docs/aws-behaviour.md#secret-scheduled-for-deletion.
+//! Replicas of secrets: MiniStack does not create them with the secret, cannot remove one, and deletes a secret that
+//! has some. Of a name that is scheduled for deletion, it only says that it exists.
+//! See docs/aws-behaviour.md#secret-has-replicas and docs/aws-behaviour.md#secret-scheduled-for-deletion.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -10,19 +9,20 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::rules::text_of;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// A replica: the secret's account and name, and the replica's region.
+/// A replica: account and name of the secret, and the Region of the replica.
 type Replica = (String, String, String);
 
-/// The replicas that were taken away. MiniStack still has them, so they are hidden; as with it, nothing else can have
-/// their name in their region.
+/// The removed replicas. MiniStack still has them, so they are hidden. For the same reason, no other secret can have
+/// their name in their Region.
 #[derive(Default)]
 pub(super) struct SecretReplicas {
-    gone: Mutex<HashSet<Replica>>,
+    removed: Mutex<HashSet<Replica>>,
 }
 
 impl Rule for SecretReplicas {
@@ -31,7 +31,7 @@ impl Rule for SecretReplicas {
             if call.service != "secretsmanager" {
                 return next.run(call).await;
             }
-            if self.is_gone(call) {
+            if self.names_removed_replica(call) {
                 return Answer::client_error(
                     call,
                     "ResourceNotFoundException",
@@ -47,7 +47,7 @@ impl Rule for SecretReplicas {
                 },
                 _ => {
                     let mut answer = next.run(call).await;
-                    self.answered(call, &mut answer);
+                    self.edit_answer(call, &mut answer);
                     answer
                 }
             }
@@ -56,17 +56,17 @@ impl Rule for SecretReplicas {
     }
 
     fn reset(&self) {
-        lock(&self.gone).clear();
+        lock(&self.removed).clear();
     }
 }
 
 impl SecretReplicas {
-    /// Whether a call is about a replica that was taken away.
-    fn is_gone(&self, call: &Call) -> bool {
-        let Some(id) = text(&call.json(), "SecretId") else { return false };
-        lock(&self.gone)
+    /// Whether a call names a replica that was removed.
+    fn names_removed_replica(&self, call: &Call) -> bool {
+        let Some(id) = text_of(&call.json(), "SecretId") else { return false };
+        lock(&self.removed)
             .iter()
-            .any(|(account, name, region)| *account == call.account && *region == call.region && is_about(&id, name))
+            .any(|(account, name, region)| *account == call.account && *region == call.region && identifies(&id, name))
     }
 
     async fn create(&self, call: &mut Call, next: Next<'_>) -> Answer {
@@ -86,15 +86,15 @@ impl SecretReplicas {
             return answer;
         }
         if body["AddReplicaRegions"].as_array().is_some_and(|regions| !regions.is_empty()) {
-            let wanted = json!({
+            let request = json!({
                 "SecretId": name,
                 "AddReplicaRegions": body["AddReplicaRegions"],
                 "ForceOverwriteReplicaSecret": body["ForceOverwriteReplicaSecret"] == true,
             });
-            let mut question = call.ask_json("ReplicateSecretToRegions", &wanted);
+            let mut question = call.ask_json("ReplicateSecretToRegions", &request);
             let mut replicated = next.run(&mut question).await;
-            self.answered(&question, &mut replicated);
-            // A replica that does not come about is no reason not to make the secret.
+            self.edit_answer(&question, &mut replicated);
+            // If a replica cannot be created, the secret is created all the same.
             if let Some(replicated) = read(&mut replicated) {
                 answer.edit_json(|answer| {
                     answer["ReplicationStatus"] = replicated["ReplicationStatus"].clone();
@@ -110,13 +110,13 @@ impl SecretReplicas {
         let mut question = call.ask_json("DescribeSecret", &json!({"SecretId": id}));
         let mut answer = next.run(&mut question).await;
         let Some(secret) = read(&mut answer) else { return answer };
-        if let Some(name) = text(&secret, "Name") {
+        if let Some(name) = text_of(&secret, "Name") {
             for region in call.json()["RemoveReplicaRegions"].as_array().into_iter().flatten().filter_map(Value::as_str)
             {
-                lock(&self.gone).insert((call.account.clone(), name.clone(), region.to_owned()));
+                lock(&self.removed).insert((call.account.clone(), name.clone(), region.to_owned()));
             }
         }
-        self.answered(&question, &mut answer);
+        self.edit_answer(&question, &mut answer);
         let left = read(&mut answer).map(|secret| secret["ReplicationStatus"].clone());
         let left = left.filter(|left| !left.is_null()).unwrap_or_else(|| json!([]));
         Answer::aws_json(&json!({"ARN": secret["ARN"], "ReplicationStatus": left}))
@@ -126,34 +126,34 @@ impl SecretReplicas {
         let id = call.json()["SecretId"].clone();
         let mut question = call.ask_json("DescribeSecret", &json!({"SecretId": id}));
         let mut answer = next.run(&mut question).await;
-        self.answered(&question, &mut answer);
+        self.edit_answer(&question, &mut answer);
         read(&mut answer)
     }
 
-    /// Replicas that are made are there again, and those that were taken away are not listed.
-    fn answered(&self, call: &Call, answer: &mut Answer) {
+    /// Shows replicas again when they are created again, and hides those that were removed.
+    fn edit_answer(&self, call: &Call, answer: &mut Answer) {
         if !answer.is_success() {
             return;
         }
-        let mut gone = lock(&self.gone);
+        let mut removed = lock(&self.removed);
         if call.operation == "ReplicateSecretToRegions" {
             let body = call.json();
-            let id = text(&body, "SecretId").unwrap_or_default();
-            let made: Vec<_> =
-                body["AddReplicaRegions"].as_array().into_iter().flatten().map(|made| &made["Region"]).collect();
-            gone.retain(|(account, name, region)| {
-                *account != call.account || !is_about(&id, name) || !made.iter().any(|made| *made == region)
+            let id = text_of(&body, "SecretId").unwrap_or_default();
+            let created: Vec<_> =
+                body["AddReplicaRegions"].as_array().into_iter().flatten().map(|replica| &replica["Region"]).collect();
+            removed.retain(|(account, name, region)| {
+                *account != call.account || !identifies(&id, name) || !created.iter().any(|created| *created == region)
             });
         }
-        if matches!(call.operation.as_str(), "DescribeSecret" | "ReplicateSecretToRegions") && !gone.is_empty() {
+        if matches!(call.operation.as_str(), "DescribeSecret" | "ReplicateSecretToRegions") && !removed.is_empty() {
             answer.edit_json(|secret| {
-                let arn = text(secret, "ARN").unwrap_or_default();
+                let arn = text_of(secret, "ARN").unwrap_or_default();
                 let Some(listed) = secret.get_mut("ReplicationStatus").and_then(Value::as_array_mut) else {
                     return false;
                 };
                 listed.retain(|status| {
-                    !gone.iter().any(|(account, name, region)| {
-                        *account == call.account && is_about(&arn, name) && status["Region"] == *region
+                    !removed.iter().any(|(account, name, region)| {
+                        *account == call.account && identifies(&arn, name) && status["Region"] == *region
                     })
                 });
                 true
@@ -163,17 +163,23 @@ impl SecretReplicas {
 }
 
 fn still_replicated(call: &Call, secret: &Value) -> Answer {
-    let (arn, regions) = (text(secret, "ARN").unwrap_or_default(), regions(secret).join(", "));
+    let (arn, regions) = (text_of(secret, "ARN").unwrap_or_default(), regions(secret).join(", "));
     let message = format!("You can't delete secret {arn} that still has replica regions [{regions}].");
     Answer::client_error(call, "InvalidParameterException", &message)
 }
 
 fn regions(secret: &Value) -> Vec<String> {
-    secret["ReplicationStatus"].as_array().into_iter().flatten().filter_map(|status| text(status, "Region")).collect()
+    secret["ReplicationStatus"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|status| text_of(status, "Region"))
+        .collect()
 }
 
-/// Whether an id, which is a name or an ARN with six random characters after the name, is a secret's.
-fn is_about(id: &str, name: &str) -> bool {
+/// Whether an id identifies the secret of this name. An id is a name, or an ARN with six random characters after the
+/// name.
+fn identifies(id: &str, name: &str) -> bool {
     match id.split_once(":secret:") {
         Some((_, of)) => of == name || of.rsplit_once('-').is_some_and(|(of, _)| of == name),
         None => id == name,
@@ -190,15 +196,11 @@ fn read(answer: &mut Answer) -> Option<Value> {
     found
 }
 
-fn text(value: &Value, name: &str) -> Option<String> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{Scripted, ok, text as body};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json as call;
 
     const NAMED: &str = r#"{"SecretId":"pay/db"}"#;
     const CREATE: &str = r#"{"Name":"pay/db","AddReplicaRegions":[{"Region":"us-east-2","KmsKeyId":"k2"}]}"#;
@@ -210,11 +212,11 @@ mod tests {
     async fn ask(rule: &SecretReplicas, origin: &Scripted, region: &str, operation: &str, request: &str) -> String {
         let mut call = call("secretsmanager", &format!("secretsmanager.{operation}"), request);
         region.clone_into(&mut call.region);
-        body(&rule.apply(&mut call, Next::new(&[], origin)).await)
+        text(&rule.apply(&mut call, Next::new(&[], origin)).await)
     }
 
     #[tokio::test]
-    async fn a_secret_is_made_with_its_replicas() {
+    async fn a_secret_is_created_with_its_replicas() {
         let (rule, origin) = (SecretReplicas::default(), Scripted::new(|_| ok(SECRET)));
         let made = ask(&rule, &origin, "us-east-1", "CreateSecret", CREATE).await;
         assert!(made.contains("InSync"), "{made}");
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_replica_goes_and_comes_back() {
+    async fn a_replica_is_removed_and_created_again() {
         let (rule, origin) = (SecretReplicas::default(), Scripted::new(|_| ok(SECRET)));
         let refused = ask(&rule, &origin, "us-east-1", "DeleteSecret", NAMED).await;
         assert!(refused.contains("still has replica regions [us-east-2]"), "{refused}");
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_is_scheduled_for_deletion_is_refused_as_such() {
+    async fn a_name_that_is_scheduled_for_deletion_is_refused_with_the_reason() {
         let origin = Scripted::new(|call| match call.operation.as_str() {
             "CreateSecret" => Answer::client_error(call, "ResourceExistsException", "it exists"),
             _ => ok(r#"{"DeletedDate":1}"#),
@@ -255,8 +257,10 @@ mod tests {
     fn ids_are_names_or_arns() {
         let arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:pay/db";
         assert!(
-            is_about("pay/db", "pay/db") && is_about(arn, "pay/db") && is_about(&format!("{arn}-a1b2c3"), "pay/db")
+            identifies("pay/db", "pay/db")
+                && identifies(arn, "pay/db")
+                && identifies(&format!("{arn}-a1b2c3"), "pay/db")
         );
-        assert!(!is_about(&format!("{arn}-two-a1b2c3"), "pay/db") && !is_about("pay/db2", "pay/db"));
+        assert!(!identifies(&format!("{arn}-two-a1b2c3"), "pay/db") && !identifies("pay/db2", "pay/db"));
     }
 }

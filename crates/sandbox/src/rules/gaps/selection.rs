@@ -1,14 +1,14 @@
-//! Filters, and ids that do not exist.
+//! Filters, which MiniStack does not all apply, and ids that do not exist, for which it does not refuse a listing.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::ec2::{filters, listing};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Applies every filter that can be judged from the items, whether MiniStack did or not.
+/// Applies every filter that can be evaluated on the items, whether MiniStack has applied it or not.
 pub(super) struct Selection;
 
 impl Rule for Selection {
@@ -44,8 +44,8 @@ fn select(call: &Call, answer: &mut Answer) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     const ADDRESSES: &str = "<DescribeAddressesResponse><addressesSet>\
         <item><allocationId>eipalloc-1</allocationId><tagSet><item><key>drctl:stack</key><value>a</value></item></tagSet></item>\
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ignored_filters_are_applied() {
+    async fn filters_that_the_emulator_ignores_are_applied() {
         let found = ask("Action=DescribeAddresses&Filter.1.Name=tag:drctl:stack&Filter.1.Value.1=a").await;
         assert!(found.contains("eipalloc-1") && !found.contains("eipalloc-2"), "{found}");
         let none = ask("Action=DescribeAddresses&Filter.1.Name=tag:drctl:stack&Filter.1.Value.1=b").await;

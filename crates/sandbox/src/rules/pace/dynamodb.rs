@@ -1,7 +1,7 @@
-//! DynamoDB's pace: tables take seconds, replicas come in half a minute and go in minutes.
+//! The pace of DynamoDB: tables take seconds, replicas take half a minute to be created and minutes to be deleted.
 //!
-//! A table takes one change at a time, and a replica's Region knows nothing of it until it is there: what makes a
-//! global table's order of steps what it is. See docs/aws-behaviour.md#one-table-change-at-a-time.
+//! A table takes one change at a time, and a replica's Region knows nothing of the replica until it is ready. This
+//! determines the order of steps for a global table. See docs/aws-behaviour.md#one-table-change-at-a-time.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,29 +9,29 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::latencies::row;
+use super::latencies::seconds_of;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
 use crate::rules::Scope;
+use crate::rules::dynamodb::{SOURCE_OF_REPLICAS, table_of};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// "DDB table (on-demand)": 10 typical to create, 15 to delete.
 const CREATING: f64 = 10.0;
 const DELETING: f64 = 15.0;
 /// "DDB replica, empty table": 28 typical to create; not listed for the first 6.
-/// See docs/aws-behaviour.md#replica-may-vanish
-/// and docs/aws-behaviour.md#replica-before-first-item.
+/// See docs/aws-behaviour.md#replica-may-vanish and docs/aws-behaviour.md#replica-before-first-item.
 const REPLICA_UNLISTED: f64 = 6.0;
 const REPLICA_CREATING: f64 = 28.0;
-/// "DDB replica": 210 typical to delete; its region knows the table for 10 to 35 more.
+/// "DDB replica": 210 typical to delete; its Region knows the table for 10 to 35 more.
 const REPLICA_DELETING: f64 = 210.0;
 const REPLICA_LINGERING: f64 = 20.0;
 /// "DP toggle w/ replica": 34 to 39.
 const TOGGLE: f64 = 36.0;
-/// The same, or anything else, without a replica.
+/// Any update of a table without replicas.
 const UPDATING: f64 = 1.0;
-/// What a call about items takes, which is a change only in this proxy's eyes.
+/// A call about items, which counts as a mutation only in this proxy.
 const ITEMS: f64 = 0.01;
 
 /// Seconds until the answer.
@@ -45,23 +45,20 @@ const SECONDS: [(&str, f64); 7] = [
     ("UntagResource", 1.0),
 ];
 
-/// What AWS says to the deletion of a table that replicas were made from. See docs/aws-behaviour.md#table-was-a-source.
-const SOURCE: &str = "Replica cannot be deleted because it has acted as a source region for new replica(s) being added \
-                      to the table in the last 24 hours.";
-/// What it says to a replica whose predecessor is still being deleted. See docs/aws-behaviour.md#replica-name-taken.
+/// What AWS says to a replica whose predecessor is still being deleted. See docs/aws-behaviour.md#replica-name-taken.
 const EXISTED: &str = "Failed to create a the new replica of table with name: '{}' because one or more replicas \
                        already existed as tables.";
 
-/// A table of an account in a region.
+/// A table of an account in a Region.
 type Key = (Scope, String);
 
-/// DynamoDB.
+/// The pace of DynamoDB.
 #[derive(Default)]
 pub(super) struct DynamoDb {
     tables: Mutex<HashMap<Key, Table>>,
 }
 
-/// How far a table has come.
+/// What is in progress on a table.
 #[derive(Debug, Default)]
 struct Table {
     is_replica: bool,
@@ -69,7 +66,7 @@ struct Table {
     created: Option<Instant>,
     /// Until when another change is refused.
     updated: Option<Instant>,
-    /// Until when a deleted one is shown, and how.
+    /// Until when it is shown as being deleted, and its last description.
     deleted: Option<(Instant, Value)>,
     replicas: HashMap<String, Replica>,
 }
@@ -82,11 +79,11 @@ enum State {
     Settled,
 }
 
-/// A replica as its source's region sees it.
+/// A replica as the Region of its source sees it.
 #[derive(Debug, Clone, Copy)]
 enum Replica {
-    Coming { listed: Instant, active: Instant },
-    Going { deleted: Instant, forgotten: Instant },
+    Creating { listed: Instant, active: Instant },
+    Deleting { deleted: Instant, forgotten: Instant },
 }
 
 impl Table {
@@ -112,13 +109,13 @@ impl Table {
         let mut listed = table["Replicas"].as_array().cloned().unwrap_or_default();
         for (region, replica) in &self.replicas {
             match *replica {
-                Replica::Coming { listed: from, .. } if now < from => listed.retain(|it| it["RegionName"] != *region),
-                Replica::Coming { active, .. } if now < active => {
+                Replica::Creating { listed: from, .. } if now < from => listed.retain(|it| it["RegionName"] != *region),
+                Replica::Creating { active, .. } if now < active => {
                     for it in listed.iter_mut().filter(|it| it["RegionName"] == *region) {
                         it["ReplicaStatus"] = json!("CREATING");
                     }
                 }
-                Replica::Going { deleted, .. } if now < deleted => {
+                Replica::Deleting { deleted, .. } if now < deleted => {
                     listed.push(json!({"RegionName": region, "ReplicaStatus": "DELETING"}));
                 }
                 _ => {}
@@ -129,9 +126,9 @@ impl Table {
         }
     }
 
-    /// Whether a replica is still known in its region.
+    /// Whether a replica is still known in its Region.
     fn has_lingering_replica(&self, now: Instant) -> bool {
-        self.replicas.values().any(|it| matches!(it, Replica::Going { forgotten, .. } if now < *forgotten))
+        self.replicas.values().any(|it| matches!(it, Replica::Deleting { forgotten, .. } if now < *forgotten))
     }
 }
 
@@ -141,8 +138,8 @@ impl ServicePace for DynamoDb {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        let is_about_items = ["Item", "Items", "Query", "Scan", "Statement", "Transaction"];
-        row(&SECONDS, operation).or_else(|| is_about_items.iter().any(|end| operation.ends_with(end)).then_some(ITEMS))
+        let items = ["Item", "Items", "Query", "Scan", "Statement", "Transaction"];
+        seconds_of(&SECONDS, operation).or_else(|| items.iter().any(|end| operation.ends_with(end)).then_some(ITEMS))
     }
 
     fn before(&self, call: &mut Call, at: Moment) -> Option<Answer> {
@@ -151,21 +148,22 @@ impl ServicePace for DynamoDb {
         let tables = lock(&self.tables);
         let table = tables.get(&(Scope::of(call), name.clone()))?;
         let lingers = |region: String| {
-            tables.get(&there(call, &region, &name)).is_some_and(|it| it.state(at.now) == State::Deleting)
+            tables.get(&key_in(&region, call, &name)).is_some_and(|it| it.state(at.now) == State::Deleting)
         };
         let (operation, state) = (call.operation.as_str(), table.state(at.now));
-        // Of a new table everything is known but its items; of a new replica nothing is.
+        // Of a new table, everything but its items is known; of a new replica, nothing is.
         // See docs/aws-behaviour.md#new-replica-answers-describe-only.
-        let is_told = !table.is_replica && matches!(operation, "ListTagsOfResource" | "DescribeTimeToLive");
-        if operation == "DescribeTable" || (is_told && state == State::Creating) {
+        let answers_early = !table.is_replica && matches!(operation, "ListTagsOfResource" | "DescribeTimeToLive");
+        if operation == "DescribeTable" || (answers_early && state == State::Creating) {
             return None;
         }
         let (code, message) = match (operation, state) {
             (_, State::Creating) if table.is_replica || !operation.ends_with("Table") => {
                 ("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
             }
+            // See docs/aws-behaviour.md#table-was-a-source.
             ("DeleteTable", State::Settled) if table.has_lingering_replica(at.now) => {
-                ("ValidationException", SOURCE.to_owned())
+                ("ValidationException", SOURCE_OF_REPLICAS.to_owned())
             }
             ("UpdateTable", State::Settled) if replica_changes(&body, "Create").any(lingers) => {
                 ("ValidationException", EXISTED.replace("{}", &name))
@@ -232,22 +230,22 @@ fn begin_update(
     let mut busy = if has_replicas { TOGGLE } else { UPDATING };
     for region in replica_changes(body, "Create") {
         busy = REPLICA_CREATING;
-        let coming = Replica::Coming { listed: at.later(REPLICA_UNLISTED), active: at.later(REPLICA_CREATING) };
-        entry(tables, (Scope::of(call), name.to_owned())).replicas.insert(region.clone(), coming);
-        let made = Table { is_replica: true, created: Some(at.later(REPLICA_CREATING)), ..Table::default() };
-        tables.insert(there(call, &region, name), made);
+        let creating = Replica::Creating { listed: at.later(REPLICA_UNLISTED), active: at.later(REPLICA_CREATING) };
+        entry(tables, (Scope::of(call), name.to_owned())).replicas.insert(region.clone(), creating);
+        let replica = Table { is_replica: true, created: Some(at.later(REPLICA_CREATING)), ..Table::default() };
+        tables.insert(key_in(&region, call, name), replica);
     }
     for region in replica_changes(body, "Delete") {
         busy = REPLICA_DELETING;
         let forgotten = at.later(REPLICA_DELETING + REPLICA_LINGERING);
-        let going = Replica::Going { deleted: at.later(REPLICA_DELETING), forgotten };
-        entry(tables, (Scope::of(call), name.to_owned())).replicas.insert(region.clone(), going);
+        let deleting = Replica::Deleting { deleted: at.later(REPLICA_DELETING), forgotten };
+        entry(tables, (Scope::of(call), name.to_owned())).replicas.insert(region.clone(), deleting);
         let mut shown = shown.clone();
         shown["TableStatus"] = json!("DELETING");
         shown["Replicas"] = json!([{"RegionName": call.region, "ReplicaStatus": "ACTIVE"}]);
         let arn = shown["TableArn"].as_str().unwrap_or_default().replace(&call.region, &region);
         shown["TableArn"] = json!(arn);
-        tables.insert(there(call, &region, name), Table { deleted: Some((forgotten, shown)), ..Table::default() });
+        tables.insert(key_in(&region, call, name), Table { deleted: Some((forgotten, shown)), ..Table::default() });
     }
     entry(tables, (Scope::of(call), name.to_owned())).updated = Some(at.later(busy));
 }
@@ -256,18 +254,18 @@ fn entry(tables: &mut HashMap<Key, Table>, key: Key) -> &mut Table {
     tables.entry(key).or_default()
 }
 
-/// The same table in another region.
-fn there(call: &Call, region: &str, name: &str) -> Key {
+/// The key of the same table in another Region.
+fn key_in(region: &str, call: &Call, name: &str) -> Key {
     (Scope { account: call.account.clone(), region: region.to_owned() }, name.to_owned())
 }
 
-/// The regions of the replicas that a change makes or deletes.
+/// The Regions of the replicas that a change creates or deletes.
 fn replica_changes(body: &Value, action: &str) -> impl Iterator<Item = String> {
     let changes = body["ReplicaUpdates"].as_array().into_iter().flatten();
     changes.filter_map(move |change| change[action]["RegionName"].as_str().map(str::to_owned))
 }
 
-/// The table as an answer describes it.
+/// The table as it is described in an answer.
 fn shown(answer: &mut Answer) -> Value {
     let mut shown = Value::Null;
     answer.edit_json(|answer| {
@@ -277,19 +275,13 @@ fn shown(answer: &mut Answer) -> Value {
     shown
 }
 
-/// The table a call is about, by its name or by its ARN.
-fn table_of(body: &Value) -> Option<String> {
-    let name = body["TableName"].as_str().or_else(|| body["ResourceArn"].as_str())?;
-    Some(name.rsplit_once(":table/").map_or(name, |(_, name)| name).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::json as call;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::json as call;
 
     const HERE: &str = "us-east-1";
     const THERE: &str = "us-east-2";
@@ -344,14 +336,14 @@ mod tests {
     }
 
     #[test]
-    fn a_table_comes_and_goes() {
+    fn a_table_is_created_and_deleted_over_time() {
         let mut bench = Bench::new();
         assert!(bench.described(9.0, HERE).contains("CREATING"));
         assert!(bench.ask(9.0, HERE, "UpdateTable", CREATE).contains("ResourceInUseException"));
         assert!(bench.ask(9.0, HERE, "PutItem", TABLE).contains("ResourceNotFoundException"));
         assert!(bench.described(11.0, HERE).contains("ACTIVE"));
         bench.ask(20.0, HERE, "DeleteTable", TABLE);
-        // The emulator has forgotten it.
+        // The emulator has forgotten the table.
         let at = Moment { now: bench.start + Duration::from_secs(30), scale: 1.0 };
         let call = call("dynamodb", "DynamoDB_20120810.DescribeTable", TABLE);
         let mut answer = Answer::client_error(&call, "ResourceNotFoundException", "not found");
@@ -362,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_shows_late_and_answers_later() {
+    fn a_replica_is_listed_late_and_answers_later() {
         let mut bench = Bench::new();
         assert!(!bench.ask(20.0, HERE, "UpdateTable", CREATE).contains(THERE));
         let early = bench.described(25.0, HERE);
@@ -377,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_goes_and_is_remembered_where_it_was() {
+    fn a_deleted_replica_is_still_known_in_its_region() {
         let mut bench = Bench::new();
         bench.ask(20.0, HERE, "UpdateTable", CREATE);
         bench.ask(100.0, HERE, "UpdateTable", DELETE);
@@ -393,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_not_kept_waiting() {
+    fn calls_about_items_are_not_slowed() {
         let pace = DynamoDb::default();
         assert_eq!(pace.seconds("PutItem"), Some(ITEMS));
         assert_eq!(pace.seconds("TransactWriteItems"), Some(ITEMS));

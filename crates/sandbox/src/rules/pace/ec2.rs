@@ -1,22 +1,22 @@
-//! EC2's pace: the network.
+//! The pace of EC2: the network.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::lambda::Interfaces;
-use super::latencies::row;
+use super::latencies::seconds_of;
 use super::nat::NatGateways;
 use super::peering::Peerings;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
 use crate::rules::Scope;
 use crate::rules::ec2::{filters, listing};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Seconds until the answer. Where docs/aws-behaviour.md#duration-table gives one figure for a resource that takes several
-/// calls or becomes ready later ("VPC (+DNS attrs)": 12), calls and waiting add up to it.
+/// Seconds until the answer. Where docs/aws-behaviour.md#duration-table has one figure for a resource that takes
+/// several calls or becomes ready later ("VPC (+DNS attrs)": 12), the calls and the waiting add up to it.
 const SECONDS: [(&str, f64); 27] = [
     ("CreateVpc", 2.0),
     ("ModifyVpcAttribute", 3.0),
@@ -47,21 +47,27 @@ const SECONDS: [(&str, f64); 27] = [
     ("CreateFlowLogs", 1.0),
 ];
 
-/// A resource that is `pending` for a while after its creation.
-struct Pending {
+/// A type of resource that is `pending` for a while after its creation.
+struct PendingType {
     create: &'static str,
-    /// The element of the creating answer.
+    /// The element of the resource in the answer to its creation.
     created: &'static str,
     describe: &'static str,
-    /// The filter on the state.
+    /// The name of the filter on the state.
     filter: &'static str,
     seconds: f64,
 }
 
-static PENDING: [Pending; 3] = [
-    Pending { create: "CreateVpc", created: "vpc", describe: "DescribeVpcs", filter: "state", seconds: 4.0 },
-    Pending { create: "CreateSubnet", created: "subnet", describe: "DescribeSubnets", filter: "state", seconds: 2.0 },
-    Pending {
+static PENDING: [PendingType; 3] = [
+    PendingType { create: "CreateVpc", created: "vpc", describe: "DescribeVpcs", filter: "state", seconds: 4.0 },
+    PendingType {
+        create: "CreateSubnet",
+        created: "subnet",
+        describe: "DescribeSubnets",
+        filter: "state",
+        seconds: 2.0,
+    },
+    PendingType {
         create: "CreateVpcEndpoint",
         created: "vpcEndpoint",
         describe: "DescribeVpcEndpoints",
@@ -70,10 +76,10 @@ static PENDING: [Pending; 3] = [
     },
 ];
 
-/// EC2.
+/// The pace of EC2.
 pub(super) struct Ec2 {
     state: Mutex<State>,
-    /// What functions leave behind.
+    /// The network interfaces that functions leave behind.
     interfaces: Arc<Interfaces>,
 }
 
@@ -97,7 +103,7 @@ impl ServicePace for Ec2 {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        row(&SECONDS, operation)
+        seconds_of(&SECONDS, operation)
     }
 
     fn before(&self, call: &mut Call, at: Moment) -> Option<Answer> {
@@ -136,7 +142,7 @@ impl ServicePace for Ec2 {
     }
 }
 
-impl Pending {
+impl PendingType {
     fn created(&self, pending: &mut HashMap<String, Instant>, answer: &mut Answer, at: Moment) {
         let Some(listing) = listing(self.describe) else { return };
         answer.edit_xml(|root| {
@@ -171,14 +177,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2 as call;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2 as call;
 
     const VPC: &str = "<CreateVpcResponse><vpc><vpcId>vpc-1</vpcId><state>available</state></vpc></CreateVpcResponse>";
     const VPCS: &str = "<DescribeVpcsResponse><vpcSet><item><vpcId>vpc-1</vpcId><state>available</state></item>\
                         <item><vpcId>vpc-2</vpcId><state>available</state></item></vpcSet></DescribeVpcsResponse>";
 
-    /// Asks at a time `seconds` after the start, with a scale of 2.
+    /// Asks `seconds` after the start, with a scale of 2.
     fn ask(ec2: &Ec2, start: Instant, seconds: f64, region: &str, body: &str, emulated: &str) -> Answer {
         let at = Moment { now: start + Duration::from_secs_f64(seconds), scale: 2.0 };
         let mut call = call("111122223333", region, body);
@@ -191,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_vpc_is_pending_and_then_available() {
+    fn a_new_vpc_is_pending_at_first() {
         let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         let created = ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         assert!(text(&created).contains("<state>pending</state>"));
@@ -205,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_see_the_state_that_is_shown() {
+    fn filters_apply_to_the_state_that_is_shown() {
         let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         let available = "Action=DescribeVpcs&Filter.1.Name=state&Filter.1.Value.1=available";
@@ -217,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn reset_forgets() {
+    fn a_reset_forgets_pending_resources() {
         let (ec2, start) = (Ec2::new(Arc::default()), Instant::now());
         ask(&ec2, start, 0.0, "us-east-1", "Action=CreateVpc", VPC);
         ec2.reset();

@@ -1,5 +1,5 @@
-//! Lambda's pace: a function is on its way for a while after its creation and after every update, and its network
-//! interfaces stay long after it is gone. See docs/aws-behaviour.md#function-update-in-progress and
+//! The pace of Lambda: a function is not ready for a while after its creation and after every update, and its network
+//! interfaces remain long after it is deleted. See docs/aws-behaviour.md#function-update-in-progress and
 //! docs/aws-behaviour.md#lambda-interfaces-linger.
 
 use std::collections::HashMap;
@@ -10,23 +10,23 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::latencies::row;
+use super::latencies::seconds_of;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
-use crate::rules::ec2::filters;
+use crate::rules::ec2::{filters, refusals};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "Lambda fn (VPC, new SG + subnet combo)": 45 typical.
 const CREATING: f64 = 45.0;
 /// "Lambda config update (SG swap)": 30 typical.
 const CONFIGURING: f64 = 30.0;
-/// New code is only copied.
-const LOADING: f64 = 5.0;
+/// New code only has to be copied.
+const COPYING: f64 = 5.0;
 /// "ENI reclaim": 1100 typical.
-const LEAVING: f64 = 1100.0;
+const RECLAIMING: f64 = 1100.0;
 
 /// Seconds until the answer.
 const SECONDS: [(&str, f64); 4] = [
@@ -36,7 +36,7 @@ const SECONDS: [(&str, f64); 4] = [
     ("DeleteFunction", 2.0),
 ];
 
-/// Lambda.
+/// The pace of Lambda.
 pub(super) struct Lambda {
     functions: Mutex<HashMap<(Scope, String), Function>>,
     interfaces: Arc<Interfaces>,
@@ -44,14 +44,14 @@ pub(super) struct Lambda {
 
 #[derive(Debug, Clone, Copy)]
 struct Function {
-    /// When it is active.
+    /// When it becomes active.
     active: Instant,
-    /// When its last update is done.
+    /// When its last update is finished.
     updated: Instant,
 }
 
 impl Lambda {
-    /// The interfaces are EC2's to tell of.
+    /// EC2's pace shows the interfaces.
     pub(super) fn new(interfaces: Arc<Interfaces>) -> Self {
         Self { functions: Mutex::default(), interfaces }
     }
@@ -60,12 +60,12 @@ impl Lambda {
         lock(&self.functions).get(&(Scope::of(call), name.to_owned())).copied()
     }
 
-    /// What has begun; and the state of it put into the configuration that the answer shows.
-    fn begun(&self, call: &Call, name: &str, function: Option<Function>, configuration: &mut Value, at: Moment) {
+    /// Notes what has begun, and puts its state into the configuration that the answer shows.
+    fn record(&self, call: &Call, name: &str, function: Option<Function>, configuration: &mut Value, at: Moment) {
         if let Some(function) = function {
             lock(&self.functions).insert((Scope::of(call), name.to_owned()), function);
         }
-        self.interfaces.place(Scope::of(call), name, &configuration["VpcConfig"], at);
+        self.interfaces.set_vpc(Scope::of(call), name, &configuration["VpcConfig"], at);
         if let Some(function) = self.function(call, name) {
             function.show(configuration, at.now);
         }
@@ -78,7 +78,7 @@ impl ServicePace for Lambda {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        row(&SECONDS, operation)
+        seconds_of(&SECONDS, operation)
     }
 
     fn before(&self, call: &mut Call, at: Moment) -> Option<Answer> {
@@ -103,18 +103,18 @@ impl ServicePace for Lambda {
 
     fn after(&self, call: &Call, answer: &mut Answer, at: Moment) {
         let operation = call.operation.as_str();
-        if !SHOWS.contains(&operation) || !answer.is_success() {
+        if !SHOWN_BY.contains(&operation) || !answer.is_success() {
             return;
         }
         let updating = |seconds| Some(Function { active: at.now, updated: at.later(seconds) });
         let function = match operation {
             "CreateFunction" => Some(Function { active: at.later(CREATING), updated: at.now }),
             "UpdateFunctionConfiguration" => updating(CONFIGURING),
-            "UpdateFunctionCode" => updating(LOADING),
+            "UpdateFunctionCode" => updating(COPYING),
             "DeleteFunction" => {
                 let name = function_of(call);
                 lock(&self.functions).remove(&(Scope::of(call), name.to_owned()));
-                return self.interfaces.place(Scope::of(call), name, &Value::Null, at);
+                return self.interfaces.set_vpc(Scope::of(call), name, &Value::Null, at);
             }
             _ => None,
         };
@@ -122,7 +122,7 @@ impl ServicePace for Lambda {
             let shown = if operation == "GetFunction" { root.get_mut("Configuration") } else { Some(root) };
             let Some(configuration) = shown else { return false };
             let Some(name) = configuration["FunctionName"].as_str().map(str::to_owned) else { return false };
-            self.begun(call, &name, function, configuration, at);
+            self.record(call, &name, function, configuration, at);
             true
         });
     }
@@ -140,7 +140,7 @@ impl Function {
             configuration["StateReasonCode"] = json!("Creating");
             configuration["StateReason"] = json!("The function is being created.");
         } else if now < self.updated {
-            // MiniStack takes it out of its state for an update, where AWS goes on with the former version.
+            // MiniStack shows an updating function as not active, while on AWS the previous version goes on serving.
             configuration["State"] = json!("Active");
             configuration["StateReasonCode"] = Value::Null;
             configuration["StateReason"] = Value::Null;
@@ -151,17 +151,17 @@ impl Function {
     }
 }
 
-/// The operations that begin something, or whose answers tell how a function stands.
-const SHOWS: [&str; 5] =
+/// The operations that begin something, or whose answers show the state of a function.
+const SHOWN_BY: [&str; 5] =
     ["CreateFunction", "GetFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode", "DeleteFunction"];
 
-/// The function that a call is about; none in the path of a creation.
+/// The name of the function in a call's path; empty for a creation.
 fn function_of(call: &Call) -> &str {
     let (_, rest) = call.uri.path().split_once("/functions/").unwrap_or_default();
     rest.split('/').next().unwrap_or_default()
 }
 
-/// The network interfaces of all functions, also of those that are gone. EC2's pace asks here.
+/// The network interfaces of all functions, including deleted ones. EC2's pace reads them.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
     held: Mutex<HashMap<Scope, Vec<Interface>>>,
@@ -173,13 +173,13 @@ struct Interface {
     id: String,
     subnet: String,
     groups: Vec<String>,
-    /// Until when, once its function has left it.
+    /// Until when it remains, once its function does not use it any more.
     until: Option<Instant>,
 }
 
 impl Interfaces {
-    /// The function is in this VPC configuration now, or in none.
-    fn place(&self, scope: Scope, function: &str, vpc: &Value, at: Moment) {
+    /// Sets a function's VPC configuration; `null` for none.
+    fn set_vpc(&self, scope: Scope, function: &str, vpc: &Value, at: Moment) {
         let texts = |name: &str| -> Vec<String> {
             let items = vpc[name].as_array().into_iter().flatten();
             items.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -187,13 +187,13 @@ impl Interfaces {
         let (mut subnets, groups) = (texts("SubnetIds"), texts("SecurityGroupIds"));
         let mut held = lock(&self.held);
         let held = held.entry(scope).or_default();
-        held.retain(|interface| interface.is_there(at));
+        held.retain(|interface| interface.exists(at));
         for interface in held.iter_mut().filter(|found| found.function == function && found.until.is_none()) {
             match subnets.iter().position(|subnet| *subnet == interface.subnet) {
                 Some(index) if interface.groups == groups => {
                     subnets.swap_remove(index);
                 }
-                _ => interface.until = Some(at.later(LEAVING)),
+                _ => interface.until = Some(at.later(RECLAIMING)),
             }
         }
         held.extend(subnets.into_iter().map(|subnet| Interface {
@@ -205,28 +205,25 @@ impl Interfaces {
         }));
     }
 
-    /// What EC2 does not delete while an interface is in it.
+    /// The refusal to delete something that an interface is in.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
-        let (id, message) = match call.operation.as_str() {
+        let (id, refusal) = match call.operation.as_str() {
             "DeleteSubnet" => {
                 let subnet = call.form().get("SubnetId")?;
-                (subnet, format!("The subnet '{subnet}' has dependencies and cannot be deleted."))
+                (subnet, refusals::has_dependencies(call, "subnet", subnet))
             }
             "DeleteSecurityGroup" => {
                 let group = call.form().get("GroupId")?;
-                (group, format!("resource {group} has a dependent object"))
+                (group, refusals::has_dependent_object(call, group))
             }
             _ => return None,
         };
         let held = lock(&self.held);
-        let is_in = |found: &Interface| found.subnet == id || found.groups.iter().any(|group| group == id);
-        held.get(&Scope::of(call))?
-            .iter()
-            .any(|found| found.is_there(at) && is_in(found))
-            .then(|| Answer::client_error(call, "DependencyViolation", &message))
+        let uses = |found: &Interface| found.subnet == id || found.groups.iter().any(|group| group == id);
+        held.get(&Scope::of(call))?.iter().any(|found| found.exists(at) && uses(found)).then_some(refusal)
     }
 
-    /// Adds them to EC2's list.
+    /// Adds the interfaces to EC2's list.
     pub(super) fn described(&self, call: &Call, answer: &mut Answer, at: Moment) {
         if call.operation != "DescribeNetworkInterfaces" {
             return;
@@ -234,10 +231,8 @@ impl Interfaces {
         let held = lock(&self.held);
         let filters = filters::of(call.form());
         let found = held.get(&Scope::of(call)).into_iter().flatten();
-        let shown: Vec<Element> = found
-            .filter(|interface| interface.is_there(at) && interface.passes(&filters))
-            .map(Interface::item)
-            .collect();
+        let shown: Vec<Element> =
+            found.filter(|interface| interface.exists(at) && interface.passes(&filters)).map(Interface::item).collect();
         if !shown.is_empty() {
             answer.edit_xml(|root| {
                 root.child_or_new("networkInterfaceSet").children_mut().extend(shown);
@@ -248,7 +243,7 @@ impl Interfaces {
 }
 
 impl Interface {
-    fn is_there(&self, at: Moment) -> bool {
+    fn exists(&self, at: Moment) -> bool {
         self.until.is_none_or(|until| at.now < until)
     }
 
@@ -268,7 +263,7 @@ impl Interface {
         )
     }
 
-    /// The filter on groups looks at no element of that name: it is tried with each group in one.
+    /// The filter `group-id` does not name an element: it is tried with each of the groups in such an element.
     fn passes(&self, filters: &[filters::Filter]) -> bool {
         self.groups.iter().any(|group| {
             let mut item = self.item();
@@ -285,8 +280,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const IN_VPC: &str = r#"{"SubnetIds":["subnet-1","subnet-2"],"SecurityGroupIds":["sg-1"]}"#;
     const OUTSIDE: &str = r#"{"SubnetIds":[],"SecurityGroupIds":[]}"#;
@@ -318,9 +313,10 @@ mod tests {
             if let Some(refusal) = self.lambda.before(&mut call, self.at(seconds)) {
                 return text(&refusal);
             }
-            let told =
+            let configuration =
                 format!(r#"{{"FunctionName":"f","State":"Active","LastUpdateStatus":"Successful","VpcConfig":{vpc}}}"#);
-            let mut answer = ok(&if method == "GET" { format!(r#"{{"Configuration":{told}}}"#) } else { told });
+            let mut answer =
+                ok(&if method == "GET" { format!(r#"{{"Configuration":{configuration}}}"#) } else { configuration });
             self.lambda.after(&call, &mut answer, self.at(seconds));
             text(&answer)
         }
@@ -338,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_at_a_time() {
+    fn a_function_takes_one_change_at_a_time() {
         let bench = Bench::new();
         assert!(bench.ask(44.0, "PUT", CONFIGURATION, IN_VPC).contains("state: Pending"));
         assert!(bench.ask(44.0, "GET", FUNCTION, IN_VPC).contains(r#""State":"Pending""#));
@@ -352,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn its_interfaces_stay_long_after_it() {
+    fn its_interfaces_remain_long_after_it() {
         let bench = Bench::new();
         let by_group = "Action=DescribeNetworkInterfaces&Filter.1.Name=group-id&Filter.1.Value.1=";
         assert!(bench.network(1.0, "Action=DeleteSubnet&SubnetId=subnet-1").contains("DependencyViolation"));
@@ -370,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_change_of_a_function_takes_no_time_of_its_own() {
+    fn operations_that_do_not_change_a_function_have_no_row() {
         let lambda = Lambda::new(Arc::default());
         assert_eq!(lambda.seconds("UpdateFunctionCode"), Some(1.0));
         assert_eq!(lambda.seconds("TagResource"), None);

@@ -1,8 +1,8 @@
-//! Services whose resources are there as soon as the call is answered: only the answer takes its time.
+//! The services whose resources are ready as soon as the call is answered: only the answer takes time.
 
 use super::ServicePace;
 
-/// The durations of one service, in seconds at AWS.
+/// The durations of the operations of one service, in seconds on AWS.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Latencies {
     service: &'static str,
@@ -11,7 +11,7 @@ pub(super) struct Latencies {
 
 /// One table per service.
 pub(super) const TABLES: [Latencies; 10] = [
-    // "IAM role + policy": 2 typical to create and to delete, of which each call is a part.
+    // "IAM role + policy": 2 typical to create and to delete, shared by the calls.
     Latencies {
         service: "iam",
         rows: &[
@@ -83,9 +83,9 @@ pub(super) const TABLES: [Latencies; 10] = [
             ("DeleteApiMapping", 1.0),
         ],
     },
-    // "ACM cert": requesting takes a second; being issued is not modelled here.
+    // "ACM cert": requesting takes a second; the time until a certificate is issued is not modelled.
     Latencies { service: "acm", rows: &[("RequestCertificate", 1.0), ("DeleteCertificate", 1.0)] },
-    // "Secret": 1 typical; its replica 5, which is shown ready at once.
+    // "Secret": 1 typical; its replica 5, which is shown as ready at once.
     Latencies {
         service: "secretsmanager",
         rows: &[
@@ -103,7 +103,7 @@ pub(super) const TABLES: [Latencies; 10] = [
         service: "monitoring",
         rows: &[("PutMetricAlarm", 1.0), ("PutDashboard", 1.0), ("DeleteAlarms", 1.0), ("DeleteDashboards", 1.0)],
     },
-    // "R53 zone": 45 typical, most of it until name servers answer; "record INSYNC": 35, which nothing waits for.
+    // "R53 zone": 45 typical, most of it until the name servers answer; "record INSYNC": 35, for which nothing waits.
     Latencies {
         service: "route53",
         rows: &[
@@ -122,12 +122,12 @@ impl ServicePace for Latencies {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        row(self.rows, operation)
+        seconds_of(self.rows, operation)
     }
 }
 
 /// The seconds of an operation in a table.
-pub(super) fn row(rows: &[(&str, f64)], operation: &str) -> Option<f64> {
+pub(super) fn seconds_of(rows: &[(&str, f64)], operation: &str) -> Option<f64> {
     rows.iter().find(|(name, _)| *name == operation).map(|(_, seconds)| *seconds)
 }
 

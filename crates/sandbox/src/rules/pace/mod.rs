@@ -1,10 +1,11 @@
-//! AWS's pace: what takes time there takes time here, divided by the time scale, and is seen in the states in between.
+//! AWS's pace: what takes time on AWS takes that time here, divided by the time scale, and shows AWS's intermediate
+//! states.
 //!
-//! The emulator carries a call out at once. This rule then keeps the answer back for as long as AWS takes to give one,
-//! and until a resource would be ready shows it in the state it would be in. Which durations those are stands in one
-//! file per service, each a [`ServicePace`]; their source is docs/aws-behaviour.md#duration-table (typical values).
+//! The emulator carries out a call at once. This rule then delays the answer for as long as AWS takes to answer, and
+//! shows a new resource in its intermediate state until it would be ready. The durations are in one file per service,
+//! each a [`ServicePace`]; their source is docs/aws-behaviour.md#duration-table (typical values).
 //!
-//! A service without a file is as fast as the emulator.
+//! A service without such a file is as fast as the emulator.
 
 mod dynamodb;
 mod ec2;
@@ -20,30 +21,30 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// What a call takes that only looks or is refused, whatever the scale: the network's part, which no scale shortens.
-const LOOK: Duration = Duration::from_millis(30);
+/// How long a call takes that only reads or that is refused, whatever the scale: it is the network's time.
+const READ_LATENCY: Duration = Duration::from_millis(30);
 
-/// Seconds for a call that changes something and has no row of its own.
-const CHANGE: f64 = 0.5;
+/// The seconds for a call that changes something and has no row of its own.
+const MUTATION_SECONDS: f64 = 0.5;
 
 /// The pace of one service.
 trait ServicePace: Send + Sync {
-    /// Its signing name.
+    /// The service's signing name.
     fn service(&self) -> &'static str;
 
     /// How many seconds AWS takes to answer an operation that changes something.
     fn seconds(&self, operation: &str) -> Option<f64>;
 
-    /// Before the emulator is asked: refuses what AWS would refuse at this moment, or changes what is forwarded.
+    /// Called before the emulator: refuses what AWS would refuse at this moment, or changes what is forwarded.
     fn before(&self, _call: &mut Call, _at: Moment) -> Option<Answer> {
         None
     }
 
-    /// After the emulator answered: learns what has begun, and shows the states in between.
+    /// Called with the emulator's answer: notes what has begun, and shows intermediate states.
     fn after(&self, _call: &Call, _answer: &mut Answer, _at: Moment) {}
 
     /// Forgets everything.
@@ -58,18 +59,18 @@ struct Moment {
 }
 
 impl Moment {
-    /// The moment that at AWS would be `seconds` later.
+    /// The moment that on AWS would be `seconds` later.
     fn later(self, seconds: f64) -> Instant {
-        self.now + self.lasting(seconds)
+        self.now + self.scaled(seconds)
     }
 
-    /// How long `seconds` of AWS last here.
-    fn lasting(self, seconds: f64) -> Duration {
+    /// How long `seconds` on AWS take here.
+    fn scaled(self, seconds: f64) -> Duration {
         Duration::try_from_secs_f64(seconds / self.scale).unwrap_or_default()
     }
 }
 
-/// The rule.
+/// Applies the pace of each service.
 pub(super) struct PaceRule {
     scale: f64,
     services: Vec<Box<dyn ServicePace>>,
@@ -102,16 +103,16 @@ impl Rule for PaceRule {
                 return next.run(call).await;
             };
             if let Some(refusal) = service.before(call, self.moment()) {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(READ_LATENCY).await;
                 return refusal;
             }
             let mut answer = next.run(call).await;
-            // Before the wait: what has begun at AWS is visible to others while its caller still waits for the answer.
+            // Before the wait: what has begun on AWS is visible to others while its caller still waits for the answer.
             service.after(call, &mut answer, self.moment());
             let wait = if call.reads() || !answer.is_success() {
-                LOOK
+                READ_LATENCY
             } else {
-                self.moment().lasting(service.seconds(&call.operation).unwrap_or(CHANGE))
+                self.moment().scaled(service.seconds(&call.operation).unwrap_or(MUTATION_SECONDS))
             };
             tokio::time::sleep(wait).await;
             answer
@@ -129,8 +130,8 @@ impl Rule for PaceRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::Scripted;
+    use crate::rules::rule::tests::Scripted;
+    use crate::wire::call::tests::{ec2, json};
 
     async fn took(body: &str, scale: f64) -> Duration {
         let rule = PaceRule::new(scale);
@@ -141,15 +142,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_take_their_scaled_time_and_looks_a_constant_one() {
+    async fn mutations_take_their_scaled_time_and_reads_a_constant_one() {
         let change = took("Action=AllocateAddress", 10.0).await;
         assert!(change >= Duration::from_millis(100), "{change:?}");
-        let look = took("Action=DescribeAddresses", 10_000.0).await;
-        assert!(look >= LOOK, "{look:?}");
+        let read = took("Action=DescribeAddresses", 10_000.0).await;
+        assert!(read >= READ_LATENCY, "{read:?}");
     }
 
     #[tokio::test]
-    async fn services_without_a_file_are_not_slowed() {
+    async fn services_without_a_pace_are_not_slowed() {
         let rule = PaceRule::new(0.01);
         let origin = Scripted::xml("{}");
         let started = Instant::now();
@@ -159,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn scale_divides() {
+    fn durations_are_divided_by_the_scale() {
         let moment = Moment { now: Instant::now(), scale: 60.0 };
-        assert_eq!(moment.lasting(105.0), Duration::from_millis(1750));
-        assert_eq!(moment.lasting(-1.0), Duration::ZERO);
+        assert_eq!(moment.scaled(105.0), Duration::from_millis(1750));
+        assert_eq!(moment.scaled(-1.0), Duration::ZERO);
     }
 }

@@ -1,17 +1,17 @@
-//! NAT gateways: minutes to come, a minute to go, and long remembered.
+//! The pace of NAT gateways: they take minutes to be created and a minute to be deleted, and are listed long after.
 //!
-//! Until a gateway is gone it holds its address, its subnet and its VPC's internet gateway, and AWS refuses to take
-//! those away: the reason why deletions have an order. See docs/aws-behaviour.md#address-held-by-nat-gateway and
-//! docs/aws-behaviour.md#internet-gateway-held-by-addresses.
+//! Until a gateway is deleted, it holds its address, its subnet, and its VPC's internet gateway, and AWS refuses to
+//! take those away. This is the reason why deletions have an order. See
+//! docs/aws-behaviour.md#address-held-by-nat-gateway and docs/aws-behaviour.md#internet-gateway-held-by-addresses.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
-use crate::rules::ec2::{filters, listing};
+use crate::rules::ec2::{filters, listing, refusals};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "NAT gateway": 105 typical to create.
 const PENDING: f64 = 105.0;
@@ -20,7 +20,7 @@ const DELETING: f64 = 65.0;
 /// A deleted gateway is listed for about an hour. See docs/aws-behaviour.md#deleted-things-stay-listed.
 const LISTED: f64 = 3600.0;
 
-/// What AWS would say of a gateway.
+/// The state of a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Pending,
@@ -41,12 +41,13 @@ impl State {
         }
     }
 
-    fn holds_things(self) -> bool {
+    fn holds_resources(self) -> bool {
         matches!(self, Self::Pending | Self::Available | Self::Deleting)
     }
 }
 
 #[derive(Debug)]
+/// When a deletion is finished, and when the gateway is not listed any more.
 struct Deletion {
     deleted: Instant,
     gone: Instant,
@@ -57,7 +58,7 @@ struct Gateway {
     ready: Instant,
     deletion: Option<Deletion>,
     allocations: Vec<String>,
-    /// As last listed: an emulator that forgets a deleted gateway at once has to be helped.
+    /// As last listed, since an emulator may forget a deleted gateway at once.
     item: Element,
 }
 
@@ -77,54 +78,47 @@ impl Gateway {
     }
 }
 
-/// The NAT gateways of an account in a region.
+/// The NAT gateways of an account in a Region.
 #[derive(Debug, Default)]
 pub(super) struct NatGateways {
     gateways: HashMap<String, Gateway>,
 }
 
 impl NatGateways {
-    /// What AWS refuses while a gateway is in the way.
+    /// The refusal of a call that a gateway stands in the way of.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
         let form = call.form();
         match call.operation.as_str() {
             "ReleaseAddress" => {
                 let allocation = form.get("AllocationId")?;
-                let (_, state) =
-                    self.in_the_way(at, |gateway| gateway.allocations.iter().any(|id| id == allocation))?;
-                // What AWS says depends on how far the deletion has come: one of its oldest traps.
+                let (_, state) = self.blocking(at, |gateway| gateway.allocations.iter().any(|id| id == allocation))?;
+                // AWS's refusal depends on how far the deletion has come: one of its oldest traps.
                 Some(if state == State::Deleting {
                     let message = "You do not have permission to access the specified resource.";
                     Answer::client_error(call, "AuthFailure", message)
                 } else {
-                    let message = format!("The address with allocation id [{allocation}] is in use.");
-                    Answer::client_error(call, "InvalidIPAddress.InUse", &message)
+                    refusals::address_in_use(call, allocation)
                 })
             }
             "DetachInternetGateway" => {
                 let vpc = form.get("VpcId")?;
-                self.in_the_way(at, |gateway| gateway.is_in("vpcId", vpc))?;
-                let message = format!(
-                    "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before \
-                     detaching the gateway."
-                );
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                self.blocking(at, |gateway| gateway.is_in("vpcId", vpc))?;
+                Some(refusals::mapped_addresses(call, vpc))
             }
             "DeleteSubnet" => {
                 let subnet = form.get("SubnetId")?;
-                self.in_the_way(at, |gateway| gateway.is_in("subnetId", subnet))?;
-                let message = format!("The subnet '{subnet}' has dependencies and cannot be deleted.");
-                Some(Answer::client_error(call, "DependencyViolation", &message))
+                self.blocking(at, |gateway| gateway.is_in("subnetId", subnet))?;
+                Some(refusals::has_dependencies(call, "subnet", subnet))
             }
             _ => None,
         }
     }
 
-    fn in_the_way(&self, at: Moment, is_it: impl Fn(&Gateway) -> bool) -> Option<(&Gateway, State)> {
+    fn blocking(&self, at: Moment, is_it: impl Fn(&Gateway) -> bool) -> Option<(&Gateway, State)> {
         self.gateways
             .values()
             .map(|gateway| (gateway, gateway.state(at.now)))
-            .find(|(gateway, state)| state.holds_things() && is_it(gateway))
+            .find(|(gateway, state)| state.holds_resources() && is_it(gateway))
     }
 
     pub(super) fn after(&mut self, call: &Call, answer: &mut Answer, at: Moment) {
@@ -152,7 +146,7 @@ impl NatGateways {
 
     fn deleted(&mut self, call: &Call, at: Moment) {
         let gateway = call.form().get("NatGatewayId").and_then(|id| self.gateways.get_mut(id));
-        // A second deletion does not begin anew.
+        // A second deletion changes nothing.
         if let Some(gateway) = gateway.filter(|gateway| gateway.deletion.is_none()) {
             gateway.deletion = Some(Deletion { deleted: at.later(DELETING), gone: at.later(DELETING + LISTED) });
         }
@@ -165,7 +159,7 @@ impl NatGateways {
         if self.gateways.is_empty() && on_state.is_empty() {
             return;
         }
-        let asked = listing.asked(call.form());
+        let asked = listing.requested_ids(call.form());
         answer.edit_xml(|root| {
             let items = listing.items_mut(root);
             items.retain(|item| {
@@ -202,8 +196,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const GATEWAY: &str = "<natGatewayId>nat-1</natGatewayId><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId>\
                            <state>available</state><tagSet><item><key>drctl:stack</key><value>s</value></item></tagSet>";
@@ -237,7 +231,7 @@ mod tests {
             text(&answer)
         }
 
-        /// What a listing shows when the emulator still knows the gateway.
+        /// What a listing shows while the emulator still knows the gateway.
         fn listed(&mut self, seconds: f64) -> String {
             let full = format!("<r><natGatewaySet><item>{GATEWAY}</item></natGatewaySet></r>");
             self.ask(seconds, "Action=DescribeNatGateways", &full)
@@ -254,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_comes_and_goes_through_its_states() {
+    fn a_gateway_passes_through_its_states() {
         let mut bench = Bench::new();
         assert!(bench.listed(104.0).contains("<state>pending</state>"));
         assert!(bench.listed(106.0).contains("<state>available</state>"));
@@ -279,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_hold_for_what_the_emulator_forgot() {
+    fn filters_apply_to_a_gateway_that_the_emulator_has_forgotten() {
         let mut bench = Bench::new();
         bench.delete(200.0);
         for (filter, value, shown) in [
@@ -298,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_holds_cannot_be_taken_away() {
+    fn what_a_gateway_holds_cannot_be_taken_from_it() {
         let mut bench = Bench::new();
         let release = "Action=ReleaseAddress&AllocationId=eipalloc-1";
         let detach = "Action=DetachInternetGateway&InternetGatewayId=igw-1&VpcId=vpc-1";

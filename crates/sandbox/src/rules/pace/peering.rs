@@ -1,18 +1,19 @@
-//! VPC peering: made in one region, seen later in the other, accepted there. See docs/aws-behaviour.md#peering-seen-late,
-//! docs/aws-behaviour.md#peering-accepted-in-its-region and docs/aws-behaviour.md#peering-options-need-active.
+//! The pace of VPC peering: created in one Region, visible later in the other, and accepted there.
+//! See docs/aws-behaviour.md#peering-seen-late, docs/aws-behaviour.md#peering-accepted-in-its-region, and
+//! docs/aws-behaviour.md#peering-options-need-active.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Moment;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
-use crate::rules::ec2::{filters, listing};
+use crate::rules::ec2::{filters, listing, refusals};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Until the request has left the requester.
+/// Until the request is `pending-acceptance`.
 const INITIATING: f64 = 2.0;
-/// Until the accepter's region knows of it.
+/// Until the accepter's Region knows the connection.
 const INVISIBLE: f64 = 5.0;
 /// "accept (x-Region)": 5 typical.
 const PROVISIONING: f64 = 5.0;
@@ -66,7 +67,7 @@ struct Peering {
     active: Option<Instant>,
     /// Until when it is `deleting`, and until when it is listed.
     deletion: Option<(Instant, Instant)>,
-    /// As last listed in each region.
+    /// As last listed in each Region.
     items: HashMap<String, Element>,
 }
 
@@ -95,20 +96,21 @@ impl Peering {
     }
 }
 
-/// The peering connections of all accounts, each by its account and id: both regions have to see the same one.
+/// The peering connections of all accounts, by account and id: both Regions have to see the same connection.
 #[derive(Debug, Default)]
 pub(super) struct Peerings {
     peerings: HashMap<(String, String), Peering>,
 }
 
 impl Peerings {
-    /// What AWS refuses because the other region does not know yet, or because it is not its to accept.
+    /// The refusal of a call for a connection that this Region does not know yet, or that is not in the state for the
+    /// call.
     pub(super) fn refuse(&self, call: &Call, at: Moment) -> Option<Answer> {
         let id = call.form().get("VpcPeeringConnectionId")?;
         let peering = self.peerings.get(&key(call, id))?;
         let changes = ["Accept", "Reject", "Delete", "Modify"].iter().any(|verb| call.operation.starts_with(verb));
         if changes && !peering.is_visible(&call.region, at.now) {
-            return Some(not_found(call, id));
+            return Some(refusals::peering_not_found(call, id));
         }
         match call.operation.as_str() {
             "AcceptVpcPeeringConnection" if call.region != peering.accepter => {
@@ -126,9 +128,7 @@ impl Peerings {
                 Some(Answer::client_error(call, "InvalidStateTransition", &message))
             }
             "ModifyVpcPeeringConnectionOptions" if peering.status(at.now) != Status::Active => {
-                let message =
-                    format!("Peering {id} is not active. Peering options can be added only to active peerings.");
-                Some(Answer::client_error(call, "OperationNotPermitted", &message))
+                Some(refusals::peering_not_active(call, id))
             }
             _ => None,
         }
@@ -168,7 +168,7 @@ impl Peerings {
 
     fn accepted(&mut self, call: &Call, answer: &mut Answer, at: Moment) {
         let Some(peering) = self.of_call(call) else { return };
-        // Accepting once more does not begin anew.
+        // Accepting it again changes nothing.
         peering.active.get_or_insert_with(|| at.later(PROVISIONING));
         answer.edit_xml(|root| {
             let Some(item) = root.child_mut("vpcPeeringConnection") else { return false };
@@ -195,7 +195,7 @@ impl Peerings {
         if self.peerings.is_empty() && on_status.is_empty() {
             return;
         }
-        let asked = listing.asked(call.form());
+        let asked = listing.requested_ids(call.form());
         let mut hidden = None;
         answer.edit_xml(|root| {
             let items = listing.items_mut(root);
@@ -230,7 +230,7 @@ impl Peerings {
             true
         });
         if let Some(id) = hidden {
-            *answer = not_found(call, &id);
+            *answer = refusals::peering_not_found(call, &id);
         }
     }
 }
@@ -239,18 +239,13 @@ fn key(call: &Call, id: &str) -> (String, String) {
     (call.account.clone(), id.to_owned())
 }
 
-fn not_found(call: &Call, id: &str) -> Answer {
-    let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-    Answer::client_error(call, "InvalidVpcPeeringConnectionID.NotFound", &message)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
+    use crate::wire::call::tests::ec2;
 
     const HERE: &str = "us-east-1";
     const THERE: &str = "us-east-2";
@@ -293,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accepter_sees_it_late() {
+    fn the_accepter_sees_a_connection_late() {
         let mut bench = Bench::new();
         assert!(bench.ask(1.0, HERE, DESCRIBE).contains("initiating-request"));
         assert!(bench.ask(3.0, HERE, DESCRIBE).contains("pending-acceptance"));
@@ -304,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_accepted_where_the_accepter_is() {
+    fn a_connection_is_accepted_in_the_accepters_region() {
         let mut bench = Bench::new();
         let refused = bench.ask(6.0, HERE, ACCEPT);
         assert!(refused.contains("OperationNotPermitted") && refused.contains("region us-east-2"), "{refused}");
@@ -316,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn options_wait_for_it_to_be_active() {
+    fn only_an_active_connection_takes_options() {
         let mut bench = Bench::new();
         let modify = "Action=ModifyVpcPeeringConnectionOptions&VpcPeeringConnectionId=pcx-1";
         assert!(bench.ask(6.0, HERE, modify).contains("OperationNotPermitted"));
@@ -325,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_one_is_seen_going() {
+    fn a_deleted_connection_is_still_listed() {
         let mut bench = Bench::new();
         bench.ask(6.0, THERE, ACCEPT);
         bench.ask(20.0, THERE, DESCRIBE);
@@ -338,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_apart() {
+    fn accounts_are_kept_apart() {
         let bench = Bench::new();
         let call = ec2("444455556666", THERE, ACCEPT);
         let at = Moment { now: bench.start, scale: 1.0 };

@@ -1,9 +1,9 @@
-//! Aurora's pace: minutes to come, minutes to go, and an order that AWS insists on. A global cluster is seen late in the other
-//! Region: docs/aws-behaviour.md#membership-seen-late.
+//! The pace of Aurora: creations and deletions take minutes, in an order on which AWS insists. A global cluster is
+//! visible late in the other Region: docs/aws-behaviour.md#membership-seen-late.
 
-mod known;
 #[cfg(test)]
 mod tests;
+mod tracked;
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use std::time::Instant;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use self::known::{CLUSTER, GLOBAL, INSTANCE, Key, Kind, Known, Memory, instances, members};
-use super::latencies::row;
+use self::tracked::{CLUSTER, GLOBAL, INSTANCE, Key, ResourceType, Tracked, TrackedResources, instances, members};
+use super::latencies::seconds_of;
 use super::{Moment, ServicePace};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::xml::Element;
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
 /// "Aurora cluster": 45 typical to create.
 const CLUSTER_CREATING: f64 = 45.0;
@@ -32,7 +32,8 @@ const GLOBAL_CREATING: f64 = 8.0;
 /// "`RemoveFromGlobal` `promoting`": 120 typical.
 const PROMOTING: f64 = 120.0;
 
-/// Seconds until the answer. `EnableHttpEndpoint` takes 30 in all; none may take as long as a client waits for it.
+/// Seconds until the answer. `EnableHttpEndpoint` takes 30 in all, but no answer may take longer than a client waits
+/// for it.
 const SECONDS: [(&str, f64); 10] = [
     ("CreateGlobalCluster", 2.0),
     ("CreateDBCluster", 3.0),
@@ -46,10 +47,10 @@ const SECONDS: [(&str, f64); 10] = [
     ("DeleteDBInstance", 2.0),
 ];
 
-/// RDS.
+/// The pace of RDS.
 #[derive(Default)]
 pub(super) struct Rds {
-    known: Mutex<Memory>,
+    resources: Mutex<TrackedResources>,
 }
 
 impl ServicePace for Rds {
@@ -58,35 +59,36 @@ impl ServicePace for Rds {
     }
 
     fn seconds(&self, operation: &str) -> Option<f64> {
-        row(&SECONDS, operation)
+        seconds_of(&SECONDS, operation)
     }
 
     fn before(&self, call: &mut Call, at: Moment) -> Option<Answer> {
-        let mut known = lock(&self.known);
-        known.retain(|_, one| one.gone.is_none_or(|gone| gone > at.now));
-        let (code, message) = refusal(&known, call, at.now)?;
+        let mut tracked = lock(&self.resources);
+        tracked.retain(|_, one| one.deleted_at.is_none_or(|deleted_at| deleted_at > at.now));
+        let (code, message) = refusal(&tracked, call, at.now)?;
         Some(Answer::client_error(call, code, &message))
     }
 
     fn after(&self, call: &Call, answer: &mut Answer, at: Moment) {
-        let mut known = lock(&self.known);
+        let mut tracked = lock(&self.resources);
         match (call.operation.as_str(), subject(call)) {
-            (_, Some(("Describe", kind))) => described(&known, call, kind, answer, at.now),
+            (_, Some(("Describe", kind))) => described(&tracked, call, kind, answer, at.now),
             _ if !answer.is_success() => {}
-            (_, Some(("Create", kind))) => created(&mut known, call, kind, answer, at),
-            (_, Some(("Delete", kind))) => deleted(&mut known, call, kind, answer, at),
-            ("RemoveFromGlobalCluster", _) => removed(&mut known, call, at),
-            ("SwitchoverGlobalCluster" | "FailoverGlobalCluster", _) => switched(&mut known, call),
+            (_, Some(("Create", kind))) => created(&mut tracked, call, kind, answer, at),
+            (_, Some(("Delete", kind))) => deleted(&mut tracked, call, kind, answer, at),
+            ("RemoveFromGlobalCluster", _) => removed(&mut tracked, call, at),
+            ("SwitchoverGlobalCluster" | "FailoverGlobalCluster", _) => switched(&mut tracked, call),
             _ => {}
         }
     }
 
     fn reset(&self) {
-        lock(&self.known).clear();
+        lock(&self.resources).clear();
     }
 }
 
-fn subject(call: &Call) -> Option<(&'static str, &'static Kind)> {
+/// What a call does, and to which type of resource.
+fn subject(call: &Call) -> Option<(&'static str, &'static ResourceType)> {
     let kinds = [&CLUSTER, &INSTANCE, &GLOBAL];
     if let Some(kind) = kinds.into_iter().find(|kind| kind.describe == call.operation) {
         return Some(("Describe", kind));
@@ -97,13 +99,14 @@ fn subject(call: &Call) -> Option<(&'static str, &'static Kind)> {
     })
 }
 
-/// What AWS refuses at this moment: code and message. See docs/aws-behaviour.md#deletion-ordered-already.
-fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, String)> {
+/// Code and message of the refusal, if AWS would refuse the call at this moment.
+/// See docs/aws-behaviour.md#deletion-ordered-already.
+fn refusal(tracked: &TrackedResources, call: &Call, now: Instant) -> Option<(&'static str, String)> {
     let form = call.form();
     let (verb, kind) = subject(call)?;
     let id = form.get(kind.id)?;
     let key = Key::of(call, kind, id);
-    let one = known.get(&key);
+    let one = tracked.get(&key);
     match (verb, one.and_then(|one| one.state(now))) {
         ("Create", Some("deleting")) => return Some((kind.taken, format!("{} {id} already exists", kind.name))),
         ("Delete", Some("deleting")) => return Some((kind.busy, format!("{id} is already being deleted"))),
@@ -116,11 +119,11 @@ fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, S
         _ => {}
     }
     if verb == "Create" && kind.name == CLUSTER.name {
-        let global = form.get("GlobalClusterIdentifier").unwrap_or_default();
+        let global_id = form.get("GlobalClusterIdentifier").unwrap_or_default();
         let others: Vec<&Key> =
-            members(known, &call.account, global).map(|(other, _)| other).filter(|other| **other != key).collect();
-        let serves = |cluster: &Key| instances(known, cluster).any(|(_, instance)| instance.state(now).is_none());
-        let source = others.first().filter(|_| !others.iter().any(|other| serves(other)))?;
+            members(tracked, &call.account, global_id).map(|(other, _)| other).filter(|other| **other != key).collect();
+        let is_ready = |cluster: &Key| instances(tracked, cluster).any(|(_, instance)| instance.state(now).is_none());
+        let source = others.first().filter(|_| !others.iter().any(|other| is_ready(other)))?;
         return Some((
             kind.busy,
             format!("Source cluster {} is in a state which is not valid for physical replication", source.id),
@@ -129,78 +132,89 @@ fn refusal(known: &Memory, call: &Call, now: Instant) -> Option<(&'static str, S
     None
 }
 
-/// The one resource in the answer to a call about it.
-fn only<'a>(root: &'a mut Element, call: &Call, kind: &Kind) -> Option<&'a mut Element> {
+/// The resource in the answer to a call about one.
+fn resource_in<'a>(root: &'a mut Element, call: &Call, kind: &ResourceType) -> Option<&'a mut Element> {
     root.child_mut(&format!("{}Result", call.operation))?.child_mut(kind.name)
 }
 
-fn created(known: &mut Memory, call: &Call, kind: &'static Kind, answer: &mut Answer, at: Moment) {
+fn created(tracked: &mut TrackedResources, call: &Call, kind: &'static ResourceType, answer: &mut Answer, at: Moment) {
     let form = call.form();
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let key = Key::of(call, kind, &text(kind.id));
-    let (mut global, mut within, mut secondary, mut began) = (String::new(), String::new(), false, at.now);
+    let (mut global_id, mut cluster_id, mut is_secondary, mut began) = (String::new(), String::new(), false, at.now);
     let seconds = if kind.name == CLUSTER.name {
-        global = text("GlobalClusterIdentifier");
-        secondary = members(known, &call.account, &global).next().is_some();
-        if secondary { SECONDARY_CREATING } else { CLUSTER_CREATING }
+        global_id = text("GlobalClusterIdentifier");
+        is_secondary = members(tracked, &call.account, &global_id).next().is_some();
+        if is_secondary { SECONDARY_CREATING } else { CLUSTER_CREATING }
     } else if kind.name == INSTANCE.name {
-        within = text("DBClusterIdentifier");
-        let cluster = known.get(&Key { kind: CLUSTER.name, id: within.clone(), ..key.clone() });
+        cluster_id = text("DBClusterIdentifier");
+        let cluster = tracked.get(&Key { kind: CLUSTER.name, id: cluster_id.clone(), ..key.clone() });
         began = cluster.map_or(at.now, |cluster| cluster.until.max(at.now));
-        if cluster.is_some_and(|cluster| cluster.secondary) { SECONDARY_INSTANCE_CREATING } else { INSTANCE_CREATING }
+        if cluster.is_some_and(|cluster| cluster.is_secondary) {
+            SECONDARY_INSTANCE_CREATING
+        } else {
+            INSTANCE_CREATING
+        }
     } else {
         GLOBAL_CREATING
     };
-    let until = began + at.lasting(seconds);
+    let until = began + at.scaled(seconds);
     answer.edit_xml(|root| {
-        let Some(item) = only(root, call, kind) else { return false };
+        let Some(item) = resource_in(root, call, kind) else { return false };
         item.set_text_of(kind.status, "creating");
         let item = item.renamed(kind.item);
-        known.insert(key, Known { state: "creating", until, gone: None, item, within, global, secondary });
+        tracked.insert(
+            key,
+            Tracked { state: "creating", until, deleted_at: None, item, cluster_id, global_id, is_secondary },
+        );
         true
     });
 }
 
-fn deleted(known: &mut Memory, call: &Call, kind: &'static Kind, answer: &mut Answer, at: Moment) {
+fn deleted(tracked: &mut TrackedResources, call: &Call, kind: &'static ResourceType, answer: &mut Answer, at: Moment) {
     let key = Key::of(call, kind, call.form().get(kind.id).unwrap_or_default());
-    let gone = Some(at.later(kind.deleting));
+    let deleted_at = Some(at.later(kind.deleting));
     answer.edit_xml(|root| {
-        let Some(item) = only(root, call, kind) else { return false };
+        let Some(item) = resource_in(root, call, kind) else { return false };
         item.set_text_of(kind.status, "deleting");
         let item = item.renamed(kind.item);
-        let (within, secondary) = known.remove(&key).map(|old| (old.within, old.secondary)).unwrap_or_default();
-        let one = Known { state: "", until: at.now, gone, item, within, global: String::new(), secondary };
-        known.insert(key, one);
+        let (cluster_id, is_secondary) =
+            tracked.remove(&key).map(|old| (old.cluster_id, old.is_secondary)).unwrap_or_default();
+        let one =
+            Tracked { state: "", until: at.now, deleted_at, item, cluster_id, global_id: String::new(), is_secondary };
+        tracked.insert(key, one);
         true
     });
 }
 
-fn removed(known: &mut Memory, call: &Call, at: Moment) {
+fn removed(tracked: &mut TrackedResources, call: &Call, at: Moment) {
     let key = call.form().get("DbClusterIdentifier").and_then(|arn| Key::of_cluster(call, arn));
-    if let Some(one) = key.and_then(|key| known.get_mut(&key)) {
-        one.global.clear();
-        // The primary one only leaves.
-        if std::mem::take(&mut one.secondary) {
+    if let Some(one) = key.and_then(|key| tracked.get_mut(&key)) {
+        one.global_id.clear();
+        // The primary cluster is not promoted.
+        if std::mem::take(&mut one.is_secondary) {
             (one.state, one.until) = ("promoting", at.later(PROMOTING));
         }
     }
 }
 
-fn switched(known: &mut Memory, call: &Call) {
+fn switched(tracked: &mut TrackedResources, call: &Call) {
     let target = call.form().get("TargetDbClusterIdentifier").and_then(|arn| Key::of_cluster(call, arn));
-    let Some(target) = target.filter(|target| known.contains_key(target)) else { return };
-    let global = call.form().get("GlobalClusterIdentifier").unwrap_or_default();
-    for (key, one) in known.iter_mut().filter(|(key, one)| key.account == call.account && one.global == global) {
-        one.secondary = *key != target;
+    let Some(target) = target.filter(|target| tracked.contains_key(target)) else { return };
+    let global_id = call.form().get("GlobalClusterIdentifier").unwrap_or_default();
+    for (key, one) in tracked.iter_mut().filter(|(key, one)| key.account == call.account && one.global_id == global_id)
+    {
+        one.is_secondary = *key != target;
     }
 }
 
-fn described(known: &Memory, call: &Call, kind: &'static Kind, answer: &mut Answer, now: Instant) {
+fn described(tracked: &TrackedResources, call: &Call, kind: &'static ResourceType, answer: &mut Answer, now: Instant) {
     let asked = call.form().get(kind.id).filter(|id| !id.is_empty());
     if !answer.is_success() {
-        // The emulator has forgotten it already.
-        let going = asked.and_then(|id| known.get(&Key::of(call, kind, id))).filter(|one| one.gone.is_some());
-        if let Some(one) = going {
+        // The emulator has already forgotten the resource.
+        let deleting =
+            asked.and_then(|id| tracked.get(&Key::of(call, kind, id))).filter(|one| one.deleted_at.is_some());
+        if let Some(one) = deleting {
             *answer = listing(kind, one.item.clone());
         }
         return;
@@ -209,21 +223,24 @@ fn described(known: &Memory, call: &Call, kind: &'static Kind, answer: &mut Answ
         let items = root.child_or_new(&format!("{}Result", kind.describe)).child_or_new(kind.set).children_mut();
         for item in items.iter_mut() {
             let key = Key::of(call, kind, item.text_of(kind.id).unwrap_or_default());
-            if let Some(state) = known.get(&key).and_then(|one| one.state(now)) {
+            if let Some(state) = tracked.get(&key).and_then(|one| one.state(now)) {
                 item.set_text_of(kind.status, state);
             }
         }
         if asked.is_none() {
-            let here = |key: &Key| *key == Key::of(call, kind, &key.id);
+            let is_shown = |key: &Key| *key == Key::of(call, kind, &key.id);
             items.extend(
-                known.iter().filter(|(key, one)| here(key) && one.gone.is_some()).map(|(_, one)| one.item.clone()),
+                tracked
+                    .iter()
+                    .filter(|(key, one)| is_shown(key) && one.deleted_at.is_some())
+                    .map(|(_, one)| one.item.clone()),
             );
         }
         true
     });
 }
 
-fn listing(kind: &Kind, item: Element) -> Answer {
+fn listing(kind: &ResourceType, item: Element) -> Answer {
     let set = Element::with_children(kind.set, vec![item]);
     let result = Element::with_children(&format!("{}Result", kind.describe), vec![set]);
     let mut root = Element::with_children(&format!("{}Response", kind.describe), vec![result]);

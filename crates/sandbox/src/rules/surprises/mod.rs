@@ -1,31 +1,32 @@
-//! AWS's surprises: what a call is answered, or becomes, in situations that every user of AWS meets sooner or later.
+//! AWS's surprises: answers and events that every user of AWS meets sooner or later.
 //!
-//! Each says which entry of docs/aws-behaviour.md it is, and has a name by which a fault file puts it in force.
-//! Most are a refusal that passes, in AWS's own words: [`said`]. The others make something of their own.
+//! Each surprise cites its entry in docs/aws-behaviour.md, and has a name by which a fault file puts it in force.
+//! force. Most are temporary refusals in AWS's own words: [`refusal_table`]. The others have a rule of their own.
 
-mod nat;
-mod refused;
-mod replica;
-mod said;
+mod failed_nat;
+mod refusal;
+mod refusal_table;
+mod vanishing_replica;
 
-use super::super::proxy::rule::Rule;
-use refused::{Refusal, Refused};
+use super::rule::Rule;
+pub use refusal::Refusal;
+use refusal::TemporaryRefusals;
 
-/// The name that stands for all of them.
+/// The name for all of them in a fault file.
 pub(super) const ALL: &str = "all";
 
 /// One of AWS's surprises.
 pub(super) struct Surprise {
-    /// What it is, as code cites it: `aws-behaviour.md#` and the entry's name.
+    /// Its entry, as code cites it: `aws-behaviour.md#` and the entry's name.
     pub(super) behaviour: &'static str,
     pub(super) name: &'static str,
     kind: Kind,
 }
 
 enum Kind {
-    /// Calls are refused in these words, each a few times, and then pass.
+    /// Calls are refused with these, each a few times, and are then carried out.
     Refused(&'static [Refusal]),
-    /// A rule of its own.
+    /// It has a rule of its own.
     Made(fn() -> Box<dyn Rule>),
 }
 
@@ -41,16 +42,27 @@ impl Surprise {
     /// The rule that makes it happen.
     pub(super) fn rule(&self) -> Box<dyn Rule> {
         match self.kind {
-            Kind::Refused(refusals) => Box::new(Refused::new(refusals)),
+            Kind::Refused(refusals) => Box::new(TemporaryRefusals::new(refusals)),
             Kind::Made(rule) => rule(),
         }
     }
 }
 
-/// All of them.
-pub(super) static SURPRISES: &[Surprise] = said::SURPRISES;
+/// All surprises.
+pub(super) static SURPRISES: &[Surprise] = refusal_table::SURPRISES;
 
-/// The one of this name.
+/// Each refusal that a surprise answers with, and the name of that surprise.
+pub fn surprise_refusals() -> impl Iterator<Item = (&'static str, &'static Refusal)> {
+    SURPRISES.iter().flat_map(|surprise| {
+        let refusals = match surprise.kind {
+            Kind::Refused(refusals) => refusals,
+            Kind::Made(_) => &[],
+        };
+        refusals.iter().map(|refusal| (surprise.name, refusal))
+    })
+}
+
+/// The surprise of this name.
 pub(super) fn named(name: &str) -> Option<&'static Surprise> {
     SURPRISES.iter().find(|surprise| surprise.name == name)
 }
@@ -62,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_cites_what_it_is() {
+    fn each_surprise_has_its_own_name_and_cites_its_entry() {
         let names: BTreeSet<&str> = SURPRISES.iter().map(|surprise| surprise.name).collect();
         assert_eq!(names.len(), SURPRISES.len());
         assert!(!names.contains(ALL));

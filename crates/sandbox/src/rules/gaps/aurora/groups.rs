@@ -1,31 +1,16 @@
-//! `group-in-use`: a group that a cluster is set up by, or whose subnets it stands in, cannot be deleted.
+//! `group-in-use`: a parameter group or a subnet group that a cluster uses cannot be deleted.
 //!
 //! A cluster that is still being deleted uses it, too. See docs/aws-behaviour.md#group-in-use.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::{clusters, parameter};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// The rule.
-pub(super) struct Groups;
-
-impl Rule for Groups {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            match check(call, next).await {
-                Err(refusal) => refusal,
-                Ok(()) => next.run(call).await,
-            }
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+/// Refuses to delete a group that a cluster uses.
+pub(super) const GROUPS: Check = Check(|call, next| check(call, next).boxed());
 
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let (named, used_as) = match (call.service.as_str(), call.operation.as_str()) {

@@ -1,13 +1,13 @@
-//! Who may join, leave and lead a global database, and in which order.
+//! Which clusters can join, leave, and lead a global database, and in which order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
 
 use super::{cluster, clusters, code, global, globals, instances, members, parameter};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// `writer-leaves-last`, of instances. See docs/aws-behaviour.md#writer-leaves-last.
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/26234>
@@ -21,14 +21,13 @@ const PRIMARY_MEMBER: &str =
 /// See docs/aws-behaviour.md#member-leaves-before-deletion.
 const MEMBER: &str = "This cluster is a part of a global cluster, please remove it from globalcluster first";
 
-/// `secondary-create-parameters`: what the writer decides. All three are refused in the same words, this one first.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/10188>,
-/// <https://github.com/pulumi/pulumi/issues/15818>.
-/// See docs/aws-behaviour.md#secondary-create-parameters.
+/// `secondary-create-parameters`: what the writer decides. AWS refuses all three in the same words, the user name
+/// first. <https://github.com/hashicorp/terraform-provider-aws/issues/10188>,
+/// <https://github.com/pulumi/pulumi/issues/15818>. See docs/aws-behaviour.md#secondary-create-parameters.
 const INHERITED: [(&str, &str); 3] =
     [("MasterUsername", "user name"), ("MasterUserPassword", "password"), ("DatabaseName", "database name")];
 
-/// The rules about members.
+/// Refuses what AWS refuses to the members of a global database.
 pub(super) struct Members;
 
 impl Rule for Members {
@@ -49,7 +48,7 @@ impl Rule for Members {
     fn reset(&self) {}
 }
 
-/// `Err` is the answer when AWS refuses.
+/// `Err` is AWS's refusal.
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     match call.operation.as_str() {
         "DeleteDBInstance" => last_instance(call, next, parameter(call, "DBInstanceIdentifier")).await,
@@ -65,7 +64,7 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     }
 }
 
-/// `writer-leaves-last`: after a switchover, too. Who writes is what the global cluster says now.
+/// `writer-leaves-last`, after a switchover, too: the global cluster says which cluster is the writer now.
 async fn last_instance(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let clusters = clusters(call, next).await?;
     let Some(cluster) = clusters.iter().find(|cluster| instances(cluster) == [name]) else { return Ok(()) };
@@ -75,7 +74,7 @@ async fn last_instance(call: &Call, next: Next<'_>, name: &str) -> Result<(), An
     if leads { Err(Answer::client_error(call, "InvalidDBClusterStateFault", LAST_INSTANCE)) } else { Ok(()) }
 }
 
-/// `writer-leaves-last`: a member is not deleted but taken out first, and of all of them the writer last.
+/// `writer-leaves-last`: a member has to be removed from the global cluster before it is deleted, and the writer last.
 async fn member(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     let Some(cluster) = cluster(call, next, name).await? else { return Ok(()) };
     let arn = cluster.text_of("DBClusterArn").unwrap_or_default();
@@ -91,7 +90,7 @@ async fn member(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
     Ok(())
 }
 
-/// `secondary-password`: a secondary member has the writer's, and no other. In the words that AWS has for replicas.
+/// `secondary-password`: a secondary member has the writer's password and no other. The message is AWS's for replicas.
 /// <https://github.com/terraform-aws-modules/terraform-aws-rds/issues/526>.
 /// See docs/aws-behaviour.md#secondary-password.
 async fn password(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> {
@@ -111,7 +110,7 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
     if name.is_empty() {
         return Ok(());
     }
-    // One that does not exist is for the emulator to refuse.
+    // The emulator refuses a global cluster that does not exist.
     let Some(global) = global(call, next, name).await? else { return Ok(()) };
     let refuse = |code: &str, message: &str| Err(Answer::client_error(call, code, message));
     if members(&global).is_empty() {
@@ -139,9 +138,9 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
     Ok(())
 }
 
-/// `switch-by-arn`: names are unique within a Region alone, so that AWS does not find a cluster by its name here.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>, `TargetDbClusterIdentifier`.
-/// See docs/aws-behaviour.md#switch-by-arn.
+/// `switch-by-arn`: a name is unique only within a Region, so AWS does not find a cluster by its name here.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>,
+/// `TargetDbClusterIdentifier`. See docs/aws-behaviour.md#switch-by-arn.
 fn switch(call: &Call, target: &str) -> Result<(), Answer> {
     if target.is_empty() || target.starts_with("arn:") {
         return Ok(());
@@ -150,7 +149,7 @@ fn switch(call: &Call, target: &str) -> Result<(), Answer> {
     Err(Answer::refusal(call, StatusCode::NOT_FOUND, "DBClusterNotFoundFault", &message))
 }
 
-/// What MiniStack refuses as well, in AWS's words.
+/// Replaces a refusal of MiniStack by one in AWS's words.
 fn reworded(call: &Call, answer: Answer) -> Answer {
     // terraform-provider-aws, internal/service/rds/global_cluster.go. See docs/aws-behaviour.md#member-gone-already.
     if call.operation == "RemoveFromGlobalCluster" && code(&answer) == "DBClusterNotFoundFault" {

@@ -1,22 +1,24 @@
-//! Aurora's rules: what AWS refuses, keeps and says of global databases, where MiniStack lets everything pass. Each is an entry of
-//! the same name in docs/aws-behaviour.md.
+//! The rules of Aurora: what AWS refuses, keeps, and shows of global databases where MiniStack accepts everything. Each
+//! rule is an entry of the same name in docs/aws-behaviour.md.
 //!
-//! | rule | what AWS does | file |
-//! |---|---|---|
-//! | `force-ssl-default` | a parameter that has its default value is not the user's, and `rds.force_ssl` is on by default from 17 | `parameters` |
-//! | `static-parameters` | what is read only at start cannot be changed immediately | `parameters` |
-//! | `writer-leaves-last` | the writer's last instance, and the writer itself, go after the other members | `members` |
-//! | `secondary-create-parameters` | a secondary cluster has its login and its database from the writer, and a key of its own | `members` |
-//! | `secondary-password` | its password is not changed apart from the writer's | `members` |
-//! | `first-member-login` | the first member has to name the owner | `members` |
-//! | `switch-by-arn` | the target of a switchover or failover is named by its ARN | `members` |
-//! | `versions-only-rise` | no downgrade, and no other major version unless that is asked for | `versions` |
-//! | `replicas-first` | the writer is not upgraded before the other members | `versions` |
-//! | `group-in-use` | a parameter group or subnet group cannot be deleted while a cluster uses it | `groups` |
+//! | rule | what AWS does | MiniStack's `services/rds.py` | file |
+//! |---|---|---|---|
+//! | `force-ssl-default` | a parameter with its default value is not the user's, and `rds.force_ssl` is on by default from 17 | `_parameter_group_parameters_xml`: a parameter that was set is the user's; few are known | `parameters` |
+//! | `static-parameters` | a parameter that is read only at start cannot be changed immediately | `_modify_db_cluster_param_group` accepts any method | `parameters` |
+//! | `writer-leaves-last` | the last instance of the writer, and the writer itself, are removed after the other members | `_delete_db_instance_impl` does not look at the global cluster; `_delete_db_cluster` refuses in other words | `members` |
+//! | `secondary-create-parameters` | a secondary cluster has its login and its database from the writer, and a key of its own | `_create_db_cluster_impl` accepts what equals the writer's, and asks for no key | `members` |
+//! | `secondary-password` | its password is not changed apart from the writer's | `_modify_db_cluster_impl` refuses that for `aurora-mysql` only | `members` |
+//! | `first-member-login` | the first member needs the name and the password of the owner | `_create_db_cluster_impl` has defaults for them | `members` |
+//! | `switch-by-arn` | the target of a switchover or failover is identified by its ARN | `_switchover_global_cluster` also takes a name | `members` |
+//! | `versions-only-rise` | no downgrade, and no other major version unless it is announced | `_unsupported_aurora_engine_version_error` only checks that the version exists | `versions` |
+//! | `replicas-first` | the writer is not upgraded before the other members | `_modify_db_cluster_impl` does not look at them | `versions` |
+//! | `group-in-use` | a parameter group or subnet group cannot be deleted while a cluster uses it | `_delete_db_cluster_param_group` and `_delete_subnet_group` do not check | `groups` |
+//! | `final-snapshot` | a deletion says whether it leaves a snapshot, and creates it | `_delete_db_cluster` ignores it | `snapshots` |
 //! | `final-snapshot` | a deletion says whether it leaves a snapshot, and makes it | `snapshots` |
 //!
-//! That a database exists only where the first member named it (`first-member-names-its-database`) is what MiniStack does,
-//! too: `DescribeDBClusters` shows it. See docs/aws-behaviour.md#first-member-names-its-database.
+//! MiniStack itself has the rule that a database exists only if the first member named it
+//! (`first-member-names-its-database`): `DescribeDBClusters` shows it.
+//! See docs/aws-behaviour.md#first-member-names-its-database.
 
 mod groups;
 mod members;
@@ -26,32 +28,32 @@ mod snapshots;
 mod tests;
 mod versions;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::asked;
+use crate::rules::ask;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// All of them. They stand before the pace: what is still being deleted is there for them, too.
+/// All of them. They come before the pace, so that a cluster that is still being deleted exists for them.
 pub(super) fn rules() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(parameters::Parameters),
         Box::new(members::Members),
-        Box::new(versions::Versions),
-        Box::new(groups::Groups),
+        Box::new(versions::VERSIONS),
+        Box::new(groups::GROUPS),
         Box::new(snapshots::Snapshots),
     ]
 }
 
 /// The clusters of the caller's Region.
 pub(super) async fn clusters(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let root = asked(call, next, "DescribeDBClusters", &[]).await?;
+    let root = ask(call, next, "DescribeDBClusters", &[]).await?;
     Ok(root.at(&["DescribeDBClustersResult", "DBClusters", "DBCluster"]).into_iter().cloned().collect())
 }
 
 /// The account's global clusters, which every Region knows.
 async fn globals(call: &Call, next: Next<'_>) -> Result<Vec<Element>, Answer> {
-    let root = asked(call, next, "DescribeGlobalClusters", &[]).await?;
+    let root = ask(call, next, "DescribeGlobalClusters", &[]).await?;
     let path = ["DescribeGlobalClustersResult", "GlobalClusters", "GlobalClusterMember"];
     Ok(root.at(&path).into_iter().cloned().collect())
 }
@@ -82,7 +84,7 @@ fn instances(cluster: &Element) -> Vec<&str> {
     cluster
         .at(&["DBClusterMembers", "DBClusterMember"])
         .into_iter()
-        .filter_map(|one| one.text_of("DBInstanceIdentifier"))
+        .filter_map(|member| member.text_of("DBInstanceIdentifier"))
         .collect()
 }
 
@@ -90,11 +92,11 @@ fn instances(cluster: &Element) -> Vec<&str> {
 fn members(global: &Element) -> Vec<(&str, bool)> {
     let members = global.at(&["GlobalClusterMembers", "GlobalClusterMember"]).into_iter();
     members
-        .map(|one| (one.text_of("DBClusterArn").unwrap_or_default(), one.text_of("IsWriter") == Some("true")))
+        .map(|member| (member.text_of("DBClusterArn").unwrap_or_default(), member.text_of("IsWriter") == Some("true")))
         .collect()
 }
 
-/// What a call says of this name; empty when it says nothing.
+/// The value of a call's parameter; empty if there is none.
 fn parameter<'a>(call: &'a Call, name: &str) -> &'a str {
     call.form().get(name).unwrap_or_default()
 }

@@ -1,46 +1,52 @@
-//! `force-ssl-default` and `static-parameters`: whose a cluster parameter's value is, and when it may change.
+//! `force-ssl-default` and `static-parameters`: the source of a cluster parameter's value, and when the value can
+//! change.
 //!
-//! AWS says `user` of a value that was given only while it differs from the default: one that is given its default is the
-//! system's, and does not appear among the user's. MiniStack says `user` of whatever was set, and knows few parameters.
-//! <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+//! On AWS, the source of a value is `user` only as long as the value differs from the default: a parameter that is set
+//! to its default is listed under `system`. For MiniStack, the source of whatever was set is `user`, and it knows few
+//! parameters. <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
 //! See docs/aws-behaviour.md#force-ssl-default and docs/aws-behaviour.md#static-parameters.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::parameter;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
-use crate::rules::asked;
+use crate::rules::ask;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
+use crate::wire::xml::Element;
 
-/// A cluster parameter with the value that it has where nobody gives it one.
-struct Known {
+/// A cluster parameter with its default value.
+struct DefaultParameter {
     name: &'static str,
     default: &'static str,
-    /// `static` is read at start.
+    /// `static` parameters are read only at start.
     apply_type: &'static str,
     data_type: &'static str,
 }
 
-/// Those of Aurora PostgreSQL that people set. All of them are shown with the source `system`.
-static KNOWN: [Known; 5] = [
-    Known { name: "rds.force_ssl", default: "0", apply_type: "dynamic", data_type: "boolean" },
-    Known { name: "rds.logical_replication", default: "0", apply_type: "static", data_type: "boolean" },
-    Known { name: "rds.global_db_rpo", default: "-1", apply_type: "dynamic", data_type: "integer" },
-    Known { name: "shared_preload_libraries", default: "pg_stat_statements", apply_type: "static", data_type: "list" },
-    Known { name: "timezone", default: "UTC", apply_type: "dynamic", data_type: "string" },
+/// The parameters of Aurora PostgreSQL that are commonly set. All of them are shown with the source `system`.
+static DEFAULTS: [DefaultParameter; 5] = [
+    DefaultParameter { name: "rds.force_ssl", default: "0", apply_type: "dynamic", data_type: "boolean" },
+    DefaultParameter { name: "rds.logical_replication", default: "0", apply_type: "static", data_type: "boolean" },
+    DefaultParameter { name: "rds.global_db_rpo", default: "-1", apply_type: "dynamic", data_type: "integer" },
+    DefaultParameter {
+        name: "shared_preload_libraries",
+        default: "pg_stat_statements",
+        apply_type: "static",
+        data_type: "list",
+    },
+    DefaultParameter { name: "timezone", default: "UTC", apply_type: "dynamic", data_type: "string" },
 ];
 
 const FAMILY: &str = "aurora-postgresql";
 
-/// From this major version, TLS is required where nobody says otherwise.
+/// From this major version, TLS is required by default.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html>
 const TLS_SINCE: u32 = 17;
 
-impl Known {
+impl DefaultParameter {
     fn default_in(&self, family: &str) -> &'static str {
         let major = family.strip_prefix(FAMILY).and_then(|major| major.parse::<u32>().ok());
         match self.name {
@@ -64,7 +70,7 @@ impl Known {
     }
 }
 
-/// The rules about parameters.
+/// Shows the right sources of parameters, and refuses immediate changes of static ones.
 pub(super) struct Parameters;
 
 impl Rule for Parameters {
@@ -90,7 +96,7 @@ impl Rule for Parameters {
 fn changes_static_at_once(form: &Form) -> bool {
     form.pairs().iter().any(|(key, name)| {
         let Some(item) = key.strip_suffix(".ParameterName") else { return false };
-        let is_static = KNOWN.iter().any(|known| known.name == name && known.apply_type == "static");
+        let is_static = DEFAULTS.iter().any(|known| known.name == name && known.apply_type == "static");
         is_static && form.get(&format!("{item}.ApplyMethod")) == Some("immediate")
     })
 }
@@ -98,14 +104,14 @@ fn changes_static_at_once(form: &Form) -> bool {
 async fn described(call: &mut Call, next: Next<'_>) -> Answer {
     let group = parameter(call, "DBClusterParameterGroupName");
     let groups =
-        match asked(call, next, "DescribeDBClusterParameterGroups", &[("DBClusterParameterGroupName", group)]).await {
+        match ask(call, next, "DescribeDBClusterParameterGroups", &[("DBClusterParameterGroupName", group)]).await {
             Ok(groups) => groups,
             Err(refusal) => return refusal,
         };
     let path = ["DescribeDBClusterParameterGroupsResult", "DBClusterParameterGroups", "DBClusterParameterGroup"];
-    let found = groups.at(&path).first().and_then(|group| group.text_of("DBParameterGroupFamily")).map(str::to_owned);
-    let Some(family) = found.filter(|family| family.starts_with(FAMILY)) else { return next.run(call).await };
-    // Whose a value is, is told here: the emulator is asked for all of them.
+    let family = groups.at(&path).first().and_then(|group| group.text_of("DBParameterGroupFamily")).map(str::to_owned);
+    let Some(family) = family.filter(|family| family.starts_with(FAMILY)) else { return next.run(call).await };
+    // The source is decided here, so the emulator is asked for all sources.
     let source = call.form().get("Source").map(str::to_owned);
     let mut all = call.form().clone();
     all.retain(|name| name != "Source");
@@ -114,9 +120,9 @@ async fn described(call: &mut Call, next: Next<'_>) -> Answer {
     answer.edit_xml(|root| {
         let Some(result) = root.child_mut("DescribeDBClusterParametersResult") else { return false };
         let items = result.child_or_new("Parameters").children_mut();
-        for known in &KNOWN {
+        for known in &DEFAULTS {
             match items.iter_mut().find(|item| item.text_of("ParameterName") == Some(known.name)) {
-                Some(item) => told(item, known, &family),
+                Some(item) => set_source(item, known, &family),
                 None => items.push(known.element(&family)),
             }
         }
@@ -128,7 +134,7 @@ async fn described(call: &mut Call, next: Next<'_>) -> Answer {
     answer
 }
 
-fn told(item: &mut Element, known: &Known, family: &str) {
+fn set_source(item: &mut Element, known: &DefaultParameter, family: &str) {
     let is_default = item.text_of("ParameterValue") == Some(known.default_in(family));
     item.set_text_of("Source", if is_default { "system" } else { "user" });
     item.set_text_of("ApplyType", known.apply_type);

@@ -1,5 +1,5 @@
-//! `final-snapshot`: whoever deletes a cluster says whether a snapshot of it stays, and it does. MiniStack keeps snapshots, but
-//! makes none when a cluster is deleted.
+//! `final-snapshot`: the deletion of a cluster says whether a snapshot is kept, and creates it. MiniStack has
+//! snapshots, but does not create one when a cluster is deleted.
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBCluster.html>.
 //! See docs/aws-behaviour.md#final-snapshot.
@@ -8,13 +8,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::parameter;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 const FINAL: &str = "FinalDBSnapshotIdentifier";
 
-/// The rule.
+/// Creates the final snapshot of a cluster that is deleted.
 pub(super) struct Snapshots;
 
 impl Rule for Snapshots {
@@ -32,19 +32,19 @@ impl Rule for Snapshots {
             }
             let cluster = parameter(call, "DBClusterIdentifier");
             let parameters = [("DBClusterSnapshotIdentifier", snapshot.as_str()), ("DBClusterIdentifier", cluster)];
-            let mut make = call.ask_query("CreateDBClusterSnapshot", &parameters);
-            let made = next.run(&mut make).await;
-            if !made.is_success() {
-                return made;
+            let mut create = call.ask_query("CreateDBClusterSnapshot", &parameters);
+            let created = next.run(&mut create).await;
+            if !created.is_success() {
+                return created;
             }
             let answer = next.run(call).await;
             if !answer.is_success() {
-                // A cluster that stays leaves no final snapshot.
+                // A cluster that is not deleted has no final snapshot.
                 let mut undo =
                     call.ask_query("DeleteDBClusterSnapshot", &[("DBClusterSnapshotIdentifier", snapshot.as_str())]);
                 let undone = next.run(&mut undo).await;
                 if !undone.is_success() {
-                    tracing::warn!(snapshot, "the snapshot of a cluster that was not deleted stays");
+                    tracing::warn!(snapshot, "cannot delete the final snapshot of a cluster that was not deleted");
                 }
             }
             answer

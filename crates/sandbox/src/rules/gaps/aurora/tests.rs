@@ -1,14 +1,15 @@
-//! Each rule before a global database whose writer is `a` in us-east-1, and which `b` in us-east-2 is a secondary member of.
+//! Each rule with a global database whose writer is `a` in us-east-1, and of which `b` in us-east-2 is a secondary
+//! member.
 
 use super::*;
-use crate::proxy::call::Protocol;
-use crate::proxy::call::tests::ec2;
-use crate::proxy::rule::tests::{Scripted, ok, text};
+use crate::rules::rule::tests::{Scripted, ok, text};
+use crate::wire::call::Protocol;
+use crate::wire::call::tests::ec2;
 
 const A: &str = "arn:aws:rds:us-east-1:111122223333:cluster:a";
 const B: &str = "arn:aws:rds:us-east-2:111122223333:cluster:b";
 
-/// MiniStack, as it answers: `writer` is the ARN of the cluster that writes; the global cluster `empty` has no members.
+/// MiniStack's answers. `writer` is the ARN of the cluster that writes; the global cluster `empty` has no members.
 fn emulator(writer: &'static str) -> Scripted {
     Scripted::new(move |call| {
         let member = |arn: &str| {
@@ -78,20 +79,20 @@ async fn passes(region: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn the_writers_last_instance_goes_after_the_other_members() {
+async fn the_last_instance_of_the_writer_is_deleted_after_the_other_members() {
     let (of_a, of_b) =
         ("Action=DeleteDBInstance&DBInstanceIdentifier=a1", "Action=DeleteDBInstance&DBInstanceIdentifier=b1");
     refused("us-east-1", of_a, "InvalidDBClusterStateFault", "Delete the replica cluster before").await;
     passes("us-east-2", of_b).await;
     passes("us-east-1", "Action=DeleteDBInstance&DBInstanceIdentifier=another").await;
-    // After a switchover the roles are the other way round.
+    // After a switchover, the roles are reversed.
     let switched = emulator(B);
     assert!(ask(&switched, "us-east-2", of_b).await.contains("last instance of the master cluster"));
     assert!(ask(&switched, "us-east-1", of_a).await.contains("<Carried>out"));
 }
 
 #[tokio::test]
-async fn a_member_is_taken_out_before_it_is_deleted() {
+async fn a_member_is_removed_before_it_is_deleted() {
     let delete = |name: &str| format!("Action=DeleteDBCluster&DBClusterIdentifier={name}&SkipFinalSnapshot=true");
     refused("us-east-1", &delete("a"), "InvalidGlobalClusterStateFault", "Unable to delete cluster that is a primary")
         .await;
@@ -102,7 +103,7 @@ async fn a_member_is_taken_out_before_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_secondary_member_says_nothing_of_what_the_writer_decides() {
+async fn a_secondary_member_does_not_name_what_the_writer_decides() {
     let join = "Action=CreateDBCluster&DBClusterIdentifier=c&GlobalClusterIdentifier=g&KmsKeyId=arn%3Ak";
     for (parameter, message) in [
         (
@@ -120,7 +121,7 @@ async fn a_secondary_member_says_nothing_of_what_the_writer_decides() {
 }
 
 #[tokio::test]
-async fn the_password_is_the_writers_to_change() {
+async fn the_password_is_changed_on_the_writer() {
     let change = |name: &str| format!("Action=ModifyDBCluster&DBClusterIdentifier={name}&MasterUserPassword=secret");
     refused("us-east-2", &change("b"), "InvalidParameterCombination", "Cannot change master user password").await;
     passes("us-east-1", &change("a")).await;
@@ -148,7 +149,7 @@ async fn a_switchover_names_its_target_by_arn() {
 }
 
 #[tokio::test]
-async fn versions_only_rise_and_another_major_is_asked_for() {
+async fn versions_only_rise_and_a_new_major_version_is_announced() {
     for what in ["ModifyDBCluster&DBClusterIdentifier=a", "ModifyGlobalCluster&GlobalClusterIdentifier=g"] {
         let to = |version: &str| format!("Action={what}&EngineVersion={version}");
         let downgrade = "Cannot find upgrade target from 17.9 with requested version 17.7.";
@@ -163,7 +164,7 @@ async fn versions_only_rise_and_another_major_is_asked_for() {
         refused("us-east-1", &to("18.1"), "InvalidParameterCombination", "AllowMajorVersionUpgrade flag must be").await;
         passes("us-east-1", &to("17.9")).await;
     }
-    // Numbers, and not letters: 17.10 is above 17.9.
+    // Compared as numbers and not as text: 17.10 is above 17.9.
     passes("us-east-1", "Action=ModifyGlobalCluster&GlobalClusterIdentifier=g&EngineVersion=17.10").await;
     passes("us-east-1", "Action=ModifyDBCluster&DBClusterIdentifier=a&Port=5433").await;
 }
@@ -178,7 +179,7 @@ async fn the_writer_is_upgraded_last() {
 }
 
 #[tokio::test]
-async fn a_group_in_use_stays() {
+async fn a_group_in_use_is_not_deleted() {
     let delete = |group: &str| format!("Action=DeleteDBClusterParameterGroup&DBClusterParameterGroupName={group}");
     let message = "One or more database clusters are still members of this parameter group set";
     refused("us-east-1", &delete("set"), "InvalidDBParameterGroupState", message).await;
@@ -189,7 +190,7 @@ async fn a_group_in_use_stays() {
 }
 
 #[tokio::test]
-async fn a_deletion_says_whether_a_snapshot_stays() {
+async fn a_deletion_says_whether_it_leaves_a_snapshot() {
     let delete = |more: &str| format!("Action=DeleteDBCluster&DBClusterIdentifier=c{more}");
     for (more, code, message) in [
         ("", "InvalidParameterCombination", "is required unless SkipFinalSnapshot is specified."),
@@ -214,7 +215,7 @@ async fn a_deletion_says_whether_a_snapshot_stays() {
 }
 
 #[tokio::test]
-async fn a_final_snapshot_is_made_before_the_cluster_goes() {
+async fn a_final_snapshot_is_created_before_the_cluster_is_deleted() {
     let actions = |origin: &Scripted| -> Vec<String> {
         let asked = origin.asked();
         let action = |body: &String| body.split('&').next().unwrap_or_default().replace("Action=", "");
@@ -224,7 +225,7 @@ async fn a_final_snapshot_is_made_before_the_cluster_goes() {
     ask(&origin, "us-east-1", "Action=DeleteDBCluster&DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").await;
     assert_eq!(actions(&origin), ["CreateDBClusterSnapshot", "DeleteDBCluster"]);
     assert!(origin.asked().iter().any(|body| body.contains("DBClusterSnapshotIdentifier=last&DBClusterIdentifier=c")));
-    // One that is not deleted after all leaves none.
+    // A cluster that is not deleted has none.
     let origin = emulator(A);
     let kept = "Action=DeleteDBCluster&DBClusterIdentifier=kept&FinalDBSnapshotIdentifier=last";
     assert!(ask(&origin, "us-east-1", kept).await.contains("DeletionProtection"));
@@ -238,7 +239,7 @@ async fn a_parameter_with_its_default_is_not_the_users() {
     };
     let origin = emulator(A);
     let users = ask(&origin, "us-east-1", &describe("aurora-postgresql17", "&Source=user")).await;
-    assert!(!users.contains("rds.force_ssl"), "on by default, it is not given: {users}");
+    assert!(!users.contains("rds.force_ssl"), "it is on by default, so the user has not set it: {users}");
     let asked = origin.asked();
     assert!(asked.iter().all(|body| !body.contains("Source=")), "{asked:?}");
     let system = ask(&emulator(A), "us-east-1", &describe("aurora-postgresql17", "&Source=system")).await;
@@ -253,11 +254,11 @@ async fn a_parameter_with_its_default_is_not_the_users() {
         assert!(all.contains(name), "{name}: {all}");
     }
     let others = ask(&emulator(A), "us-east-1", &describe("aurora-mysql8.0", "&Source=user")).await;
-    assert!(others.contains("rds.force_ssl") && others.contains("<Source>user</Source>"), "untouched: {others}");
+    assert!(others.contains("rds.force_ssl") && others.contains("<Source>user</Source>"), "not changed: {others}");
 }
 
 #[tokio::test]
-async fn what_is_read_at_start_does_not_change_at_once() {
+async fn a_static_parameter_does_not_change_immediately() {
     let change = |operation: &str, name: &str, method: &str| {
         format!(
             "Action={operation}&DBClusterParameterGroupName=set&Parameters.Parameter.1.ParameterName={name}\

@@ -1,32 +1,19 @@
-//! `versions-only-rise` and `replicas-first`: which version a cluster or a global cluster may be given.
+//! `versions-only-rise` and `replicas-first`: the versions that a cluster or a global cluster can be given.
 //!
-//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>, in whose words the
-//! refusals are. See docs/aws-behaviour.md#versions-only-rise and docs/aws-behaviour.md#replicas-first.
+//! The messages are from
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.PostgreSQL.html>.
+//! See docs/aws-behaviour.md#versions-only-rise and docs/aws-behaviour.md#replicas-first.
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use super::{cluster, global, globals, members, parameter, version_of};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Check, Next};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// The rule. Versions that do not exist, and another major version in one member alone, MiniStack refuses itself.
-pub(super) struct Versions;
-
-impl Rule for Versions {
-    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
-        async move {
-            match check(call, next).await {
-                Err(refusal) => refusal,
-                Ok(()) => next.run(call).await,
-            }
-        }
-        .boxed()
-    }
-
-    fn reset(&self) {}
-}
+/// Refuses downgrades, unannounced major versions, and a writer that overtakes its readers. MiniStack itself refuses
+/// versions that do not exist, and another major version in a single member.
+pub(super) const VERSIONS: Check = Check(|call, next| check(call, next).boxed());
 
 async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     let requested = parameter(call, "EngineVersion");
@@ -54,8 +41,8 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
     Ok(())
 }
 
-/// The writer's version is not above another member's. AWS's words as far as terraform-provider-aws knows them:
-/// `internal/service/rds/global_cluster.go`, `globalClusterUpgradeMinorEngineVersion`.
+/// The writer's version must not be above that of another member. AWS's message as far as terraform-provider-aws knows
+/// it: `internal/service/rds/global_cluster.go`, `globalClusterUpgradeMinorEngineVersion`.
 async fn replicas_first(call: &Call, next: Next<'_>, arn: &str, requested: &str) -> Result<(), Answer> {
     for global in globals(call, next).await? {
         let members = members(&global);
@@ -73,7 +60,7 @@ async fn replicas_first(call: &Call, next: Next<'_>, arn: &str, requested: &str)
     Ok(())
 }
 
-/// A version as it compares: `16.10` is above `16.9`.
+/// A version as numbers, which compare correctly: `16.10` is above `16.9`.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }

@@ -1,21 +1,22 @@
-//! Who a request comes from, as API Gateway makes sure of it before it lets a request through.
+//! Authorization of requests, as API Gateway checks it before it lets a request through.
 //!
-//! What cannot be told without AWS is believed: any secret signs for its access key, and any signature under a token is good.
+//! What cannot be checked without AWS is accepted: any secret for an access key, and any signature under a token.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::Next;
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
+use crate::rules::rule::Next;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// `requestContext.authorizer.iam` of a request that is signed by somebody in the API's account; else the refusal.
+/// `requestContext.authorizer.iam` of a request that is signed by a caller in the API's account; otherwise the refusal.
 ///
-/// HTTP APIs have no resource policies, so nobody of another account can be allowed in.
+/// HTTP APIs have no resource policies, so no caller of another account can be allowed.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>.
 /// See docs/aws-behaviour.md#http-api-is-public.
 pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result<Value, Answer> {
@@ -30,26 +31,26 @@ pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result
         .ok_or_else(forbidden)?;
     let answer = next.run(&mut question).await;
     let root = Element::parse(answer.body()).ok().filter(|_| answer.is_success()).ok_or_else(forbidden)?;
-    let told = |name: &str| {
+    let identity = |name: &str| {
         root.at(&["GetCallerIdentityResult", name]).first().map(|found| found.text().to_owned()).unwrap_or_default()
     };
-    let account = told("Account");
+    let account = identity("Account");
     if account != owner.account {
         return Err(forbidden());
     }
-    let user = told("UserId");
+    let user = identity("UserId");
     Ok(json!({
         "accessKey": key,
         "accountId": account,
         "callerId": user,
         "cognitoIdentity": null,
         "principalOrgId": null,
-        "userArn": told("Arn"),
+        "userArn": identity("Arn"),
         "userId": user,
     }))
 }
 
-/// The access key that a request is signed with, in its header or, where it is presigned, its query.
+/// The access key with which a request is signed, from its header or, if it is presigned, from its query.
 fn access_key(call: &Call) -> Option<String> {
     let header = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let credential = match header {
@@ -60,7 +61,7 @@ fn access_key(call: &Call) -> Option<String> {
     (!key.is_empty()).then(|| key.to_owned())
 }
 
-/// `requestContext.authorizer.jwt` of a request with a token that an authorizer accepts; else the refusal.
+/// `requestContext.authorizer.jwt` of a request with a token that an authorizer accepts; otherwise the refusal.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
 pub(super) fn bearer(call: &Call, authorizer: &Value, now: Timestamp) -> Result<Value, Answer> {
     let header = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
@@ -130,11 +131,11 @@ fn claims(token: &str, authorizer: &Value, now: Timestamp) -> Result<Map<String,
 fn decoded(part: &str) -> Option<Map<String, Value>> {
     let standard = part.replace('-', "+").replace('_', "/");
     let padding = "=".repeat((4 - standard.len() % 4) % 4);
-    let bytes = aws_smithy_types::base64::decode(format!("{standard}{padding}")).ok()?;
+    let bytes = BASE64_STANDARD.decode(format!("{standard}{padding}")).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Claims reach an integration as text; lists as `[a b]`.
+/// Claims are passed to an integration as text, and lists as `[a b]`.
 fn as_text(claim: &Value) -> String {
     match claim {
         Value::String(text) => text.clone(),
@@ -146,7 +147,7 @@ fn as_text(claim: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn request(headers: &[(&str, &str)]) -> Call {
         let mut request = http::Request::post("/payments");
@@ -180,16 +181,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signature_says_who_is_asking() {
-        let iam = signed_with("ASIA1/20261123/us-east-1/execute-api").await.expect("let in");
+    async fn a_signature_identifies_the_caller() {
+        let iam = signed_with("ASIA1/20261123/us-east-1/execute-api").await.expect("allowed");
         assert_eq!(iam["userArn"], "arn:aws:sts::111122223333:assumed-role/shop/web");
         assert_eq!((&iam["accessKey"], &iam["accountId"]), (&json!("ASIA1"), &json!("111122223333")));
         assert_eq!((&iam["callerId"], &iam["userId"]), (&json!("AROA1:web"), &json!("AROA1:web")));
     }
 
     #[tokio::test]
-    async fn without_a_signature_for_this_api_nobody_is_let_in() {
-        let nowhere = Scripted::new(|_| panic!("nobody is asked"));
+    async fn a_request_without_a_signature_for_this_api_is_refused() {
+        let nowhere = Scripted::new(|_| panic!("the emulator must not be asked"));
         for headers in [&[][..], &[("authorization", "Bearer a.b.c")], &[("authorization", "AWS4-HMAC-SHA256 x")]] {
             let refusal = signer(&request(headers), &owner(), Next::new(&[], &nowhere)).await.expect_err("refused");
             assert_eq!((refusal.status.as_u16(), text(&refusal).as_str()), (403, r#"{"message":"Forbidden"}"#));
@@ -204,7 +205,7 @@ mod tests {
     }
 
     fn encoded(value: &Value) -> String {
-        let text = aws_smithy_types::base64::encode(value.to_string());
+        let text = BASE64_STANDARD.encode(value.to_string());
         text.trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 
@@ -219,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_the_issuer_for_the_audience_is_let_in() {
+    fn a_token_of_the_issuer_for_the_audience_is_accepted() {
         let header = json!({"alg": "RS256", "kid": "1"});
         for (name, audience) in [("aud", json!("pay")), ("aud", json!(["other", "shop"])), ("client_id", json!("pay"))]
         {
             let claims =
                 json!({"iss": "https://id.example", "sub": "jane?~", name: audience, "exp": 1_001, "nbf": 1_000});
             for scheme in ["Bearer ", "bearer ", ""] {
-                let jwt = ask(&format!("{scheme}{}", token(&header, &claims))).expect("let in");
+                let jwt = ask(&format!("{scheme}{}", token(&header, &claims))).expect("allowed");
                 assert_eq!((&jwt["claims"]["sub"], &jwt["claims"]["exp"]), (&json!("jane?~"), &json!("1001")));
                 assert_eq!(jwt["claims"][name], audience.as_str().unwrap_or("[other shop]"));
             }

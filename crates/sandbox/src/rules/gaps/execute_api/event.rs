@@ -1,8 +1,9 @@
-//! What a function is told of a request, and what its answer means to the client: the payload format 2.0.
+//! The event that a function gets for a request, and the answer for the function's result: the payload format 2.0.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -11,12 +12,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::route::Match;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::form::Form;
 use crate::rules::Scope;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::form::Form;
 
-/// The event of a request that has been let through.
+/// The event for a request that was let through.
 pub(super) fn of(call: &Call, api: &str, owner: &Scope, found: &Match<'_>, authorizer: &Value) -> Value {
     let header = |name: HeaderName| text_of(&call.headers, &name);
     let host = header(HOST);
@@ -51,7 +52,7 @@ pub(super) fn of(call: &Call, api: &str, owner: &Scope, found: &Match<'_>, autho
         },
         "isBase64Encoded": is_base64,
     });
-    // Left out rather than null where there are none.
+    // Left out instead of null if there are none.
     if !query.is_empty() {
         event["queryStringParameters"] = json!(joined(Form::parse(query.as_bytes()).pairs()));
     }
@@ -76,7 +77,7 @@ fn headers_of(call: &Call) -> BTreeMap<String, String> {
     joined(&pairs.collect::<Vec<_>>())
 }
 
-/// What is there several times is joined by commas.
+/// Joins repeated names with commas.
 fn joined(pairs: &[(String, String)]) -> BTreeMap<String, String> {
     let mut joined: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in pairs {
@@ -91,7 +92,7 @@ fn joined(pairs: &[(String, String)]) -> BTreeMap<String, String> {
     joined
 }
 
-/// A body of a type that is text is passed on as it is, any other in base64.
+/// A body of a text type is passed on as it is, any other in base64.
 fn body_of(call: &Call) -> (Option<String>, bool) {
     if call.body().is_empty() {
         return (None, false);
@@ -102,11 +103,11 @@ fn body_of(call: &Call) -> (Option<String>, bool) {
         .any(|start| kind.starts_with(start));
     match std::str::from_utf8(call.body()) {
         Ok(text) if is_text => (Some(text.to_owned()), false),
-        _ => (Some(aws_smithy_types::base64::encode(call.body())), true),
+        _ => (Some(BASE64_STANDARD.encode(call.body())), true),
     }
 }
 
-/// What the client gets for what the invocation has come to.
+/// The answer to the client for the result of the invocation.
 pub(super) fn to_client(invocation: &Answer) -> Answer {
     let failed = || {
         let message = json!({"message": "Internal Server Error"});
@@ -121,7 +122,7 @@ pub(super) fn to_client(invocation: &Answer) -> Answer {
     let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) else { return failed() };
     let text = result.get("body").and_then(Value::as_str).unwrap_or_default();
     let body = match result.get("isBase64Encoded").and_then(Value::as_bool) {
-        Some(true) => match aws_smithy_types::base64::decode(text) {
+        Some(true) => match BASE64_STANDARD.decode(text) {
             Ok(bytes) => Bytes::from(bytes),
             Err(_) => return failed(),
         },
@@ -142,9 +143,9 @@ pub(super) fn to_client(invocation: &Answer) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::rule::tests::{ok, text};
+    use crate::rules::rule::tests::{ok, text};
 
-    fn event(headers: &[(&str, &str)], uri: &str, body: &'static str) -> Value {
+    fn event_for(headers: &[(&str, &str)], uri: &str, body: &'static str) -> Value {
         let mut request = http::Request::post(uri).header("host", "a1b2c3d4.execute-api.localhost:4000");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -158,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_told_what_api_gateway_tells() {
+    fn a_function_gets_the_event_of_api_gateway() {
         let headers = [("Content-Type", "application/json"), ("X-Two", "a"), ("X-Two", "b")];
-        let told = event(&headers, "/payments/pay_1?a=1&a=2&b=%20", r#"{"amount":1}"#);
-        assert_eq!((&told["version"], &told["rawPath"]), (&json!("2.0"), &json!("/payments/pay_1")));
-        assert_eq!(told["queryStringParameters"], json!({"a": "1,2", "b": " "}));
-        assert_eq!(told["pathParameters"], json!({"id": "pay_1"}));
-        assert_eq!((&told["body"], &told["isBase64Encoded"]), (&json!(r#"{"amount":1}"#), &json!(false)));
-        assert_eq!(told["headers"]["x-two"], "a,b");
-        let context = &told["requestContext"];
+        let event = event_for(&headers, "/payments/pay_1?a=1&a=2&b=%20", r#"{"amount":1}"#);
+        assert_eq!((&event["version"], &event["rawPath"]), (&json!("2.0"), &json!("/payments/pay_1")));
+        assert_eq!(event["queryStringParameters"], json!({"a": "1,2", "b": " "}));
+        assert_eq!(event["pathParameters"], json!({"id": "pay_1"}));
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(r#"{"amount":1}"#), &json!(false)));
+        assert_eq!(event["headers"]["x-two"], "a,b");
+        let context = &event["requestContext"];
         assert_eq!(context["authorizer"], json!({"iam": {"userArn": "arn"}}));
         assert_eq!(context["http"]["method"], "POST");
         assert_eq!(context["domainName"], "a1b2c3d4.execute-api.localhost");
@@ -174,15 +175,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_left_out_and_what_is_no_text_is_encoded() {
-        let told = event(&[], "/payments/pay_1", "");
-        assert_eq!((told.get("body"), told.get("queryStringParameters")), (None, None));
-        let told = event(&[("content-type", "application/x-www-form-urlencoded")], "/payments/pay_1", "{}");
-        assert_eq!((&told["body"], &told["isBase64Encoded"]), (&json!("e30="), &json!(true)));
+    fn missing_members_are_left_out_and_a_body_that_is_not_text_is_encoded() {
+        let event = event_for(&[], "/payments/pay_1", "");
+        assert_eq!((event.get("body"), event.get("queryStringParameters")), (None, None));
+        let event = event_for(&[("content-type", "application/x-www-form-urlencoded")], "/payments/pay_1", "{}");
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("e30="), &json!(true)));
     }
 
     #[test]
-    fn an_answer_is_the_functions_or_an_error() {
+    fn the_answer_is_the_functions_or_an_error() {
         let given = r#"{"statusCode": 201, "headers": {"Location": "/x", "retry-after": 5}, "body": "{}"}"#;
         let answer = to_client(&ok(given));
         assert_eq!((answer.status.as_u16(), text(&answer).as_str()), (201, "{}"));

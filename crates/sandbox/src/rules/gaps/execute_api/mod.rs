@@ -1,10 +1,10 @@
-//! The data plane of HTTP APIs: a request to `http://<api>.execute-api.localhost:<port>/…` reaches the API, if its route lets
-//! it through.
+//! The data plane of HTTP APIs: a request to `http://<api>.execute-api.localhost:<port>/…` reaches the API, if its
+//! route lets the request through.
 //!
-//! MiniStack answers under that host, too, but takes every unsigned request for one of its default account's, and `/health`
-//! for its own. And it tells its own port, behind the proxy: calls would not be counted, nor would a Region that is out be
-//! out for them. Of a route with authorization it takes any `Authorization` header for a signature, and every signature for
-//! the API's owner's; and to check a token it needs the internet.
+//! MiniStack answers under that host as well, but it takes every unsigned request for one in its default account, and
+//! `/health` for its own. It also reports its own port, behind the proxy: calls would not be counted, and a Region that
+//! is made unreachable would still be reachable by them. On a route with authorization, it takes any `Authorization`
+//! header for a signature, and every signature for one of the API's owner; and it needs the internet to check a token.
 
 mod caller;
 mod event;
@@ -21,13 +21,13 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// Whose the APIs are, by their ids.
+/// The account and Region of each API, by id.
 #[derive(Default)]
 pub(super) struct ExecuteApi {
     owners: Mutex<HashMap<String, Scope>>,
@@ -43,10 +43,10 @@ impl Rule for ExecuteApi {
                     None => next.run(call).await,
                 };
             }
-            let tells =
+            let shows_apis =
                 call.service == "apigateway" && call.operation.ends_with(['i', 's']) && call.operation.contains("Api");
             let mut answer = next.run(call).await;
-            if tells && answer.is_success() {
+            if shows_apis && answer.is_success() {
                 let port = port_of(call);
                 answer.edit_json(|value| self.learn(call, value, port.as_deref()));
             }
@@ -80,10 +80,10 @@ impl ExecuteApi {
     }
 }
 
-/// Answers a request as the route says that it takes. What is open is MiniStack's to answer.
+/// Answers a request after checking the authorization of its route. MiniStack answers on open routes.
 async fn serve(call: &mut Call, api: &str, owner: &Scope, next: Next<'_>) -> Answer {
     let request = call.clone();
-    lead(call, api, owner);
+    address_to_ministack(call, api, owner);
     let routes = items_of(api, "routes", owner, next).await;
     let Some(found) = route::select(&routes, request.method.as_str(), request.uri.path()) else {
         return next.run(call).await;
@@ -92,8 +92,9 @@ async fn serve(call: &mut Call, api: &str, owner: &Scope, next: Next<'_>) -> Ans
         Some("AWS_IAM") => caller::signer(&request, owner, next).await.map(|iam| json!({"iam": iam})),
         Some("JWT") => {
             let authorizers = items_of(api, "authorizers", owner, next).await;
-            let its = authorizers.iter().find(|one| one["authorizerId"] == found.route["authorizerId"]);
-            caller::bearer(&request, its.unwrap_or(&Value::Null), Timestamp::now()).map(|jwt| json!({"jwt": jwt}))
+            let authorizer = authorizers.iter().find(|known| known["authorizerId"] == found.route["authorizerId"]);
+            caller::bearer(&request, authorizer.unwrap_or(&Value::Null), Timestamp::now())
+                .map(|jwt| json!({"jwt": jwt}))
         }
         _ => return next.run(call).await,
     };
@@ -103,8 +104,8 @@ async fn serve(call: &mut Call, api: &str, owner: &Scope, next: Next<'_>) -> Ans
     }
 }
 
-/// Puts the request the way that MiniStack understands, in the name of the API's owner.
-fn lead(call: &mut Call, api: &str, owner: &Scope) {
+/// Changes the request's path and signature to what MiniStack understands, as the API's owner.
+fn address_to_ministack(call: &mut Call, api: &str, owner: &Scope) {
     let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let path = format!("/_aws/execute-api/{api}/$default{}{query}", call.uri.path());
     let Ok(uri) = path.parse::<Uri>() else { return };
@@ -120,9 +121,9 @@ fn lead(call: &mut Call, api: &str, owner: &Scope) {
     call.headers.insert(HOST, HeaderValue::from_static("localhost"));
 }
 
-/// An API's routes, integrations or authorizers.
-async fn items_of(api: &str, what: &str, owner: &Scope, next: Next<'_>) -> Vec<Value> {
-    let path = format!("/v2/apis/{api}/{what}");
+/// The routes, integrations, or authorizers of an API.
+async fn items_of(api: &str, collection: &str, owner: &Scope, next: Next<'_>) -> Vec<Value> {
+    let path = format!("/v2/apis/{api}/{collection}");
     let json = "application/json";
     let question =
         Call::signed_by(&owner.account, &owner.region, "apigateway", (Method::GET, &path), json, Bytes::new());
@@ -137,7 +138,7 @@ async fn items_of(api: &str, what: &str, owner: &Scope, next: Next<'_>) -> Vec<V
     items
 }
 
-/// Hands a request that was let through to the function behind its route, and answers with what that says.
+/// Invokes the function of a route with a request that was let through, and answers with the function's result.
 async fn invoke(
     request: &Call,
     api: &str,
@@ -162,20 +163,20 @@ async fn invoke(
     }
 }
 
-/// The name of the function in an ARN, or in an ARN wrapped as an integration's.
+/// The name of the function in a function's ARN, or in such an ARN wrapped in that of an integration.
 fn function_of(uri: &str) -> Option<&str> {
     let (_, arn) = uri.split_once(":function:")?;
     arn.split([':', '/']).next().filter(|name| !name.is_empty())
 }
 
-/// The API that a request is for, by its host name.
+/// The API of a request, by its host name.
 fn api_of(call: &Call) -> Option<String> {
     let host = call.headers.get(HOST)?.to_str().ok()?;
     let (api, _) = host.split_once(".execute-api.")?;
     Some(api.to_owned())
 }
 
-/// The port that the caller reached the proxy at.
+/// The port at which the caller reached the proxy.
 fn port_of(call: &Call) -> Option<String> {
     let host = call.headers.get(HOST)?.to_str().ok()?;
     host.rsplit_once(':').map(|(_, port)| port.to_owned())
@@ -185,8 +186,10 @@ fn port_of(call: &Call) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+
     use super::*;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
 
     fn call(method: &str, uri: &str, headers: &[(&str, &str)]) -> Call {
         let mut request = http::Request::builder().method(method).uri(uri);
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_api_is_reached_by_its_name_in_its_owners_account() {
+    async fn an_api_is_reached_by_its_host_name_in_its_owners_account() {
         let rule = ExecuteApi::default();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
@@ -219,7 +222,8 @@ mod tests {
         assert_eq!((account.as_str(), region.as_str()), ("111122223333", "us-east-2"));
     }
 
-    /// Asks for a path of an API that has one route for each way of authorization, by a rule that knows its owner.
+    /// Sends a request to an API that has one route for each type of authorization, through a rule that knows its
+    /// owner.
     async fn ask(path: &str, authorization: &str) -> (Answer, Vec<String>) {
         const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=111122223333/20261123/us-east-2/apigateway/aws4_request, S=h";
         let rule = ExecuteApi::default();
@@ -267,9 +271,9 @@ mod tests {
     const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=111122223333/20261123/us-east-2/execute-api/aws4_request, S=h";
 
     #[tokio::test]
-    async fn a_route_lets_through_whom_it_is_for() {
+    async fn a_route_lets_authorized_requests_through() {
         let (answer, _) = ask("/health", "").await;
-        assert_eq!(text(&answer), "open", "nobody need sign for an open route");
+        assert_eq!(text(&answer), "open", "an open route needs no signature");
         for unsigned in ["", "Bearer a.b.c"] {
             let (answer, seen) = ask("/iam", unsigned).await;
             assert_eq!((answer.status.as_u16(), text(&answer).as_str()), (403, r#"{"message":"Forbidden"}"#));
@@ -283,7 +287,7 @@ mod tests {
             assert_eq!((answer.status.as_u16(), text(&answer).as_str()), (401, r#"{"message":"Unauthorized"}"#));
             assert!(seen.iter().all(|call| !call.contains("functions")), "{seen:?}");
         }
-        let part = |value: Value| aws_smithy_types::base64::encode(value.to_string()).replace('=', "");
+        let part = |value: Value| BASE64_STANDARD.encode(value.to_string()).replace('=', "");
         let claims = json!({"iss": "https://id", "aud": "pay", "sub": "s", "exp": 9_999_999_999_u64});
         let token = format!("{}.{}.c2ln", part(json!({"alg": "RS256", "kid": "1"})), part(claims));
         let (answer, _) = ask("/jwt", &format!("Bearer {token}")).await;
@@ -292,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_found_in_either_kind_of_uri() {
+    fn functions_are_found_in_both_types_of_uri() {
         let arn = "arn:aws:lambda:us-east-1:111122223333:function:pay";
         let wrapped = format!("arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations");
         assert_eq!((function_of(arn), function_of(&wrapped)), (Some("pay"), Some("pay")));
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_nobodys_api_is_passed_on_as_it_is() {
+    async fn a_request_to_an_unknown_api_is_passed_on_unchanged() {
         let rule = ExecuteApi::default();
         let origin = Scripted::xml("{}");
         let mut unknown = call("GET", "/health", &[("host", "ffffffff.execute-api.localhost:4000")]);

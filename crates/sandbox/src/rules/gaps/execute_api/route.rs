@@ -1,40 +1,40 @@
-//! Which of an API's routes a request takes.
+//! Selects the route of a request.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html>
 
 use serde_json::{Map, Value};
 
-/// How well a route fits: the greatest one is taken. A full match goes before one with a greedy variable, a path that is
-/// written out before one with variables, and a method before `ANY`.
+/// How well a route matches; the route with the greatest value is taken. A full match comes before one with a greedy
+/// variable, literal path segments before variables, and a method before `ANY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fit {
     is_full: bool,
-    written_out: usize,
+    literals: usize,
     has_method: bool,
 }
 
-/// A route that fits.
+/// A route that matches.
 #[derive(Debug)]
 pub(super) struct Match<'a> {
-    /// As API Gateway describes it.
+    /// The route as API Gateway describes it.
     pub(super) route: &'a Value,
     /// The values of the variables in its path, by name.
     pub(super) parameters: Map<String, Value>,
 }
 
-/// The route that a request takes, if there is one.
+/// The route for a request, if there is one.
 pub(super) fn select<'a>(routes: &'a [Value], method: &str, path: &str) -> Option<Match<'a>> {
-    let fitting = routes.iter().filter_map(|route| {
+    let matching = routes.iter().filter_map(|route| {
         let key = route.get("routeKey")?.as_str()?;
         let (fit, parameters) = fit(key, method, path)?;
         Some((fit, Match { route, parameters }))
     });
-    fitting.max_by_key(|(fit, _)| *fit).map(|(_, found)| found)
+    matching.max_by_key(|(fit, _)| *fit).map(|(_, found)| found)
 }
 
 fn fit(key: &str, method: &str, path: &str) -> Option<(Fit, Map<String, Value>)> {
     let mut parameters = Map::new();
     if key == "$default" {
-        return Some((Fit { is_full: false, written_out: 0, has_method: false }, parameters));
+        return Some((Fit { is_full: false, literals: 0, has_method: false }, parameters));
     }
     let (wanted, pattern) = key.split_once(' ')?;
     let has_method = wanted == method;
@@ -42,7 +42,7 @@ fn fit(key: &str, method: &str, path: &str) -> Option<(Fit, Map<String, Value>)>
         return None;
     }
     let mut segments = path.split('/');
-    let mut written_out = 0;
+    let mut literals = 0;
     let mut is_full = true;
     for part in pattern.split('/') {
         let variable = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
@@ -58,14 +58,14 @@ fn fit(key: &str, method: &str, path: &str) -> Option<(Fit, Map<String, Value>)>
             Some(name) => {
                 parameters.insert(name.trim_end_matches('+').to_owned(), Value::String(value));
             }
-            None if value == part => written_out += 1,
+            None if value == part => literals += 1,
             None => return None,
         }
     }
     if segments.next().is_some() {
         return None;
     }
-    Some((Fit { is_full, written_out, has_method }, parameters))
+    Some((Fit { is_full, literals, has_method }, parameters))
 }
 
 #[cfg(test)]

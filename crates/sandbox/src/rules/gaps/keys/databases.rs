@@ -1,4 +1,4 @@
-//! `key-not-accessible`: what Aurora does about a key that cannot be used. See docs/aws-behaviour.md#key-not-accessible and
+//! `key-not-accessible`: what Aurora does if a key cannot be used. See docs/aws-behaviour.md#key-not-accessible and
 //! docs/aws-behaviour.md#lost-key-stops-the-database.
 
 use std::sync::Arc;
@@ -8,23 +8,24 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::Keys;
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::gaps::aurora::clusters;
+use crate::rules::rule::{Next, Rule};
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// Seconds until a cluster notices that its key is gone. AWS gives no figure for Aurora: half an hour is an estimate.
+/// Seconds until a cluster notices that its key cannot be used. AWS gives no figure for Aurora: half an hour is an
+/// estimate.
 const NOTICED: f64 = 1800.0;
 
-/// Where the members of a global database go at once, without a week in which they can be recovered.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>
+/// The state of a cluster that has noticed. Members of a global database enter it at once, without a week in which they
+/// can be recovered. <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>
 const INACCESSIBLE: &str = "inaccessible-encryption-credentials";
 
-/// The rule.
+/// Refuses creations under an unusable key, and shows what has lost its key as inaccessible.
 pub(super) struct Databases {
     keys: Arc<Keys>,
-    /// How long until a lost key is noticed; `None` when it never is.
+    /// How long until a lost key is noticed; `None` if it never is.
     noticed: Option<Duration>,
 }
 
@@ -33,7 +34,7 @@ impl Databases {
         Self { keys, noticed: scale.and_then(|scale| Duration::try_from_secs_f64(NOTICED / scale).ok()) }
     }
 
-    /// `Err` is the answer when something would be made under a key that cannot be used.
+    /// `Err` is the refusal of a creation under a key that cannot be used.
     async fn check(&self, call: &Call, next: Next<'_>) -> Result<(), Answer> {
         let form = call.form();
         let mut keys: Vec<String> = ["KmsKeyId", "PerformanceInsightsKMSKeyId"]
@@ -45,12 +46,12 @@ impl Databases {
             "CreateDBInstance" | "CreateDBClusterSnapshot" => {
                 let name = form.get("DBClusterIdentifier");
                 let clusters = clusters(call, next).await?;
-                let its = clusters.iter().find(|cluster| cluster.text_of("DBClusterIdentifier") == name);
-                keys.extend(its.and_then(|cluster| cluster.text_of("KmsKeyId")).map(str::to_owned));
+                let cluster = clusters.iter().find(|cluster| cluster.text_of("DBClusterIdentifier") == name);
+                keys.extend(cluster.and_then(|cluster| cluster.text_of("KmsKeyId")).map(str::to_owned));
             }
             _ => return Ok(()),
         }
-        match keys.iter().find(|key| self.keys.why_not(call, key).is_some()) {
+        match keys.iter().find(|key| self.keys.why_unusable(call, key).is_some()) {
             Some(key) => {
                 let why = "does not exist, is not enabled or you do not have permissions to access it.";
                 Err(Answer::client_error(
@@ -71,14 +72,14 @@ impl Databases {
         };
         let clusters = match clusters(call, next).await {
             Ok(clusters) => clusters,
-            // What the clusters' keys are is not known: so is the answer.
+            // The clusters' keys are not known, so the right answer is not known either.
             Err(failure) => {
                 *answer = failure;
                 return;
             }
         };
         let is_lost = |cluster: &&Element| {
-            cluster.text_of("KmsKeyId").is_some_and(|key| self.keys.is_gone_for(call, key, noticed))
+            cluster.text_of("KmsKeyId").is_some_and(|key| self.keys.is_unusable_for(call, key, noticed))
         };
         let lost: Vec<&str> =
             clusters.iter().filter(is_lost).filter_map(|cluster| cluster.text_of("DBClusterIdentifier")).collect();
@@ -90,10 +91,10 @@ impl Databases {
                 .child_mut(&format!("{}Result", call.operation))
                 .and_then(|result| result.child_mut(&format!("{item}s")));
             let Some(set) = set else { return false };
-            for one in set.children_mut() {
-                let is_lost = one.text_of("DBClusterIdentifier").is_some_and(|name| lost.contains(&name));
-                if one.is_named(item) && is_lost && one.text_of(status) == Some("available") {
-                    one.set_text_of(status, INACCESSIBLE);
+            for shown in set.children_mut() {
+                let is_lost = shown.text_of("DBClusterIdentifier").is_some_and(|name| lost.contains(&name));
+                if shown.is_named(item) && is_lost && shown.text_of(status) == Some("available") {
+                    shown.set_text_of(status, INACCESSIBLE);
                 }
             }
             true
@@ -127,9 +128,9 @@ mod tests {
     use super::super::rules;
     use super::super::tests::kms;
     use super::*;
-    use crate::proxy::call::Protocol;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::Protocol;
+    use crate::wire::call::tests::ec2;
 
     async fn ask(rules: &[Box<dyn Rule>], body: &str) -> String {
         let origin = Scripted::new(|call| {
@@ -154,7 +155,7 @@ mod tests {
         text(&Next::new(rules, &origin).run(&mut call).await)
     }
 
-    const MADE: [&str; 4] = [
+    const CREATIONS: [&str; 4] = [
         "Action=CreateDBCluster&DBClusterIdentifier=c&KmsKeyId=arn:aws:kms:us-east-1:111122223333:key/k",
         "Action=CreateDBInstance&DBInstanceIdentifier=a2&DBClusterIdentifier=a",
         "Action=CreateDBInstance&DBInstanceIdentifier=b2&DBClusterIdentifier=b&PerformanceInsightsKMSKeyId=k",
@@ -162,14 +163,14 @@ mod tests {
     ];
 
     #[tokio::test]
-    async fn nothing_is_made_under_a_key_that_cannot_be_used() {
+    async fn nothing_is_created_under_an_unusable_key() {
         for end in ["DisableKey", "ScheduleKeyDeletion"] {
             let rules = rules(None);
-            for body in MADE {
+            for body in CREATIONS {
                 assert!(ask(&rules, body).await.contains("<Carried>out"), "{body}");
             }
             kms(&rules, end, "k").await;
-            for body in MADE {
+            for body in CREATIONS {
                 let refused = ask(&rules, body).await;
                 assert!(refused.contains("<Code>KMSKeyNotAccessibleFault</Code>"), "{body}: {refused}");
             }
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_under_a_lost_key_stops_after_a_while_and_comes_back_with_it() {
+    async fn a_cluster_becomes_inaccessible_after_its_key_and_recovers_with_it() {
         let at_once = rules(Some(1e9));
         kms(&at_once, "ScheduleKeyDeletion", "k").await;
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,4 +1,4 @@
-//! `environment-with-its-key`: another key of a function's does not encrypt its environment anew.
+//! `environment-with-its-key`: a new key for a function does not encrypt its environment again.
 //! <https://github.com/hashicorp/terraform-provider-aws/issues/26692>.
 //! See docs/aws-behaviour.md#environment-with-its-key.
 
@@ -10,35 +10,36 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Keys, Unusable};
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// The rule, and the key under which each function's environment was last given.
+/// Shows an environment as unreadable if the key with which it was set cannot be used.
 pub(super) struct Environments {
     keys: Arc<Keys>,
-    given_with: Mutex<HashMap<(Scope, String), String>>,
+    /// The key with which the environment of each function was last set.
+    keys_by_function: Mutex<HashMap<(Scope, String), String>>,
 }
 
 impl Environments {
     pub(super) fn new(keys: Arc<Keys>) -> Self {
-        Self { keys, given_with: Mutex::default() }
+        Self { keys, keys_by_function: Mutex::default() }
     }
 
     fn learn(&self, call: &Call, configuration: &Value) {
-        let gives = call.operation == "CreateFunction" || call.json().get("Environment").is_some();
-        let (Some(name), true) = (configuration["FunctionName"].as_str(), gives) else { return };
+        let sets_environment = call.operation == "CreateFunction" || call.json().get("Environment").is_some();
+        let (Some(name), true) = (configuration["FunctionName"].as_str(), sets_environment) else { return };
         let key = configuration["KMSKeyArn"].as_str().unwrap_or_default().to_owned();
-        lock(&self.given_with).insert((Scope::of(call), name.to_owned()), key);
+        lock(&self.keys_by_function).insert((Scope::of(call), name.to_owned()), key);
     }
 
     fn show(&self, call: &Call, configuration: &mut Value) -> bool {
         let Some(name) = configuration["FunctionName"].as_str() else { return false };
-        let key = lock(&self.given_with).get(&(Scope::of(call), name.to_owned())).cloned().unwrap_or_default();
-        // As the exceptions of the same name in Lambda's model say.
-        let (code, why) = match self.keys.why_not(call, &key) {
+        let key = lock(&self.keys_by_function).get(&(Scope::of(call), name.to_owned())).cloned().unwrap_or_default();
+        // As the exceptions of the same names in Lambda's model say.
+        let (code, why) = match self.keys.why_unusable(call, &key) {
             None => return false,
             Some(Unusable::Disabled) => ("KMSDisabledException", "the KMS key used is disabled"),
             Some(Unusable::PendingDeletion) => {
@@ -60,18 +61,18 @@ impl Rule for Environments {
                 return next.run(call).await;
             }
             let mut answer = next.run(call).await;
-            answer_with(self, call, &mut answer);
+            edit_answer(self, call, &mut answer);
             answer
         }
         .boxed()
     }
 
     fn reset(&self) {
-        lock(&self.given_with).clear();
+        lock(&self.keys_by_function).clear();
     }
 }
 
-fn answer_with(rule: &Environments, call: &Call, answer: &mut Answer) {
+fn edit_answer(rule: &Environments, call: &Call, answer: &mut Answer) {
     match call.operation.as_str() {
         "CreateFunction" | "UpdateFunctionConfiguration" => answer.edit_json(|configuration| {
             rule.learn(call, configuration);
@@ -97,13 +98,13 @@ mod tests {
     use super::super::rules;
     use super::super::tests::kms;
     use super::*;
-    use crate::proxy::call::tests::rest;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::rest;
 
     const OLD: &str = "arn:aws:kms:us-east-1:111122223333:key/old";
     const NEW: &str = "arn:aws:kms:us-east-1:111122223333:key/new";
 
-    /// A function whose key is what the call says, else the new one.
+    /// A function with the key in the call, otherwise with the new key.
     async fn ask(rules: &[Box<dyn Rule>], method: &str, path: &str, body: &Value) -> String {
         let key = body["KMSKeyArn"].as_str().unwrap_or(NEW).to_owned();
         let origin = Scripted::new(move |call| {
@@ -121,13 +122,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_environment_is_lost_with_the_key_that_it_was_given_with() {
+    async fn an_environment_is_unreadable_without_the_key_with_which_it_was_set() {
         let rules = rules(None);
         let (functions, configuration) = ("/2015-03-31/functions", "/2015-03-31/functions/f/configuration");
         let variables = json!({"Variables": {"A": "b"}});
         ask(&rules, "POST", functions, &json!({"KMSKeyArn": OLD, "Environment": variables})).await;
         kms(&rules, "DisableKey", "old").await;
-        // The new key alone saves nothing.
+        // The new key alone does not help.
         let updated = ask(&rules, "PUT", configuration, &json!({"KMSKeyArn": NEW})).await;
         assert!(updated.contains("KMSDisabledException"), "{updated}");
         for path in [configuration, "/2015-03-31/functions/f", functions] {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_environment_under_a_good_key_is_left_alone() {
+    async fn an_environment_under_a_usable_key_is_not_changed() {
         let rules = rules(None);
         kms(&rules, "DisableKey", "another").await;
         let shown = ask(&rules, "GET", "/2015-03-31/functions/f/configuration", &Value::Null).await;

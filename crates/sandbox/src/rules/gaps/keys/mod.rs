@@ -1,11 +1,11 @@
-//! What follows from a key that is disabled or waits for its end. MiniStack's KMS takes every change of such a key, and its
-//! other services do not ask about keys at all. Each rule is an entry of the same name in docs/aws-behaviour.md.
+//! What follows from a key that is disabled or pending deletion. MiniStack's KMS accepts every change of such a key,
+//! and its other services do not check keys at all. Each rule is an entry of the same name in docs/aws-behaviour.md.
 //!
-//! | rule | what AWS does | file |
-//! |---|---|---|
-//! | `kms-pending-deletion` | a key that waits for its end takes no change but to be taken back, and is disabled then | here |
-//! | `key-not-accessible` | nothing is made in RDS under a key that cannot be used, and what is under it stops after a while | `databases` |
-//! | `environment-with-its-key` | a function's environment stays under the key that it was given with | `environments` |
+//! | rule | what AWS does | MiniStack | file |
+//! |---|---|---|---|
+//! | `kms-pending-deletion` | a key that is pending deletion takes no change except the cancellation, after which it is disabled | `services/kms.py`: `_enable_key`, `_create_alias`, and others do not check the state | here |
+//! | `key-not-accessible` | nothing is created in RDS under a key that cannot be used, and what is under it stops after a while | `services/rds.py` does not read keys | `databases` |
+//! | `environment-with-its-key` | a function's environment stays encrypted with the key with which it was set | `services/lambda_svc.py` does not read keys | `environments` |
 
 mod databases;
 mod environments;
@@ -18,12 +18,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// All of them. `scale`: how many times faster than AWS time passes; `None` where nothing takes any.
+/// All of them. `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
 pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let keys = Arc::new(Keys::default());
     vec![
@@ -33,7 +33,7 @@ pub(super) fn rules(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     ]
 }
 
-/// What a key that waits for its end refuses; what uses it, MiniStack refuses itself.
+/// The operations that a key refuses while it is pending deletion. MiniStack itself refuses to use such a key.
 /// See docs/aws-behaviour.md#kms-pending-deletion.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 const NOT_WHILE_PENDING: [&str; 11] = [
@@ -50,7 +50,7 @@ const NOT_WHILE_PENDING: [&str; 11] = [
     "UpdateKeyDescription",
 ];
 
-/// What a disabled key refuses. The same page.
+/// The operations that a disabled key refuses, by the same page.
 const NOT_WHILE_DISABLED: [&str; 2] = ["DisableKeyRotation", "EnableKeyRotation"];
 
 /// Why a key cannot be used.
@@ -60,23 +60,23 @@ enum Unusable {
     PendingDeletion,
 }
 
-/// A key by its account, its Region and its id.
+/// A key by its account, its Region, and its id.
 type Name = (String, String, String);
 
-/// The keys that cannot be used, with the moment since when; and the rule that knows them.
+/// The keys that cannot be used, each with the moment from which on; also the rule `kms-pending-deletion`.
 #[derive(Default)]
 struct Keys {
     unusable: Mutex<HashMap<Name, (Unusable, Instant)>>,
 }
 
 impl Keys {
-    /// Why a key cannot be used, if that is so. By its ARN, or by its id in the caller's Region.
-    fn why_not(&self, call: &Call, key: &str) -> Option<Unusable> {
+    /// Why a key, given by its ARN or by its id in the caller's Region, cannot be used; `None` if it can.
+    fn why_unusable(&self, call: &Call, key: &str) -> Option<Unusable> {
         lock(&self.unusable).get(&name(call, key)).map(|(why, _)| *why)
     }
 
-    /// Whether a key could not be used for so long.
-    fn is_gone_for(&self, call: &Call, key: &str, lasting: Duration) -> bool {
+    /// Whether a key has been unusable for at least this time.
+    fn is_unusable_for(&self, call: &Call, key: &str, lasting: Duration) -> bool {
         lock(&self.unusable).get(&name(call, key)).is_some_and(|(_, since)| since.elapsed() >= lasting)
     }
 
@@ -89,7 +89,7 @@ impl Keys {
         let (_, region, id) = name(call, key);
         let arn = format!("arn:aws:kms:{region}:{}:key/{id}", call.account);
         let refuse = |code: &str, why: &str| Err(Answer::client_error(call, code, &format!("{arn} is {why}.")));
-        match self.why_not(call, key) {
+        match self.why_unusable(call, key) {
             Some(Unusable::PendingDeletion) if NOT_WHILE_PENDING.contains(&operation) => {
                 refuse("KMSInvalidStateException", "pending deletion")
             }
@@ -108,7 +108,7 @@ impl Keys {
         let since = unusable.get(&name).map_or_else(Instant::now, |(_, since)| *since);
         match call.operation.as_str() {
             "ScheduleKeyDeletion" => drop(unusable.insert(name, (Unusable::PendingDeletion, since))),
-            // A key that is taken back has to be enabled.
+            // A key whose deletion was cancelled has to be enabled.
             "DisableKey" | "CancelKeyDeletion" => drop(unusable.insert(name, (Unusable::Disabled, since))),
             "EnableKey" => drop(unusable.remove(&name)),
             _ => {}
@@ -153,19 +153,19 @@ impl Rule for Arc<Keys> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::json;
 
     const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/k";
 
-    /// What a KMS call comes to: `{}` where it is carried out.
+    /// The answer to a KMS call: `{}` if it is carried out.
     pub(super) async fn kms(rules: &[Box<dyn Rule>], operation: &str, key: &str) -> String {
         let mut call = json("kms", &format!("TrentService.{operation}"), &format!(r#"{{"KeyId":"{key}"}}"#));
         text(&Next::new(rules, &Scripted::xml("{}")).run(&mut call).await)
     }
 
     #[tokio::test]
-    async fn a_key_that_waits_for_its_end_takes_no_change() {
+    async fn a_key_pending_deletion_takes_no_change() {
         let rules = rules(None);
         assert_eq!(kms(&rules, "ScheduleKeyDeletion", "k").await, "{}");
         for operation in NOT_WHILE_PENDING {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_is_taken_back_is_disabled_until_it_is_enabled() {
+    async fn a_key_whose_deletion_is_cancelled_is_disabled_until_it_is_enabled() {
         let rules = rules(None);
         let refused = kms(&rules, "CancelKeyDeletion", "k").await;
         assert!(refused.contains("is not pending deletion."), "{refused}");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reset_forgets() {
+    async fn a_reset_forgets_unusable_keys() {
         let rules = rules(None);
         kms(&rules, "ScheduleKeyDeletion", "k").await;
         for rule in &rules {

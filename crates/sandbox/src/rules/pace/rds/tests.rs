@@ -1,11 +1,11 @@
-//! What a client sees of Aurora, minute by minute.
+//! What a client sees of Aurora over time.
 
 use std::time::Duration;
 
 use super::*;
-use crate::proxy::call::Protocol;
-use crate::proxy::call::tests::ec2;
-use crate::proxy::rule::tests::{ok, text};
+use crate::rules::rule::tests::{ok, text};
+use crate::wire::call::Protocol;
+use crate::wire::call::tests::ec2;
 
 struct Bench {
     rds: Rds,
@@ -13,11 +13,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// A global cluster's first member, made at second 0, and its writer, made at second 50.
+    /// The first member of a global cluster, created at second 0, and its writer, created at second 50.
     fn new() -> Self {
         let bench = Self { rds: Rds::default(), start: Instant::now() };
-        bench.make(0.0, "us-east-1", "DBCluster", "a", "&GlobalClusterIdentifier=g");
-        bench.make(50.0, "us-east-1", "DBInstance", "a1", "&DBClusterIdentifier=a");
+        bench.create(0.0, "us-east-1", "DBCluster", "a", "&GlobalClusterIdentifier=g");
+        bench.create(50.0, "us-east-1", "DBInstance", "a1", "&DBClusterIdentifier=a");
         bench
     }
 
@@ -34,7 +34,7 @@ impl Bench {
         text(&answer)
     }
 
-    /// A call about one resource, which the emulator answers with it.
+    /// A call about one resource, which is in the emulator's answer.
     fn one(&self, seconds: f64, region: &str, operation: &str, kind: &str, id: &str, more: &str) -> String {
         let status = if kind == "DBInstance" { "DBInstanceStatus" } else { "Status" };
         let item = format!("<{kind}><{kind}Identifier>{id}</{kind}Identifier><{status}>available</{status}></{kind}>");
@@ -42,7 +42,7 @@ impl Bench {
         self.ask(seconds, region, &format!("Action={operation}{kind}&{kind}Identifier={id}{more}"), Some(&emulated))
     }
 
-    fn make(&self, seconds: f64, region: &str, kind: &str, id: &str, more: &str) -> String {
+    fn create(&self, seconds: f64, region: &str, kind: &str, id: &str, more: &str) -> String {
         self.one(seconds, region, "Create", kind, id, more)
     }
 
@@ -50,7 +50,7 @@ impl Bench {
         self.one(seconds, region, "Delete", kind, id, "")
     }
 
-    /// What is shown of one that the emulator still knows.
+    /// The listing of a resource that the emulator still knows.
     fn shown(&self, seconds: f64, region: &str, kind: &str, id: &str) -> String {
         let status = if kind == "DBInstance" { "DBInstanceStatus" } else { "Status" };
         let item = format!("<{kind}><{kind}Identifier>{id}</{kind}Identifier><{status}>available</{status}></{kind}>");
@@ -58,16 +58,16 @@ impl Bench {
         self.ask(seconds, region, &format!("Action=Describe{kind}s&{kind}Identifier={id}"), Some(&emulated))
     }
 
-    /// A second member, made at second 500, with its instance.
+    /// Adds a second member, created at second 500, with its instance.
     fn with_secondary(self) -> Self {
-        self.make(500.0, "us-east-2", "DBCluster", "b", "&GlobalClusterIdentifier=g");
-        self.make(1000.0, "us-east-2", "DBInstance", "b1", "&DBClusterIdentifier=b");
+        self.create(500.0, "us-east-2", "DBCluster", "b", "&GlobalClusterIdentifier=g");
+        self.create(1000.0, "us-east-2", "DBInstance", "b1", "&DBClusterIdentifier=b");
         self
     }
 }
 
 #[test]
-fn members_and_their_instances_take_their_time() {
+fn members_and_instances_are_creating_for_their_time() {
     let bench = Bench::new().with_secondary();
     for (region, kind, id, ready) in [
         ("us-east-1", "DBCluster", "a", 45.0),
@@ -83,9 +83,9 @@ fn members_and_their_instances_take_their_time() {
 #[test]
 fn a_second_member_needs_an_available_writer() {
     let bench = Bench::new();
-    let make = |seconds| bench.make(seconds, "us-east-2", "DBCluster", "b", "&GlobalClusterIdentifier=g");
-    assert!(make(449.0).contains("not valid for physical replication"));
-    assert!(make(451.0).contains(">creating<"));
+    let create = |seconds| bench.create(seconds, "us-east-2", "DBCluster", "b", "&GlobalClusterIdentifier=g");
+    assert!(create(449.0).contains("not valid for physical replication"));
+    assert!(create(451.0).contains(">creating<"));
 }
 
 #[test]
@@ -102,22 +102,22 @@ fn a_member_that_leaves_is_promoted_before_it_is_deleted() {
 }
 
 #[test]
-fn what_the_emulator_has_forgotten_is_still_going() {
+fn what_the_emulator_has_forgotten_is_still_deleting() {
     let bench = Bench::new();
     bench.delete(500.0, "us-east-1", "DBInstance", "a1");
     let by_name = "Action=DescribeDBInstances&DBInstanceIdentifier=a1";
     assert!(bench.ask(919.0, "us-east-1", by_name, None).contains("<DBInstanceStatus>deleting<"));
     let all = bench.ask(919.0, "us-east-1", "Action=DescribeDBInstances", Some("<r/>"));
     assert!(all.contains("<DBInstance><DBInstanceIdentifier>a1<"), "{all}");
-    assert!(bench.make(919.0, "us-east-1", "DBInstance", "a1", "").contains("DBInstanceAlreadyExists"));
+    assert!(bench.create(919.0, "us-east-1", "DBInstance", "a1", "").contains("DBInstanceAlreadyExists"));
     assert!(bench.delete(919.0, "us-east-1", "DBInstance", "a1").contains("already being deleted"));
     assert!(bench.ask(921.0, "us-east-1", by_name, None).contains("NotFound"));
 }
 
 #[test]
-fn every_region_sees_a_global_cluster_come() {
+fn every_region_sees_a_global_cluster_being_created() {
     let bench = Bench::new();
-    bench.make(0.0, "us-east-1", "GlobalCluster", "g", "");
+    bench.create(0.0, "us-east-1", "GlobalCluster", "g", "");
     let item = "<GlobalClusterMember><GlobalClusterIdentifier>g</GlobalClusterIdentifier></GlobalClusterMember>";
     let emulated = format!(
         "<r><DescribeGlobalClustersResult><GlobalClusters>{item}</GlobalClusters></DescribeGlobalClustersResult></r>"

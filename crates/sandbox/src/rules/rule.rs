@@ -1,35 +1,36 @@
-//! The rules between the SDK and the emulator.
+//! What a rule is: a step between the SDK and the emulator.
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::answer::Answer;
-use super::call::Call;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
 /// One way in which AWS differs from an emulator.
 ///
-/// A rule stands around everything behind it: it may answer by itself, wait, change what is forwarded, see or rewrite
-/// the answer, or ask the emulator something of its own. Later rules see what earlier ones forward, and earlier ones
-/// see what later ones answer.
+/// A rule wraps everything after it. It can answer by itself, wait, change what is forwarded, read or rewrite the
+/// answer, or ask the emulator something of its own. Later rules see what earlier rules forward, and earlier rules see
+/// what later rules answer.
 pub(crate) trait Rule: Send + Sync {
-    /// Answers `call`, usually by way of `next`.
+    /// Answers `call`, usually with the help of `next`.
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer>;
 
-    /// Forgets everything: "AWS" was emptied.
+    /// Forgets everything, since "AWS" has been emptied.
     fn reset(&self);
 
-    /// How often it has changed what would have been answered; of those that are counted.
+    /// How often it has changed an answer, for the rules that are counted: the surprises.
     fn count(&self) -> u64 {
         0
     }
 }
 
-/// Where calls go that no rule answers.
+/// Answers the calls that no rule answers.
 pub(crate) trait Origin: Send + Sync {
-    /// Answers `call`; an emulator that cannot be reached is an answer, too.
+    /// Answers `call`. If the emulator cannot be reached, the answer says so.
     fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer>;
 }
 
-/// What stands behind a rule.
+/// Everything after a rule: the remaining rules and the emulator.
 #[derive(Clone, Copy)]
 pub(crate) struct Next<'a> {
     rules: &'a [Box<dyn Rule>],
@@ -52,19 +53,37 @@ impl<'a> Next<'a> {
     }
 }
 
+/// A rule that refuses some calls, passes the others on unchanged, and remembers nothing.
+///
+/// Its function returns the refusal as `Err`.
+pub(crate) struct Check(pub(crate) for<'a> fn(&'a Call, Next<'a>) -> BoxFuture<'a, Result<(), Answer>>);
+
+impl Rule for Check {
+    fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
+        async move {
+            match (self.0)(call, next).await {
+                Ok(()) => next.run(call).await,
+                Err(refusal) => refusal,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&self) {}
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Mutex;
 
     use bytes::Bytes;
-    use futures::FutureExt;
     use http::{HeaderMap, StatusCode};
 
-    use super::super::super::sync::lock;
-    use super::super::call::tests::ec2;
     use super::*;
+    use crate::sync::lock;
+    use crate::wire::call::tests::ec2;
 
-    /// An emulator that answers what the test says, and remembers what it was asked.
+    /// An emulator that answers as the test says, and records the bodies of the calls that it receives.
     pub(crate) struct Scripted {
         script: Box<dyn Fn(&Call) -> Answer + Send + Sync>,
         asked: Mutex<Vec<String>>,
@@ -94,7 +113,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Success with this body.
+    /// A successful answer with this body.
     pub(crate) fn ok(body: &str) -> Answer {
         Answer::new(StatusCode::OK, HeaderMap::new(), Bytes::from(body.to_owned()))
     }
@@ -103,9 +122,10 @@ pub(crate) mod tests {
         String::from_utf8_lossy(answer.body()).into_owned()
     }
 
-    struct Mark(&'static str);
+    /// Appends its text to the answer.
+    struct Append(&'static str);
 
-    impl Rule for Mark {
+    impl Rule for Append {
         fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
             async move {
                 let mut answer = next.run(call).await;
@@ -119,8 +139,8 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn first_rule_stands_around_the_others() {
-        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Mark("outer")), Box::new(Mark("inner "))];
+    async fn the_first_rule_wraps_the_others() {
+        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Append("outer")), Box::new(Append("inner "))];
         let origin = Scripted::xml("origin ");
         let mut call = ec2("111122223333", "us-east-1", "Action=DescribeVpcs");
         let answer = Next::new(&rules, &origin).run(&mut call).await;

@@ -1,7 +1,8 @@
-//! A call as it was sent, for whoever judges calls: without secrets, and without what nobody reads.
+//! A request as it was sent, for the tests that judge calls: without secrets, and without parts that no test reads.
 
 use std::collections::BTreeMap;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,10 +12,10 @@ use super::call::Call;
 /// Parameters that hold a secret, in any service, and one that holds a whole package.
 const HIDDEN: [&str; 5] = ["MasterUserPassword", "SecretString", "SecretBinary", "Password", "ZipFile"];
 
-/// What stands for what is not kept.
+/// Replaces values that are not kept.
 const MASK: &str = "***";
 
-/// A body that is longer is no call of the control plane's.
+/// Longer bodies are not kept: they do not belong to a call of the control plane.
 const BODY_LIMIT: usize = 256 * 1024;
 
 /// A request as it was sent.
@@ -24,25 +25,25 @@ pub struct RecordedRequest {
     pub method: String,
     /// Path and query.
     pub uri: String,
-    /// The headers that say what is asked for; names in lower case. Never the signature.
+    /// The headers that describe the request; names in lower case. Never the signature.
     pub headers: BTreeMap<String, String>,
     /// The body, with secrets masked.
     pub body: String,
-    /// `text`, or `base64` for a body that is none.
+    /// `text`, or `base64` for a body that is not text.
     pub encoding: String,
 }
 
 impl RecordedRequest {
-    /// What is kept of a call, before any rule has changed it.
+    /// The parts of a call that are kept, before any rule has changed it.
     pub(crate) fn of(call: &Call) -> Self {
-        let named = |name: &str| {
+        let is_kept = |name: &str| {
             (name.starts_with("x-amz-") && name != "x-amz-security-token")
                 || matches!(name, "content-type" | "smithy-protocol" | "content-md5")
         };
         let headers = call
             .headers
             .iter()
-            .filter(|(name, _)| named(name.as_str()))
+            .filter(|(name, _)| is_kept(name.as_str()))
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let (body, encoding) = body(call);
@@ -68,7 +69,7 @@ fn body(call: &Call) -> (String, &'static str) {
     match std::str::from_utf8(call.body()) {
         Ok(text) if !call.form().pairs().is_empty() => (mask_form(text), "text"),
         Ok(text) => (text.to_owned(), "text"),
-        Err(_) => (aws_smithy_types::base64::encode(call.body()), "base64"),
+        Err(_) => (BASE64_STANDARD.encode(call.body()), "base64"),
     }
 }
 
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_kept_as_it_was_sent_and_its_secrets_are_not() {
+    fn a_request_is_kept_without_its_secrets() {
         let sent = "Action=CreateDBCluster&MasterUserPassword=hunter2&DBClusterIdentifier=c";
         let kept = RecordedRequest::of(&ec2("1", "r", sent));
         assert_eq!(kept.body, "Action=CreateDBCluster&MasterUserPassword=***&DBClusterIdentifier=c");

@@ -1,4 +1,4 @@
-//! An answer on its way back, and refusals in the shape that each protocol expects.
+//! Answers, and refusals in the format of each protocol.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,18 +9,18 @@ use uuid::Uuid;
 use super::call::{Call, Protocol};
 use super::xml::Element;
 
-/// Whether the client gets its answer.
+/// How the answer reaches the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// It does.
+    /// It is sent.
     Sent,
     /// The connection is reset instead.
     Reset,
-    /// Nothing comes, until the client gives up.
+    /// It is never sent: the client waits until it gives up.
     Never,
 }
 
-/// What the client gets.
+/// An answer to a client.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -34,7 +34,7 @@ impl Answer {
         Self { status, headers, delivery: Delivery::Sent, body }
     }
 
-    /// None at all.
+    /// No answer at all.
     pub(crate) fn undelivered(delivery: Delivery) -> Self {
         Self { delivery, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), Bytes::new()) }
     }
@@ -46,7 +46,7 @@ impl Answer {
         Self::new(status, headers, Bytes::from(value.to_string()))
     }
 
-    /// Success of a JSON-protocol call.
+    /// A successful answer in the JSON protocol.
     pub(crate) fn aws_json(value: &serde_json::Value) -> Self {
         let mut answer = Self::json(StatusCode::OK, value);
         answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
@@ -54,7 +54,7 @@ impl Answer {
         answer
     }
 
-    /// Success of an EC2 call.
+    /// A successful answer of EC2.
     pub(crate) fn ec2(operation: &str, content: Vec<Element>) -> Self {
         let id = request_id();
         let mut root = Element::new(&format!("{operation}Response"));
@@ -117,7 +117,7 @@ impl Answer {
         answer
     }
 
-    /// The refusal with which AWS answers what the caller did wrong.
+    /// A refusal with status 400, with which AWS answers a caller's mistake.
     pub(crate) fn client_error(call: &Call, code: &str, message: &str) -> Self {
         Self::refusal(call, StatusCode::BAD_REQUEST, code, message)
     }
@@ -137,7 +137,7 @@ impl Answer {
         &self.body
     }
 
-    /// Puts another body in place, and takes away what was said about the old one.
+    /// Replaces the body, and removes the headers that describe the old one.
     pub(crate) fn set_body(&mut self, body: impl Into<Bytes>) {
         self.body = body.into();
         self.headers.remove(CONTENT_LENGTH);
@@ -145,9 +145,9 @@ impl Answer {
         self.headers.remove("x-amz-crc32");
     }
 
-    /// Rewrites the XML document of a successful answer; `edit` says whether it changed anything.
+    /// Rewrites the XML document of a successful answer; `edit` returns whether it changed anything.
     ///
-    /// A document that cannot be read is passed on as it is: what the emulator wrote is better than nothing.
+    /// A document that cannot be read is passed on as it is: the emulator's text is better than nothing.
     pub(crate) fn edit_xml(&mut self, edit: impl FnOnce(&mut Element) -> bool) {
         if !self.is_success() {
             return;
@@ -162,7 +162,7 @@ impl Answer {
         }
     }
 
-    /// Rewrites the JSON document of a successful answer; `edit` says whether it changed anything.
+    /// Rewrites the JSON document of a successful answer; `edit` returns whether it changed anything.
     pub(crate) fn edit_json(&mut self, edit: impl FnOnce(&mut serde_json::Value) -> bool) {
         if !self.is_success() {
             return;
@@ -193,7 +193,7 @@ fn coded(name: &str, code: &str, message: &str) -> Element {
     Element::with_children(name, vec![Element::with_text("Code", code), Element::with_text("Message", message)])
 }
 
-/// A CBOR map of text to text: all that a refusal needs of that format.
+/// A CBOR map of texts to texts, which is all that a refusal needs of that format.
 fn cbor_map(pairs: &[(&str, &str)]) -> Bytes {
     const TEXT: u8 = 0x60;
     const MAP: u8 = 0xA0;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn ec2_refusal_has_ec2s_shape() {
+    fn a_refusal_of_ec2_has_its_format() {
         let call = ec2("111122223333", "us-east-1", "Action=DeleteVpc");
         let answer = Answer::client_error(&call, "DependencyViolation", "a < b");
         let body = text(&answer);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn json_refusal_names_its_type() {
+    fn a_refusal_in_json_names_its_type() {
         let call = json("kms", "TrentService.DescribeKey", "{}");
         let answer = Answer::refusal(&call, StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "gone");
         assert_eq!(answer.headers.get("x-amzn-errortype").and_then(|v| v.to_str().ok()), Some("ServiceUnavailable"));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn cbor_texts_of_every_length() {
+    fn cbor_texts_of_every_length_are_written() {
         assert_eq!(cbor_map(&[("a", "b")]).as_ref(), b"\xA1\x61a\x61b");
         let long = "x".repeat(300);
         let bytes = cbor_map(&[("m", &long)]);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn new_body_forgets_the_old_ones_length() {
+    fn a_new_body_drops_the_headers_of_the_old_one() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
         headers.insert("x-amz-crc32", HeaderValue::from_static("5"));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_documents_pass() {
+    fn unreadable_documents_are_passed_on() {
         let mut answer = Answer::new(StatusCode::OK, HeaderMap::new(), Bytes::from_static(b"not XML <"));
         answer.edit_xml(|_| true);
         answer.edit_json(|_| true);

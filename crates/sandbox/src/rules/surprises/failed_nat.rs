@@ -1,4 +1,4 @@
-//! A NAT gateway that is accepted, and fails: `CreateNatGateway` answers 200, and the state comes to `failed`.
+//! A NAT gateway that is accepted and then fails: `CreateNatGateway` answers 200, and the state becomes `failed`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -6,15 +6,15 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
-use crate::proxy::xml::Element;
 use crate::rules::Scope;
 use crate::rules::ec2::listing;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::xml::Element;
 
-/// The first gateway of each Region fails.
+/// Makes the first gateway in each Region fail.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>.
 /// See docs/aws-behaviour.md#nat-gateway-fails-late.
 #[derive(Default)]
@@ -36,9 +36,9 @@ impl FailedNat {
         let failed: HashSet<String> = lock(&self.failed).values().cloned().collect();
         answer.edit_xml(|root| {
             for item in listing.items_mut(root) {
-                // One that is being deleted goes as any other does.
-                let is_here = item.text_of("state").is_some_and(|state| state == "available" || state == "pending");
-                if is_here && failed.contains(listing.id_of(item)) {
+                // A failed gateway is deleted like any other: only these states are replaced.
+                let exists = item.text_of("state").is_some_and(|state| state == "available" || state == "pending");
+                if exists && failed.contains(listing.id_of(item)) {
                     item.set_text_of("state", "failed");
                     item.push(Element::with_text("failureCode", "Resource.AlreadyAssociated"));
                     let message = "Elastic IP address is already associated";
@@ -76,20 +76,20 @@ impl Rule for FailedNat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::ec2;
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::ec2;
 
     #[tokio::test]
-    async fn the_first_gateway_of_a_region_fails_and_the_second_does_not() {
+    async fn only_the_first_gateway_in_a_region_fails() {
         let rule = FailedNat::default();
         let gateway = |id| format!("<natGatewayId>{id}</natGatewayId><state>available</state>");
         for id in ["nat-1", "nat-2"] {
-            let made = format!(
+            let created = format!(
                 "<CreateNatGatewayResponse><natGateway>{}</natGateway></CreateNatGatewayResponse>",
                 gateway(id)
             );
             let mut call = ec2("1", "r", "Action=CreateNatGateway");
-            assert!(rule.apply(&mut call, Next::new(&[], &Scripted::xml(&made))).await.is_success());
+            assert!(rule.apply(&mut call, Next::new(&[], &Scripted::xml(&created))).await.is_success());
         }
         let list = format!(
             "<r><natGatewaySet><item>{}</item><item>{}</item></natGatewaySet></r>",

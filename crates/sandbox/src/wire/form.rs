@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`: how the query protocols write their parameters.
+//! `application/x-www-form-urlencoded`, the format in which the query protocols write parameters.
 
 /// The parameters of a call in the order in which they were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Form {
     }
 }
 
-/// Undoes percent-encoding. What is not valid is kept as it stands: the emulator is the one to refuse it.
+/// Decodes percent-encoding. Invalid escapes are kept as they are, for the emulator to refuse.
 pub(crate) fn decode(text: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_read_as_sent() {
+    fn parameters_are_parsed() {
         let form = Form::parse(b"Action=DescribeVpcs&VpcId.1=vpc-1&VpcId.2=vpc-2&Name=a+b%2Fc%C3%A9&Empty=&Bare");
         assert_eq!(form.get("Action"), Some("DescribeVpcs"));
         assert_eq!(form.list("VpcId"), ["vpc-1", "vpc-2"]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn encoding_can_be_read_back() {
+    fn an_encoded_form_is_parsed_back() {
         let form: Form = [("tag:a b", "ü&=+%"), ("plain", "x-y_z.~")].into_iter().collect();
         assert_eq!(Form::parse(form.encode().as_bytes()), form);
         assert_eq!(form.encode(), "tag%3Aa%20b=%C3%BC%26%3D%2B%25&plain=x-y_z.~");

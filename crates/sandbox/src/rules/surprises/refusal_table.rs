@@ -1,10 +1,10 @@
-//! What AWS says, by what it is in docs/aws-behaviour.md. A surprise that makes several refusals is one of them, and cites the
-//! others beside them.
+//! AWS's refusals, by their entries in docs/aws-behaviour.md. A surprise with several refusals names one of the
+//! entries, and cites the others next to it.
 
 use super::Surprise;
-use super::nat::FailedNat;
-use super::refused::Refusal;
-use super::replica::VanishingReplica;
+use super::failed_nat::FailedNat;
+use super::refusal::Refusal;
+use super::vanishing_replica::VanishingReplica;
 
 const fn of(
     service: &'static str,
@@ -16,7 +16,7 @@ const fn of(
     Refusal::of(service, operation, status, code, message)
 }
 
-/// "Throttled by EC2" and its like are told apart from a wrong parameter by their text alone.
+/// Only the text tells "throttled by EC2" and similar refusals from a wrong parameter: the code is the same.
 const PARAMETER: &str = "InvalidParameterValueException";
 
 const VPC: &str = "The vpc ID 'vpc-1' does not exist";

@@ -1,6 +1,6 @@
-//! The names of REST operations, read from method, path and query, for the services that drctl calls.
+//! The names of REST operations, read from method, path, and query, for the services that drctl calls.
 //!
-//! What is not known here is named by method and path: it is passed on and recorded all the same.
+//! Other requests are named by method and path; they are passed on and recorded all the same.
 
 use http::{Method, Uri};
 
@@ -23,7 +23,7 @@ fn has(query: &str, name: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some(name))
 }
 
-/// What a subresource of a bucket is called in operations.
+/// The subresources of a bucket, with the names that operations use for them.
 const BUCKET: [(&str, &str); 12] = [
     ("versioning", "BucketVersioning"),
     ("encryption", "BucketEncryption"),
@@ -52,7 +52,7 @@ fn s3(method: &Method, path: &[&str], query: &str) -> Option<String> {
         [] => "ListBuckets".to_owned(),
         [_] => match BUCKET.iter().find(|(name, _)| has(query, name)) {
             Some((_, what @ ("ObjectVersions" | "MultipartUploads"))) => format!("List{what}"),
-            // The one that AWS names differently.
+            // AWS names this one differently.
             Some(("lifecycle", _)) if verb == "Delete" => "DeleteBucketLifecycle".to_owned(),
             Some((_, what)) => format!("{verb}{what}"),
             None if verb == "Post" && has(query, "delete") => "DeleteObjects".to_owned(),
@@ -67,7 +67,7 @@ fn s3(method: &Method, path: &[&str], query: &str) -> Option<String> {
 }
 
 fn lambda(method: &Method, path: &[&str]) -> Option<String> {
-    // The first part is the date of the operation's version.
+    // The first part of the path is the date of the operation's version.
     let name = match (method.as_str(), path.get(1..)?) {
         ("POST", ["functions"]) => "CreateFunction",
         ("GET", ["functions"]) => "ListFunctions",
@@ -91,7 +91,7 @@ fn lambda(method: &Method, path: &[&str]) -> Option<String> {
 }
 
 fn apigateway(method: &Method, path: &[&str]) -> Option<String> {
-    let (thing, one) = match path.get(1..)? {
+    let (resource, is_one) = match path.get(1..)? {
         ["apis"] => ("Api", false),
         ["apis", _] => ("Api", true),
         ["apis", _, "integrations"] => ("Integration", false),
@@ -109,12 +109,12 @@ fn apigateway(method: &Method, path: &[&str]) -> Option<String> {
         ["tags", ..] => return tags(method.as_str(), "GetTags"),
         _ => return None,
     };
-    match (method.as_str(), one) {
-        ("POST", false) => Some(format!("Create{thing}")),
-        ("GET", false) => Some(format!("Get{thing}s")),
-        ("GET", true) => Some(format!("Get{thing}")),
-        ("PATCH", true) => Some(format!("Update{thing}")),
-        ("DELETE", true) => Some(format!("Delete{thing}")),
+    match (method.as_str(), is_one) {
+        ("POST", false) => Some(format!("Create{resource}")),
+        ("GET", false) => Some(format!("Get{resource}s")),
+        ("GET", true) => Some(format!("Get{resource}")),
+        ("PATCH", true) => Some(format!("Update{resource}")),
+        ("DELETE", true) => Some(format!("Delete{resource}")),
         _ => None,
     }
 }
@@ -145,11 +145,11 @@ fn route53(method: &Method, path: &[&str]) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The two services call the look at tags by different names.
-fn tags(verb: &str, look: &str) -> Option<String> {
+/// The operations on tags. `read` is the name of the one that reads them, which differs between the two services.
+fn tags(verb: &str, read: &str) -> Option<String> {
     let name = match verb {
         "POST" => "TagResource",
-        "GET" => look,
+        "GET" => read,
         "DELETE" => "UntagResource",
         _ => return None,
     };
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_and_objects_are_told_apart_by_path_and_query() {
+    fn operations_on_buckets_and_objects_differ_in_path_and_query() {
         assert_eq!(named("s3", "PUT", "/b"), "CreateBucket");
         assert_eq!(named("s3", "PUT", "/b/"), "CreateBucket");
         assert_eq!(named("s3", "PUT", "/b?versioning"), "PutBucketVersioning");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_keeps_method_and_path() {
+    fn unknown_operations_are_named_by_method_and_path() {
         assert_eq!(named("athena", "GET", "/x/y?z"), "GET /x/y");
         assert_eq!(named("lambda", "GET", "/2015-03-31/layers"), "GET /2015-03-31/layers");
     }

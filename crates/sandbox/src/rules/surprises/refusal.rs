@@ -1,4 +1,4 @@
-//! A refusal that passes: the same call is refused a few times, and then carried out.
+//! Temporary refusals: a call is refused a few times, and then carried out.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,28 +10,35 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::recorded::RecordedRequest;
-use crate::proxy::rule::{Next, Rule};
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
+use crate::wire::recorded::RecordedRequest;
 
-/// Which call is refused, how often, and in which words.
-pub(super) struct Refusal {
-    service: &'static str,
-    operation: &'static str,
-    /// Found in what the call says.
+/// A refusal in AWS's words: which calls are refused, how often, and with what.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The service's signing name.
+    pub service: &'static str,
+    /// The operation; `*` for every operation of the service that changes something.
+    pub operation: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// AWS's error code.
+    pub code: &'static str,
+    /// AWS's message.
+    pub message: &'static str,
+    /// Only calls whose body contains this text.
     having: &'static str,
-    /// Not found in it.
+    /// Only calls whose body does not contain this text.
     lacking: &'static str,
+    /// How often each call is refused.
     times: u32,
-    status: u16,
-    code: &'static str,
-    message: &'static str,
 }
 
 impl Refusal {
-    /// Each such call, once.
+    /// Each call of the operation is refused once.
     pub(super) const fn of(
         service: &'static str,
         operation: &'static str,
@@ -39,44 +46,44 @@ impl Refusal {
         code: &'static str,
         message: &'static str,
     ) -> Self {
-        Self { service, operation, having: "", lacking: "\0", times: 1, status, code, message }
+        Self { service, operation, status, code, message, having: "", lacking: "\0", times: 1 }
     }
 
-    /// Only when the call says this.
+    /// Only a call whose body contains this text is refused.
     pub(super) const fn having(self, having: &'static str) -> Self {
         Self { having, ..self }
     }
 
-    /// Only when the call does not say this.
+    /// A call whose body contains this text is not refused.
     pub(super) const fn lacking(self, lacking: &'static str) -> Self {
         Self { lacking, ..self }
     }
 
-    /// Each such call, so often.
+    /// Each call is refused this many times.
     pub(super) const fn times(self, times: u32) -> Self {
         Self { times, ..self }
     }
 
     fn is_about(&self, call: &Call) -> bool {
-        let is_it = call.service == self.service
+        let matches = call.service == self.service
             && (self.operation == call.operation || (self.operation == "*" && !call.reads()));
-        if !is_it || (self.having.is_empty() && self.lacking == "\0") {
-            return is_it;
+        if !matches || (self.having.is_empty() && self.lacking == "\0") {
+            return matches;
         }
-        let said = String::from_utf8_lossy(call.body());
-        said.contains(self.having) && !said.contains(self.lacking)
+        let body = String::from_utf8_lossy(call.body());
+        body.contains(self.having) && !body.contains(self.lacking)
     }
 }
 
-/// The rule.
-pub(super) struct Refused {
+/// The rule: it applies these refusals in their order, one to a call.
+pub(super) struct TemporaryRefusals {
     refusals: &'static [Refusal],
-    /// How often each call was refused by each refusal.
+    /// How often each call was refused with each refusal, by the call's fingerprint and the refusal's index.
     times: Mutex<HashMap<(u64, usize), u32>>,
     count: AtomicU64,
 }
 
-impl Refused {
+impl TemporaryRefusals {
     pub(super) fn new(refusals: &'static [Refusal]) -> Self {
         Self { refusals, times: Mutex::default(), count: AtomicU64::new(0) }
     }
@@ -84,7 +91,7 @@ impl Refused {
     fn refuse(&self, call: &Call) -> Option<Answer> {
         let mut times = lock(&self.times);
         for (index, refusal) in self.refusals.iter().enumerate().filter(|(_, refusal)| refusal.is_about(call)) {
-            let so_far = times.entry((same(call), index)).or_default();
+            let so_far = times.entry((fingerprint(call), index)).or_default();
             if *so_far < refusal.times {
                 *so_far += 1;
                 self.count.fetch_add(1, Ordering::Relaxed);
@@ -96,15 +103,15 @@ impl Refused {
     }
 }
 
-/// What two calls have in common that are the same call, made again. A URL that is signed beforehand differs each time.
-fn same(call: &Call) -> u64 {
+/// Equal for a call and for its repetitions. A presigned URL is left out, since it differs each time.
+fn fingerprint(call: &Call) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&call.account, &call.region, &call.operation, call.uri.path_and_query().map(ToString::to_string))
         .hash(&mut hasher);
-    // Without its secrets: a password is drawn anew each time.
+    // Without its secrets: a new password is generated each time.
     let kept = RecordedRequest::of(call);
     match serde_json::from_str(&kept.body) {
-        // The SDK keeps its maps in no order.
+        // The SDK writes the members of its maps in an arbitrary order.
         Ok(body @ Value::Object(_)) => hash_unordered(&body).hash(&mut hasher),
         _ => kept
             .body
@@ -115,7 +122,7 @@ fn same(call: &Call) -> u64 {
     hasher.finish()
 }
 
-/// The same for two documents that differ in the order of their members alone.
+/// Equal for two documents that differ only in the order of their members.
 fn hash_unordered(value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     match value {
@@ -131,7 +138,7 @@ fn hash_unordered(value: &Value) -> u64 {
     hasher.finish()
 }
 
-impl Rule for Refused {
+impl Rule for TemporaryRefusals {
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
         async move {
             match self.refuse(call) {
@@ -154,17 +161,17 @@ impl Rule for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::{ec2, json};
-    use crate::proxy::rule::tests::{Scripted, text};
+    use crate::rules::rule::tests::{Scripted, text};
+    use crate::wire::call::tests::{ec2, json};
 
-    static WORDS: &[Refusal] = &[
+    static REFUSALS: &[Refusal] = &[
         Refusal::of("ec2", "CreateSubnet", 400, "InvalidVpcID.NotFound", "not yet").times(2),
         Refusal::of("ec2", "CreateSubnet", 503, "RequestLimitExceeded", "too many").having("Zone=a").lacking("dry"),
     ];
 
     #[tokio::test]
-    async fn each_call_is_refused_so_often_and_then_passes() {
-        let rule = Refused::new(WORDS);
+    async fn each_call_is_refused_as_often_as_the_table_says_and_then_passes() {
+        let rule = TemporaryRefusals::new(REFUSALS);
         let origin = Scripted::xml("<made/>");
         let mut codes = Vec::new();
         for body in ["Action=CreateSubnet&Zone=a"; 4].into_iter().chain(["Action=CreateSubnet&Zone=b"; 3]) {
@@ -178,16 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn members_in_another_order_make_no_other_call() {
-        let create = |body: &str| same(&json("logs", "Logs_20140328.CreateLogGroup", body));
+    fn the_order_of_members_does_not_make_another_call() {
+        let create = |body: &str| fingerprint(&json("logs", "Logs_20140328.CreateLogGroup", body));
         assert_eq!(create(r#"{"a":{"x":1,"y":[2]},"b":"c"}"#), create(r#"{"b":"c","a":{"y":[2],"x":1}}"#));
         assert_ne!(create(r#"{"a":[1,2]}"#), create(r#"{"a":[2,1]}"#));
     }
 
     #[test]
-    fn a_url_that_is_signed_anew_is_the_same_call() {
+    fn a_new_presigned_url_does_not_make_another_call() {
         let first = ec2("1", "r", "Action=CreateDBCluster&PreSignedUrl=a");
-        assert_eq!(same(&first), same(&ec2("1", "r", "Action=CreateDBCluster&PreSignedUrl=b")));
-        assert_ne!(same(&first), same(&ec2("1", "r", "Action=CreateDBCluster&Name=b")));
+        assert_eq!(fingerprint(&first), fingerprint(&ec2("1", "r", "Action=CreateDBCluster&PreSignedUrl=b")));
+        assert_ne!(fingerprint(&first), fingerprint(&ec2("1", "r", "Action=CreateDBCluster&Name=b")));
     }
 }

@@ -1,4 +1,4 @@
-//! A request to AWS, read from what the SDK signed.
+//! A call to AWS, read from the signed request.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -8,26 +8,26 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use super::form::Form;
 use super::rest;
 
-/// Whose resources a call is about when its access key is no account of its own: MiniStack's default.
+/// The account of a call whose access key is not an account id: MiniStack's default.
 const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// What a call is recorded as when it is not signed: a request to a deployed API, for instance.
+/// The service and Region of a call that is not signed, such as a request to a deployed API.
 const UNSIGNED: &str = "unsigned";
 
-/// How requests, answers and errors of a service are written.
+/// How requests, answers, and errors of a service are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// Form in, XML out; errors in EC2's own shape.
+    /// Form in, XML out; errors in EC2's own format.
     Ec2Query,
     /// Form in, XML out.
     Query,
-    /// JSON both ways, the operation in `X-Amz-Target`.
+    /// JSON in and out, the operation in `X-Amz-Target`.
     Json,
-    /// CBOR both ways, the operation in the path.
+    /// CBOR in and out, the operation in the path.
     Cbor,
-    /// The operation in method and path, XML both ways.
+    /// The operation in method and path, XML in and out.
     RestXml,
-    /// The operation in method and path, JSON both ways.
+    /// The operation in method and path, JSON in and out.
     RestJson,
 }
 
@@ -55,13 +55,13 @@ struct Scope {
 }
 
 impl Call {
-    /// Reads a request. Nothing here fails: what cannot be recognised is passed on under a name that says so.
+    /// Reads a request. This never fails: what cannot be recognised is passed on under a name that says so.
     pub(crate) fn parse(parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
         let scope = scope(&headers, &uri);
         let form = match content_type(&headers) {
             "application/x-www-form-urlencoded" => Form::parse(&body),
-            // The query protocol may come in the URL, too: presigned GetCallerIdentity, for one.
+            // The query protocol can also be in the URL, as in a presigned GetCallerIdentity.
             _ if method == Method::GET => Form::parse(uri.query().unwrap_or_default().as_bytes()),
             _ => Form::default(),
         };
@@ -70,34 +70,34 @@ impl Call {
         Self { account, region, service, operation, protocol, method, uri, headers, form, body }
     }
 
-    /// Whether this is that operation of that service.
+    /// Whether this is the given operation of the given service.
     pub(crate) fn is(&self, service: &str, operation: &str) -> bool {
         self.service == service && self.operation == operation
     }
 
-    /// Whether it is a call to AWS's API.
+    /// Whether it is signed, and so a call to AWS's API.
     pub(crate) fn is_signed(&self) -> bool {
         self.service != UNSIGNED
     }
 
-    /// Whether the operation only looks.
+    /// Whether the operation only reads.
     pub(crate) fn reads(&self) -> bool {
         ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| self.operation.starts_with(start))
     }
 
-    /// The parameters as the client sent them, whatever is forwarded in their place.
+    /// The parameters as the client sent them, even if others are forwarded in their place.
     pub(crate) fn form(&self) -> &Form {
         &self.form
     }
 
-    /// What is forwarded.
+    /// The body that is forwarded.
     pub(crate) fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// Forwards these parameters instead of those that were sent.
     ///
-    /// The signature does not cover them, and no emulator checks it.
+    /// The signature does not match them, but no emulator checks it.
     pub(crate) fn forward_form(&mut self, form: &Form) {
         self.body = Bytes::from(form.encode());
         self.headers.remove(http::header::CONTENT_LENGTH);
@@ -111,7 +111,7 @@ impl Call {
         }
     }
 
-    /// Another query-protocol call in the name of this one's caller: how a rule asks the emulator something.
+    /// Another call in the query protocol, made as this one's caller: with it, a rule asks the emulator something.
     pub(crate) fn ask_query(&self, operation: &str, parameters: &[(&str, &str)]) -> Self {
         let mut form: Form = [("Action", operation)].into_iter().collect();
         form.set("Version", self.form.get("Version").unwrap_or_default());
@@ -125,7 +125,7 @@ impl Call {
         asked
     }
 
-    /// The same call as its caller would make it in another Region: how a rule asks there. No emulator checks the signature.
+    /// The same call, made by the same caller in another Region. The signature is not valid, but no emulator checks it.
     pub(crate) fn in_region(&self, region: &str) -> Self {
         let mut there = self.clone();
         region.clone_into(&mut there.region);
@@ -138,7 +138,7 @@ impl Call {
         there
     }
 
-    /// Another JSON-protocol call in the name of this one's caller.
+    /// Another call in the JSON protocol, made as this one's caller.
     pub(crate) fn ask_json(&self, operation: &str, body: &serde_json::Value) -> Self {
         let mut asked = self.clone();
         operation.clone_into(&mut asked.operation);
@@ -152,8 +152,8 @@ impl Call {
         asked
     }
 
-    /// A call in the name of somebody else, by their access key: how a rule asks the emulator about what is not the
-    /// caller's. The signature is made up, and no emulator checks it. `None` for what cannot be a request.
+    /// A call made as another caller, by the access key: with it, a rule asks the emulator about something that is not
+    /// the caller's. The signature is made up, but no emulator checks it. `None` if the parts do not form a request.
     pub(crate) fn signed_by(
         key: &str,
         region: &str,
@@ -174,7 +174,7 @@ impl Call {
         Some(Self::parse(parts, body))
     }
 
-    /// The body as JSON; `Null` when it is none.
+    /// The body as JSON; `Null` if it is not JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -196,11 +196,12 @@ fn scope(headers: &HeaderMap, uri: &Uri) -> Scope {
     let parsed = credential.and_then(|credential| {
         let mut parts = credential.rsplit('/');
         let ("aws4_request", service, before) = (parts.next()?, parts.next()?, parts.next()?) else { return None };
-        // SigV4a leaves the region out of the scope and names the regions in a header: the date comes here then.
+        // SigV4a leaves the Region out of the scope and lists the Regions in a header: in that case the date comes
+        // here.
         let is_date = before.len() == 8 && before.bytes().all(|byte| byte.is_ascii_digit());
         let (region, key) = if is_date {
-            let set = headers.get("x-amz-region-set").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            (set.split(',').next().unwrap_or_default(), parts.next()?)
+            let regions = headers.get("x-amz-region-set").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            (regions.split(',').next().unwrap_or_default(), parts.next()?)
         } else {
             parts.next()?;
             (before, parts.next()?)
@@ -283,7 +284,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn query_call() {
+    fn a_query_call_is_parsed() {
         let call = ec2("111122223333", "us-east-2", "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16");
         assert_eq!((call.account.as_str(), call.region.as_str()), ("111122223333", "us-east-2"));
         assert_eq!((call.service.as_str(), call.operation.as_str()), ("ec2", "CreateVpc"));
@@ -293,7 +294,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_query_services_have_the_other_error_shape() {
+    fn other_query_services_have_the_other_error_format() {
         let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
         let credential = "AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/iam/aws4_request";
         let call = parse("POST", "/", &headers, credential, "Action=ListRoles&Version=2010-05-08");
@@ -303,7 +304,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn json_call() {
+    fn a_json_call_is_parsed() {
         let call = json("kms", "TrentService.ScheduleKeyDeletion", "{\"KeyId\":\"k\"}");
         assert_eq!((call.service.as_str(), call.operation.as_str()), ("kms", "ScheduleKeyDeletion"));
         assert_eq!(call.protocol, Protocol::Json);
@@ -311,7 +312,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn cbor_call() {
+    fn a_cbor_call_is_parsed() {
         let credential = "111122223333/20261123/us-east-1/monitoring/aws4_request";
         let path = "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm";
         let call = parse("POST", path, &[("smithy-protocol", "rpc-v2-cbor")], credential, "\u{1}");
@@ -320,7 +321,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rest_calls() {
+    fn rest_calls_are_parsed() {
         let credential = "111122223333/20261123/eu-west-1/s3/aws4_request";
         let call = parse("PUT", "/bucket/key?partNumber=1", &[], credential, "body");
         assert_eq!((call.operation.as_str(), call.protocol), ("PutObject", Protocol::RestXml));
@@ -333,7 +334,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn presigned_and_unsigned_calls() {
+    fn presigned_and_unsigned_calls_are_parsed() {
         let path = "/b/k?X-Amz-Credential=111122223333%2F20261123%2Fus-west-2%2Fs3%2Faws4_request&X-Amz-Signature=0";
         let call = parse("GET", path, &[], "", "");
         assert_eq!((call.account.as_str(), call.region.as_str()), ("111122223333", "us-west-2"));
@@ -344,7 +345,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn sigv4a_names_its_region_in_a_header() {
+    fn the_region_of_sigv4a_is_read_from_its_header() {
         let credential = "111122223333/20261123/s3/aws4_request";
         let call = parse("GET", "/b", &[("x-amz-region-set", "us-east-1,us-east-2")], credential, "");
         assert_eq!((call.region.as_str(), call.service.as_str()), ("us-east-1", "s3"));
@@ -352,7 +353,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn forwarded_form_leaves_the_sent_one_alone() {
+    fn a_forwarded_form_does_not_change_the_sent_one() {
         let mut call = ec2("111122223333", "us-east-1", "Action=DescribeVpcs&VpcId.1=vpc-1");
         call.forward_form(&[("Action", "DescribeVpcs")].into_iter().collect());
         assert_eq!(call.form().get("VpcId.1"), Some("vpc-1"));
@@ -361,7 +362,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn questions_of_a_rules_own() {
+    fn a_rule_asks_as_the_caller() {
         let call = ec2("111122223333", "us-east-1", "Action=DeleteVpc&Version=2016-11-15&VpcId=vpc-1");
         let asked = call.ask_query("DescribeVpcs", &[("VpcId.1", "vpc-1")]);
         assert_eq!(asked.body().as_ref(), b"Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1");

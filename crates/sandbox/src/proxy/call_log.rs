@@ -1,4 +1,4 @@
-//! What was called, for tests and `drctl policy`.
+//! The calls that the proxy has received, for `GET /_drctl/calls`, by which tests read them.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,38 +6,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::recorded::RecordedRequest;
 use crate::sync::lock;
+use crate::wire::recorded::RecordedRequest;
 
-/// Enough for the largest test run, and some 30 MB at most.
-const REMEMBERED: usize = 200_000;
+/// How many calls are kept: enough for the largest test run, and some 30 MB at most.
+const CALLS_KEPT: usize = 200_000;
 
-/// Of how many calls the requests are known: some 30 MB, too.
-const REQUESTS: usize = 20_000;
+/// For how many calls the request is kept: some 30 MB, too.
+const REQUESTS_KEPT: usize = 20_000;
 
-/// One call to "AWS", as the SDK's retries make it: an operation that was tried three times is three calls.
+/// One call to "AWS". Each of the SDK's retries counts: an operation that was tried three times is three calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
-    /// Its place in the order in which calls arrived.
+    /// Its position in the order in which calls arrived.
     pub seq: u64,
-    /// The account it was made in.
+    /// The account in which it was made.
     pub account: String,
-    /// The region it was signed for.
+    /// The Region for which it was signed.
     pub region: String,
     /// The service's signing name.
     pub service: String,
-    /// The operation; method and path where a REST service's operations are not read.
+    /// The operation; method and path if the operation of a REST service is not known.
     pub operation: String,
     /// The HTTP status of the answer.
     pub status: u16,
     /// How long the answer took.
     pub millis: u64,
-    /// What was sent, where that is asked for and still known.
+    /// The request, if it was asked for and is still kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RecordedRequest>,
 }
 
-/// The calls so far.
+/// The calls received so far.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     next: AtomicU64,
@@ -45,34 +45,35 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
-    /// The number of a call that arrives now.
-    pub(crate) fn arrive(&self) -> u64 {
+    /// The number for a call that arrives now.
+    pub(crate) fn next_number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn add(&self, record: CallRecord) {
         let mut calls = lock(&self.calls);
-        if calls.len() == REMEMBERED {
+        if calls.len() == CALLS_KEPT {
             calls.pop_front();
         }
         calls.push_back(record);
-        if let Some(old) = calls.len().checked_sub(REQUESTS + 1) {
+        if let Some(old) = calls.len().checked_sub(REQUESTS_KEPT + 1) {
             calls[old].request = None;
         }
     }
 
-    /// The calls of an account, or all, in the order in which they arrived; with what was sent, or without.
+    /// The calls of one account or of all accounts, in the order in which they arrived, with or without the requests.
     pub(crate) fn list(&self, account: Option<&str>, requests: bool) -> Vec<CallRecord> {
         let calls = lock(&self.calls);
-        let its = calls.iter().filter(|call| account.is_none_or(|account| call.account == account));
-        let mut list: Vec<_> =
-            its.map(|call| CallRecord { request: call.request.clone().filter(|_| requests), ..call.clone() }).collect();
+        let selected = calls.iter().filter(|call| account.is_none_or(|account| call.account == account));
+        let mut list: Vec<_> = selected
+            .map(|call| CallRecord { request: call.request.clone().filter(|_| requests), ..call.clone() })
+            .collect();
         drop(calls);
         list.sort_by_key(|call| call.seq);
         list
     }
 
-    /// Forgets the calls of an account, or all; returns how many.
+    /// Forgets the calls of one account or of all accounts, and returns how many there were.
     pub(crate) fn forget(&self, account: Option<&str>) -> usize {
         let mut calls = lock(&self.calls);
         let before = calls.len();
@@ -87,7 +88,7 @@ mod tests {
 
     fn call(log: &CallLog, account: &str) -> CallRecord {
         CallRecord {
-            seq: log.arrive(),
+            seq: log.next_number(),
             account: account.to_owned(),
             region: "us-east-1".to_owned(),
             service: "ec2".to_owned(),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_accounts_calls_are_forgotten() {
+    fn the_calls_of_one_account_are_forgotten() {
         let log = CallLog::default();
         for account in ["a", "b", "a"] {
             log.add(call(&log, account));

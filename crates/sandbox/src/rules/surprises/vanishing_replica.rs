@@ -1,4 +1,4 @@
-//! A table's replica that never comes about, though the change was answered with 200.
+//! A replica of a table that is never created, although the change was answered with 200.
 //! See docs/aws-behaviour.md#replica-may-vanish.
 
 use std::collections::HashSet;
@@ -7,16 +7,16 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::proxy::answer::Answer;
-use crate::proxy::call::Call;
-use crate::proxy::rule::{Next, Rule};
 use crate::rules::Scope;
+use crate::rules::rule::{Next, Rule};
 use crate::sync::lock;
+use crate::wire::answer::Answer;
+use crate::wire::call::Call;
 
-/// The first time that a table gets a replica, nothing comes of it: it is neither listed nor there.
+/// Drops the first replica of each table: the call is answered, but the replica is neither listed nor created.
 #[derive(Default)]
 pub(super) struct VanishingReplica {
-    vanished: Mutex<HashSet<(Scope, String)>>,
+    tables: Mutex<HashSet<(Scope, String)>>,
 }
 
 /// The table to which a call adds a replica.
@@ -34,10 +34,10 @@ impl Rule for VanishingReplica {
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
         async move {
             let Some(table) = adds_replica(call) else { return next.run(call).await };
-            if !lock(&self.vanished).insert((Scope::of(call), table.clone())) {
+            if !lock(&self.tables).insert((Scope::of(call), table.clone())) {
                 return next.run(call).await;
             }
-            // The table as it stands is what such a change is answered with.
+            // The answer to such a change is the table as it is.
             let mut question = call.ask_json("DescribeTable", &serde_json::json!({"TableName": table}));
             let mut answer = next.run(&mut question).await;
             answer.edit_json(|value| {
@@ -51,19 +51,19 @@ impl Rule for VanishingReplica {
     }
 
     fn reset(&self) {
-        lock(&self.vanished).clear();
+        lock(&self.tables).clear();
     }
 
     fn count(&self) -> u64 {
-        lock(&self.vanished).len().try_into().unwrap_or(u64::MAX)
+        lock(&self.tables).len().try_into().unwrap_or(u64::MAX)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::call::tests::json;
-    use crate::proxy::rule::tests::{Scripted, ok, text};
+    use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::wire::call::tests::json;
 
     #[tokio::test]
     async fn the_first_replica_of_a_table_is_answered_and_not_carried_out() {

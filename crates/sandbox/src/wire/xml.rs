@@ -1,4 +1,4 @@
-//! XML documents as a tree, small enough to be rewritten and written back.
+//! XML documents as trees that can be changed and written back.
 
 use quick_xml::Reader;
 use quick_xml::escape::escape;
@@ -16,13 +16,13 @@ pub(crate) enum XmlError {
     Unbalanced,
 }
 
-/// An element with what is in it.
+/// An element and its contents.
 ///
-/// AWS's documents have no mixed content: an element holds elements or text. White space between elements is not kept.
+/// AWS's documents have no mixed content: an element holds elements or text. White space between elements is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
     name: String,
-    /// As written, with the blank before them: nothing here ever looks into them.
+    /// As written, with the space before them: no rule reads them.
     attributes: String,
     text: String,
     children: Vec<Element>,
@@ -117,7 +117,7 @@ impl Element {
         into.push('>');
     }
 
-    /// The text of an element that holds nothing else, without white space around it.
+    /// The text of an element that holds no elements, trimmed.
     pub(crate) fn text(&self) -> &str {
         self.text.trim()
     }
@@ -161,7 +161,7 @@ impl Element {
         self.children.iter_mut().find(|child| child.name == name)
     }
 
-    /// The child of this name, made if it is not there.
+    /// The child of this name, created if there is none.
     pub(crate) fn child_or_new(&mut self, name: &str) -> &mut Self {
         let at = self.children.iter().position(|child| child.name == name).unwrap_or_else(|| {
             self.push(Self::new(name));
@@ -170,12 +170,12 @@ impl Element {
         &mut self.children[at]
     }
 
-    /// The text of a child; `None` when there is no such child.
+    /// The text of a child; `None` if there is no such child.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name).map(Self::text)
     }
 
-    /// Gives a child this text; says whether it had another, or was not there.
+    /// Sets the text of a child, which is created if there is none. Returns whether that changed anything.
     pub(crate) fn set_text_of(&mut self, name: &str, text: &str) -> bool {
         if self.text_of(name) == Some(text) {
             return false;
@@ -186,7 +186,7 @@ impl Element {
         true
     }
 
-    /// Puts `child` in the place of the one of its name, or at the end.
+    /// Replaces the child of the same name, or adds `child` at the end.
     pub(crate) fn replace(&mut self, child: Self) {
         match self.children.iter_mut().find(|old| old.name == child.name) {
             Some(old) => *old = child,
@@ -194,7 +194,7 @@ impl Element {
         }
     }
 
-    /// Every element that this path of names leads to.
+    /// Every element at this path of names.
     pub(crate) fn at<'a>(&'a self, path: &[&str]) -> Vec<&'a Self> {
         path.iter().fold(vec![self], |found, name| {
             found.into_iter().flat_map(|element| element.children.iter().filter(|child| child.name == *name)).collect()
@@ -213,7 +213,7 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, XmlError> {
         "amp" => "&".to_owned(),
         "quot" => "\"".to_owned(),
         "apos" => "'".to_owned(),
-        // Without a document type there are no others; kept readable, should an emulator invent one.
+        // Without a document type there are no other entities. Kept readable, in case an emulator invents one.
         other => format!("&{other};"),
     })
 }
@@ -235,7 +235,7 @@ mod tests {
 </DescribeVpcsResponse>"#;
 
     #[test]
-    fn documents_are_read_and_written_back() -> TestResult {
+    fn documents_are_parsed_and_written_back() -> TestResult {
         let root = Element::parse(DOCUMENT.as_bytes())?;
         assert_eq!(root.at(&["vpcSet", "item", "vpcId"]).first().map(|id| id.text()), Some("vpc-1"));
         assert_eq!(root.at(&["vpcSet", "item", "tagSet", "item", "key"]).first().map(|id| id.text()), Some("a&b"));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_items_are_rewritten() -> TestResult {
+    fn texts_and_items_are_changed() -> TestResult {
         let mut root = Element::parse(DOCUMENT.as_bytes())?;
         let Some(set) = root.child_mut("vpcSet") else { return Err(XmlError::Unbalanced) };
         assert!(set.children_mut()[0].set_text_of("state", "pending"));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn children_are_replaced_and_made() -> TestResult {
+    fn children_are_replaced_and_created() -> TestResult {
         let mut root = Element::parse(b"<a><set/></a>")?;
         root.replace(Element::with_text("set", "full"));
         root.replace(Element::with_text("other", "x"));
