@@ -136,20 +136,3 @@ fn a_plan_expects_the_same_duration_of_each_resource_as_its_simulation() {
         assert!(item.expected.abs_diff(whole) < Duration::from_millis(1), "{}: {:?}", item.address, item.expected);
     }
 }
-
-#[test]
-fn the_types_expect_roughly_what_the_model_says() {
-    let simulation = simulation(EVERYTHING, Draw::Typical);
-    let models = model::of(&simulation.graph, Draw::Typical).expect("models");
-    let whole = |parts: &[durations::Part]| parts.iter().map(durations::Part::whole).sum::<Duration>();
-    let differ = |a: Duration, b: Duration| a.max(b) > Duration::from_secs(20) && a.max(b) > a.min(b) * 10;
-    for node in simulation.graph.nodes() {
-        let (model, traits) = (&models[&node.address], node.driver.traits());
-        for (what, expected, parts) in
-            [("create", traits.create, &model.create), ("delete", traits.delete, &model.delete)]
-        {
-            let modelled = whole(parts);
-            assert!(!differ(expected, modelled), "{} {what}: {expected:?}, and {modelled:?}", node.address);
-        }
-    }
-}
