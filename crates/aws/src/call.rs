@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_types::request_id::RequestId;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use super::advice::{self, amount};
-use super::classify::{self, Cause, Refusal};
+use super::classify::{self, Cause, Refusal, SdkRefusal};
 use super::clients::Aws;
 use super::limits::Kind;
 use drctl_engine::{Class, Failure, Region, backoff};
@@ -41,7 +39,7 @@ impl Aws {
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         self.read_within(None, region, service, operation, call).await
     }
@@ -60,7 +58,7 @@ impl Aws {
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         let began = Instant::now();
         let (mut attempt, mut lost, mut cut) = (0, 0, 0);
@@ -113,7 +111,7 @@ impl Aws {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Failure>
     where
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         let generation = self.renewal.generation();
         let Refusal { failure, cause } = match self.once(region, service, operation, Kind::Mutate, None, call).await {
@@ -159,7 +157,7 @@ impl Aws {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Refusal>
     where
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         self.renewal.hold().await;
         self.limits.permit(region, service, operation, kind).await;

@@ -16,6 +16,11 @@ use super::http::NoCertificates;
 use super::{advice, refusals};
 use drctl_engine::{Class, Failure, Region};
 
+/// What every operation's error of the SDK is: it has a code, a message, and the id of the request.
+pub trait SdkRefusal: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static {}
+
+impl<E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static> SdkRefusal for E {}
+
 /// `aws-runtime`'s own list (retries/classifiers.rs), less `LimitExceededException`, which is also a hard quota.
 /// See docs/aws-behaviour.md#limit-exceeded-is-two-things.
 const THROTTLED: &[&str] = &[
@@ -156,7 +161,7 @@ pub(super) fn refusal<E>(
     error: &SdkError<E, HttpResponse>,
 ) -> Refusal
 where
-    E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+    E: SdkRefusal,
 {
     let mut failure = failure(aws, region, service, operation, error);
     let cause = if broke_off(error) { Cause::BrokeOff } else { cause(&failure, ahead(error)) };
@@ -190,7 +195,7 @@ fn cause(failure: &Failure, ahead: Option<i64>) -> Cause {
 
 fn failure<E>(aws: &Aws, region: &Region, service: &str, operation: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
-    E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+    E: SdkRefusal,
 {
     let mut failure = match error {
         SdkError::ServiceError(context) => {

@@ -351,7 +351,7 @@ fn calls_in(folder: &Path, into: &mut BTreeSet<(String, String)>) {
             let text = std::fs::read_to_string(&entry).expect("a source file");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-            for start in ["read(", "mutate("] {
+            for start in ["read(", "pages(", "mutate("] {
                 into.extend(code.split(start).skip(1).filter_map(call));
             }
         }

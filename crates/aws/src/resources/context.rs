@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_types::request_id::RequestId;
 use tokio::sync::OnceCell;
 
+use crate::classify::SdkRefusal;
 use crate::{Aws, Clients, Scope};
 use drctl_engine::{Failure, Region};
 
@@ -107,9 +107,25 @@ impl Context {
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         self.aws.read_within(self.within, &self.region, service, operation, call).await
+    }
+
+    /// All items, or all pages, of a call that answers page by page.
+    ///
+    /// # Errors
+    /// What the answer means.
+    pub async fn pages<T, E>(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> PaginationStream<Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        E: SdkRefusal,
+    {
+        self.read(service, operation, || call().collect()).await
     }
 
     /// A call that changes something. Sent once.
@@ -123,7 +139,7 @@ impl Context {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Failure>
     where
-        E: ProvideErrorMetadata + RequestId + std::error::Error + Send + Sync + 'static,
+        E: SdkRefusal,
     {
         self.aws.mutate(&self.region, service, operation, call).await
     }

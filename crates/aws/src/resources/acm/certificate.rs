@@ -183,8 +183,8 @@ async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
     let acm = &cx.clients().acm;
     let kinds = vec![KeyAlgorithm::Rsa2048, KeyAlgorithm::EcPrime256v1, KeyAlgorithm::EcSecp384r1];
     let filters = Filters::builder().set_key_types(Some(kinds)).build();
-    cx.read("acm", "ListCertificates", || {
-        acm.list_certificates().includes(filters.clone()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    cx.pages("acm", "ListCertificates", || {
+        acm.list_certificates().includes(filters.clone()).into_paginator().items().send()
     })
     .await
 }

@@ -104,9 +104,9 @@ impl Resource for Alarm {
         let cloudwatch = &cx.clients().cloudwatch;
         let prefix = format!("{}-", cx.scope.name());
         let pages = cx
-            .read("cloudwatch", "DescribeAlarms", || {
+            .pages("cloudwatch", "DescribeAlarms", || {
                 let call = cloudwatch.describe_alarms().alarm_name_prefix(&prefix);
-                call.into_paginator().page_size(PAGE).send().collect::<Result<Vec<_>, _>>()
+                call.into_paginator().page_size(PAGE).send()
             })
             .await?;
         Ok(pages.iter().flat_map(DescribeAlarmsOutput::metric_alarms).map(|alarm| from_described(cx, alarm)).collect())

@@ -59,9 +59,7 @@ impl Resource for Dashboard {
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let cloudwatch = &cx.clients().cloudwatch;
         let dashboards = cx
-            .read("cloudwatch", "ListDashboards", || {
-                cloudwatch.list_dashboards().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
+            .pages("cloudwatch", "ListDashboards", || cloudwatch.list_dashboards().into_paginator().items().send())
             .await?;
         read_named::<Self>(cx, dashboards.into_iter().filter_map(|dashboard| dashboard.dashboard_name).collect()).await
     }

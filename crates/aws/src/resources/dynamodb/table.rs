@@ -112,11 +112,8 @@ impl Resource for Table {
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let dynamodb = &cx.clients().dynamodb;
-        let names = cx
-            .read("dynamodb", "ListTables", || {
-                dynamodb.list_tables().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let names =
+            cx.pages("dynamodb", "ListTables", || dynamodb.list_tables().into_paginator().items().send()).await?;
         read_named::<Self>(cx, names).await
     }
 

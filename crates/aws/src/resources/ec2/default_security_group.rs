@@ -68,9 +68,9 @@ impl Resource for DefaultSecurityGroup {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let groups = cx
-            .read("ec2", "DescribeSecurityGroups", || {
+            .pages("ec2", "DescribeSecurityGroups", || {
                 let call = ec2.describe_security_groups().filters(filter("group-name", "default"));
-                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                call.into_paginator().items().send()
             })
             .await?;
         Ok(groups.iter().map(|group| from_described(cx, group)).collect())

@@ -73,13 +73,8 @@ impl Resource for FlowLog {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let logs = cx
-            .read("ec2", "DescribeFlowLogs", || {
-                ec2.describe_flow_logs()
-                    .set_filter(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeFlowLogs", || {
+                ec2.describe_flow_logs().set_filter(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         Ok(logs.iter().map(|log| from_described(cx, log)).collect())

@@ -148,39 +148,29 @@ impl Contents {
     async fn read(cx: &Context, vpc: &str) -> Result<Self, Failure> {
         let ec2 = &cx.clients().ec2;
         let within = || filter("vpc-id", vpc);
-        let endpoints = cx.read("ec2", "DescribeVpcEndpoints", || {
-            ec2.describe_vpc_endpoints()
-                .filters(within())
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
+        let endpoints = cx.pages("ec2", "DescribeVpcEndpoints", || {
+            ec2.describe_vpc_endpoints().filters(within()).into_paginator().items().send()
         });
-        let gateways = cx.read("ec2", "DescribeNatGateways", || {
-            ec2.describe_nat_gateways().filter(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        let gateways = cx.pages("ec2", "DescribeNatGateways", || {
+            ec2.describe_nat_gateways().filter(within()).into_paginator().items().send()
         });
-        let groups = cx.read("ec2", "DescribeSecurityGroups", || {
-            ec2.describe_security_groups()
-                .filters(within())
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
+        let groups = cx.pages("ec2", "DescribeSecurityGroups", || {
+            ec2.describe_security_groups().filters(within()).into_paginator().items().send()
         });
-        let interfaces = cx.read("ec2", "DescribeNetworkInterfaces", || {
+        let interfaces = cx.pages("ec2", "DescribeNetworkInterfaces", || {
             let call = ec2.describe_network_interfaces().filters(within());
-            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            call.into_paginator().items().send()
         });
-        let subnets = cx.read("ec2", "DescribeSubnets", || {
-            ec2.describe_subnets().filters(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        let subnets = cx.pages("ec2", "DescribeSubnets", || {
+            ec2.describe_subnets().filters(within()).into_paginator().items().send()
         });
-        let tables = cx.read("ec2", "DescribeRouteTables", || {
-            ec2.describe_route_tables().filters(within()).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        let tables = cx.pages("ec2", "DescribeRouteTables", || {
+            ec2.describe_route_tables().filters(within()).into_paginator().items().send()
         });
         let peerings = |side: &'static str| {
-            cx.read("ec2", "DescribeVpcPeeringConnections", move || {
+            cx.pages("ec2", "DescribeVpcPeeringConnections", move || {
                 let call = ec2.describe_vpc_peering_connections().filters(filter(side, vpc));
-                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                call.into_paginator().items().send()
             })
         };
         let asked = peerings("requester-vpc-info.vpc-id");
@@ -360,9 +350,9 @@ pub(super) async fn are_kept(cx: &Context, interfaces: &[NetworkInterface]) -> R
     }
     let ec2 = &cx.clients().ec2;
     let groups: Vec<SecurityGroup> = cx
-        .read("ec2", "DescribeSecurityGroups", || {
+        .pages("ec2", "DescribeSecurityGroups", || {
             let call = ec2.describe_security_groups().set_filters(Some(ours(cx)));
-            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            call.into_paginator().items().send()
         })
         .await?;
     let own: BTreeSet<&str> = groups.iter().filter_map(SecurityGroup::group_id).collect();

@@ -62,13 +62,8 @@ impl Resource for InternetGateway {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let gateways = cx
-            .read("ec2", "DescribeInternetGateways", || {
-                ec2.describe_internet_gateways()
-                    .set_filters(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeInternetGateways", || {
+                ec2.describe_internet_gateways().set_filters(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         Ok(gateways.iter().map(|gateway| from_described(cx, gateway)).collect())

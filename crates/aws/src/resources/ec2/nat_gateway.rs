@@ -52,13 +52,8 @@ impl Resource for NatGateway {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let gateways = cx
-            .read("ec2", "DescribeNatGateways", || {
-                ec2.describe_nat_gateways()
-                    .set_filter(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeNatGateways", || {
+                ec2.describe_nat_gateways().set_filter(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         Ok(gateways.iter().filter_map(|gateway| from_described(cx, gateway)).collect())

@@ -37,9 +37,9 @@ pub(super) async fn unless_held<T>(
     };
     let ec2 = &cx.clients().ec2;
     let mut interfaces = cx
-        .read("ec2", "DescribeNetworkInterfaces", || {
+        .pages("ec2", "DescribeNetworkInterfaces", || {
             let call = ec2.describe_network_interfaces().filters(within.clone());
-            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            call.into_paginator().items().send()
         })
         .await?;
     let refusal = if foreign::are_kept(cx, &interfaces).await? {

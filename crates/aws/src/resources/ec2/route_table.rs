@@ -86,13 +86,8 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
     cx.shared("route_tables", || async {
         let ec2 = &cx.clients().ec2;
         let mut tables = cx
-            .read("ec2", "DescribeRouteTables", || {
-                ec2.describe_route_tables()
-                    .set_filters(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeRouteTables", || {
+                ec2.describe_route_tables().set_filters(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         tables.retain(|table| cx.scope.is_ours(&tag_map(table.tags.as_deref())));

@@ -249,13 +249,8 @@ impl Resource for SecurityGroup {
 async fn of_stack(cx: &Context) -> Result<Vec<Described>, Failure> {
     let ec2 = &cx.clients().ec2;
     let mut groups = cx
-        .read("ec2", "DescribeSecurityGroups", || {
-            ec2.describe_security_groups()
-                .set_filters(Some(ours(cx)))
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
+        .pages("ec2", "DescribeSecurityGroups", || {
+            ec2.describe_security_groups().set_filters(Some(ours(cx))).into_paginator().items().send()
         })
         .await?;
     groups.retain(|group| cx.scope.is_ours(&tag_map(group.tags.as_deref())));
@@ -418,9 +413,9 @@ async fn revoke(cx: &Context, group: &str, rules: &[&DescribedRule]) -> Result<(
 /// A group's rules with their ids.
 async fn rules_of(cx: &Context, group: &str) -> Result<Vec<DescribedRule>, Failure> {
     let ec2 = &cx.clients().ec2;
-    cx.read("ec2", "DescribeSecurityGroupRules", || {
+    cx.pages("ec2", "DescribeSecurityGroupRules", || {
         let call = ec2.describe_security_group_rules().filters(filter("group-id", group));
-        call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+        call.into_paginator().items().send()
     })
     .await
 }

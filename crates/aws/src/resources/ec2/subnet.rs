@@ -74,13 +74,8 @@ impl Resource for Subnet {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let subnets = cx
-            .read("ec2", "DescribeSubnets", || {
-                ec2.describe_subnets()
-                    .set_filters(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeSubnets", || {
+                ec2.describe_subnets().set_filters(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         Ok(subnets.iter().map(|subnet| from_described(cx, subnet)).collect())

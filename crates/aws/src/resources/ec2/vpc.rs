@@ -56,13 +56,8 @@ impl Resource for Vpc {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let vpcs = cx
-            .read("ec2", "DescribeVpcs", || {
-                ec2.describe_vpcs()
-                    .set_filters(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeVpcs", || {
+                ec2.describe_vpcs().set_filters(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         let seen = join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await;

@@ -61,13 +61,8 @@ impl Resource for VpcEndpoint {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let endpoints = cx
-            .read("ec2", "DescribeVpcEndpoints", || {
-                ec2.describe_vpc_endpoints()
-                    .set_filters(Some(ours(cx)))
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("ec2", "DescribeVpcEndpoints", || {
+                ec2.describe_vpc_endpoints().set_filters(Some(ours(cx))).into_paginator().items().send()
             })
             .await?;
         endpoints.iter().filter_map(|endpoint| from_described(cx, endpoint).transpose()).collect()

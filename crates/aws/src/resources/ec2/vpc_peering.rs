@@ -76,9 +76,9 @@ impl Resource for VpcPeering {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let mut peerings = cx
-            .read("ec2", "DescribeVpcPeeringConnections", || {
+            .pages("ec2", "DescribeVpcPeeringConnections", || {
                 let call = ec2.describe_vpc_peering_connections().set_filters(Some(ours(cx)));
-                call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                call.into_paginator().items().send()
             })
             .await?;
         peerings.retain(|peering| {

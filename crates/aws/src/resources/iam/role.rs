@@ -75,11 +75,7 @@ impl Resource for Role {
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let iam = &cx.clients().iam;
-        let roles = cx
-            .read("iam", "ListRoles", || {
-                iam.list_roles().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let roles = cx.pages("iam", "ListRoles", || iam.list_roles().into_paginator().items().send()).await?;
         read_named::<Self>(cx, roles.into_iter().map(|role| role.role_name).collect()).await
     }
 
@@ -171,13 +167,8 @@ impl Resource for Role {
             or_absent(cx.mutate("iam", "DeleteRolePolicy", call).await)?;
         }
         let attached = cx
-            .read("iam", "ListAttachedRolePolicies", || {
-                iam.list_attached_role_policies()
-                    .role_name(id)
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("iam", "ListAttachedRolePolicies", || {
+                iam.list_attached_role_policies().role_name(id).into_paginator().items().send()
             })
             .await?;
         for arn in attached.iter().filter_map(AttachedPolicy::policy_arn) {
@@ -196,10 +187,8 @@ impl Role {
 
 async fn policy_names(cx: &Context, role: &str) -> Result<Vec<String>, Failure> {
     let iam = &cx.clients().iam;
-    cx.read("iam", "ListRolePolicies", || {
-        iam.list_role_policies().role_name(role).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-    })
-    .await
+    cx.pages("iam", "ListRolePolicies", || iam.list_role_policies().role_name(role).into_paginator().items().send())
+        .await
 }
 
 async fn inline_policy(cx: &Context, role: &str, name: &str) -> Result<Option<(String, Value)>, Failure> {

@@ -222,11 +222,7 @@ async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
 /// Every key with this stack's tags, whatever its state: a call for each key of the account in the Region.
 async fn all_ours(cx: &Context) -> Result<Vec<(String, TagMap)>, Failure> {
     let kms = &cx.clients().kms;
-    let keys = cx
-        .read("kms", "ListKeys", || {
-            kms.list_keys().limit(1000).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
+    let keys = cx.pages("kms", "ListKeys", || kms.list_keys().limit(1000).into_paginator().items().send()).await?;
     let calls: Vec<_> = keys.into_iter().filter_map(|key| key.key_id).map(|id| labelled(cx, id)).collect();
     let answers: Vec<_> = stream::iter(calls).buffer_unordered(8).collect().await;
     let mut ours = Vec::new();

@@ -56,9 +56,7 @@ async fn describe(cx: &Context, id_or_alias: &str) -> Result<Option<KeyMetadata>
 async fn tags_of(cx: &Context, id: &str) -> Result<TagMap, Failure> {
     let kms = &cx.clients().kms;
     let tags = cx
-        .read("kms", "ListResourceTags", || {
-            kms.list_resource_tags().key_id(id).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-        })
+        .pages("kms", "ListResourceTags", || kms.list_resource_tags().key_id(id).into_paginator().items().send())
         .await?;
     Ok(tags.iter().map(|tag| (tag.tag_key().to_owned(), tag.tag_value().to_owned())).collect())
 }

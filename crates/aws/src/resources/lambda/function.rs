@@ -143,11 +143,8 @@ impl Resource for Function {
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let lambda = &cx.clients().lambda;
-        let functions = cx
-            .read("lambda", "ListFunctions", || {
-                lambda.list_functions().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let functions =
+            cx.pages("lambda", "ListFunctions", || lambda.list_functions().into_paginator().items().send()).await?;
         read_named::<Self>(cx, functions.into_iter().filter_map(|function| function.function_name).collect()).await
     }
 

@@ -161,13 +161,8 @@ async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, 
     let logs = &cx.clients().logs;
     let part = cx.scope.name();
     let groups = cx
-        .read("logs", "DescribeLogGroups", || {
-            logs.describe_log_groups()
-                .log_group_name_pattern(&part)
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
+        .pages("logs", "DescribeLogGroups", || {
+            logs.describe_log_groups().log_group_name_pattern(&part).into_paginator().items().send()
         })
         .await?;
     let names = groups.iter().filter_map(Described::log_group_name).filter(|name| is_named(&part, name));

@@ -175,9 +175,7 @@ impl Resource for DbCluster {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let rds = &cx.clients().rds;
         let clusters = cx
-            .read("rds", "DescribeDBClusters", || {
-                rds.describe_db_clusters().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
+            .pages("rds", "DescribeDBClusters", || rds.describe_db_clusters().into_paginator().items().send())
             .await?;
         let globals = global_cluster::listed(cx).await?;
         Ok(clusters.iter().map(|cluster| from_described(cx, cluster, &globals)).collect())

@@ -94,12 +94,8 @@ impl Resource for DbClusterParameterGroup {
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let rds = &cx.clients().rds;
         let groups = cx
-            .read("rds", "DescribeDBClusterParameterGroups", || {
-                rds.describe_db_cluster_parameter_groups()
-                    .into_paginator()
-                    .items()
-                    .send()
-                    .collect::<Result<Vec<_>, _>>()
+            .pages("rds", "DescribeDBClusterParameterGroups", || {
+                rds.describe_db_cluster_parameter_groups().into_paginator().items().send()
             })
             .await?;
         let names = groups.into_iter().filter_map(|group| group.db_cluster_parameter_group_name);
@@ -185,7 +181,7 @@ async fn parameters(cx: &Context, group: &str, which: Which<'_>) -> Result<Vec<P
             (None, Some(filter.set_values(Some(names.iter().map(|&name| name.to_owned()).collect())).build()))
         }
     };
-    cx.read("rds", "DescribeDBClusterParameters", || {
+    cx.pages("rds", "DescribeDBClusterParameters", || {
         rds.describe_db_cluster_parameters()
             .db_cluster_parameter_group_name(group)
             .set_source(source.map(str::to_owned))
@@ -193,7 +189,6 @@ async fn parameters(cx: &Context, group: &str, which: Which<'_>) -> Result<Vec<P
             .into_paginator()
             .items()
             .send()
-            .collect::<Result<Vec<_>, _>>()
     })
     .await
 }

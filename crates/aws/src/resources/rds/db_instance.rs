@@ -95,9 +95,7 @@ impl Resource for DbInstance {
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let rds = &cx.clients().rds;
         let instances = cx
-            .read("rds", "DescribeDBInstances", || {
-                rds.describe_db_instances().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
+            .pages("rds", "DescribeDBInstances", || rds.describe_db_instances().into_paginator().items().send())
             .await?;
         let globals = global_cluster::listed(cx).await?;
         Ok(instances.iter().map(|instance| from_described(cx, instance, &globals)).collect())

@@ -68,9 +68,7 @@ impl Resource for DbSubnetGroup {
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let rds = &cx.clients().rds;
         let groups = cx
-            .read("rds", "DescribeDBSubnetGroups", || {
-                rds.describe_db_subnet_groups().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
+            .pages("rds", "DescribeDBSubnetGroups", || rds.describe_db_subnet_groups().into_paginator().items().send())
             .await?;
         read_named::<Self>(cx, groups.into_iter().filter_map(|group| group.db_subnet_group_name).collect()).await
     }

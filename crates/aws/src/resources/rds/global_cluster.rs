@@ -212,13 +212,12 @@ pub(super) async fn listed(cx: &Context) -> Result<Arc<Vec<Described>>, Failure>
 pub(super) async fn described(cx: &Context, id: Option<&str>) -> Result<Vec<Described>, Failure> {
     let rds = &cx.clients().rds;
     let answer = cx
-        .read("rds", "DescribeGlobalClusters", || {
+        .pages("rds", "DescribeGlobalClusters", || {
             rds.describe_global_clusters()
                 .set_global_cluster_identifier(id.map(str::to_owned))
                 .into_paginator()
                 .items()
                 .send()
-                .collect::<Result<Vec<_>, _>>()
         })
         .await;
     match answer {

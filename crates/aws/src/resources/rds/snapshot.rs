@@ -19,13 +19,8 @@ pub(super) fn name(live: &Live) -> String {
 pub(crate) async fn encrypted_with(cx: &Context, key: &str) -> Result<Vec<String>, Failure> {
     let rds = &cx.clients().rds;
     let answer = cx
-        .read("rds", "DescribeDBClusterSnapshots", || {
-            rds.describe_db_cluster_snapshots()
-                .snapshot_type("manual")
-                .into_paginator()
-                .items()
-                .send()
-                .collect::<Result<Vec<_>, _>>()
+        .pages("rds", "DescribeDBClusterSnapshots", || {
+            rds.describe_db_cluster_snapshots().snapshot_type("manual").into_paginator().items().send()
         })
         .await;
     let snapshots = match answer {

@@ -221,8 +221,8 @@ impl HealthCheck {
 /// Every check of the account, of which there may be 200 by default.
 async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     let route53 = &cx.clients().route53;
-    cx.read("route53", "ListHealthChecks", || {
-        route53.list_health_checks().into_paginator().page_size(1000).items().send().collect::<Result<Vec<_>, _>>()
+    cx.pages("route53", "ListHealthChecks", || {
+        route53.list_health_checks().into_paginator().page_size(1000).items().send()
     })
     .await
 }

@@ -199,10 +199,7 @@ pub(super) async fn is_ours(cx: &Context, id: &str) -> Result<bool, Failure> {
 /// Every zone of the account, of which there may be 500 by default.
 async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     let route53 = &cx.clients().route53;
-    cx.read("route53", "ListHostedZones", || {
-        route53.list_hosted_zones().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-    })
-    .await
+    cx.pages("route53", "ListHostedZones", || route53.list_hosted_zones().into_paginator().items().send()).await
 }
 
 async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {

@@ -105,11 +105,8 @@ impl Resource for Bucket {
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let s3 = &cx.clients().s3;
         let prefix = format!("{}-{}-", cx.scope.name(), cx.region);
-        let buckets = cx
-            .read("s3", "ListBuckets", || {
-                s3.list_buckets().prefix(&prefix).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let buckets =
+            cx.pages("s3", "ListBuckets", || s3.list_buckets().prefix(&prefix).into_paginator().items().send()).await?;
         let names = buckets.into_iter().filter_map(|bucket| bucket.name).filter(|name| name.starts_with(&prefix));
         read_named::<Self>(cx, names.collect()).await
     }

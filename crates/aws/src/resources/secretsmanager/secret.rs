@@ -87,11 +87,8 @@ impl Resource for Secret {
     /// out.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let secrets = &cx.clients().secrets;
-        let pages = cx
-            .read("secretsmanager", "ListSecrets", || {
-                secrets.list_secrets().into_paginator().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let pages =
+            cx.pages("secretsmanager", "ListSecrets", || secrets.list_secrets().into_paginator().send()).await?;
         let prefix = cx.scope.name();
         let listed = pages.iter().flat_map(ListSecretsOutput::secret_list).filter_map(SecretListEntry::name);
         let names: Vec<String> = listed.filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();

@@ -109,9 +109,9 @@ async fn of_topic(cx: &Context, topic: &str) -> Result<Vec<Described>, Failure> 
     let sns = &cx.clients().sns;
     let arn = arn_of(cx, topic);
     let answer = cx
-        .read("sns", "ListSubscriptionsByTopic", || {
+        .pages("sns", "ListSubscriptionsByTopic", || {
             let call = sns.list_subscriptions_by_topic().topic_arn(&arn);
-            call.into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            call.into_paginator().items().send()
         })
         .await;
     let mut found = match answer {

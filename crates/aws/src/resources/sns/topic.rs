@@ -60,11 +60,7 @@ impl Resource for Topic {
 
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let sns = &cx.clients().sns;
-        let topics = cx
-            .read("sns", "ListTopics", || {
-                sns.list_topics().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-            })
-            .await?;
+        let topics = cx.pages("sns", "ListTopics", || sns.list_topics().into_paginator().items().send()).await?;
         let names = topics.iter().filter_map(|topic| topic.topic_arn()?.rsplit(':').next());
         read_named::<Self>(cx, names.map(str::to_owned).collect()).await
     }
