@@ -48,6 +48,7 @@ pub(super) fn build(
     // See docs/aws-behaviour.md#log-delivery-policy-is-limited.
     let api_log = group("api", format!("/aws/vendedlogs/apis/{name}"))?;
     // Otherwise Aurora would create this group itself, unencrypted and without a retention period, and leave it behind.
+    // See docs/aws-behaviour.md#log-groups-come-back.
     let database_log = group("database", format!("/aws/rds/cluster/{cluster}/postgresql"))?;
     let flow_log = group("flow", flow_log_group(&name))?;
     Ok(RegionBase { key, topic, lambda_log, api_log, database_log, flow_log })
@@ -114,6 +115,7 @@ fn topic_policy(account: &str, arn: &str) -> Value {
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>. AWS's own policy for `PutLogEvents`
 /// grants the same:
 /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/CloudWatchLogsAPIKeyAccess.html>
+/// See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
 pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
     Statement::allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"])
         .on_output(&key.arn())
@@ -126,6 +128,7 @@ pub(super) fn key_for_logs(key: &Handle<Key>, region: &str) -> Statement {
 /// of its own, because it uses the key on behalf of the publisher. It would need a key only to deliver to an encrypted queue.
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services>,
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html>
+/// See docs/aws-behaviour.md#alarms-need-the-topics-key.
 fn key_policy(account: &str, region: &str) -> Value {
     policy::canonical(json!({
         "Version": "2012-10-17",

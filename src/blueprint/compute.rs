@@ -31,6 +31,7 @@ const ROUTES: [(&str, &str, Audience); 5] = [
 #[derive(Clone, Copy)]
 enum Audience {
     /// Anybody, because Route 53's health checkers cannot sign requests.
+    /// See docs/aws-behaviour.md#http-api-is-public.
     Everybody,
     /// Callers that make payments, as `[api] auth` says.
     Clients,
@@ -45,6 +46,7 @@ const LONGEST: i32 = 30_000;
 /// One line of JSON per request: who asked for what, what the answer was, and what failed. No field can contain a quotation
 /// mark, because API Gateway does not escape any. Error messages are in the function's own log.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
+/// See docs/aws-behaviour.md#access-log-escapes-nothing.
 const ACCESS_LOG: &str = concat!(
     r#"{"requestId":"$context.requestId","time":"$context.requestTime","ip":"$context.identity.sourceIp","#,
     r#""caller":"$context.identity.userArn","route":"$context.routeKey","status":"$context.status","#,
@@ -272,6 +274,7 @@ fn data_statements(
 /// Only Lambda may create the interfaces, not the function: the condition key is present only in calls that the function's code
 /// makes. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice>,
 /// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>
+/// See docs/aws-behaviour.md#function-code-can-use-vpc-permissions.
 fn run_statements(config: &Config, sites: &[RegionSite<'_>; 2], bases: &[RegionBase; 2]) -> Vec<Statement> {
     let group = lambda_log_group(&config.name());
     let function = function_name(&config.name());

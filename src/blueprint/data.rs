@@ -60,6 +60,7 @@ fn secret(
 
 /// Aurora requires this order: the global cluster, the first member, its writer, and only when that is available the second
 /// member.
+/// See docs/aws-behaviour.md#writer-instance-before-secondary.
 fn database(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -192,6 +193,8 @@ fn sessions(
 }
 
 /// Replication is set up in both directions from the start: a failover must not need S3's control plane, which is in us-east-1.
+/// See docs/aws-behaviour.md#global-control-planes.
+/// See docs/aws-behaviour.md#replication-refills-the-bucket.
 fn buckets(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -282,6 +285,7 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[RegionSite<'_>; 2],
 }
 
 /// Names of clusters are unique across the Regions of a global database.
+/// See docs/aws-behaviour.md#cluster-names-span-regions.
 pub(super) fn cluster_name(config: &Config, site: &RegionSite<'_>) -> String {
     format!("{}-{}", config.name(), site.role)
 }
@@ -304,6 +308,7 @@ pub(super) fn secret_name(name: &str) -> String {
 
 /// Bucket names are unique in all of AWS. The suffix is derived from the account, the environment, and the Region, so that it does
 /// not have to be remembered.
+/// See docs/aws-behaviour.md#bucket-names-are-global.
 pub(super) fn bucket_name(config: &Config, facts: &Facts, region: &str) -> String {
     let owner = format!("{},{},{region}", facts.account, config.stack.environment);
     format!("{}-{region}-{}", config.name(), &hex::encode(Sha256::digest(owner.as_bytes()))[..8])

@@ -33,6 +33,7 @@ pub enum BlueprintError {
 
 /// The Region of the control planes of IAM and Route 53 and of the metrics of health checks, whatever the stack's Regions are.
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>
+/// See docs/aws-behaviour.md#global-control-planes.
 const GLOBAL: &str = "us-east-1";
 
 /// Where something is built: the Region and its role.

@@ -112,6 +112,7 @@ fn routing(stack: &mut Stack<'_>, site: &RegionSite<'_>, vpc: &Handle<Vpc>) -> R
                 subnet: public.id(),
                 allocation: address.id(),
                 // A NAT gateway that is created before the internet gateway is attached fails with Gateway.NotAttached.
+                // See docs/aws-behaviour.md#nat-gateway-fails-late.
                 after: vec![gateway.id().any()],
             };
             let nat = stack.add(site.role, letter, site.region, &nat)?;
@@ -125,6 +126,7 @@ fn routing(stack: &mut Stack<'_>, site: &RegionSite<'_>, vpc: &Handle<Vpc>) -> R
             route_table: table.id(),
             destination: everywhere,
             // AWS accepts a route to a NAT gateway that is still pending.
+            // See docs/aws-behaviour.md#route-to-what-is-not-ready.
             target: Target::NatGateway(nat.id().exists()),
         };
         stack.add(site.role, &format!("private-{letter}-nat"), site.region, &route)?;
@@ -162,6 +164,7 @@ fn security_groups(
     let mut ingress = vec![Rule::tcp(POSTGRES, lambda.id(), "The payment function")];
     ingress.extend((10..13).map(|third| {
         // A rule cannot refer to a group of the other Region across the peering, so it allows the private subnets.
+        // See docs/aws-behaviour.md#peering-between-regions-is-limited.
         Rule::tcp(POSTGRES, slash_24(site.peer_cidr, third), "Private subnets of the other Region")
     }));
     let database = SecurityGroup {
@@ -179,6 +182,7 @@ fn security_groups(
 /// Adds the gateway endpoints. From the private subnets, in which there is only the function, they lead to this stack's bucket and
 /// table and to no others. The function's role says what it may do there. Requests to another Region do not use the endpoints.
 /// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
+/// See docs/aws-behaviour.md#gateway-endpoint-default-policy.
 fn endpoints(
     stack: &mut Stack<'_>,
     config: &Config,

@@ -222,6 +222,20 @@ async fn nat_gateways_need_an_attached_internet_gateway() {
 }
 
 #[tokio::test]
+async fn the_other_region_may_connect_from_its_address_ranges() {
+    let graph = drawn("").await;
+    // See docs/aws-behaviour.md#peering-between-regions-is-limited.
+    for role in ["primary", "secondary"] {
+        let rules = property(&graph, &format!("{role}/security_group/database"), "ingress");
+        let rules = rules.as_array().expect("rules");
+        let groups: Vec<&Value> = rules.iter().filter_map(|rule| rule.get("group")).collect();
+        assert_eq!(groups.len(), 1, "{rules:?}");
+        assert_eq!(groups[0]["$ref"], format!("{role}/security_group/lambda"));
+        assert_eq!(rules.iter().filter(|rule| rule.get("cidr").is_some()).count(), 3, "{rules:?}");
+    }
+}
+
+#[tokio::test]
 async fn alarms_reach_a_topic() {
     let graph = drawn("[regions]\nprimary = \"eu-west-1\"\nsecondary = \"eu-central-1\"\n").await;
     // The key lets alarms use it, the topic lets alarms publish, and both are in the alarm's own Region.

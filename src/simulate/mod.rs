@@ -1,5 +1,5 @@
 //! Simulation: the real graph and the real engine, with its caps and AWS's rate limits, on a clock that does not wait. In place
-//! of AWS, the latency model says how long everything takes.
+//! of AWS, the types' latencies say how long everything takes. See docs/aws-behaviour.md#duration-table.
 //!
 //! The runtime's clock is paused: whenever there is nothing to do, it jumps to the next moment at which there is. So half an hour
 //! takes only as long as its events, and the same durations lead to the same run, to the millisecond.

@@ -71,7 +71,8 @@ pub(super) fn of(graph: &Graph, draw: Draw) -> Result<Models, Failure> {
 }
 
 /// Aurora accepts an instance for a cluster that is being created, and creates it afterwards. A certificate is issued once its
-/// validation is in DNS, which needs the certificate's request first (aws-behaviour row 30).
+/// validation is in DNS, which needs the certificate's request first.
+/// See docs/aws-behaviour.md#certificate-validation-takes-time.
 fn follows(graph: &Graph, node: &Node) -> Option<Address> {
     match node.address.kind() {
         "db_instance" => {

@@ -65,8 +65,9 @@ pub(super) fn build(
     alarm(stack, config, &placement, &topic, health(primary_check))
 }
 
-/// An alarm reaches topics of its own Region only (aws-behaviour row 28), and the one on the deciding check has to live where
+/// An alarm reaches topics of its own Region only, and the one on the deciding check has to live where
 /// the check's metric does. A stack that does not use this Region gets a topic there, with the key that encrypts it.
+/// See docs/aws-behaviour.md#alarms-reach-their-own-region.
 fn topic_for_the_check(
     stack: &mut Stack<'_>,
     config: &Config,
@@ -213,6 +214,7 @@ fn replication(config: &Config, facts: &Facts, site: &RegionSite<'_>, other: &Re
         },
         // Only a secondary cluster publishes its lag. This cluster may become one, or cease to be one while the alarm is on, so
         // missing data is good here. The metric exists only with both dimensions.
+        // See docs/aws-behaviour.md#aurora-lag-metrics.
         Watch::time(
             "aurora-lag",
             "The database of this Region lags behind the other one: a failover now would lose the difference.",
