@@ -34,7 +34,7 @@ NO_REFUSAL_PASSES = (
 )
 NOTHING_IS_MADE_ONCE_MORE = (
     "what came to nothing is not made once more",
-    "crates/engine/src/reconcile.rs",
+    "crates/engine/src/run/worker.rs",
     "let mut failed_once = false;",
     "let mut failed_once = true;",
 )
@@ -76,7 +76,7 @@ TESTED = {
     ): "aws_rules::the_database_comes_up_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
         "members are removed in the order in which they were made, whoever writes now",
-        "crates/engine/src/plan.rs",
+        "crates/engine/src/plan/decision.rs",
         ".filter(|(_, need)| *need != Need::First)",
         ".filter(|(_, need)| *need != Need::First || true)",
     ): "aws_rules::a_stack_goes_after_a_switchover_too",
@@ -88,7 +88,7 @@ TESTED = {
     ): "aws_rules::a_lost_region_is_built_again_after_a_failover",
     (
         "what was set has to show so long after the step began, and not after it was set",
-        "crates/engine/src/reconcile.rs",
+        "crates/engine/src/run/worker.rs",
         "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
         "if began.elapsed() > self.job.timing.visible * 2 {",
     ): "aws_rules::what_takes_long_to_come_is_waited_for",

@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Class, Failure, Properties};
+use crate::failure::{Class, Failure};
+use crate::reference::Properties;
 use crate::state::Address;
 
 /// A place with a life of its own: work in one never waits for another except along an edge. An AWS Region's name.
@@ -35,7 +36,7 @@ pub struct Traits {
     /// Whether it can be deleted on its own. If not, only its record goes, and it goes with what it belongs to.
     pub removable: bool,
     /// Whether data is lost for good when it is deleted: then it is deleted or replaced only by its name, typed
-    /// ([`Consent`](super::Consent)).
+    /// ([`Consent`](crate::Consent)).
     pub holds_data: bool,
     /// Properties that are versions, e.g. `17.7`: AWS and operators raise them, and nobody can lower them. A live one above the
     /// desired one, of the same major version, is no difference.

@@ -77,7 +77,7 @@ impl Failure {
     }
 
     /// As the state keeps it, for those who ask later.
-    pub(super) fn on_record(&self) -> Failed {
+    pub(crate) fn on_record(&self) -> Failed {
         let Self { class: _, message, operation, code, request_id, help } = self.clone();
         Failed { at: Timestamp::now(), message, operation, code, request_id, help }
     }

@@ -7,8 +7,8 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
-use super::driver::{Driver, Region};
-use super::reference::{self, Need, Properties};
+use crate::driver::{Driver, Region};
+use crate::reference::{self, Need, Properties};
 use crate::state::Address;
 
 /// One resource to be.

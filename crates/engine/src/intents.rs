@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::diff;
-use super::driver::{Attempt, Driver, Drivers, Live, Phase, Region};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::observe::{limited, ownership};
-use super::reference::{is_unresolved, resolve};
+use crate::driver::{Attempt, Driver, Drivers, Live, Phase, Region};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::observe::limited;
+use crate::ownership::ownership;
+use crate::plan::diff;
+use crate::reference::{Properties, is_unresolved, resolve};
 use crate::state::{Address, Entry, Status};
 
 /// What became of an intent.
@@ -154,7 +155,7 @@ impl Inspection<'_> {
         }
     }
 
-    fn resolved(&self, desired: &super::Properties) -> super::Properties {
+    fn resolved(&self, desired: &Properties) -> Properties {
         resolve(desired, &|of: &Address, output: &str| self.entries.get(of).and_then(|entry| entry.output(output)))
     }
 
@@ -172,8 +173,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::driver::Owner;
     use crate::testing::{Cloud, entry, graph, live, node};
-    use crate::{Owner, Properties};
 
     fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
         let inspection = Inspection { graph, entries, drivers: cloud, timeout: Duration::from_secs(1), grace };

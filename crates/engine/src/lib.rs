@@ -8,40 +8,39 @@
 //!                                               Worker ──▶ Driver (create, sync, delete, read)
 //! ```
 
+// What every phase speaks of.
 pub mod cancel;
-mod consent;
-mod critical_path;
-mod diff;
 mod driver;
-mod events;
 mod failure;
-mod graph;
-mod intents;
-mod observe;
-mod orphans;
-mod plan;
-mod reconcile;
+mod ownership;
 mod reference;
-mod run;
-mod schedule;
+mod seconds;
 pub mod state;
-#[cfg(test)]
-mod testing;
 mod timing;
 
-pub use consent::{Consent, Refusal};
-pub use critical_path::Leg;
-pub use diff::{TAGS, changes, digest};
+// The phases, each of which knows those before it.
+mod graph;
+mod observe;
+mod plan;
+mod run;
+
+// What is asked beside them: orphans, and what became of open intents.
+mod intents;
+mod orphans;
+
+#[cfg(test)]
+mod testing;
+
 pub use driver::{
     Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits, Weight,
 };
-pub use events::{Event, Events};
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};
 pub use intents::{Became, Inspection, Intent};
-pub use observe::{Observations, Observed, Observer, ownership};
+pub use observe::{Observations, Observed, Observer};
 pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
-pub use plan::{Action, Counts, Decision, Item, Plan};
+pub use ownership::ownership;
+pub use plan::{Action, Consent, Counts, Decision, Item, Plan, Refusal, TAGS, changes, digest};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
-pub use run::{Options, Outcome, Report, Run};
+pub use run::{Event, Events, Leg, Options, Outcome, Report, Run};
 pub use timing::{Timing, backoff};

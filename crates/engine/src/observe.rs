@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::driver::{Driver, Drivers, Live, Owner, Phase, Region};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::orphans::is_copy_of;
-use super::reference::{self, Properties};
+use crate::driver::{Driver, Drivers, Live, Owner, Phase, Region};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::ownership::ownership;
+use crate::reference::{self, Properties};
 use crate::state::{Address, Entry, Status};
 
 /// What was seen of one resource.
@@ -240,30 +240,8 @@ impl Observer<'_> {
     }
 }
 
-/// Checks that a live resource is this node's: by its tags, or by its recorded id when the tags were taken off.
-///
-/// # Errors
-/// [`Class::Foreign`], naming the owner.
-pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Result<(), Failure> {
-    let foreign = |owner: String| {
-        Failure::new(Class::Foreign, format!("{} is not drctl's to touch: {owner}", live.id)).help(
-            "Choose another stack name or environment; or take it over with `drctl up --adopt` if it is meant to become part of \
-             this stack.",
-        )
-    };
-    match &live.owner {
-        Owner::Ours { node: Some(node), .. } if node != address && !is_copy_of(address, node) => {
-            Err(foreign(format!("its tag drctl:node says {node}")))
-        }
-        Owner::Ours { .. } | Owner::Implied => Ok(()),
-        Owner::Untagged if recorded == Some(live.id.as_str()) => Ok(()),
-        Owner::Untagged => Err(foreign("it carries no tags of drctl's".to_owned())),
-        Owner::Foreign(stack) => Err(foreign(format!("its tags say it belongs to {stack}"))),
-    }
-}
-
 /// A call that has to answer in time.
-pub(super) async fn limited<T>(
+pub(crate) async fn limited<T>(
     left: Duration,
     timeout: Duration,
     region: &Region,

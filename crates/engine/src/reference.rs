@@ -28,7 +28,7 @@ pub enum Need {
     /// Only that it is there for as long as who refers to it: nothing waits on the way up, and it goes last on the way down.
     Outlives,
     /// That it is available first, on the way up only: which of the two goes first on the way down is for their live roles to say
-    /// ([`Live::goes_after`](super::Live::goes_after)).
+    /// ([`Live::goes_after`](crate::Live::goes_after)).
     First,
     /// That its id is known and durably recorded.
     Exists,

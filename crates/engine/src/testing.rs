@@ -8,11 +8,11 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::{
+use crate::state::{Address, Entry, Status};
+use crate::{
     Attempt, Change, Class, Driver, Drivers, Failure, Graph, Live, Node, Owner, Phase, Properties, Region, Removal,
     Synced, Traits,
 };
-use crate::state::{Address, Entry, Status};
 
 /// What is there of one type, by Region; or that it does not answer.
 #[derive(Clone)]

@@ -34,13 +34,13 @@ impl Default for Timing {
 
 impl Timing {
     /// The delays between looks.
-    pub(super) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+    pub(crate) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let max = self.poll_max;
         std::iter::successors(Some(self.poll_first.min(max)), move |delay| Some(delay.mul_f64(1.5).min(max)))
     }
 
     /// The delay after the `attempt`-th refusal, from 1.
-    pub(super) fn retry(&self, attempt: usize) -> Duration {
+    pub(crate) fn retry(&self, attempt: usize) -> Duration {
         backoff(self.retry_first, Duration::from_secs(20), attempt)
     }
 }

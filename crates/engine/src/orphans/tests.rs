@@ -1,4 +1,5 @@
 use super::*;
+use crate::observe::{Observations, Observed};
 use crate::testing::{Cloud, entry, graph, live, node};
 use crate::{AFTER, Class, Properties, Ref};
 
@@ -182,23 +183,6 @@ fn a_copy_is_deleted_under_an_address_of_its_own_and_what_is_in_use_stays() {
     let [(stays, why)] = &cleared.refused[..] else { panic!("{:?}", cleared.refused) };
     assert_eq!(stays.live.id, "key-2");
     assert!(why.contains("primary/subnet/a") && why.contains("adopt it"), "{why}");
-}
-
-#[test]
-fn only_a_copys_own_address_may_differ_from_its_tags() {
-    let main = address("primary/vpc/main");
-    for (at, is_copy) in [
-        ("primary/vpc/main-orphan-1", true),
-        ("primary/vpc/main-orphan-27", true),
-        ("primary/vpc/main-orphan-", false),
-        ("primary/vpc/main-orphan-x", false),
-        ("primary/vpc/main", false),
-        ("secondary/vpc/main-orphan-1", false),
-        ("primary/subnet/main-orphan-1", false),
-        ("primary/vpc/other-orphan-1", false),
-    ] {
-        assert_eq!(is_copy_of(&address(at), &main), is_copy, "{at}");
-    }
 }
 
 #[test]

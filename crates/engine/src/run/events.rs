@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Failure;
-use super::plan::Action;
+use crate::failure::Failure;
+use crate::plan::Action;
+use crate::seconds;
 use crate::state::Address;
 
 /// Something that happened in a run.
@@ -21,7 +22,7 @@ pub enum Event {
         /// What will be done.
         action: Action,
         /// How long that typically takes.
-        #[serde(rename = "expected_seconds", serialize_with = "seconds")]
+        #[serde(rename = "expected_seconds", serialize_with = "seconds::rounded")]
         expected: Duration,
     },
     /// Its calls are done for now, and it waits.
@@ -38,7 +39,7 @@ pub enum Event {
         /// Why.
         failure: Failure,
         /// After which delay.
-        #[serde(rename = "delay_seconds", serialize_with = "seconds")]
+        #[serde(rename = "delay_seconds", serialize_with = "seconds::rounded")]
         delay: Duration,
     },
     /// Something worth knowing that is no failure.
@@ -58,7 +59,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// How long it took.
-        #[serde(rename = "seconds", serialize_with = "seconds")]
+        #[serde(rename = "seconds", serialize_with = "seconds::rounded")]
         took: Duration,
     },
     /// It failed.
@@ -70,7 +71,7 @@ pub enum Event {
         /// Why.
         failure: Failure,
         /// How long it took.
-        #[serde(rename = "seconds", serialize_with = "seconds")]
+        #[serde(rename = "seconds", serialize_with = "seconds::rounded")]
         took: Duration,
     },
     /// It was not tried, because of another one.
@@ -92,11 +93,6 @@ pub enum Event {
         /// How many steps are in flight.
         in_flight: usize,
     },
-}
-
-/// Seconds with milliseconds, as machines like them.
-pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 /// Where events go.

@@ -4,23 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::cancel::{Shutdown, Stage};
-use super::critical_path::{Clock, Leg};
-use super::driver::{Driver, Drivers, Region};
+use super::critical_path::Clock;
 use super::events::{Event, Events};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::plan::{Action, Item, Plan};
-use super::reconcile::{Job, Worker};
-use super::reference::{self, Need};
+use super::handle::{Desk, Message};
+use super::report::{Outcome, Report};
 use super::schedule::{Half, Park, Schedule, StepId};
-use super::timing::Timing;
-use crate::state::{Address, Entry, StateError, Status, Store, Transition, check_transition, journal::Journal};
+use super::worker::{Job, Worker};
+use crate::cancel::{Shutdown, Stage};
+use crate::driver::{Driver, Drivers, Region};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::plan::{Action, Item, Plan};
+use crate::reference::{self, Need};
+use crate::state::{Address, StateError, Status, Store, Transition, check_transition, journal::Journal};
+use crate::timing::Timing;
 
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy)]
@@ -31,112 +32,6 @@ pub struct Options {
     pub timing: Timing,
     /// Whether resources of others may be taken over: `--adopt`.
     pub adopt: bool,
-}
-
-/// How one resource came out.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// As planned.
-    Done,
-    /// It failed.
-    Failed(Failure),
-    /// Not tried, because of the failure of another one.
-    Skipped(Address),
-    /// Not tried, or given up in the middle, because the run was interrupted.
-    Interrupted,
-}
-
-/// How a run came out. There is no `?` on it: whatever happened, the state is written before it exists.
-#[derive(Debug)]
-#[must_use = "a run's report says what failed"]
-pub struct Report {
-    /// Every resource that had something to be done, in the plan's order.
-    pub outcomes: Vec<(Address, Action, Outcome)>,
-    /// Whether a signal ended it early.
-    pub interrupted: bool,
-    /// Replacements of which only the first half was done: deleted, and not made again.
-    pub only_deleted: BTreeSet<Address>,
-    /// Interrupted while their calls, or what these set going, were under way: AWS may go on with them.
-    pub under_way: BTreeSet<Address>,
-    /// What kept the state from being written, if anything.
-    pub state: Option<StateError>,
-    /// How long it took.
-    pub took: Duration,
-    /// How long each step took, for those that were done.
-    pub durations: BTreeMap<Address, Duration>,
-    /// Which resources made the duration.
-    pub critical_path: Vec<Leg>,
-    /// What was to be deleted and is kept, since something that stays needs it.
-    pub kept: Vec<Address>,
-}
-
-impl Report {
-    /// The failures that no other failure caused.
-    pub fn failures(&self) -> impl Iterator<Item = (&Address, Action, &Failure)> {
-        self.outcomes.iter().filter_map(|(address, action, outcome)| match outcome {
-            Outcome::Failed(failure) => Some((address, *action, failure)),
-            _ => None,
-        })
-    }
-
-    /// Whether everything that was planned was done.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        !self.interrupted
-            && self.state.is_none()
-            && self.outcomes.iter().all(|(_, _, outcome)| *outcome == Outcome::Done)
-    }
-}
-
-enum Message {
-    Record { step: StepId, transition: Box<Transition>, ack: oneshot::Sender<Result<(), Failure>> },
-    Rest { step: StepId },
-    Event(Event),
-}
-
-/// A step's way to the coordinator.
-#[derive(Clone)]
-pub(super) struct Desk {
-    step: StepId,
-    messages: mpsc::UnboundedSender<Message>,
-}
-
-impl Desk {
-    /// Makes a transition durable; returns when it is.
-    pub(super) async fn record(&self, address: Address, entry: Option<Entry>) -> Result<(), Failure> {
-        let (ack, answer) = oneshot::channel();
-        let transition = Box::new(Transition { at: Timestamp::now(), address, entry });
-        let gone = || Failure::new(Class::Internal, "the run has ended");
-        self.messages.send(Message::Record { step: self.step, transition, ack }).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-
-    pub(super) fn rest(&self) {
-        // When the coordinator is gone, this task is about to be, too.
-        drop(self.messages.send(Message::Rest { step: self.step }));
-    }
-
-    pub(super) fn event(&self, event: Event) {
-        drop(self.messages.send(Message::Event(event)));
-    }
-
-    pub(super) fn waiting(&self, address: Address, on: &str) {
-        self.rest();
-        self.event(Event::Waiting { address, on: on.to_owned() });
-    }
-}
-
-struct Pending {
-    step: StepId,
-    transition: Transition,
-    ack: oneshot::Sender<Result<(), Failure>>,
-}
-
-type Written = (Journal, Vec<Pending>, Result<(), StateError>);
-
-struct Finished {
-    step: StepId,
-    result: Result<Option<String>, Failure>,
 }
 
 /// Carries out a plan.
@@ -180,6 +75,19 @@ impl Run<'_> {
         }
         report
     }
+}
+
+struct Pending {
+    step: StepId,
+    transition: Transition,
+    ack: oneshot::Sender<Result<(), Failure>>,
+}
+
+type Written = (Journal, Vec<Pending>, Result<(), StateError>);
+
+struct Finished {
+    step: StepId,
+    result: Result<Option<String>, Failure>,
 }
 
 struct Coordinator<'a> {

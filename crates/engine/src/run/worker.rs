@@ -8,16 +8,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::cancel::{Shutdown, Stage};
-use super::diff;
-use super::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Synced, Traits};
 use super::events::Event;
-use super::failure::{Class, Failure};
-use super::observe::ownership;
-use super::reference::Properties;
-use super::run::Desk;
-use super::timing::Timing;
+use super::handle::Desk;
+use crate::cancel::{Shutdown, Stage};
+use crate::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Synced, Traits};
+use crate::failure::{Class, Failure};
+use crate::ownership::ownership;
+use crate::plan::diff;
+use crate::reference::Properties;
 use crate::state::{Address, Entry, Status};
+use crate::timing::Timing;
 
 /// How often a lost answer is taken as a reason to try again before an operator has to look.
 const LOST_ANSWERS: usize = 6;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::reference::Need;
 use super::schedule::{Schedule, StepId};
+use crate::reference::Need;
+use crate::seconds;
 use crate::state::Address;
 
 /// One link of the chain.
@@ -15,12 +16,8 @@ pub struct Leg {
     /// The resource.
     pub address: Address,
     /// From when nothing else held it up until the next one could go on.
-    #[serde(serialize_with = "seconds")]
+    #[serde(serialize_with = "seconds::exact")]
     pub took: Duration,
-}
-
-fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(took.as_secs_f64())
 }
 
 /// When which step had come how far.
@@ -71,9 +68,9 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use super::super::driver::Region;
     use super::super::schedule::Half;
     use super::*;
+    use crate::driver::Region;
     use crate::state::Role;
 
     #[tokio::test(start_paused = true)]

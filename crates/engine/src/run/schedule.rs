@@ -7,8 +7,8 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
-use super::driver::Region;
-use super::reference::Need;
+use crate::driver::Region;
+use crate::reference::Need;
 use crate::state::Address;
 
 /// A step of a run.

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::driver::{Change, Traits};
-use super::reference::{AFTER, Properties, is_unresolved};
+use crate::driver::{Change, Traits};
+use crate::reference::{AFTER, Properties, is_unresolved};
 
 /// The property that holds tags: others may add theirs.
 pub const TAGS: &str = "tags";
