@@ -1,36 +1,38 @@
-//! The coordinator: one task owns the schedule and the state; the tasks of the steps send events and wait for
-//! acknowledgement.
+//! The coordinator: one task owns the schedule and the state. Each step has a worker in a task of its own, which sends messages and
+//! waits until its records are acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::critical_path::Clock;
+use super::critical_path::critical_path;
 use super::events::{Event, Events};
-use super::handle::{Desk, Message};
-use super::report::{Outcome, Report};
-use super::schedule::{Half, Park, Schedule, StepId};
+use super::handle::{CoordinatorHandle, Message};
+use super::layout::{Layout, action_of, expected};
+use super::recorder::{Durable, Record, Recorder};
+use super::report::Report;
+use super::schedule::{Deferral, Outcome, Schedule, StepId, StepKind};
 use super::worker::{Job, Worker};
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Driver, Drivers, Region};
 use crate::failure::{Class, Failure};
 use crate::graph::Graph;
 use crate::plan::{Action, Item, Plan};
-use crate::reference::{self, Need};
-use crate::state::{Address, StateError, Status, Store, Transition, check_transition, journal::Journal};
+use crate::reference::{self, Need, Properties};
+use crate::state::{Address, Status, Store};
 use crate::timing::Timing;
 
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How many steps may be at work in one Region at the same time; who waits does not count.
+    /// How many steps may be at work in one Region at the same time. A step that waits for AWS does not count.
     pub cap: usize,
-    /// How patiently it waits.
+    /// How patiently the run waits.
     pub timing: Timing,
-    /// Whether resources of others may be taken over: `--adopt`.
+    /// Whether resources that are not this stack's may be taken over: `--adopt`.
     pub adopt: bool,
 }
 
@@ -38,33 +40,33 @@ pub struct Options {
 pub struct Run<'a> {
     /// What was planned.
     pub plan: &'a Plan,
-    /// What shall be.
+    /// The desired resources.
     pub graph: &'a Graph,
-    /// Finds the types of what is only in the state.
+    /// Finds the types of resources that are only in the state.
     pub drivers: &'a dyn Drivers,
-    /// How.
+    /// How it is carried out.
     pub options: Options,
-    /// Who is told.
+    /// Where the events go.
     pub events: &'a dyn Events,
 }
 
 impl Run<'_> {
-    /// Walks the plan. Keeps going after failures; ends early when told to.
+    /// Walks the plan. Goes on after failures; ends early on a signal.
     pub async fn apply(&self, store: &mut Store, shutdown: Shutdown) -> Report {
         let began = Instant::now();
         let mut coordinator = Coordinator::new(self, store, shutdown);
-        let defect = coordinator.lay_out().err();
-        if defect.is_none() {
+        let cycle = coordinator.schedule.begin().err();
+        if cycle.is_none() {
             coordinator.walk().await;
         }
         let mut report = coordinator.report(began);
-        if let Some(address) = defect {
-            let failure = Failure::new(Class::Internal, "its removal and its dependents wait for each other");
+        if let Some(address) = cycle {
+            let failure = Failure::new(Class::Internal, "its deletion and its dependents wait for each other");
             report.outcomes.push((address, Action::Unknown, Outcome::Failed(failure)));
         }
         store.remember(report.outcomes.iter().filter_map(|(address, _, outcome)| match outcome {
             Outcome::Done => Some((address.clone(), None)),
-            // A disk that refuses is no reason to write to it.
+            // If the disk refuses, that is no reason to write to it.
             Outcome::Failed(failure) if failure.class != Class::Internal => {
                 Some((address.clone(), Some(failure.on_record())))
             }
@@ -77,16 +79,9 @@ impl Run<'_> {
     }
 }
 
-struct Pending {
-    step: StepId,
-    transition: Transition,
-    ack: oneshot::Sender<Result<(), Failure>>,
-}
-
-type Written = (Journal, Vec<Pending>, Result<(), StateError>);
-
 struct Finished {
     step: StepId,
+    /// The id of the resource, if it exists.
     result: Result<Option<String>, Failure>,
 }
 
@@ -94,158 +89,40 @@ struct Coordinator<'a> {
     run: &'a Run<'a>,
     store: &'a mut Store,
     shutdown: Shutdown,
-    schedule: Schedule,
     items: HashMap<&'a Address, &'a Item>,
-    ensures: HashMap<&'a Address, StepId>,
-    removes: HashMap<&'a Address, StepId>,
-    started: HashMap<StepId, Instant>,
-    /// Steps that were refused once because of what they refer to.
-    restarted: HashSet<StepId>,
-    /// Those that wait for an output of what exists, in an order of their own: a run is as reproducible as its cloud.
-    held: BTreeSet<StepId>,
-    /// Steps that were started with everything they refer to ready.
-    settled: HashSet<StepId>,
+    schedule: Schedule,
+    recorder: Recorder,
     tasks: JoinSet<Finished>,
-    task_steps: HashMap<tokio::task::Id, StepId>,
-    send: mpsc::UnboundedSender<Message>,
-    receive: mpsc::UnboundedReceiver<Message>,
-    pending: Vec<Pending>,
-    disk: Option<JoinHandle<Written>>,
-    outcomes: HashMap<StepId, Outcome>,
-    durations: BTreeMap<Address, Duration>,
-    /// What this run has recorded something of.
+    sender: mpsc::UnboundedSender<Message>,
+    receiver: mpsc::UnboundedReceiver<Message>,
+    /// The resources of which this run has recorded something.
     recorded: HashSet<Address>,
-    /// What it was to delete and has kept.
-    kept: HashSet<Address>,
-    /// What this run has changed in place.
+    /// The resources that this run has changed in place.
     updated: HashSet<Address>,
-    clock: Clock,
-    state_error: Option<StateError>,
-    interrupted: bool,
+    /// The resources that this run was to delete and has kept.
+    kept: HashSet<Address>,
+    is_interrupted: bool,
 }
 
 impl<'a> Coordinator<'a> {
     fn new(run: &'a Run<'a>, store: &'a mut Store, shutdown: Shutdown) -> Self {
-        let (send, receive) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let layout = Layout { plan: run.plan, graph: run.graph, drivers: run.drivers, entries: store.resources() };
         Self {
+            items: run.plan.items.iter().map(|item| (&item.address, item)).collect(),
+            schedule: layout.schedule(run.options.cap),
             run,
             store,
             shutdown,
-            schedule: Schedule::new(run.options.cap),
-            items: run.plan.items.iter().map(|item| (&item.address, item)).collect(),
-            ensures: HashMap::new(),
-            removes: HashMap::new(),
-            started: HashMap::new(),
-            restarted: HashSet::new(),
-            held: BTreeSet::new(),
-            settled: HashSet::new(),
+            recorder: Recorder::default(),
             tasks: JoinSet::new(),
-            task_steps: HashMap::new(),
-            send,
-            receive,
-            pending: Vec::new(),
-            disk: None,
-            outcomes: HashMap::new(),
-            durations: BTreeMap::new(),
+            sender,
+            receiver,
             recorded: HashSet::new(),
             updated: HashSet::new(),
             kept: HashSet::new(),
-            clock: Clock::default(),
-            state_error: None,
-            interrupted: false,
+            is_interrupted: false,
         }
-    }
-
-    /// Turns the plan into steps. What is not planned to change needs no step, and nobody waits for it.
-    fn lay_out(&mut self) -> Result<(), Address> {
-        for item in &self.run.plan.items {
-            let region = Region::from(item.region.as_str());
-            let driver = self
-                .run
-                .graph
-                .get(&item.address)
-                .map(|node| node.driver.clone())
-                .or_else(|| self.run.drivers.driver(item.address.kind()));
-            let takes = |half| driver.as_ref().map_or(item.expected, |driver| expected(half, item, &**driver));
-            if matches!(item.action, Action::Delete | Action::Replace) {
-                let step = self.schedule.add(item.address.clone(), Half::Remove, &region, takes(Half::Remove));
-                self.removes.insert(&item.address, step);
-            }
-            if matches!(
-                item.action,
-                Action::Create | Action::Update | Action::Replace | Action::Record | Action::Unknown
-            ) {
-                let step = self.schedule.add(item.address.clone(), Half::Ensure, &region, takes(Half::Ensure));
-                self.ensures.insert(&item.address, step);
-            }
-        }
-        let removed: HashMap<&str, StepId> = self
-            .run
-            .plan
-            .items
-            .iter()
-            .filter_map(|item| Some((item.live.as_ref()?.arn.as_deref()?, *self.removes.get(&item.address)?)))
-            .collect();
-        let mut lets_go = Vec::new();
-        for item in &self.run.plan.items {
-            let ensure = self.ensures.get(&item.address).copied();
-            let remove = self.removes.get(&item.address).copied();
-            if let (Some(ensure), Some(remove)) = (ensure, remove) {
-                self.schedule.wait_for(ensure, remove, Need::Ready);
-            }
-            if let Some(ensure) = ensure {
-                let turned_to = self.turned_to(item);
-                for (on, need) in self.run.graph.needs(&item.address) {
-                    let need = match need {
-                        Need::Outlives => continue,
-                        Need::First => Need::Ready,
-                        _ if turned_to.contains(&on) => Need::Ready,
-                        need => need,
-                    };
-                    if let Some(on) = self.ensures.get(&on) {
-                        self.schedule.wait_for(ensure, *on, need);
-                    }
-                }
-            }
-            // Which of the two AWS lets go first follows from their roles at the moment.
-            if let Some(remove) = remove {
-                for arn in item.live.iter().flat_map(|live| &live.goes_after) {
-                    let other = removed.get(arn.as_str()).filter(|other| **other != remove);
-                    if let Some(other) = other {
-                        self.schedule.wait_for(remove, *other, Need::Ready);
-                    }
-                }
-            }
-            // Who was made with a reference to something that goes has to go, or let go of it, first.
-            let recorded = self.store.resources().get(&item.address);
-            for on in recorded.map_or(&item.depends_on, |entry| &entry.depends_on) {
-                let Some(target) = self.removes.get(on).copied() else { continue };
-                if let Some(remove) = remove {
-                    self.schedule.wait_for(target, remove, Need::Ready);
-                } else if let Some(ensure) = ensure
-                    && !self.ensures.contains_key(on)
-                {
-                    lets_go.push((target, ensure));
-                }
-            }
-        }
-        for (target, ensure) in lets_go {
-            // Where that would tie a knot, AWS's refusal of the deletion is what tells which of the two comes first.
-            if !self.schedule.waits_for(ensure, target) {
-                self.schedule.wait_for(target, ensure, Need::Ready);
-            }
-        }
-        self.schedule.begin()
-    }
-
-    /// What a resource that works is turned to by an update: it goes on working with what it has until that is ready, whatever
-    /// would be enough for a new one. A route that leads to a gateway would lead nowhere while the next one is being made.
-    fn turned_to(&self, item: &Item) -> BTreeSet<Address> {
-        let Some(node) = self.run.graph.get(&item.address).filter(|_| item.action == Action::Update) else {
-            return BTreeSet::new();
-        };
-        let changed = item.changes.iter().filter_map(|change| node.desired.get(&change.property));
-        changed.flat_map(reference::references_in).map(|found| found.of).collect()
     }
 
     async fn walk(&mut self) {
@@ -253,43 +130,36 @@ impl<'a> Coordinator<'a> {
             while let Some(step) = self.schedule.next() {
                 self.start(step);
             }
-            self.write();
-            if self.schedule.in_flight() == 0 && self.pending.is_empty() && self.disk.is_none() {
+            self.recorder.write(self.store);
+            self.stop_if_state_is_lost();
+            if self.schedule.in_flight() == 0 && self.recorder.is_idle() {
                 return;
             }
-            let next = if self.interrupted { Stage::Abort } else { Stage::Drain };
+            let next = if self.is_interrupted { Stage::Abort } else { Stage::Drain };
             tokio::select! {
                 biased;
                 () = self.shutdown.reached(next) => {
-                    let at_once = next == Stage::Abort;
-                    self.interrupted = true;
-                    self.schedule.stop();
-                    self.run.events.emit(Event::Interrupted { at_once, in_flight: self.schedule.in_flight() });
-                    if at_once {
+                    self.interrupt(next == Stage::Abort);
+                    if next == Stage::Abort {
                         self.tasks.abort_all();
-                        if let Some(disk) = self.disk.take() {
-                            self.written(disk.await);
+                        if self.recorder.is_writing() {
+                            let durable = self.recorder.written(self.store).await;
+                            self.committed(durable);
                         }
                         return;
                     }
                 }
-                written = wait(&mut self.disk) => {
-                    self.disk = None;
-                    self.written(written);
-                }
-                Some(message) = self.receive.recv() => {
-                    self.take(message);
-                    while let Ok(message) = self.receive.try_recv() {
-                        self.take(message);
+                durable = self.recorder.written(self.store) => self.committed(durable),
+                Some(message) = self.receiver.recv() => {
+                    self.handle(message);
+                    while let Ok(message) = self.receiver.try_recv() {
+                        self.handle(message);
                     }
                 }
-                Some(joined) = self.tasks.join_next_with_id() => match joined {
-                    Ok((id, finished)) => {
-                        self.task_steps.remove(&id);
-                        self.finished(finished.step, finished.result);
-                    }
+                Some(joined) = self.tasks.join_next() => match joined {
+                    Ok(finished) => self.finished(finished.step, finished.result),
                     Err(error) => {
-                        if let Some(step) = self.task_steps.remove(&error.id()) {
+                        if let Some(step) = self.schedule.step_of_task(error.id()) {
                             let failure = Failure::new(Class::Internal, format!("a defect of drctl: {error}"))
                                 .help("Its intent is on record. Please report this with the output.");
                             self.finished(step, Err(failure));
@@ -300,101 +170,110 @@ impl<'a> Coordinator<'a> {
         }
     }
 
+    fn interrupt(&mut self, at_once: bool) {
+        self.is_interrupted = true;
+        self.schedule.stop();
+        self.run.events.emit(Event::Interrupted { at_once, in_flight: self.schedule.in_flight() });
+    }
+
+    fn stop_if_state_is_lost(&mut self) {
+        if self.recorder.has_failed() {
+            self.schedule.stop();
+        }
+    }
+
     fn start(&mut self, step: StepId) {
-        let (address, half) = self.schedule.step(step);
-        let Some((&address, item)) = self.items.get_key_value(address) else { return };
-        self.started.entry(step).or_insert_with(Instant::now);
-        // Whatever kept it from being looked at, no step of this run makes it pass.
+        let Some(item) = self.items.get(&self.schedule.step(step).address).copied() else { return };
+        // Whatever kept the resource from being looked at, no step of this run can make it pass.
         if let Some(failure) = &item.failure {
-            self.failed(step, failure.clone());
+            self.fail(step, failure.clone());
             return;
         }
-        let node = self.run.graph.get(address);
-        let Some(driver) = node.map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(address.kind()))
+        let kind = self.schedule.step(step).kind;
+        let node = self.run.graph.get(&item.address);
+        let Some(driver) =
+            node.map(|node| node.driver.clone()).or_else(|| self.run.drivers.driver(item.address.kind()))
         else {
-            self.finished(step, Err(Failure::new(Class::Internal, format!("no driver for `{}`", address.kind()))));
+            let failure = Failure::new(Class::Internal, format!("no driver for `{}`", item.address.kind()));
+            self.finished(step, Err(failure));
             return;
         };
-        let entries = self.store.resources();
-        let desired = match (node, half) {
-            (Some(node), Half::Ensure) => reference::resolve(&node.desired, &|of, output| self.output(of, output)),
-            _ => reference::Properties::new(),
+        let desired = match (node, kind) {
+            (Some(node), StepKind::Apply) => reference::resolve(&node.desired, &|of, output| self.output(of, output)),
+            _ => Properties::new(),
         };
         if desired.values().any(reference::is_unresolved) {
-            // Its target exists, and shows this output later.
-            match self.schedule.hold(step) {
-                Park::Waits => {
-                    self.held.insert(step);
-                }
-                Park::Lost(source) => self.lost(step, source),
-                Park::Ready => {
-                    let failure = Failure::new(Class::Internal, "an output it refers to was not made by its target");
-                    self.finished(step, Err(failure));
-                }
-            }
+            self.wait_for_output(step);
             return;
         }
-        let entry = entries.get(address).cloned();
-        let removing = half == Half::Remove;
-        // The remains of what was just removed are no longer there to be seen.
-        let replaced = half == Half::Ensure && item.action == Action::Replace;
-        // Parked before: what it saw then may be old.
-        let live = if replaced { None } else { item.live.clone() };
-        let depends_on = match (&entry, removing) {
-            (Some(entry), true) => entry.depends_on.clone(),
+        let job = self.job(step, item, driver, desired);
+        if kind == StepKind::Apply && job.live.is_some() && job.entry.as_ref().is_some_and(|entry| entry.id.is_some()) {
+            // An earlier run has recorded it: a dependent that needs it only to exist need not wait until it is ready.
+            self.schedule.mark_reached(step, Need::Exists);
+        }
+        if !self.schedule.step(step).was_put_back {
+            self.run.events.emit(Event::Started {
+                address: item.address.clone(),
+                region: item.region.clone(),
+                action: action_of(kind, item),
+                expected: expected(kind, item, &*job.driver),
+            });
+        }
+        let handle = CoordinatorHandle::new(step, self.sender.clone());
+        let worker = Worker::new(job, handle, self.shutdown.clone());
+        let task = self.tasks.spawn(async move {
+            let result = match kind {
+                StepKind::Delete => worker.delete().await.map(|()| None),
+                StepKind::Apply => worker.apply().await.map(Some),
+            };
+            Finished { step, result }
+        });
+        self.schedule.set_task(step, task.id());
+    }
+
+    fn job(&self, step: StepId, item: &Item, driver: Arc<dyn Driver>, desired: Properties) -> Job {
+        let kind = self.schedule.step(step).kind;
+        let entry = self.store.resources().get(&item.address).cloned();
+        let depends_on = match (&entry, kind) {
+            (Some(entry), StepKind::Delete) => entry.depends_on.clone(),
             _ => item.depends_on.clone(),
         };
-        if half == Half::Ensure && live.is_some() && entry.as_ref().is_some_and(|entry| entry.id.is_some()) {
-            // An earlier run has recorded it: whoever only needs it to exist need not wait until it is ready.
-            self.clock.note(step, Need::Exists);
-            self.schedule.reached(step, Need::Exists);
-        }
-        let stale = half == Half::Ensure
-            && self
-                .run
-                .graph
-                .needs(address)
-                .iter()
-                .any(|(on, need)| *need != Need::Outlives && self.updated.contains(on));
-        let settled = self.schedule.is_settled(step);
-        if settled {
-            self.settled.insert(step);
-        }
-        let region = Region::from(item.region.as_str());
-        let job = Job {
-            address: address.clone(),
-            region,
+        // Of a replacement, what the plan saw has just been deleted.
+        let is_gone = kind == StepKind::Apply && item.action == Action::Replace;
+        let has_updated_target = || {
+            let needs = self.run.graph.needs(&item.address);
+            needs.iter().any(|(on, need)| *need != Need::Outlives && self.updated.contains(on))
+        };
+        Job {
+            address: item.address.clone(),
+            region: Region::from(item.region.as_str()),
             driver,
             desired,
             depends_on,
             entry,
-            live,
-            stale,
+            live: if is_gone { None } else { item.live.clone() },
+            is_live_outdated: kind == StepKind::Apply && has_updated_target(),
             unsupported: item.unsupported.clone(),
             timing: self.run.options.timing,
             adopt: self.run.options.adopt,
-            settled,
-            lent: self.schedule.is_lent(step),
-        };
-        if !self.restarted.contains(&step) {
-            let action = action_of(half, item);
-            self.run.events.emit(Event::Started {
-                address: address.clone(),
-                region: item.region.clone(),
-                action,
-                expected: expected(half, item, &*job.driver),
-            });
+            dependencies_are_ready: self.schedule.dependencies_are_ready(step),
+            is_id_used_early: self.schedule.is_id_used_early(step),
         }
-        let desk = Desk { step, messages: self.send.clone() };
-        let worker = Worker::new(job, desk, self.shutdown.clone());
-        let handle = self.tasks.spawn(async move {
-            let result = if removing { worker.remove().await.map(|()| None) } else { worker.ensure().await.map(Some) };
-            Finished { step, result }
-        });
-        self.task_steps.insert(handle.id(), step);
     }
 
-    /// An output as it is known now: as this run has recorded it, else as the plan saw it, which is younger than the state.
+    /// A target of the step exists, and shows the output that the step refers to only later.
+    fn wait_for_output(&mut self, step: StepId) {
+        match self.schedule.defer_until_output(step) {
+            Deferral::Deferred | Deferral::Requeued => {}
+            Deferral::DependencyFailed(dependency) => self.give_up(step, dependency),
+            Deferral::NothingToWaitFor => {
+                let failure = Failure::new(Class::Internal, "it refers to an output that its target does not have");
+                self.finished(step, Err(failure));
+            }
+        }
+    }
+
+    /// An output as it is known now: as this run has recorded it, or else as the plan saw it, which is more recent than the state.
     fn output(&self, of: &Address, output: &str) -> Option<String> {
         let seen = || {
             let item = self.items.get(of).filter(|item| matches!(item.action, Action::Record | Action::Update))?;
@@ -404,299 +283,133 @@ impl<'a> Coordinator<'a> {
         if self.recorded.contains(of) { recorded() } else { seen().or_else(recorded) }
     }
 
-    fn reached(&mut self, step: StepId, level: Need) {
-        self.clock.note(step, level);
-        self.schedule.reached(step, level);
-    }
-
-    fn take(&mut self, message: Message) {
+    fn handle(&mut self, message: Message) {
         match message {
-            Message::Record { step, transition, ack } => {
-                self.pending.push(Pending { step, transition: *transition, ack });
+            Message::Record { step, transition, acknowledgement } => {
+                self.recorder.push(Record { step, transition: *transition, acknowledgement });
             }
-            Message::Rest { step } => self.schedule.rest(step),
+            Message::ReleaseSlot { step } => self.schedule.release_slot(step),
             Message::Event(event) => self.run.events.emit(event),
         }
     }
 
-    /// Group commit: everything that came in while the disk was busy goes out with one fsync.
-    fn write(&mut self) {
-        if self.disk.is_some() || self.pending.is_empty() {
-            return;
-        }
-        if self.state_error.is_some() {
-            // A journal begun anew would lose what the broken one holds.
-            for pending in std::mem::take(&mut self.pending) {
-                refuse(pending, &"it could not be written to earlier in this run");
+    fn committed(&mut self, durable: Vec<Durable>) {
+        self.stop_if_state_is_lost();
+        for record in &durable {
+            let kind = self.schedule.step(record.step).kind;
+            if kind == StepKind::Apply && record.status.is_none() {
+                // Its creation came to nothing and is repeated: what was built on it refers to something that no longer exists.
+                self.schedule.invalidate(record.step);
             }
-            return;
-        }
-        let batch = std::mem::take(&mut self.pending);
-        let mut sound = Vec::with_capacity(batch.len());
-        for pending in batch {
-            let Transition { address, entry, .. } = &pending.transition;
-            match check_transition(address, self.store.resources().get(address), entry.as_ref()) {
-                Ok(()) => sound.push(pending),
-                Err(error) => refuse(pending, &StateError::from(error)),
+            if kind == StepKind::Delete && record.status == Some(Status::Ready) {
+                self.kept.insert(record.address.clone());
             }
+            self.recorded.insert(record.address.clone());
         }
-        match self.store.take_journal() {
-            Ok(mut journal) => {
-                let waits = journal.is_on_disk();
-                let append = move || {
-                    let transitions: Vec<&Transition> = sound.iter().map(|pending| &pending.transition).collect();
-                    let result = journal.append(&transitions);
-                    (journal, sound, result)
-                };
-                self.disk = Some(if waits {
-                    tokio::task::spawn_blocking(append)
-                } else {
-                    // No thread: when one is done is not up to the runtime's clock.
-                    tokio::spawn(async move { append() })
-                });
-            }
-            Err(error) => {
-                for pending in sound {
-                    refuse(pending, &error);
+        for record in durable {
+            match (self.schedule.step(record.step).kind, &record.status) {
+                (StepKind::Apply, Some(Status::Created)) => self.schedule.mark_reached(record.step, Need::Exists),
+                (StepKind::Apply, Some(Status::Ready)) | (StepKind::Delete, None) => {
+                    self.schedule.mark_reached(record.step, Need::Ready);
                 }
-                self.lost_state(error);
+                _ => {}
             }
+            self.schedule.resume_dependents(record.step);
+            record.acknowledge();
         }
-    }
-
-    fn written(&mut self, written: Result<Written, tokio::task::JoinError>) {
-        let (journal, batch, result) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                self.lost_state(StateError::defect(&error));
-                return;
-            }
-        };
-        if let Err(error) = result {
-            for pending in batch {
-                refuse(pending, &error);
-            }
-            self.store.returned(journal, Vec::new());
-            self.lost_state(error);
-            return;
-        }
-        let mut durable = Vec::with_capacity(batch.len());
-        let mut news = Vec::with_capacity(batch.len());
-        for Pending { step, transition, ack } in batch {
-            if self.schedule.step(step).1 == Half::Ensure && transition.entry.is_none() {
-                // It came to nothing, and is made once more: what was built on it refers to what is gone.
-                self.schedule.recall(step);
-            }
-            let level = match (self.schedule.step(step).1, transition.entry.as_ref().map(|entry| &entry.status)) {
-                (Half::Ensure, Some(Status::Created)) => Some(Need::Exists),
-                (Half::Ensure, Some(Status::Ready)) | (Half::Remove, None) => Some(Need::Ready),
-                (Half::Remove, Some(Status::Ready)) => {
-                    self.kept.insert(transition.address.clone());
-                    None
-                }
-                _ => None,
-            };
-            news.push((step, level, ack));
-            self.recorded.insert(transition.address.clone());
-            durable.push(transition);
-        }
-        self.store.returned(journal, durable);
-        for (step, level, ack) in news {
-            if let Some(level) = level {
-                self.reached(step, level);
-            }
-            let fed: Vec<StepId> =
-                self.held.iter().copied().filter(|held| self.schedule.depends(*held, step)).collect();
-            for held in fed {
-                self.held.remove(&held);
-                self.schedule.again(held);
-            }
-            // Nobody listens when the task was aborted: the record stands all the same.
-            drop(ack.send(Ok(())));
-        }
-    }
-
-    /// Without a state to write to, nothing more may be started; what is in flight ends, and its intents are on record.
-    fn lost_state(&mut self, error: StateError) {
-        self.schedule.stop();
-        self.state_error.get_or_insert(error);
-    }
-
-    /// What is told of a step that ends: whose it is, what it did, and for how long.
-    fn told(&self, step: StepId) -> Option<(Address, Action, Duration)> {
-        let (address, half) = self.schedule.step(step);
-        let item = self.items.get(address)?;
-        let took = self.started.get(&step).map_or(Duration::ZERO, Instant::elapsed);
-        Some((address.clone(), action_of(half, item), took))
     }
 
     fn finished(&mut self, step: StepId, result: Result<Option<String>, Failure>) {
-        let Some((address, action, took)) = self.told(step) else { return };
         let failure = match result {
             Ok(id) => {
-                // A removal without a record behind it has nothing to make durable.
-                self.reached(step, Need::Ready);
-                if self.schedule.is_stale(step) {
-                    self.anew(step);
-                    return;
-                }
-                self.schedule.done(step);
-                if action == Action::Update {
-                    self.updated.insert(address.clone());
-                }
-                *self.durations.entry(address.clone()).or_default() += took;
-                // One that was done, and was done once more because of what it refers to, is no news.
-                if self.outcomes.insert(step, Outcome::Done) != Some(Outcome::Done) {
-                    self.run.events.emit(Event::Done { address, action, id, took });
-                }
+                self.succeeded(step, id);
                 return;
             }
             Err(failure) => failure,
         };
         if failure.class == Class::Interrupted {
-            self.schedule.done(step);
-            self.outcomes.insert(step, Outcome::Interrupted);
+            self.schedule.interrupt(step);
+        } else if self.schedule.step(step).is_outdated {
+            // Whatever it failed at, it was started with something that no longer exists.
+            self.schedule.restart_once_restored(step);
+        } else if failure.class == Class::NotYet {
+            self.refused_as_too_early(step, failure);
+        } else {
+            self.fail(step, failure);
+        }
+    }
+
+    fn succeeded(&mut self, step: StepId, id: Option<String>) {
+        // The deletion of a resource without a record has nothing to make durable.
+        self.schedule.mark_reached(step, Need::Ready);
+        if self.schedule.step(step).is_outdated {
+            self.schedule.restart_once_restored(step);
             return;
         }
-        if self.schedule.is_stale(step) {
-            self.anew(step);
-            return;
+        let Some((address, action)) = self.describe(step) else { return };
+        if action == Action::Update {
+            self.updated.insert(address.clone());
         }
-        if failure.class == Class::NotYet {
-            match self.schedule.park(step) {
-                Park::Waits => {
-                    self.restarted.insert(step);
-                    let on = format!("what it refers to: {}", failure.message);
-                    self.run.events.emit(Event::Waiting { address, on });
-                    return;
-                }
-                Park::Ready if !self.settled.contains(&step) => {
-                    self.restarted.insert(step);
-                    self.schedule.again(step);
-                    return;
-                }
-                Park::Lost(source) => {
-                    self.lost(step, source);
-                    return;
-                }
-                Park::Ready => {}
+        let took = self.schedule.step(step).elapsed();
+        if self.schedule.finish(step, took) {
+            self.run.events.emit(Event::Done { address, action, id, took });
+        }
+    }
+
+    /// AWS says that something the step refers to is not available yet.
+    fn refused_as_too_early(&mut self, step: StepId, failure: Failure) {
+        match self.schedule.defer_until_ready(step) {
+            Deferral::Deferred => {
+                let address = self.schedule.step(step).address.clone();
+                let on = format!("what it refers to: {}", failure.message);
+                self.run.events.emit(Event::Waiting { address, on });
             }
+            Deferral::Requeued => {}
+            Deferral::DependencyFailed(dependency) => self.give_up(step, dependency),
+            Deferral::NothingToWaitFor => self.fail(step, failure),
         }
-        self.failed(step, failure);
     }
 
-    fn failed(&mut self, step: StepId, failure: Failure) {
-        let Some((address, action, took)) = self.told(step) else { return };
-        let skipped = self.schedule.failed(step);
-        self.run.events.emit(Event::Failed { address: address.clone(), action, failure: failure.clone(), took });
-        self.outcomes.insert(step, Outcome::Failed(failure));
-        self.skip(skipped, &address);
+    fn fail(&mut self, step: StepId, failure: Failure) {
+        let Some((address, action)) = self.describe(step) else { return };
+        let took = self.schedule.step(step).elapsed();
+        let skipped = self.schedule.fail(step, failure.clone());
+        self.run.events.emit(Event::Failed { address: address.clone(), action, failure, took });
+        self.skipped(&skipped, &address);
     }
 
-    /// What it was started with has been taken back: whatever it came to is not what is desired.
-    fn anew(&mut self, step: StepId) {
-        self.restarted.insert(step);
-        self.schedule.anew(step);
+    /// What a step waits for will never be there: it is skipped for the same reason.
+    fn give_up(&mut self, step: StepId, dependency: StepId) {
+        let (because, skipped) = self.schedule.give_up(step, dependency);
+        self.skipped(&skipped, &because);
     }
 
-    /// What a step waits for will never be: it is not tried, for the same reason as that.
-    fn lost(&mut self, step: StepId, source: StepId) {
-        let because = match self.outcomes.get(&source) {
-            Some(Outcome::Skipped(root)) => root.clone(),
-            _ => self.schedule.step(source).0.clone(),
-        };
-        let mut skipped = self.schedule.failed(step);
-        skipped.insert(0, step);
-        self.skip(skipped, &because);
-    }
-
-    fn skip(&mut self, steps: Vec<StepId>, because: &Address) {
+    fn skipped(&self, steps: &[StepId], because: &Address) {
         for step in steps {
-            self.held.remove(&step);
-            let (skipped, _) = self.schedule.step(step);
-            // The other half of the same resource's work needs no line of its own.
-            if skipped != because {
-                self.run.events.emit(Event::Skipped { address: skipped.clone(), because: because.clone() });
+            let address = &self.schedule.step(*step).address;
+            // The other step of the resource that failed needs no event of its own.
+            if address != because {
+                self.run.events.emit(Event::Skipped { address: address.clone(), because: because.clone() });
             }
-            self.outcomes.insert(step, Outcome::Skipped(because.clone()));
         }
+    }
+
+    /// Which resource a step is about, and what it does.
+    fn describe(&self, step: StepId) -> Option<(Address, Action)> {
+        let step = self.schedule.step(step);
+        let item = self.items.get(&step.address)?;
+        Some((step.address.clone(), action_of(step.kind, item)))
     }
 
     fn report(self, began: Instant) -> Report {
-        let mut outcomes = Vec::new();
-        let (mut only_deleted, mut under_way) = (BTreeSet::new(), BTreeSet::new());
-        for item in &self.run.plan.items {
-            let steps = [self.removes.get(&item.address), self.ensures.get(&item.address)];
-            let worst = steps
-                .into_iter()
-                .flatten()
-                .map(|step| self.outcomes.get(step).cloned().unwrap_or(Outcome::Interrupted))
-                .find(|outcome| *outcome != Outcome::Done);
-            if self.removes.contains_key(&item.address) || self.ensures.contains_key(&item.address) {
-                outcomes.push((item.address.clone(), item.action, worst.unwrap_or(Outcome::Done)));
-            }
-            let outcome = |step: Option<&StepId>| step.and_then(|step| self.outcomes.get(step));
-            if let (Some(Outcome::Done), Some(ensure)) = (outcome(steps[0]), steps[1])
-                && outcome(Some(ensure)) != Some(&Outcome::Done)
-            {
-                only_deleted.insert(item.address.clone());
-            }
-            let was_cut_short = |step: &&StepId| {
-                self.started.contains_key(step) && matches!(self.outcomes.get(step), None | Some(Outcome::Interrupted))
-            };
-            if steps.iter().flatten().any(was_cut_short) {
-                under_way.insert(item.address.clone());
-            }
-        }
-        Report {
-            outcomes,
-            interrupted: self.interrupted,
-            only_deleted,
-            under_way,
-            state: self.state_error,
-            took: began.elapsed(),
-            critical_path: self.clock.critical_path(&self.schedule, began),
-            kept: self
-                .run
-                .plan
-                .items
-                .iter()
-                .map(|item| &item.address)
-                .filter(|a| self.kept.contains(*a))
-                .cloned()
-                .collect(),
-            durations: self.durations,
-        }
-    }
-}
-
-/// What one half of an item's work is called.
-fn action_of(half: Half, item: &Item) -> Action {
-    match (half, item.action) {
-        (Half::Remove, _) => Action::Delete,
-        (Half::Ensure, Action::Replace) => Action::Create,
-        (Half::Ensure, action) => action,
-    }
-}
-
-/// How long one half of an item's work typically takes: of a replacement, the deletion or the creation alone.
-fn expected(half: Half, item: &Item, driver: &dyn Driver) -> Duration {
-    let delete = driver.expected(&item.address).delete;
-    match (half, item.action) {
-        (Half::Remove, _) => delete,
-        (Half::Ensure, Action::Replace) => item.expected.saturating_sub(delete),
-        (Half::Ensure, _) => item.expected,
-    }
-}
-
-fn refuse(pending: Pending, error: &dyn std::fmt::Display) {
-    let failure = Failure::new(Class::Internal, format!("the state could not be written: {error}"));
-    drop(pending.ack.send(Err(failure)));
-}
-
-async fn wait(disk: &mut Option<JoinHandle<Written>>) -> Result<Written, tokio::task::JoinError> {
-    match disk {
-        Some(disk) => disk.await,
-        None => std::future::pending().await,
+        let took = began.elapsed();
+        let mut report = Report::of_schedule(self.run.plan, &self.schedule);
+        report.interrupted = self.is_interrupted;
+        report.state = self.recorder.into_error();
+        report.took = took;
+        report.critical_path = critical_path(&self.schedule, began);
+        report.kept =
+            self.run.plan.items.iter().map(|item| &item.address).filter(|a| self.kept.contains(*a)).cloned().collect();
+        report
     }
 }

@@ -1,6 +1,6 @@
-//! Which resources made a run's duration: the chain in which each waited for the one before, and the last ended the run.
+//! The critical path: the chain of resources that determined how long a run took. Each one waited for the one before it, and the
+//! last one ended the run.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,89 +15,69 @@ use crate::state::Address;
 pub struct Leg {
     /// The resource.
     pub address: Address,
-    /// From when nothing else held it up until the next one could go on.
+    /// From the moment when nothing else held it up to the moment when the next one could go on.
     #[serde(serialize_with = "seconds::exact")]
     pub took: Duration,
 }
 
-/// When which step had come how far.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    reached: HashMap<(StepId, Need), Instant>,
+/// The chain, in the order of time.
+pub(super) fn critical_path(schedule: &Schedule, began: Instant) -> Vec<Leg> {
+    let ends = schedule.ids().filter_map(|step| Some((schedule.step(step).milestone(Need::Ready)?, step)));
+    let Some((mut until, mut step)) = ends.max() else { return Vec::new() };
+    let mut path = Vec::new();
+    loop {
+        let before = schedule
+            .dependencies(step)
+            .filter_map(|(dependency, need)| Some((released(schedule, dependency, need, until)?, dependency)))
+            .max();
+        let from = before.map_or(began, |(at, _)| at);
+        path.push(Leg { address: schedule.step(step).address.clone(), took: until.saturating_duration_since(from) });
+        let Some((at, dependency)) = before else { break };
+        (step, until) = (dependency, at);
+    }
+    path.reverse();
+    path
 }
 
-impl Clock {
-    /// The step has come to `level` now, if it had not before. Who is ready exists.
-    pub(super) fn note(&mut self, step: StepId, level: Need) {
-        let now = Instant::now();
-        for below in [Need::Exists, Need::Ready].into_iter().filter(|below| *below <= level) {
-            self.reached.entry((step, below)).or_insert(now);
-        }
-    }
-
-    /// The chain, in the order of time.
-    pub(super) fn critical_path(&self, schedule: &Schedule, began: Instant) -> Vec<Leg> {
-        let ends = self.reached.iter().filter(|((_, level), _)| *level == Need::Ready);
-        let Some(((mut step, _), mut until)) =
-            ends.max_by_key(|((step, _), at)| (**at, *step)).map(|(k, at)| (*k, *at))
-        else {
-            return Vec::new();
-        };
-        let mut legs = Vec::new();
-        loop {
-            let before = schedule
-                .sources(step)
-                .filter_map(|(source, need)| Some((self.let_go(source, need, until)?, source)))
-                .max();
-            let from = before.map_or(began, |(at, _)| at);
-            legs.push(Leg { address: schedule.step(step).0.clone(), took: until.saturating_duration_since(from) });
-            let Some((at, source)) = before else { break };
-            (step, until) = (source, at);
-        }
-        legs.reverse();
-        legs
-    }
-
-    /// When a step let one go on that was there by `until`. Who was content with its existence may have waited for more at
-    /// the service, as an Aurora instance does for its cluster: if it was ready by then, that counts.
-    fn let_go(&self, source: StepId, need: Need, until: Instant) -> Option<Instant> {
-        let ready = self.reached.get(&(source, Need::Ready)).filter(|at| **at <= until);
-        ready.or_else(|| self.reached.get(&(source, need))).copied()
-    }
+/// When a dependency stopped holding up a step that was there by `until`. A step that only needed it to exist may still have waited
+/// for more inside AWS, as an Aurora instance does for its cluster: if the dependency was ready by then, that moment counts.
+fn released(schedule: &Schedule, dependency: StepId, need: Need, until: Instant) -> Option<Instant> {
+    let dependency = schedule.step(dependency);
+    let ready = dependency.milestone(Need::Ready).filter(|at| *at <= until);
+    ready.or_else(|| dependency.milestone(need))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::Half;
+    use super::super::schedule::StepKind;
     use super::*;
     use crate::driver::Region;
     use crate::state::Role;
 
     #[tokio::test(start_paused = true)]
-    async fn the_chain_is_what_held_the_end_up() {
+    async fn the_chain_is_what_held_up_the_end() {
         let mut schedule = Schedule::new(9);
         let mut add = |name: &str| {
-            schedule.add(Address::new(Role::Primary, "t", name), Half::Ensure, &Region::from("r"), Duration::ZERO)
+            schedule.add(Address::new(Role::Primary, "t", name), StepKind::Apply, &Region::from("r"), Duration::ZERO)
         };
         let [cluster, quick, writer, second] = ["cluster", "quick", "writer", "second"].map(&mut add);
-        schedule.wait_for(writer, cluster, Need::Exists);
-        schedule.wait_for(second, quick, Need::Ready);
-        schedule.wait_for(second, writer, Need::Ready);
+        schedule.add_dependency(writer, cluster, Need::Exists);
+        schedule.add_dependency(second, quick, Need::Ready);
+        schedule.add_dependency(second, writer, Need::Ready);
         let began = Instant::now();
-        let mut clock = Clock::default();
+        assert!(critical_path(&schedule, began).is_empty());
         let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
         pass(1).await;
-        clock.note(cluster, Need::Exists);
-        clock.note(quick, Need::Ready);
+        schedule.mark_reached(cluster, Need::Exists);
+        schedule.mark_reached(quick, Need::Ready);
         pass(44).await;
-        clock.note(cluster, Need::Ready);
+        schedule.mark_reached(cluster, Need::Ready);
         pass(300).await;
-        clock.note(writer, Need::Ready);
+        schedule.mark_reached(writer, Need::Ready);
         pass(5).await;
-        clock.note(second, Need::Ready);
-        let path = clock.critical_path(&schedule, began);
-        let told: Vec<_> = path.iter().map(|leg| (leg.address.name(), leg.took.as_secs())).collect();
-        assert_eq!(told, [("cluster", 45), ("writer", 300), ("second", 5)]);
-        assert!(Clock::default().critical_path(&schedule, began).is_empty());
+        schedule.mark_reached(second, Need::Ready);
+        let path = critical_path(&schedule, began);
+        let path: Vec<_> = path.iter().map(|link| (link.address.name(), link.took.as_secs())).collect();
+        assert_eq!(path, [("cluster", 45), ("writer", 300), ("second", 5)]);
     }
 }

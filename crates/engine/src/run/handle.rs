@@ -1,4 +1,4 @@
-//! How a worker reaches the coordinator: by messages, of which a record is answered once it is durable.
+//! The way from a worker to the coordinator: messages, of which a record is answered once it is durable.
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -8,40 +8,56 @@ use super::schedule::StepId;
 use crate::failure::{Class, Failure};
 use crate::state::{Address, Entry, Transition};
 
+/// A worker waits for this before it goes on.
+pub(super) type Acknowledgement = oneshot::Sender<Result<(), Failure>>;
+
 pub(super) enum Message {
-    Record { step: StepId, transition: Box<Transition>, ack: oneshot::Sender<Result<(), Failure>> },
-    Rest { step: StepId },
+    /// Make this durable, then acknowledge it.
+    Record {
+        step: StepId,
+        transition: Box<Transition>,
+        acknowledgement: Acknowledgement,
+    },
+    /// The step waits, and needs no slot under the cap.
+    ReleaseSlot {
+        step: StepId,
+    },
     Event(Event),
 }
 
-/// A step's way to the coordinator.
+/// What the worker of a step holds of the coordinator.
 #[derive(Clone)]
-pub(super) struct Desk {
-    pub(super) step: StepId,
-    pub(super) messages: mpsc::UnboundedSender<Message>,
+pub(super) struct CoordinatorHandle {
+    step: StepId,
+    messages: mpsc::UnboundedSender<Message>,
 }
 
-impl Desk {
-    /// Makes a transition durable; returns when it is.
+impl CoordinatorHandle {
+    pub(super) fn new(step: StepId, messages: mpsc::UnboundedSender<Message>) -> Self {
+        Self { step, messages }
+    }
+
+    /// Makes a transition durable, and returns when it is.
     pub(super) async fn record(&self, address: Address, entry: Option<Entry>) -> Result<(), Failure> {
-        let (ack, answer) = oneshot::channel();
+        let (acknowledgement, answer) = oneshot::channel();
         let transition = Box::new(Transition { at: Timestamp::now(), address, entry });
         let gone = || Failure::new(Class::Internal, "the run has ended");
-        self.messages.send(Message::Record { step: self.step, transition, ack }).map_err(|_| gone())?;
+        self.messages.send(Message::Record { step: self.step, transition, acknowledgement }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
-    pub(super) fn rest(&self) {
-        // When the coordinator is gone, this task is about to be, too.
-        drop(self.messages.send(Message::Rest { step: self.step }));
+    pub(super) fn release_slot(&self) {
+        // When the coordinator has gone, this task is about to be dropped, too.
+        drop(self.messages.send(Message::ReleaseSlot { step: self.step }));
     }
 
     pub(super) fn event(&self, event: Event) {
         drop(self.messages.send(Message::Event(event)));
     }
 
+    /// The step waits for AWS.
     pub(super) fn waiting(&self, address: Address, on: &str) {
-        self.rest();
+        self.release_slot();
         self.event(Event::Waiting { address, on: on.to_owned() });
     }
 }

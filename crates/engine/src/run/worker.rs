@@ -1,5 +1,5 @@
 //! One resource's way: observe, create if absent, sync, wait; or delete and wait. Runs in a task of its own and reaches the
-//! state only through its [`Desk`].
+//! state only through its [`CoordinatorHandle`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::events::Event;
-use super::handle::Desk;
+use super::handle::CoordinatorHandle;
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Attempt, Change, Driver, Live, Owner, Phase, Region, Removal, Synced, Traits};
 use crate::failure::{Class, Failure};
@@ -35,14 +35,14 @@ pub(super) struct Job {
     /// As the plan saw it.
     pub live: Option<Box<Live>>,
     /// Whether what it refers to was changed since: a global cluster changes its members' version itself.
-    pub stale: bool,
+    pub is_live_outdated: bool,
     pub unsupported: BTreeMap<String, String>,
     pub timing: Timing,
     pub adopt: bool,
     /// Whether everything it refers to is ready.
-    pub settled: bool,
+    pub dependencies_are_ready: bool,
     /// Whether others may use its id before it is ready.
-    pub lent: bool,
+    pub is_id_used_early: bool,
 }
 
 /// What was set goes on reading as before.
@@ -56,7 +56,7 @@ fn reads_otherwise(changes: &[Change]) -> Failure {
 /// A step in progress.
 pub(super) struct Worker {
     job: Job,
-    desk: Desk,
+    coordinator: CoordinatorHandle,
     shutdown: Shutdown,
     entry: Option<Entry>,
     /// Whether this step has made it.
@@ -64,8 +64,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(job: Job, desk: Desk, shutdown: Shutdown) -> Self {
-        Self { entry: job.entry.clone(), job, desk, shutdown, made: false }
+    pub(super) fn new(job: Job, coordinator: CoordinatorHandle, shutdown: Shutdown) -> Self {
+        Self { entry: job.entry.clone(), job, coordinator, shutdown, made: false }
     }
 
     fn traits(&self) -> &Traits {
@@ -73,9 +73,9 @@ impl Worker {
     }
 
     /// Makes it as desired. Returns its id.
-    pub(super) async fn ensure(mut self) -> Result<String, Failure> {
+    pub(super) async fn apply(mut self) -> Result<String, Failure> {
         let mut live = match self.job.live.take() {
-            Some(live) if self.job.stale => {
+            Some(live) if self.job.is_live_outdated => {
                 let now = self.droppable(self.job.driver.read(&self.job.region, &live.id)).await?;
                 now.unwrap_or(*live)
             }
@@ -176,7 +176,7 @@ impl Worker {
         let is_news = self.entry.as_ref().is_some_and(|entry| {
             entry.status == Status::Created && (entry.outputs != live.outputs || entry.arn != live.arn)
         });
-        if self.job.lent && is_news && matches!(live.phase, Phase::Pending(_)) {
+        if self.job.is_id_used_early && is_news && matches!(live.phase, Phase::Pending(_)) {
             let entry = self.entry_of(live, Status::Created);
             self.record(Some(entry)).await?;
         }
@@ -201,7 +201,7 @@ impl Worker {
     }
 
     /// Deletes it and waits until it is gone.
-    pub(super) async fn remove(mut self) -> Result<(), Failure> {
+    pub(super) async fn delete(mut self) -> Result<(), Failure> {
         let unplanned = self.job.live.is_none();
         let live = match self.job.live.take() {
             Some(live) => Some(*live),
@@ -334,7 +334,7 @@ impl Worker {
                 Class::Ambiguous | Class::Unreachable | Class::TimedOut if lost < LOST_ANSWERS => {
                     lost += 1;
                     let delay = self.job.timing.retry(lost);
-                    self.desk.event(Event::Retrying {
+                    self.coordinator.event(Event::Retrying {
                         address: self.job.address.clone(),
                         failure: failure.clone(),
                         delay,
@@ -567,18 +567,18 @@ impl Worker {
     }
 
     async fn record(&mut self, entry: Option<Entry>) -> Result<(), Failure> {
-        self.desk.record(self.job.address.clone(), entry.clone()).await?;
+        self.coordinator.record(self.job.address.clone(), entry.clone()).await?;
         self.entry = entry;
         Ok(())
     }
 
     fn note(&self, message: String) {
-        self.desk.event(Event::Note { address: self.job.address.clone(), message });
+        self.coordinator.event(Event::Note { address: self.job.address.clone(), message });
     }
 
     /// Waits for AWS: holds no place under the cap, and is dropped by the first signal.
     async fn wait(&self, on: &str, delay: Duration) -> Result<(), Failure> {
-        self.desk.waiting(self.job.address.clone(), on);
+        self.coordinator.waiting(self.job.address.clone(), on);
         self.pause(delay).await
     }
 
@@ -623,7 +623,7 @@ impl Worker {
                 // EC2 throttles Lambda for longer than anybody else (aws-behaviour row 4).
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
-                Class::NotYet => self.job.settled && began.elapsed() < patience,
+                Class::NotYet => self.job.dependencies_are_ready && began.elapsed() < patience,
                 Class::Ambiguous | Class::Unreachable => after_lost_answers && attempts < LOST_ANSWERS,
                 _ => false,
             };
@@ -631,8 +631,8 @@ impl Worker {
                 return Err(failure);
             }
             let delay = self.job.timing.retry(attempts);
-            self.desk.event(Event::Retrying { address: self.job.address.clone(), failure, delay });
-            self.desk.rest();
+            self.coordinator.event(Event::Retrying { address: self.job.address.clone(), failure, delay });
+            self.coordinator.release_slot();
             self.pause(delay).await?;
         }
     }
