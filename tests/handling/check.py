@@ -34,9 +34,9 @@ NO_REFUSAL_PASSES = (
 )
 NOTHING_IS_MADE_ONCE_MORE = (
     "what came to nothing is not made once more",
-    "crates/engine/src/run/worker.rs",
-    "let mut failed_once = false;",
-    "let mut failed_once = true;",
+    "crates/engine/src/run/worker/apply.rs",
+    "let mut was_recreated = false;",
+    "let mut was_recreated = true;",
 )
 A_200_IS_BELIEVED = (
     "a replica is added once, and believed to come about",
@@ -88,9 +88,9 @@ TESTED = {
     ): "aws_rules::a_lost_region_is_built_again_after_a_failover",
     (
         "what was set has to show so long after the step began, and not after it was set",
-        "crates/engine/src/run/worker.rs",
-        "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
-        "if began.elapsed() > self.job.timing.visible * 2 {",
+        "crates/engine/src/run/worker/apply.rs",
+        "changed_for: changed_at.map(|at| at.elapsed()),",
+        "changed_for: Some(began.elapsed()),",
     ): "aws_rules::what_takes_long_to_come_is_waited_for",
 }
 CONTROL = ""
