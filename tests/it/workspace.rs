@@ -20,11 +20,15 @@ fn names(manifest: &Table, table: &str) -> BTreeSet<String> {
     manifest.get(table).and_then(Value::as_table).into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
-/// What a crate depends on, to build and to test.
+/// What a crate depends on, to build and to test, besides itself: a crate's tests may need one of its features.
 fn dependencies(name: &str) -> BTreeSet<String> {
     let manifest = manifest(&format!("crates/{name}/Cargo.toml"));
-    let all: BTreeSet<String> =
-        ["dependencies", "dev-dependencies"].iter().flat_map(|table| names(&manifest, table)).collect();
+    let itself = format!("drctl-{name}");
+    let all: BTreeSet<String> = ["dependencies", "dev-dependencies"]
+        .iter()
+        .flat_map(|table| names(&manifest, table))
+        .filter(|name| *name != itself)
+        .collect();
     assert!(all.len() > 3, "the dependencies of {name} are found: {all:?}");
     all
 }

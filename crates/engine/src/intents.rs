@@ -173,68 +173,65 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::driver::Owner;
-    use crate::testing::{Cloud, entry, graph, live, node};
+    use crate::testing::{ATTEMPT, Cloud, EAST, NODE, OURS, Outage, STACK, entry, graph, node};
 
-    fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
+    async fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
         let inspection = Inspection { graph, entries, drivers: cloud, timeout: Duration::from_secs(1), grace };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(inspection.look()).into_iter().map(|intent| intent.became).collect()
+        inspection.look().await.into_iter().map(|intent| intent.became).collect()
     }
 
     fn creating(attempt: &str, since: Timestamp) -> Entry {
-        Entry { id: None, ..entry("us-east-1", "", Status::Creating { attempt: attempt.to_owned(), since }) }
+        Entry { id: None, ..entry(EAST, "", Status::Creating { attempt: attempt.to_owned(), since }) }
     }
 
-    const MAIN: &str = "primary/vpc/main";
+    const MAIN: &str = "primary/net/main";
     const MINUTE: Duration = Duration::from_mins(1);
 
-    #[test]
-    fn what_an_attempt_made_is_found_and_what_is_not_seen_may_still_come() {
+    #[tokio::test(start_paused = true)]
+    async fn what_an_attempt_created_is_found_and_what_is_not_visible_may_still_appear() {
         let at: Address = MAIN.parse().expect("an address");
-        let made = live("vpc-1", MAIN, Some("a1"), Phase::Ready);
         let old = BTreeMap::from([(at.clone(), creating("a1", Timestamp::UNIX_EPOCH))]);
-        let cloud = Cloud::with("vpc", "us-east-1", vec![made]);
-        let became = inspect(&cloud, &old, &Graph::new(), MINUTE);
-        assert_eq!(became, [Became::Made { id: "vpc-1".to_owned(), phase: Phase::Ready }]);
+        let cloud = Cloud::new();
+        let id = cloud.plant("net", EAST, "main", &[(STACK, OURS), (NODE, MAIN), (ATTEMPT, "a1")]);
+        let became = inspect(&cloud, &old, &Graph::new(), MINUTE).await;
+        assert_eq!(became, [Became::Made { id, phase: Phase::Ready }]);
 
-        let empty = Cloud::with("vpc", "us-east-1", Vec::new());
-        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE), [Became::NotMade]);
+        let empty = Cloud::new();
+        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE).await, [Became::NotMade]);
         let young = BTreeMap::from([(at, creating("a1", Timestamp::now()))]);
-        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE)[..], [Became::NotVisible { .. }]));
-        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO), [Became::NotMade]);
+        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE).await[..], [Became::NotVisible { .. }]));
+        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO).await, [Became::NotMade]);
     }
 
-    #[test]
-    fn a_name_that_somebody_else_holds_is_no_success() {
-        let named = Entry { natural_id: Some("n".to_owned()), ..creating("a1", Timestamp::UNIX_EPOCH) };
-        let entries = BTreeMap::from([(MAIN.parse().expect("an address"), named)]);
-        let theirs = Live { owner: Owner::Untagged, ..live("n", MAIN, None, Phase::Ready) };
-        let cloud = Cloud::with("vpc", "us-east-1", vec![theirs]);
-        let became = inspect(&cloud, &entries, &Graph::new(), MINUTE);
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_somebody_else_holds_is_not_a_success() {
+        let cloud = Cloud::new();
+        let id = cloud.plant("role", EAST, "main", &[]);
+        let named = Entry { natural_id: Some(id), ..creating("a1", Timestamp::UNIX_EPOCH) };
+        let entries = BTreeMap::from([("primary/role/main".parse().expect("an address"), named)]);
+        let became = inspect(&cloud, &entries, &Graph::new(), MINUTE).await;
         assert!(matches!(&became[..], [Became::Held { by }] if by.class == Class::Foreign), "{became:?}");
     }
 
-    #[test]
-    fn an_update_tells_what_still_differs_and_a_deletion_what_is_left() {
+    #[tokio::test(start_paused = true)]
+    async fn an_update_says_what_still_differs_and_a_deletion_what_is_left() {
         let since = Timestamp::UNIX_EPOCH;
         let at: Address = MAIN.parse().expect("an address");
-        let mut seen = live("vpc-1", MAIN, None, Phase::Ready);
-        seen.properties.insert("size".to_owned(), json!(1));
-        seen.properties.insert("zone".to_owned(), json!("a"));
-        let cloud = Cloud::with("vpc", "us-east-1", vec![seen]);
+        let cloud = Cloud::new();
+        let id = cloud.plant("net", EAST, "main", &[(STACK, OURS), (NODE, MAIN)]);
+        cloud.edit_id(&id, |resource| drop(resource.properties.insert("size".to_owned(), json!(1))));
         let desired: Properties =
-            [("size".to_owned(), json!(2)), ("zone".to_owned(), json!("a"))].into_iter().collect();
-        let configured = graph(vec![node(MAIN, "us-east-1", desired)]);
-        let updating = BTreeMap::from([(at.clone(), entry("us-east-1", "vpc-1", Status::Updating { since }))]);
-        let there = |differs| Became::There { id: "vpc-1".to_owned(), phase: Phase::Ready, differs };
-        let became = inspect(&cloud, &updating, &configured, MINUTE);
+            [("size".to_owned(), json!(2)), ("shape".to_owned(), json!("round"))].into_iter().collect();
+        let configured = graph([node(&cloud, MAIN, EAST, desired)]);
+        let updating = BTreeMap::from([(at.clone(), entry(EAST, &id, Status::Updating { since }))]);
+        let there = |differs| Became::There { id: id.clone(), phase: Phase::Ready, differs };
+        let became = inspect(&cloud, &updating, &configured, MINUTE).await;
         assert_eq!(became, [there(Some(vec!["size".to_owned()]))]);
-        assert_eq!(inspect(&cloud, &updating, &Graph::new(), MINUTE), [there(None)]);
+        assert_eq!(inspect(&cloud, &updating, &Graph::new(), MINUTE).await, [there(None)]);
 
-        let deleting = BTreeMap::from([(at, entry("us-east-1", "vpc-2", Status::Deleting { since }))]);
-        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE), [Became::Gone]);
-        let silent = Cloud::failing("vpc");
-        assert!(matches!(inspect(&silent, &deleting, &configured, MINUTE)[..], [Became::Unknown { .. }]));
+        let deleting = BTreeMap::from([(at, entry(EAST, "net-0", Status::Deleting { since }))]);
+        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE).await, [Became::Gone]);
+        cloud.outage(EAST, Outage::Refused);
+        assert!(matches!(inspect(&cloud, &deleting, &configured, MINUTE).await[..], [Became::Unknown { .. }]));
     }
 }

@@ -28,8 +28,8 @@ mod run;
 mod intents;
 mod orphans;
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use driver::{
     Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits, Weight,

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
+use drctl_engine::testing::{Contents, Crash, Fault, Op, Stop, Want, World, undisturbed};
 use drctl_engine::{Class, Failure};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::cloud::graphs::{Shape, shapes, wanted};
-use crate::cloud::world::{Stop, Want, World, undisturbed};
-use crate::cloud::{Crash, Fault, Op, Picture};
+use crate::graphs::{Shape, shapes, wanted};
 
 /// The network of one Region in small, with every family of types: 13 nodes.
 fn side(side: &str, place: fn(Want) -> Want) -> Vec<Want> {
@@ -60,12 +59,12 @@ fn next_release() -> Vec<Want> {
 
 /// Minutes become seconds, so that fewer calls are only another look at something on its way.
 pub fn brisk(world: &World) {
-    world.cloud.pace("gate", |pace| {
+    world.cloud.set_pace("gate", |pace| {
         pace.ready_after = Duration::from_secs(8);
         pace.gone_after = Duration::from_secs(4);
     });
-    world.cloud.pace("base", |pace| pace.ready_after = Duration::from_secs(15));
-    world.cloud.pace("link", |pace| pace.ready_after = Duration::from_secs(5));
+    world.cloud.set_pace("base", |pace| pace.ready_after = Duration::from_secs(15));
+    world.cloud.set_pace("link", |pace| pace.ready_after = Duration::from_secs(5));
 }
 
 pub fn fresh() -> World {
@@ -121,7 +120,7 @@ async fn at_every_point(
     }
 }
 
-async fn then_up(start: &World, doing: &[Want], points: Points, at_least: usize, wants: &[Want], expected: &Picture) {
+async fn then_up(start: &World, doing: &[Want], points: Points, at_least: usize, wants: &[Want], expected: &Contents) {
     let check = async |world: &World, context: &str| world.assert_converges(wants, expected, context).await;
     at_every_point(start, doing, points, at_least, check).await;
 }
@@ -275,7 +274,7 @@ async fn troubled(world: &World, wants: &[Want], all: &[Want], trouble: &Trouble
 async fn survives(shapes: &[Shape], lag: Duration, up: &Trouble, down: &Trouble) {
     let prepare = |world: &World| {
         brisk(world);
-        world.cloud.paces(|pace| pace.shown_after = lag);
+        world.cloud.set_paces(|pace| pace.shown_after = lag);
     };
     let wants = wanted(shapes);
     let expected = undisturbed(&wants, &prepare).await;

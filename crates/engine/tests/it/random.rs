@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use crate::cloud::graphs::{Shape, shapes};
+use crate::graphs::{Shape, shapes};
 use script::{Step, ready_test, steps};
 
 /// How long a script may play, on a machine that is busy.
@@ -33,11 +33,11 @@ pub mod prelude {
     pub use super::script::Harm::{LoseAnswer, LoseCall, Refuse, Spoil};
     pub use super::script::Step::{Behind, Change, Down, Fault, Lag, Up};
     pub use super::script::Way::{Killed, Signalled, Undisturbed};
-    pub use crate::cloud::Crash::{AfterMutation, BeforeCall};
-    pub use crate::cloud::Op::{Create, Delete, List, Read, Search, Sync};
-    pub use crate::cloud::graphs::Shape;
-    pub use crate::cloud::graphs::Tie::{After, Endpoint, Holds, Inside, Uses, UsesEarly};
-    pub use crate::cloud::world::Stop::{At, Records};
+    pub use crate::graphs::Shape;
+    pub use crate::graphs::Tie::{After, Endpoint, Holds, Inside, Uses, UsesEarly};
+    pub use drctl_engine::testing::Crash::{AfterMutation, BeforeCall};
+    pub use drctl_engine::testing::Op::{Create, Delete, List, Read, Search, Sync};
+    pub use drctl_engine::testing::Stop::{At, Records};
 }
 
 /// Plays a script.

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use drctl_engine::testing::{Op, Want, World};
 use drctl_engine::{Class, Outcome};
 use serde_json::json;
-
-use crate::cloud::Op;
-use crate::cloud::world::{Want, World};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_only_recorded_hands_its_new_output_on_in_the_same_run() {
@@ -15,12 +13,12 @@ async fn what_is_only_recorded_hands_its_new_output_on_in_the_same_run() {
     let database = Want::new("role", "database").endpoint(&secret);
     let world = World::new();
     assert!(world.up(&[secret.clone(), database.clone()]).await.report.is_success());
-    world.cloud.meddle("secret", |thing| {
+    world.cloud.edit("secret", |thing| {
         thing.properties.insert("turn".to_owned(), json!("-2"));
     });
     let ran = world.up(&[secret.clone(), database.clone()]).await;
     assert!(ran.report.is_success(), "{:?}", ran.report);
-    assert_eq!(world.cloud.thing("database").properties["endpoint"], json!("endpoint-of-role/secret-2"));
+    assert_eq!(world.cloud.resource("database").properties["endpoint"], json!("endpoint-of-role/secret-2"));
     assert_eq!(world.cloud.order_of(Op::Sync), ["database"]);
     let again = world.plan(&world.graph(&[secret, database]), &world.store()).await;
     assert!(again.is_empty(), "{again:?}");
@@ -34,14 +32,14 @@ async fn what_differs_while_it_is_being_made_is_set_once_it_is_available() {
     let (cloud, began) = (world.cloud.clone(), tokio::time::Instant::now());
     world.cloud.on_call(move |call| {
         if call.op == Op::Read && began.elapsed() < Duration::from_mins(10) {
-            cloud.meddle("base", |thing| {
+            cloud.edit("base", |thing| {
                 thing.properties.insert("size".to_owned(), json!(9));
             });
         }
     });
     let ran = world.up(std::slice::from_ref(&base)).await;
     assert_eq!(ran.outcome(&base), Outcome::Done, "{:?}", ran.report);
-    assert_eq!(world.cloud.thing("base").properties["size"], json!(1));
+    assert_eq!(world.cloud.resource("base").properties["size"], json!(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +49,7 @@ async fn what_goes_on_reading_otherwise_is_given_up_minutes_after_it_was_set() {
     let cloud = world.cloud.clone();
     world.cloud.on_call(move |call| {
         if call.op == Op::Read {
-            cloud.meddle("base", |thing| {
+            cloud.edit("base", |thing| {
                 thing.properties.insert("size".to_owned(), json!(9));
             });
         }

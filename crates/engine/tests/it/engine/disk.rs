@@ -5,9 +5,8 @@ use std::os::unix::fs::symlink;
 
 use drctl_engine::cancel::shutdown;
 use drctl_engine::state::{StateError, Status};
+use drctl_engine::testing::{Op, Want, World, undisturbed};
 
-use crate::cloud::Op;
-use crate::cloud::world::{Want, World, undisturbed};
 use crate::crash::{brisk, built, fresh, stack};
 
 fn chain() -> [Want; 4] {

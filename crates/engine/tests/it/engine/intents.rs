@@ -1,20 +1,33 @@
 //! Law 1: intents are durable before their calls, outcomes before whoever depends on them starts.
 //! Law 2: open intents are resolved before anything is made, so that there are never two and never an orphan.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drctl_engine::state::Status;
+use drctl_engine::testing::{Crash, EAST, Fault, NODE, OURS, Op, STACK, Stop, Want, World, undisturbed};
 use drctl_engine::{Class, Failure, Outcome};
-
-use crate::cloud::world::{EAST, Stop, Tally, Want, World, undisturbed};
-use crate::cloud::{Crash, Fault, NODE, OURS, Op, STACK};
 
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Lines that come together from several threads.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Reads the state from disk as each mutation arrives: was it announced? Returns those that were, and those that were
 /// not.
-fn watch(world: &World) -> (Tally, Tally) {
-    let (announced, unannounced) = (Tally::default(), Tally::default());
+fn watch(world: &World) -> (Lines, Lines) {
+    let (announced, unannounced) = (Lines::default(), Lines::default());
     let (yes, no, at) = (announced.clone(), unannounced.clone(), world.location());
     world.cloud.on_call(move |call| {
         if !call.op.mutates() {
@@ -45,16 +58,16 @@ async fn an_intent_with_its_token_is_on_disk_before_the_call_leaves() {
     let (net, rule) = (net.size(2), rule.shape("square"));
     assert!(world.up(&[net, gate, rule]).await.report.is_success());
     assert!(world.down().await.report.is_success());
-    assert_eq!(unannounced.lines(), Vec::<String>::new());
+    assert_eq!(unannounced.all(), Vec::<String>::new());
     for expected in ["Create a", "Create b", "Create c", "Sync a", "Delete c", "Delete b", "Delete a"] {
-        assert!(announced.lines().iter().any(|line| line == expected), "{expected}: {:?}", announced.lines());
+        assert!(announced.all().iter().any(|line| line == expected), "{expected}: {:?}", announced.all());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn dependents_start_only_after_the_outcome_is_durable() {
     let world = World::new();
-    let (durable, premature) = (Tally::default(), Tally::default());
+    let (durable, premature) = (Lines::default(), Lines::default());
     let (yes, no, at) = (durable.clone(), premature.clone(), world.location());
     world.cloud.on_call(move |call| {
         let entries = at.read().expect("a sound state").map(|state| state.resources).unwrap_or_default();
@@ -75,8 +88,8 @@ async fn dependents_start_only_after_the_outcome_is_durable() {
     let early = Want::new("part", "early").uses_early(&base);
     let late = Want::new("part", "late").uses(&base).inside(&net);
     assert!(world.up(&[net, base, early, late]).await.report.is_success());
-    assert_eq!(durable.lines().len(), 4, "{:?}", durable.lines());
-    assert_eq!(premature.lines(), Vec::<String>::new());
+    assert_eq!(durable.all().len(), 4, "{:?}", durable.all());
+    assert_eq!(premature.all(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,14 +100,14 @@ async fn a_lost_answer_is_found_by_the_attempts_tag() {
     let ran = world.up(&net).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     assert_eq!(world.cloud.calls_of("n", Op::Create).len(), 1);
-    assert_eq!(world.recorded(&net[0]), Some((Status::Ready, Some(world.cloud.thing("n").id))));
+    assert_eq!(world.recorded(&net[0]), Some((Status::Ready, Some(world.cloud.resource("n").id))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_that_listings_do_not_show_yet_is_waited_for() {
     let world = World::new();
     let net = [Want::new("net", "n")];
-    world.cloud.pace("net", |pace| pace.shown_after = Duration::from_secs(20));
+    world.cloud.set_pace("net", |pace| pace.shown_after = Duration::from_secs(20));
     world.cloud.lose_answer("n", Op::Create);
     let ran = world.up(&net).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
@@ -106,7 +119,7 @@ async fn a_lost_answer_that_listings_do_not_show_yet_is_waited_for() {
 async fn a_lost_answer_is_asked_for_again_with_the_same_token_where_the_type_takes_one() {
     let world = World::new();
     let gate = [Want::new("gate", "g")];
-    world.cloud.pace("gate", |pace| pace.shown_after = Duration::from_hours(1));
+    world.cloud.set_pace("gate", |pace| pace.shown_after = Duration::from_hours(1));
     world.cloud.lose_answer("g", Op::Create);
     let ran = world.up(&gate).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
@@ -122,7 +135,7 @@ async fn a_lost_answer_is_found_by_the_unique_name() {
     for kind in ["role", "rule"] {
         let world = World::new();
         let named = [Want::new(kind, "named")];
-        world.cloud.pace(kind, |pace| pace.shown_after = Duration::from_hours(1));
+        world.cloud.set_pace(kind, |pace| pace.shown_after = Duration::from_hours(1));
         world.cloud.lose_answer("named", Op::Create);
         let ran = world.up(&named).await;
         assert!(ran.report.is_success(), "{:#?}", ran.report);
@@ -224,9 +237,9 @@ async fn what_lost_answers_left_before_a_refusal_is_not_forgotten() {
     // quota is full: with the very thing that is looked for.
     let world = World::new();
     let net = [Want::new("net", "n")];
-    world.cloud.pace("net", |pace| pace.shown_after = GRACE * 3);
+    world.cloud.set_pace("net", |pace| pace.shown_after = GRACE * 3);
     world.cloud.lose_answer("n", Op::Create);
-    world.cloud.fail("n", Op::Create, Failure::new(Class::Refused, "the quota is full"));
+    world.cloud.refuse_once("n", Op::Create, Failure::new(Class::Refused, "the quota is full"));
     let ran = world.up(&net).await;
     assert_eq!(ran.failed(), ["n"]);
     tokio::time::sleep(GRACE * 3).await;
@@ -256,7 +269,7 @@ async fn a_creation_that_fails_twice_is_reported_and_replaced_by_the_next_run() 
     let outcome = ran.outcome(&gate[0]);
     assert!(matches!(&outcome, Outcome::Failed(failure) if failure.message.contains("no room")), "{outcome:?}");
     assert_eq!(world.cloud.calls_of("g", Op::Create).len(), 2, "once more, and not again and again");
-    assert_eq!(world.recorded(&gate[0]), Some((Status::Created, Some(world.cloud.thing("g").id))));
+    assert_eq!(world.recorded(&gate[0]), Some((Status::Created, Some(world.cloud.resource("g").id))));
     world.assert_converges(&gate, &expected, "the next run").await;
 }
 
@@ -265,7 +278,7 @@ async fn what_reads_do_not_show_yet_is_not_made_twice() {
     let wants = [Want::new("net", "n")];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.paces(|pace| {
+    world.cloud.set_paces(|pace| {
         pace.shown_after = Duration::from_secs(10);
         pace.readable_after = Duration::from_secs(10);
     });
@@ -278,7 +291,7 @@ async fn what_reads_do_not_show_yet_is_not_made_twice() {
 #[tokio::test(start_paused = true)]
 async fn what_reads_do_not_show_yet_is_not_forgotten_by_down() {
     let world = World::new();
-    world.cloud.paces(|pace| {
+    world.cloud.set_paces(|pace| {
         pace.shown_after = Duration::from_secs(10);
         pace.readable_after = Duration::from_secs(10);
     });
@@ -290,7 +303,7 @@ async fn what_reads_do_not_show_yet_is_not_forgotten_by_down() {
 async fn down_waits_for_an_attempt_to_show_itself_whatever_the_type_promises_about_tokens() {
     for kind in ["net", "gate"] {
         let world = World::new();
-        world.cloud.pace(kind, |pace| pace.shown_after = Duration::from_secs(20));
+        world.cloud.set_pace(kind, |pace| pace.shown_after = Duration::from_secs(20));
         assert!(world.crash(&[Want::new(kind, "n")], Stop::At(Crash::After("n", Op::Create))).await);
         world.assert_goes_down(kind).await;
     }
@@ -321,7 +334,7 @@ async fn what_survived_an_interrupted_deletion_is_brought_to_what_is_desired() {
     let wants = [Want::new("net", "n")];
     let world = World::new();
     assert!(world.up(&wants).await.report.is_success());
-    world.cloud.fail("n", Op::Delete, Failure::new(Class::Refused, "it is protected"));
+    world.cloud.refuse_once("n", Op::Delete, Failure::new(Class::Refused, "it is protected"));
     assert_eq!(world.down().await.failed(), ["n"]);
     let wants = [Want::new("net", "n").size(2)];
     let expected = undisturbed(&wants, |_| {}).await;

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use drctl_engine::state::Address;
+use drctl_engine::testing::{Call, EAST, Fault, Op, PROOF_AFTER, RunResult, Stop, WEST, Want, World, undisturbed};
 use drctl_engine::{Action, Event, Outcome};
-
-use crate::cloud::world::{EAST, Ran, Stop, WEST, Want, World, undisturbed};
-use crate::cloud::{Call, Fault, Op, PROOF_AFTER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn waiting_for(ran: &Ran, who: &Address, text: &str) -> bool {
+fn waiting_for(ran: &RunResult, who: &Address, text: &str) -> bool {
     let waits = |event: &Event| matches!(event, Event::Waiting { address, on } if address == who && on.contains(text));
     ran.events.iter().any(|(_, event)| waits(event))
 }
@@ -132,8 +130,8 @@ async fn an_output_that_comes_only_when_its_target_is_ready_is_waited_for_withou
     let calls = world.cloud.calls_of("part", Op::Create);
     assert_eq!(calls.len(), 1);
     assert!(calls[0].at - ran.began >= ran.done_after(&base));
-    let endpoint = format!("endpoint-of-{}", world.cloud.thing("base").id);
-    assert_eq!(world.cloud.thing("part").properties["endpoint"], endpoint.as_str());
+    let endpoint = format!("endpoint-of-{}", world.cloud.resource("base").id);
+    assert_eq!(world.cloud.resource("part").properties["endpoint"], endpoint.as_str());
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,9 +140,9 @@ async fn a_target_that_became_ready_while_the_refusal_was_under_way_does_not_fai
     let rule = Want::new("rule", "rule").uses_early(&base);
     let wants = [base, rule];
     let world = World::new();
-    world.cloud.pace("base", |pace| pace.ready_after = 10 * SECOND);
+    world.cloud.set_pace("base", |pace| pace.ready_after = 10 * SECOND);
     // Refused on arrival, and the refusal is a minute on its way back.
-    world.cloud.pace("rule", |pace| pace.latency = 60 * SECOND);
+    world.cloud.set_pace("rule", |pace| pace.latency = 60 * SECOND);
     let ran = world.up(&wants).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     assert_eq!(world.cloud.calls_of("rule", Op::Create).len(), 2);
@@ -158,8 +156,8 @@ async fn who_waits_for_a_target_that_fails_is_skipped_because_of_it() {
         let rule = Want::new("rule", "rule").uses_early(&base);
         let after = Want::new("part", "after").uses(&rule);
         let world = World::new();
-        world.cloud.pace("base", |pace| pace.ready_after = 10 * SECOND);
-        world.cloud.pace("rule", |pace| pace.latency = latency);
+        world.cloud.set_pace("base", |pace| pace.ready_after = 10 * SECOND);
+        world.cloud.set_pace("rule", |pace| pace.latency = latency);
         world.cloud.inject("base", Op::Create, Fault::Spoil, 2);
         let ran = world.up(&[base.clone(), rule.clone(), after.clone()]).await;
         assert_eq!(ran.failed(), ["base"], "{latency:?}");
@@ -180,7 +178,7 @@ async fn no_more_than_the_cap_are_at_work_in_one_region() {
     wants.extend((0..12).map(|n| Want::new("net", &format!("w{n}")).west()));
     let mut world = World::new();
     world.options.cap = 3;
-    world.cloud.pace("net", |pace| pace.latency = SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = SECOND);
     let ran = world.up(&wants).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     let calls = world.cloud.calls();

@@ -1,10 +1,8 @@
 //! Law 5: a failure stops its dependents and nothing else, and what failed by itself is told from what it took with it.
 
 use drctl_engine::state::Status;
+use drctl_engine::testing::{Fault, Op, Want, World, undisturbed};
 use drctl_engine::{Class, Event, Failure, Outcome};
-
-use crate::cloud::world::{Want, World, undisturbed};
-use crate::cloud::{Fault, Op};
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_node_stops_its_dependents_and_nothing_else() {
@@ -16,7 +14,7 @@ async fn a_failed_node_stops_its_dependents_and_nothing_else() {
     let wants = [failing.clone(), child.clone(), grandchild.clone(), free.clone(), follower.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.fail("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
+    world.cloud.refuse_once("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
     let ran = world.up(&wants).await;
     assert_eq!(ran.failed(), ["failing"], "one root, however many it takes with it");
     assert!(matches!(ran.outcome(&failing), Outcome::Failed(failure) if failure.message == "the quota is full"));
@@ -41,7 +39,7 @@ async fn a_failure_at_any_node_leaves_what_the_next_run_completes() {
     let expected = undisturbed(&wants, |_| {}).await;
     for want in &wants {
         let world = World::new();
-        world.cloud.fail(want.name(), Op::Create, Failure::new(Class::Denied, "not allowed"));
+        world.cloud.refuse_once(want.name(), Op::Create, Failure::new(Class::Denied, "not allowed"));
         let ran = world.up(&wants).await;
         assert_eq!(ran.failed(), [want.name()]);
         world.assert_sound(want.name());
@@ -89,7 +87,7 @@ async fn a_failed_change_leaves_an_open_intent_that_the_next_run_takes_up() {
     assert!(world.up(&[Want::new("net", "n")]).await.report.is_success());
     let resized = [Want::new("net", "n").size(2)];
     let expected = undisturbed(&resized, |_| {}).await;
-    world.cloud.fail("n", Op::Sync, Failure::new(Class::Refused, "not now"));
+    world.cloud.refuse_once("n", Op::Sync, Failure::new(Class::Refused, "not now"));
     assert_eq!(world.up(&resized).await.failed(), ["n"]);
     assert!(matches!(world.recorded(&resized[0]), Some((Status::Updating { .. }, Some(_)))));
     world.assert_converges(&resized, &expected, "the next run").await;
@@ -102,7 +100,7 @@ async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
     let free = Want::new("net", "free");
     let world = World::new();
     assert!(world.up(&[net.clone(), part.clone(), free.clone()]).await.report.is_success());
-    world.cloud.fail("part", Op::Delete, Failure::new(Class::Refused, "it is protected"));
+    world.cloud.refuse_once("part", Op::Delete, Failure::new(Class::Refused, "it is protected"));
     let ran = world.down().await;
     assert_eq!(ran.failed(), ["part"]);
     assert_eq!(ran.outcome(&net), Outcome::Skipped(part.address()));
@@ -122,7 +120,7 @@ async fn what_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
     for class in [Class::NotYet, Class::Throttled, Class::Transient, Class::Ambiguous, Class::Exists, Class::Refused] {
         let world = World::new();
         assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
-        world.cloud.fail("net", Op::List, Failure::new(class, "not now"));
+        world.cloud.refuse_once("net", Op::List, Failure::new(class, "not now"));
         let ran = world.up(&wants).await;
         assert_eq!(ran.failed(), ["net"], "{class:?}");
         assert_eq!(ran.outcome(&part), Outcome::Skipped(net.address()), "{class:?}");

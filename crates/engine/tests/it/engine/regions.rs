@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
+use drctl_engine::testing::{Fault, Op, Outage, WEST, Want, World, undisturbed};
 use drctl_engine::{Action, Class, Failure, Observed, Observer, Outcome};
-
-use crate::cloud::world::{WEST, Want, World, undisturbed};
-use crate::cloud::{Fault, Op, Outage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,7 +71,7 @@ async fn a_region_that_does_not_answer_is_given_up_after_its_time_and_the_other_
         }
         let Outcome::Failed(failure) = ran.outcome(&west[0]) else { panic!("{outage:?}: {:#?}", ran.report) };
         assert_eq!(failure.class, class);
-        assert!(world.cloud.things().iter().all(|thing| thing.region != WEST));
+        assert!(world.cloud.resources().iter().all(|thing| thing.region != WEST));
         world.cloud.heal();
         let expected = undisturbed(&wants, |_| {}).await;
         world.assert_converges(&wants, &expected, "when the Region is back").await;
@@ -109,20 +107,20 @@ async fn what_cannot_be_looked_at_is_no_reason_to_replace_what_refers_to_it() {
     let wants = [west.clone(), link.clone(), part.clone(), rule.clone()];
     let world = World::new();
     assert!(world.up(&wants).await.report.is_success());
-    let before = world.cloud.picture();
+    let before = world.cloud.contents();
     world.cloud.forget_calls();
 
     // One listing is refused: everything else answers.
     world.cloud.inject("net", Op::List, Fault::Refuse(Failure::new(Class::Denied, "not allowed")), 1);
     let ran = world.up(&wants).await;
     assert_eq!(ran.failed(), ["west"]);
-    assert_eq!(world.cloud.picture(), before, "nothing that lies in it or refers to it was touched");
+    assert_eq!(world.cloud.contents(), before, "nothing that lies in it or refers to it was touched");
 
     // The whole Region is out: this is when drctl must not make things worse in the other one.
     world.cloud.outage(WEST, Outage::Silent);
     let ran = world.up(&wants).await;
     assert!(ran.failed().contains(&"west".to_owned()), "{:#?}", ran.report);
-    assert_eq!(world.cloud.picture(), before, "nothing that lies in it or refers to it was touched");
+    assert_eq!(world.cloud.contents(), before, "nothing that lies in it or refers to it was touched");
     assert!(world.cloud.calls().iter().all(|call| !call.op.mutates()), "not even tried: {:#?}", world.cloud.calls());
     assert!(ran.plan.items.iter().all(|item| item.action != Action::Replace), "{:#?}", ran.plan);
 

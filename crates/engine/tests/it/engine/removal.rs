@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use drctl_engine::state::{Address, Entry, Role, Status, Transition};
+use drctl_engine::testing::{EAST, Op, Want, World, undisturbed};
 use drctl_engine::{Action, Outcome};
 use jiff::Timestamp;
-
-use crate::cloud::Op;
-use crate::cloud::world::{EAST, Want, World, undisturbed};
 
 fn family() -> [Want; 4] {
     let net = Want::new("net", "net");
@@ -73,7 +71,7 @@ async fn what_is_gone_already_only_leaves_the_state() {
     let world = World::new();
     assert!(world.up(&family()).await.report.is_success());
     for name in ["rule", "gate", "part", "net"] {
-        world.cloud.remove_by_hand(name);
+        world.cloud.remove(name);
     }
     world.cloud.forget_calls();
     world.assert_goes_down("down").await;

@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use drctl_engine::state::Status;
+use drctl_engine::testing::{Op, Want, World, undisturbed};
 use drctl_engine::{Event, Outcome};
-
-use crate::cloud::Op;
-use crate::cloud::world::{Want, World, undisturbed};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,7 +16,7 @@ async fn the_first_signal_lets_mutations_finish_and_records_them_and_starts_noth
     let wants = [net.clone(), next.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.pace("net", |pace| pace.latency = 10 * SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = 10 * SECOND);
     let ran = world.up_interrupted(&wants, &[5 * SECOND]).await;
     assert!(ran.report.interrupted && !ran.report.is_success());
     assert!(
@@ -26,7 +24,7 @@ async fn the_first_signal_lets_mutations_finish_and_records_them_and_starts_noth
         "the call in flight, and nothing after it: {:?}",
         ran.took
     );
-    assert_eq!(world.recorded(&net), Some((Status::Created, Some(world.cloud.thing("net").id))));
+    assert_eq!(world.recorded(&net), Some((Status::Created, Some(world.cloud.resource("net").id))));
     assert_eq!((ran.outcome(&net), ran.outcome(&next)), (Outcome::Interrupted, Outcome::Interrupted));
     assert_eq!(ran.report.under_way, [net.address()].into(), "AWS goes on with what was begun, and the rest was not");
     assert!(world.cloud.calls_of("next", Op::Create).is_empty());
@@ -71,7 +69,7 @@ async fn the_first_signal_drops_the_wait_for_a_deletion_too() {
 async fn the_first_signal_does_not_wait_for_a_refusal_to_pass() {
     let world = World::new();
     let busy = drctl_engine::Failure::new(drctl_engine::Class::Throttled, "busy");
-    world.cloud.inject("n", Op::Create, crate::cloud::Fault::Refuse(busy), usize::MAX);
+    world.cloud.inject("n", Op::Create, drctl_engine::testing::Fault::Refuse(busy), usize::MAX);
     let ran = world.up_interrupted(&[Want::new("net", "n")], &[20 * SECOND]).await;
     assert!(ran.report.interrupted);
     assert!(ran.took < 21 * SECOND, "{:?}", ran.took);
@@ -84,7 +82,7 @@ async fn the_second_signal_stops_at_once_and_the_intent_stays_open() {
     let wants = [net.clone(), next];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.pace("net", |pace| pace.latency = 100 * SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = 100 * SECOND);
     let ran = world.up_interrupted(&wants, &[5 * SECOND, 6 * SECOND]).await;
     assert!(ran.report.interrupted);
     assert!(ran.took < 7 * SECOND, "{:?}", ran.took);
@@ -102,10 +100,10 @@ async fn a_replacement_that_came_no_further_than_its_deletion_is_reported_as_del
     assert!(world.up(&[net.clone(), other.clone()]).await.report.is_success());
     let wants = [net.clone().shape("square"), other.clone().shape("square")];
     let expected = undisturbed(&wants, |_| {}).await;
-    world.cloud.pace("net", |pace| pace.latency = 10 * SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = 10 * SECOND);
     // The listings take as long: the deletions are then under way, and the creations are not begun.
     let refused = drctl_engine::Failure::new(drctl_engine::Class::Refused, "no");
-    world.cloud.inject("other", Op::Create, crate::cloud::Fault::Refuse(refused), usize::MAX);
+    world.cloud.inject("other", Op::Create, drctl_engine::testing::Fault::Refuse(refused), usize::MAX);
     let ran = world.up(&wants).await;
     assert_eq!(ran.outcome(&net), Outcome::Done);
     assert!(matches!(ran.outcome(&other), Outcome::Failed(_)));

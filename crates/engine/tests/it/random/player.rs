@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use drctl_engine::state::{Address, Entry, Status};
+use drctl_engine::testing::{Contents, Fault, OURS, Op, Resource, STACK, Want, World, is_tagged, undisturbed};
 use drctl_engine::{Class, Failure};
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::script::{Behind, Change, Harm, Step, Way};
-use crate::cloud::graphs::{Shape, Tie};
-use crate::cloud::world::{Want, World, undisturbed};
-use crate::cloud::{Fault, OURS, Op, Picture, STACK, Thing, is_tagged};
 use crate::crash::brisk;
+use crate::graphs::{Shape, Tie};
 
 /// After so many steps everything is put right, and has to be as configured.
 const HEALED_AFTER: usize = 6;
@@ -59,7 +58,7 @@ struct Player {
     /// What was deleted behind its back.
     vanished: BTreeSet<String>,
     /// What was tagged as another stack's, as it was then.
-    given: BTreeMap<String, Thing>,
+    given: BTreeMap<String, Resource>,
     context: String,
 }
 
@@ -110,7 +109,7 @@ impl Player {
             Step::Lag { listings, reads } => {
                 // What was shown stays shown.
                 sleep(SETTLED).await;
-                self.world.cloud.paces(|pace| {
+                self.world.cloud.set_paces(|pace| {
                     pace.shown_after = Duration::from_secs(*listings);
                     pace.readable_after = Duration::from_secs(*reads);
                 });
@@ -185,29 +184,30 @@ impl Player {
             self.begin(Upheaval::Other).await;
         }
         let entries = self.entries();
-        let is_recorded = |thing: &Thing| entries.values().any(|entry| entry.id.as_ref() == Some(&thing.id));
-        let things: Vec<Thing> = self.world.cloud.things().into_iter().filter(|thing| !thing.is_leaving()).collect();
+        let is_recorded = |thing: &Resource| entries.values().any(|entry| entry.id.as_ref() == Some(&thing.id));
+        let things: Vec<Resource> =
+            self.world.cloud.resources().into_iter().filter(|thing| !thing.is_leaving()).collect();
         // What nobody has on record yet is found by its tags alone: without them it is nobody's.
-        let ours: Vec<&Thing> =
+        let ours: Vec<&Resource> =
             things.iter().filter(|thing| is_recorded(thing) && !self.given.contains_key(&thing.id)).collect();
         let one = |pick: usize| ours.get(pick % ours.len().max(1)).copied();
         let cloud = &self.world.cloud;
         match behind {
             Behind::Vanish(pick) => {
                 if let Some(thing) = things.get(pick % things.len().max(1)) {
-                    cloud.take(&thing.id);
+                    cloud.remove_id(&thing.id);
                     self.given.remove(&thing.id);
                     self.vanished.insert(thing.id.clone());
                 }
             }
             Behind::Alter(pick) => {
                 if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| drop(thing.properties.insert("size".to_owned(), json!(99))));
+                    cloud.edit_id(&thing.id, |thing| drop(thing.properties.insert("size".to_owned(), json!(99))));
                 }
             }
             Behind::Detach(pick) => {
                 if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| {
+                    cloud.edit_id(&thing.id, |thing| {
                         for property in ["uses", "holds"] {
                             thing.properties.insert(property.to_owned(), json!([]));
                         }
@@ -216,22 +216,21 @@ impl Player {
             }
             Behind::Untag(pick, tag) => {
                 if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| thing.tags.retain(|key, _| tag.is_some_and(|tag| key != tag)));
+                    cloud.edit_id(&thing.id, |thing| thing.tags.retain(|key, _| tag.is_some_and(|tag| key != tag)));
                 }
             }
             Behind::GiveAway(pick) => {
                 if let Some(thing) = one(*pick).filter(|thing| is_tagged(thing.kind)) {
-                    cloud
-                        .meddle_with(&thing.id, |thing| drop(thing.tags.insert(STACK.to_owned(), "theirs".to_owned())));
-                    let given = cloud.things().into_iter().find(|given| given.id == thing.id).expect("it is there");
+                    cloud.edit_id(&thing.id, |thing| drop(thing.tags.insert(STACK.to_owned(), "theirs".to_owned())));
+                    let given = cloud.resources().into_iter().find(|given| given.id == thing.id).expect("it is there");
                     self.given.insert(given.id.clone(), given);
                 }
             }
             Behind::Double(pick) => {
                 // Between two doubles of what is gone drctl does not choose: it says so, and leaves both alone.
-                let is_single = |of: &&Thing| things.iter().filter(|thing| thing.name == of.name).count() == 1;
+                let is_single = |of: &&Resource| things.iter().filter(|thing| thing.name == of.name).count() == 1;
                 if let Some(thing) = one(*pick).filter(is_single) {
-                    self.doubles.extend(cloud.double(&thing.id));
+                    self.doubles.extend(cloud.duplicate(&thing.id));
                 }
             }
         }
@@ -263,7 +262,7 @@ impl Player {
     fn strangers(&self) -> BTreeSet<String> {
         let entries = self.entries();
         let is_recorded = |id: &&String| entries.values().any(|entry| entry.id.as_ref() == Some(*id));
-        let there: BTreeSet<String> = self.world.cloud.things().into_iter().map(|thing| thing.id).collect();
+        let there: BTreeSet<String> = self.world.cloud.resources().into_iter().map(|thing| thing.id).collect();
         self.doubles.iter().filter(|id| !is_recorded(id) && there.contains(*id)).cloned().collect()
     }
 
@@ -276,7 +275,7 @@ impl Player {
     fn check(&self) {
         let context = &self.context;
         let entries = self.entries();
-        let things = self.world.cloud.things();
+        let things = self.world.cloud.resources();
         let strangers = self.strangers();
         let mut names: BTreeMap<(&str, &str, &str), &str> = BTreeMap::new();
         for thing in things.iter().filter(|thing| !thing.is_leaving() && !strangers.contains(&thing.id)) {
@@ -305,10 +304,10 @@ impl Player {
     async fn heal(&mut self) {
         self.world.cloud.heal();
         for id in self.given.keys() {
-            self.world.cloud.meddle_with(id, |thing| drop(thing.tags.insert(STACK.to_owned(), OURS.to_owned())));
+            self.world.cloud.edit_id(id, |thing| drop(thing.tags.insert(STACK.to_owned(), OURS.to_owned())));
         }
         for id in self.strangers() {
-            self.world.cloud.take(&id);
+            self.world.cloud.remove_id(&id);
         }
         if self.is_changed {
             sleep(SETTLED).await;
@@ -332,7 +331,7 @@ impl Player {
         self.check();
         // What reads do not show yet is not seen on its way out, either.
         sleep(SETTLED).await;
-        assert_eq!(self.world.cloud.picture(), Picture::new(), "{context}: nothing is left in the cloud");
+        assert_eq!(self.world.cloud.contents(), Contents::new(), "{context}: nothing is left in the cloud");
         let left = self.entries();
         assert!(left.is_empty(), "{context}: nothing is left in the state: {left:#?}");
     }

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use drctl_engine::Class;
+use drctl_engine::testing::{Crash, Op, Stop};
 use proptest::prelude::*;
 
-use crate::cloud::graphs::{Shape, Tie, shape, tie};
-use crate::cloud::world::Stop;
-use crate::cloud::{Crash, Op};
+use crate::graphs::{Shape, Tie, shape, tie};
 
 /// What happens. Nodes and things are picked by a number, counted modulo how many there are.
 #[derive(Debug, Clone)]
@@ -120,7 +119,7 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn behind() -> impl Strategy<Value = Behind> {
     let thing = || 0..16_usize;
-    let tag = prop::sample::select(vec![None, Some(crate::cloud::STACK), Some(crate::cloud::NODE)]);
+    let tag = prop::sample::select(vec![None, Some(drctl_engine::testing::STACK), Some(drctl_engine::testing::NODE)]);
     prop_oneof![
         2 => thing().prop_map(Behind::Vanish),
         1 => thing().prop_map(Behind::Alter),

@@ -1,8 +1,7 @@
 //! Random graphs, as shapes: plain data that shrinks, and that prints as the Rust it takes to write it.
 
+use drctl_engine::testing::Want;
 use proptest::prelude::*;
-
-use super::world::Want;
 
 /// The types that random graphs are made of.
 const KINDS: [&str; 7] = ["net", "part", "gate", "role", "rule", "link", "base"];
