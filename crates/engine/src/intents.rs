@@ -1,4 +1,4 @@
-//! Open intents: what an interrupted run was about to do, and what became of it. Only looked at.
+//! Open intents: what an interrupted run was about to do, and what became of it. Nothing is changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,56 +19,56 @@ use crate::state::{Address, Entry, Status};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Became {
-    /// It was made: the answer did not come to be recorded.
+    /// The resource was created, and its creation was not recorded.
     Made {
         /// Its id.
         id: String,
-        /// How it stands.
+        /// The condition that it is in.
         phase: Phase,
     },
-    /// It is not to be seen, and what was asked for so short a time ago may still show itself.
+    /// The resource is not visible, but it was requested so short a time ago that it may still appear.
     NotVisible {
-        /// From when on not to be seen means not to be there.
+        /// From when on "not visible" means "does not exist".
         until: Timestamp,
     },
-    /// Nothing was made.
+    /// Nothing was created.
     NotMade,
-    /// Its name is somebody else's.
+    /// Its name belongs to somebody else.
     Held {
-        /// Whose, and how that is known.
+        /// Who that is, and how that is known.
         by: Failure,
     },
-    /// It is there.
+    /// The resource exists.
     There {
         /// Its id.
         id: String,
-        /// How it stands.
+        /// The condition that it is in.
         phase: Phase,
-        /// The properties that are not as configured; `None` when nothing is configured under its address.
+        /// The properties that are not as configured. `None` when nothing is configured under its address.
         differs: Option<Vec<String>>,
     },
-    /// It is not there.
+    /// The resource does not exist.
     Gone,
-    /// It could not be looked at.
+    /// The resource could not be looked at.
     Unknown {
-        /// Why not.
+        /// Why it could not.
         failure: Failure,
     },
 }
 
-/// An open intent of the state.
+/// An open intent in the state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
-    /// Which resource.
+    /// The resource.
     pub address: Address,
-    /// What the state holds of it.
+    /// What the state holds of the resource.
     pub entry: Entry,
     /// What became of it.
     pub became: Became,
 }
 
 impl Intent {
-    /// Since when it is open.
+    /// Since when it has been open.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         match self.entry.status {
@@ -80,20 +80,20 @@ impl Intent {
 
 /// Finds out what became of the intents.
 pub struct Inspection<'a> {
-    /// What is configured.
+    /// The configured resources.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// Finds the types.
+    /// Finds the types of resources.
     pub drivers: &'a dyn Drivers,
-    /// How long one look may take.
+    /// How long looking at one resource may take.
     pub timeout: Duration,
-    /// How long after its intent an attempt may have made something that is not to be seen yet.
+    /// For how long after its intent an attempt may have created something that is not visible yet.
     pub grace: Duration,
 }
 
 impl Inspection<'_> {
-    /// Looks after all open intents at once, and after what was made and has not been seen ready.
+    /// Looks at all open intents at the same time, and at what was created and has not been seen ready.
     pub async fn look(&self) -> Vec<Intent> {
         let open = self.entries.iter().filter(|(_, entry)| entry.status != Status::Ready);
         let looks = open.map(|(address, entry)| async move {
@@ -110,13 +110,14 @@ impl Inspection<'_> {
         let region = Region::from(entry.region.as_str());
         if let Status::Creating { attempt, since } = &entry.status {
             let attempt = Attempt { token: attempt.clone() };
-            let made = limited(self.timeout, self.timeout, &region, self.made(address, entry, &*driver, &attempt));
-            return Ok(match made.await? {
+            let created =
+                limited(self.timeout, self.timeout, &region, self.created(address, entry, &*driver, &attempt));
+            return Ok(match created.await? {
                 Some(live) => match ownership(address, &live, None) {
                     Ok(()) => Became::Made { id: live.id, phase: live.phase },
                     Err(by) => Became::Held { by },
                 },
-                None => self.not_seen(*since),
+                None => self.not_visible(*since),
             });
         }
         let Some(id) = &entry.id else { return Ok(Became::Gone) };
@@ -130,8 +131,8 @@ impl Inspection<'_> {
         })
     }
 
-    /// By its name, else by the attempt: as the next run looks for it.
-    async fn made(
+    /// Finds what an attempt has created, by its name or else by the attempt, as the next run will.
+    async fn created(
         &self,
         address: &Address,
         entry: &Entry,
@@ -148,7 +149,7 @@ impl Inspection<'_> {
         driver.search(&region, attempt).await
     }
 
-    fn not_seen(&self, since: Timestamp) -> Became {
+    fn not_visible(&self, since: Timestamp) -> Became {
         match since.checked_add(self.grace) {
             Ok(until) if Timestamp::now() < until => Became::NotVisible { until },
             _ => Became::NotMade,
@@ -159,7 +160,7 @@ impl Inspection<'_> {
         resolve(desired, &|of: &Address, output: &str| self.entries.get(of).and_then(|entry| entry.output(output)))
     }
 
-    /// Of what is known: a value that is still to come is no difference.
+    /// The properties that differ, as far as their values are known: a value that is still to come is not a difference.
     fn differs(&self, address: &Address, entry: &Entry, live: &Live) -> Option<Vec<String>> {
         let node = self.graph.get(address)?;
         let mut changes = diff::changes(node.driver.traits(), &self.resolved(&node.desired), &live.properties);

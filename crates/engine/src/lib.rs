@@ -1,14 +1,27 @@
-//! The engine: walks a graph of resources concurrently, each reconciled idempotently. Knows no AWS and prints nothing.
+//! The engine: brings a graph of resources to what is desired, concurrently and idempotently. It knows no AWS and prints nothing.
 //!
 //! ```text
-//!   Graph ──▶ Observer ──▶ Decision ──▶ Plan ──▶ Run (coordinator: Schedule + Store)
-//!  (edges from   (lists,     (pure)               │  ▲
-//!   references)   reads)                     start│  │record, wait, done
-//!                                                 ▼  │
-//!                                               Worker ──▶ Driver (create, sync, delete, read)
+//!   Graph ───────▶ Observer ─────▶ Decision ──▶ Plan ──▶ Run ──────────────────▶ Report
+//!  (edges from     (listings       (pure)               (coordinator: schedule
+//!   references)     and reads)                           and state; workers)
+//!        │              │                                    │
+//!        └──────────────┴──────────── Driver ────────────────┘
+//!             (a type of resource: list, search, read, create, sync, weigh, delete)
 //! ```
+//!
+//! These are its laws. Each file in `tests/it/engine` says which of them it tests.
+//!
+//! 1. The intent is durable before the call is sent, and the outcome before anything that depends on it starts.
+//! 2. Never two, never an orphan: open intents are resolved before anything is created.
+//! 3. Only what is this stack's is changed or deleted.
+//! 4. Differences are computed against what exists, not against what was remembered.
+//! 5. A failure stops what depends on it and nothing else. Nothing is rolled back.
+//! 6. Regions are independent, except along an edge.
+//! 7. No secret is in the state, a plan, or an event.
+//! 8. The state outlives the configuration: `down` needs only the state.
+//! 9. The first signal starts nothing more, lets mutations finish, and drops the waits. The second stops at once.
 
-// What every phase speaks of.
+// What every phase uses.
 pub mod cancel;
 mod driver;
 mod failure;
@@ -18,13 +31,13 @@ mod seconds;
 pub mod state;
 mod timing;
 
-// The phases, each of which knows those before it.
+// The phases. Each knows those before it.
 mod graph;
 mod observe;
 mod plan;
 mod run;
 
-// What is asked beside them: orphans, and what became of open intents.
+// Two questions beside them: which resources does the state not know, and what became of its open intents?
 mod intents;
 mod orphans;
 

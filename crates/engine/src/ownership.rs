@@ -1,20 +1,20 @@
-//! Whose a live resource is, and whether drctl may touch it.
+//! Ownership: whether a live resource is this stack's, so that drctl may touch it.
 
 use crate::driver::{Live, Owner};
 use crate::failure::{Class, Failure};
 use crate::state::Address;
 
-/// Stands between a node's name and a number in the address under which a copy of the node is deleted.
+/// Stands between the name of a node and a number, in the address under which a copy of the node is deleted.
 const COPY: &str = "-orphan-";
 
-/// Checks that a live resource is this node's: by its tags, or by its recorded id when the tags were taken off.
+/// Checks that a live resource is this node's: by its tags, or by its recorded id when the tags were removed.
 ///
 /// # Errors
 /// [`Class::Foreign`], naming the owner.
 pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Result<(), Failure> {
     let foreign = |owner: String| {
         Failure::new(Class::Foreign, format!("{} is not drctl's to touch: {owner}", live.id)).help(
-            "Choose another stack name or environment; or take it over with `drctl up --adopt` if it is meant to become part of \
+            "Choose another stack name or environment, or take it over with `drctl up --adopt` if it is meant to become part of \
              this stack.",
         )
     };
@@ -29,12 +29,12 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
     }
 }
 
-/// The address under which the copy of this number of a node is deleted.
+/// The address under which a copy of a node is deleted. Copies are numbered.
 pub(crate) fn copy_address(node: &Address, number: usize) -> Address {
     Address::new(node.role(), node.kind(), &format!("{}{COPY}{number}", node.name()))
 }
 
-/// Whether an address is one under which a copy of a node is deleted. The copy's tags name the node.
+/// Whether a copy of a node may be deleted under an address. The tags of the copy name the node.
 fn is_copy_of(address: &Address, node: &Address) -> bool {
     let number = address.name().strip_prefix(node.name()).and_then(|rest| rest.strip_prefix(COPY));
     (address.role(), address.kind()) == (node.role(), node.kind())
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_copys_own_address_may_differ_from_its_tags() {
+    fn only_the_address_of_a_copy_may_differ_from_its_tags() {
         let address = |text: &str| -> Address { text.parse().expect("an address") };
         let main = address("primary/vpc/main");
         for (at, is_copy) in [

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// Seconds with milliseconds, as machines like them.
+/// Rounded to milliseconds.
 pub(crate) fn rounded<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
-/// Seconds, as exactly as they were measured.
+/// As precisely as they were measured.
 pub(crate) fn exact<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! The deletion of orphans: what is deleted, in which order, and what has to stay.
+//! The deletion of orphans: which are deleted, in which order, and which have to stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,42 +15,42 @@ use crate::state::{Address, Entry, Role};
 pub struct Clearing<'a> {
     /// The orphans.
     pub orphans: &'a [Orphan],
-    /// What is configured: it knows what goes before what, and what lies in what.
+    /// The configured resources: which are deleted before which, and which lie in which.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// What was seen of the graph: what carries no tags goes with what it lies in.
+    /// What was observed of the graph: a resource without tags is deleted with what it lies in.
     pub observed: &'a Observations,
-    /// Finds the types.
+    /// Finds the types of resources.
     pub drivers: &'a dyn Drivers,
-    /// Types that go after everything else, since nothing keeps AWS from deleting them while they are in use.
+    /// Types that are deleted after everything else, because nothing keeps AWS from deleting them while they are in use.
     pub last: &'a [&'static str],
 }
 
-/// What is to be deleted, and what is not.
+/// Which orphans are deleted, and which are not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleared {
-    /// The deletions, dependants first.
+    /// The deletions, dependents first.
     pub plan: Plan,
-    /// Orphans that stay, with the reason.
+    /// The orphans that stay, each with the reason.
     pub refused: Vec<(Orphan, String)>,
 }
 
 impl Clearing<'_> {
-    /// Plans it. Of what is configured, the graph knows the order; of everything else AWS does: it refuses what is still in use,
-    /// and the engine asks again.
+    /// Makes the plan. The order of configured orphans follows from the graph. The order of all others follows from AWS: it refuses to
+    /// delete what is still in use, and the engine asks again.
     #[must_use]
     pub fn plan(&self) -> Cleared {
         let mut refused = Vec::new();
         let mut taken: BTreeSet<Address> = self.entries.keys().cloned().collect();
         taken.extend(self.graph.nodes().map(|node| node.address.clone()));
         let mut ordered: BTreeMap<Address, &Orphan> = BTreeMap::new();
-        let mut loose: Vec<(Address, &Orphan)> = Vec::new();
+        let mut unordered: Vec<(Address, &Orphan)> = Vec::new();
         let kept = self.kept();
         for orphan in self.orphans {
             let holder = orphan.address.as_ref().and_then(|address| kept.get(address));
             let under = || holder.map(|holder| format!("{holder}, which stays, refers to it: adopt it"));
-            if let Some(why) = self.in_the_way(orphan).or_else(under) {
+            if let Some(why) = self.obstacle(orphan).or_else(under) {
                 refused.push((orphan.clone(), why));
                 continue;
             }
@@ -59,22 +59,22 @@ impl Clearing<'_> {
                     if orphan.configured {
                         ordered.insert(address.clone(), orphan);
                     } else if taken.insert(address.clone()) {
-                        loose.push((address.clone(), orphan));
+                        unordered.push((address.clone(), orphan));
                     } else {
-                        loose.push((aside(address, &mut taken), orphan));
+                        unordered.push((free_address(address, &mut taken), orphan));
                     }
                 }
-                Some(address) => loose.push((aside(address, &mut taken), orphan)),
+                Some(address) => unordered.push((free_address(address, &mut taken), orphan)),
                 None => {
                     let unnamed = Address::new(Role::Global, orphan.kind, "unnamed");
-                    loose.push((aside(&unnamed, &mut taken), orphan));
+                    unordered.push((free_address(&unnamed, &mut taken), orphan));
                 }
             }
         }
-        let all = ordered.keys().chain(loose.iter().map(|(address, _)| address));
+        let all = ordered.keys().chain(unordered.iter().map(|(address, _)| address));
         let last: Vec<Address> = all.filter(|address| self.is_last(address)).cloned().collect();
-        loose.sort_by_key(|(address, _)| self.is_last(address));
-        let mut items: Vec<Item> = loose
+        unordered.sort_by_key(|(address, _)| self.is_last(address));
+        let mut items: Vec<Item> = unordered
             .into_iter()
             .map(|(address, orphan)| {
                 let after = if self.is_last(&address) { Vec::new() } else { last.clone() };
@@ -88,7 +88,7 @@ impl Clearing<'_> {
         Cleared { plan: Plan { items }, refused }
     }
 
-    /// The deletion of an orphan that the graph knows, or of what carries no tags and lies in one.
+    /// The deletion of an orphan that the graph knows, or of a resource that carries no tags and lies in one.
     fn configured(&self, address: &Address, ordered: &BTreeMap<Address, &Orphan>) -> Option<Item> {
         let needs: Vec<Address> = self.graph.needs(address).into_iter().map(|(on, _)| on).collect();
         if let Some(orphan) = ordered.get(address) {
@@ -102,7 +102,7 @@ impl Clearing<'_> {
                     && node.driver.traits().removable
                     && !self.entries.contains_key(address) =>
             {
-                let why = format!("it carries no tags, and goes with {within}");
+                let why = format!("it carries no tags, and is deleted with {within}");
                 Some(self.item(address.clone(), &node.region, live, why, needs))
             }
             _ => None,
@@ -113,12 +113,12 @@ impl Clearing<'_> {
         self.last.contains(&address.kind())
     }
 
-    /// What orphans that have to stay stand on, and so has to stay as well; with who refers to it.
+    /// The orphans that have to stay because an orphan that stays refers to them, each with the address of that one.
     fn kept(&self) -> BTreeMap<Address, Address> {
         let lost = |orphan: &&Orphan| orphan.address.as_ref().is_some_and(|at| !self.entries.contains_key(at));
         let addresses: BTreeSet<&Address> =
             self.orphans.iter().filter(lost).filter_map(|orphan| orphan.address.as_ref()).collect();
-        let staying = self.orphans.iter().filter(lost).filter(|orphan| self.in_the_way(orphan).is_some());
+        let staying = self.orphans.iter().filter(lost).filter(|orphan| self.obstacle(orphan).is_some());
         let mut stays: BTreeSet<Address> = staying.filter_map(|orphan| orphan.address.clone()).collect();
         let mut kept = BTreeMap::new();
         let nodes: Vec<_> = self.graph.nodes().collect();
@@ -135,16 +135,18 @@ impl Clearing<'_> {
         kept
     }
 
-    /// Why an orphan has to stay, if it has.
-    fn in_the_way(&self, orphan: &Orphan) -> Option<String> {
+    /// Why an orphan has to stay, if it has to.
+    fn obstacle(&self, orphan: &Orphan) -> Option<String> {
         let Some(address) = &orphan.address else {
             let Owner::Ours { node: Some(node), .. } = &orphan.live.owner else { return None };
-            return Some(format!("its tag drctl:node says {node}, which is of another type: it was changed by hand"));
+            return Some(format!(
+                "its tag drctl:node says {node}, which is of another type: the tag was changed by hand"
+            ));
         };
         if self.entries.contains_key(address) {
             return None;
         }
-        // Its address is free, so what refers to that refers to this one.
+        // Its address is free, so an entry that refers to the address refers to this one.
         let holders: Vec<String> = self
             .entries
             .iter()
@@ -184,14 +186,16 @@ impl Clearing<'_> {
 fn reason(orphan: &Orphan) -> String {
     match (&orphan.standing, &orphan.address) {
         (Standing::Copy { of: Some(id) }, Some(address)) => format!("a second copy of {address}, which is {id}"),
-        (Standing::Copy { .. }, Some(address)) => format!("a second copy of {address}, which is being made"),
-        (Standing::Twin { others }, Some(address)) => format!("one of {} that are {address}", others.len() + 1),
+        (Standing::Copy { .. }, Some(address)) => format!("a second copy of {address}, which is being created"),
+        (Standing::Twin { others }, Some(address)) => {
+            format!("one of {} resources that are tagged as {address}", others.len() + 1)
+        }
         _ => "the state does not know it".to_owned(),
     }
 }
 
-/// An address of its own for what is deleted and has none, or one that is taken.
-fn aside(node: &Address, taken: &mut BTreeSet<Address>) -> Address {
+/// A free address for an orphan that is deleted and has no address, or one that is taken.
+fn free_address(node: &Address, taken: &mut BTreeSet<Address>) -> Address {
     let mut number = 1_usize;
     loop {
         let address = copy_address(node, number);

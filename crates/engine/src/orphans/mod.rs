@@ -1,5 +1,5 @@
-//! Orphans: what bears a stack's tags, and the state does not know. The looking, what is to be adopted, and what is to be
-//! deleted.
+//! Orphans: resources that are tagged as a stack's, and that its state does not know. How they are found, which are adopted, and
+//! which are deleted.
 
 mod cleanup;
 #[cfg(test)]
@@ -19,72 +19,72 @@ use crate::state::{Address, Entry, Status};
 
 pub use cleanup::{Cleared, Clearing};
 
-/// How an orphan stands to the state.
+/// How an orphan relates to the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Standing {
     /// The state holds nothing under its address.
     Lost,
-    /// The state holds another under its address.
+    /// The state holds another resource under its address.
     Copy {
-        /// That one's id; `None` while it is being made.
+        /// The id of that one; `None` while it is being created.
         of: Option<String>,
     },
-    /// The state holds nothing under its address, and others carry the same.
+    /// The state holds nothing under its address, and other resources are tagged with the same address.
     Twin {
         /// Their ids.
         others: Vec<String>,
     },
-    /// Its tags name no address, or that of another type.
+    /// Its tags name no address, or one of another type.
     Nameless,
 }
 
-/// Something that bears the stack's tags, and that the state does not hold under its id.
+/// A resource that is tagged as the stack's, and that the state does not hold under its id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphan {
     /// The address in its tags.
     pub address: Option<Address>,
     /// Its type, as in addresses.
     pub kind: &'static str,
-    /// Where it is; of what spans Regions, where it was made.
+    /// The Region that it is in. If it spans Regions, the one in which it was created.
     pub region: String,
-    /// How it stands to the state.
+    /// How it relates to the state.
     pub standing: Standing,
     /// Whether something is configured under its address.
     pub configured: bool,
-    /// As it was seen.
+    /// The resource as it was seen.
     pub live: Live,
 }
 
-/// A type that could not be looked for in a Region.
+/// A type that could not be searched for in a Region.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Unreached {
-    /// Where.
+    /// The Region.
     pub region: String,
-    /// Which type.
+    /// The type.
     pub kind: &'static str,
-    /// Why.
+    /// Why it could not.
     pub failure: Failure,
 }
 
-/// What a look for orphans came to.
+/// The result of a search for orphans.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// The orphans, by address.
     pub orphans: Vec<Orphan>,
-    /// Where there may be more.
+    /// Where there may be more of them.
     pub unreached: Vec<Unreached>,
 }
 
-/// Looks for orphans.
+/// Searches for orphans.
 pub struct Sweep<'a> {
-    /// The types to look for.
+    /// The types to search for.
     pub kinds: &'a [&'static str],
-    /// Where.
+    /// The Regions to search.
     pub regions: &'a [Region],
-    /// Finds the types.
+    /// Finds the types of resources.
     pub drivers: &'a dyn Drivers,
-    /// What is configured.
+    /// The configured resources.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
@@ -109,7 +109,7 @@ impl Sighting {
 }
 
 impl Sweep<'_> {
-    /// Looks at all types in all Regions at once; each answers, or fails to, for itself.
+    /// Searches for all types in all Regions at the same time. Each answers, or fails to answer, independently.
     pub async fn look(&self) -> Found {
         let mut calls = Vec::new();
         for region in self.regions {
@@ -131,18 +131,18 @@ impl Sweep<'_> {
                 Err(failure) => unreached.push(Unreached { region, kind, failure }),
             }
         }
-        Found { orphans: judge(sightings, self.graph, self.entries), unreached }
+        Found { orphans: unknown_to_state(sightings, self.graph, self.entries), unreached }
     }
 }
 
-/// What of all that was seen the state does not know.
-fn judge(sightings: Vec<Sighting>, graph: &Graph, entries: &BTreeMap<Address, Entry>) -> Vec<Orphan> {
+/// Which of the resources that were seen the state does not know.
+fn unknown_to_state(sightings: Vec<Sighting>, graph: &Graph, entries: &BTreeMap<Address, Entry>) -> Vec<Orphan> {
     let mut unknown: Vec<Sighting> = Vec::new();
     for sighting in sightings {
         if matches!(sighting.live.phase, Phase::Deleting(_)) || is_known(&sighting, entries) {
             continue;
         }
-        // What spans Regions, or belongs to none, is seen in several.
+        // A resource that spans Regions, or belongs to none, is seen in several.
         let same = |other: &&mut Sighting| {
             other.kind == sighting.kind && other.live.id == sighting.live.id && other.node() == sighting.node()
         };
@@ -187,36 +187,40 @@ fn standing(id: &str, entry: Option<&Entry>, ids: &[String]) -> Standing {
     if others.is_empty() { Standing::Lost } else { Standing::Twin { others } }
 }
 
-/// The state holds it under its id, in its Region or, of what spans Regions, under its own address; or an open intent is the
-/// one that made it.
+/// Whether the state holds a resource under its id: in its Region or, if it spans Regions, under its address. Or whether an open
+/// intent has created it.
 fn is_known(sighting: &Sighting, entries: &BTreeMap<Address, Entry>) -> bool {
     let Owner::Ours { attempt, .. } = &sighting.live.owner else { return false };
     entries.iter().filter(|(address, _)| address.kind() == sighting.kind).any(|(address, entry)| {
-        let here = entry.region == sighting.region || sighting.node() == Some(address);
-        let recorded = entry.id.as_ref().or(entry.natural_id.as_ref()) == Some(&sighting.live.id);
-        let being_made =
+        let is_here = entry.region == sighting.region || sighting.node() == Some(address);
+        let is_recorded = entry.id.as_ref().or(entry.natural_id.as_ref()) == Some(&sighting.live.id);
+        let is_being_created =
             matches!(&entry.status, Status::Creating { attempt: open, .. } if attempt.as_ref() == Some(open));
-        (here && recorded) || being_made
+        (is_here && is_recorded) || is_being_created
     })
 }
 
-/// The record under which an orphan is taken into the state: as made and not yet seen as configured, so that the next run looks
-/// at it as it does at what an interrupted one has made.
+/// The entry with which an orphan is adopted into the state: created, and not seen as configured yet. The next run treats it like a
+/// resource that an interrupted run has created.
 ///
 /// # Errors
-/// Why it is not to be taken in, in a sentence without a full stop.
+/// Why it cannot be adopted, in a sentence without a full stop.
 pub fn adoption(orphan: &Orphan, graph: &Graph) -> Result<(Address, Entry), String> {
     let address = match (&orphan.standing, &orphan.address) {
         (Standing::Lost, Some(address)) => address,
         (Standing::Copy { of: Some(id) }, _) => return Err(format!("it is a second copy: the state holds {id}")),
         (Standing::Copy { of: None }, _) => {
-            return Err("it is a second copy: the state says that another is being made".to_owned());
+            return Err("it is a second copy: the state says that another is being created".to_owned());
         }
         (Standing::Twin { others }, _) => return Err(format!("{} carries the same address", others.join(", "))),
-        (Standing::Nameless, _) | (_, None) => return Err("its tags do not say what it was made as".to_owned()),
+        (Standing::Nameless, _) | (_, None) => {
+            return Err("its tags do not say which resource of the stack it is".to_owned());
+        }
     };
     let Some(node) = graph.get(address) else {
-        return Err("nothing is configured under its address: taken in, the next `drctl up` would delete it".to_owned());
+        return Err(
+            "nothing is configured under its address: once adopted, the next `drctl up` would delete it".to_owned()
+        );
     };
     let now = Timestamp::now();
     let attempt = match &orphan.live.owner {

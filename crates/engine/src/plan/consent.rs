@@ -1,4 +1,4 @@
-//! What may be lost: nothing that holds data is deleted or replaced unless it was named.
+//! Consent: a resource that holds data is deleted or replaced only if the user has agreed to it.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use crate::state::Address;
 
-/// What holds data and may be deleted or replaced all the same.
+/// Which of the resources that hold data may be deleted or replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Consent {
-    /// Nothing.
+    /// None.
     #[default]
     Nothing,
-    /// What somebody has named, and nothing else.
+    /// Those that the user has named, and no others.
     Named(BTreeSet<Address>),
-    /// Everything that is planned: whoever asked has agreed to lose the whole.
+    /// All that the plan deletes or replaces: the user has agreed to lose the whole stack.
     Everything,
 }
 
 impl Consent {
-    /// Whether this one may be lost.
+    /// Whether the data of this resource may be lost.
     #[must_use]
     pub fn covers(&self, address: &Address) -> bool {
         match self {
@@ -30,16 +30,16 @@ impl Consent {
     }
 }
 
-/// Why something is not deleted or replaced, and what it would take.
+/// Why a resource is not deleted or replaced, and what it would take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// Whether it would be replaced; else it would be deleted.
+    /// Whether it would be replaced. Otherwise it would be deleted.
     pub replaced: bool,
-    /// What asks for it: the property that differs and why it cannot be changed in place, or that it left the configuration.
+    /// The reason for it: the property that differs and why it cannot be changed in place, or that it is no longer configured.
     pub why: String,
-    /// Everything that holds data and has to be named for it to be done, itself among it. Empty when it cannot be done at all.
+    /// All resources that hold data and would have to be named, including this one. Empty when it cannot be done at all.
     pub names: Vec<Address>,
-    /// Why it cannot be done even then.
+    /// Why it could not be done even then, if that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impossible: Option<String>,
 }

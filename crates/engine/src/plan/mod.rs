@@ -1,4 +1,4 @@
-//! The plan: what is to be done, decided from what is desired, what was observed and what is recorded. No call is made.
+//! The plan: what is to be done, decided from what is desired, what was observed, and what is recorded. No call is made.
 
 mod consent;
 mod decision;
@@ -22,47 +22,48 @@ pub use diff::{TAGS, changes, digest};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing: it is as desired.
+    /// Nothing, because it is as desired.
     None,
-    /// It is as desired, but the state does not say so yet: an interrupted run made it, or it is still on its way.
+    /// It is recorded: it is as desired, but the state does not say so, because an interrupted run created it, or because it is still
+    /// on its way.
     Record,
-    /// It is made.
+    /// It is created.
     Create,
     /// Its properties are changed in place.
     Update,
-    /// It is deleted and made anew.
+    /// It is deleted and created again.
     Replace,
     /// It is deleted.
     Delete,
-    /// Nothing: it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
+    /// Nothing, because it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
     Refused,
-    /// Nothing: it could not be looked at, or is in a state that a person has to put right.
+    /// Nothing, because it could not be looked at, or is in a state that somebody has to put right.
     Unknown,
 }
 
 /// What is planned for one resource.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Item {
-    /// Which resource.
+    /// The resource.
     pub address: Address,
-    /// Where.
+    /// The Region that its calls go to.
     pub region: String,
     /// What is done with it.
     pub action: Action,
-    /// Why, where the action alone does not say.
+    /// Why that is done, where the action alone does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whether the state holds it.
     pub recorded: bool,
-    /// The id by which AWS knows it, when it is there.
+    /// The id by which AWS knows it, if it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Property by property: for a creation all of them, else those that differ.
+    /// The properties that are set: for a creation all of them, otherwise those that differ.
     pub changes: Vec<Change>,
-    /// Properties that the endpoint does not know, with what it answered: neither set nor compared.
+    /// Properties that the endpoint does not know, with its answers. They are neither set nor compared.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: BTreeMap<String, String>,
-    /// Why it could not be looked at, or what a person has to put right.
+    /// Why it could not be looked at, or what somebody has to put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Why it is not deleted or replaced, and what that would take.
@@ -74,37 +75,37 @@ pub struct Item {
     /// The resource as it was observed.
     #[serde(skip)]
     pub live: Option<Box<Live>>,
-    /// What it refers to, and what outlives it therefore.
+    /// What it refers to, and what therefore has to outlive it.
     #[serde(skip)]
     pub depends_on: Vec<Address>,
-    /// What has to be there before it is made: what it refers to, and what only goes first.
+    /// What has to be ready before it is created: what it refers to, and what only comes first.
     #[serde(skip)]
     pub waits_for: Vec<Address>,
 }
 
-/// Everything that is planned, in an order in which it could be done one by one: deletions last, in reverse.
+/// Everything that is planned, in an order in which it could be done item by item. Deletions come last, in reverse order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Plan {
-    /// One item per resource of the graph and of the state.
+    /// One item for each resource in the graph or in the state.
     pub items: Vec<Item>,
 }
 
-/// How many of each.
+/// How many resources of a plan there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// To be made; a replacement counts here and under `destroy`, as Terraform counts.
+    /// To be created. A replacement counts here and under `destroy`, as in Terraform.
     pub add: usize,
     /// To be changed in place.
     pub change: usize,
     /// To be deleted.
     pub destroy: usize,
-    /// To be taken into the state.
+    /// To be recorded in the state.
     pub record: usize,
-    /// As desired.
+    /// As desired already.
     pub unchanged: usize,
-    /// Not looked at.
+    /// Not looked at, or to be put right by somebody.
     pub unknown: usize,
-    /// Not done, because data would be lost.
+    /// Neither deleted nor replaced, because data would be lost.
     #[serde(skip_serializing_if = "is_zero")]
     pub refused: usize,
 }
@@ -115,7 +116,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Plan {
-    /// How many of each.
+    /// How many resources there are of each kind.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
@@ -143,12 +144,12 @@ impl Plan {
         self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown | Action::Refused))
     }
 
-    /// What is not done because data would be lost.
+    /// The items that are not carried out because data would be lost.
     pub fn refused(&self) -> impl Iterator<Item = (&Item, &Refusal)> {
         self.items.iter().filter_map(|item| item.refusal.as_ref().map(|refusal| (item, refusal)))
     }
 
-    /// What could not be looked at.
+    /// The items that could not be looked at.
     pub fn unknown(&self) -> impl Iterator<Item = (&Item, &Failure)> {
         self.items.iter().filter_map(|item| item.failure.as_ref().map(|failure| (item, failure)))
     }
