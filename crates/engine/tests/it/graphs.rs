@@ -1,14 +1,14 @@
-//! Random graphs, as shapes: plain data that shrinks, and that prints as the Rust it takes to write it.
+//! Random graphs, as plain data that can be shrunk, and that prints as the Rust code it takes to write it.
 
 use drctl_engine::testing::Want;
 use proptest::prelude::*;
 
-/// The types that random graphs are made of.
+/// The types that random graphs consist of.
 const KINDS: [&str; 7] = ["net", "part", "gate", "role", "rule", "link", "base"];
 
-/// How one node refers to an earlier one.
+/// How a node refers to an earlier one.
 #[derive(Debug, Clone, Copy)]
-pub enum Tie {
+pub enum RefKind {
     Inside,
     Holds,
     Uses,
@@ -17,19 +17,19 @@ pub enum Tie {
     After,
 }
 
-/// One node.
+/// A node of a graph.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub struct NodeSpec {
     pub kind: &'static str,
     pub west: bool,
     /// Whether it has to be opened before it can be deleted.
     pub sealed: bool,
-    /// What it refers to: which of the earlier nodes, counted modulo their number.
-    pub ties: [Option<(usize, Tie)>; 3],
+    /// What it refers to: the number of an earlier node, modulo how many there are, and how.
+    pub refs: [Option<(usize, RefKind)>; 3],
 }
 
-impl Shape {
-    /// What shall be, after the `earlier` ones. What of those has left is not referred to.
+impl NodeSpec {
+    /// The resource, given the `earlier` ones. References to those that have left are dropped.
     pub fn want(&self, earlier: &[Option<Want>]) -> Want {
         let mut want = Want::new(self.kind, &format!("n{}", earlier.len()));
         if self.west {
@@ -38,51 +38,51 @@ impl Shape {
         if self.sealed {
             want = want.sealed();
         }
-        for (pick, tie) in self.ties.iter().flatten() {
-            let Some(to) = earlier.get(pick % earlier.len().max(1)).and_then(Option::as_ref) else { continue };
-            want = match tie {
-                Tie::Inside => want.inside(to),
-                Tie::Holds => want.holds(to),
-                Tie::Uses => want.uses(to),
-                Tie::UsesEarly => want.uses_early(to),
-                Tie::Endpoint => want.endpoint(to),
-                Tie::After => want.after(to),
+        for (number, kind) in self.refs.iter().flatten() {
+            let Some(to) = earlier.get(number % earlier.len().max(1)).and_then(Option::as_ref) else { continue };
+            want = match kind {
+                RefKind::Inside => want.inside(to),
+                RefKind::Holds => want.holds(to),
+                RefKind::Uses => want.uses(to),
+                RefKind::UsesEarly => want.uses_early(to),
+                RefKind::Endpoint => want.endpoint(to),
+                RefKind::After => want.after(to),
             };
         }
         want
     }
 }
 
-/// Turns shapes into nodes that refer to earlier ones only.
-pub fn wanted(shapes: &[Shape]) -> Vec<Want> {
-    let mut wants: Vec<Option<Want>> = Vec::with_capacity(shapes.len());
-    for shape in shapes {
-        wants.push(Some(shape.want(&wants)));
+/// The resources of a graph, each of which refers only to earlier ones.
+pub fn wanted(specs: &[NodeSpec]) -> Vec<Want> {
+    let mut wants: Vec<Option<Want>> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        wants.push(Some(spec.want(&wants)));
     }
     wants.into_iter().flatten().collect()
 }
 
 /// A reference, or none.
-pub fn tie() -> impl Strategy<Value = Option<(usize, Tie)>> {
-    let tie = prop_oneof![
-        Just(Tie::Inside),
-        Just(Tie::Holds),
-        Just(Tie::Uses),
-        Just(Tie::UsesEarly),
-        Just(Tie::Endpoint),
-        Just(Tie::After)
+pub fn reference() -> impl Strategy<Value = Option<(usize, RefKind)>> {
+    let kind = prop_oneof![
+        Just(RefKind::Inside),
+        Just(RefKind::Holds),
+        Just(RefKind::Uses),
+        Just(RefKind::UsesEarly),
+        Just(RefKind::Endpoint),
+        Just(RefKind::After)
     ];
-    prop::option::of((0..16_usize, tie))
+    prop::option::of((0..16_usize, kind))
 }
 
-/// One node.
-pub fn shape() -> impl Strategy<Value = Shape> {
+/// A node.
+pub fn spec() -> impl Strategy<Value = NodeSpec> {
     let sealed = prop::bool::weighted(0.2);
-    let parts = (prop::sample::select(KINDS.to_vec()), any::<bool>(), sealed, prop::array::uniform3(tie()));
-    parts.prop_map(|(kind, west, sealed, ties)| Shape { kind, west, sealed, ties })
+    let parts = (prop::sample::select(KINDS.to_vec()), any::<bool>(), sealed, prop::array::uniform3(reference()));
+    parts.prop_map(|(kind, west, sealed, refs)| NodeSpec { kind, west, sealed, refs })
 }
 
 /// Up to `most` nodes.
-pub fn shapes(most: usize) -> impl Strategy<Value = Vec<Shape>> {
-    prop::collection::vec(shape(), 1..=most)
+pub fn specs(most: usize) -> impl Strategy<Value = Vec<NodeSpec>> {
+    prop::collection::vec(spec(), 1..=most)
 }

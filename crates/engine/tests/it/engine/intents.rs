@@ -1,5 +1,5 @@
-//! Law 1: intents are durable before their calls, outcomes before whoever depends on them starts.
-//! Law 2: open intents are resolved before anything is made, so that there are never two and never an orphan.
+//! Law 1: an intent is durable before its call is sent, and an outcome before anything that depends on it starts.
+//! Law 2: open intents are resolved before anything is created, so that there are never two resources and never an orphan.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,8 +24,8 @@ impl Lines {
     }
 }
 
-/// Reads the state from disk as each mutation arrives: was it announced? Returns those that were, and those that were
-/// not.
+/// Reads the state from disk whenever a mutation arrives, to see whether it was announced. Returns the mutations that were, and those
+/// that were not.
 fn watch(world: &World) -> (Lines, Lines) {
     let (announced, unannounced) = (Lines::default(), Lines::default());
     let (yes, no, at) = (announced.clone(), unannounced.clone(), world.location());
@@ -48,7 +48,7 @@ fn watch(world: &World) -> (Lines, Lines) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_intent_with_its_token_is_on_disk_before_the_call_leaves() {
+async fn an_intent_with_its_token_is_on_disk_before_the_call_is_sent() {
     let world = World::new();
     let (announced, unannounced) = watch(&world);
     let net = Want::new("net", "a");
@@ -73,10 +73,10 @@ async fn dependents_start_only_after_the_outcome_is_durable() {
         let entries = at.read().expect("a sound state").map(|state| state.resources).unwrap_or_default();
         for id in call.refers.iter().filter(|_| call.op == Op::Create) {
             let entry = entries.values().find(|entry| entry.id.as_ref() == Some(id));
-            let content_with_existing = call.name == "early";
+            let needs_existence_only = call.name == "early";
             let is_durable = match entry.map(|entry| &entry.status) {
                 Some(Status::Ready) => true,
-                Some(Status::Created) => content_with_existing,
+                Some(Status::Created) => needs_existence_only,
                 _ => false,
             };
             let line = format!("{} refers to {id}", call.name);
@@ -104,7 +104,7 @@ async fn a_lost_answer_is_found_by_the_attempts_tag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_that_listings_do_not_show_yet_is_waited_for() {
+async fn a_resource_that_listings_do_not_show_yet_after_a_lost_answer_is_waited_for() {
     let world = World::new();
     let net = [Want::new("net", "n")];
     world.cloud.set_pace("net", |pace| pace.shown_after = Duration::from_secs(20));
@@ -116,7 +116,7 @@ async fn a_lost_answer_that_listings_do_not_show_yet_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again_with_the_same_token_where_the_type_takes_one() {
+async fn a_call_whose_answer_is_lost_is_repeated_with_the_same_token_where_the_type_takes_one() {
     let world = World::new();
     let gate = [Want::new("gate", "g")];
     world.cloud.set_pace("gate", |pace| pace.shown_after = Duration::from_hours(1));
@@ -126,7 +126,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token_where_the_type_tak
     let calls = world.cloud.calls_of("g", Op::Create);
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].token, calls[1].token);
-    assert!(calls[1].at - calls[0].at < GRACE, "a token needs no period of grace");
+    assert!(calls[1].at - calls[0].at < GRACE, "a token needs no grace period");
     world.assert_sound("after the same token twice");
 }
 
@@ -145,7 +145,7 @@ async fn a_lost_answer_is_found_by_the_unique_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_made_again_before_the_period_of_grace_is_over() {
+async fn nothing_is_created_again_before_the_grace_period_is_over() {
     let world = World::new();
     world.cloud.inject("n", Op::Create, Fault::LoseCall, 1);
     let ran = world.up(&[Want::new("net", "n")]).await;
@@ -157,7 +157,7 @@ async fn nothing_is_made_again_before_the_period_of_grace_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_run_resolves_an_open_intent_before_it_makes_anything() {
+async fn the_next_run_resolves_an_open_intent_before_it_creates_anything() {
     let wants = [Want::new("net", "n"), Want::new("role", "r"), Want::new("rule", "x"), Want::new("gate", "g")];
     let expected = undisturbed(&wants, |_| {}).await;
     for want in &wants {
@@ -172,12 +172,12 @@ async fn the_next_run_resolves_an_open_intent_before_it_makes_anything() {
         world.cloud.forget_calls();
         world.assert_converges(&wants, &expected, want.name()).await;
         let calls = world.cloud.calls();
-        let made = calls.iter().position(|call| call.op == Op::Create).expect("it was made");
-        assert_eq!(calls[made].token.as_ref(), Some(&attempt), "with the token on record");
-        // By its name or by the attempt's tag, whichever the type has.
+        let first = calls.iter().position(|call| call.op == Op::Create).expect("it was created");
+        assert_eq!(calls[first].token.as_ref(), Some(&attempt), "with the token on record");
+        // By its name, or by the tag of the attempt, whichever the type has.
         assert!(
-            calls[..made].iter().any(|call| call.op == Op::Search || call.op == Op::Read),
-            "it was looked for before it was made: {calls:#?}"
+            calls[..first].iter().any(|call| call.op == Op::Search || call.op == Op::Read),
+            "it was searched for before it was created: {calls:#?}"
         );
     }
 }
@@ -216,7 +216,7 @@ async fn a_modelled_refusal_closes_the_intent_and_an_ambiguous_failure_leaves_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_was_taken_by_somebody_else_in_the_meantime_closes_the_intent() {
+async fn a_name_that_somebody_else_has_taken_meanwhile_closes_the_intent() {
     let world = World::new();
     let role = [Want::new("role", "r")];
     let cloud = world.cloud.clone();
@@ -228,13 +228,13 @@ async fn a_name_that_was_taken_by_somebody_else_in_the_meantime_closes_the_inten
     let ran = world.up(&role).await;
     let outcome = ran.outcome(&role[0]);
     assert!(matches!(&outcome, Outcome::Failed(failure) if failure.class == Class::Foreign), "{outcome:?}");
-    assert_eq!(world.recorded(&role[0]), None, "AWS has refused: nothing was made");
+    assert_eq!(world.recorded(&role[0]), None, "AWS has refused: nothing was created");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lost_answers_left_before_a_refusal_is_not_forgotten() {
-    // The call was carried out, the answer was lost, the listings lag for longer than the period of grace, and then the
-    // quota is full: with the very thing that is looked for.
+async fn a_resource_that_a_lost_answer_left_before_a_refusal_is_not_forgotten() {
+    // The call was carried out, the answer was lost, the listings lag for longer than the grace period, and then the quota is used up:
+    // by the very resource that is searched for.
     let world = World::new();
     let net = [Want::new("net", "n")];
     world.cloud.set_pace("net", |pace| pace.shown_after = GRACE * 3);
@@ -243,11 +243,11 @@ async fn what_lost_answers_left_before_a_refusal_is_not_forgotten() {
     let ran = world.up(&net).await;
     assert_eq!(ran.failed(), ["n"]);
     tokio::time::sleep(GRACE * 3).await;
-    world.assert_goes_down("down, with what the lost answer left").await;
+    world.assert_goes_down("down, with what the lost answer has left").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_creation_that_was_accepted_and_then_failed_is_made_once_more() {
+async fn a_creation_that_was_accepted_and_then_failed_is_repeated_once() {
     let world = World::new();
     let gate = [Want::new("gate", "g")];
     world.cloud.inject("g", Op::Create, Fault::Spoil, 1);
@@ -256,7 +256,7 @@ async fn a_creation_that_was_accepted_and_then_failed_is_made_once_more() {
     let calls = world.cloud.calls_of("g", Op::Create);
     assert_eq!((calls.len(), world.cloud.calls_of("g", Op::Delete).len()), (2, 1));
     assert_ne!(calls[0].token, calls[1].token, "it is another attempt");
-    world.assert_sound("after the remains were cleared away");
+    world.assert_sound("after the remains were deleted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,7 +274,7 @@ async fn a_creation_that_fails_twice_is_reported_and_replaced_by_the_next_run() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_reads_do_not_show_yet_is_not_made_twice() {
+async fn a_resource_that_reads_do_not_show_yet_is_not_created_twice() {
     let wants = [Want::new("net", "n")];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
@@ -282,14 +282,14 @@ async fn what_reads_do_not_show_yet_is_not_made_twice() {
         pace.shown_after = Duration::from_secs(10);
         pace.readable_after = Duration::from_secs(10);
     });
-    // The intent and the id are on record, and the next run begins while AWS does not show what it has made.
+    // The intent and the id are on record, and the next run begins while AWS does not show yet what it has created.
     assert!(world.crash(&wants, Stop::Records(2)).await);
     assert!(matches!(world.recorded(&wants[0]), Some((Status::Created, Some(_)))));
     world.assert_converges(&wants, &expected, "while reads lag").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_reads_do_not_show_yet_is_not_forgotten_by_down() {
+async fn a_resource_that_reads_do_not_show_yet_is_not_forgotten_by_down() {
     let world = World::new();
     world.cloud.set_paces(|pace| {
         pace.shown_after = Duration::from_secs(10);
@@ -300,7 +300,7 @@ async fn what_reads_do_not_show_yet_is_not_forgotten_by_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn down_waits_for_an_attempt_to_show_itself_whatever_the_type_promises_about_tokens() {
+async fn down_waits_for_an_attempt_to_appear_whatever_the_type_promises_about_tokens() {
     for kind in ["net", "gate"] {
         let world = World::new();
         world.cloud.set_pace(kind, |pace| pace.shown_after = Duration::from_secs(20));
@@ -310,7 +310,7 @@ async fn down_waits_for_an_attempt_to_show_itself_whatever_the_type_promises_abo
 }
 
 #[tokio::test(start_paused = true)]
-async fn down_finds_what_a_lost_answer_left_under_a_unique_name() {
+async fn down_finds_what_a_lost_answer_has_left_under_a_unique_name() {
     for kind in ["role", "rule"] {
         let world = World::new();
         assert!(world.crash(&[Want::new(kind, "n")], Stop::At(Crash::After("n", Op::Create))).await);
@@ -319,7 +319,7 @@ async fn down_finds_what_a_lost_answer_left_under_a_unique_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_vanished_under_an_interrupted_deletion_is_made_anew() {
+async fn a_resource_that_an_interrupted_deletion_has_deleted_is_created_again() {
     let wants = [Want::new("net", "n")];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
@@ -330,7 +330,7 @@ async fn what_vanished_under_an_interrupted_deletion_is_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_survived_an_interrupted_deletion_is_brought_to_what_is_desired() {
+async fn a_resource_that_survived_an_interrupted_deletion_is_brought_to_what_is_desired() {
     let wants = [Want::new("net", "n")];
     let world = World::new();
     assert!(world.up(&wants).await.report.is_success());
@@ -342,7 +342,7 @@ async fn what_survived_an_interrupted_deletion_is_brought_to_what_is_desired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_that_carry_its_tags_are_named_and_neither_is_touched() {
+async fn two_resources_that_carry_its_tags_are_named_and_neither_is_touched() {
     let world = World::new();
     let net = [Want::new("net", "n")];
     let tags = [(STACK, OURS), (NODE, "primary/net/n")];

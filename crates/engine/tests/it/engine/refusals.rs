@@ -1,4 +1,4 @@
-//! Law 5: a failure stops its dependents and nothing else, and what failed by itself is told from what it took with it.
+//! Law 5: a failure stops what depends on it and nothing else, and what failed by itself is told apart from what was skipped.
 
 use drctl_engine::state::Status;
 use drctl_engine::testing::{Fault, Op, Want, World, undisturbed};
@@ -16,15 +16,15 @@ async fn a_failed_node_stops_its_dependents_and_nothing_else() {
     let world = World::new();
     world.cloud.refuse_once("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
     let ran = world.up(&wants).await;
-    assert_eq!(ran.failed(), ["failing"], "one root, however many it takes with it");
+    assert_eq!(ran.failed(), ["failing"], "one root failure, however many are skipped because of it");
     assert!(matches!(ran.outcome(&failing), Outcome::Failed(failure) if failure.message == "the quota is full"));
     assert_eq!(ran.outcome(&child), Outcome::Skipped(failing.address()));
     assert_eq!(ran.outcome(&grandchild), Outcome::Skipped(failing.address()));
     assert_eq!((ran.outcome(&free), ran.outcome(&follower)), (Outcome::Done, Outcome::Done));
     assert!(!ran.report.is_success() && !ran.report.interrupted);
     let skipped = ran.events.iter().filter(|(_, event)| matches!(event, Event::Skipped { .. })).count();
-    assert_eq!(skipped, 2, "each is told once: {:#?}", ran.events);
-    world.assert_sound("nothing was unwound, nothing lost");
+    assert_eq!(skipped, 2, "each is reported once: {:#?}", ran.events);
+    world.assert_sound("nothing was rolled back or lost");
     world.assert_converges(&wants, &expected, "the next run does the rest").await;
 }
 
@@ -48,7 +48,7 @@ async fn a_failure_at_any_node_leaves_what_the_next_run_completes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_passes_by_itself_is_sat_out_and_told() {
+async fn a_refusal_that_passes_by_itself_is_waited_out_and_reported() {
     for class in [Class::Throttled, Class::Transient] {
         let world = World::new();
         let wants = [Want::new("net", "n")];
@@ -67,7 +67,7 @@ async fn a_refusal_that_passes_by_itself_is_sat_out_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_answers_to_what_may_be_done_twice_are_asked_for_again() {
+async fn calls_that_may_be_carried_out_twice_are_repeated_after_lost_answers() {
     let world = World::new();
     let wants = [Want::new("net", "n")];
     assert!(world.up(&wants).await.report.is_success());
@@ -94,7 +94,7 @@ async fn a_failed_change_leaves_an_open_intent_that_the_next_run_takes_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
+async fn a_failed_deletion_stops_the_deletion_of_what_it_lies_in_and_nothing_else() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
     let free = Want::new("net", "free");
@@ -110,13 +110,13 @@ async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
+async fn a_resource_that_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
     let free = Want::new("net", "free").west();
     let wants = [net.clone(), part.clone(), free.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
-    // One that passes by itself, or once something else is there, is none to wait for: nothing looks again in this run.
+    // A refusal that passes by itself, or once something else exists, is not one to wait for: nothing looks again in this run.
     for class in [Class::NotYet, Class::Throttled, Class::Transient, Class::Ambiguous, Class::Exists, Class::Refused] {
         let world = World::new();
         assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
