@@ -35,9 +35,9 @@ NO_REFUSAL_PASSES = (
 )
 NOTHING_IS_MADE_ONCE_MORE = (
     "what failed is not created a second time",
-    "crates/engine/src/reconcile.rs",
-    "let mut failed_once = false;",
-    "let mut failed_once = true;",
+    "crates/engine/src/run/worker/apply.rs",
+    "let mut was_recreated = false;",
+    "let mut was_recreated = true;",
 )
 A_200_IS_BELIEVED = (
     "a replica is added once, and assumed to appear",
@@ -77,7 +77,7 @@ TESTED = {
     ): "life::aws_rules::the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
         "members are removed in the order of their creation, whichever writes now",
-        "crates/engine/src/plan.rs",
+        "crates/engine/src/plan/decision.rs",
         ".filter(|(_, need)| *need != Need::First)",
         ".filter(|(_, need)| *need != Need::First || true)",
     ): "life::aws_rules::a_stack_is_deleted_after_a_switchover_too",
@@ -89,9 +89,9 @@ TESTED = {
     ): "life::aws_rules::a_lost_region_is_rebuilt_after_a_failover",
     (
         "the time for a change to become visible is counted from the beginning of the step",
-        "crates/engine/src/reconcile.rs",
-        "if set.is_some_and(|since| since.elapsed() > self.job.timing.visible * 2) {",
-        "if began.elapsed() > self.job.timing.visible * 2 {",
+        "crates/engine/src/run/worker/apply.rs",
+        "changed_for: changed_at.map(|at| at.elapsed()),",
+        "changed_for: Some(began.elapsed()),",
     ): "life::aws_rules::what_takes_long_to_become_visible_is_waited_for",
 }
 CONTROL = ""

@@ -1,10 +1,13 @@
-//! How the engine carries large graphs: nodes whose operations do nothing, a real state with journal and fsync.
+//! How the engine copes with large graphs. The operations of the nodes do nothing; the state is a real one, with journal and fsync.
 //!
 //! ```text
 //! cargo bench --bench engine [-- 1000 10000 100000]
 //! ```
 //!
 //! Each size runs in a process of its own, so that its peak memory is its own. The output is a Markdown table.
+//!
+//! The driver is not the one of `drctl_engine::testing`: that logs every call and searches its resources one by one, and would be what
+//! is measured.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -25,11 +28,11 @@ use serde_json::json;
 
 type Error = Box<dyn std::error::Error>;
 
-/// What the coordinator of a real run is given.
+/// As in a real run.
 const CAP: usize = 256;
-/// How many nodes stand side by side: the graph is that wide, and as deep as its size makes it.
+/// How many nodes a layer has: the graph is this wide, and as deep as its size makes it.
 const WIDTH: usize = 500;
-/// What is measured when nothing else is asked for.
+/// The sizes that are measured by default.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 const TRAITS: Traits = Traits {
@@ -46,16 +49,16 @@ const TRAITS: Traits = Traits {
     grace: 1,
 };
 
-/// A type of resource whose operations do nothing but remember.
+/// A type of resource whose operations only remember what was created.
 #[derive(Default)]
-struct Nothing {
-    made: AtomicUsize,
-    things: Mutex<HashMap<Region, HashMap<String, Live>>>,
+struct NoopDriver {
+    created: AtomicUsize,
+    resources: Mutex<HashMap<Region, HashMap<String, Live>>>,
 }
 
-impl Nothing {
+impl NoopDriver {
     fn remember(&self, region: &Region, desired: &Properties, attempt: &Attempt) -> String {
-        let id = format!("nothing-{:08x}", self.made.fetch_add(1, Ordering::Relaxed));
+        let id = format!("nothing-{:08x}", self.created.fetch_add(1, Ordering::Relaxed));
         let node = desired.get("node").and_then(|node| node.as_str()).and_then(|node| node.parse().ok());
         let live = Live {
             id: id.clone(),
@@ -66,17 +69,17 @@ impl Nothing {
             outputs: BTreeMap::new(),
             goes_after: Vec::new(),
         };
-        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        things.entry(region.clone()).or_default().insert(id.clone(), live);
+        let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        resources.entry(region.clone()).or_default().insert(id.clone(), live);
         id
     }
 }
 
-/// The driver, and where the drivers of what is only in the state come from.
+/// The driver, and the registry that finds it.
 #[derive(Default)]
-struct Nothings(Arc<Nothing>);
+struct NoopDrivers(Arc<NoopDriver>);
 
-impl Driver for Nothing {
+impl Driver for NoopDriver {
     fn traits(&self) -> &Traits {
         &TRAITS
     }
@@ -86,8 +89,8 @@ impl Driver for Nothing {
     }
 
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
-        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        ready(Ok(things.get(region).into_iter().flat_map(HashMap::values).cloned().collect())).boxed()
+        let resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        ready(Ok(resources.get(region).into_iter().flat_map(HashMap::values).cloned().collect())).boxed()
     }
 
     fn search<'a>(&'a self, _: &'a Region, _: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
@@ -95,8 +98,8 @@ impl Driver for Nothing {
     }
 
     fn read<'a>(&'a self, region: &'a Region, id: &'a str) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
-        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        ready(Ok(things.get(region).and_then(|things| things.get(id)).cloned())).boxed()
+        let resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        ready(Ok(resources.get(region).and_then(|resources| resources.get(id)).cloned())).boxed()
     }
 
     fn create<'a>(
@@ -119,26 +122,26 @@ impl Driver for Nothing {
     }
 
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
-        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(things) = things.get_mut(region) {
-            things.remove(&live.id);
+        let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(resources) = resources.get_mut(region) {
+            resources.remove(&live.id);
         }
         ready(Ok(Removal::Ordered)).boxed()
     }
 }
 
-impl Drivers for Nothings {
+impl Drivers for NoopDrivers {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
         (kind == TRAITS.kind).then(|| self.0.clone() as Arc<dyn Driver>)
     }
 }
 
-/// Two Regions; every node refers to one to three of the layer before its own, now and then across the Regions.
-fn graph(nodes: usize, nothings: &Nothings) -> Result<Graph, Error> {
+/// A graph in two Regions. Each node refers to one, two, or three nodes of the layer before its own, sometimes across the Regions.
+fn graph(nodes: usize, drivers: &NoopDrivers) -> Result<Graph, Error> {
     let mut graph = Graph::new();
     let mut addresses: Vec<Address> = Vec::with_capacity(nodes);
     for number in 0..nodes {
-        // Runs of two, so that most references stay within their Region and some do not.
+        // Two nodes in turn, so that most references stay within their Region and some do not.
         let side = number / 2 % 2;
         let role = if side == 0 { Role::Primary } else { Role::Secondary };
         let address = Address::new(role, TRAITS.kind, &format!("n{number}"));
@@ -148,28 +151,28 @@ fn graph(nodes: usize, nothings: &Nothings) -> Result<Graph, Error> {
         desired.insert("tags".to_owned(), json!({"Name": format!("bench-{number}"), "drctl:stack": "bench"}));
         if let Some(layer) = number.checked_sub(WIDTH) {
             let uses: Vec<Ref<()>> = (0..=number % 3)
-                // Spread over the layer by a step that has no factor in common with its width.
-                .map(|tie| &addresses[layer / WIDTH * WIDTH + (number + tie * 37) % WIDTH])
+                // Spread over the layer by a stride that has no factor in common with its width.
+                .map(|nth| &addresses[layer / WIDTH * WIDTH + (number + nth * 37) % WIDTH])
                 .map(|target| Ref::output(target.clone(), "id"))
                 .collect();
             desired.insert("uses".to_owned(), serde_json::to_value(uses)?);
         }
         addresses.push(address.clone());
-        let driver = nothings.0.clone();
+        let driver = drivers.0.clone();
         graph.add(Node { address, region: REGIONS[side].into(), driver, desired })?;
     }
     Ok(graph)
 }
 
-async fn plan(graph: &Graph, store: &Store, nothings: &Nothings) -> Plan {
-    let (entries, drivers) = (store.resources(), nothings);
+async fn plan(graph: &Graph, store: &Store, drivers: &NoopDrivers) -> Plan {
+    let entries = store.resources();
     let observer = Observer { graph, entries, drivers, timeout: Duration::from_mins(10), adopt: false };
     let observed = observer.observe().await;
     Decision { graph, entries, drivers, observed: &observed, respect_unsupported: false, consent: &Consent::Everything }
         .plan()
 }
 
-/// What one size came to.
+/// What was measured for one size.
 struct Figures {
     first: Duration,
     second: Duration,
@@ -177,8 +180,8 @@ struct Figures {
 }
 
 async fn measure(nodes: usize, folder: &Path) -> Result<Figures, Error> {
-    let nothings = Nothings::default();
-    let graph = graph(nodes, &nothings)?;
+    let drivers = NoopDrivers::default();
+    let graph = graph(nodes, &drivers)?;
     let at = Location::new(folder, "bench");
     let identity = Identity {
         stack: "bench".to_owned(),
@@ -187,33 +190,33 @@ async fn measure(nodes: usize, folder: &Path) -> Result<Figures, Error> {
         regions: Regions { primary: REGIONS[0].to_owned(), secondary: REGIONS[1].to_owned() },
     };
 
-    // The journal goes when it is folded: a second name keeps it for its size to be read.
+    // The journal is deleted when it is folded. A second name keeps it, so that its size can be read.
     let (journal, kept) = (at.journal(), folder.join("journal-kept"));
     let linked = Once::new();
     let keep = |event: Event| {
         if matches!(event, Event::Done { .. }) {
-            // Where this fails, reading its size does.
+            // If this fails, reading its size fails, too.
             linked.call_once(|| drop(std::fs::hard_link(&journal, &kept)));
         }
     };
 
     let began = Instant::now();
     let mut store = at.open(identity.clone(), "bench")?;
-    let first_plan = plan(&graph, &store, &nothings).await;
+    let first_plan = plan(&graph, &store, &drivers).await;
     let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
-    let run = Run { plan: &first_plan, graph: &graph, drivers: &nothings, options, events: &keep };
+    let run = Run { plan: &first_plan, graph: &graph, drivers: &drivers, options, events: &keep };
     let (_trigger, listener) = shutdown();
     let report = run.apply(&mut store, listener).await;
     drop(store);
     let first = began.elapsed();
     if !report.is_success() || first_plan.counts().add != nodes {
-        return Err(format!("the first run did not make {nodes} nodes: {:?}", report.state).into());
+        return Err(format!("the first run did not create {nodes} nodes: {:?}", report.state).into());
     }
     let journal_size = std::fs::metadata(&kept)?.len();
 
     let began = Instant::now();
     let store = at.open(identity, "bench")?;
-    let second_plan = plan(&graph, &store, &nothings).await;
+    let second_plan = plan(&graph, &store, &drivers).await;
     let second = began.elapsed();
     if !second_plan.is_empty() || second_plan.counts().unchanged != nodes {
         return Err(format!("the second run has something to do: {:?}", second_plan.counts()).into());
@@ -229,7 +232,7 @@ fn peak() -> Result<u64, Error> {
     Ok(kibibytes * 1024)
 }
 
-/// Tenths of a megabyte are as much as the figure bears.
+/// In megabytes, to a tenth: the figure is no more precise than that.
 fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{}", tenths / 10, tenths % 10)

@@ -12,25 +12,25 @@ use tokio::time::Instant;
 pub enum Stage {
     /// Go on.
     Run,
-    /// Start nothing, let mutations in flight finish and be recorded, drop the waits.
+    /// Start nothing more, let mutations in flight finish and be recorded, and drop the waits.
     Drain,
     /// Stop at once: the intents make that safe.
     Abort,
 }
 
-/// Escalates. Stages only go forward.
+/// Tells a run to stop. Stages only go forward.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<Stage>);
 
-/// Listens.
+/// What a run listens to.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     stage: watch::Receiver<Stage>,
-    /// For how many milliseconds the run has stood still, e.g. for want of credentials.
+    /// For how many milliseconds the run has been paused, e.g. while it waited for credentials.
     paused: Arc<AtomicU64>,
 }
 
-/// Time in which the run did not stand still: what is waited for has a chance to come only then.
+/// Counts the time in which the run was not paused: only then can anything that it waits for happen.
 #[derive(Debug)]
 pub struct Stopwatch {
     began: Instant,
@@ -39,7 +39,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// How much of it has passed.
+    /// How much time has passed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         let paused = self.paused.load(Ordering::SeqCst).saturating_sub(self.before);
@@ -47,7 +47,7 @@ impl Stopwatch {
     }
 }
 
-/// A trigger and what listens to it.
+/// A trigger, and what listens to it.
 #[must_use]
 pub fn shutdown() -> (Trigger, Shutdown) {
     let (send, receive) = watch::channel(Stage::Run);
@@ -64,13 +64,13 @@ impl Trigger {
 }
 
 impl Shutdown {
-    /// The stage now.
+    /// The current stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
         *self.stage.borrow()
     }
 
-    /// The whole run stood still for so long.
+    /// The whole run was paused for this long.
     pub fn was_paused(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.paused.fetch_add(millis, Ordering::SeqCst);
@@ -83,7 +83,7 @@ impl Shutdown {
         Stopwatch { began: Instant::now(), before, paused: self.paused.clone() }
     }
 
-    /// Waits until `stage` is reached; for ever when the trigger is gone before.
+    /// Waits until `stage` is reached; for ever if the trigger is dropped before.
     pub async fn reached(&mut self, stage: Stage) {
         if self.stage.wait_for(|now| *now >= stage).await.is_err() {
             std::future::pending::<()>().await;
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_time_passes_while_the_run_stands_still() {
+    async fn no_time_passes_while_the_run_is_paused() {
         let (_trigger, listener) = shutdown();
         listener.was_paused(Duration::from_secs(7));
         let watch = listener.clone().stopwatch();

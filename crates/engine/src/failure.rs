@@ -7,37 +7,37 @@ use serde::Serialize;
 
 use crate::state::Failed;
 
-/// What a failure means for the step, and for the intent behind it.
+/// What a failure means for the step, and for its intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Refused, and it will be refused again. Closes the intent.
+    /// The call was refused, and will be refused again. Closes the intent.
     Refused,
-    /// Refused because of the rate of calls. The same call may pass later.
+    /// The call was refused because of the rate of calls. The same call may succeed later.
     Throttled,
-    /// Refused for a reason that passes by itself: a busy resource, a change not yet visible everywhere.
+    /// The call was refused for a reason that passes by itself: a busy resource, or a change that is not visible everywhere yet.
     Transient,
-    /// Refused because something it refers to exists but is not available yet.
+    /// The call was refused because something that it refers to exists, but is not available yet.
     NotYet,
     /// It is not known whether the call was carried out. Leaves the intent open.
     Ambiguous,
-    /// Refused because something of that name is there.
+    /// The call was refused because something with that name exists.
     Exists,
-    /// What the call is about is not there.
+    /// What the call is about does not exist.
     NotFound,
-    /// Credentials or permissions.
+    /// The credentials are not valid, or lack a permission.
     Denied,
     /// Nothing answers.
     Unreachable,
     /// A custom endpoint does not know the operation.
     Unsupported,
-    /// The resource is somebody else's.
+    /// The resource belongs to somebody else.
     Foreign,
-    /// It did not become what was waited for in time.
+    /// What was waited for did not happen in time.
     TimedOut,
-    /// Given up because the run was interrupted.
+    /// The step was given up because the run was interrupted.
     Interrupted,
-    /// A defect of drctl, or a disk that refuses.
+    /// drctl has a defect, or the disk refuses.
     Internal,
 }
 
@@ -69,15 +69,15 @@ impl Failure {
         Self { class, message: message.into(), operation: None, code: None, request_id: None, help: None }
     }
 
-    /// With what to do next.
+    /// The same with what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// As the state keeps it, for those who ask later.
-    pub(super) fn on_record(&self) -> Failed {
+    /// The failure as the state keeps it, for somebody who asks later.
+    pub(crate) fn on_record(&self) -> Failed {
         let Self { class: _, message, operation, code, request_id, help } = self.clone();
         Failed { at: Timestamp::now(), message, operation, code, request_id, help }
     }

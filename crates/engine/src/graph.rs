@@ -1,4 +1,4 @@
-//! The graph of resources: nodes are added with references to earlier ones, and those make the edges.
+//! The graph of desired resources: nodes are added with references to earlier ones, which make the edges.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 
-use super::driver::{Driver, Region};
-use super::reference::{self, Need, Properties};
+use crate::driver::{Driver, Region};
+use crate::reference::{self, Need, Properties};
 use crate::state::Address;
 
-/// One resource to be.
+/// A desired resource.
 #[derive(Debug, Clone)]
 pub struct Node {
     /// Its address.
@@ -24,25 +24,25 @@ pub struct Node {
     pub desired: Properties,
 }
 
-/// A graph that cannot be.
+/// Why a node cannot be added to a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// An address was given twice.
+    /// Its address is taken.
     #[error("{0} is in the graph twice")]
     Twice(Address),
-    /// A reference to something that was not added before.
+    /// It refers to something that was not added before it.
     #[error("{from} refers to {to}, which is not in the graph before it")]
     Unknown {
-        /// Who refers.
+        /// The node.
         from: Address,
-        /// To what.
+        /// What it refers to.
         to: Address,
     },
 }
 
-/// Resources and what they need of each other. An edge goes from what is needed to who needs it.
+/// Resources, and what they need of each other. An edge leads from a resource to one that needs it.
 ///
-/// A node can only refer to nodes that were added before it: a cycle cannot be written.
+/// A node can refer only to nodes that were added before it, so a cycle cannot be written.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: DiGraph<Arc<Node>, Need>,
@@ -56,10 +56,10 @@ impl Graph {
         Self::default()
     }
 
-    /// Adds a node with the edges that its references make.
+    /// Adds a node, with the edges that follow from its references.
     ///
     /// # Errors
-    /// When the address is taken, or a reference leads nowhere.
+    /// When its address is taken, or a reference leads nowhere.
     pub fn add(&mut self, node: Node) -> Result<(), GraphError> {
         if self.index.contains_key(&node.address) {
             return Err(GraphError::Twice(node.address));
@@ -93,7 +93,7 @@ impl Graph {
         self.nodes.node_weights().collect::<Vec<_>>().into_iter()
     }
 
-    /// What a node refers to, sorted, with what it needs of it.
+    /// What a node refers to, sorted, and what it needs of each.
     #[must_use]
     pub fn needs(&self, address: &Address) -> Vec<(Address, Need)> {
         let Some(at) = self.index.get(address) else { return Vec::new() };
@@ -112,7 +112,7 @@ impl Graph {
         self.index.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no nodes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()

@@ -1,4 +1,4 @@
-//! Open intents: what an interrupted run was about to do, and what became of it. Only looked at.
+//! Open intents: what an interrupted run was about to do, and what became of it. Nothing is changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,68 +6,69 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::diff;
-use super::driver::{Attempt, Driver, Drivers, Live, Phase, Region};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::observe::{limited, ownership};
-use super::reference::{is_unresolved, resolve};
+use crate::driver::{Attempt, Driver, Drivers, Live, Phase, Region};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::observe::limited;
+use crate::ownership::ownership;
+use crate::plan::diff;
+use crate::reference::{Properties, is_unresolved, resolve};
 use crate::state::{Address, Entry, Status};
 
 /// What became of an intent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Became {
-    /// It was made: the answer did not come to be recorded.
+    /// The resource was created, and its creation was not recorded.
     Made {
         /// Its id.
         id: String,
-        /// How it stands.
+        /// The condition that it is in.
         phase: Phase,
     },
-    /// It is not to be seen, and what was asked for so short a time ago may still show itself.
+    /// The resource is not visible, but it was requested so short a time ago that it may still appear.
     NotVisible {
-        /// From when on not to be seen means not to be there.
+        /// From when on "not visible" means "does not exist".
         until: Timestamp,
     },
-    /// Nothing was made.
+    /// Nothing was created.
     NotMade,
-    /// Its name is somebody else's.
+    /// Its name belongs to somebody else.
     Held {
-        /// Whose, and how that is known.
+        /// Who that is, and how that is known.
         by: Failure,
     },
-    /// It is there.
+    /// The resource exists.
     There {
         /// Its id.
         id: String,
-        /// How it stands.
+        /// The condition that it is in.
         phase: Phase,
-        /// The properties that are not as configured; `None` when nothing is configured under its address.
+        /// The properties that are not as configured. `None` when nothing is configured under its address.
         differs: Option<Vec<String>>,
     },
-    /// It is not there.
+    /// The resource does not exist.
     Gone,
-    /// It could not be looked at.
+    /// The resource could not be looked at.
     Unknown {
-        /// Why not.
+        /// Why it could not.
         failure: Failure,
     },
 }
 
-/// An open intent of the state.
+/// An open intent in the state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
-    /// Which resource.
+    /// The resource.
     pub address: Address,
-    /// What the state holds of it.
+    /// What the state holds of the resource.
     pub entry: Entry,
     /// What became of it.
     pub became: Became,
 }
 
 impl Intent {
-    /// Since when it is open.
+    /// Since when it has been open.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         match self.entry.status {
@@ -79,20 +80,20 @@ impl Intent {
 
 /// Finds out what became of the intents.
 pub struct Inspection<'a> {
-    /// What is configured.
+    /// The configured resources.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// Finds the types.
+    /// Finds the types of resources.
     pub drivers: &'a dyn Drivers,
-    /// How long one look may take.
+    /// How long looking at one resource may take.
     pub timeout: Duration,
-    /// How long after its intent an attempt may have made something that is not to be seen yet.
+    /// For how long after its intent an attempt may have created something that is not visible yet.
     pub grace: Duration,
 }
 
 impl Inspection<'_> {
-    /// Looks after all open intents at once, and after what was made and has not been seen ready.
+    /// Looks at all open intents at the same time, and at what was created and has not been seen ready.
     pub async fn look(&self) -> Vec<Intent> {
         let open = self.entries.iter().filter(|(_, entry)| entry.status != Status::Ready);
         let looks = open.map(|(address, entry)| async move {
@@ -109,13 +110,14 @@ impl Inspection<'_> {
         let region = Region::from(entry.region.as_str());
         if let Status::Creating { attempt, since } = &entry.status {
             let attempt = Attempt { token: attempt.clone() };
-            let made = limited(self.timeout, self.timeout, &region, self.made(address, entry, &*driver, &attempt));
-            return Ok(match made.await? {
+            let created =
+                limited(self.timeout, self.timeout, &region, self.created(address, entry, &*driver, &attempt));
+            return Ok(match created.await? {
                 Some(live) => match ownership(address, &live, None) {
                     Ok(()) => Became::Made { id: live.id, phase: live.phase },
                     Err(by) => Became::Held { by },
                 },
-                None => self.not_seen(*since),
+                None => self.not_visible(*since),
             });
         }
         let Some(id) = &entry.id else { return Ok(Became::Gone) };
@@ -129,8 +131,8 @@ impl Inspection<'_> {
         })
     }
 
-    /// By its name, else by the attempt: as the next run looks for it.
-    async fn made(
+    /// Finds what an attempt has created, by its name or else by the attempt, as the next run will.
+    async fn created(
         &self,
         address: &Address,
         entry: &Entry,
@@ -147,18 +149,18 @@ impl Inspection<'_> {
         driver.search(&region, attempt).await
     }
 
-    fn not_seen(&self, since: Timestamp) -> Became {
+    fn not_visible(&self, since: Timestamp) -> Became {
         match since.checked_add(self.grace) {
             Ok(until) if Timestamp::now() < until => Became::NotVisible { until },
             _ => Became::NotMade,
         }
     }
 
-    fn resolved(&self, desired: &super::Properties) -> super::Properties {
+    fn resolved(&self, desired: &Properties) -> Properties {
         resolve(desired, &|of: &Address, output: &str| self.entries.get(of).and_then(|entry| entry.output(output)))
     }
 
-    /// Of what is known: a value that is still to come is no difference.
+    /// The properties that differ, as far as their values are known: a value that is still to come is not a difference.
     fn differs(&self, address: &Address, entry: &Entry, live: &Live) -> Option<Vec<String>> {
         let node = self.graph.get(address)?;
         let mut changes = diff::changes(node.driver.traits(), &self.resolved(&node.desired), &live.properties);
@@ -172,68 +174,65 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Cloud, entry, graph, live, node};
-    use crate::{Owner, Properties};
+    use crate::testing::{ATTEMPT, Cloud, EAST, NODE, OURS, Outage, STACK, entry, graph, node};
 
-    fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
+    async fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
         let inspection = Inspection { graph, entries, drivers: cloud, timeout: Duration::from_secs(1), grace };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(inspection.look()).into_iter().map(|intent| intent.became).collect()
+        inspection.look().await.into_iter().map(|intent| intent.became).collect()
     }
 
     fn creating(attempt: &str, since: Timestamp) -> Entry {
-        Entry { id: None, ..entry("us-east-1", "", Status::Creating { attempt: attempt.to_owned(), since }) }
+        Entry { id: None, ..entry(EAST, "", Status::Creating { attempt: attempt.to_owned(), since }) }
     }
 
-    const MAIN: &str = "primary/vpc/main";
+    const MAIN: &str = "primary/net/main";
     const MINUTE: Duration = Duration::from_mins(1);
 
-    #[test]
-    fn what_an_attempt_made_is_found_and_what_is_not_seen_may_still_come() {
+    #[tokio::test(start_paused = true)]
+    async fn what_an_attempt_created_is_found_and_what_is_not_visible_may_still_appear() {
         let at: Address = MAIN.parse().expect("an address");
-        let made = live("vpc-1", MAIN, Some("a1"), Phase::Ready);
         let old = BTreeMap::from([(at.clone(), creating("a1", Timestamp::UNIX_EPOCH))]);
-        let cloud = Cloud::with("vpc", "us-east-1", vec![made]);
-        let became = inspect(&cloud, &old, &Graph::new(), MINUTE);
-        assert_eq!(became, [Became::Made { id: "vpc-1".to_owned(), phase: Phase::Ready }]);
+        let cloud = Cloud::new();
+        let id = cloud.plant("net", EAST, "main", &[(STACK, OURS), (NODE, MAIN), (ATTEMPT, "a1")]);
+        let became = inspect(&cloud, &old, &Graph::new(), MINUTE).await;
+        assert_eq!(became, [Became::Made { id, phase: Phase::Ready }]);
 
-        let empty = Cloud::with("vpc", "us-east-1", Vec::new());
-        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE), [Became::NotMade]);
+        let empty = Cloud::new();
+        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE).await, [Became::NotMade]);
         let young = BTreeMap::from([(at, creating("a1", Timestamp::now()))]);
-        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE)[..], [Became::NotVisible { .. }]));
-        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO), [Became::NotMade]);
+        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE).await[..], [Became::NotVisible { .. }]));
+        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO).await, [Became::NotMade]);
     }
 
-    #[test]
-    fn a_name_that_somebody_else_holds_is_no_success() {
-        let named = Entry { natural_id: Some("n".to_owned()), ..creating("a1", Timestamp::UNIX_EPOCH) };
-        let entries = BTreeMap::from([(MAIN.parse().expect("an address"), named)]);
-        let theirs = Live { owner: Owner::Untagged, ..live("n", MAIN, None, Phase::Ready) };
-        let cloud = Cloud::with("vpc", "us-east-1", vec![theirs]);
-        let became = inspect(&cloud, &entries, &Graph::new(), MINUTE);
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_somebody_else_holds_is_not_a_success() {
+        let cloud = Cloud::new();
+        let id = cloud.plant("role", EAST, "main", &[]);
+        let named = Entry { natural_id: Some(id), ..creating("a1", Timestamp::UNIX_EPOCH) };
+        let entries = BTreeMap::from([("primary/role/main".parse().expect("an address"), named)]);
+        let became = inspect(&cloud, &entries, &Graph::new(), MINUTE).await;
         assert!(matches!(&became[..], [Became::Held { by }] if by.class == Class::Foreign), "{became:?}");
     }
 
-    #[test]
-    fn an_update_tells_what_still_differs_and_a_deletion_what_is_left() {
+    #[tokio::test(start_paused = true)]
+    async fn an_update_says_what_still_differs_and_a_deletion_what_is_left() {
         let since = Timestamp::UNIX_EPOCH;
         let at: Address = MAIN.parse().expect("an address");
-        let mut seen = live("vpc-1", MAIN, None, Phase::Ready);
-        seen.properties.insert("size".to_owned(), json!(1));
-        seen.properties.insert("zone".to_owned(), json!("a"));
-        let cloud = Cloud::with("vpc", "us-east-1", vec![seen]);
+        let cloud = Cloud::new();
+        let id = cloud.plant("net", EAST, "main", &[(STACK, OURS), (NODE, MAIN)]);
+        cloud.edit_id(&id, |resource| drop(resource.properties.insert("size".to_owned(), json!(1))));
         let desired: Properties =
-            [("size".to_owned(), json!(2)), ("zone".to_owned(), json!("a"))].into_iter().collect();
-        let configured = graph(vec![node(MAIN, "us-east-1", desired)]);
-        let updating = BTreeMap::from([(at.clone(), entry("us-east-1", "vpc-1", Status::Updating { since }))]);
-        let there = |differs| Became::There { id: "vpc-1".to_owned(), phase: Phase::Ready, differs };
-        let became = inspect(&cloud, &updating, &configured, MINUTE);
+            [("size".to_owned(), json!(2)), ("shape".to_owned(), json!("round"))].into_iter().collect();
+        let configured = graph([node(&cloud, MAIN, EAST, desired)]);
+        let updating = BTreeMap::from([(at.clone(), entry(EAST, &id, Status::Updating { since }))]);
+        let there = |differs| Became::There { id: id.clone(), phase: Phase::Ready, differs };
+        let became = inspect(&cloud, &updating, &configured, MINUTE).await;
         assert_eq!(became, [there(Some(vec!["size".to_owned()]))]);
-        assert_eq!(inspect(&cloud, &updating, &Graph::new(), MINUTE), [there(None)]);
+        assert_eq!(inspect(&cloud, &updating, &Graph::new(), MINUTE).await, [there(None)]);
 
-        let deleting = BTreeMap::from([(at, entry("us-east-1", "vpc-2", Status::Deleting { since }))]);
-        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE), [Became::Gone]);
-        let silent = Cloud::failing("vpc");
-        assert!(matches!(inspect(&silent, &deleting, &configured, MINUTE)[..], [Became::Unknown { .. }]));
+        let deleting = BTreeMap::from([(at, entry(EAST, "net-0", Status::Deleting { since }))]);
+        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE).await, [Became::Gone]);
+        cloud.outage(EAST, Outage::Refused);
+        assert!(matches!(inspect(&cloud, &deleting, &configured, MINUTE).await[..], [Became::Unknown { .. }]));
     }
 }

@@ -1,47 +1,59 @@
-//! The engine: walks a graph of resources concurrently, each reconciled idempotently. Knows no AWS and prints nothing.
+//! The engine: brings a graph of resources to what is desired, concurrently and idempotently. It knows no AWS and prints nothing.
 //!
 //! ```text
-//!   Graph ──▶ Observer ──▶ Decision ──▶ Plan ──▶ Run (coordinator: Schedule + Store)
-//!  (edges from   (lists,     (pure)               │  ▲
-//!   references)   reads)                     start│  │record, wait, done
-//!                                                 ▼  │
-//!                                               Worker ──▶ Driver (create, sync, delete, read)
+//!   Graph ───────▶ Observer ─────▶ Decision ──▶ Plan ──▶ Run ──────────────────▶ Report
+//!  (edges from     (listings       (pure)               (coordinator: schedule
+//!   references)     and reads)                           and state; workers)
+//!        │              │                                    │
+//!        └──────────────┴──────────── Driver ────────────────┘
+//!             (a type of resource: list, search, read, create, sync, weigh, delete)
 //! ```
+//!
+//! These are its laws. Each file in `tests/it/engine` says which of them it tests.
+//!
+//! 1. The intent is durable before the call is sent, and the outcome before anything that depends on it starts.
+//! 2. Never two, never an orphan: open intents are resolved before anything is created.
+//! 3. Only what is this stack's is changed or deleted.
+//! 4. Differences are computed against what exists, not against what was remembered.
+//! 5. A failure stops what depends on it and nothing else. Nothing is rolled back.
+//! 6. Regions are independent, except along an edge.
+//! 7. No secret is in the state, a plan, or an event.
+//! 8. The state outlives the configuration: `down` needs only the state.
+//! 9. The first signal starts nothing more, lets mutations finish, and drops the waits. The second stops at once.
 
+// What every phase uses.
 pub mod cancel;
-mod consent;
-mod critical_path;
-mod diff;
 mod driver;
-mod events;
 mod failure;
-mod graph;
-mod intents;
-mod observe;
-mod orphans;
-mod plan;
-mod reconcile;
+mod ownership;
 mod reference;
-mod run;
-mod schedule;
+mod seconds;
 pub mod state;
-#[cfg(test)]
-mod testing;
 mod timing;
 
-pub use consent::{Consent, Refusal};
-pub use critical_path::Leg;
-pub use diff::{TAGS, changes, digest};
+// The phases. Each knows those before it.
+mod graph;
+mod observe;
+mod plan;
+mod run;
+
+// Two questions beside them: which resources does the state not know, and what became of its open intents?
+mod intents;
+mod orphans;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use driver::{
     Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits, Weight,
 };
-pub use events::{Event, Events};
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};
 pub use intents::{Became, Inspection, Intent};
-pub use observe::{Observations, Observed, Observer, ownership};
+pub use observe::{Observations, Observed, Observer};
 pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
-pub use plan::{Action, Counts, Decision, Item, Plan};
+pub use ownership::ownership;
+pub use plan::{Action, Consent, Counts, Decision, Item, Plan, Refusal, TAGS, changes, digest};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
-pub use run::{Options, Outcome, Report, Run};
+pub use run::{Event, Events, Leg, Options, Outcome, Report, Run};
 pub use timing::{Timing, backoff};

@@ -1,4 +1,4 @@
-//! Observation: what is there, with one listing per type and Region for all resources of the type.
+//! Observation: what exists, with one listing per type and Region for all resources of the type.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::driver::{Driver, Drivers, Live, Owner, Phase, Region};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::orphans::is_copy_of;
-use super::reference::{self, Properties};
+use crate::driver::{Driver, Drivers, Live, Owner, Phase, Region};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::ownership::ownership;
+use crate::reference::{self, Properties};
 use crate::state::{Address, Entry, Status};
 
 /// What was seen of one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
-    /// It is there.
+    /// It exists.
     Live(Box<Live>),
-    /// It is not there.
+    /// It does not exist.
     Absent,
     /// It could not be looked at, or must not be touched.
     Unknown(Failure),
 }
 
-/// What was seen, by address: of everything in the graph and everything in the state.
+/// What was seen of every resource in the graph and in the state, by address.
 pub type Observations = BTreeMap<Address, Observed>;
 
 struct Listing {
@@ -50,13 +50,14 @@ impl Listing {
 type Listings = HashMap<&'static str, Result<Listing, Failure>>;
 
 /// A resource to look for.
-struct Wanted<'a> {
+struct Target<'a> {
     address: &'a Address,
     driver: Option<Arc<dyn Driver>>,
     desired: Option<&'a Properties>,
 }
 
-/// What is left of one Region's time, and whether it has stopped answering: it is not asked again for every single resource.
+/// What is known of one Region: its listings, how much of its time is left, and whether it has stopped answering. Then it is not
+/// asked again for every single resource.
 struct Regional {
     region: Region,
     listings: Listings,
@@ -66,42 +67,42 @@ struct Regional {
 
 /// The observer of one run.
 pub struct Observer<'a> {
-    /// What shall be.
+    /// The desired resources.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// Finds the types of what is only in the state.
+    /// Finds the types of resources that are only in the state.
     pub drivers: &'a dyn Drivers,
     /// How long one Region may take to answer.
     pub timeout: Duration,
-    /// Whether resources of others may be taken over: `--adopt`.
+    /// Whether resources that are not this stack's may be taken over: `--adopt`.
     pub adopt: bool,
 }
 
 impl Observer<'_> {
-    /// Looks at everything. Regions answer, or fail to, each for itself and within its own time.
+    /// Looks at everything. Each Region answers, or fails to answer, independently and within its own time.
     pub async fn observe(&self) -> Observations {
-        let mut wanted: BTreeMap<Region, Vec<Wanted>> = BTreeMap::new();
+        let mut targets: BTreeMap<Region, Vec<Target>> = BTreeMap::new();
         for node in self.graph.nodes() {
-            let wanted = wanted.entry(node.region.clone()).or_default();
-            wanted.push(Wanted {
+            targets.entry(node.region.clone()).or_default().push(Target {
                 address: &node.address,
                 driver: Some(node.driver.clone()),
                 desired: Some(&node.desired),
             });
         }
         for (address, entry) in self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()) {
-            let wanted = wanted.entry(entry.region.as_str().into()).or_default();
-            wanted.push(Wanted { address, driver: self.drivers.driver(address.kind()), desired: None });
+            let driver = self.drivers.driver(address.kind());
+            let region = Region::from(entry.region.as_str());
+            targets.entry(region).or_default().push(Target { address, driver, desired: None });
         }
-        let regions = wanted.into_iter().map(|(region, wanted)| async move {
+        let regions = targets.into_iter().map(|(region, targets)| async move {
             let deadline = Instant::now() + self.timeout;
-            let listings = self.list(&region, &wanted).await;
+            let listings = self.list(&region, &targets).await;
             let mut regional = Regional { region, listings, silent: None, deadline };
             let mut seen = Observations::new();
-            for wanted in wanted {
-                let found = self.look(&wanted, &mut regional, &seen).await;
-                seen.insert(wanted.address.clone(), found);
+            for target in targets {
+                let observed = self.look(&target, &mut regional, &seen).await;
+                seen.insert(target.address.clone(), observed);
             }
             (regional, seen)
         });
@@ -111,34 +112,35 @@ impl Observer<'_> {
             all.extend(seen);
             regionals.insert(regional.region.clone(), regional);
         }
-        // Names that follow from another Region's resources are known only now.
+        // Names that follow from resources in another Region are known only now.
         for node in self.graph.nodes() {
-            let is_across =
-                |found: &reference::Found| self.graph.get(&found.of).is_some_and(|of| of.region != node.region);
-            let absent = all.get(&node.address) == Some(&Observed::Absent);
-            if absent
+            let leads_across =
+                |found: &reference::FoundRef| self.graph.get(&found.of).is_some_and(|of| of.region != node.region);
+            let is_absent = all.get(&node.address) == Some(&Observed::Absent);
+            if is_absent
                 && let Some(regional) = regionals.get_mut(&node.region)
-                && reference::references(&node.desired).iter().any(is_across)
+                && reference::references(&node.desired).iter().any(leads_across)
             {
                 let driver = Some(node.driver.clone());
-                let wanted = Wanted { address: &node.address, driver, desired: Some(&node.desired) };
-                let found = self.look(&wanted, regional, &all).await;
-                all.insert(node.address.clone(), found);
+                let target = Target { address: &node.address, driver, desired: Some(&node.desired) };
+                let observed = self.look(&target, regional, &all).await;
+                all.insert(node.address.clone(), observed);
             }
         }
         all
     }
 
-    async fn look(&self, wanted: &Wanted<'_>, regional: &mut Regional, seen: &Observations) -> Observed {
-        let Some(driver) = &wanted.driver else {
-            let kind = wanted.address.kind();
+    async fn look(&self, target: &Target<'_>, regional: &mut Regional, seen: &Observations) -> Observed {
+        let Some(driver) = &target.driver else {
+            let kind = target.address.kind();
             return Observed::Unknown(
-                Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`"))
-                    .help("Use the drctl that made it, or forget it with `drctl state rm` after deleting it by hand."),
+                Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`")).help(
+                    "Use the drctl that created it, or forget it with `drctl state rm` after deleting it by hand.",
+                ),
             );
         };
-        let entry = self.entries.get(wanted.address);
-        let natural = match wanted.desired {
+        let entry = self.entries.get(target.address);
+        let natural = match target.desired {
             Some(desired) => {
                 let lookup = |of: &Address, output: &str| match seen.get(of) {
                     Some(Observed::Live(live)) => live.output(output),
@@ -149,14 +151,14 @@ impl Observer<'_> {
             None => None,
         };
         let natural = natural.or_else(|| entry.and_then(|entry| entry.natural_id.clone()));
-        self.find(wanted.address, driver, natural, regional).await
+        self.find(target.address, driver, natural, regional).await
     }
 
-    /// Lists every type that is wanted in one Region, all at once.
-    async fn list(&self, region: &Region, wanted: &[Wanted<'_>]) -> Listings {
-        let drivers: BTreeMap<&'static str, &Arc<dyn Driver>> = wanted
+    /// Lists every type that is looked for in one Region, all at the same time.
+    async fn list(&self, region: &Region, targets: &[Target<'_>]) -> Listings {
+        let drivers: BTreeMap<&'static str, &Arc<dyn Driver>> = targets
             .iter()
-            .filter_map(|wanted| wanted.driver.as_ref())
+            .filter_map(|target| target.driver.as_ref())
             .map(|driver| (driver.traits().kind, driver))
             .collect();
         let calls = drivers.into_iter().map(|(kind, driver)| async move {
@@ -208,7 +210,7 @@ impl Observer<'_> {
             .map(|index| &listing.all[*index])
             .filter(|live| !matches!(live.phase, Phase::Deleting(_)))
             .collect();
-        // What another attempt has made is a copy, not what this one may have made.
+        // A resource that another attempt has created is a copy, and not what this attempt may have created.
         if let Some(entry) = entry
             && matches!(entry.status, Status::Creating { .. } | Status::Created)
             && let Some(attempt) = &entry.attempt
@@ -222,7 +224,7 @@ impl Observer<'_> {
                 let ids: Vec<&str> = many.iter().map(|live| live.id.as_str()).collect();
                 Observed::Unknown(
                     Failure::new(Class::Foreign, format!("{} resources carry its tags: {}", many.len(), ids.join(", "))).help(
-                        "drctl makes only one, so a copy was tagged by hand or by another tool. Remove the tag drctl:node from \
+                        "drctl creates only one, so a copy was tagged by hand or by another tool. Remove the tag drctl:node from \
                          those that are not drctl's.",
                     ),
                 )
@@ -230,40 +232,18 @@ impl Observer<'_> {
         }
     }
 
-    /// Refuses what is somebody else's: a name or a recorded id alone is no title.
+    /// Refuses a resource that belongs to somebody else: a name or a recorded id alone does not prove ownership.
     fn owned(&self, address: &Address, live: Live, recorded: Option<&str>) -> Observed {
         match ownership(address, &live, recorded) {
-            // Only what shall be can be taken over.
+            // Only a desired resource can be taken over.
             Err(failure) if !self.adopt || self.graph.get(address).is_none() => Observed::Unknown(failure),
             _ => Observed::Live(Box::new(live)),
         }
     }
 }
 
-/// Checks that a live resource is this node's: by its tags, or by its recorded id when the tags were taken off.
-///
-/// # Errors
-/// [`Class::Foreign`], naming the owner.
-pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Result<(), Failure> {
-    let foreign = |owner: String| {
-        Failure::new(Class::Foreign, format!("{} is not drctl's to touch: {owner}", live.id)).help(
-            "Choose another stack name or environment; or take it over with `drctl up --adopt` if it is meant to become part of \
-             this stack.",
-        )
-    };
-    match &live.owner {
-        Owner::Ours { node: Some(node), .. } if node != address && !is_copy_of(address, node) => {
-            Err(foreign(format!("its tag drctl:node says {node}")))
-        }
-        Owner::Ours { .. } | Owner::Implied => Ok(()),
-        Owner::Untagged if recorded == Some(live.id.as_str()) => Ok(()),
-        Owner::Untagged => Err(foreign("it carries no tags of drctl's".to_owned())),
-        Owner::Foreign(stack) => Err(foreign(format!("its tags say it belongs to {stack}"))),
-    }
-}
-
-/// A call that has to answer in time.
-pub(super) async fn limited<T>(
+/// Makes a call that has to answer within what is left of `timeout`.
+pub(crate) async fn limited<T>(
     left: Duration,
     timeout: Duration,
     region: &Region,

@@ -1,8 +1,8 @@
-//! References: how a resource names an output of another one, and where edges come from.
+//! References: how a resource names an output of another one, and where the edges of the graph come from.
 //!
-//! A resource is plain data. Where it needs another's output it holds a [`Ref`], which serialises to a marker until the
-//! walk has reached its target. The graph reads its edges from those markers: what is referred to is waited for, and
-//! nothing else is.
+//! A resource is plain data. Where it needs an output of another resource it holds a [`Ref`], which serialises to a marker until the
+//! run has reached its target. The graph reads its edges from those markers: a resource waits for what it refers to, and for
+//! nothing else.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::state::Address;
 /// The properties of a resource, by name.
 pub type Properties = Map<String, Value>;
 
-/// The property that holds references made only for their order.
+/// The property that holds references which exist only for their order.
 pub const AFTER: &str = "after";
 
 const MARKER: &str = "$ref";
@@ -25,10 +25,11 @@ const MARKER: &str = "$ref";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// Only that it is there for as long as who refers to it: nothing waits on the way up, and it goes last on the way down.
+    /// Only that it exists for as long as the resource that refers to it: nothing waits on the way up, and the target is deleted last
+    /// on the way down.
     Outlives,
-    /// That it is available first, on the way up only: which of the two goes first on the way down is for their live roles to say
-    /// ([`Live::goes_after`](super::Live::goes_after)).
+    /// That it is available first, on the way up only. Which of the two is deleted first on the way down follows from their live roles
+    /// ([`Live::goes_after`](crate::Live::goes_after)).
     First,
     /// That its id is known and durably recorded.
     Exists,
@@ -36,7 +37,7 @@ pub enum Need {
     Ready,
 }
 
-/// Either a value of kind `T`, or where it will come from. `T` only keeps ids and ARNs of different types apart.
+/// A value of kind `T`, or where it will come from. `T` only keeps the ids and ARNs of different types apart.
 pub struct Ref<T: ?Sized> {
     inner: Inner,
     kind: PhantomData<fn() -> Box<T>>,
@@ -49,20 +50,20 @@ enum Inner {
 }
 
 impl<T: ?Sized> Ref<T> {
-    /// A value known beforehand: makes no edge.
+    /// A value that is known beforehand. It makes no edge.
     #[must_use]
     pub fn known(value: impl Into<Arc<str>>) -> Self {
         Self { inner: Inner::Known(value.into()), kind: PhantomData }
     }
 
-    /// An output of another resource, once that is ready.
+    /// An output of another resource, which has to be ready.
     #[must_use]
     pub fn output(of: Address, output: &str) -> Self {
         Self { inner: Inner::Output { of, output: output.into(), need: Need::Ready }, kind: PhantomData }
     }
 
-    /// The same, content with the target's existence: for what AWS accepts while the target is still being made. What is there
-    /// and works is turned to another target only once that is ready all the same.
+    /// The same, but the target only has to exist: for what AWS accepts while the target is still being created. Even so, a resource
+    /// that works is pointed at a new target only once that is ready.
     #[must_use]
     pub fn exists(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
@@ -71,7 +72,7 @@ impl<T: ?Sized> Ref<T> {
         self
     }
 
-    /// The same, only so that the target outlives whoever refers to it.
+    /// The same, but the target only has to outlive the resource that refers to it.
     #[must_use]
     pub fn outlives(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
@@ -80,7 +81,7 @@ impl<T: ?Sized> Ref<T> {
         self
     }
 
-    /// The same, only so that the target is ready first on the way up.
+    /// The same, but the target only has to be ready first on the way up.
     #[must_use]
     pub fn first(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
@@ -89,7 +90,7 @@ impl<T: ?Sized> Ref<T> {
         self
     }
 
-    /// The value; empty while the reference is unresolved, which the engine never hands to a resource.
+    /// The value. It is empty while the reference is unresolved, which a resource never sees.
     #[must_use]
     pub fn value(&self) -> &str {
         match &self.inner {
@@ -98,7 +99,7 @@ impl<T: ?Sized> Ref<T> {
         }
     }
 
-    /// Forgets the kind, for lists that are only about order.
+    /// The same without the kind, for lists that are only about order.
     #[must_use]
     pub fn any(&self) -> Ref<()> {
         Ref { inner: self.inner.clone(), kind: PhantomData }
@@ -158,32 +159,32 @@ impl<T: ?Sized> Serialize for Ref<T> {
 
 impl<'de, T: ?Sized> Deserialize<'de> for Ref<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Only resolved properties are read back.
+        // Only resolved properties are deserialised.
         String::deserialize(deserializer).map(Self::known)
     }
 }
 
-/// A reference as found in a resource's properties.
+/// A reference as found in the properties of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundRef {
     /// The target.
     pub of: Address,
-    /// Which of its outputs.
+    /// The output that is referred to.
     pub output: String,
-    /// What it must have come to.
+    /// How far the target must have come.
     pub need: Need,
 }
 
-fn as_marker(value: &Value) -> Option<Found> {
+fn as_marker(value: &Value) -> Option<FoundRef> {
     let object = value.as_object()?;
     if object.len() != 3 || !object.contains_key(MARKER) {
         return None;
     }
     let marker = Marker::deserialize(value).ok()?;
-    Some(Found { of: marker.of, output: marker.output, need: marker.need })
+    Some(FoundRef { of: marker.of, output: marker.output, need: marker.need })
 }
 
-/// Whether a value still holds a reference.
+/// Whether a value still contains a reference.
 #[must_use]
 pub fn is_unresolved(value: &Value) -> bool {
     as_marker(value).is_some()
@@ -194,16 +195,16 @@ pub fn is_unresolved(value: &Value) -> bool {
         }
 }
 
-/// Every reference in some properties.
+/// All references in some properties.
 #[must_use]
-pub fn references(properties: &Properties) -> Vec<Found> {
+pub fn references(properties: &Properties) -> Vec<FoundRef> {
     properties.values().flat_map(references_in).collect()
 }
 
-/// Every reference in one value.
+/// All references in a value.
 #[must_use]
-pub fn references_in(value: &Value) -> Vec<Found> {
-    fn walk(value: &Value, found: &mut Vec<Found>) {
+pub fn references_in(value: &Value) -> Vec<FoundRef> {
+    fn walk(value: &Value, found: &mut Vec<FoundRef>) {
         if let Some(reference) = as_marker(value) {
             found.push(reference);
             return;
@@ -219,7 +220,7 @@ pub fn references_in(value: &Value) -> Vec<Found> {
     found
 }
 
-/// The properties with every reference that `lookup` knows replaced by its value; [`AFTER`] is left out.
+/// The properties, with every reference that `lookup` knows replaced by its value. [`AFTER`] is left out.
 #[must_use]
 pub fn resolve(properties: &Properties, lookup: &dyn Fn(&Address, &str) -> Option<String>) -> Properties {
     fn walk(value: &Value, lookup: &dyn Fn(&Address, &str) -> Option<String>) -> Value {
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_found_wherever_they_stand() {
+    fn references_are_found_wherever_they_are() {
         let found = references(&properties());
         assert_eq!(found.len(), 3);
         assert_eq!(found[0].need, Need::Ready);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn resolved_properties_read_back_and_unresolved_ones_are_seen() {
+    fn resolved_properties_are_read_back_and_unresolved_ones_are_recognised() {
         let properties = properties();
         let all = resolve(&properties, &|_, output| Some(format!("vpc-{output}")));
         assert!(!is_unresolved(&Value::Object(all.clone())));

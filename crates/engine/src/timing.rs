@@ -2,29 +2,28 @@
 
 use std::time::Duration;
 
-/// How patiently a run waits. All of it is about AWS; a custom endpoint may be told to be quicker.
+/// How patiently a run waits. The defaults are for AWS; for a custom endpoint they may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The first delay between two looks at a resource that is on its way; grows up to `poll_max`.
+    /// The first delay between two reads of a resource that is on its way. It grows up to `poll_max`.
     pub poll_first: Duration,
     /// The longest such delay.
     pub poll_max: Duration,
-    /// The first delay before a refused call is repeated; doubles up to 20 s.
+    /// The first delay before a refused call is repeated. It doubles up to 20 s.
     pub retry_first: Duration,
-    /// How long after its intent an attempt may have made something that listings do not show yet.
+    /// For how long after its intent an attempt may have created something that listings do not show yet.
     pub grace: Duration,
-    /// How long something made may stay invisible to reads by id.
+    /// For how long a new resource may stay invisible to reads by its id.
     pub visible: Duration,
 }
 
 impl Default for Timing {
-    /// For AWS itself.
     fn default() -> Self {
         Self {
             poll_first: Duration::from_millis(500),
             poll_max: Duration::from_secs(5),
             retry_first: Duration::from_millis(500),
-            // EC2's eventual consistency is documented without a bound; "a few minutes" is the worst on record, seconds the rule.
+            // EC2's eventual consistency is documented without a bound. "A few minutes" is the worst on record, and seconds are usual.
             // https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
             // See docs/aws-behaviour.md#new-id-not-visible-yet.
             grace: Duration::from_secs(30),
@@ -34,20 +33,20 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The delays between looks.
-    pub(super) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+    /// The delays between reads.
+    pub(crate) fn polls(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let max = self.poll_max;
         std::iter::successors(Some(self.poll_first.min(max)), move |delay| Some(delay.mul_f64(1.5).min(max)))
     }
 
     /// The delay after the `attempt`-th refusal, from 1.
-    pub(super) fn retry(&self, attempt: usize) -> Duration {
+    pub(crate) fn retry(&self, attempt: usize) -> Duration {
         backoff(self.retry_first, Duration::from_secs(20), attempt)
     }
 }
 
-/// The delay after the `attempt`-th refusal, from 1: `first`, doubled each time up to `longest`, and between half and all of
-/// that by chance, since what was refused together must not come back together.
+/// The delay after the `attempt`-th refusal, counted from 1: `first`, doubled each time up to `longest`, and of that a random part
+/// between half and all, because calls that were refused together must not come back together.
 #[must_use]
 pub fn backoff(first: Duration, longest: Duration, attempt: usize) -> Duration {
     let doubled = first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));

@@ -1,24 +1,31 @@
 use super::*;
-use crate::testing::{Cloud, entry, graph, live, node};
-use crate::{AFTER, Class, Properties, Ref};
-
-const HERE: &str = "us-east-1";
-const THERE: &str = "us-east-2";
+use crate::driver::Owner;
+use crate::failure::Class;
+use crate::observe::{Observations, Observed};
+use crate::reference::{AFTER, Properties, Ref};
+use crate::testing::{ATTEMPT, Cloud, EAST, NODE, OURS, Outage, STACK, WEST, entry, graph, live, node};
 
 fn address(text: &str) -> Address {
     text.parse().expect("an address")
 }
 
-fn held(address_of: &str, region: &str, id: &str) -> (Address, Entry) {
-    (address(address_of), entry(region, id, Status::Ready))
+fn held(at: &str, region: &str, id: &str) -> (Address, Entry) {
+    (address(at), entry(region, id, Status::Ready))
 }
 
-fn look(cloud: &Cloud, kind: &'static str, graph: &Graph, entries: &BTreeMap<Address, Entry>) -> Found {
-    let regions = [Region::from(HERE), Region::from(THERE)];
-    let sweep =
-        Sweep { kinds: &[kind], regions: &regions, drivers: cloud, graph, entries, timeout: Duration::from_secs(1) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(sweep.look())
+/// Creates a resource of this stack that is tagged with an address, and returns its id.
+fn plant(cloud: &Cloud, kind: &str, region: &str, tagged: &str) -> String {
+    cloud.plant(kind, region, "main", &[(STACK, OURS), (NODE, tagged)])
+}
+
+async fn scan(cloud: &Cloud, kind: &'static str, graph: &Graph, entries: &BTreeMap<Address, Entry>) -> Found {
+    let regions = [Region::from(EAST), Region::from(WEST)];
+    let timeout = Duration::from_secs(1);
+    Sweep { kinds: &[kind], regions: &regions, drivers: cloud, graph, entries, timeout }.look().await
+}
+
+fn regions(found: &Found) -> Vec<&str> {
+    found.orphans.iter().map(|orphan| orphan.region.as_str()).collect()
 }
 
 /// Properties that refer to another node.
@@ -29,105 +36,111 @@ fn after(on: &str) -> Properties {
 
 fn orphan(id: &str, of: &str, kind: &'static str, standing: Standing, configured: bool) -> Orphan {
     let live = live(id, of, None, Phase::Ready);
-    Orphan { address: of.parse().ok(), kind, region: HERE.to_owned(), standing, configured, live }
+    Orphan { address: of.parse().ok(), kind, region: EAST.to_owned(), standing, configured, live }
 }
 
-#[test]
-fn what_the_state_holds_and_what_is_on_its_way_out_is_no_orphan() {
-    let cloud = Cloud::with(
-        "vpc",
-        HERE,
-        vec![
-            live("vpc-1", "primary/vpc/main", None, Phase::Ready),
-            live("vpc-2", "primary/vpc/main", None, Phase::Ready),
-            live("vpc-3", "primary/vpc/old", None, Phase::Deleting("deleting".to_owned())),
-            live("vpc-4", "primary/vpc/coming", Some("a4"), Phase::Ready),
-            live("vpc-5", "primary/vpc/lost", None, Phase::Ready),
-            live("vpc-6", "primary/subnet/odd", None, Phase::Ready),
-        ],
-    );
+#[tokio::test(start_paused = true)]
+async fn a_recorded_resource_and_one_that_is_being_deleted_or_created_are_not_orphans() {
+    let cloud = Cloud::new();
+    let recorded = plant(&cloud, "net", EAST, "primary/net/main");
+    let copy = plant(&cloud, "net", EAST, "primary/net/main");
+    let leaving = plant(&cloud, "net", EAST, "primary/net/old");
+    cloud.edit_id(&leaving, |resource| resource.leave(Duration::from_hours(1)));
+    let coming = plant(&cloud, "net", EAST, "primary/net/coming");
+    cloud.edit_id(&coming, |resource| drop(resource.tags.insert(ATTEMPT.to_owned(), "a4".to_owned())));
+    let lost = plant(&cloud, "net", EAST, "primary/net/lost");
+    let odd = plant(&cloud, "net", EAST, "primary/part/odd");
+
     let creating = Status::Creating { attempt: "a4".to_owned(), since: Timestamp::UNIX_EPOCH };
-    let coming = Entry { id: None, ..entry(HERE, "", creating) };
-    let entries = BTreeMap::from([held("primary/vpc/main", HERE, "vpc-1"), (address("primary/vpc/coming"), coming)]);
-    let found = look(&cloud, "vpc", &Graph::new(), &entries);
-    let told: Vec<(&str, &Standing)> =
+    let creating = Entry { id: None, ..entry(EAST, "", creating) };
+    let entries =
+        BTreeMap::from([held("primary/net/main", EAST, &recorded), (address("primary/net/coming"), creating)]);
+    let found = scan(&cloud, "net", &Graph::new(), &entries).await;
+    let orphans: Vec<(&str, &Standing)> =
         found.orphans.iter().map(|orphan| (orphan.live.id.as_str(), &orphan.standing)).collect();
-    let copy = Standing::Copy { of: Some("vpc-1".to_owned()) };
-    assert_eq!(told, [("vpc-6", &Standing::Nameless), ("vpc-5", &Standing::Lost), ("vpc-2", &copy)]);
+    let copy_of = Standing::Copy { of: Some(recorded) };
+    let expected = [(&*odd, &Standing::Nameless), (&*lost, &Standing::Lost), (&*copy, &copy_of)];
+    assert_eq!(orphans, expected);
     assert!(found.unreached.is_empty(), "{:?}", found.unreached);
 }
 
-#[test]
-fn what_spans_regions_is_seen_in_both_and_is_one() {
-    let table = || live("sessions", "global/vpc/main", None, Phase::Ready);
-    let cloud = Cloud::with("vpc", HERE, vec![table()]).also(THERE, vec![table()]);
-    let configured = graph(vec![node("global/vpc/main", THERE, Properties::new())]);
-    let found = look(&cloud, "vpc", &configured, &BTreeMap::new());
-    assert_eq!(found.orphans.iter().map(|orphan| orphan.region.as_str()).collect::<Vec<_>>(), [THERE]);
-    let entries = BTreeMap::from([held("global/vpc/main", HERE, "sessions")]);
-    assert!(look(&cloud, "vpc", &configured, &entries).orphans.is_empty());
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_spans_regions_is_seen_in_both_and_is_one() {
+    // The name of a role is its id.
+    let cloud = Cloud::new();
+    let id = plant(&cloud, "role", EAST, "global/role/main");
+    assert_eq!(plant(&cloud, "role", WEST, "global/role/main"), id);
+    let configured = graph([node(&cloud, "global/role/main", WEST, Properties::new())]);
+    let found = scan(&cloud, "role", &configured, &BTreeMap::new()).await;
+    assert_eq!(regions(&found), [WEST]);
+    let entries = BTreeMap::from([held("global/role/main", EAST, &id)]);
+    assert!(scan(&cloud, "role", &configured, &entries).await.orphans.is_empty());
 
-    // Two of one name in two Regions are two when they are two nodes.
-    let here = live("processor", "primary/vpc/main", None, Phase::Ready);
-    let there = live("processor", "secondary/vpc/main", None, Phase::Ready);
-    let cloud = Cloud::with("vpc", HERE, vec![here]).also(THERE, vec![there]);
-    let entries = BTreeMap::from([held("primary/vpc/main", HERE, "processor")]);
-    let found = look(&cloud, "vpc", &Graph::new(), &entries);
-    assert_eq!(found.orphans.iter().map(|orphan| orphan.region.as_str()).collect::<Vec<_>>(), [THERE]);
+    // Two with one name in two Regions are two resources if they are two nodes.
+    let cloud = Cloud::new();
+    let id = plant(&cloud, "role", EAST, "primary/role/main");
+    assert_eq!(plant(&cloud, "role", WEST, "secondary/role/main"), id);
+    let entries = BTreeMap::from([held("primary/role/main", EAST, &id)]);
+    let found = scan(&cloud, "role", &Graph::new(), &entries).await;
+    assert_eq!(regions(&found), [WEST]);
 }
 
-#[test]
-fn a_region_that_does_not_answer_is_never_one_without_orphans() {
-    let found = look(&Cloud::failing("vpc"), "vpc", &Graph::new(), &BTreeMap::new());
+#[tokio::test(start_paused = true)]
+async fn a_region_that_does_not_answer_is_not_one_without_orphans() {
+    let cloud = Cloud::new();
+    cloud.outage(EAST, Outage::Refused);
+    cloud.outage(WEST, Outage::Refused);
+    let found = scan(&cloud, "net", &Graph::new(), &BTreeMap::new()).await;
     assert!(found.orphans.is_empty());
     assert_eq!(found.unreached.len(), 2);
     assert!(found.unreached.iter().all(|unreached| unreached.failure.class == Class::Unreachable));
 }
 
 #[test]
-fn only_what_has_a_configured_address_to_itself_is_adopted() {
-    let configured = graph(vec![
-        node("primary/vpc/main", HERE, Properties::new()),
-        node("primary/subnet/a", HERE, after("primary/vpc/main")),
+fn an_orphan_is_adopted_only_if_it_is_alone_at_a_configured_address() {
+    let cloud = Cloud::new();
+    let configured = graph([
+        node(&cloud, "primary/net/main", EAST, Properties::new()),
+        node(&cloud, "primary/part/a", EAST, after("primary/net/main")),
     ]);
-    let lost = orphan("subnet-1", "primary/subnet/a", "subnet", Standing::Lost, true);
+    let lost = orphan("part-1", "primary/part/a", "part", Standing::Lost, true);
     let (at, entry) = adoption(&lost, &configured).expect("it is adopted");
-    assert_eq!((at, entry.id.as_deref()), (address("primary/subnet/a"), Some("subnet-1")));
-    assert_eq!((entry.status, entry.depends_on), (Status::Created, vec![address("primary/vpc/main")]));
+    assert_eq!((at, entry.id.as_deref()), (address("primary/part/a"), Some("part-1")));
+    assert_eq!((entry.status, entry.depends_on), (Status::Created, vec![address("primary/net/main")]));
 
-    let twin = Standing::Twin { others: vec!["vpc-2".to_owned()] };
+    let twin = Standing::Twin { others: vec!["net-2".to_owned()] };
     for (standing, at, says) in [
-        (Standing::Copy { of: Some("vpc-9".to_owned()) }, "primary/vpc/main", "the state holds vpc-9"),
-        (twin, "primary/vpc/main", "vpc-2 carries the same address"),
-        (Standing::Lost, "primary/vpc/other", "nothing is configured"),
+        (Standing::Copy { of: Some("net-9".to_owned()) }, "primary/net/main", "the state holds net-9"),
+        (twin, "primary/net/main", "net-2 carries the same address"),
+        (Standing::Lost, "primary/net/other", "nothing is configured"),
         (Standing::Nameless, "-", "do not say"),
     ] {
-        let refusal = adoption(&orphan("vpc-1", at, "vpc", standing, true), &configured).expect_err(at);
+        let refusal = adoption(&orphan("net-1", at, "net", standing, true), &configured).expect_err(at);
         assert!(refusal.contains(says), "{refusal}");
     }
 }
 
-/// Addresses in the plan, with what each waits for.
+/// The addresses in the plan, with what each depends on.
 fn planned(cleared: &Cleared) -> Vec<(String, Vec<String>)> {
     let text = |all: &[Address]| all.iter().map(ToString::to_string).collect();
     cleared.plan.items.iter().map(|item| (item.address.to_string(), text(&item.depends_on))).collect()
 }
 
 #[test]
-fn what_is_configured_goes_in_the_graphs_order_and_takes_what_lies_in_it_along() {
-    let configured = graph(vec![
-        node("primary/vpc/main", HERE, Properties::new()),
-        node("primary/subnet/a", HERE, after("primary/vpc/main")),
-        node("primary/route/a", HERE, after("primary/subnet/a")),
+fn configured_orphans_are_deleted_in_the_graphs_order_with_what_lies_in_them() {
+    let cloud = Cloud::new();
+    let configured = graph([
+        node(&cloud, "primary/net/main", EAST, Properties::new()),
+        node(&cloud, "primary/part/a", EAST, after("primary/net/main")),
+        node(&cloud, "primary/rule/a", EAST, after("primary/part/a")),
     ]);
     let orphans = [
-        orphan("vpc-1", "primary/vpc/main", "vpc", Standing::Lost, true),
-        orphan("subnet-1", "primary/subnet/a", "subnet", Standing::Lost, true),
-        orphan("vpc-2", "primary/vpc/main", "vpc", Standing::Twin { others: vec!["vpc-1".to_owned()] }, true),
+        orphan("net-1", "primary/net/main", "net", Standing::Lost, true),
+        orphan("part-1", "primary/part/a", "part", Standing::Lost, true),
+        orphan("net-2", "primary/net/main", "net", Standing::Twin { others: vec!["net-1".to_owned()] }, true),
     ];
-    let route = Live { owner: Owner::Implied, ..live("r", "primary/route/a", None, Phase::Ready) };
-    let observed = Observations::from([(address("primary/route/a"), Observed::Live(Box::new(route)))]);
-    let cloud = Cloud::with("vpc", HERE, Vec::new());
+    let rule = Live { owner: Owner::Implied, ..live("r", "primary/rule/a", None, Phase::Ready) };
+    let observed = Observations::from([(address("primary/rule/a"), Observed::Live(Box::new(rule)))]);
     let entries = BTreeMap::new();
     let clearing = Clearing {
         orphans: &orphans,
@@ -140,30 +153,30 @@ fn what_is_configured_goes_in_the_graphs_order_and_takes_what_lies_in_it_along()
     let cleared = clearing.plan();
     assert!(cleared.refused.is_empty(), "{:?}", cleared.refused);
     let expected = [
-        ("primary/vpc/main-orphan-1", vec![]),
-        ("primary/route/a", vec!["primary/subnet/a".to_owned()]),
-        ("primary/subnet/a", vec!["primary/vpc/main".to_owned()]),
-        ("primary/vpc/main", vec![]),
+        ("primary/net/main-orphan-1", vec![]),
+        ("primary/rule/a", vec!["primary/part/a".to_owned()]),
+        ("primary/part/a", vec!["primary/net/main".to_owned()]),
+        ("primary/net/main", vec![]),
     ];
     assert_eq!(planned(&cleared), expected.map(|(at, after)| (at.to_owned(), after)));
 }
 
 #[test]
-fn a_copy_is_deleted_under_an_address_of_its_own_and_what_is_in_use_stays() {
+fn a_copy_is_deleted_under_an_address_of_its_own_and_an_orphan_in_use_stays() {
     let entries = BTreeMap::from([
-        held("primary/vpc/main", HERE, "vpc-1"),
-        held("primary/vpc/main-orphan-1", HERE, "vpc-0"),
+        held("primary/net/main", EAST, "net-1"),
+        held("primary/net/main-orphan-1", EAST, "net-0"),
         (
-            address("primary/subnet/a"),
-            Entry { depends_on: vec![address("primary/kms_key/lost")], ..entry(HERE, "subnet-1", Status::Ready) },
+            address("primary/part/a"),
+            Entry { depends_on: vec![address("primary/base/lost")], ..entry(EAST, "part-1", Status::Ready) },
         ),
     ]);
     let orphans = [
-        orphan("key-1", "primary/kms_key/old", "kms_key", Standing::Lost, false),
-        orphan("key-2", "primary/kms_key/lost", "kms_key", Standing::Lost, false),
-        orphan("vpc-2", "primary/vpc/main", "vpc", Standing::Copy { of: Some("vpc-1".to_owned()) }, true),
+        orphan("base-1", "primary/base/old", "base", Standing::Lost, false),
+        orphan("base-2", "primary/base/lost", "base", Standing::Lost, false),
+        orphan("net-2", "primary/net/main", "net", Standing::Copy { of: Some("net-1".to_owned()) }, true),
     ];
-    let cloud = Cloud::with("vpc", HERE, Vec::new());
+    let cloud = Cloud::new();
     let (graph, observed) = (Graph::new(), Observations::new());
     let clearing = Clearing {
         orphans: &orphans,
@@ -171,50 +184,34 @@ fn a_copy_is_deleted_under_an_address_of_its_own_and_what_is_in_use_stays() {
         entries: &entries,
         observed: &observed,
         drivers: &cloud,
-        last: &["kms_key"],
+        last: &["base"],
     };
     let cleared = clearing.plan();
     let expected = [
-        ("primary/vpc/main-orphan-2".to_owned(), vec!["primary/kms_key/old".to_owned()]),
-        ("primary/kms_key/old".to_owned(), vec![]),
+        ("primary/net/main-orphan-2".to_owned(), vec!["primary/base/old".to_owned()]),
+        ("primary/base/old".to_owned(), vec![]),
     ];
     assert_eq!(planned(&cleared), expected);
     let [(stays, why)] = &cleared.refused[..] else { panic!("{:?}", cleared.refused) };
-    assert_eq!(stays.live.id, "key-2");
-    assert!(why.contains("primary/subnet/a") && why.contains("adopt it"), "{why}");
+    assert_eq!(stays.live.id, "base-2");
+    assert!(why.contains("primary/part/a") && why.contains("adopt it"), "{why}");
 }
 
 #[test]
-fn only_a_copys_own_address_may_differ_from_its_tags() {
-    let main = address("primary/vpc/main");
-    for (at, is_copy) in [
-        ("primary/vpc/main-orphan-1", true),
-        ("primary/vpc/main-orphan-27", true),
-        ("primary/vpc/main-orphan-", false),
-        ("primary/vpc/main-orphan-x", false),
-        ("primary/vpc/main", false),
-        ("secondary/vpc/main-orphan-1", false),
-        ("primary/subnet/main-orphan-1", false),
-        ("primary/vpc/other-orphan-1", false),
-    ] {
-        assert_eq!(is_copy_of(&address(at), &main), is_copy, "{at}");
-    }
-}
-
-#[test]
-fn what_stands_under_something_that_stays_stays() {
-    let configured = graph(vec![
-        node("primary/kms_key/main", HERE, Properties::new()),
-        node("primary/vpc/main", HERE, after("primary/kms_key/main")),
-        node("primary/subnet/a", HERE, after("primary/vpc/main")),
+fn what_an_orphan_that_stays_refers_to_stays_too() {
+    let cloud = Cloud::new();
+    let configured = graph([
+        node(&cloud, "primary/base/main", EAST, Properties::new()),
+        node(&cloud, "primary/net/main", EAST, after("primary/base/main")),
+        node(&cloud, "primary/part/a", EAST, after("primary/net/main")),
     ]);
     let orphans = [
-        orphan("key-1", "primary/kms_key/main", "kms_key", Standing::Lost, true),
-        orphan("vpc-1", "primary/vpc/main", "vpc", Standing::Lost, true),
+        orphan("base-1", "primary/base/main", "base", Standing::Lost, true),
+        orphan("net-1", "primary/net/main", "net", Standing::Lost, true),
     ];
-    let held = Entry { depends_on: vec![address("primary/vpc/main")], ..entry(HERE, "subnet-1", Status::Ready) };
-    let entries = BTreeMap::from([(address("primary/subnet/a"), held)]);
-    let (cloud, observed) = (Cloud::with("vpc", HERE, Vec::new()), Observations::new());
+    let held = Entry { depends_on: vec![address("primary/net/main")], ..entry(EAST, "part-1", Status::Ready) };
+    let entries = BTreeMap::from([(address("primary/part/a"), held)]);
+    let observed = Observations::new();
     let cleared = Clearing {
         orphans: &orphans,
         graph: &configured,
@@ -226,7 +223,7 @@ fn what_stands_under_something_that_stays_stays() {
     .plan();
     assert!(cleared.plan.items.is_empty(), "{:?}", planned(&cleared));
     let reasons: Vec<&str> = cleared.refused.iter().map(|(_, why)| why.as_str()).collect();
-    let [key, vpc] = reasons[..] else { panic!("{reasons:?}") };
-    assert!(key.contains("primary/vpc/main, which stays"), "{key}");
-    assert!(vpc.contains("primary/subnet/a, which the state holds"), "{vpc}");
+    let [base, net] = reasons[..] else { panic!("{reasons:?}") };
+    assert!(base.contains("primary/net/main, which stays"), "{base}");
+    assert!(net.contains("primary/part/a, which the state holds"), "{net}");
 }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The part a resource plays in the architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// In the Region that serves.
+    /// It is in the primary Region.
     Primary,
-    /// In the Region that stands by.
+    /// It is in the secondary Region.
     Secondary,
-    /// Global, or spanning both Regions.
+    /// It is global, or spans both Regions.
     Global,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Role {
 
 /// The address of a resource within its stack, e.g. `primary/subnet/private-a`.
 ///
-/// Cheap to clone; ordered by role, then type, then name.
+/// Cheap to clone. Ordered by role, then type, then name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Address {
@@ -87,7 +87,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an address: write <role>/<type>/<name>, e.g. primary/subnet/private-a (roles: primary, secondary, global)"
@@ -134,14 +134,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_reads_back_as_written() {
+    fn an_address_is_read_back_as_it_was_written() {
         let address = Address::new(Role::Secondary, "subnet", "private-a");
         assert_eq!(address.to_string(), "secondary/subnet/private-a");
         assert_eq!(address.to_string().parse::<Address>(), Ok(address));
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn a_text_that_is_not_an_address_is_refused() {
         for text in
             ["", "primary", "primary/subnet", "tertiary/subnet/a", "primary//a", "primary/a/b/c", "primary/a b/c"]
         {

@@ -1,4 +1,4 @@
-//! What the state holds of one resource, and which steps its status may take.
+//! What the state holds of one resource, and which transitions of its status are allowed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Address;
 
-/// How far a resource has come. A mutating call leaves only when the status that announces it is durable.
+/// How far a resource has come. A mutating call is sent only when the status that announces it is durable.
 ///
 /// ```text
 ///            ┌──────────── refused ────────────┐
@@ -24,25 +24,25 @@ use super::Address;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Status {
-    /// An intent: a create call was about to leave. Whether AWS carried it out is not known.
+    /// An intent: a create call was about to be sent. Whether AWS carried it out is not known.
     Creating {
-        /// The attempt's token: tagged `drctl:attempt` on the resource, and sent as client token where the API takes one.
+        /// The token of the attempt: the value of the tag `drctl:attempt`, and the client token where the API takes one.
         attempt: String,
         /// When the intent was written.
         #[schemars(with = "String")]
         since: Timestamp,
     },
-    /// It exists; its properties are not all set, or it is not available yet.
+    /// It exists, but not all of its properties are set, or it is not available yet.
     Created,
     /// It exists, is available, and was last seen as configured.
     Ready,
-    /// An intent: calls that change its properties were about to leave.
+    /// An intent: calls that change its properties were about to be sent.
     Updating {
         /// When the intent was written.
         #[schemars(with = "String")]
         since: Timestamp,
     },
-    /// An intent: a delete call was about to leave, or has left and its end was not seen.
+    /// An intent: a delete call was about to be sent, or was sent, and its end was not seen.
     Deleting {
         /// When the intent was written.
         #[schemars(with = "String")]
@@ -51,7 +51,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word shown to people.
+    /// The word that is shown to people.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Status {
         }
     }
 
-    /// Whether a call may have been carried out whose outcome is not recorded.
+    /// Whether a call may have been carried out whose result is not recorded.
     #[must_use]
     pub fn is_open_intent(&self) -> bool {
         matches!(self, Self::Creating { .. } | Self::Updating { .. } | Self::Deleting { .. })
@@ -78,28 +78,28 @@ pub struct Entry {
     pub status: Status,
     /// The AWS Region its calls go to.
     pub region: String,
-    /// The unique name it was given, where that is its id: known before it is made.
+    /// The unique name it was given, where that is its id: known before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub natural_id: Option<String>,
-    /// The id by which AWS knows it; absent only while its creation is an open intent.
+    /// The id by which AWS knows it. Absent only while its creation is an open intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its ARN, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// What other resources and `drctl outputs` read from it. Never a secret.
+    /// What other resources and `drctl outputs` read of it. Never a secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, String>,
     /// The token of the attempt that created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<String>,
-    /// SHA-256 over the desired properties last applied, in hexadecimal.
+    /// SHA-256 of the desired properties that were last applied, in hexadecimal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// What it referred to when it was made: deletion goes the other way round.
+    /// What it referred to when it was created: it is deleted before these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Address>,
-    /// Properties that a custom endpoint did not know, with what it answered.
+    /// Properties that a custom endpoint did not know, with its answers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: BTreeMap<String, String>,
     /// When it was first recorded.
@@ -111,7 +111,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// One recorded output by name; `id` and `arn` are outputs, too.
+    /// A recorded output by its name. `id` and `arn` are outputs, too.
     #[must_use]
     pub fn output(&self, name: &str) -> Option<String> {
         match name {
@@ -122,12 +122,12 @@ impl Entry {
     }
 }
 
-/// What the last try to bring a resource to what is configured has failed at. Kept beside the resources, since what was refused
-/// at its creation is none: without it, nobody knows the next morning why a resource is not there.
+/// Why the last run that worked on a resource failed to. It is kept apart from the resources, because one whose creation was refused
+/// is not among them: without it, nobody knows the next morning why the resource does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failed {
-    /// When the run ended that tried.
+    /// When that run ended.
     #[schemars(with = "String")]
     pub at: Timestamp,
     /// What happened, in a sentence without a full stop. Never a secret.
@@ -149,8 +149,8 @@ pub struct Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "last tried {:.0}: ", self.at)?;
-        for told in [&self.operation, &self.code].into_iter().flatten() {
-            write!(f, "{told}: ")?;
+        for part in [&self.operation, &self.code].into_iter().flatten() {
+            write!(f, "{part}: ")?;
         }
         f.write_str(&self.message)?;
         if let Some(id) = &self.request_id {
@@ -160,37 +160,38 @@ impl fmt::Display for Failed {
     }
 }
 
-/// A step that no resource takes: a defect of drctl or a state that was edited by hand.
+/// A transition that is not allowed: a defect of drctl, or a state that was edited by hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{address} cannot go from {from} to {to}")]
 pub struct InvalidTransition {
-    /// Which resource.
+    /// The resource.
     pub address: Address,
     /// Its status so far, or `absent`.
     pub from: &'static str,
-    /// The status asked for, or `absent`.
+    /// The requested status, or `absent`.
     pub to: &'static str,
 }
 
-/// Checks one step of one resource. `None` stands for a resource that the state does not hold.
+/// Checks one transition of one resource. `None` stands for a resource that the state does not hold.
 ///
 /// # Errors
-/// The step, when [`Status`] does not allow it.
+/// The transition, when [`Status`] does not allow it.
 pub fn check_transition(address: &Address, from: Option<&Entry>, to: Option<&Entry>) -> Result<(), InvalidTransition> {
     let status = |entry: Option<&Entry>| entry.map(|entry| entry.status.clone());
-    // Refused is little. To `creating` from anywhere: it was found missing, and its record gives way to a new attempt. From
-    // nothing to `created` or `ready`: a resource of ours that the state had lost is taken in as it is found.
-    let refused = matches!(
+    // Little is refused. A resource may go to `creating` from anywhere: it was found missing, and its record gives way to a new
+    // attempt. It may go from nothing to `created` or `ready`: a resource of this stack that the state had lost is recorded as it is
+    // found.
+    let is_refused = matches!(
         (status(from), status(to)),
         (
             None | Some(Status::Creating { .. } | Status::Created | Status::Deleting { .. }),
             Some(Status::Updating { .. })
         ) | (None, Some(Status::Deleting { .. }))
     );
-    let identified = to.is_none_or(|e| {
+    let is_identified = to.is_none_or(|e| {
         e.id.is_some() || matches!(e.status, Status::Creating { .. }) || from.is_some_and(|f| f.id.is_none())
     });
-    if !refused && identified {
+    if !is_refused && is_identified {
         return Ok(());
     }
     let word = |entry: Option<&Entry>| entry.map_or("absent", |e| e.status.as_str());
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_from_nothing_to_nothing_is_allowed_and_short_cuts_are_not() {
+    fn a_whole_life_cycle_is_allowed_and_short_cuts_are_not() {
         let at = Address::new(Role::Primary, "vpc", "main");
         let since = Timestamp::UNIX_EPOCH;
         let creating = entry(Status::Creating { attempt: "a".into(), since });

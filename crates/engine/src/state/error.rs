@@ -1,4 +1,4 @@
-//! What can be wrong with a state file, said so that its owner can go on.
+//! What can be wrong with a state, and what its owner can do about it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{FORMAT, InvalidTransition, lock::Holder};
 
-/// A state that cannot be used, or could not be written.
+/// Why a state cannot be used, or could not be written.
 #[derive(Debug, Error, Diagnostic)]
 pub enum StateError {
     /// The operating system refused.
@@ -15,15 +15,15 @@ pub enum StateError {
     Io {
         /// What was tried.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// Why it failed.
         source: std::io::Error,
         /// What to do.
         #[help]
         help: String,
     },
-    /// The snapshot is no state of drctl's.
+    /// The snapshot is not a state that drctl wrote.
     #[error("{} is not a readable state: {detail}", path.display())]
     Unreadable {
         /// The file.
@@ -39,7 +39,7 @@ pub enum StateError {
     JournalDamaged {
         /// The file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// The line, counted from 1.
         line: usize,
         /// What is wrong with it.
         detail: String,
@@ -58,17 +58,17 @@ pub enum StateError {
         /// The version of drctl that wrote it.
         written_by: String,
     },
-    /// It belongs to something else.
+    /// It belongs to another stack, environment, account, or pair of Regions.
     #[error("{} belongs to another {what}: it says {recorded}, and this run is for {expected}", path.display())]
     #[diagnostic(help("Nothing was changed. {}", foreign(what)))]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Stack, environment, account or Regions.
+        /// Which of these differs.
         what: &'static str,
         /// What the file says.
         recorded: String,
-        /// What this run says.
+        /// What this run is for.
         expected: String,
     },
     /// Another run holds the lock.
@@ -83,17 +83,17 @@ pub enum StateError {
         /// Who holds it.
         holder: Box<Holder>,
     },
-    /// drctl tried a step that no resource takes.
+    /// drctl tried a transition that is not allowed.
     #[error("a defect of drctl: {0}")]
     #[diagnostic(help("Nothing was changed in AWS by this step. Please report it with the command and its output."))]
     Transition(#[from] InvalidTransition),
-    /// The thread that writes the journal died.
+    /// The thread that writes the journal panicked.
     #[error("a defect of drctl while writing the journal: {0}")]
     #[diagnostic(help(
         "What was under way is on record as an open intent. Run the same command again, and report this."
     ))]
     Defect(String),
-    /// An earlier write failed; nothing more is written in this run.
+    /// An earlier write failed, and nothing more is written in this run.
     #[error("{} could not be written to earlier in this run", path.display())]
     #[diagnostic(help(
         "Make room or restore access, then run the same command again: open intents are resolved first."
@@ -105,23 +105,23 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// A panic in the thread that writes.
+    /// For a panic in the thread that writes the journal.
     pub(crate) fn defect(error: &dyn std::fmt::Display) -> Self {
         Self::Defect(error.to_string())
     }
 
-    /// Wraps what the operating system said with what to do about it.
+    /// For what the operating system said, with what to do about it.
     pub(super) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Kind;
         let help = match source.kind() {
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
                 "The disk is full. Make room and run the same command again: what was under way is on record as an open \
-                 intent and is looked for in AWS before anything else is made."
+                 intent and is looked for in AWS before anything else is created."
                     .to_owned()
             }
-            // Not another folder: a run without the record would not know what was made.
+            // The advice is not to take another folder: a run without the record would not know what was created.
             Kind::PermissionDenied | Kind::ReadOnlyFilesystem => format!(
-                "drctl needs to read and write its state folder, which holds the record of what was made. Grant access to {} \
+                "drctl needs to read and write its state folder, which holds the record of what was created. Grant access to {} \
                  and run the same command again.",
                 path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).display()
             ),
@@ -137,10 +137,10 @@ impl StateError {
     }
 }
 
-/// What is done to a state that is only looked at.
+/// The action on a state that is only looked at.
 const READ: &str = "read";
 
-/// What to do about a state that belongs to something else.
+/// What to do about a state that belongs to another stack.
 fn foreign(what: &str) -> &'static str {
     if what.ends_with("Region") {
         "A stack does not move: delete it with `drctl down` while drctl.toml has the Regions that it was built in, then build it \
@@ -150,12 +150,12 @@ fn foreign(what: &str) -> &'static str {
     }
 }
 
-/// What a file says, to be quoted in an error: no control character of it must reach the terminal.
+/// Text from a file, to be quoted in an error. Its control characters must not reach the terminal.
 pub(super) fn quoted(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// Reads a state file whole; `None` when there is none. Only a regular file: a device or a pipe may never end.
+/// Reads a whole state file. `None` when there is none. It has to be a regular file: a device or a pipe may never end.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let refused = |e| StateError::io(READ, path, e);
     match std::fs::metadata(path) {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_may_not_be_read_is_not_worked_without() {
+    fn drctl_does_not_work_without_a_state_that_it_may_not_read() {
         for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
             let error = StateError::io(READ, Path::new("records/payment-dr-dev.json"), Error::from(kind));
             let help = help(&error);

@@ -10,30 +10,30 @@ use serde::{Deserialize, Serialize};
 
 use super::{Address, Entry, StateError};
 
-/// The first line: which snapshot the transitions build on.
+/// The first line: the snapshot that the transitions build on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// The format, as the snapshot's.
+    /// The format, as in the snapshot.
     pub format: u64,
     /// The snapshot's lineage.
     pub lineage: String,
-    /// The snapshot's serial. A journal whose serial is behind the snapshot's was folded already.
+    /// The snapshot's serial. A journal with a lower serial than the snapshot was folded already.
     pub serial: u64,
-    /// Whose state it is: a first run has no snapshot yet.
+    /// The stack that the state belongs to: a first run has no snapshot yet.
     pub identity: super::Identity,
 }
 
-/// Every further line: what one resource has become.
+/// Every further line: what has become of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transition {
-    /// When.
+    /// When it happened.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// Which resource.
+    /// The resource.
     pub address: Address,
-    /// What the state holds of it from now on; absent when it is gone.
+    /// What the state holds of it from then on. Absent when it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
 }
@@ -55,7 +55,7 @@ fn encode<T: Serialize>(payload: &T, into: &mut Vec<u8>) -> serde_json::Result<(
     Ok(())
 }
 
-/// The payload of a line (without its line feed), if its checksum holds.
+/// The payload of a line (without its line feed), if its checksum is right.
 fn payload(line: &[u8]) -> Result<&[u8], &'static str> {
     let rest = line.strip_prefix(PREFIX).ok_or("it does not begin as a journal line does")?;
     let (crc, rest) = rest.split_at_checked(8).ok_or("it is cut off")?;
@@ -63,7 +63,7 @@ fn payload(line: &[u8]) -> Result<&[u8], &'static str> {
     if format!("{:08x}", crc32fast::hash(payload)).as_bytes() == crc {
         Ok(payload)
     } else {
-        Err("its checksum does not hold")
+        Err("its checksum is wrong")
     }
 }
 
@@ -72,14 +72,14 @@ fn payload(line: &[u8]) -> Result<&[u8], &'static str> {
 pub struct Recovered {
     /// The snapshot it builds on.
     pub header: Header,
-    /// What happened since.
+    /// What has happened since.
     pub transitions: Vec<Transition>,
 }
 
 /// Reads a journal. `None` when there is none, or when a crash left it without a whole first line.
 ///
 /// # Errors
-/// When a line before the last is damaged: a crash tears only the end.
+/// When a line before the last is damaged: a crash damages only the end.
 pub fn read(path: &Path) -> Result<Option<Recovered>, StateError> {
     match super::error::read(path)? {
         Some(bytes) => parse(path, &bytes),
@@ -87,13 +87,13 @@ pub fn read(path: &Path) -> Result<Option<Recovered>, StateError> {
     }
 }
 
-/// Parses a journal's bytes; `path` is only named in errors.
+/// Parses the bytes of a journal. `path` is only named in errors.
 ///
 /// # Errors
-/// As [`read`].
+/// As for [`read`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Recovered>, StateError> {
     let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
-    // After the last line feed: nothing, or what a crash tore. Some file systems leave zeros there.
+    // After the last line feed comes nothing, or what a crash has left of a line. Some file systems leave zeros there.
     lines.pop();
     while lines.last().is_some_and(|line| payload(line).is_err() && line.iter().all(|b| *b == 0)) {
         lines.pop();
@@ -103,8 +103,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Recovered>, StateError>
         line: line + 1,
         detail: super::error::quoted(&detail),
         help: format!(
-            "Nothing was changed. A crash damages only the last line, so this was done by something else. Keep a copy, cut the \
-             file off before line {}, and run `drctl plan`: resources recorded after it are found again by their tags.",
+            "Nothing was changed. A crash damages only the last line, so something else did this. Keep a copy, cut off the file \
+             before line {}, and run `drctl plan`: resources that were recorded after it are found again by their tags.",
             line + 1
         ),
     };
@@ -126,7 +126,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Recovered>, StateError>
     Ok(header.map(|header| Recovered { header, transitions }))
 }
 
-/// The open end of a journal. Lines handed over together share one write and one fsync.
+/// A journal that is open for writing. Lines that are handed over together share one write and one fsync.
 #[derive(Debug)]
 pub struct Journal {
     /// None for a state in memory.
@@ -136,7 +136,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts a journal; an older one must have been folded before.
+    /// Starts a journal. An older one must have been folded before.
     ///
     /// # Errors
     /// What the operating system says.
@@ -164,7 +164,7 @@ impl Journal {
     /// Makes transitions durable, all with one fsync.
     ///
     /// # Errors
-    /// What the operating system says. The journal then takes nothing more: a line after a torn one would be lost.
+    /// What the operating system says. The journal then takes nothing more, because a line after a damaged one would be lost.
     pub fn append(&mut self, transitions: &[&Transition]) -> Result<(), StateError> {
         if self.broken {
             return Err(StateError::Broken { path: self.path.clone() });
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_json_and_reads_back() {
+    fn every_line_is_json_and_is_read_back() {
         let bytes = written(&["a", "b"]);
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             serde_json::from_slice::<serde_json::Value>(line).expect("JSON");
@@ -227,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn cut_anywhere_it_yields_the_whole_lines_before_the_cut() {
+    fn a_journal_that_is_cut_off_anywhere_yields_the_whole_lines_before_the_cut() {
         let bytes = written(&["a", "b", "c"]);
         for cut in 0..bytes.len() {
             let whole = bytes[..cut].split(|b| *b == b'\n').count() - 1;
-            let read = parse(Path::new("j"), &bytes[..cut]).expect("a crash's work is no error");
+            let read = parse(Path::new("j"), &bytes[..cut]).expect("what a crash does is not an error");
             assert_eq!(read.map_or(0, |r| r.transitions.len() + 1), whole, "cut at {cut}");
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_said_and_nothing_is_written_after_it() {
+    fn a_full_disk_is_reported_and_nothing_is_written_after_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("j");
         let mut journal = Journal::create(&path, &header()).expect("created");

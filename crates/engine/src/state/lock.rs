@@ -1,4 +1,4 @@
-//! One run at a time per stack: an advisory lock that the kernel frees when its holder dies.
+//! The lock: one run at a time per stack. It is advisory, and the kernel frees it when its holder dies.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::StateError;
 
-/// Who holds a lock, as written into the lock file for people to read. Never used to decide anything.
+/// Who holds a lock, as written into the lock file for people to read. Nothing is ever decided by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process.
+    /// The id of the process.
     pub pid: u32,
-    /// The machine, as it calls itself.
+    /// The name of the machine.
     pub host: String,
     /// The command, e.g. `up`.
     pub command: String,
-    /// Since when.
+    /// Since when it has held the lock.
     pub since: Option<Timestamp>,
 }
 
@@ -49,14 +49,14 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A held lock. Dropping it, or dying, frees it.
+/// A held lock. It is freed when it is dropped, or when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock or says who holds it.
+    /// Takes the lock, or says who holds it.
     ///
     /// # Errors
     /// [`StateError::Locked`], or what the operating system says.
@@ -72,7 +72,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Its holder may be writing it this moment: an unreadable note still names "another drctl".
+                // Its holder may be writing the note at this moment: if it cannot be read, the holder is "another drctl".
                 let holder = match file.read_to_string(&mut text) {
                     Ok(_) => serde_json::from_str(&text).ok(),
                     Err(_) => None,

@@ -1,4 +1,4 @@
-//! The state file: what drctl has made, durable before anything depends on it.
+//! The state: what drctl has created, durable before anything depends on it.
 //!
 //! Two files per stack: the snapshot (`<stack>-<environment>.json`) and the journal of the run in progress
 //! (`<stack>-<environment>.journal`). `docs/state-format.md` documents the format.

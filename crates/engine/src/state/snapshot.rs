@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::error::quoted;
 use super::{Address, Entry, Failed, StateError};
 
-/// The format this drctl writes. It reads older ones and refuses newer ones.
+/// The format that this drctl writes. It reads older ones and refuses newer ones.
 pub const FORMAT: u64 = 1;
 
-/// Which stack a state belongs to.
+/// The stack that a state belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -25,7 +25,7 @@ pub struct Identity {
     pub environment: String,
     /// The AWS account, 12 digits.
     pub account: String,
-    /// The Regions it was built in.
+    /// The Regions that it was built in.
     pub regions: Regions,
 }
 
@@ -33,9 +33,9 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Regions {
-    /// Where it serves, e.g. `us-east-1`.
+    /// The Region that serves, e.g. `us-east-1`.
     pub primary: String,
-    /// Where it stands by, e.g. `us-east-2`.
+    /// The Region that stands by, e.g. `us-east-2`.
     pub secondary: String,
 }
 
@@ -45,20 +45,20 @@ pub struct Regions {
 pub struct Snapshot {
     /// The format of this file.
     pub format: u64,
-    /// Made once with the state: tells two states of the same name apart.
+    /// Created once, with the state: tells two states of the same name apart.
     pub lineage: String,
-    /// Grows by one with every run that changed something.
+    /// Grows by one with every run that changes something.
     pub serial: u64,
     /// The version of drctl that wrote it.
     pub tool_version: String,
-    /// Whose state it is.
+    /// The stack that it belongs to.
     pub identity: Identity,
-    /// Whether `protection.deletion` was on at the last `up`: `down` refuses without a configuration, too.
+    /// Whether `protection.deletion` was on at the last `up`: then `down` refuses, even without a configuration.
     #[serde(default)]
     pub protected: bool,
-    /// What it holds, by address.
+    /// The resources, by address.
     pub resources: BTreeMap<Address, Entry>,
-    /// What the last runs have failed at, by address, until a later one does it.
+    /// What runs have failed at, by address, until a later run succeeds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<Address, Failed>,
 }
@@ -85,19 +85,19 @@ impl Snapshot {
         schemars::schema_for!(Self).to_value()
     }
 
-    /// Reads a snapshot; `None` when there is no such file.
+    /// Reads a snapshot. `None` when there is no such file.
     ///
     /// # Errors
-    /// When it cannot be read, is no state, or is newer than this drctl.
+    /// When it cannot be read, is not a state, or is newer than this drctl.
     pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
         let Some(bytes) = super::error::read(path)? else { return Ok(None) };
         Self::parse(path, &bytes).map(Some)
     }
 
-    /// Parses a snapshot's bytes. The version gate comes first: the only way in.
+    /// Parses the bytes of a snapshot, the only way to get one from outside. The version is checked first.
     ///
     /// # Errors
-    /// When they are no state, or newer than this drctl. `path` is only named in the error.
+    /// When they are not a state, or newer than this drctl. `path` is only named in the error.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, StateError> {
         #[derive(Deserialize)]
         struct Gate {
@@ -126,7 +126,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Refuses an entry that could not be acted upon: one without an id. `path` is only named in the error.
+    /// Refuses an entry on which nothing could be done: one without an id. `path` is only named in the error.
     pub(super) fn check(&self, path: &Path) -> Result<(), StateError> {
         for (address, entry) in &self.resources {
             super::entry::check_transition(address, None, Some(entry))
@@ -139,18 +139,18 @@ impl Snapshot {
     /// Replaces the file: temporary file, fsync, the old one kept as `.bak`, rename, fsync of the folder.
     ///
     /// # Errors
-    /// What the operating system says; the old file is then still in place.
+    /// What the operating system says. The old file is then still in place.
     pub fn write(&self, path: &Path) -> Result<(), StateError> {
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| StateError::io("write", path, e.into()))?;
         bytes.push(b'\n');
-        // One name, under the lock: what a crash leaves is written over by the next run.
+        // Always the same name, under the lock: the next run overwrites what a crash leaves.
         let new = beside(path, ".new");
         let write = || -> std::io::Result<()> {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
             let backup = backup_path(path);
-            // A hard link keeps the predecessor without a moment in which there is no state.
+            // A hard link keeps the predecessor, and there is no moment without a state.
             match fs::remove_file(&backup) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
                 _ => {}
@@ -163,7 +163,7 @@ impl Snapshot {
             sync_folder(path)
         };
         write().map_err(|e| {
-            // The failure itself is what has to be told; and the next run writes over it.
+            // What has to be reported is the failure itself, and the next run overwrites the file.
             drop(fs::remove_file(&new));
             StateError::io("write", path, e)
         })
@@ -172,7 +172,7 @@ impl Snapshot {
 
 fn unreadable(path: &Path, detail: &str) -> StateError {
     let backup = backup_path(path);
-    let aside = "Move it aside and run `drctl orphans --adopt`, which finds by its tags what was made, then `drctl up`, which \
+    let aside = "Move it aside and run `drctl orphans --adopt`, which finds by its tags what was created, then `drctl up`, which \
                  completes the record.";
     let help = if backup.exists() {
         format!(
@@ -188,7 +188,7 @@ fn unreadable(path: &Path, detail: &str) -> StateError {
     StateError::Unreadable { path: path.to_owned(), detail: quoted(detail), help }
 }
 
-/// Where the predecessor of a snapshot is kept.
+/// The path at which the predecessor of a snapshot is kept.
 #[must_use]
 pub fn backup_path(path: &Path) -> PathBuf {
     beside(path, ".bak")
@@ -200,7 +200,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes a new name in a file's folder durable.
+/// Makes a new file name durable, by an fsync of its folder.
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()

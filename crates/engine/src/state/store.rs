@@ -1,4 +1,4 @@
-//! A stack's state on disk: snapshot, journal and lock together.
+//! The state of a stack on disk: snapshot, journal, and lock together.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use super::lock::Lock;
 use super::snapshot::{FORMAT, Identity, Snapshot};
 use super::{Address, Entry, Failed, StateError, check_transition};
 
-/// Where the files of one stack lie.
+/// Where the files of one stack are.
 #[derive(Debug, Clone)]
 pub struct Location {
     folder: PathBuf,
@@ -26,19 +26,19 @@ impl Location {
         Self { folder: folder.to_owned(), name: name.to_owned() }
     }
 
-    /// The snapshot.
+    /// The path of the snapshot.
     #[must_use]
     pub fn snapshot(&self) -> PathBuf {
         self.folder.join(format!("{}.json", self.name))
     }
 
-    /// The journal.
+    /// The path of the journal.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.folder.join(format!("{}.journal", self.name))
     }
 
-    /// The lock.
+    /// The path of the lock.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.folder.join(format!("{}.lock", self.name))
@@ -58,7 +58,7 @@ impl Location {
         names
     }
 
-    /// Reads the state as it is, with what an unfinished run left in the journal. Changes nothing, takes no lock.
+    /// Reads the state as it is, with what an unfinished run has left in the journal. Changes nothing, and takes no lock.
     ///
     /// # Errors
     /// When a file cannot be read or used.
@@ -106,7 +106,7 @@ impl Location {
                     recovered.header.serial
                 ),
                 help: "Nothing was changed. Put back the snapshot of that serial; or move the journal aside and run \
-                       `drctl up`, which finds by their tags what was made since. Do not run `drctl down` before that."
+                       `drctl up`, which finds by its tags what was created since. Do not run `drctl down` before that."
                     .to_owned(),
             });
         }
@@ -117,7 +117,7 @@ impl Location {
                 None => snapshot.resources.remove(&address),
             };
         }
-        // Before it is folded into a snapshot that would be refused ever after.
+        // Checked before it is folded into a snapshot, which would then be refused for ever.
         snapshot.check(&path)?;
         if changed {
             snapshot.serial = snapshot.serial.saturating_add(1);
@@ -125,15 +125,15 @@ impl Location {
         Ok(Some(snapshot))
     }
 
-    /// Takes the lock and opens the state for writing, after folding what an unfinished run left.
+    /// Takes the lock, folds what an unfinished run has left, and opens the state for writing.
     ///
     /// # Errors
-    /// When the lock is held, a file cannot be used, or the state is another stack's.
+    /// When the lock is held, a file cannot be used, or the state belongs to another stack.
     pub fn open(&self, identity: Identity, command: &str) -> Result<Store, StateError> {
         fs::create_dir_all(&self.folder).map_err(|e| StateError::io("create the state folder", &self.folder, e))?;
         let lock = Lock::acquire(&self.lock(), command)?;
         let mut snapshot = match self.read()? {
-            // A state that holds nothing binds nobody: Regions and account may change after a `down`.
+            // A state without resources is not bound to anything: Regions and account may change after a `down`.
             Some(snapshot) if snapshot.resources.is_empty() => {
                 let failed = if snapshot.identity == identity { snapshot.failed } else { BTreeMap::new() };
                 Snapshot { identity, failed, ..snapshot }
@@ -145,7 +145,7 @@ impl Location {
             None => Snapshot::new(identity),
         };
         env!("CARGO_PKG_VERSION").clone_into(&mut snapshot.tool_version);
-        let mut store = Store { at: Some(self.clone()), snapshot, journal: None, folded: true, _lock: Some(lock) };
+        let mut store = Store { at: Some(self.clone()), snapshot, journal: None, is_folded: true, _lock: Some(lock) };
         if self.journal().exists() {
             store.replace_snapshot()?;
         }
@@ -153,7 +153,7 @@ impl Location {
     }
 }
 
-/// Refuses the state of another account, stack, environment or pair of Regions.
+/// Refuses the state of another account, stack, environment, or pair of Regions.
 ///
 /// # Errors
 /// [`StateError::Foreign`], naming the first difference.
@@ -176,22 +176,22 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
     }
 }
 
-/// A state opened for writing. The lock is held as long as it lives.
+/// A state that is open for writing. The lock is held as long as it lives.
 #[derive(Debug)]
 pub struct Store {
-    /// None in memory.
+    /// `None` for a state in memory.
     at: Option<Location>,
     snapshot: Snapshot,
     journal: Option<Journal>,
-    folded: bool,
+    is_folded: bool,
     _lock: Option<Lock>,
 }
 
 impl Store {
-    /// An empty state without files, gone with this value: for runs that make nothing that lasts.
+    /// An empty state without files, which is gone when it is dropped: for runs that create nothing that lasts.
     #[must_use]
     pub fn in_memory(identity: Identity) -> Self {
-        Self { at: None, snapshot: Snapshot::new(identity), journal: None, folded: true, _lock: None }
+        Self { at: None, snapshot: Snapshot::new(identity), journal: None, is_folded: true, _lock: None }
     }
 
     /// The state as of the last durable transition.
@@ -206,7 +206,7 @@ impl Store {
         &self.snapshot.resources
     }
 
-    /// Hands out the journal, so that a thread of its own can wait for the disk. Give it back with [`Store::returned`].
+    /// Hands out the journal, so that a thread of its own can wait for the disk. It is given back with [`Store::returned`].
     ///
     /// # Errors
     /// When the journal cannot be started.
@@ -226,10 +226,10 @@ impl Store {
         }
     }
 
-    /// Takes the journal back, and with it what it has made durable.
+    /// Takes the journal back, with the transitions that it has made durable.
     pub fn returned(&mut self, journal: Journal, durable: Vec<Transition>) {
         self.journal = Some(journal);
-        self.folded &= durable.is_empty();
+        self.is_folded &= durable.is_empty();
         for Transition { address, entry, .. } in durable {
             match entry {
                 Some(entry) => self.snapshot.resources.insert(address, entry),
@@ -252,13 +252,13 @@ impl Store {
         Ok(())
     }
 
-    /// Notes whether `protection.deletion` is on; written with the next [`Store::fold`].
+    /// Sets whether `protection.deletion` is on. The next [`Store::fold`] writes it.
     pub fn protect(&mut self, protected: bool) {
-        self.folded &= self.snapshot.protected == protected;
+        self.is_folded &= self.snapshot.protected == protected;
         self.snapshot.protected = protected;
     }
 
-    /// Notes what a run has failed at, and forgets what it has done; written with the next [`Store::fold`].
+    /// Remembers what a run has failed at, and forgets older failures of what it has done. The next [`Store::fold`] writes it.
     pub fn remember(&mut self, outcomes: impl IntoIterator<Item = (Address, Option<Failed>)>) {
         for (address, failed) in outcomes {
             let failed_here = failed.is_some();
@@ -266,7 +266,7 @@ impl Store {
                 Some(failed) => self.snapshot.failed.insert(address, failed),
                 None => self.snapshot.failed.remove(&address),
             };
-            self.folded &= before.is_none() && !failed_here;
+            self.is_folded &= before.is_none() && !failed_here;
         }
     }
 
@@ -281,12 +281,12 @@ impl Store {
     /// Folds the journal into the snapshot at the end of a run.
     ///
     /// # Errors
-    /// When the disk refuses; the journal then still holds everything.
+    /// When the disk refuses. The journal then still holds everything.
     pub fn fold(&mut self) -> Result<(), StateError> {
-        if self.folded && self.journal.is_none() {
+        if self.is_folded && self.journal.is_none() {
             return Ok(());
         }
-        if !self.folded {
+        if !self.is_folded {
             self.snapshot.serial = self.snapshot.serial.saturating_add(1);
         }
         self.replace_snapshot()
@@ -297,7 +297,7 @@ impl Store {
             self.snapshot.write(&at.snapshot())?;
         }
         self.journal = None;
-        self.folded = true;
+        self.is_folded = true;
         let Some(at) = &self.at else { return Ok(()) };
         let path = at.journal();
         match fs::remove_file(&path) {
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_state_in_memory_needs_no_disk() {
         let mut store = Store::in_memory(identity());
-        assert!(!store.take_journal().expect("one that keeps nothing").is_on_disk());
+        assert!(!store.take_journal().expect("a journal that keeps nothing").is_on_disk());
         let gone = Address::new(crate::state::Role::Primary, "vpc", "main");
         store.forget(&gone).expect("taken");
         store.fold().expect("folded");
@@ -342,7 +342,7 @@ mod tests {
         drop((journal, store));
         assert!(at.read().expect("read").expect("some").protected);
         fs::remove_file(at.snapshot()).expect("removed");
-        let refusal = at.read().expect_err("the journal alone is no state");
+        let refusal = at.read().expect_err("the journal alone is not a state");
         assert!(refusal.to_string().contains("missing or older (serial 0)"), "{refusal}");
     }
 }

@@ -1,17 +1,16 @@
-//! Crashes at every point: the run is cut off, the state is opened again from disk, and one clean run has to come to what
-//! an undisturbed one comes to. No duplicate, no orphan, no phantom.
+//! Crashes at every point: the run is cut off, the state is opened again from disk, and one clean run has to lead to what an
+//! undisturbed run leads to. No duplicate, no orphan, no phantom.
 
 use std::time::Duration;
 
+use drctl_engine::testing::{Contents, Crash, Fault, Op, Stop, Want, World, undisturbed};
 use drctl_engine::{Class, Failure};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::cloud::graphs::{Shape, shapes, wanted};
-use crate::cloud::world::{Stop, Want, World, undisturbed};
-use crate::cloud::{Crash, Fault, Op, Picture};
+use crate::graphs::{NodeSpec, specs, wanted};
 
-/// The network of one Region in small, with every family of types: 13 nodes.
+/// The network of one Region in miniature, with every family of types: 13 nodes.
 fn side(side: &str, place: fn(Want) -> Want) -> Vec<Want> {
     let new = |kind, name: &str| place(Want::new(kind, &format!("{name}-{side}")));
     let net = new("net", "net");
@@ -41,8 +40,8 @@ pub fn stack() -> Vec<Want> {
     wants
 }
 
-/// The same a release later: something is changed in place, something replaced with all that lies in it, something new,
-/// something gone.
+/// The same stack a release later: one resource is changed in place, one is replaced with all that lies in it, one is new, and one has
+/// left.
 fn next_release() -> Vec<Want> {
     let mut wants = stack();
     for want in &mut wants {
@@ -58,14 +57,14 @@ fn next_release() -> Vec<Want> {
     wants
 }
 
-/// Minutes become seconds, so that fewer calls are only another look at something on its way.
+/// Turns minutes into seconds, so that fewer of the calls are only another read of something on its way.
 pub fn brisk(world: &World) {
-    world.cloud.pace("gate", |pace| {
+    world.cloud.set_pace("gate", |pace| {
         pace.ready_after = Duration::from_secs(8);
         pace.gone_after = Duration::from_secs(4);
     });
-    world.cloud.pace("base", |pace| pace.ready_after = Duration::from_secs(15));
-    world.cloud.pace("link", |pace| pace.ready_after = Duration::from_secs(5));
+    world.cloud.set_pace("base", |pace| pace.ready_after = Duration::from_secs(15));
+    world.cloud.set_pace("link", |pace| pace.ready_after = Duration::from_secs(5));
 }
 
 pub fn fresh() -> World {
@@ -80,7 +79,7 @@ pub async fn built(wants: &[Want]) -> World {
     world
 }
 
-/// The points at which a run can die, from the first to the last.
+/// The points at which a run can be killed, from the first to the last.
 #[derive(Debug, Clone, Copy)]
 enum Points {
     /// Before each call.
@@ -101,13 +100,13 @@ impl Points {
     }
 }
 
-/// Kills a run from `start` towards `wants` at every point, and checks what comes after each time.
+/// Kills a run from `start` to `wants` at every point, each time in another copy of the world, and checks that copy.
 async fn at_every_point(
     start: &World,
     wants: &[Want],
     points: Points,
     at_least: usize,
-    then: impl AsyncFn(&World, &str),
+    check: impl AsyncFn(&World, &str),
 ) {
     for number in 0.. {
         let world = start.fork();
@@ -117,11 +116,11 @@ async fn at_every_point(
             assert!(number >= at_least, "only {number} points: the run was not killed where it should have been");
             break;
         }
-        then(&world, context.as_str()).await;
+        check(&world, context.as_str()).await;
     }
 }
 
-async fn then_up(start: &World, doing: &[Want], points: Points, at_least: usize, wants: &[Want], expected: &Picture) {
+async fn then_up(start: &World, doing: &[Want], points: Points, at_least: usize, wants: &[Want], expected: &Contents) {
     let check = async |world: &World, context: &str| world.assert_converges(wants, expected, context).await;
     at_every_point(start, doing, points, at_least, check).await;
 }
@@ -150,12 +149,12 @@ async fn up_killed_after_any_record_is_completed_by_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn up_killed_before_any_answer_is_cleared_away_by_down() {
+async fn up_killed_before_any_answer_is_undone_by_down() {
     then_down(&fresh(), &stack(), Points::Mutations, 29).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn up_killed_after_any_record_is_cleared_away_by_down() {
+async fn up_killed_after_any_record_is_undone_by_down() {
     then_down(&fresh(), &stack(), Points::Records, 80).await;
 }
 
@@ -166,7 +165,7 @@ async fn down_killed_before_any_call_is_completed_by_down() {
 
 #[tokio::test(start_paused = true)]
 async fn down_killed_before_any_answer_is_completed_by_down() {
-    // The two notes go with what they lie in.
+    // The two notes are deleted with what they lie in.
     then_down(&built(&stack()).await, &[], Points::Mutations, 27).await;
 }
 
@@ -217,7 +216,7 @@ async fn a_second_signal_at_any_mutation_is_as_safe_as_a_crash() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn killed_again_and_again_it_still_comes_to_the_same() {
+async fn a_run_that_is_killed_again_and_again_still_converges() {
     let wants = stack();
     let expected = undisturbed(&wants, brisk).await;
     // No run gets further than a few mutations.
@@ -256,7 +255,7 @@ fn troubles() -> impl Strategy<Value = Trouble> {
     ]
 }
 
-/// A run with trouble; however it ends, the trouble is over afterwards.
+/// A run with trouble. However it ends, the trouble is over afterwards.
 async fn troubled(world: &World, wants: &[Want], all: &[Want], trouble: &Trouble) {
     match trouble {
         Trouble::Fault { node, op, fault } => {
@@ -272,12 +271,12 @@ async fn troubled(world: &World, wants: &[Want], all: &[Want], trouble: &Trouble
     }
 }
 
-async fn survives(shapes: &[Shape], lag: Duration, up: &Trouble, down: &Trouble) {
+async fn survives(specs: &[NodeSpec], lag: Duration, up: &Trouble, down: &Trouble) {
     let prepare = |world: &World| {
         brisk(world);
-        world.cloud.paces(|pace| pace.shown_after = lag);
+        world.cloud.set_paces(|pace| pace.shown_after = lag);
     };
-    let wants = wanted(shapes);
+    let wants = wanted(specs);
     let expected = undisturbed(&wants, &prepare).await;
     let world = World::new();
     prepare(&world);
@@ -288,7 +287,7 @@ async fn survives(shapes: &[Shape], lag: Duration, up: &Trouble, down: &Trouble)
 }
 
 proptest! {
-    // Half of the usual number, so that PROPTEST_CASES still means something; each case is half a dozen runs.
+    // Half of the usual number, so that PROPTEST_CASES still has an effect. Each case is half a dozen runs.
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases / 2,
         failure_persistence: None,
@@ -297,12 +296,12 @@ proptest! {
 
     #[test]
     fn any_stack_survives_any_single_trouble(
-        shapes in shapes(15),
+        specs in specs(15),
         lag in 0..20_u64,
         up in troubles(),
         down in troubles(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.expect("a runtime").block_on(survives(&shapes, Duration::from_secs(lag), &up, &down));
+        runtime.expect("a runtime").block_on(survives(&specs, Duration::from_secs(lag), &up, &down));
     }
 }

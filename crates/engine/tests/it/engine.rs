@@ -1,4 +1,4 @@
-//! The laws of the engine, on a cloud in memory and a state on disk. Time is paused: minutes of waiting take none.
+//! The laws of the engine, on a cloud in memory and a state on disk. The clock is paused, so minutes of waiting take no time.
 
 mod change;
 mod disk;

@@ -1,6 +1,6 @@
 //! The engine on a cloud in memory, under tokio's virtual clock, in one binary.
 
-mod cloud;
 mod crash;
 mod engine;
+mod graphs;
 mod random;

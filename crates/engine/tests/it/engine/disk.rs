@@ -1,13 +1,12 @@
-//! A disk that refuses: nothing more is started, what is in flight is on record as an intent, and it is said.
+//! A disk that refuses: nothing more is started, what is in flight is on record as an intent, and the failure is reported.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use drctl_engine::cancel::shutdown;
 use drctl_engine::state::{StateError, Status};
+use drctl_engine::testing::{Op, Want, World, undisturbed};
 
-use crate::cloud::Op;
-use crate::cloud::world::{Want, World, undisturbed};
 use crate::crash::{brisk, built, fresh, stack};
 
 fn chain() -> [Want; 4] {
@@ -19,7 +18,7 @@ fn chain() -> [Want; 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_full_disk_no_call_leaves() {
+async fn with_a_full_disk_no_call_is_sent() {
     let wants = chain();
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
@@ -29,7 +28,7 @@ async fn with_a_full_disk_no_call_leaves() {
     let (_trigger, shutdown) = shutdown();
     let ran = world.carry_out(&world.graph(&wants), &mut store, shutdown).await;
     drop(store);
-    let Some(StateError::Io { help, .. }) = &ran.report.state else { panic!("it is said: {:#?}", ran.report) };
+    let Some(StateError::Io { help, .. }) = &ran.report.state else { panic!("it is reported: {:#?}", ran.report) };
     assert!(help.contains("disk is full"), "{help}");
     assert!(!ran.report.is_success());
     assert!(
@@ -41,7 +40,7 @@ async fn with_a_full_disk_no_call_leaves() {
     world.assert_converges(&wants, &expected, "with room again").await;
 }
 
-/// A file that stops growing at a moment of the test's choice: nothing else refuses to be written to in the middle.
+// A sealed file stops growing at a moment that the test chooses. No other kind of file refuses to be written to in the middle.
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_refuses_in_the_middle_ends_the_run_and_the_next_one_converges() {
@@ -72,10 +71,10 @@ async fn a_disk_that_refuses_in_the_middle_ends_the_run_and_the_next_one_converg
     );
     world.cloud.heal();
     world.assert_converges(&wants, &expected, "with a disk that takes it").await;
-    assert_eq!(world.cloud.calls_of("c", Op::Create).len(), 1, "what was made is found, not made again");
+    assert_eq!(world.cloud.calls_of("c", Op::Create).len(), 1, "what was created is found, and not created again");
 }
 
-/// A run whose disk takes no more from its n-th call on. Whether it came to that call.
+/// A run whose disk is full from this call on. Returns whether the run got to that call.
 #[cfg(target_os = "linux")]
 async fn run_with_a_disk_full_at(world: &World, wants: &[Want], number: usize) -> bool {
     use std::os::fd::AsRawFd as _;
@@ -98,21 +97,21 @@ async fn run_with_a_disk_full_at(world: &World, wants: &[Want], number: usize) -
     let ran = world.carry_out(&world.graph(wants), &mut store, shutdown).await;
     drop(store);
     world.cloud.heal();
-    // What the disk had taken is what the next run finds.
+    // The next run finds what was written before the disk was full.
     let journal = world.location().journal();
     if let Ok(taken) = fs::read(&journal) {
-        fs::remove_file(&journal).expect("the full disk goes");
-        fs::write(&journal, taken).expect("one with room");
+        fs::remove_file(&journal).expect("the full disk is removed");
+        fs::write(&journal, taken).expect("a disk with room");
     }
-    let came = calls.load(Ordering::Relaxed) > number;
-    // Whatever was still to be written was refused: a run never says that all is well without it.
-    assert!(!came || ran.report.state.is_some() || ran.report.is_success(), "{:#?}", ran.report);
-    came
+    let got_there = calls.load(Ordering::Relaxed) > number;
+    // Whatever was still to be written was refused, and a run never reports success without it.
+    assert!(!got_there || ran.report.state.is_some() || ran.report.is_success(), "{:#?}", ran.report);
+    got_there
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_is_full_from_any_call_on_loses_and_doubles_nothing() {
+async fn a_disk_that_is_full_from_any_call_on_loses_and_duplicates_nothing() {
     let wants = stack();
     let expected = undisturbed(&wants, brisk).await;
     let (empty, complete) = (fresh(), built(&wants).await);

@@ -1,17 +1,15 @@
-//! What starts when: edges that need existence or availability, caps, the longest path first, replacements.
+//! When a step starts: edges that need existence or readiness, caps, the longest path first, replacements.
 
 use std::time::Duration;
 
 use drctl_engine::state::Address;
+use drctl_engine::testing::{Call, EAST, Fault, Op, PROOF_AFTER, RunResult, Stop, WEST, Want, World, undisturbed};
 use drctl_engine::{Action, Event, Outcome};
-
-use crate::cloud::world::{EAST, Ran, Stop, WEST, Want, World, undisturbed};
-use crate::cloud::{Call, Fault, Op, PROOF_AFTER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn waiting_for(ran: &Ran, who: &Address, text: &str) -> bool {
-    let waits = |event: &Event| matches!(event, Event::Waiting { address, on } if address == who && on.contains(text));
+fn waited_for(ran: &RunResult, of: &Address, text: &str) -> bool {
+    let waits = |event: &Event| matches!(event, Event::Waiting { address, on } if address == of && on.contains(text));
     ran.events.iter().any(|(_, event)| waits(event))
 }
 
@@ -30,7 +28,7 @@ async fn a_dependent_that_needs_existence_starts_while_its_target_is_on_its_way(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_works_is_turned_to_something_new_only_once_that_works_too() {
+async fn a_working_resource_is_pointed_at_a_new_target_only_once_that_works() {
     let old = Want::new("base", "old");
     let new = Want::new("base", "new");
     let part = Want::new("part", "part");
@@ -40,7 +38,7 @@ async fn what_works_is_turned_to_something_new_only_once_that_works_too() {
     assert!(world.up(&[before[0].clone(), before[2].clone(), before[3].clone()]).await.report.is_success());
     let fresh = Want::new("part", "fresh").uses_early(&new);
     let wants = [old, new.clone(), part.uses_early(&new), other.clone().size(2), fresh.clone()];
-    // Also when the new one is on its way since an earlier run, so that its id is known while the plan is made.
+    // Even if an earlier run began to create the new one, so that its id is known while the plan is made.
     for begun in [false, true] {
         let world = world.fork();
         if begun {
@@ -49,16 +47,16 @@ async fn what_works_is_turned_to_something_new_only_once_that_works_too() {
         world.cloud.forget_calls();
         let ran = world.up(&wants).await;
         assert!(ran.report.is_success(), "{:#?}", ran.report);
-        let turned = world.cloud.calls_of("part", Op::Sync)[0].at - ran.began;
-        assert!(turned >= ran.done_after(&new), "begun {begun}: turned after {turned:?}, as if it were new");
+        let pointed = world.cloud.calls_of("part", Op::Sync)[0].at - ran.began;
+        assert!(pointed >= ran.done_after(&new), "begun {begun}: pointed at it after {pointed:?}, as if it were new");
         assert!(ran.done_after(&new) > 500 * SECOND, "begun {begun}: {:?}", ran.done_after(&new));
-        assert!(ran.done_after(&fresh) < 5 * SECOND, "a new one still takes one that exists");
-        assert!(ran.done_after(&other) < 5 * SECOND, "another property's change waits for nothing");
+        assert!(ran.done_after(&fresh) < 5 * SECOND, "for a new one, existence is still enough");
+        assert!(ran.done_after(&other) < 5 * SECOND, "the change of another property waits for nothing");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_is_on_its_way_since_an_earlier_run_exists_already() {
+async fn a_target_that_an_earlier_run_began_to_create_exists_already() {
     let base = Want::new("base", "base");
     let early = Want::new("part", "early").uses_early(&base);
     let world = World::new();
@@ -80,12 +78,12 @@ async fn a_refusal_of_not_yet_turns_that_one_edge_into_ready() {
     let tries: Vec<_> = world.cloud.calls_of("rule", Op::Create).iter().map(|call| call.at - ran.began).collect();
     assert_eq!(tries.len(), 2, "at once, and when the target is ready: {tries:?}");
     assert!(tries[0] < 5 * SECOND && tries[1] >= ran.done_after(&base), "{tries:?}");
-    assert!(waiting_for(&ran, &rule.address(), "not available yet"), "it is told: {:#?}", ran.events);
+    assert!(waited_for(&ran, &rule.address(), "not available yet"), "it is reported: {:#?}", ran.events);
     assert!(ran.done_after(&after) > ran.done_after(&rule));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_output_shown_on_the_way_is_used_on_the_way() {
+async fn an_output_that_appears_before_its_target_is_ready_is_used_then() {
     let base = Want::new("base", "base");
     let part = Want::new("part", "part").proof(&base);
     let world = World::new();
@@ -97,7 +95,7 @@ async fn an_output_shown_on_the_way_is_used_on_the_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_names_what_made_the_duration() {
+async fn the_report_names_what_determined_the_duration() {
     let base = Want::new("base", "base");
     let gate = Want::new("gate", "gate");
     let part = Want::new("part", "part").uses(&base).uses_early(&gate);
@@ -110,7 +108,7 @@ async fn the_report_names_what_made_the_duration() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_parked_holds_no_place_under_the_cap() {
+async fn a_deferred_step_holds_no_slot_under_the_cap() {
     let base = Want::new("base", "base");
     let rule = Want::new("rule", "rule").uses_early(&base);
     let free: Vec<_> = (0..5).map(|n| Want::new("net", &format!("free-{n}"))).collect();
@@ -132,34 +130,34 @@ async fn an_output_that_comes_only_when_its_target_is_ready_is_waited_for_withou
     let calls = world.cloud.calls_of("part", Op::Create);
     assert_eq!(calls.len(), 1);
     assert!(calls[0].at - ran.began >= ran.done_after(&base));
-    let endpoint = format!("endpoint-of-{}", world.cloud.thing("base").id);
-    assert_eq!(world.cloud.thing("part").properties["endpoint"], endpoint.as_str());
+    let endpoint = format!("endpoint-of-{}", world.cloud.resource("base").id);
+    assert_eq!(world.cloud.resource("part").properties["endpoint"], endpoint.as_str());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_became_ready_while_the_refusal_was_under_way_does_not_fail_who_refers_to_it() {
+async fn a_target_that_becomes_ready_while_the_refusal_is_under_way_does_not_fail_its_dependent() {
     let base = Want::new("base", "base");
     let rule = Want::new("rule", "rule").uses_early(&base);
     let wants = [base, rule];
     let world = World::new();
-    world.cloud.pace("base", |pace| pace.ready_after = 10 * SECOND);
-    // Refused on arrival, and the refusal is a minute on its way back.
-    world.cloud.pace("rule", |pace| pace.latency = 60 * SECOND);
+    world.cloud.set_pace("base", |pace| pace.ready_after = 10 * SECOND);
+    // It is refused on arrival, and the refusal takes a minute to come back.
+    world.cloud.set_pace("rule", |pace| pace.latency = 60 * SECOND);
     let ran = world.up(&wants).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     assert_eq!(world.cloud.calls_of("rule", Op::Create).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_target_that_fails_is_skipped_because_of_it() {
-    // Refused before the target fails, and after it.
+async fn a_step_that_waits_for_a_target_that_fails_is_skipped_because_of_it() {
+    // It is refused before the target fails, and after it.
     for latency in [SECOND, 120 * SECOND] {
         let base = Want::new("base", "base");
         let rule = Want::new("rule", "rule").uses_early(&base);
         let after = Want::new("part", "after").uses(&rule);
         let world = World::new();
-        world.cloud.pace("base", |pace| pace.ready_after = 10 * SECOND);
-        world.cloud.pace("rule", |pace| pace.latency = latency);
+        world.cloud.set_pace("base", |pace| pace.ready_after = 10 * SECOND);
+        world.cloud.set_pace("rule", |pace| pace.latency = latency);
         world.cloud.inject("base", Op::Create, Fault::Spoil, 2);
         let ran = world.up(&[base.clone(), rule.clone(), after.clone()]).await;
         assert_eq!(ran.failed(), ["base"], "{latency:?}");
@@ -168,7 +166,7 @@ async fn who_waits_for_a_target_that_fails_is_skipped_because_of_it() {
     }
 }
 
-/// The most calls of one operation that were under way at the same time.
+/// The largest number of calls of one operation that were under way at the same time.
 fn most_at_once(calls: &[Call], op: Op, region: &str, latency: Duration) -> usize {
     let at: Vec<_> = calls.iter().filter(|call| call.op == op && call.region == region).map(|call| call.at).collect();
     at.iter().map(|now| at.iter().filter(|then| **then <= *now && *now < **then + latency).count()).max().unwrap_or(0)
@@ -180,17 +178,17 @@ async fn no_more_than_the_cap_are_at_work_in_one_region() {
     wants.extend((0..12).map(|n| Want::new("net", &format!("w{n}")).west()));
     let mut world = World::new();
     world.options.cap = 3;
-    world.cloud.pace("net", |pace| pace.latency = SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = SECOND);
     let ran = world.up(&wants).await;
     assert!(ran.report.is_success(), "{:#?}", ran.report);
     let calls = world.cloud.calls();
     assert_eq!(most_at_once(&calls, Op::Create, EAST, SECOND), 3);
     assert_eq!(most_at_once(&calls, Op::Create, WEST, SECOND), 3);
-    assert!(ran.took < 6 * SECOND, "each Region has its own: {:?}", ran.took);
+    assert!(ran.took < 6 * SECOND, "each Region has a cap of its own: {:?}", ran.took);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_aws_holds_no_place_under_the_cap() {
+async fn a_step_that_waits_for_aws_holds_no_slot_under_the_cap() {
     let wants: Vec<_> = (0..10).map(|n| Want::new("gate", &format!("g{n}"))).collect();
     let mut world = World::new();
     world.options.cap = 1;
@@ -213,7 +211,7 @@ async fn the_longest_remaining_path_starts_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_deletes_the_dependents_first_and_then_makes_all_of_them_anew() {
+async fn a_replacement_deletes_the_dependents_first_and_then_recreates_all_of_them() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
     let gate = Want::new("gate", "gate").inside(&part);
@@ -238,7 +236,7 @@ async fn a_replacement_deletes_the_dependents_first_and_then_makes_all_of_them_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_holds_what_is_made_anew_is_made_anew_with_it() {
+async fn a_resource_that_holds_a_replaced_one_is_replaced_with_it() {
     let net = Want::new("net", "net");
     let holder = Want::new("part", "holder").holds(&net);
     let user = Want::new("part", "user").uses(&holder);
@@ -273,7 +271,7 @@ async fn a_run_without_changes_makes_one_listing_per_type_and_region_and_nothing
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_only_has_to_outlive_is_not_waited_for_and_goes_last() {
+async fn a_target_that_only_has_to_outlive_is_not_waited_for_and_is_deleted_last() {
     let slow = Want::new("base", "slow");
     let quick = Want::new("part", "quick").outlived_by(&slow);
     let world = World::new();

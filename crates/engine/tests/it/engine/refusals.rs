@@ -1,10 +1,8 @@
-//! Law 5: a failure stops its dependents and nothing else, and what failed by itself is told from what it took with it.
+//! Law 5: a failure stops what depends on it and nothing else, and what failed by itself is told apart from what was skipped.
 
 use drctl_engine::state::Status;
+use drctl_engine::testing::{Fault, Op, Want, World, undisturbed};
 use drctl_engine::{Class, Event, Failure, Outcome};
-
-use crate::cloud::world::{Want, World, undisturbed};
-use crate::cloud::{Fault, Op};
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_node_stops_its_dependents_and_nothing_else() {
@@ -16,17 +14,17 @@ async fn a_failed_node_stops_its_dependents_and_nothing_else() {
     let wants = [failing.clone(), child.clone(), grandchild.clone(), free.clone(), follower.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.fail("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
+    world.cloud.refuse_once("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
     let ran = world.up(&wants).await;
-    assert_eq!(ran.failed(), ["failing"], "one root, however many it takes with it");
+    assert_eq!(ran.failed(), ["failing"], "one root failure, however many are skipped because of it");
     assert!(matches!(ran.outcome(&failing), Outcome::Failed(failure) if failure.message == "the quota is full"));
     assert_eq!(ran.outcome(&child), Outcome::Skipped(failing.address()));
     assert_eq!(ran.outcome(&grandchild), Outcome::Skipped(failing.address()));
     assert_eq!((ran.outcome(&free), ran.outcome(&follower)), (Outcome::Done, Outcome::Done));
     assert!(!ran.report.is_success() && !ran.report.interrupted);
     let skipped = ran.events.iter().filter(|(_, event)| matches!(event, Event::Skipped { .. })).count();
-    assert_eq!(skipped, 2, "each is told once: {:#?}", ran.events);
-    world.assert_sound("nothing was unwound, nothing lost");
+    assert_eq!(skipped, 2, "each is reported once: {:#?}", ran.events);
+    world.assert_sound("nothing was rolled back or lost");
     world.assert_converges(&wants, &expected, "the next run does the rest").await;
 }
 
@@ -41,7 +39,7 @@ async fn a_failure_at_any_node_leaves_what_the_next_run_completes() {
     let expected = undisturbed(&wants, |_| {}).await;
     for want in &wants {
         let world = World::new();
-        world.cloud.fail(want.name(), Op::Create, Failure::new(Class::Denied, "not allowed"));
+        world.cloud.refuse_once(want.name(), Op::Create, Failure::new(Class::Denied, "not allowed"));
         let ran = world.up(&wants).await;
         assert_eq!(ran.failed(), [want.name()]);
         world.assert_sound(want.name());
@@ -50,7 +48,7 @@ async fn a_failure_at_any_node_leaves_what_the_next_run_completes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_passes_by_itself_is_sat_out_and_told() {
+async fn a_refusal_that_passes_by_itself_is_waited_out_and_reported() {
     for class in [Class::Throttled, Class::Transient] {
         let world = World::new();
         let wants = [Want::new("net", "n")];
@@ -69,7 +67,7 @@ async fn a_refusal_that_passes_by_itself_is_sat_out_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_answers_to_what_may_be_done_twice_are_asked_for_again() {
+async fn calls_that_may_be_carried_out_twice_are_repeated_after_lost_answers() {
     let world = World::new();
     let wants = [Want::new("net", "n")];
     assert!(world.up(&wants).await.report.is_success());
@@ -89,20 +87,20 @@ async fn a_failed_change_leaves_an_open_intent_that_the_next_run_takes_up() {
     assert!(world.up(&[Want::new("net", "n")]).await.report.is_success());
     let resized = [Want::new("net", "n").size(2)];
     let expected = undisturbed(&resized, |_| {}).await;
-    world.cloud.fail("n", Op::Sync, Failure::new(Class::Refused, "not now"));
+    world.cloud.refuse_once("n", Op::Sync, Failure::new(Class::Refused, "not now"));
     assert_eq!(world.up(&resized).await.failed(), ["n"]);
     assert!(matches!(world.recorded(&resized[0]), Some((Status::Updating { .. }, Some(_)))));
     world.assert_converges(&resized, &expected, "the next run").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
+async fn a_failed_deletion_stops_the_deletion_of_what_it_lies_in_and_nothing_else() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
     let free = Want::new("net", "free");
     let world = World::new();
     assert!(world.up(&[net.clone(), part.clone(), free.clone()]).await.report.is_success());
-    world.cloud.fail("part", Op::Delete, Failure::new(Class::Refused, "it is protected"));
+    world.cloud.refuse_once("part", Op::Delete, Failure::new(Class::Refused, "it is protected"));
     let ran = world.down().await;
     assert_eq!(ran.failed(), ["part"]);
     assert_eq!(ran.outcome(&net), Outcome::Skipped(part.address()));
@@ -112,17 +110,17 @@ async fn a_failed_deletion_stops_what_it_lies_in_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
+async fn a_resource_that_could_not_be_looked_at_fails_at_once_whatever_the_refusal() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
     let free = Want::new("net", "free").west();
     let wants = [net.clone(), part.clone(), free.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
-    // One that passes by itself, or once something else is there, is none to wait for: nothing looks again in this run.
+    // A refusal that passes by itself, or once something else exists, is not one to wait for: nothing looks again in this run.
     for class in [Class::NotYet, Class::Throttled, Class::Transient, Class::Ambiguous, Class::Exists, Class::Refused] {
         let world = World::new();
         assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
-        world.cloud.fail("net", Op::List, Failure::new(class, "not now"));
+        world.cloud.refuse_once("net", Op::List, Failure::new(class, "not now"));
         let ran = world.up(&wants).await;
         assert_eq!(ran.failed(), ["net"], "{class:?}");
         assert_eq!(ran.outcome(&part), Outcome::Skipped(net.address()), "{class:?}");

@@ -1,11 +1,9 @@
-//! Law 6: Regions are apart. What is slow, silent or broken in one neither delays nor harms the other.
+//! Law 6: Regions are independent. What is slow, silent, or broken in one neither delays nor harms the other.
 
 use std::time::Duration;
 
+use drctl_engine::testing::{Fault, Op, Outage, WEST, Want, World, undisturbed};
 use drctl_engine::{Action, Class, Failure, Observed, Observer, Outcome};
-
-use crate::cloud::world::{WEST, Want, World, undisturbed};
-use crate::cloud::{Fault, Op, Outage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,12 +28,12 @@ async fn a_slow_region_does_not_delay_the_other() {
     assert!(ran.took > 2000 * SECOND);
     for want in &east {
         let late = ran.done_after(want).saturating_sub(calm.done_after(want));
-        assert!(late < SECOND, "{} is {late:?} later than without the other Region's slowness", want.name());
+        assert!(late < SECOND, "{} is {late:?} later than it would be if the other Region were not slow", want.name());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_region_leaves_the_others_places_free() {
+async fn a_full_region_leaves_the_slots_of_the_other_free() {
     let mut wants: Vec<_> = (0..40).map(|n| Want::new("net", &format!("w{n}")).west()).collect();
     let east = Want::new("net", "east");
     wants.push(east.clone());
@@ -73,7 +71,7 @@ async fn a_region_that_does_not_answer_is_given_up_after_its_time_and_the_other_
         }
         let Outcome::Failed(failure) = ran.outcome(&west[0]) else { panic!("{outage:?}: {:#?}", ran.report) };
         assert_eq!(failure.class, class);
-        assert!(world.cloud.things().iter().all(|thing| thing.region != WEST));
+        assert!(world.cloud.resources().iter().all(|resource| resource.region != WEST));
         world.cloud.heal();
         let expected = undisturbed(&wants, |_| {}).await;
         world.assert_converges(&wants, &expected, "when the Region is back").await;
@@ -81,7 +79,7 @@ async fn a_region_that_does_not_answer_is_given_up_after_its_time_and_the_other_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_region_that_goes_out_in_the_middle_takes_only_its_own_with_it() {
+async fn a_region_that_fails_in_the_middle_of_a_run_stops_only_its_own_resources() {
     let (east, west) = pair();
     let gate = Want::new("gate", "gate-e").inside(&east[1]);
     let wants: Vec<_> = east.iter().chain(&west).chain([&gate]).cloned().collect();
@@ -101,7 +99,7 @@ async fn a_region_that_goes_out_in_the_middle_takes_only_its_own_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_looked_at_is_no_reason_to_replace_what_refers_to_it() {
+async fn a_target_that_cannot_be_looked_at_is_not_a_reason_to_replace_its_dependents() {
     let west = Want::new("net", "west").west();
     let link = Want::new("link", "link").inside(&west);
     let part = Want::new("part", "part").west().inside(&west);
@@ -109,20 +107,20 @@ async fn what_cannot_be_looked_at_is_no_reason_to_replace_what_refers_to_it() {
     let wants = [west.clone(), link.clone(), part.clone(), rule.clone()];
     let world = World::new();
     assert!(world.up(&wants).await.report.is_success());
-    let before = world.cloud.picture();
+    let before = world.cloud.contents();
     world.cloud.forget_calls();
 
-    // One listing is refused: everything else answers.
+    // One listing is refused, and everything else answers.
     world.cloud.inject("net", Op::List, Fault::Refuse(Failure::new(Class::Denied, "not allowed")), 1);
     let ran = world.up(&wants).await;
     assert_eq!(ran.failed(), ["west"]);
-    assert_eq!(world.cloud.picture(), before, "nothing that lies in it or refers to it was touched");
+    assert_eq!(world.cloud.contents(), before, "nothing that lies in it or refers to it was touched");
 
-    // The whole Region is out: this is when drctl must not make things worse in the other one.
+    // The whole Region is out. This is when drctl must not make things worse in the other one.
     world.cloud.outage(WEST, Outage::Silent);
     let ran = world.up(&wants).await;
     assert!(ran.failed().contains(&"west".to_owned()), "{:#?}", ran.report);
-    assert_eq!(world.cloud.picture(), before, "nothing that lies in it or refers to it was touched");
+    assert_eq!(world.cloud.contents(), before, "nothing that lies in it or refers to it was touched");
     assert!(world.cloud.calls().iter().all(|call| !call.op.mutates()), "not even tried: {:#?}", world.cloud.calls());
     assert!(ran.plan.items.iter().all(|item| item.action != Action::Replace), "{:#?}", ran.plan);
 
@@ -131,8 +129,8 @@ async fn what_cannot_be_looked_at_is_no_reason_to_replace_what_refers_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_of_one_region_take_no_longer_than_its_time_and_none_of_the_others() {
-    // Nothing of it is in a listing yet, so that everything with a unique name is read one by one.
+async fn reads_of_one_region_use_up_its_own_time_and_none_of_the_others() {
+    // Nothing of the stack is in a listing yet, so everything with a unique name is read one by one.
     let wants: Vec<_> = (0..20)
         .map(|n| Want::new("role", &format!("r{n}")))
         .map(|want| if want.name().ends_with(['1', '3', '5', '7', '9']) { want.west() } else { want })

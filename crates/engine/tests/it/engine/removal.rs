@@ -1,13 +1,9 @@
-//! Law 8: state outlives configuration. What left the graph goes, dependents first, and the state is all that takes.
-
-use std::collections::BTreeMap;
+//! Law 8: the state outlives the configuration. What has left the graph is deleted, dependents first, and that takes only the state.
 
 use drctl_engine::state::{Address, Entry, Role, Status, Transition};
+use drctl_engine::testing::{EAST, Op, Want, World, entry, undisturbed};
 use drctl_engine::{Action, Outcome};
 use jiff::Timestamp;
-
-use crate::cloud::Op;
-use crate::cloud::world::{EAST, Want, World, undisturbed};
 
 fn family() -> [Want; 4] {
     let net = Want::new("net", "net");
@@ -28,7 +24,7 @@ async fn down_deletes_in_reverse_order_with_nothing_but_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_left_the_graph_is_planned_last_and_deleted_in_reverse_order() {
+async fn resources_that_left_the_graph_are_planned_last_and_deleted_in_reverse_order() {
     let [net, part, gate, rule] = family();
     let stays = Want::new("net", "stays");
     let world = World::new();
@@ -49,13 +45,13 @@ async fn what_left_the_graph_is_planned_last_and_deleted_in_reverse_order() {
         ]
     );
     world.cloud.forget_calls();
-    world.assert_converges(&after, &expected, "what left is gone").await;
+    world.assert_converges(&after, &expected, "what has left is gone").await;
     assert_eq!(world.cloud.order_of(Op::Delete), ["rule", "gate", "part", "net"]);
     assert!(world.cloud.refusals().is_empty(), "{:?}", world.cloud.refusals());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_stays_lets_go_of_what_leaves_before_that_is_deleted() {
+async fn a_resource_that_stays_releases_what_leaves_before_that_is_deleted() {
     let (old, new) = (Want::new("net", "old"), Want::new("net", "new"));
     let user = Want::new("part", "user");
     let world = World::new();
@@ -69,11 +65,11 @@ async fn who_stays_lets_go_of_what_leaves_before_that_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_gone_already_only_leaves_the_state() {
+async fn a_resource_that_no_longer_exists_only_leaves_the_state() {
     let world = World::new();
     assert!(world.up(&family()).await.report.is_success());
     for name in ["rule", "gate", "part", "net"] {
-        world.cloud.remove_by_hand(name);
+        world.cloud.remove(name);
     }
     world.cloud.forget_calls();
     world.assert_goes_down("down").await;
@@ -81,7 +77,7 @@ async fn what_is_gone_already_only_leaves_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_deleted_on_its_own_goes_with_what_it_lies_in() {
+async fn a_resource_that_cannot_be_deleted_on_its_own_is_deleted_with_what_it_lies_in() {
     let net = Want::new("net", "net");
     let note = Want::new("note", "note").inside(&net);
     let world = World::new();
@@ -91,7 +87,7 @@ async fn what_cannot_be_deleted_on_its_own_goes_with_what_it_lies_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_to_happen_first_is_waited_for_and_then_it_is_deleted() {
+async fn a_deletion_waits_for_what_has_to_happen_first() {
     let vault = Want::new("net", "vault").sealed();
     let world = World::new();
     assert!(world.up(std::slice::from_ref(&vault)).await.report.is_success());
@@ -100,7 +96,7 @@ async fn what_has_to_happen_first_is_waited_for_and_then_it_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_can_delete_leaves_the_record_and_holds_nobody_up() {
+async fn a_resource_that_nobody_can_delete_leaves_the_state_and_delays_nothing() {
     let memory = Want::new("role", "memory").fleeting();
     let world = World::new();
     assert!(world.up(std::slice::from_ref(&memory)).await.report.is_success());
@@ -111,28 +107,15 @@ async fn what_nobody_can_delete_leaves_the_record_and_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_this_drctl_does_not_know_is_said_and_left_on_record() {
+async fn a_type_that_this_drctl_does_not_know_is_reported_and_left_on_record() {
     let net = Want::new("net", "net");
     let relic = Address::new(Role::Primary, "relic", "old");
     let world = World::new();
     assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
-    let now = Timestamp::now();
-    let entry = Entry {
-        natural_id: None,
-        status: Status::Ready,
-        region: EAST.to_owned(),
-        id: Some("relic-1".to_owned()),
-        arn: None,
-        outputs: BTreeMap::new(),
-        attempt: None,
-        digest: String::new(),
-        depends_on: vec![net.address()],
-        unsupported: BTreeMap::new(),
-        created_at: now,
-        updated_at: now,
-    };
+    let entry = Entry { depends_on: vec![net.address()], ..entry(EAST, "relic-1", Status::Ready) };
     let mut store = world.store();
-    store.append(vec![Transition { at: now, address: relic.clone(), entry: Some(entry) }]).expect("recorded");
+    let transition = Transition { at: Timestamp::now(), address: relic.clone(), entry: Some(entry) };
+    store.append(vec![transition]).expect("recorded");
     store.fold().expect("folded");
     drop(store);
     let ran = world.down().await;

@@ -1,13 +1,11 @@
-//! Law 9: the first signal starts nothing, lets mutations in flight finish and be recorded, and drops the waits; the
-//! second stops at once. After both the next run goes on where this one was.
+//! Law 9: after the first signal, nothing more is started, mutations in flight finish and are recorded, and waits are dropped. The
+//! second signal stops the run at once. After both, the next run continues where this one was.
 
 use std::time::Duration;
 
 use drctl_engine::state::Status;
-use drctl_engine::{Event, Outcome};
-
-use crate::cloud::Op;
-use crate::cloud::world::{Want, World, undisturbed};
+use drctl_engine::testing::{Fault, Op, Want, World, undisturbed};
+use drctl_engine::{Class, Event, Failure, Outcome};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,7 +16,7 @@ async fn the_first_signal_lets_mutations_finish_and_records_them_and_starts_noth
     let wants = [net.clone(), next.clone()];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.pace("net", |pace| pace.latency = 10 * SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = 10 * SECOND);
     let ran = world.up_interrupted(&wants, &[5 * SECOND]).await;
     assert!(ran.report.interrupted && !ran.report.is_success());
     assert!(
@@ -26,14 +24,14 @@ async fn the_first_signal_lets_mutations_finish_and_records_them_and_starts_noth
         "the call in flight, and nothing after it: {:?}",
         ran.took
     );
-    assert_eq!(world.recorded(&net), Some((Status::Created, Some(world.cloud.thing("net").id))));
+    assert_eq!(world.recorded(&net), Some((Status::Created, Some(world.cloud.resource("net").id))));
     assert_eq!((ran.outcome(&net), ran.outcome(&next)), (Outcome::Interrupted, Outcome::Interrupted));
-    assert_eq!(ran.report.under_way, [net.address()].into(), "AWS goes on with what was begun, and the rest was not");
+    assert_eq!(ran.report.under_way, [net.address()].into(), "AWS goes on with what was begun; the rest was not begun");
     assert!(world.cloud.calls_of("next", Op::Create).is_empty());
     assert!(world.recorded(&next).is_none());
-    let told: Vec<_> = ran.events.iter().filter(|(_, event)| matches!(event, Event::Interrupted { .. })).collect();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].1, Event::Interrupted { at_once: false, in_flight: 1 });
+    let reported: Vec<_> = ran.events.iter().filter(|(_, event)| matches!(event, Event::Interrupted { .. })).collect();
+    assert_eq!(reported.len(), 1);
+    assert_eq!(reported[0].1, Event::Interrupted { at_once: false, in_flight: 1 });
     world.assert_converges(&wants, &expected, "the next run").await;
     assert_eq!(world.cloud.calls_of("net", Op::Create).len(), 1);
 }
@@ -70,8 +68,8 @@ async fn the_first_signal_drops_the_wait_for_a_deletion_too() {
 #[tokio::test(start_paused = true)]
 async fn the_first_signal_does_not_wait_for_a_refusal_to_pass() {
     let world = World::new();
-    let busy = drctl_engine::Failure::new(drctl_engine::Class::Throttled, "busy");
-    world.cloud.inject("n", Op::Create, crate::cloud::Fault::Refuse(busy), usize::MAX);
+    let busy = Failure::new(Class::Throttled, "busy");
+    world.cloud.inject("n", Op::Create, Fault::Refuse(busy), usize::MAX);
     let ran = world.up_interrupted(&[Want::new("net", "n")], &[20 * SECOND]).await;
     assert!(ran.report.interrupted);
     assert!(ran.took < 21 * SECOND, "{:?}", ran.took);
@@ -84,7 +82,7 @@ async fn the_second_signal_stops_at_once_and_the_intent_stays_open() {
     let wants = [net.clone(), next];
     let expected = undisturbed(&wants, |_| {}).await;
     let world = World::new();
-    world.cloud.pace("net", |pace| pace.latency = 100 * SECOND);
+    world.cloud.set_pace("net", |pace| pace.latency = 100 * SECOND);
     let ran = world.up_interrupted(&wants, &[5 * SECOND, 6 * SECOND]).await;
     assert!(ran.report.interrupted);
     assert!(ran.took < 7 * SECOND, "{:?}", ran.took);
@@ -92,20 +90,19 @@ async fn the_second_signal_stops_at_once_and_the_intent_stays_open() {
     assert_eq!(ran.report.under_way, [net.address()].into());
     assert!(matches!(world.recorded(&net), Some((Status::Creating { .. }, None))));
     world.assert_converges(&wants, &expected, "the next run").await;
-    assert_eq!(world.cloud.calls_of("net", Op::Create).len(), 1, "what was made is found, not made again");
+    assert_eq!(world.cloud.calls_of("net", Op::Create).len(), 1, "what was created is found, and not created again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_came_no_further_than_its_deletion_is_reported_as_deleted() {
+async fn a_replacement_that_got_no_further_than_its_deletion_is_reported_as_deleted() {
     let (net, other) = (Want::new("net", "net"), Want::new("net", "other"));
     let world = World::new();
     assert!(world.up(&[net.clone(), other.clone()]).await.report.is_success());
     let wants = [net.clone().shape("square"), other.clone().shape("square")];
     let expected = undisturbed(&wants, |_| {}).await;
-    world.cloud.pace("net", |pace| pace.latency = 10 * SECOND);
-    // The listings take as long: the deletions are then under way, and the creations are not begun.
-    let refused = drctl_engine::Failure::new(drctl_engine::Class::Refused, "no");
-    world.cloud.inject("other", Op::Create, crate::cloud::Fault::Refuse(refused), usize::MAX);
+    world.cloud.set_pace("net", |pace| pace.latency = 10 * SECOND);
+    let refused = Failure::new(Class::Refused, "no");
+    world.cloud.inject("other", Op::Create, Fault::Refuse(refused), usize::MAX);
     let ran = world.up(&wants).await;
     assert_eq!(ran.outcome(&net), Outcome::Done);
     assert!(matches!(ran.outcome(&other), Outcome::Failed(_)));
@@ -144,10 +141,10 @@ async fn a_signal_at_any_mutation_leaves_what_the_next_run_completes() {
             let context = format!("{signals} signals at mutation {mutation}");
             world.assert_converges(&wants, &expected, &context).await;
             for want in &wants {
-                // Refused once while its target was on its way; what AWS accepted, it accepted once.
-                let made = world.cloud.calls_of(want.name(), Op::Create).len();
+                // A creation may be refused once while its target is on its way. AWS accepts each creation once.
+                let created = world.cloud.calls_of(want.name(), Op::Create).len();
                 let refused = world.cloud.refusals().iter().filter(|(name, _, _)| name == want.name()).count();
-                assert_eq!(made - refused, 1, "{context}: {}", want.name());
+                assert_eq!(created - refused, 1, "{context}: {}", want.name());
             }
         }
     }

@@ -1,44 +1,43 @@
-//! Plays a script on the cloud in memory, and checks after every run what has to hold however it ended.
+//! Plays a script on the cloud in memory, and checks after every run what has to hold, however the run ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use drctl_engine::state::{Address, Entry, Status};
+use drctl_engine::testing::{Contents, Fault, OURS, Op, Resource, STACK, Want, World, is_tagged, undisturbed};
 use drctl_engine::{Class, Failure};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::script::{Behind, Change, Harm, Step, Way};
-use crate::cloud::graphs::{Shape, Tie};
-use crate::cloud::world::{Want, World, undisturbed};
-use crate::cloud::{Fault, OURS, Op, Picture, STACK, Thing, is_tagged};
+use super::script::{ByHand, Change, Ending, Harm, Step};
 use crate::crash::brisk;
+use crate::graphs::{NodeSpec, RefKind};
 
-/// After so many steps everything is put right, and has to be as configured.
+/// After this many steps, everything is put right and has to be as configured.
 const HEALED_AFTER: usize = 6;
 
-/// By then everything is available or has failed, is shown, and is gone if it was deleted.
+/// By then, everything is available or has failed, is visible, and is gone if it was deleted.
 const SETTLED: Duration = Duration::from_mins(5);
 
 /// A node of the configuration.
 struct Node {
-    shape: Shape,
-    is_there: bool,
+    spec: NodeSpec,
+    is_configured: bool,
     size: u64,
     is_square: bool,
 }
 
 impl Node {
-    fn new(shape: &Shape) -> Self {
-        Self { shape: shape.clone(), is_there: true, size: 1, is_square: false }
+    fn new(spec: &NodeSpec) -> Self {
+        Self { spec: spec.clone(), is_configured: true, size: 1, is_square: false }
     }
 }
 
-/// Which of the changes that make something anew, or take something away, has not been followed by a run that succeeded.
+/// The change that recreates or removes something, and that has not been followed by a successful run yet.
 ///
-/// There is never more than one: when a node leaves, what lies in the same place is made anew, and a third one refers to both,
-/// then it would have to be updated before the one is deleted and after the other is made. No order of steps does that, here as
-/// in Terraform; two runs do.
+/// There is never more than one. If a node leaves, another one is recreated, and a third one refers to both, then the third would
+/// have to be updated before the first is deleted and after the second is created. No order of steps achieves that, here or in
+/// Terraform. Two runs do.
 #[derive(PartialEq)]
 enum Upheaval {
     None,
@@ -50,32 +49,32 @@ struct Player {
     world: World,
     nodes: Vec<Node>,
     upheaval: Upheaval,
-    /// Whether the configuration or a thing was changed since everything was as configured. What an interrupted run made
-    /// before that, and listings do not show yet, is found too late for the plan: that run says so, and the next one does it.
+    /// Whether the configuration or a resource was changed since everything was as configured. If an interrupted run created a resource
+    /// before that, and listings do not show it yet, it is found too late for the plan: that run says so, and the next one handles it.
     is_changed: bool,
     has_faults: bool,
-    /// What was made behind drctl's back.
-    doubles: BTreeSet<String>,
-    /// What was deleted behind its back.
+    /// The ids of what was created by hand.
+    duplicates: BTreeSet<String>,
+    /// The ids of what was deleted by hand.
     vanished: BTreeSet<String>,
-    /// What was tagged as another stack's, as it was then.
-    given: BTreeMap<String, Thing>,
+    /// What was tagged as another stack's, as it was at that moment.
+    given_away: BTreeMap<String, Resource>,
     context: String,
 }
 
-/// Plays it; at the end everything is put right, and deleted.
-pub async fn play(shapes: &[Shape], steps: &[Step]) {
+/// Plays a script. At the end, everything is put right, and deleted.
+pub async fn play(specs: &[NodeSpec], steps: &[Step]) {
     let world = World::new();
     brisk(&world);
     let mut player = Player {
         world,
-        nodes: shapes.iter().map(Node::new).collect(),
+        nodes: specs.iter().map(Node::new).collect(),
         upheaval: Upheaval::None,
         is_changed: false,
         has_faults: false,
-        doubles: BTreeSet::new(),
+        duplicates: BTreeSet::new(),
         vanished: BTreeSet::new(),
-        given: BTreeMap::new(),
+        given_away: BTreeMap::new(),
         context: String::new(),
     };
     for (number, step) in steps.iter().enumerate() {
@@ -95,22 +94,22 @@ pub async fn play(shapes: &[Shape], steps: &[Step]) {
 impl Player {
     async fn step(&mut self, step: &Step) {
         match step {
-            Step::Up(way) => self.run(&self.wants(), way).await,
-            Step::Down(Way::Undisturbed) if self.is_alone() => self.goes_down().await,
-            Step::Down(way) => self.run(&[], way).await,
+            Step::Up(ending) => self.run(&self.wants(), ending).await,
+            Step::Down(Ending::Undisturbed) if self.is_undisturbed() => self.goes_down().await,
+            Step::Down(ending) => self.run(&[], ending).await,
             Step::Change(change) => self.change(change).await,
-            Step::Behind(behind) => {
-                // People are slow: everything shows by the time they come, and what they did by the time they have gone.
+            Step::ByHand(what) => {
+                // People are slow: everything is visible by the time they come, and what they did by the time they have gone.
                 sleep(SETTLED).await;
-                self.behind(behind).await;
+                self.by_hand(what).await;
                 self.is_changed = true;
                 sleep(SETTLED).await;
             }
             Step::Fault { node, op, harm, times } => self.fault(*node, *op, harm, *times).await,
             Step::Lag { listings, reads } => {
-                // What was shown stays shown.
+                // What is visible stays visible.
                 sleep(SETTLED).await;
-                self.world.cloud.paces(|pace| {
+                self.world.cloud.set_paces(|pace| {
                     pace.shown_after = Duration::from_secs(*listings);
                     pace.readable_after = Duration::from_secs(*reads);
                 });
@@ -122,9 +121,9 @@ impl Player {
     fn wants(&self) -> Vec<Want> {
         let mut wants: Vec<Option<Want>> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let want = node.shape.want(&wants).whole().size(node.size);
+            let want = node.spec.want(&wants).whole().size(node.size);
             let want = if node.is_square { want.shape("square") } else { want };
-            wants.push(node.is_there.then_some(want));
+            wants.push(node.is_configured.then_some(want));
         }
         wants.into_iter().flatten().collect()
     }
@@ -133,14 +132,14 @@ impl Player {
         self.world.state().map(|state| state.resources).unwrap_or_default()
     }
 
-    async fn run(&self, wants: &[Want], way: &Way) {
-        match way {
-            // They may fail or not: what counts is what is there then.
-            Way::Undisturbed => drop(self.world.up(wants).await),
-            Way::Killed(stop) => {
+    async fn run(&self, wants: &[Want], ending: &Ending) {
+        match ending {
+            // It may fail or not: what counts is what exists afterwards.
+            Ending::Undisturbed => drop(self.world.up(wants).await),
+            Ending::Killed(stop) => {
                 self.world.crash(wants, stop.clone()).await;
             }
-            Way::Signalled { mutation, signals } => {
+            Ending::Signalled { mutation, signals } => {
                 drop(self.world.up_interrupted_at(wants, *mutation, *signals).await);
             }
         }
@@ -151,7 +150,7 @@ impl Player {
         let count = self.nodes.len();
         match change {
             Change::Resize(node) => self.nodes[node % count].size += 1,
-            Change::Add(shape) => self.nodes.push(Node::new(shape)),
+            Change::Add(spec) => self.nodes.push(Node::new(spec)),
             Change::Reshape(node) => {
                 self.begin(Upheaval::Other).await;
                 let node = &mut self.nodes[node % count];
@@ -160,78 +159,87 @@ impl Player {
             Change::Toggle(node) => {
                 self.begin(Upheaval::Toggled(node % count)).await;
                 let node = &mut self.nodes[node % count];
-                node.is_there = !node.is_there;
+                node.is_configured = !node.is_configured;
             }
-            Change::Retie { node, slot, tie } => {
+            Change::Relink { node, slot, reference } => {
                 self.begin(Upheaval::Other).await;
-                let ties: &mut [Option<(usize, Tie)>] = &mut self.nodes[node % count].shape.ties;
-                ties[slot % ties.len()] = *tie;
+                let refs: &mut [Option<(usize, RefKind)>] = &mut self.nodes[node % count].spec.refs;
+                refs[slot % refs.len()] = *reference;
             }
         }
         self.is_changed = true;
     }
 
-    /// Puts everything right first, unless nothing of the kind is under way, or it is only being taken back.
+    /// Puts everything right first, unless there is no other upheaval, or this one takes it back.
     async fn begin(&mut self, upheaval: Upheaval) {
-        let taken_back = matches!(upheaval, Upheaval::Toggled(_)) && upheaval == self.upheaval;
-        if self.upheaval != Upheaval::None && !taken_back {
+        let takes_back = matches!(upheaval, Upheaval::Toggled(_)) && upheaval == self.upheaval;
+        if self.upheaval != Upheaval::None && !takes_back {
             self.heal().await;
         }
         self.upheaval = upheaval;
     }
 
-    async fn behind(&mut self, behind: &Behind) {
-        if matches!(behind, Behind::Vanish(_)) {
+    async fn by_hand(&mut self, what: &ByHand) {
+        if matches!(what, ByHand::Vanish(_)) {
             self.begin(Upheaval::Other).await;
         }
         let entries = self.entries();
-        let is_recorded = |thing: &Thing| entries.values().any(|entry| entry.id.as_ref() == Some(&thing.id));
-        let things: Vec<Thing> = self.world.cloud.things().into_iter().filter(|thing| !thing.is_leaving()).collect();
-        // What nobody has on record yet is found by its tags alone: without them it is nobody's.
-        let ours: Vec<&Thing> =
-            things.iter().filter(|thing| is_recorded(thing) && !self.given.contains_key(&thing.id)).collect();
+        let is_recorded = |resource: &Resource| entries.values().any(|entry| entry.id.as_ref() == Some(&resource.id));
+        let resources: Vec<Resource> =
+            self.world.cloud.resources().into_iter().filter(|resource| !resource.is_leaving()).collect();
+        // A resource that is not on record yet is found by its tags alone: without them it belongs to nobody.
+        let ours: Vec<&Resource> = resources
+            .iter()
+            .filter(|resource| is_recorded(resource) && !self.given_away.contains_key(&resource.id))
+            .collect();
         let one = |pick: usize| ours.get(pick % ours.len().max(1)).copied();
         let cloud = &self.world.cloud;
-        match behind {
-            Behind::Vanish(pick) => {
-                if let Some(thing) = things.get(pick % things.len().max(1)) {
-                    cloud.take(&thing.id);
-                    self.given.remove(&thing.id);
-                    self.vanished.insert(thing.id.clone());
+        match what {
+            ByHand::Vanish(pick) => {
+                if let Some(resource) = resources.get(pick % resources.len().max(1)) {
+                    cloud.remove_id(&resource.id);
+                    self.given_away.remove(&resource.id);
+                    self.vanished.insert(resource.id.clone());
                 }
             }
-            Behind::Alter(pick) => {
-                if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| drop(thing.properties.insert("size".to_owned(), json!(99))));
+            ByHand::Alter(pick) => {
+                if let Some(resource) = one(*pick) {
+                    cloud.edit_id(&resource.id, |resource| {
+                        drop(resource.properties.insert("size".to_owned(), json!(99)));
+                    });
                 }
             }
-            Behind::Detach(pick) => {
-                if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| {
+            ByHand::Detach(pick) => {
+                if let Some(resource) = one(*pick) {
+                    cloud.edit_id(&resource.id, |resource| {
                         for property in ["uses", "holds"] {
-                            thing.properties.insert(property.to_owned(), json!([]));
+                            resource.properties.insert(property.to_owned(), json!([]));
                         }
                     });
                 }
             }
-            Behind::Untag(pick, tag) => {
-                if let Some(thing) = one(*pick) {
-                    cloud.meddle_with(&thing.id, |thing| thing.tags.retain(|key, _| tag.is_some_and(|tag| key != tag)));
+            ByHand::Untag(pick, tag) => {
+                if let Some(resource) = one(*pick) {
+                    cloud.edit_id(&resource.id, |resource| {
+                        resource.tags.retain(|key, _| tag.is_some_and(|tag| key != tag));
+                    });
                 }
             }
-            Behind::GiveAway(pick) => {
-                if let Some(thing) = one(*pick).filter(|thing| is_tagged(thing.kind)) {
-                    cloud
-                        .meddle_with(&thing.id, |thing| drop(thing.tags.insert(STACK.to_owned(), "theirs".to_owned())));
-                    let given = cloud.things().into_iter().find(|given| given.id == thing.id).expect("it is there");
-                    self.given.insert(given.id.clone(), given);
+            ByHand::GiveAway(pick) => {
+                if let Some(resource) = one(*pick).filter(|resource| is_tagged(resource.kind)) {
+                    cloud.edit_id(&resource.id, |resource| {
+                        drop(resource.tags.insert(STACK.to_owned(), "theirs".to_owned()));
+                    });
+                    let now = cloud.resources().into_iter().find(|now| now.id == resource.id).expect("it exists");
+                    self.given_away.insert(now.id.clone(), now);
                 }
             }
-            Behind::Double(pick) => {
-                // Between two doubles of what is gone drctl does not choose: it says so, and leaves both alone.
-                let is_single = |of: &&Thing| things.iter().filter(|thing| thing.name == of.name).count() == 1;
-                if let Some(thing) = one(*pick).filter(is_single) {
-                    self.doubles.extend(cloud.double(&thing.id));
+            ByHand::Duplicate(pick) => {
+                // If the original is gone, drctl does not choose between two duplicates: it says so, and leaves both alone.
+                let is_single =
+                    |of: &&Resource| resources.iter().filter(|resource| resource.name == of.name).count() == 1;
+                if let Some(resource) = one(*pick).filter(is_single) {
+                    self.duplicates.extend(cloud.duplicate(&resource.id));
                 }
             }
         }
@@ -239,76 +247,85 @@ impl Player {
 
     async fn fault(&mut self, node: usize, op: Op, harm: &Harm, times: usize) {
         let fault = match harm {
-            // AWS says so of what is not there; said of what is, together with reads that lag, it would mean that it is gone.
+            // AWS says this only of a resource that does not exist. Of one that does, together with reads that lag, it would mean that
+            // the resource is gone.
             Harm::Refuse(Class::NotFound) if op == Op::Delete => return,
             Harm::Refuse(class) => Fault::Refuse(Failure::new(*class, "injected")),
             Harm::LoseAnswer => Fault::LoseAnswer,
             Harm::LoseCall => Fault::LoseCall,
             Harm::Spoil => {
                 self.begin(Upheaval::Other).await;
-                // What comes to nothing in a run that is killed has to have done so when the next one plans.
+                // A creation that fails in a run that is killed has to have failed when the next run plans.
                 self.is_changed = true;
                 Fault::Spoil
             }
         };
         let node = node % self.nodes.len();
         let name = format!("n{node}");
-        // Listings go by the type's name.
-        let name = if matches!(op, Op::List | Op::Search) { self.nodes[node].shape.kind } else { name.as_str() };
+        // Listings and searches go by the name of the type.
+        let name = if matches!(op, Op::List | Op::Search) { self.nodes[node].spec.kind } else { name.as_str() };
         self.world.cloud.inject(name, op, fault, times);
         self.has_faults = true;
     }
 
-    /// What was made behind drctl's back, and was not taken for its own since.
-    fn strangers(&self) -> BTreeSet<String> {
+    /// What was created by hand and exists, and has not been recorded since.
+    fn foreign_duplicates(&self) -> BTreeSet<String> {
         let entries = self.entries();
         let is_recorded = |id: &&String| entries.values().any(|entry| entry.id.as_ref() == Some(*id));
-        let there: BTreeSet<String> = self.world.cloud.things().into_iter().map(|thing| thing.id).collect();
-        self.doubles.iter().filter(|id| !is_recorded(id) && there.contains(*id)).cloned().collect()
+        let existing: BTreeSet<String> = self.world.cloud.resources().into_iter().map(|resource| resource.id).collect();
+        self.duplicates.iter().filter(|id| !is_recorded(id) && existing.contains(*id)).cloned().collect()
     }
 
-    /// Whether nothing stands in drctl's way.
-    fn is_alone(&self) -> bool {
-        !self.has_faults && self.given.is_empty() && self.strangers().is_empty()
+    /// Whether nothing keeps a run from succeeding.
+    fn is_undisturbed(&self) -> bool {
+        !self.has_faults && self.given_away.is_empty() && self.foreign_duplicates().is_empty()
     }
 
-    /// Checks what holds after any run, also one that failed or was killed.
+    /// Checks what has to hold after any run, even one that failed or was killed.
     fn check(&self) {
         let context = &self.context;
         let entries = self.entries();
-        let things = self.world.cloud.things();
-        let strangers = self.strangers();
+        let resources = self.world.cloud.resources();
+        let foreign_duplicates = self.foreign_duplicates();
         let mut names: BTreeMap<(&str, &str, &str), &str> = BTreeMap::new();
-        for thing in things.iter().filter(|thing| !thing.is_leaving() && !strangers.contains(&thing.id)) {
-            let is_recorded = |entry: &Entry| entry.id.as_ref() == Some(&thing.id) && entry.region == thing.region;
+        for resource in
+            resources.iter().filter(|resource| !resource.is_leaving() && !foreign_duplicates.contains(&resource.id))
+        {
+            let is_recorded =
+                |entry: &Entry| entry.id.as_ref() == Some(&resource.id) && entry.region == resource.region;
             let is_intended =
-                |entry: &Entry| matches!(&entry.status, Status::Creating { attempt, .. } if *attempt == thing.token);
+                |entry: &Entry| matches!(&entry.status, Status::Creating { attempt, .. } if *attempt == resource.token);
             let is_known = entries.values().any(|entry| is_recorded(entry) || is_intended(entry));
-            assert!(is_known, "{context}: {} ({}) is an orphan: {entries:#?}", thing.id, thing.name);
-            let twin = names.insert((thing.region.as_str(), thing.kind, thing.name.as_str()), thing.id.as_str());
-            assert!(twin.is_none(), "{context}: {} is there twice: {} and {twin:?}", thing.name, thing.id);
+            assert!(is_known, "{context}: {} ({}) is an orphan: {entries:#?}", resource.id, resource.name);
+            let twin =
+                names.insert((resource.region.as_str(), resource.kind, resource.name.as_str()), resource.id.as_str());
+            assert!(twin.is_none(), "{context}: {} exists twice: {} and {twin:?}", resource.name, resource.id);
         }
         for (address, entry) in &entries {
             let Some(id) = &entry.id else { continue };
-            let is_there = things.iter().any(|thing| thing.id == *id && thing.region == entry.region);
+            let is_there = resources.iter().any(|resource| resource.id == *id && resource.region == entry.region);
             let may_be_gone = matches!(entry.status, Status::Deleting { .. }) || self.vanished.contains(id);
             assert!(is_there || may_be_gone, "{context}: {address} is a phantom: {entry:#?}");
         }
-        for (id, given) in &self.given {
-            let now = things.iter().find(|thing| thing.id == *id);
-            let now = now.map(|thing| (&thing.properties, &thing.tags));
-            assert_eq!(now, Some((&given.properties, &given.tags)), "{context}: {id} is not drctl's to touch");
+        for (id, given_away) in &self.given_away {
+            let now = resources.iter().find(|resource| resource.id == *id);
+            let now = now.map(|resource| (&resource.properties, &resource.tags));
+            assert_eq!(
+                now,
+                Some((&given_away.properties, &given_away.tags)),
+                "{context}: {id} is not drctl's to touch"
+            );
         }
     }
 
-    /// Puts right what people and faults did and drctl must not or cannot; then one `up` has to put right everything else.
+    /// Puts right what drctl must not or cannot put right after people and faults. Then one `up` has to put right everything else.
     async fn heal(&mut self) {
         self.world.cloud.heal();
-        for id in self.given.keys() {
-            self.world.cloud.meddle_with(id, |thing| drop(thing.tags.insert(STACK.to_owned(), OURS.to_owned())));
+        for id in self.given_away.keys() {
+            self.world.cloud.edit_id(id, |resource| drop(resource.tags.insert(STACK.to_owned(), OURS.to_owned())));
         }
-        for id in self.strangers() {
-            self.world.cloud.take(&id);
+        for id in self.foreign_duplicates() {
+            self.world.cloud.remove_id(&id);
         }
         if self.is_changed {
             sleep(SETTLED).await;
@@ -319,20 +336,20 @@ impl Player {
         self.upheaval = Upheaval::None;
         self.is_changed = false;
         self.has_faults = false;
-        self.given.clear();
-        self.doubles.clear();
+        self.given_away.clear();
+        self.duplicates.clear();
         self.vanished.clear();
     }
 
-    /// `down`, with nothing in its way: nothing is left.
+    /// `down`, when nothing keeps it from succeeding: nothing is left.
     async fn goes_down(&self) {
         let ran = self.world.down().await;
         let context = &self.context;
         assert!(ran.report.is_success(), "{context}: {:#?}", ran.report);
         self.check();
-        // What reads do not show yet is not seen on its way out, either.
+        // A resource that reads do not show yet is not visible while it is being deleted, either.
         sleep(SETTLED).await;
-        assert_eq!(self.world.cloud.picture(), Picture::new(), "{context}: nothing is left in the cloud");
+        assert_eq!(self.world.cloud.contents(), Contents::new(), "{context}: nothing is left in the cloud");
         let left = self.entries();
         assert!(left.is_empty(), "{context}: nothing is left in the state: {left:#?}");
     }

@@ -1,39 +1,39 @@
-//! Scripts: what happens to a stack, step by step. Plain data that shrinks, and that prints as the Rust it takes to write it.
+//! Scripts: what happens to a stack, step by step, as plain data that can be shrunk, and that prints as the Rust code it takes to
+//! write it.
 
 use std::fmt;
 
 use drctl_engine::Class;
+use drctl_engine::testing::{Crash, Op, Stop};
 use proptest::prelude::*;
 
-use crate::cloud::graphs::{Shape, Tie, shape, tie};
-use crate::cloud::world::Stop;
-use crate::cloud::{Crash, Op};
+use crate::graphs::{NodeSpec, RefKind, reference, spec};
 
-/// What happens. Nodes and things are picked by a number, counted modulo how many there are.
+/// What happens. Nodes and resources are picked by a number, modulo how many there are.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// `up`.
-    Up(Way),
+    Up(Ending),
     /// `down`.
-    Down(Way),
+    Down(Ending),
     /// The configuration changes.
     Change(Change),
-    /// Something happens to a thing behind drctl's back.
-    Behind(Behind),
-    /// An operation on a node will go wrong, as often as this.
+    /// Somebody changes a resource by hand.
+    ByHand(ByHand),
+    /// An operation on a node will fail this many times.
     Fault { node: usize, op: Op, harm: Harm, times: usize },
-    /// From now on listings, and reads by id, show a new thing only after this many seconds.
+    /// From now on, listings and reads by id show a new resource only after this many seconds.
     Lag { listings: u64, reads: u64 },
 }
 
 /// How a run ends.
 #[derive(Debug, Clone)]
-pub enum Way {
+pub enum Ending {
     /// By itself.
     Undisturbed,
     /// Killed.
     Killed(Stop),
-    /// With signals, at the mutation of this number.
+    /// By signals, at the mutation of this number.
     Signalled { mutation: usize, signals: usize },
 }
 
@@ -45,40 +45,40 @@ pub enum Change {
     /// A property that forces a replacement.
     Reshape(usize),
     /// One more node.
-    Add(Shape),
-    /// A node leaves, or one that had left comes back.
+    Add(NodeSpec),
+    /// A node leaves, or comes back if it has left.
     Toggle(usize),
-    /// A reference is added, changed or dropped.
-    Retie { node: usize, slot: usize, tie: Option<(usize, Tie)> },
+    /// A reference is added, changed, or dropped.
+    Relink { node: usize, slot: usize, reference: Option<(usize, RefKind)> },
 }
 
-/// What AWS's users can do.
+/// What people can do in AWS.
 #[derive(Debug, Clone)]
-pub enum Behind {
-    /// A thing is deleted, whatever lies in it.
+pub enum ByHand {
+    /// A resource is deleted, whatever lies in it.
     Vanish(usize),
     /// A property is changed.
     Alter(usize),
-    /// What it refers to is let go of.
+    /// Its references are dropped.
     Detach(usize),
-    /// A tag is taken off; all of them, where none is named.
+    /// A tag is removed; all of them, if none is named.
     Untag(usize, Option<&'static str>),
     /// It is tagged as another stack's.
     GiveAway(usize),
-    /// A second one is made, tags and all.
-    Double(usize),
+    /// A second one is created, with the same tags.
+    Duplicate(usize),
 }
 
-/// What goes wrong with a call.
+/// How a call fails.
 #[derive(Debug, Clone)]
 pub enum Harm {
     /// It is refused, and nothing is carried out.
     Refuse(Class),
     /// It is carried out, and the answer is lost.
     LoseAnswer,
-    /// It is lost on its way.
+    /// It is lost on its way: nothing is carried out.
     LoseCall,
-    /// What it makes comes to nothing.
+    /// What it creates fails before it becomes available.
     Spoil,
 }
 
@@ -97,13 +97,13 @@ const CLASSES: [Class; 11] = [
     Class::TimedOut,
 ];
 
-fn way() -> impl Strategy<Value = Way> {
+fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![
-        3 => Just(Way::Undisturbed),
-        1 => (0..60_usize).prop_map(|number| Way::Killed(Stop::At(Crash::BeforeCall(number)))),
-        2 => (0..20_usize).prop_map(|number| Way::Killed(Stop::At(Crash::AfterMutation(number)))),
-        1 => (0..50_usize).prop_map(|number| Way::Killed(Stop::Records(number))),
-        1 => (0..20_usize, 1..=2_usize).prop_map(|(mutation, signals)| Way::Signalled { mutation, signals }),
+        3 => Just(Ending::Undisturbed),
+        1 => (0..60_usize).prop_map(|number| Ending::Killed(Stop::At(Crash::BeforeCall(number)))),
+        2 => (0..20_usize).prop_map(|number| Ending::Killed(Stop::At(Crash::AfterMutation(number)))),
+        1 => (0..50_usize).prop_map(|number| Ending::Killed(Stop::Records(number))),
+        1 => (0..20_usize, 1..=2_usize).prop_map(|(mutation, signals)| Ending::Signalled { mutation, signals }),
     ]
 }
 
@@ -112,22 +112,23 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         1 => node().prop_map(Change::Resize),
         1 => node().prop_map(Change::Reshape),
-        1 => shape().prop_map(Change::Add),
+        1 => spec().prop_map(Change::Add),
         2 => node().prop_map(Change::Toggle),
-        2 => (node(), 0..3_usize, tie()).prop_map(|(node, slot, tie)| Change::Retie { node, slot, tie }),
+        2 => (node(), 0..3_usize, reference())
+            .prop_map(|(node, slot, reference)| Change::Relink { node, slot, reference }),
     ]
 }
 
-fn behind() -> impl Strategy<Value = Behind> {
-    let thing = || 0..16_usize;
-    let tag = prop::sample::select(vec![None, Some(crate::cloud::STACK), Some(crate::cloud::NODE)]);
+fn by_hand() -> impl Strategy<Value = ByHand> {
+    let resource = || 0..16_usize;
+    let tag = prop::sample::select(vec![None, Some(drctl_engine::testing::STACK), Some(drctl_engine::testing::NODE)]);
     prop_oneof![
-        2 => thing().prop_map(Behind::Vanish),
-        1 => thing().prop_map(Behind::Alter),
-        1 => thing().prop_map(Behind::Detach),
-        1 => (thing(), tag).prop_map(|(thing, tag)| Behind::Untag(thing, tag)),
-        1 => thing().prop_map(Behind::GiveAway),
-        1 => thing().prop_map(Behind::Double),
+        2 => resource().prop_map(ByHand::Vanish),
+        1 => resource().prop_map(ByHand::Alter),
+        1 => resource().prop_map(ByHand::Detach),
+        1 => (resource(), tag).prop_map(|(resource, tag)| ByHand::Untag(resource, tag)),
+        1 => resource().prop_map(ByHand::GiveAway),
+        1 => resource().prop_map(ByHand::Duplicate),
     ]
 }
 
@@ -148,29 +149,29 @@ fn fault() -> impl Strategy<Value = Step> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Less than the period of grace, after which what does not show itself is taken not to be.
+    // Less than the grace period, after which a resource that has not appeared is taken not to exist.
     let lag = (0..20_u64, 0..20_u64).prop_map(|(listings, reads)| Step::Lag { listings, reads });
     prop_oneof![
-        6 => way().prop_map(Step::Up),
-        2 => way().prop_map(Step::Down),
+        6 => ending().prop_map(Step::Up),
+        2 => ending().prop_map(Step::Down),
         4 => change().prop_map(Step::Change),
-        3 => behind().prop_map(Step::Behind),
+        3 => by_hand().prop_map(Step::ByHand),
         3 => fault(),
         1 => lag,
     ]
 }
 
-/// What happens, in its order.
+/// What happens, in order.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..=12)
 }
 
-/// A test that plays a script, to be pasted below [`crate::random`]'s others.
-pub fn ready_test(shapes: &[Shape], steps: &[Step]) -> String {
-    let (shapes, steps) = (lines(shapes), lines(steps));
+/// The code of a test that plays a script, to be pasted below the others in [`crate::random`].
+pub fn test_code(specs: &[NodeSpec], steps: &[Step]) -> String {
+    let (specs, steps) = (lines(specs), lines(steps));
     format!(
         "#[test]\nfn found_by_random_runs() {{\n    use crate::random::prelude::*;\n    \
-         let shapes = [\n{shapes}\n    ];\n    let steps = [\n{steps}\n    ];\n    run(&shapes, &steps);\n}}\n"
+         let specs = [\n{specs}\n    ];\n    let steps = [\n{steps}\n    ];\n    run(&specs, &steps);\n}}\n"
     )
 }
 

@@ -1,18 +1,18 @@
-//! Differences between what is desired and what is.
+//! Differences between what is desired and what exists.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::driver::{Change, Traits};
-use super::reference::{AFTER, Properties, is_unresolved};
+use crate::driver::{Change, Traits};
+use crate::reference::{AFTER, Properties, is_unresolved};
 
-/// The property that holds tags: others may add theirs.
+/// The property that holds tags. Others may add tags of their own.
 pub const TAGS: &str = "tags";
 
 /// The differences that `desired` asks for, in the order of its properties.
 ///
-/// A property that `live` does not hold cannot be read and is not compared. Tags are compared key by key, for the keys
-/// that are desired: what others have added stays theirs.
+/// A property that is not in `live` cannot be read, and is not compared. Tags are compared key by key, for the desired keys: the tags
+/// that others have added are left alone.
 #[must_use]
 pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -21,10 +21,10 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
             continue;
         }
         let Some(old) = live.get(name) else { continue };
-        // Made anew, its target cannot be let go of before it is deleted.
+        // If the target is recreated, it cannot be released before it is deleted.
         let holds_nothing = old.as_str() == Some("") || old.as_array().is_some_and(Vec::is_empty);
         let held = traits.holds.contains(&name.as_str()) && is_unresolved(new) && !holds_nothing;
-        let held = held.then_some("what it is attached to is made anew");
+        let held = held.then_some("what it is attached to is recreated");
         let forces_replacement =
             traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why).or(held);
         match (old, new) {
@@ -51,7 +51,7 @@ pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<
     changes
 }
 
-/// Lists are sets: AWS returns them in no order that means anything.
+/// Lists are sets: the order in which AWS returns them means nothing.
 fn same(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::Array(old), Value::Array(new)) => {
@@ -66,7 +66,8 @@ fn same(old: &Value, new: &Value) -> bool {
     }
 }
 
-/// Whether a version is another one or a later one of the same major version: dotted numbers, compared as numbers.
+/// Whether a live version is the desired one, or a later one with the same major version. Versions are dotted numbers, and are compared
+/// as numbers.
 fn covers(live: &Value, desired: &Value) -> bool {
     let parts =
         |value: &Value| -> Option<Vec<u32>> { value.as_str()?.split('.').map(|part| part.parse().ok()).collect() };
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_was_raised_by_others_is_no_difference() {
+    fn a_version_that_others_have_raised_is_not_a_difference() {
         let traits = Traits { versions: &["engine_version"], ..TRAITS };
         let differs = |live: &str, desired: &str| {
             let [live, desired] = [live, desired].map(|version| properties(json!({ "engine_version": version })));
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_what_is_made_anew_is_made_anew_and_who_lost_it_is_not() {
+    fn a_holder_is_recreated_with_its_target_unless_it_holds_nothing_any_more() {
         let reference = json!({"$ref": "primary/vpc/main", "output": "id", "need": "ready"});
         let desired = properties(json!({"gateway": reference}));
         let forced = |old: &str| changes(&TRAITS, &desired, &properties(json!({"gateway": old})))[0].forces_replacement;

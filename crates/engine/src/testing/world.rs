@@ -1,4 +1,4 @@
-//! A stack in the cloud of [`super`], its state on disk, and runs that come to their end or are cut off.
+//! A stack in a [`Cloud`], its state on disk, and runs of it that come to their end or are cut off.
 
 use std::fs;
 use std::future::poll_fn;
@@ -9,27 +9,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use drctl_engine::cancel::{Shutdown, shutdown};
-use drctl_engine::state::{Address, Identity, Location, Regions, Role, Snapshot, StateError, Status, Store};
-use drctl_engine::{
-    Consent, Decision, Drivers as _, Event, Graph, Node, Observer, Options, Outcome, Plan, Properties, Ref, Report,
-    Run, TAGS, Timing,
-};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::{Call, Cloud, Crash, NODE, OURS, Picture, STACK, is_tagged};
+use super::cloud::{Call, Cloud, Contents, Crash, NODE, OURS, Resource, STACK, is_tagged};
+use crate::cancel::{Shutdown, shutdown};
+use crate::driver::Drivers as _;
+use crate::graph::{Graph, Node};
+use crate::observe::Observer;
+use crate::plan::{Consent, Decision, Plan, TAGS};
+use crate::reference::{Properties, Ref};
+use crate::run::{Event, Options, Outcome, Report, Run};
+use crate::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, StateError, Status, Store};
+use crate::timing::Timing;
 
 /// The Region of [`Role::Primary`].
 pub const EAST: &str = "east";
 /// The Region of [`Role::Secondary`].
 pub const WEST: &str = "west";
 
-/// No run takes that long: whatever does will never end.
+/// No run takes that long: one that does will never end.
 const A_DAY: Duration = Duration::from_hours(24);
 
-/// Something that shall be.
+/// A resource that a test wants.
 #[derive(Debug, Clone)]
 pub struct Want {
     role: Role,
@@ -38,125 +42,15 @@ pub struct Want {
     properties: Properties,
 }
 
+/// What it is.
 impl Want {
-    /// With every property that a reference can go into, empty where there is none: what is not desired is not compared, and a
-    /// reference could not be dropped.
-    pub fn whole(mut self) -> Self {
-        for property in ["inside", "holds", "uses"] {
-            self.properties.entry(property).or_insert_with(|| json!([]));
-        }
-        self.properties.entry("endpoint").or_insert_with(|| json!(""));
-        self
-    }
-
-    /// In the east.
+    /// A resource in the east, of size 1, round, and without references.
     pub fn new(kind: &'static str, name: &str) -> Self {
         let mut properties = Properties::new();
         properties.insert("name".to_owned(), json!(name));
         properties.insert("size".to_owned(), json!(1));
         properties.insert("shape".to_owned(), json!("round"));
         Self { role: Role::Primary, kind, name: name.to_owned(), properties }
-    }
-
-    /// In the west.
-    pub fn west(mut self) -> Self {
-        self.role = Role::Secondary;
-        self
-    }
-
-    /// Of another size: changed in place.
-    pub fn size(mut self, size: u64) -> Self {
-        self.properties.insert("size".to_owned(), json!(size));
-        self
-    }
-
-    /// Of another shape: forces a replacement.
-    pub fn shape(mut self, shape: &str) -> Self {
-        self.properties.insert("shape".to_owned(), json!(shape));
-        self
-    }
-
-    /// To be opened before it can be deleted, as a member leaves its group and a bucket is emptied first.
-    pub fn sealed(mut self) -> Self {
-        self.properties.insert("sealed".to_owned(), json!(true));
-        self
-    }
-
-    /// Gone by itself one day, and deleted by nobody.
-    pub fn fleeting(mut self) -> Self {
-        self.properties.insert("fleeting".to_owned(), json!(true));
-        self
-    }
-
-    /// Needed by something that stays: its deletion keeps it.
-    pub fn kept(mut self) -> Self {
-        self.properties.insert("kept".to_owned(), json!(true));
-        self
-    }
-
-    /// Deleted days after it was ordered.
-    pub fn scheduled(mut self) -> Self {
-        self.properties.insert("scheduled".to_owned(), json!(true));
-        self
-    }
-
-    /// Lying in something for life, once that is ready.
-    pub fn inside(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id");
-        self.refer("inside", &id)
-    }
-
-    /// Referring to something that cannot be deleted as long as it does; may be changed.
-    pub fn holds(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id");
-        self.refer("holds", &id)
-    }
-
-    /// Referring to something, once that is ready; may be changed.
-    pub fn uses(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id");
-        self.refer("uses", &id)
-    }
-
-    /// Referring to something as soon as that exists; may be changed.
-    pub fn uses_early(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id").exists();
-        self.refer("uses", &id)
-    }
-
-    /// Made after something, without referring to it.
-    pub fn after(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id");
-        self.refer("after", &id)
-    }
-
-    /// Gone before something is, and not waiting for it.
-    pub fn outlived_by(self, other: &Self) -> Self {
-        let id = Ref::output(other.address(), "id").outlives();
-        self.refer("after", &id)
-    }
-
-    /// Holding an output that something shows while it is still being made.
-    pub fn proof(mut self, of: &Self) -> Self {
-        let proof: Ref<()> = Ref::output(of.address(), "proof").exists();
-        self.properties.insert("endpoint".to_owned(), serde_json::to_value(proof).expect("a marker"));
-        self
-    }
-
-    /// Holding an output of something that is content with existing, though the output comes only when that is ready.
-    pub fn endpoint(mut self, of: &Self) -> Self {
-        let endpoint: Ref<()> = Ref::output(of.address(), "endpoint").exists();
-        self.properties.insert("endpoint".to_owned(), serde_json::to_value(endpoint).expect("a marker"));
-        self
-    }
-
-    fn refer(mut self, property: &str, to: &Ref<()>) -> Self {
-        let marker = serde_json::to_value(to).expect("a marker");
-        match self.properties.get_mut(property) {
-            Some(Value::Array(list)) => list.push(marker),
-            _ => drop(self.properties.insert(property.to_owned(), json!([marker]))),
-        }
-        self
     }
 
     /// Its address.
@@ -168,47 +62,161 @@ impl Want {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// In the west.
+    pub fn west(mut self) -> Self {
+        self.role = Role::Secondary;
+        self
+    }
+
+    /// Of another size, which is changed in place.
+    pub fn size(self, size: u64) -> Self {
+        self.with("size", json!(size))
+    }
+
+    /// Of another shape, which forces a replacement.
+    pub fn shape(self, shape: &str) -> Self {
+        self.with("shape", json!(shape))
+    }
+
+    /// It has to be opened before it can be deleted, as a member leaves its group and a bucket is emptied first.
+    pub fn sealed(self) -> Self {
+        self.with("sealed", json!(true))
+    }
+
+    /// It disappears by itself one day, and nobody can delete it.
+    pub fn fleeting(self) -> Self {
+        self.with("fleeting", json!(true))
+    }
+
+    /// Something that stays needs it: asked to delete it, the cloud keeps it.
+    pub fn kept(self) -> Self {
+        self.with("kept", json!(true))
+    }
+
+    /// It is deleted only days after the request.
+    pub fn scheduled(self) -> Self {
+        self.with("scheduled", json!(true))
+    }
+
+    /// With every property that can hold a reference, empty where there is none. What is not desired is not compared, so without this
+    /// a reference could not be dropped.
+    pub fn whole(mut self) -> Self {
+        for property in ["inside", "holds", "uses"] {
+            self.properties.entry(property).or_insert_with(|| json!([]));
+        }
+        self.properties.entry("endpoint").or_insert_with(|| json!(""));
+        self
+    }
+
+    fn with(mut self, property: &str, value: Value) -> Self {
+        self.properties.insert(property.to_owned(), value);
+        self
+    }
 }
 
-/// The Region of a role.
-pub fn region(role: Role) -> &'static str {
+/// What it refers to.
+impl Want {
+    /// It lies in another one for life, once that is ready.
+    pub fn inside(self, other: &Self) -> Self {
+        self.refer("inside", &other.output("id"))
+    }
+
+    /// It refers to another one, which cannot be deleted as long as it does. Changed in place.
+    pub fn holds(self, other: &Self) -> Self {
+        self.refer("holds", &other.output("id"))
+    }
+
+    /// It refers to another one, once that is ready. Changed in place.
+    pub fn uses(self, other: &Self) -> Self {
+        self.refer("uses", &other.output("id"))
+    }
+
+    /// It refers to another one as soon as that exists. Changed in place.
+    pub fn uses_early(self, other: &Self) -> Self {
+        self.refer("uses", &other.output("id").exists())
+    }
+
+    /// It is created after another one, without referring to it.
+    pub fn after(self, other: &Self) -> Self {
+        self.refer("after", &other.output("id"))
+    }
+
+    /// It is deleted before another one, and does not wait for it.
+    pub fn outlived_by(self, other: &Self) -> Self {
+        self.refer("after", &other.output("id").outlives())
+    }
+
+    /// It holds an output that another one shows while it is still being created.
+    pub fn proof(self, of: &Self) -> Self {
+        self.with("endpoint", marker(&of.output("proof").exists()))
+    }
+
+    /// It holds an output of another one that only has to exist, although the output comes only when that is ready.
+    pub fn endpoint(self, of: &Self) -> Self {
+        self.with("endpoint", marker(&of.output("endpoint").exists()))
+    }
+
+    fn output(&self, output: &str) -> Ref<()> {
+        Ref::output(self.address(), output)
+    }
+
+    fn refer(mut self, property: &str, to: &Ref<()>) -> Self {
+        match self.properties.get_mut(property) {
+            Some(Value::Array(list)) => list.push(marker(to)),
+            _ => drop(self.properties.insert(property.to_owned(), json!([marker(to)]))),
+        }
+        self
+    }
+}
+
+fn marker(reference: &Ref<()>) -> Value {
+    serde_json::to_value(reference).expect("a marker")
+}
+
+fn region(role: Role) -> &'static str {
     if role == Role::Secondary { WEST } else { EAST }
 }
 
-/// Where a run is cut off.
+/// Where a run is killed.
 #[derive(Debug, Clone)]
 pub enum Stop {
     /// At a call.
     At(Crash),
-    /// When this many records of the run are durable, and nobody has been told of the last one.
+    /// When this many records of the run are durable, and the step of the last one has not been told.
     Records(usize),
 }
 
 /// A run that came to its end.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunResult {
+    /// What was planned.
     pub plan: Plan,
+    /// How it came out.
     pub report: Report,
+    /// When it began, with the observation.
     pub began: Instant,
+    /// How long it took, from the observation to the report.
     pub took: Duration,
+    /// The events, each with its time.
     pub events: Vec<(Instant, Event)>,
 }
 
-impl Ran {
-    /// How one came out.
+impl RunResult {
+    /// How one resource came out.
     pub fn outcome(&self, of: &Want) -> Outcome {
         let found = self.report.outcomes.iter().find(|(address, _, _)| *address == of.address());
         found.unwrap_or_else(|| panic!("{} is in the report: {:#?}", of.address(), self.report.outcomes)).2.clone()
     }
 
-    /// How long after the beginning one was done.
+    /// How long after the beginning one resource was done.
     pub fn done_after(&self, what: &Want) -> Duration {
         let done = |event: &Event| matches!(event, Event::Done { address, .. } if *address == what.address());
         let found = self.events.iter().rfind(|(_, event)| done(event));
         found.unwrap_or_else(|| panic!("{} was done: {:#?}", what.address(), self.report)).0 - self.began
     }
 
-    /// The names of what failed by itself.
+    /// The names of the resources that failed by themselves, and not because of another one.
     pub fn failed(&self) -> Vec<String> {
         self.report.failures().map(|(address, _, _)| address.name().to_owned()).collect()
     }
@@ -216,19 +224,28 @@ impl Ran {
 
 /// A stack, its cloud and its state.
 pub struct World {
+    /// The cloud.
     pub cloud: Cloud,
+    /// How its runs are carried out.
     pub options: Options,
     folder: TempDir,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The world at rest.
 impl World {
-    /// With nothing in it.
+    /// A world with nothing in it.
     pub fn new() -> Self {
         Self::around(Cloud::new())
     }
 
     fn around(cloud: Cloud) -> Self {
-        // The crash tests make thousands of fsyncs: in memory they cost nothing, and what they promise is not under test.
+        // The crash tests call fsync thousands of times: in memory it costs nothing, and what it promises is not under test.
         let memory = Path::new("/dev/shm");
         let builder = &mut tempfile::Builder::new();
         let builder = builder.prefix("drctl-engine-");
@@ -279,13 +296,13 @@ impl World {
         self.location().read().expect("a sound state")
     }
 
-    /// The status and id that the state holds of one.
+    /// The status and the id that the state holds of one resource.
     pub fn recorded(&self, what: &Want) -> Option<(Status, Option<String>)> {
         let entry = self.state()?.resources.remove(&what.address())?;
         Some((entry.status, entry.id))
     }
 
-    /// The graph of what shall be, in this world's cloud.
+    /// The graph of desired resources, in this world's cloud.
     pub fn graph(&self, wants: &[Want]) -> Graph {
         let mut graph = Graph::new();
         for want in wants {
@@ -299,7 +316,10 @@ impl World {
         }
         graph
     }
+}
 
+/// Runs.
+impl World {
     /// What there is to do.
     pub async fn plan(&self, graph: &Graph, store: &Store) -> Plan {
         let (entries, drivers) = (store.resources(), &self.cloud);
@@ -317,7 +337,7 @@ impl World {
     }
 
     /// Plans and carries out, with an open state.
-    pub async fn carry_out(&self, graph: &Graph, store: &mut Store, shutdown: Shutdown) -> Ran {
+    pub async fn carry_out(&self, graph: &Graph, store: &mut Store, shutdown: Shutdown) -> RunResult {
         let events = Mutex::new(Vec::new());
         let collect = |event: Event| {
             events.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), event));
@@ -332,17 +352,17 @@ impl World {
         let (plan, report) = timeout(A_DAY, work).await.expect("a run comes to its end");
         let took = began.elapsed();
         let events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ran { plan, report, began, took, events }
+        RunResult { plan, report, began, took, events }
     }
 
-    /// `up`, undisturbed by signals.
-    pub async fn up(&self, wants: &[Want]) -> Ran {
+    /// `up`, without signals.
+    pub async fn up(&self, wants: &[Want]) -> RunResult {
         let (_trigger, shutdown) = shutdown();
         self.carry_out(&self.graph(wants), &mut self.store(), shutdown).await
     }
 
     /// `up`, with signals after some time.
-    pub async fn up_interrupted(&self, wants: &[Want], signals: &[Duration]) -> Ran {
+    pub async fn up_interrupted(&self, wants: &[Want], signals: &[Duration]) -> RunResult {
         let (trigger, shutdown) = shutdown();
         let signals = signals.to_vec();
         let began = Instant::now();
@@ -358,7 +378,7 @@ impl World {
     }
 
     /// `up`, with signals at the mutation of this number.
-    pub async fn up_interrupted_at(&self, wants: &[Want], mutation: usize, signals: usize) -> Ran {
+    pub async fn up_interrupted_at(&self, wants: &[Want], mutation: usize, signals: usize) -> RunResult {
         let (trigger, shutdown) = shutdown();
         let seen = AtomicUsize::new(0);
         self.cloud.on_call(move |call: &Call| {
@@ -373,29 +393,29 @@ impl World {
         ran
     }
 
-    /// `down`: the state is all it has.
-    pub async fn down(&self) -> Ran {
+    /// `down`, which knows only the state.
+    pub async fn down(&self) -> RunResult {
         self.up(&[]).await
     }
 
     /// A run that is killed. Returns whether it was: it may have come to its end before.
     ///
-    /// Nothing of it goes on: its tasks are dropped, the cloud answers none of its calls, and what its journal held
-    /// then is all that is left of it.
+    /// Nothing of it goes on: its tasks are dropped, the cloud answers none of its calls, and all that is left of it is what its
+    /// journal held at that moment.
     pub async fn crash(&self, wants: &[Want], stop: Stop) -> bool {
         let graph = self.graph(wants);
         let journal = self.location().journal();
-        if let Stop::At(crash) = &stop {
-            self.cloud.arm(crash.clone());
-        }
+        let died: Arc<Notify> = match &stop {
+            Stop::At(crash) => self.cloud.crash_at(crash.clone()),
+            Stop::Records(_) => Arc::default(),
+        };
         let enough = || matches!(stop, Stop::Records(count) if whole_lines(&journal) > count);
         let killed = {
             let mut store = self.store();
             let (_trigger, shutdown) = shutdown();
-            let alarm = self.cloud.alarm();
-            let mut dead = pin!(alarm.notified());
+            let mut dead = pin!(died.notified());
             let mut work = pin!(self.carry_out(&graph, &mut store, shutdown));
-            // Looked at before and after every turn of the coordinator: whoever waits for a record to be durable is
+            // Looked at before and after every turn of the coordinator: the worker that waits for its record to be durable is
             // another task, and has no turn in between.
             poll_fn(|context| {
                 if dead.as_mut().poll(context).is_ready() || enough() {
@@ -416,13 +436,16 @@ impl World {
         self.cloud.revive();
         killed
     }
+}
 
-    /// Runs `up` once and checks that everything is then as in `expected`, in the cloud and in the state, and that a
-    /// further plan finds nothing to do.
-    pub async fn assert_converges(&self, wants: &[Want], expected: &Picture, context: &str) {
+/// Checks.
+impl World {
+    /// Runs `up` once and checks that everything is then as in `expected`, in the cloud and in the state, and that another plan finds
+    /// nothing to do.
+    pub async fn assert_converges(&self, wants: &[Want], expected: &Contents, context: &str) {
         let ran = self.up(wants).await;
         assert!(ran.report.is_success(), "{context}: the clean run succeeds: {:#?}", ran.report);
-        assert_eq!(self.cloud.picture(), *expected, "{context}: the cloud is as after an undisturbed run");
+        assert_eq!(self.cloud.contents(), *expected, "{context}: the cloud is as after an undisturbed run");
         self.assert_sound(context);
         let plan = self.plan(&self.graph(wants), &self.store()).await;
         assert!(plan.is_empty() && plan.unknown().next().is_none(), "{context}: nothing is left to do: {plan:#?}");
@@ -432,46 +455,46 @@ impl World {
     pub async fn assert_goes_down(&self, context: &str) {
         let ran = self.down().await;
         assert!(ran.report.is_success(), "{context}: the clean run succeeds: {:#?}", ran.report);
-        assert_eq!(self.cloud.picture(), Picture::new(), "{context}: nothing is left in the cloud");
+        assert_eq!(self.cloud.contents(), Contents::new(), "{context}: nothing is left in the cloud");
         let left = self.state().map(|state| state.resources).unwrap_or_default();
         assert!(left.is_empty(), "{context}: nothing is left in the state: {left:#?}");
     }
 
-    /// Checks that cloud and state tell the same: no orphan, no phantom, no open intent. Duplicates are what
-    /// [`Cloud::picture`] does not survive.
+    /// Checks that cloud and state agree: no orphan, no phantom, and no open intent. [`Cloud::contents`] panics at duplicates.
     pub fn assert_sound(&self, context: &str) {
         let entries = self.state().map(|state| state.resources).unwrap_or_default();
-        let things = self.cloud.things();
-        for thing in &things {
-            let recorded =
-                entries.values().any(|entry| entry.id.as_ref() == Some(&thing.id) && entry.region == thing.region);
-            assert!(recorded, "{context}: {} is an orphan: {entries:#?}", thing.id);
+        let resources = self.cloud.resources();
+        for resource in &resources {
+            let is_recorded =
+                |entry: &Entry| entry.id.as_ref() == Some(&resource.id) && entry.region == resource.region;
+            assert!(entries.values().any(is_recorded), "{context}: {} is an orphan: {entries:#?}", resource.id);
         }
         for (address, entry) in &entries {
-            let there = things.iter().any(|thing| entry.id.as_ref() == Some(&thing.id) && entry.region == thing.region);
-            assert!(there, "{context}: {address} is a phantom: {entry:#?}");
-            assert_eq!(entry.status, Status::Ready, "{context}: {address} has come to its end");
+            let is_this =
+                |resource: &Resource| entry.id.as_ref() == Some(&resource.id) && entry.region == resource.region;
+            assert!(resources.iter().any(is_this), "{context}: {address} is a phantom: {entry:#?}");
+            assert_eq!(entry.status, Status::Ready, "{context}: {address} is ready");
         }
     }
 }
 
-/// What an undisturbed `up` makes of it.
-pub async fn undisturbed(wants: &[Want], prepare: impl Fn(&World)) -> Picture {
+/// What the cloud contains after an undisturbed `up`.
+pub async fn undisturbed(wants: &[Want], prepare: impl Fn(&World)) -> Contents {
     let world = World::new();
     prepare(&world);
     let ran = world.up(wants).await;
     assert!(ran.report.is_success(), "undisturbed, it succeeds: {:#?}", ran.report);
     world.assert_sound("undisturbed");
-    world.cloud.picture()
+    world.cloud.contents()
 }
 
-/// The lines of a journal; the first is its header.
+/// The whole lines of a journal, of which the first is its header.
 fn whole_lines(journal: &Path) -> usize {
-    // There is none before the first record and after the last.
+    // There is no journal before the first record and after the last.
     fs::read(journal).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count() - 1)
 }
 
-/// Cuts a journal off in the middle of the line after the header and `records` records, as a crash does.
+/// Cuts off a journal in the middle of the line after the header and `records` records, as a crash does.
 fn cut(journal: &Path, records: usize) {
     let bytes = fs::read(journal).expect("a journal");
     let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
@@ -481,7 +504,7 @@ fn cut(journal: &Path, records: usize) {
     file.set_len(u64::try_from(torn).expect("a small file")).expect("cut off");
 }
 
-/// Waits until nobody writes to a journal any more: the thread that does outlives the run that was dropped.
+/// Waits until nothing writes to a journal any more: the thread that does outlives the run that was dropped.
 fn closed(journal: &Path) {
     for _ in 0..5_000 {
         let Ok(open) = fs::read_dir("/proc/self/fd") else {
@@ -489,27 +512,11 @@ fn closed(journal: &Path) {
             std::thread::sleep(Duration::from_millis(50));
             return;
         };
-        // A descriptor may be closed while the folder is being read: then it is not the one waited for.
+        // A descriptor that is closed while the folder is being read is not the one waited for.
         if !open.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == journal)) {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("{} is still open", journal.display());
-}
-
-/// Counts what a run tells, from several threads.
-#[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<Vec<String>>>);
-
-impl Tally {
-    /// Takes one.
-    pub fn add(&self, line: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-
-    /// What came together.
-    pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }

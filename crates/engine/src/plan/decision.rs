@@ -1,194 +1,57 @@
-//! The plan: what is to be done, decided from what is desired, what was observed and what is recorded. No call is made.
+//! The decision: what is planned for each resource, given what is desired, observed, and recorded. No call is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::consent::{Consent, Refusal};
 use super::diff;
-use super::driver::{Change, Drivers, Expected, Live, Phase, Region};
-use super::failure::{Class, Failure};
-use super::graph::Graph;
-use super::observe::{Observations, Observed};
-use super::reference::{self, Need, Properties};
+use super::{Action, Consent, Item, Plan, Refusal};
+use crate::driver::{Change, Drivers, Expected, Live, Phase, Region, Traits};
+use crate::failure::{Class, Failure};
+use crate::graph::Graph;
+use crate::observe::{Observations, Observed};
+use crate::reference::{self, Need, Properties};
 use crate::state::{Address, Entry, Status};
 
-/// What is done with one resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Nothing: it is as desired.
-    None,
-    /// It is as desired, but the state does not say so yet: an interrupted run made it, or it is still on its way.
-    Record,
-    /// It is made.
-    Create,
-    /// Its properties are changed in place.
-    Update,
-    /// It is deleted and made anew.
-    Replace,
-    /// It is deleted.
-    Delete,
-    /// Nothing: it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
-    Refused,
-    /// Nothing: it could not be looked at, or is in a state that a person has to put right.
-    Unknown,
-}
-
-/// What is planned for one resource.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Item {
-    /// Which resource.
-    pub address: Address,
-    /// Where.
-    pub region: String,
-    /// What is done with it.
-    pub action: Action,
-    /// Why, where the action alone does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Whether the state holds it.
-    pub recorded: bool,
-    /// The id by which AWS knows it, when it is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Property by property: for a creation all of them, else those that differ.
-    pub changes: Vec<Change>,
-    /// Properties that the endpoint does not know, with what it answered: neither set nor compared.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub unsupported: BTreeMap<String, String>,
-    /// Why it could not be looked at, or what a person has to put right.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-    /// Why it is not deleted or replaced, and what that would take.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<Refusal>,
-    /// How long the action typically takes.
-    #[serde(rename = "expected_seconds", serialize_with = "super::events::seconds")]
-    pub expected: Duration,
-    /// The resource as it was observed.
-    #[serde(skip)]
-    pub live: Option<Box<Live>>,
-    /// What it refers to, and what outlives it therefore.
-    #[serde(skip)]
-    pub depends_on: Vec<Address>,
-    /// What has to be there before it is made: what it refers to, and what only goes first.
-    #[serde(skip)]
-    pub waits_for: Vec<Address>,
-}
-
-/// Everything that is planned, in an order in which it could be done one by one: deletions last, in reverse.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Plan {
-    /// One item per resource of the graph and of the state.
-    pub items: Vec<Item>,
-}
-
-/// How many of each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// To be made; a replacement counts here and under `destroy`, as Terraform counts.
-    pub add: usize,
-    /// To be changed in place.
-    pub change: usize,
-    /// To be deleted.
-    pub destroy: usize,
-    /// To be taken into the state.
-    pub record: usize,
-    /// As desired.
-    pub unchanged: usize,
-    /// Not looked at.
-    pub unknown: usize,
-    /// Not done, because data would be lost.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub refused: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-impl Plan {
-    /// How many of each.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for item in &self.items {
-            match item.action {
-                Action::None => counts.unchanged += 1,
-                Action::Record => counts.record += 1,
-                Action::Create => counts.add += 1,
-                Action::Update => counts.change += 1,
-                Action::Replace => {
-                    counts.add += 1;
-                    counts.destroy += 1;
-                }
-                Action::Delete => counts.destroy += 1,
-                Action::Unknown => counts.unknown += 1,
-                Action::Refused => counts.refused += 1,
-            }
-        }
-        counts
-    }
-
-    /// Whether there is anything to do.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown | Action::Refused))
-    }
-
-    /// What is not done because data would be lost.
-    pub fn refused(&self) -> impl Iterator<Item = (&Item, &Refusal)> {
-        self.items.iter().filter_map(|item| item.refusal.as_ref().map(|refusal| (item, refusal)))
-    }
-
-    /// What could not be looked at.
-    pub fn unknown(&self) -> impl Iterator<Item = (&Item, &Failure)> {
-        self.items.iter().filter_map(|item| item.failure.as_ref().map(|failure| (item, failure)))
-    }
-}
-
-/// Whose outputs are not known while the plan is made.
+/// The resources whose outputs are not known, or not all of them, while the plan is made.
 #[derive(Default)]
-struct Coming {
-    /// What is made, or made anew.
-    made: BTreeSet<Address>,
-    /// What is there and not available yet.
-    on_their_way: BTreeSet<Address>,
+struct Unsettled {
+    /// Those that are created or replaced.
+    created: BTreeSet<Address>,
+    /// Those that exist and are not available yet.
+    pending: BTreeSet<Address>,
 }
 
-impl Coming {
-    /// Whether a change counts, as far as its new value is known. A value unknown because its source could not be looked at
-    /// is no difference; one whose source is on its way may be one, and is never a reason to replace anything.
+impl Unsettled {
+    /// Whether a change counts, as far as its new value is known. If the value is unknown because its source could not be looked at,
+    /// it is not a difference. If its source is on its way, it may be one, but never a reason to replace anything.
     fn is_difference(&self, change: &Change) -> bool {
         reference::references_in(&change.new).iter().all(|found| {
-            let may_differ = change.forces_replacement.is_none() && self.on_their_way.contains(&found.of);
-            self.made.contains(&found.of) || may_differ
+            let may_differ = change.forces_replacement.is_none() && self.pending.contains(&found.of);
+            self.created.contains(&found.of) || may_differ
         })
     }
 }
 
 /// What a plan is decided from.
 pub struct Decision<'a> {
-    /// What shall be.
+    /// The desired resources.
     pub graph: &'a Graph,
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// Finds the types of what is only in the state.
+    /// Finds the types of resources that are only in the state.
     pub drivers: &'a dyn Drivers,
-    /// What was seen.
+    /// What was observed.
     pub observed: &'a Observations,
-    /// Whether properties recorded as unsupported are left alone: only on a custom endpoint.
+    /// Whether properties that are recorded as unsupported are left alone. Only on a custom endpoint.
     pub respect_unsupported: bool,
-    /// What may be lost.
+    /// Which data may be lost.
     pub consent: &'a Consent,
 }
 
 impl Decision<'_> {
-    /// Decides. What holds data is deleted or replaced only with consent, and never when AWS would refuse half of it.
+    /// Makes the plan. A resource that holds data is deleted or replaced only with consent, and never when AWS would refuse half of it.
     #[must_use]
     pub fn plan(&self) -> Plan {
         let mut plan = self.decide();
@@ -203,7 +66,8 @@ impl Decision<'_> {
         plan
     }
 
-    /// Everything that would have to be named for what is refused to be done, and why it cannot be done even then.
+    /// All resources that would have to be named for the refused items to be carried out, and why they could not be carried out even
+    /// then, if that is so.
     fn what_it_would_take(&self, plan: &Plan) -> (Vec<Address>, Option<String>) {
         let named = match self.consent {
             Consent::Named(named) => named.clone(),
@@ -214,11 +78,10 @@ impl Decision<'_> {
             let before = names.len();
             let consent = Consent::Named(names.clone());
             let mut whole = Decision { consent: &consent, ..*self }.decide();
-            let goes = |item: &&Item| matches!(item.action, Action::Delete | Action::Replace);
             let first: BTreeSet<&String> = whole
                 .items
                 .iter()
-                .filter(goes)
+                .filter(|item| is_deleted(item))
                 .filter_map(|item| item.live.as_ref())
                 .flat_map(|l| &l.goes_after)
                 .collect();
@@ -235,7 +98,7 @@ impl Decision<'_> {
             if names.len() == before {
                 self.refuse_the_impossible(&mut whole);
                 let impossible = whole.refused().find_map(|(_, refusal)| refusal.impossible.clone());
-                let lost = whole.items.iter().filter(|item| goes(item) || item.action == Action::Refused);
+                let lost = whole.items.iter().filter(|item| is_deleted(item) || item.action == Action::Refused);
                 let lost = lost.map(|item| item.address.clone()).filter(|address| self.holds_data(address));
                 return (lost.collect(), impossible);
             }
@@ -247,9 +110,8 @@ impl Decision<'_> {
         node.or_else(|| self.drivers.driver(address.kind())).is_some_and(|driver| driver.traits().holds_data)
     }
 
-    /// What AWS lets go only after something else is not begun while that stays: half of it would be done.
+    /// A resource that AWS deletes only after something else is not touched while that stays: otherwise half of the work would be done.
     fn refuse_the_impossible(&self, plan: &mut Plan) {
-        let goes = |item: &Item| matches!(item.action, Action::Delete | Action::Replace);
         let arns: BTreeMap<String, usize> = plan
             .items
             .iter()
@@ -262,9 +124,9 @@ impl Decision<'_> {
             .collect();
         for at in 0..plan.items.len() {
             let item = &plan.items[at];
-            let Some(live) = item.live.as_ref().filter(|_| goes(item)) else { continue };
+            let Some(live) = item.live.as_ref().filter(|_| is_deleted(item)) else { continue };
             let stays =
-                live.goes_after.iter().find(|arn| arns.get(*arn).is_none_or(|other| !goes(&plan.items[*other])));
+                live.goes_after.iter().find(|arn| arns.get(*arn).is_none_or(|other| !is_deleted(&plan.items[*other])));
             let Some(arn) = stays.cloned() else { continue };
             let unseen = arns.get(&arn).and_then(|other| {
                 let failure = plan.items[*other].failure.clone()?;
@@ -274,7 +136,7 @@ impl Decision<'_> {
             let id = item.id.clone().unwrap_or_default();
             if let Some((other, failure)) = unseen {
                 item.action = Action::Unknown;
-                let message = format!("{id} can only go after {other}, which could not be read: {failure}");
+                let message = format!("{id} can be deleted only after {other}, which could not be read: {failure}");
                 item.failure = Some(Failure { message, operation: None, code: None, request_id: None, ..failure });
                 continue;
             }
@@ -292,37 +154,37 @@ impl Decision<'_> {
 
     fn decide(&self) -> Plan {
         let mut items: Vec<Item> = Vec::with_capacity(self.graph.len());
-        // Outputs that are known now and stay: those of nodes that are neither made nor replaced.
+        // The resources whose outputs are known now and stay the same: those that are neither created nor replaced.
         let mut stays: BTreeMap<&Address, &Live> = BTreeMap::new();
-        let mut coming = Coming::default();
+        let mut unsettled = Unsettled::default();
         for node in self.graph.nodes() {
             let lookup = |of: &Address, output: &str| match stays.get(of) {
                 Some(live) => live.output(output),
-                None if coming.made.contains(of) => None,
-                // What could not be looked at is taken to be as recorded.
+                None if unsettled.created.contains(of) => None,
+                // A resource that could not be looked at is taken to be as recorded.
                 None => self.entries.get(of).and_then(|entry| entry.output(output)),
             };
             let desired = reference::resolve(&node.desired, &lookup);
-            let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &coming);
+            let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &unsettled);
             item.expected = expected(&item, &node.driver.expected(&node.address));
             match item.action {
-                // What is refused stays as it is.
+                // A refused resource stays as it is.
                 Action::None | Action::Record | Action::Update | Action::Refused => {
                     if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
                         stays.insert(&node.address, live);
                         if matches!(live.phase, Phase::Pending(_)) {
-                            coming.on_their_way.insert(node.address.clone());
+                            unsettled.pending.insert(node.address.clone());
                         }
                     }
                 }
                 Action::Create | Action::Replace => {
-                    coming.made.insert(node.address.clone());
+                    unsettled.created.insert(node.address.clone());
                 }
                 Action::Delete | Action::Unknown => {}
             }
             items.push(item);
         }
-        items.extend(self.removals());
+        items.extend(self.deletions());
         Plan { items }
     }
 
@@ -330,9 +192,9 @@ impl Decision<'_> {
         &self,
         address: &Address,
         region: &Region,
-        traits: &super::driver::Traits,
+        traits: &Traits,
         desired: &Properties,
-        coming: &Coming,
+        unsettled: &Unsettled,
     ) -> Item {
         let entry = self.entries.get(address);
         let needs = self.graph.needs(address);
@@ -379,15 +241,16 @@ impl Decision<'_> {
             item.unsupported.clone_from(&entry.unsupported);
         }
         item.changes = diff::changes(traits, desired, &live.properties);
-        item.changes.retain(|change| !item.unsupported.contains_key(&change.property) && coming.is_difference(change));
-        let named = !traits.holds_data || self.consent.covers(address);
-        match blocked(address, live, named) {
+        item.changes
+            .retain(|change| !item.unsupported.contains_key(&change.property) && unsettled.is_difference(change));
+        let may_lose = !traits.holds_data || self.consent.covers(address);
+        match unrecoverable(address, live, may_lose) {
             Some(Ok(reason)) => {
                 item.action = Action::Replace;
                 item.reason = Some(reason);
                 return item;
             }
-            // For the rest of the stack to be put right, what has failed must not stand in its way.
+            // A resource that has failed must not keep the rest of the stack from being put right.
             Some(Err(failure)) => {
                 item.failure = Some(failure);
                 return item;
@@ -396,10 +259,10 @@ impl Decision<'_> {
         }
         if matches!(self.consent, Consent::Named(named) if named.contains(address)) {
             item.action = Action::Replace;
-            item.reason = Some("it was named to be replaced".to_owned());
+            item.reason = Some("its replacement was requested by name".to_owned());
         } else if let Some(change) = item.changes.iter().find(|change| change.forces_replacement.is_some()) {
             let why = change.forces_replacement.map(|why| format!("{}: {why}", change.property));
-            if named {
+            if may_lose {
                 item.action = Action::Replace;
                 item.reason = why;
             } else {
@@ -413,14 +276,14 @@ impl Decision<'_> {
             item.action = Action::Record;
             item.reason = Some(format!("it is still {state}"));
         } else {
-            item.reason = unlike_recorded(entry, live, &item.depends_on);
+            item.reason = outdated_record(entry, live, &item.depends_on);
             item.action = if item.reason.is_some() { Action::Record } else { Action::None };
         }
         item
     }
 
-    /// What is in the state and no longer in the graph, dependents before what they depend on.
-    fn removals(&self) -> Vec<Item> {
+    /// The deletions of what is in the state and no longer in the graph, dependents before what they depend on.
+    fn deletions(&self) -> Vec<Item> {
         let leaving: BTreeMap<&Address, &Entry> =
             self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()).collect();
         let mut order: Vec<&Address> = Vec::with_capacity(leaving.len());
@@ -458,7 +321,7 @@ impl Decision<'_> {
                         (None, false) => Action::Delete,
                     },
                     reason: (live.is_none() && failure.is_none())
-                        .then(|| "it is no longer in AWS: only its record goes".to_owned()),
+                        .then(|| "it is no longer in AWS: only its record is deleted".to_owned()),
                     recorded: true,
                     id: live.as_ref().map(|live| live.id.clone()).or_else(|| entry.id.clone()),
                     changes: Vec::new(),
@@ -478,45 +341,47 @@ impl Decision<'_> {
     }
 }
 
-/// What a state means from which a resource does not come back by itself: why it is replaced, or, where data would be lost with
-/// it, what a person has to put right.
-fn blocked(address: &Address, live: &Live, may_go: bool) -> Option<Result<String, Failure>> {
+/// What follows if a resource is in a state from which it does not recover by itself: why it is replaced, or, if data would be lost
+/// with it, what somebody has to put right.
+fn unrecoverable(address: &Address, live: &Live, may_lose: bool) -> Option<Result<String, Failure>> {
     match &live.phase {
         Phase::Pending(_) | Phase::Ready => None,
-        Phase::Failed(why) if may_go => Some(Ok(format!("it is in state {why}"))),
-        Phase::Deleting(state) if may_go => Some(Ok(format!("it is {state}"))),
+        Phase::Failed(why) if may_lose => Some(Ok(format!("it is in state {why}"))),
+        Phase::Deleting(state) if may_lose => Some(Ok(format!("it is {state}"))),
         Phase::Failed(why) => Some(Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)).help(
             format!(
-                "drctl does not replace what holds data because it failed. Put the cause right and it recovers by itself; or \
-                 restore it. If it may really be deleted and made anew: `drctl up --replace {address}`."
+                "It holds data, so drctl does not replace it just because it failed. Fix the cause, after which it recovers by itself, \
+                 or restore it. If it may really be deleted and created again: `drctl up --replace {address}`."
             ),
         ))),
         Phase::Deleting(state) => {
             let message = format!("{} is {state}, and drctl did not ask for it", live.id);
             Some(Err(Failure::new(Class::Refused, message)
-                .help("Find out who deletes it. When it is gone, `drctl up` makes a new one, without its data.")))
+                .help("Find out who is deleting it. When it is gone, `drctl up` creates a new one, without its data.")))
         }
     }
 }
 
-/// In what the state's record of something that is as desired differs from it, if in anything.
-fn unlike_recorded(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -> Option<String> {
+fn is_deleted(item: &Item) -> bool {
+    matches!(item.action, Action::Delete | Action::Replace)
+}
+
+/// How the state's record of a resource that is as desired differs from it, if it does.
+fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -> Option<String> {
     let Some(entry) = entry else { return Some("it is in AWS, and the state does not know it".to_owned()) };
     match &entry.status {
-        Status::Ready if entry.id.as_deref() != Some(&live.id) => Some("it has another id than recorded".to_owned()),
+        Status::Ready if entry.id.as_deref() != Some(&live.id) => Some("its id is not the recorded one".to_owned()),
         Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
             Some("its outputs have changed".to_owned())
         }
-        Status::Ready if entry.depends_on != depends_on => {
-            Some("what has to be there before it has changed".to_owned())
-        }
+        Status::Ready if entry.depends_on != depends_on => Some("what it depends on has changed".to_owned()),
         Status::Ready => None,
         Status::Created => Some("created by an earlier run that stopped before it was confirmed ready".to_owned()),
         status => Some(format!("it is on record as `{}`", status.as_str())),
     }
 }
 
-/// How long what is planned for one resource takes. What is only recorded takes no time, unless it is still on its way.
+/// How long the planned work on a resource takes. Recording it takes no time, unless it is still on its way.
 fn expected(item: &Item, takes: &Expected) -> Duration {
     let is_pending = item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Pending(_)));
     match item.action {
@@ -529,7 +394,7 @@ fn expected(item: &Item, takes: &Expected) -> Duration {
     }
 }
 
-/// Depth first, what is depended on before its dependents.
+/// Appends a resource to an order in which everything comes before its dependents. Depth first.
 fn place<'a>(
     address: &'a Address,
     leaving: &BTreeMap<&'a Address, &'a Entry>,
@@ -558,6 +423,7 @@ fn place<'a>(
     }
 }
 
+/// The changes of a creation: every property.
 fn all_of(desired: &Properties) -> Vec<Change> {
     desired
         .iter()

@@ -1,56 +1,57 @@
-//! What a run tells while it runs. The command line draws it, `--json` prints it line by line.
+//! The events of a run. The command line draws them; `--json` prints them line by line.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Failure;
-use super::plan::Action;
+use crate::failure::Failure;
+use crate::plan::Action;
+use crate::seconds;
 use crate::state::Address;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A resource's turn has come.
+    /// Work on a resource has begun.
     Started {
-        /// Which one.
+        /// The resource.
         address: Address,
-        /// Where.
+        /// The Region that its calls go to.
         region: String,
-        /// What will be done.
+        /// What is done with it.
         action: Action,
         /// How long that typically takes.
-        #[serde(rename = "expected_seconds", serialize_with = "seconds")]
+        #[serde(rename = "expected_seconds", serialize_with = "seconds::rounded")]
         expected: Duration,
     },
-    /// Its calls are done for now, and it waits.
+    /// The calls for a resource are done for now, and it waits.
     Waiting {
-        /// Which one.
+        /// The resource.
         address: Address,
-        /// For what.
+        /// What it waits for.
         on: String,
     },
-    /// A call was refused or lost, and is tried again.
+    /// A call was refused or lost, and is repeated.
     Retrying {
-        /// Which one.
+        /// The resource.
         address: Address,
-        /// Why.
+        /// Why the call failed.
         failure: Failure,
-        /// After which delay.
-        #[serde(rename = "delay_seconds", serialize_with = "seconds")]
+        /// After how long it is repeated.
+        #[serde(rename = "delay_seconds", serialize_with = "seconds::rounded")]
         delay: Duration,
     },
-    /// Something worth knowing that is no failure.
+    /// Something worth knowing that is not a failure.
     Note {
-        /// Which one.
+        /// The resource.
         address: Address,
-        /// What.
+        /// The note.
         message: String,
     },
-    /// It came to its end.
+    /// Work on a resource has ended well.
     Done {
-        /// Which one.
+        /// The resource.
         address: Address,
         /// What was done.
         action: Action,
@@ -58,45 +59,40 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// How long it took.
-        #[serde(rename = "seconds", serialize_with = "seconds")]
+        #[serde(rename = "seconds", serialize_with = "seconds::rounded")]
         took: Duration,
     },
-    /// It failed.
+    /// Work on a resource has failed.
     Failed {
-        /// Which one.
+        /// The resource.
         address: Address,
         /// What was tried.
         action: Action,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
         /// How long it took.
-        #[serde(rename = "seconds", serialize_with = "seconds")]
+        #[serde(rename = "seconds", serialize_with = "seconds::rounded")]
         took: Duration,
     },
-    /// It was not tried, because of another one.
+    /// A resource is not tried, because another one failed.
     Skipped {
-        /// Which one.
+        /// The resource.
         address: Address,
-        /// Whose failure is the cause.
+        /// The resource that failed.
         because: Address,
     },
     /// Something about the whole run, e.g. that it waits for credentials.
     Notice {
-        /// What.
+        /// The notice.
         message: String,
     },
     /// A signal came.
     Interrupted {
-        /// Whether it was the second: nothing more is waited for.
+        /// Whether it was the second signal, after which nothing more is waited for.
         at_once: bool,
         /// How many steps are in flight.
         in_flight: usize,
     },
-}
-
-/// Seconds with milliseconds, as machines like them.
-pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 /// Where events go.

@@ -1,0 +1,45 @@
+//! Consent: a resource that holds data is deleted or replaced only if the user has agreed to it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::state::Address;
+
+/// Which of the resources that hold data may be deleted or replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Consent {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that the user has named, and no others.
+    Named(BTreeSet<Address>),
+    /// All that the plan deletes or replaces: the user has agreed to lose the whole stack.
+    Everything,
+}
+
+impl Consent {
+    /// Whether the data of this resource may be lost.
+    #[must_use]
+    pub fn covers(&self, address: &Address) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Named(named) => named.contains(address),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// Why a resource is not deleted or replaced, and what it would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Whether it would be replaced. Otherwise it would be deleted.
+    pub replaced: bool,
+    /// The reason for it: the property that differs and why it cannot be changed in place, or that it is no longer configured.
+    pub why: String,
+    /// All resources that hold data and would have to be named, including this one. Empty when it cannot be done at all.
+    pub names: Vec<Address>,
+    /// Why it could not be done even then, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<String>,
+}

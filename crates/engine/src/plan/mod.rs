@@ -1,0 +1,156 @@
+//! The plan: what is to be done, decided from what is desired, what was observed, and what is recorded. No call is made.
+
+mod consent;
+mod decision;
+pub(crate) mod diff;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::driver::{Change, Live};
+use crate::failure::Failure;
+use crate::seconds;
+use crate::state::Address;
+
+pub use consent::{Consent, Refusal};
+pub use decision::Decision;
+pub use diff::{TAGS, changes, digest};
+
+/// What is done with one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing, because it is as desired.
+    None,
+    /// It is recorded: it is as desired, but the state does not say so, because an interrupted run created it, or because it is still
+    /// on its way.
+    Record,
+    /// It is created.
+    Create,
+    /// Its properties are changed in place.
+    Update,
+    /// It is deleted and created again.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// Nothing, because it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
+    Refused,
+    /// Nothing, because it could not be looked at, or is in a state that somebody has to put right.
+    Unknown,
+}
+
+/// What is planned for one resource.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Item {
+    /// The resource.
+    pub address: Address,
+    /// The Region that its calls go to.
+    pub region: String,
+    /// What is done with it.
+    pub action: Action,
+    /// Why that is done, where the action alone does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the state holds it.
+    pub recorded: bool,
+    /// The id by which AWS knows it, if it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The properties that are set: for a creation all of them, otherwise those that differ.
+    pub changes: Vec<Change>,
+    /// Properties that the endpoint does not know, with its answers. They are neither set nor compared.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsupported: BTreeMap<String, String>,
+    /// Why it could not be looked at, or what somebody has to put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Why it is not deleted or replaced, and what that would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// How long the action typically takes.
+    #[serde(rename = "expected_seconds", serialize_with = "seconds::rounded")]
+    pub expected: Duration,
+    /// The resource as it was observed.
+    #[serde(skip)]
+    pub live: Option<Box<Live>>,
+    /// What it refers to, and what therefore has to outlive it.
+    #[serde(skip)]
+    pub depends_on: Vec<Address>,
+    /// What has to be ready before it is created: what it refers to, and what only comes first.
+    #[serde(skip)]
+    pub waits_for: Vec<Address>,
+}
+
+/// Everything that is planned, in an order in which it could be done item by item. Deletions come last, in reverse order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// One item for each resource in the graph or in the state.
+    pub items: Vec<Item>,
+}
+
+/// How many resources of a plan there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// To be created. A replacement counts here and under `destroy`, as in Terraform.
+    pub add: usize,
+    /// To be changed in place.
+    pub change: usize,
+    /// To be deleted.
+    pub destroy: usize,
+    /// To be recorded in the state.
+    pub record: usize,
+    /// As desired already.
+    pub unchanged: usize,
+    /// Not looked at, or to be put right by somebody.
+    pub unknown: usize,
+    /// Neither deleted nor replaced, because data would be lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl Plan {
+    /// How many resources there are of each kind.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for item in &self.items {
+            match item.action {
+                Action::None => counts.unchanged += 1,
+                Action::Record => counts.record += 1,
+                Action::Create => counts.add += 1,
+                Action::Update => counts.change += 1,
+                Action::Replace => {
+                    counts.add += 1;
+                    counts.destroy += 1;
+                }
+                Action::Delete => counts.destroy += 1,
+                Action::Unknown => counts.unknown += 1,
+                Action::Refused => counts.refused += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether there is anything to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown | Action::Refused))
+    }
+
+    /// The items that are not carried out because data would be lost.
+    pub fn refused(&self) -> impl Iterator<Item = (&Item, &Refusal)> {
+        self.items.iter().filter_map(|item| item.refusal.as_ref().map(|refusal| (item, refusal)))
+    }
+
+    /// The items that could not be looked at.
+    pub fn unknown(&self) -> impl Iterator<Item = (&Item, &Failure)> {
+        self.items.iter().filter_map(|item| item.failure.as_ref().map(|failure| (item, failure)))
+    }
+}
