@@ -14,10 +14,12 @@
 
 mod cloud;
 mod values;
+mod want;
 mod world;
 
 pub use cloud::{
     ATTEMPT, Call, Cloud, Contents, Crash, Fault, NODE, OURS, Op, Outage, PROOF_AFTER, Pace, Resource, STACK, is_tagged,
 };
 pub use values::{entry, graph, live, node};
-pub use world::{EAST, RunResult, Stop, WEST, Want, World, undisturbed};
+pub use want::{EAST, WEST, Want};
+pub use world::{RunResult, Stop, World, undisturbed};
