@@ -71,8 +71,11 @@ fn the_database_determines_the_duration_of_up_and_the_primary_serves_long_before
         }
         compared += 1;
         let took = event["seconds"].as_f64().expect("seconds");
-        let within = typical / SCALE * 0.8..typical / SCALE * 1.25 + 2.0;
-        assert!(within.contains(&took), "{address} took {took} s; at AWS's pace it is {} s", typical / SCALE);
+        let pace = typical / SCALE;
+        assert!(took > pace * 0.8, "{address} took {took} s; at AWS's pace it is {pace} s");
+        // A step of Aurora's begins while what it waits for is being created: how long it takes by itself, the chain says.
+        let waits = matches!(address.kind(), "db_cluster" | "db_instance");
+        assert!(waits || took < pace * 1.25 + 3.0, "{address} took {took} s; at AWS's pace it is {pace} s");
     }
     assert!(compared >= 10, "{compared} resources compared");
 
