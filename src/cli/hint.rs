@@ -71,6 +71,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::path::PathBuf;
 
+    use drctl_testkit::sources::files;
     use serde_json::json;
 
     use super::super::args::LogFormat;
@@ -183,35 +184,27 @@ mod tests {
         let commands: Vec<String> =
             super::super::args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let mut folders = vec![root.join("src"), root.join("crates")];
+        let sources = [files(&root.join("src"), "rs"), files(&root.join("crates"), "rs")].concat();
         let (mut read, mut bare) = (0, Vec::new());
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                // What only tests use is not a hint.
-                let is_of_tests =
-                    |part: &OsStr| ["tests", "testkit", "fuzz-properties", "benches"].iter().any(|name| part == *name);
-                let is_test = path.components().any(|part| is_of_tests(part.as_os_str())) || path.ends_with("tests.rs");
-                if path.extension().is_none_or(|end| end != "rs") || is_test {
-                    continue;
-                }
-                let text = std::fs::read_to_string(&path).expect("read");
-                // The examples of a help text are written out. `drctl sandbox` is the name of the sandbox's credentials.
-                let is_hint = |literal: &str| !literal.starts_with("Examples:\n") && literal != "drctl sandbox";
-                for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| is_hint(literal)) {
-                    read += usize::from(literal.contains("drctl "));
-                    for (position, piece) in literal.split('`').enumerate().filter(|(position, _)| position % 2 == 0) {
-                        let named = piece.match_indices("drctl ").any(|(at, _)| {
-                            let word = piece[at + 6..].split(|letter: char| !letter.is_ascii_alphanumeric()).next();
-                            commands.iter().any(|command| Some(command.as_str()) == word)
-                        });
-                        if named {
-                            bare.push(format!("{}:{line}: {piece} ({position})", path.display()));
-                        }
+        for path in sources {
+            // What only tests use is not a hint.
+            let is_of_tests =
+                |part: &OsStr| ["tests", "testkit", "fuzz-properties", "benches"].iter().any(|name| part == *name);
+            if path.components().any(|part| is_of_tests(part.as_os_str())) || path.ends_with("tests.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("read");
+            // The examples of a help text are written out. `drctl sandbox` is the name of the sandbox's credentials.
+            let is_hint = |literal: &str| !literal.starts_with("Examples:\n") && literal != "drctl sandbox";
+            for (line, literal) in literals(&text).into_iter().filter(|(_, literal)| is_hint(literal)) {
+                read += usize::from(literal.contains("drctl "));
+                for (position, piece) in literal.split('`').enumerate().filter(|(position, _)| position % 2 == 0) {
+                    let named = piece.match_indices("drctl ").any(|(at, _)| {
+                        let word = piece[at + 6..].split(|letter: char| !letter.is_ascii_alphanumeric()).next();
+                        commands.iter().any(|command| Some(command.as_str()) == word)
+                    });
+                    if named {
+                        bare.push(format!("{}:{line}: {piece} ({position})", path.display()));
                     }
                 }
             }

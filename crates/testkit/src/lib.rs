@@ -10,4 +10,5 @@ pub mod dr;
 pub mod drift;
 pub mod harness;
 pub mod life;
+pub mod sources;
 pub mod survey;

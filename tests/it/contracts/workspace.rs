@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use drctl_testkit::sources::files;
 use toml::{Table, Value};
 
 fn root() -> &'static Path {
@@ -79,22 +80,10 @@ fn all_crates_of_the_sdk_have_the_same_release_profile() {
     }
 }
 
-fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if entry.is_dir() {
-            sources(&entry, into);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            into.push(entry);
-        }
-    }
-}
-
 /// Clippy's `print_stdout` and `print_stderr` are enabled for all crates, and only the command line may disable them.
 #[test]
 fn only_the_command_line_prints() {
-    let mut files = Vec::new();
-    sources(&root().join("src"), &mut files);
-    sources(&root().join("crates"), &mut files);
+    let files = [files(&root().join("src"), "rs"), files(&root().join("crates"), "rs")].concat();
     assert!(files.len() > 250, "only {} source files were found", files.len());
     let disables = |path: &PathBuf| {
         let is_of_tests =

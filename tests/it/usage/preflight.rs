@@ -8,6 +8,7 @@ use drctl_aws::preflight::{ALWAYS, BOUNDING, LOOKING, Needs, SWEEPING, needs, pe
 use serde_json::Value;
 
 use drctl_testkit::harness::{Ran, Stack};
+use drctl_testkit::sources::files;
 
 /// Calls that only the checks make.
 const ASKED: [&str; 6] = [
@@ -343,19 +344,17 @@ fn a_region_that_does_not_exist_is_reported_first() {
 }
 
 /// Every call in the sources of a folder, by service and operation.
-fn calls_in(folder: &Path, into: &mut BTreeSet<(String, String)>) {
-    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if entry.is_dir() {
-            calls_in(&entry, into);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&entry).expect("a source file");
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
-            for start in ["read(", "pages(", "mutate("] {
-                into.extend(code.split(start).skip(1).filter_map(call));
-            }
+fn calls_in(folder: &Path) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for file in files(folder, "rs") {
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+        for start in ["read(", "pages(", "mutate("] {
+            found.extend(code.split(start).skip(1).filter_map(call));
         }
     }
+    found
 }
 
 /// The service and the operation at the beginning of a call's arguments, after the Region if one is given.
@@ -371,8 +370,7 @@ fn call(rest: &str) -> Option<(String, String)> {
 
 #[test]
 fn every_call_in_the_code_has_its_permission_in_the_list() {
-    let mut calls = BTreeSet::new();
-    calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"), &mut calls);
+    let calls = calls_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/aws/src"));
     assert!(calls.len() > 150, "only {} calls were found", calls.len());
     let listed: BTreeSet<String> = needs()
         .flat_map(|needs| Needs::actions(&needs))
