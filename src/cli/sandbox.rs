@@ -226,12 +226,11 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
             hint::complete(next)
         ));
     }
-    let pace =
-        serde_json::to_value(record.pace).ok().and_then(|pace| pace.as_str().map(str::to_owned)).unwrap_or_default();
     let end = hint::complete("It runs in the background until `drctl sandbox stop`.");
     output.print(&format!(
-        "The sandbox is running at {} (process {}, pace {pace}). {end}",
+        "The sandbox is running at {} (process {}, pace {}). {end}",
         record.endpoint(),
-        record.pid
+        record.pid,
+        record.pace
     ))
 }
