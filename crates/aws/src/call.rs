@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use tokio::time::{Instant, timeout};
@@ -42,6 +43,23 @@ impl Aws {
         E: SdkRefusal,
     {
         self.read_within(None, region, service, operation, call).await
+    }
+
+    /// All items, or all pages, of a call that answers page by page.
+    ///
+    /// # Errors
+    /// What the last answer means.
+    pub async fn pages<T, E>(
+        &self,
+        region: &Region,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Fn() -> PaginationStream<Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        E: SdkRefusal,
+    {
+        self.read(region, service, operation, || call().collect()).await
     }
 
     /// The same, of a Region that may be gone: when a single answer takes longer than `within`, nobody is asked again.

@@ -192,8 +192,8 @@ async fn offered(preflight: &Preflight<'_>, region: &str, asked: Asked) -> Resul
     }
     let at = Region::from(region);
     let rds = &preflight.aws.at(&at).rds;
-    let question = preflight.aws.read(&at, "rds", "DescribeDBEngineVersions", || {
-        rds.describe_db_engine_versions().engine(ENGINE).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+    let question = preflight.aws.pages(&at, "rds", "DescribeDBEngineVersions", || {
+        rds.describe_db_engine_versions().engine(ENGINE).into_paginator().items().send()
     });
     let answer = answered(&at, question).await?;
     let usable = answer.iter().filter(|version| version.status().is_none_or(|status| status == "available"));
@@ -289,7 +289,7 @@ async fn classes(
     class: Option<&str>,
 ) -> Result<Classes, Failure> {
     let rds = &preflight.aws.at(region).rds;
-    let question = preflight.aws.read(region, "rds", "DescribeOrderableDBInstanceOptions", || {
+    let question = preflight.aws.pages(region, "rds", "DescribeOrderableDBInstanceOptions", || {
         rds.describe_orderable_db_instance_options()
             .engine(ENGINE)
             .engine_version(version)
@@ -298,7 +298,6 @@ async fn classes(
             .into_paginator()
             .items()
             .send()
-            .collect::<Result<Vec<_>, _>>()
     });
     Ok(grouped(&answered(region, question).await?))
 }

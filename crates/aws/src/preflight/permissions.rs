@@ -199,7 +199,7 @@ async fn question(
         entry("kms:CallerAccount", preflight.account),
     ];
     entries.extend(context.iter().map(|(key, value)| entry(key, value)));
-    let answer = preflight.aws.read(&at, "iam", "SimulatePrincipalPolicy", || {
+    let answer = preflight.aws.pages(&at, "iam", "SimulatePrincipalPolicy", || {
         iam.simulate_principal_policy()
             .policy_source_arn(caller)
             .set_action_names(Some(actions.to_vec()))
@@ -208,7 +208,6 @@ async fn question(
             .into_paginator()
             .items()
             .send()
-            .collect::<Result<Vec<_>, _>>()
     });
     Ok(answered(&at, answer).await?.iter().flat_map(verdicts).collect())
 }

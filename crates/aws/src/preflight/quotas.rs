@@ -145,16 +145,14 @@ async fn usage(
         }
         "vpc" => {
             let vpcs = aws
-                .read(region, "ec2", "DescribeVpcs", || {
-                    ec2.describe_vpcs().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-                })
+                .pages(region, "ec2", "DescribeVpcs", || ec2.describe_vpcs().into_paginator().items().send())
                 .await?;
             count(vpcs.iter().filter(|vpc| is_own(preflight, vpc.owner_id())))
         }
         _ => {
             let gateways = aws
-                .read(region, "ec2", "DescribeInternetGateways", || {
-                    ec2.describe_internet_gateways().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+                .pages(region, "ec2", "DescribeInternetGateways", || {
+                    ec2.describe_internet_gateways().into_paginator().items().send()
                 })
                 .await?;
             count(gateways.iter().filter(|gateway| is_own(preflight, gateway.owner_id())))
@@ -190,10 +188,10 @@ async fn gateways(
     let ec2 = &aws.at(region).ec2;
     let states = [NatGatewayState::Pending, NatGatewayState::Available, NatGatewayState::Deleting];
     let there = aws
-        .read(region, "ec2", "DescribeNatGateways", || {
+        .pages(region, "ec2", "DescribeNatGateways", || {
             let values = states.iter().map(|state| state.as_str().to_owned()).collect();
             let counted = Filter::builder().name("state").set_values(Some(values)).build();
-            ec2.describe_nat_gateways().filter(counted).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            ec2.describe_nat_gateways().filter(counted).into_paginator().items().send()
         })
         .await?;
     // Some endpoints ignore the filter. A gateway of the whole VPC is in no subnet, and counts in no zone.
@@ -205,9 +203,9 @@ async fn gateways(
     }
     // A gateway tells its subnet, and only the subnet its zone.
     let subnets = aws
-        .read(region, "ec2", "DescribeSubnets", || {
+        .pages(region, "ec2", "DescribeSubnets", || {
             let filter = Filter::builder().name("availability-zone").set_values(Some(zones.to_vec())).build();
-            ec2.describe_subnets().filters(filter).into_paginator().items().send().collect::<Result<Vec<_>, _>>()
+            ec2.describe_subnets().filters(filter).into_paginator().items().send()
         })
         .await?;
     for id in there {

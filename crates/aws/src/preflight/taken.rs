@@ -209,9 +209,9 @@ async fn alarms(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     for (region, names) in wanted_in {
         let at = Region::from(region);
         let cloudwatch = &preflight.aws.at(&at).cloudwatch;
-        let question = preflight.aws.read(&at, "cloudwatch", "DescribeAlarms", || {
+        let question = preflight.aws.pages(&at, "cloudwatch", "DescribeAlarms", || {
             let call = cloudwatch.describe_alarms().alarm_types(AlarmType::CompositeAlarm).alarm_name_prefix(&prefix);
-            call.into_paginator().send().collect::<Result<Vec<_>, _>>()
+            call.into_paginator().send()
         });
         let pages = match answered(&at, question).await {
             Ok(pages) => pages,
@@ -239,9 +239,9 @@ async fn zones(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let domain = wanted(item, "name").unwrap_or(&preflight.config.dns.domain);
     let at = Region::from(item.region.as_str());
     let route53 = &preflight.aws.at(&at).route53;
-    let question = preflight.aws.read(&at, "route53", "ListHostedZones", || {
-        route53.list_hosted_zones().into_paginator().items().send().collect::<Result<Vec<_>, _>>()
-    });
+    let question = preflight
+        .aws
+        .pages(&at, "route53", "ListHostedZones", || route53.list_hosted_zones().into_paginator().items().send());
     match answered(&at, question).await {
         Ok(all) => findings.notes.extend(second_zone(item, domain, &all)),
         Err(failure) => findings.unanswered(About::Domain, &at, "hosted zones", &failure),
