@@ -139,19 +139,7 @@ mod tests {
     use drctl_engine::state::Role;
     use drctl_engine::{Node, Properties, Ref, Region, Traits};
 
-    const TRAITS: Traits = Traits {
-        kind: "thing",
-        immutable: &[],
-        holds: &[],
-        create: Duration::ZERO,
-        delete: Duration::ZERO,
-        idempotent_create: false,
-        patience: Duration::ZERO,
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits = Traits::usual("thing");
 
     /// A graph under construction, with the models of its resources.
     #[derive(Default)]

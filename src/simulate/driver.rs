@@ -297,7 +297,7 @@ impl Driver for SimulatedDriver {
     }
 
     fn expected(&self, address: &Address) -> Expected {
-        durations::expected(address).unwrap_or_else(|| Expected::of_type(&self.traits))
+        durations::expected(address).unwrap_or_default()
     }
 
     /// None: resources are found by their tags in a listing.

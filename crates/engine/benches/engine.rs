@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use drctl_engine::cancel::shutdown;
 use drctl_engine::state::{Address, Identity, Location, Regions, Role, Store};
 use drctl_engine::{
-    Attempt, Change, Consent, Decision, Driver, Drivers, Event, Failure, Graph, Live, Node, Observer, Options, Owner,
-    Phase, Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
+    Attempt, Change, Consent, Decision, Driver, Drivers, Event, Expected, Failure, Graph, Live, Node, Observer,
+    Options, Owner, Phase, Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
 };
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::json;
@@ -35,19 +35,7 @@ const WIDTH: usize = 500;
 /// The sizes that are measured by default.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-const TRAITS: Traits = Traits {
-    kind: "nothing",
-    immutable: &[],
-    holds: &[],
-    create: Duration::from_secs(1),
-    delete: Duration::from_secs(1),
-    idempotent_create: false,
-    patience: Duration::from_mins(1),
-    removable: true,
-    holds_data: false,
-    versions: &[],
-    grace: 1,
-};
+const TRAITS: Traits = Traits { patience: Duration::from_mins(1), ..Traits::usual("nothing") };
 
 /// A type of resource whose operations only remember what was created.
 #[derive(Default)]
@@ -82,6 +70,11 @@ struct NoopDrivers(Arc<NoopDriver>);
 impl Driver for NoopDriver {
     fn traits(&self) -> &Traits {
         &TRAITS
+    }
+
+    fn expected(&self, _: &Address) -> Expected {
+        let second = Duration::from_secs(1);
+        Expected { create: second, update: second, delete: second }
     }
 
     fn natural_id(&self, _: &Properties) -> Option<String> {

@@ -26,11 +26,6 @@ pub struct Traits {
     /// Properties whose target cannot be deleted while the resource refers to it: when the target is recreated, the resource is
     /// recreated, too.
     pub holds: &'static [&'static str],
-    /// How long a resource typically takes until it is created and available. The order of the steps follows from it, and it is
-    /// shown beside slow ones.
-    pub create: Duration,
-    /// How long a resource typically takes until it is gone.
-    pub delete: Duration,
     /// Whether the create call honours the attempt's token: the same token does not create a second resource.
     pub idempotent_create: bool,
     /// How long a dependency, a role, or a name may go on refusing before the refusal is final.
@@ -48,7 +43,7 @@ pub struct Traits {
 }
 
 /// How long the work on one resource typically takes, from the first call to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Until it is created and available.
     pub create: Duration,
@@ -58,11 +53,21 @@ pub struct Expected {
     pub delete: Duration,
 }
 
-impl Expected {
-    /// The durations of the type, for a resource of which nothing more is known.
+impl Traits {
+    /// A type with nothing unusual, to be completed with what is: `Traits { holds_data: true, ..Traits::usual("thing") }`.
     #[must_use]
-    pub fn of_type(traits: &Traits) -> Self {
-        Self { create: traits.create, update: traits.create, delete: traits.delete }
+    pub const fn usual(kind: &'static str) -> Self {
+        Self {
+            kind,
+            immutable: &[],
+            holds: &[],
+            idempotent_create: false,
+            patience: Duration::from_mins(5),
+            removable: true,
+            holds_data: false,
+            versions: &[],
+            grace: 1,
+        }
     }
 }
 
@@ -246,9 +251,7 @@ pub trait Driver: Send + Sync {
     fn traits(&self) -> &Traits;
 
     /// How long the work on one resource of the type typically takes. Some types differ by role.
-    fn expected(&self, _address: &Address) -> Expected {
-        Expected::of_type(self.traits())
-    }
+    fn expected(&self, address: &Address) -> Expected;
 
     /// The id, if it follows from the desired properties because it is a unique name. `None` when AWS assigns the id, or when the
     /// properties are not resolved far enough.

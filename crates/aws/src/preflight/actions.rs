@@ -1,5 +1,6 @@
 //! Which permissions each type of resource takes: to look at it, make it, change it and delete it. Each type says it of itself
-//! ([`Resource::PERMISSIONS`](crate::resources::Resource::PERMISSIONS)), for the check before the first call, for the documentation and for a policy.
+//! ([`Resource::PERMISSIONS`](crate::resources::Resource::PERMISSIONS)): for the check before the first call, for the documentation,
+//! and for a policy.
 //!
 //! Names follow the service authorization reference:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
@@ -7,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::resources::permissions::Grant;
-use crate::resources::{TYPES, TypeEntry};
+use crate::resources::{TYPES, TypeEntry, entry};
 
 /// What a type of resource takes.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +77,7 @@ pub const BOUNDING: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRol
 /// A type's; `None` for a type that is not known.
 #[must_use]
 pub fn needs_of(kind: &str) -> Option<Needs> {
-    needs().find(|needs| needs.kind == kind)
+    entry(kind).map(Needs::of)
 }
 
 /// Operations whose permission has another name.

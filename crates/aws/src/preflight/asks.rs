@@ -1,11 +1,11 @@
-//! What the caller has to be allowed, action by action and resource by resource: the rows of `needs.rs` with the names of the
-//! plan filled in.
+//! What the caller has to be allowed, action by action and resource by resource: the permissions of its types with the
+//! names of the plan filled in.
 
 use std::collections::BTreeMap;
 
 use super::actions::needs_of;
 use super::planned::{Planned, wanted};
-use crate::resources::TYPES;
+use crate::resources::entry;
 use crate::resources::permissions::Grant;
 use drctl_engine::{Action, Item};
 
@@ -118,9 +118,7 @@ fn holes(template: &str) -> impl Iterator<Item = &str> {
 /// The name of an item in ARNs: its own name, else the id that AWS has given it, else a sample id.
 fn name(item: &Item) -> Option<String> {
     let kind = item.address.kind();
-    if let Some(sample) = TYPES.iter().find(|entry| entry.traits.kind == kind).map(|entry| entry.sample_id)
-        && !sample.is_empty()
-    {
+    if let Some(sample) = entry(kind).map(|entry| entry.sample_id).filter(|sample| !sample.is_empty()) {
         let id = item.id.as_deref().unwrap_or(sample);
         // Of an ARN, and of `api/route`, the last part is the id.
         return id.rsplit(['/', ':']).next().map(str::to_owned);

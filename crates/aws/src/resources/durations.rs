@@ -4,7 +4,8 @@
 //! stretch with the whole.
 //!
 //! Nothing else says how long anything takes: plans, the progress of a run, its schedule, and simulations all read it here. The
-//! comment at a type names the row of docs/aws-behaviour.md#duration-table that its figures are from; what has none there is an estimate.
+//! comment at a type names the row of docs/aws-behaviour.md#duration-table that its figures are from; what has none there is an
+//! estimate.
 
 use std::time::Duration;
 

@@ -29,10 +29,10 @@ mod tagging;
 mod typed;
 
 pub use context::{Context, Disposal};
-pub use registry::{Registered, Registry, TYPES, TypeEntry, go_last, holds_data, kinds};
+pub use registry::{Registered, Registry, TYPES, TypeEntry, entry, go_last, holds_data, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 
-use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable, usual};
+use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable};
 
 pub use drctl_engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight};

@@ -178,7 +178,7 @@ impl Registry {
     }
 
     pub(super) fn typed<R: Registered>(&self) -> Arc<dyn Driver> {
-        self.drivers.get(R::TRAITS.kind).cloned().unwrap_or_else(|| driver::<R>(&self.context))
+        self.drivers[R::TRAITS.kind].clone()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -145,23 +144,6 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// # Errors
     /// What a call's answer means.
     fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
-}
-
-/// A type with nothing unusual: to be completed with what is.
-pub(super) const fn usual(kind: &'static str) -> Traits {
-    Traits {
-        kind,
-        immutable: &[],
-        holds: &[],
-        create: Duration::ZERO,
-        delete: Duration::ZERO,
-        idempotent_create: false,
-        patience: Duration::from_mins(5),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    }
 }
 
 /// What was read of a resource, in the shape the engine compares.
@@ -318,8 +300,7 @@ impl<R: Resource> Driver for Typed<R> {
     }
 
     fn expected(&self, address: &Address) -> Expected {
-        let typical = super::durations::expected(address);
-        typical.unwrap_or_else(|| Expected::of_type(&R::TRAITS))
+        super::durations::expected(address).unwrap_or_default()
     }
 
     fn natural_id(&self, desired: &Properties) -> Option<String> {

@@ -87,25 +87,13 @@ pub fn digest(desired: &Properties) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use serde_json::json;
 
     use super::*;
 
-    const TRAITS: Traits = Traits {
-        kind: "t",
-        immutable: &[("cidr", "it cannot be changed")],
-        holds: &["gateway"],
-        create: Duration::ZERO,
-        delete: Duration::ZERO,
-        idempotent_create: false,
-        patience: Duration::ZERO,
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
-    };
+    const TRAITS: Traits =
+        Traits { immutable: &[("cidr", "it cannot be changed")], holds: &["gateway"], ..Traits::usual("t") };
 
     fn properties(value: Value) -> Properties {
         match value {

@@ -14,7 +14,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, goes_on, live,
-    readable, usual,
+    readable,
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
@@ -43,7 +43,7 @@ impl Resource for Certificate {
         // How long API Gateway may keep it in use after its domain name is gone: "can take >15 minutes".
         // terraform-provider-aws, internal/service/acm/certificate.go. See docs/aws-behaviour.md#certificate-in-use.
         patience: Duration::from_mins(20),
-        ..usual("certificate")
+        ..Traits::usual("certificate")
     };
     const SERVICE: &'static str = "acm";
     const LATENCIES: &'static [Latencies] = &[

@@ -11,7 +11,7 @@ use super::{apis, arn, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, usual,
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// An HTTP API. Outputs: `endpoint`, the URL at which it answers; `host`, the same without the scheme.
@@ -30,7 +30,7 @@ impl Resource for Api {
         // Deletions of APIs are throttled per account, down to one in 30 s.
         // See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        ..usual("api")
+        ..Traits::usual("api")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[

@@ -8,7 +8,6 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// Where AWS's own id of a mapping is found.
@@ -33,7 +32,7 @@ impl Resource for ApiMapping {
         immutable: &[("domain", "a mapping cannot be moved to another domain name")],
         // A second one of the same path is refused.
         idempotent_create: true,
-        ..usual("api_mapping")
+        ..Traits::usual("api_mapping")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[

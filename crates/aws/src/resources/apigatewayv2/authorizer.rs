@@ -1,14 +1,13 @@
 //! `api_authorizer`: whose tokens an API accepts.
 
 use aws_sdk_apigatewayv2::types::{Authorizer as Described, AuthorizerType, JwtConfiguration};
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, id_of, of_stack, or_none, pages, parts};
+use super::{Api, InApi, id_of, in_apis, in_its_api, or_none, pages, parts};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// The output with AWS's own id of an authorizer.
@@ -57,7 +56,7 @@ impl Authorizer {
 impl Resource for Authorizer {
     const TRAITS: Traits = Traits {
         immutable: &[("api", "an authorizer cannot be moved to another API"), ("name", "it is known by its name")],
-        ..usual("api_authorizer")
+        ..Traits::usual("api_authorizer")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -79,14 +78,11 @@ impl Resource for Authorizer {
     }
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let apis = of_stack(cx).await?;
-        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
-        Ok(found.into_iter().flatten().collect())
+        in_apis::<Self>(cx).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
-        let (api, _) = parts(id);
-        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+        in_its_api::<Self>(cx, id).await
     }
 
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
@@ -131,15 +127,17 @@ impl Resource for Authorizer {
     }
 }
 
-async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
-    let gateway = &cx.clients().apigateway;
-    let authorizers = pages(|token| async move {
-        let call = || gateway.get_authorizers().api_id(api).set_next_token(token.clone()).send();
-        let answer = cx.read("apigateway", "GetAuthorizers", call).await?;
-        Ok((answer.items, answer.next_token))
-    })
-    .await;
-    Ok(or_none(authorizers)?.iter().map(|authorizer| from_described(cx, api, authorizer)).collect())
+impl InApi for Authorizer {
+    async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let authorizers = pages(|token| async move {
+            let call = || gateway.get_authorizers().api_id(api).set_next_token(token.clone()).send();
+            let answer = cx.read("apigateway", "GetAuthorizers", call).await?;
+            Ok((answer.items, answer.next_token))
+        })
+        .await;
+        Ok(or_none(authorizers)?.iter().map(|authorizer| from_described(cx, api, authorizer)).collect())
+    }
 }
 
 fn from_described(cx: &Context, api: &str, authorizer: &Described) -> Live {

@@ -14,7 +14,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each, usual,
+    read_each,
 };
 
 /// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
@@ -38,7 +38,7 @@ impl Resource for DomainName {
         idempotent_create: true,
         // One call in 30 s per account. See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        ..usual("api_domain")
+        ..Traits::usual("api_domain")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[

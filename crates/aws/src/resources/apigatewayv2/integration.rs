@@ -1,18 +1,17 @@
 //! `api_integration`: what an API hands its requests to.
 
 use aws_sdk_apigatewayv2::types::{Integration as Described, IntegrationType};
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Api, arn, id_of, of_stack, or_none, pages, parts, route};
+use super::{Api, InApi, arn, id_of, in_apis, in_its_api, or_none, pages, parts, route};
 use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::lambda::Function;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    live, usual,
+    live,
 };
 use drctl_engine::TAGS;
 
@@ -33,8 +32,10 @@ pub struct Integration {
 }
 
 impl Resource for Integration {
-    const TRAITS: Traits =
-        Traits { immutable: &[("api", "an integration cannot be moved to another API")], ..usual("api_integration") };
+    const TRAITS: Traits = Traits {
+        immutable: &[("api", "an integration cannot be moved to another API")],
+        ..Traits::usual("api_integration")
+    };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
         // "APIGWv2 api+integ+routes+stage": a quarter each.
@@ -52,14 +53,11 @@ impl Resource for Integration {
     const TAGGING: Tagging = Tagging::Description;
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let apis = of_stack(cx).await?;
-        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
-        Ok(found.into_iter().flatten().collect())
+        in_apis::<Self>(cx).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
-        let (api, _) = parts(id);
-        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+        in_its_api::<Self>(cx, id).await
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
@@ -135,15 +133,17 @@ pub(in crate::resources) async fn describe(cx: &Context, live: &Live, wanted: &T
     cx.mutate("apigateway", "UpdateIntegration", call).await.map(drop)
 }
 
-async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
-    let gateway = &cx.clients().apigateway;
-    let integrations = pages(|token| async move {
-        let call = || gateway.get_integrations().api_id(api).set_next_token(token.clone()).send();
-        let answer = cx.read("apigateway", "GetIntegrations", call).await?;
-        Ok((answer.items, answer.next_token))
-    })
-    .await;
-    Ok(or_none(integrations)?.iter().map(|integration| from_described(cx, api, integration)).collect())
+impl InApi for Integration {
+    async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let integrations = pages(|token| async move {
+            let call = || gateway.get_integrations().api_id(api).set_next_token(token.clone()).send();
+            let answer = cx.read("apigateway", "GetIntegrations", call).await?;
+            Ok((answer.items, answer.next_token))
+        })
+        .await;
+        Ok(or_none(integrations)?.iter().map(|integration| from_described(cx, api, integration)).collect())
+    }
 }
 
 fn from_described(cx: &Context, api: &str, integration: &Described) -> Live {

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_apigatewayv2::types::{Api as Described, DomainName as DescribedDomain};
+use futures::future::try_join_all;
 
 use super::{Class, Context, Failure, Live};
 use crate::TagMap;
@@ -65,6 +66,25 @@ async fn of_stack(cx: &Context) -> Result<Vec<String>, Failure> {
     let apis = apis(cx).await?;
     let ours = apis.iter().filter(|api| cx.scope.is_ours(&tag_map(api.tags())));
     Ok(ours.filter_map(Described::api_id).map(str::to_owned).collect())
+}
+
+/// A type whose resources lie in an API and are listed with it, page by page: none is described by a call of its own.
+trait InApi {
+    /// Those of one API; none of an API that is not there.
+    fn of_api(cx: &Context, api: &str) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send;
+}
+
+/// Those of all of the stack's APIs.
+async fn in_apis<R: InApi>(cx: &Context) -> Result<Vec<Live>, Failure> {
+    let apis = of_stack(cx).await?;
+    let found = try_join_all(apis.iter().map(|api| R::of_api(cx, api))).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// One by its id, among those of its API.
+async fn in_its_api<R: InApi>(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
+    let (api, _) = parts(id);
+    Ok(R::of_api(cx, api).await?.into_iter().find(|live| live.id == id))
 }
 
 /// All pages of a listing. The SDK has no paginators for this service.

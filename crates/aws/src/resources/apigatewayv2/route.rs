@@ -1,17 +1,15 @@
 //! `api_route`: which requests an API hands to which integration.
 
 use aws_sdk_apigatewayv2::types::{AuthorizationType, Route as Described};
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::authorizer::AUTHORIZER_ID;
-use super::{Api, Authorizer, Integration, id_of, of_stack, or_none, pages, parts};
+use super::{Api, Authorizer, InApi, Integration, id_of, in_apis, in_its_api, or_none, pages, parts};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Handle, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// Where AWS's own id of a route is found.
@@ -53,7 +51,7 @@ impl Resource for Route {
         immutable: &[("api", "a route cannot be moved to another API"), ("route_key", "a route is known by its key")],
         // A second one of the same key is refused.
         idempotent_create: true,
-        ..usual("api_route")
+        ..Traits::usual("api_route")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -76,14 +74,11 @@ impl Resource for Route {
     }
 
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
-        let apis = of_stack(cx).await?;
-        let found = try_join_all(apis.iter().map(|api| of_api(cx, api))).await?;
-        Ok(found.into_iter().flatten().collect())
+        in_apis::<Self>(cx).await
     }
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
-        let (api, _) = parts(id);
-        Ok(of_api(cx, api).await?.into_iter().find(|live| live.id == id))
+        in_its_api::<Self>(cx, id).await
     }
 
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
@@ -153,22 +148,24 @@ impl Route {
     }
 }
 
-async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
-    let gateway = &cx.clients().apigateway;
-    let routes = pages(|token| async move {
-        let call = || gateway.get_routes().api_id(api).set_next_token(token.clone()).send();
-        let answer = cx.read("apigateway", "GetRoutes", call).await?;
-        Ok((answer.items, answer.next_token))
-    })
-    .await;
-    Ok(or_none(routes)?.iter().map(|route| from_described(cx, api, route)).collect())
+impl InApi for Route {
+    async fn of_api(cx: &Context, api: &str) -> Result<Vec<Live>, Failure> {
+        let gateway = &cx.clients().apigateway;
+        let routes = pages(|token| async move {
+            let call = || gateway.get_routes().api_id(api).set_next_token(token.clone()).send();
+            let answer = cx.read("apigateway", "GetRoutes", call).await?;
+            Ok((answer.items, answer.next_token))
+        })
+        .await;
+        Ok(or_none(routes)?.iter().map(|route| from_described(cx, api, route)).collect())
+    }
 }
 
 /// The keys of the routes that lead to an integration.
 pub(super) async fn leading_to(cx: &Context, integration: &str) -> Result<Vec<String>, Failure> {
     let (api, _) = parts(integration);
     let leads = |live: &Live| live.properties.get("integration").and_then(Value::as_str) == Some(integration);
-    let routes = of_api(cx, api).await?;
+    let routes = Route::of_api(cx, api).await?;
     Ok(routes.iter().filter(|live| leads(live)).map(|live| parts(&live.id).1.to_owned()).collect())
 }
 

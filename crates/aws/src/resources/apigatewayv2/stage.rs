@@ -10,7 +10,7 @@ use crate::resources::logs::LogGroup;
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, LOG_GROUPS, later, on};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each, usual,
+    read_each,
 };
 
 /// An API as it is served. Its id is `API/NAME`.
@@ -39,7 +39,7 @@ impl Resource for Stage {
         immutable: &[("api", "a stage cannot be moved to another API"), ("name", "a stage cannot be renamed")],
         // A second one of the same name is refused.
         idempotent_create: true,
-        ..usual("api_stage")
+        ..Traits::usual("api_stage")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[

@@ -16,7 +16,6 @@ use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// How many alarms one page of `DescribeAlarms` holds at most; 50 if nothing is said.
@@ -78,7 +77,7 @@ impl Resource for Alarm {
         immutable: &[("name", "an alarm cannot be renamed")],
         // The same name a second time is the same alarm.
         idempotent_create: true,
-        ..usual("alarm")
+        ..Traits::usual("alarm")
     };
     const SERVICE: &'static str = "cloudwatch";
     const LATENCIES: &'static [Latencies] = &[

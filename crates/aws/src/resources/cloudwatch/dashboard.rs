@@ -8,7 +8,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{DASHBOARD, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named, usual,
+    read_named,
 };
 
 /// A dashboard. Dashboards are the account's, not a Region's: two of one name in two Regions are one.
@@ -27,7 +27,7 @@ impl Resource for Dashboard {
         immutable: &[("name", "a dashboard cannot be renamed")],
         // The same name a second time is the same dashboard.
         idempotent_create: true,
-        ..usual("dashboard")
+        ..Traits::usual("dashboard")
     };
     const SERVICE: &'static str = "cloudwatch";
     const LATENCIES: &'static [Latencies] = &[

@@ -19,7 +19,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, read_named, usual,
+    Weight, changed, read_named,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -58,7 +58,7 @@ impl Resource for Table {
         // See docs/aws-behaviour.md#one-table-change-at-a-time.
         patience: Duration::from_mins(30),
         holds_data: true,
-        ..usual("dynamodb_table")
+        ..Traits::usual("dynamodb_table")
     };
     const SERVICE: &'static str = "dynamodb";
     const LATENCIES: &'static [Latencies] = &[

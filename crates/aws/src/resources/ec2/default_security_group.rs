@@ -10,7 +10,6 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, SECURITY_GROUP, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// The output with the group's own id.
@@ -33,7 +32,7 @@ impl Resource for DefaultSecurityGroup {
         idempotent_create: true,
         // AWS refuses: `CannotDelete`. It goes with its VPC. See docs/aws-behaviour.md#default-security-group-stays.
         removable: false,
-        ..usual("default_security_group")
+        ..Traits::usual("default_security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -9,7 +9,7 @@ use super::{arn, foreign, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, usual,
+    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
@@ -23,7 +23,7 @@ impl Resource for Eip {
         // It cannot be released while its NAT gateway is still being deleted.
         // See docs/aws-behaviour.md#address-held-by-nat-gateway.
         patience: Duration::from_mins(5),
-        ..usual("eip")
+        ..Traits::usual("eip")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -14,7 +14,6 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on, pass};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -50,7 +49,7 @@ impl Resource for FlowLog {
         idempotent_create: true,
         // A role may take 2 min to be seen by other services. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        ..usual("flow_log")
+        ..Traits::usual("flow_log")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -12,7 +12,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, usual,
+    changed, live,
 };
 
 /// An internet gateway.
@@ -28,7 +28,7 @@ impl Resource for InternetGateway {
         // Detaching is refused while an address of the VPC is mapped.
         // See docs/aws-behaviour.md#internet-gateway-held-by-addresses.
         patience: Duration::from_mins(5),
-        ..usual("internet_gateway")
+        ..Traits::usual("internet_gateway")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -7,7 +7,7 @@ use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A public NAT gateway.
@@ -30,7 +30,7 @@ impl Resource for NatGateway {
             ("allocation", "the primary address of a NAT gateway cannot be changed"),
         ],
         idempotent_create: true,
-        ..usual("nat_gateway")
+        ..Traits::usual("nat_gateway")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -8,8 +8,7 @@ use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A route. Its id is `rtb-…_10.1.0.0/16`.
@@ -69,7 +68,7 @@ impl Resource for Route {
         ],
         // A second one to the same destination is refused.
         idempotent_create: true,
-        ..usual("route")
+        ..Traits::usual("route")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -10,7 +10,7 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A route table.
@@ -24,7 +24,7 @@ impl Resource for RouteTable {
     const TRAITS: Traits = Traits {
         immutable: &[("vpc", "a route table cannot be moved to another VPC")],
         idempotent_create: true,
-        ..usual("route_table")
+        ..Traits::usual("route_table")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -11,8 +11,7 @@ use super::{RouteTable, Subnet, filter, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// The output with AWS's own id, which changes with the table.
@@ -33,7 +32,7 @@ impl Resource for RouteTableAssociation {
         holds: &["route_table"],
         // A second one for the same subnet is refused.
         idempotent_create: true,
-        ..usual("route_table_association")
+        ..Traits::usual("route_table_association")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

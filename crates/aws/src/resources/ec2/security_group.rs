@@ -15,7 +15,6 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// A security group.
@@ -151,7 +150,7 @@ impl Resource for SecurityGroup {
         // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
-        ..usual("security_group")
+        ..Traits::usual("security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

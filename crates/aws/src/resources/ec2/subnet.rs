@@ -11,8 +11,7 @@ use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, Which, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, usual,
+    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
 };
 
 /// A subnet.
@@ -38,7 +37,7 @@ impl Resource for Subnet {
         // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
-        ..usual("subnet")
+        ..Traits::usual("subnet")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

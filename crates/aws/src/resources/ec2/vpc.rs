@@ -11,7 +11,6 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
-    usual,
 };
 
 /// A virtual private cloud.
@@ -27,7 +26,7 @@ pub struct Vpc {
 
 impl Resource for Vpc {
     const TRAITS: Traits =
-        Traits { immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")], ..usual("vpc") };
+        Traits { immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")], ..Traits::usual("vpc") };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
         // "VPC (+DNS attrs)".

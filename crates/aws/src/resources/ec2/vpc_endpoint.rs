@@ -13,7 +13,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, policy, usual,
+    live, policy,
 };
 
 /// A gateway endpoint.
@@ -37,7 +37,7 @@ impl Resource for VpcEndpoint {
             ("service", "the service of an endpoint cannot be changed"),
         ],
         idempotent_create: true,
-        ..usual("vpc_endpoint")
+        ..Traits::usual("vpc_endpoint")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

@@ -13,7 +13,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, usual,
+    changed, live,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -40,7 +40,7 @@ impl Resource for VpcPeering {
             ("peer_vpc", "the VPCs of a peering cannot be changed"),
             ("peer_region", "the VPCs of a peering cannot be changed"),
         ],
-        ..usual("vpc_peering")
+        ..Traits::usual("vpc_peering")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[

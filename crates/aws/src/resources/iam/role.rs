@@ -12,7 +12,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
-    policy, read_named, usual,
+    policy, read_named,
 };
 
 /// What a service may do on the stack's behalf.
@@ -36,7 +36,7 @@ impl Resource for Role {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "a role cannot be renamed"), ("path", "a role cannot be moved to another path")],
         idempotent_create: true,
-        ..usual("iam_role")
+        ..Traits::usual("iam_role")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "iam";

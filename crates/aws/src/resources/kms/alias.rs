@@ -7,7 +7,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, KEY, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, usual,
+    changed, live,
 };
 
 /// A name that leads to a key.
@@ -20,8 +20,11 @@ pub struct Alias {
 }
 
 impl Resource for Alias {
-    const TRAITS: Traits =
-        Traits { immutable: &[("name", "an alias cannot be renamed")], idempotent_create: true, ..usual("kms_alias") };
+    const TRAITS: Traits = Traits {
+        immutable: &[("name", "an alias cannot be renamed")],
+        idempotent_create: true,
+        ..Traits::usual("kms_alias")
+    };
     const SERVICE: &'static str = "kms";
     const LATENCIES: &'static [Latencies] = &[
         // "KMS alias".

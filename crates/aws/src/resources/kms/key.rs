@@ -13,7 +13,7 @@ use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::rds;
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_each, usual,
+    changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
 
@@ -39,7 +39,7 @@ impl Resource for Key {
         // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
         // See docs/aws-behaviour.md#kms-is-eventually-consistent.
         grace: 6,
-        ..usual("kms_key")
+        ..Traits::usual("kms_key")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "kms";

@@ -22,7 +22,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, read_named, usual,
+    changed, live, read_named,
 };
 
 /// For a call that carries code: the largest package over a line of 2 Mbit/s.
@@ -99,7 +99,7 @@ impl Resource for Function {
         idempotent_create: true,
         // A role, a key's grant or an interface that is not there yet. See docs/aws-behaviour.md#role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        ..usual("lambda_function")
+        ..Traits::usual("lambda_function")
     };
     const SERVICE: &'static str = "lambda";
     const LATENCIES: &'static [Latencies] = &[

@@ -9,7 +9,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    policy, usual,
+    policy,
 };
 
 /// Lets an HTTP API call a function.
@@ -35,7 +35,7 @@ impl Resource for Permission {
         ],
         // A second one of the same id is refused.
         idempotent_create: true,
-        ..usual("lambda_permission")
+        ..Traits::usual("lambda_permission")
     };
     const SERVICE: &'static str = "lambda";
     const LATENCIES: &'static [Latencies] = &[

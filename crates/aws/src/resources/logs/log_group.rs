@@ -10,7 +10,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, LOG_GROUPS, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    bears_name, changed, is_about_permission, live, readable, usual,
+    bears_name, changed, is_about_permission, live, readable,
 };
 
 /// Where something's log goes.
@@ -29,7 +29,7 @@ impl Resource for LogGroup {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "a log group cannot be renamed")],
         idempotent_create: true,
-        ..usual("log_group")
+        ..Traits::usual("log_group")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "logs";

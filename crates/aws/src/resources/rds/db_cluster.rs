@@ -23,7 +23,7 @@ use crate::resources::permissions::{ANY, CLUSTER, CLUSTERS, GLOBAL_CLUSTER, Gran
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, usual,
+    Weight, changed,
 };
 use drctl_engine::state::Role;
 
@@ -112,7 +112,7 @@ impl Resource for DbCluster {
         patience: Duration::from_mins(30),
         holds_data: true,
         versions: &["engine_version"],
-        ..usual("db_cluster")
+        ..Traits::usual("db_cluster")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[

@@ -11,7 +11,6 @@ use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, read_named,
-    usual,
 };
 
 /// How many parameters one call may change.
@@ -53,7 +52,7 @@ impl Resource for DbClusterParameterGroup {
         ],
         idempotent_create: true,
         patience: Duration::from_mins(15),
-        ..usual("db_cluster_parameter_group")
+        ..Traits::usual("db_cluster_parameter_group")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[Latencies::of(

@@ -12,7 +12,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, usual,
+    live,
 };
 use drctl_engine::state::Role;
 
@@ -54,7 +54,7 @@ impl Resource for DbInstance {
         idempotent_create: true,
         patience: Duration::from_mins(30),
         holds_data: true,
-        ..usual("db_instance")
+        ..Traits::usual("db_instance")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[

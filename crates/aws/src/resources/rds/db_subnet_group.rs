@@ -11,7 +11,7 @@ use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named, usual,
+    read_named,
 };
 
 /// The subnets in which a Region's instances stand.
@@ -33,7 +33,7 @@ impl Resource for DbSubnetGroup {
         idempotent_create: true,
         // In use until the last instance is gone. See docs/aws-behaviour.md#group-in-use.
         patience: Duration::from_mins(15),
-        ..usual("db_subnet_group")
+        ..Traits::usual("db_subnet_group")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[

@@ -13,7 +13,7 @@ use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
     Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
-    changed, live, usual,
+    changed, live,
 };
 use drctl_engine::state::Role;
 
@@ -45,7 +45,7 @@ impl Resource for GlobalCluster {
         holds_data: true,
         // See docs/aws-behaviour.md#versions-only-rise.
         versions: &["engine_version"],
-        ..usual("global_cluster")
+        ..Traits::usual("global_cluster")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[

@@ -12,7 +12,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, CHECK, Grant, later, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live, usual,
+    Traits, live,
 };
 
 /// The type of a check that counts other checks.
@@ -60,7 +60,7 @@ impl Resource for HealthCheck {
         ],
         // A second check is not made with the same token.
         idempotent_create: true,
-        ..usual("health_check")
+        ..Traits::usual("health_check")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[

@@ -17,7 +17,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, usual,
+    changed, live,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -41,7 +41,7 @@ impl Resource for HostedZone {
         idempotent_create: true,
         // While accelerated recovery is being switched, everything else is refused.
         patience: Duration::from_mins(15),
-        ..usual("hosted_zone")
+        ..Traits::usual("hosted_zone")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[

@@ -17,7 +17,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, ZONE, on};
 use crate::resources::{
     Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced,
-    Tagging, Traits, live, usual,
+    Tagging, Traits, live,
 };
 use drctl_engine::state;
 
@@ -73,7 +73,7 @@ impl Resource for Record {
         idempotent_create: true,
         // While its zone's accelerated recovery is being switched, every change is refused.
         patience: Duration::from_mins(15),
-        ..usual("record")
+        ..Traits::usual("record")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[

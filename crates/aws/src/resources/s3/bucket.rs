@@ -21,7 +21,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, policy, read_named, usual,
+    Weight, changed, live, policy, read_named,
 };
 
 /// Where a Region's objects are.
@@ -58,7 +58,7 @@ impl Resource for Bucket {
         // A name can stay taken for a while after its bucket's deletion. See docs/aws-behaviour.md#bucket-name-stays-taken.
         patience: Duration::from_mins(10),
         holds_data: true,
-        ..usual("s3_bucket")
+        ..Traits::usual("s3_bucket")
     };
     const SERVICE: &'static str = "s3";
     const LATENCIES: &'static [Latencies] = &[

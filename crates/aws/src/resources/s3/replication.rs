@@ -18,7 +18,6 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, on, pass};
 use crate::resources::{
     Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 /// The rule's id, which is a dimension of its metrics, too.
@@ -55,7 +54,7 @@ impl Resource for Replication {
         // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long.
         // See docs/aws-behaviour.md#versioning-seen-late.
         patience: Duration::from_mins(10),
-        ..usual("s3_replication")
+        ..Traits::usual("s3_replication")
     };
     const SERVICE: &'static str = "s3";
     const LATENCIES: &'static [Latencies] = &[

@@ -13,7 +13,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, usual,
+    changed, live,
 };
 use crate::{NODE, TagMap};
 
@@ -42,7 +42,7 @@ impl Resource for Secret {
         immutable: &[("name", "a secret cannot be renamed"), ("username", "it belongs to the password")],
         idempotent_create: true,
         holds_data: true,
-        ..usual("secret")
+        ..Traits::usual("secret")
     };
     const SERVICE: &'static str = "secretsmanager";
     const LATENCIES: &'static [Latencies] = &[

@@ -8,7 +8,6 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, TOPIC, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    usual,
 };
 
 const EMAIL: &str = "email";
@@ -31,7 +30,7 @@ impl Resource for Subscription {
         ],
         // An address is subscribed to a topic once; a second time, AWS only asks again.
         idempotent_create: true,
-        ..usual("sns_subscription")
+        ..Traits::usual("sns_subscription")
     };
     const SERVICE: &'static str = "sns";
     const LATENCIES: &'static [Latencies] = &[

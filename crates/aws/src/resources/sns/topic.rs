@@ -10,7 +10,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_named, usual,
+    changed, live, policy, read_named,
 };
 
 /// Where a Region's alarms go.
@@ -28,8 +28,11 @@ pub struct Topic {
 }
 
 impl Resource for Topic {
-    const TRAITS: Traits =
-        Traits { immutable: &[("name", "a topic cannot be renamed")], idempotent_create: true, ..usual("sns_topic") };
+    const TRAITS: Traits = Traits {
+        immutable: &[("name", "a topic cannot be renamed")],
+        idempotent_create: true,
+        ..Traits::usual("sns_topic")
+    };
     const SERVICE: &'static str = "sns";
     const LATENCIES: &'static [Latencies] = &[
         // "SNS topic/sub; log group; alarm; dashboard".

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::model::{name_of, refers};
 use super::types::{ResourceType, TYPES};
 use super::{Call, Cloud, Op};
-use crate::driver::{Attempt, Change, Driver, Drivers, Live, Region, Removal, Synced, Traits};
+use crate::driver::{Attempt, Change, Driver, Drivers, Expected, Live, Region, Removal, Synced, Traits};
 use crate::failure::Failure;
 use crate::reference::Properties;
+use crate::state::Address;
 
 struct CloudDriver {
     cloud: Cloud,
@@ -32,6 +33,10 @@ impl CloudDriver {
 impl Driver for CloudDriver {
     fn traits(&self) -> &Traits {
         &self.of.traits
+    }
+
+    fn expected(&self, _: &Address) -> Expected {
+        self.of.expected
     }
 
     fn natural_id(&self, desired: &Properties) -> Option<String> {

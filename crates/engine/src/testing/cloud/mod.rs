@@ -152,7 +152,7 @@ impl Default for Cloud {
 impl Cloud {
     /// An empty cloud.
     pub fn new() -> Self {
-        let paces = TYPES.iter().map(|known| (known.traits.kind, Pace::of(&known.traits))).collect();
+        let paces = TYPES.iter().map(|known| (known.traits.kind, Pace::of(known))).collect();
         Self(Arc::new(Mutex::new(Model { paces, ..Model::default() })))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::driver::Traits;
+use crate::driver::{Expected, Traits};
 
 const IMMUTABLE: &[(&str, &str)] = &[("shape", "a shape is for life"), ("inside", "it cannot move")];
 
@@ -10,6 +10,8 @@ const IMMUTABLE: &[(&str, &str)] = &[("shape", "a shape is for life"), ("inside"
 #[derive(Debug)]
 pub(super) struct ResourceType {
     pub traits: Traits,
+    /// How long its resources typically take.
+    pub expected: Expected,
     /// Whether its resources have a unique name, which is their id.
     pub is_named: bool,
     /// Whether its resources carry tags. Those without belong to whatever they lie in.
@@ -18,43 +20,40 @@ pub(super) struct ResourceType {
     pub is_strict: bool,
 }
 
-const fn traits(kind: &'static str, create: u64, idempotent_create: bool) -> Traits {
+const fn traits(kind: &'static str, idempotent_create: bool) -> Traits {
     Traits {
-        kind,
         immutable: IMMUTABLE,
         holds: &["holds"],
-        create: Duration::from_secs(create),
-        delete: Duration::from_secs(1),
         idempotent_create,
         patience: Duration::from_mins(1),
-        removable: true,
-        holds_data: false,
-        versions: &[],
-        grace: 1,
+        ..Traits::usual(kind)
     }
 }
 
-const fn of(traits: Traits) -> ResourceType {
-    ResourceType { traits, is_named: false, is_tagged: true, is_strict: false }
+/// A type whose resources take so many seconds to be created.
+const fn of(traits: Traits, create: u64) -> ResourceType {
+    let create = Duration::from_secs(create);
+    let expected = Expected { create, update: create, delete: Duration::from_secs(1) };
+    ResourceType { traits, expected, is_named: false, is_tagged: true, is_strict: false }
 }
 
 pub(super) static TYPES: &[ResourceType] = &[
     // A VPC: without a token or a name.
-    of(traits("net", 1, false)),
+    of(traits("net", false), 1),
     // A subnet: the same, and it lies in something.
-    of(traits("part", 1, false)),
+    of(traits("part", false), 1),
     // A NAT gateway: it takes a client token, and it takes its time.
-    of(traits("gate", 105, true)),
+    of(traits("gate", true), 105),
     // A role: it has a unique name, and tags.
-    ResourceType { is_named: true, ..of(traits("role", 1, false)) },
+    ResourceType { is_named: true, ..of(traits("role", false), 1) },
     // A route: known by what it is, without tags, and refused while its target is being created.
-    ResourceType { is_named: true, is_tagged: false, is_strict: true, ..of(traits("rule", 1, false)) },
+    ResourceType { is_named: true, is_tagged: false, is_strict: true, ..of(traits("rule", false), 1) },
     // A peering connection: without a token, and on its way for a while.
-    of(traits("link", 10, false)),
+    of(traits("link", false), 10),
     // A database cluster: it takes ten minutes, and accepts dependents from the start.
-    of(traits("base", 600, false)),
+    of(traits("base", false), 600),
     // A setting of something else: it is deleted with what it lies in.
-    ResourceType { is_named: true, is_tagged: false, ..of(Traits { removable: false, ..traits("note", 1, false) }) },
+    ResourceType { is_named: true, is_tagged: false, ..of(Traits { removable: false, ..traits("note", false) }, 1) },
 ];
 
 pub(super) fn type_of(kind: &str) -> &'static ResourceType {
@@ -82,11 +81,11 @@ pub struct Pace {
 }
 
 impl Pace {
-    pub(super) fn of(traits: &Traits) -> Self {
-        let is_slow = traits.create > Duration::from_secs(1);
+    pub(super) fn of(known: &ResourceType) -> Self {
+        let takes = known.expected.create;
         Self {
-            ready_after: if is_slow { traits.create } else { Duration::ZERO },
-            gone_after: if traits.kind == "gate" { Duration::from_mins(1) } else { Duration::ZERO },
+            ready_after: if takes > Duration::from_secs(1) { takes } else { Duration::ZERO },
+            gone_after: if known.traits.kind == "gate" { Duration::from_mins(1) } else { Duration::ZERO },
             shown_after: Duration::ZERO,
             readable_after: Duration::ZERO,
             latency: Duration::from_millis(200),
