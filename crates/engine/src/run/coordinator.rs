@@ -64,14 +64,15 @@ impl Run<'_> {
             let failure = Failure::new(Class::Internal, "its deletion and its dependents wait for each other");
             report.outcomes.push((address, Action::Unknown, Outcome::Failed(failure)));
         }
-        store.remember(report.outcomes.iter().filter_map(|(address, _, outcome)| match outcome {
+        let outcomes = report.outcomes.iter().filter_map(|(address, _, outcome)| match outcome {
             Outcome::Done => Some((address.clone(), None)),
             // If the disk refuses, that is no reason to write to it.
             Outcome::Failed(failure) if failure.class != Class::Internal => {
                 Some((address.clone(), Some(failure.on_record())))
             }
             Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Interrupted => None,
-        }));
+        });
+        store.remember(outcomes, |address| self.graph.get(address).is_some());
         if let Err(error) = store.fold() {
             report.state.get_or_insert(error);
         }

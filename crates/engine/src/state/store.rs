@@ -258,8 +258,17 @@ impl Store {
         self.snapshot.protected = protected;
     }
 
-    /// Remembers what a run has failed at, and forgets older failures of what it has done. The next [`Store::fold`] writes it.
-    pub fn remember(&mut self, outcomes: impl IntoIterator<Item = (Address, Option<Failed>)>) {
+    /// Remembers what a run has failed at, and forgets older failures: of what it has done, and of resources that are neither
+    /// wanted nor on record. The next [`Store::fold`] writes it.
+    pub fn remember(
+        &mut self,
+        outcomes: impl IntoIterator<Item = (Address, Option<Failed>)>,
+        is_wanted: impl Fn(&Address) -> bool,
+    ) {
+        let Snapshot { resources, failed, .. } = &mut self.snapshot;
+        let before = failed.len();
+        failed.retain(|address, _| is_wanted(address) || resources.contains_key(address));
+        self.is_folded &= failed.len() == before;
         for (address, failed) in outcomes {
             let failed_here = failed.is_some();
             let before = match failed {

@@ -29,6 +29,27 @@ async fn a_failed_node_stops_its_dependents_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_is_remembered_only_as_long_as_its_resource_is_wanted() {
+    let (failing, free) = (Want::new("net", "failing"), Want::new("net", "free"));
+    let wants = [failing.clone(), free.clone()];
+    let remembered =
+        |world: &World| world.state().map(|state| state.failed).unwrap_or_default().into_keys().collect::<Vec<_>>();
+    for (gone, what) in [(vec![free], "taken out of the configuration"), (Vec::new(), "deleted with all others")] {
+        let world = World::new();
+        world.cloud.refuse_once("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
+        assert_eq!(world.up(&wants).await.failed(), ["failing"]);
+        assert_eq!(remembered(&world), [failing.address()]);
+        assert!(world.up(&gone).await.report.is_success(), "{what}");
+        assert_eq!(remembered(&world), [], "{what}");
+    }
+    let world = World::new();
+    world.cloud.refuse_once("failing", Op::Create, Failure::new(Class::Refused, "the quota is full"));
+    world.up(&wants).await;
+    assert!(world.up(&wants).await.report.is_success());
+    assert_eq!(remembered(&world), [], "created");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_at_any_node_leaves_what_the_next_run_completes() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
