@@ -1,6 +1,5 @@
 //! `drctl down`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,15 +11,16 @@ use super::error::{CliError, Exit};
 use super::interrupt::{self, unless_interrupted};
 use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
-use super::run::{self, ApplyInputs, Reporter};
+use super::run::{ApplyInputs, Reporter};
+use super::safeguards;
 use super::target::{PlanInputs, Target, registry};
-use super::ui::loss::{self, Weights};
+use super::ui::loss;
 use drctl_aws::resources::Disposal;
 use drctl_config::{Config, DEFAULT_FILE};
 use drctl_engine::Graph;
 use drctl_engine::cancel::Shutdown;
-use drctl_engine::state::{Address, Entry, Identity, Location, Snapshot, check_identity};
-use drctl_engine::{Action, Class, Consent, Failure, Plan, Region};
+use drctl_engine::state::{Identity, Location, Snapshot, check_identity};
+use drctl_engine::{Consent, Plan};
 
 const HELP: &str = with_exit_codes!(
     "\
@@ -88,10 +88,13 @@ async fn delete(
     let inputs = PlanInputs { entries, adopt: false, timeout, consent: &Consent::Everything };
     let plan = target.plan(&inputs, &shutdown).await?;
     reporter.plan(&plan, &target.context(false))?;
-    let deleted = plan.items.iter().filter(|item| matches!(item.action, Action::Delete | Action::Refused));
-    let weights = run::weigh(deleted, &target.registry, &shutdown).await?;
-    refuse_hindered(&plan, &weights, foreign(&target, &plan, entries, &shutdown).await?)?;
-    let question = Question { args, target: &target, plan: &plan, weights: &weights };
+    safeguards::refuse_unread(&plan)?;
+    safeguards::refuse_hindered(&plan)?;
+    if plan.counts().destroy == 0 && plan.counts().keep > 0 {
+        reporter.say("Nothing to delete: what is left is kept.")?;
+        return Ok(Exit::Done);
+    }
+    let question = Question { args, target: &target, plan: &plan };
     if !question.is_agreed(output, &shutdown).await? {
         reporter.say("Nothing was changed.")?;
         return Ok(Exit::Failed);
@@ -119,53 +122,17 @@ async fn prepare(
     Ok(Target { endpoint, registry, identity, location, graph: Graph::new() })
 }
 
-/// What is in the stack's VPCs and is not drctl's, in a sentence each.
-async fn foreign(
-    target: &Target,
-    plan: &Plan,
-    entries: &BTreeMap<Address, Entry>,
-    shutdown: &Shutdown,
-) -> Result<Vec<String>, CliError> {
-    let recorded: BTreeSet<&str> = entries.values().filter_map(|entry| entry.id.as_deref()).collect();
-    let vpcs = plan.items.iter().filter(|item| item.address.kind() == "vpc" && item.action == Action::Delete);
-    let vpcs = vpcs.filter_map(|item| item.live.as_ref().map(|live| (Region::from(item.region.as_str()), &live.id)));
-    let found = vpcs.map(|(region, vpc)| {
-        let recorded = &recorded;
-        async move { target.registry.foreign_in_vpc(&region, vpc, recorded).await }
-    });
-    let found = async { Ok(futures::future::try_join_all(found).await?) };
-    let found = unless_interrupted(shutdown, found).await?.concat();
-    Ok(found.into_iter().map(|sentence| format!("{sentence}, which is not drctl's")).collect())
-}
-
-/// Refuses if something that is not drctl's would keep AWS from deleting the stack: before half of it is deleted, not after.
-fn refuse_hindered(plan: &Plan, weights: &Weights, foreign: Vec<String>) -> Result<(), CliError> {
-    let mut hindrances = loss::hindrances(weights);
-    hindrances.extend(foreign);
-    if hindrances.is_empty() {
-        hindrances.extend(plan.refused().find_map(|(_, refusal)| refusal.impossible.clone()));
-    }
-    if hindrances.is_empty() {
-        return Ok(());
-    }
-    let listed = hindrances.join("\n");
-    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{listed}"))
-        .help("Nothing was changed. Delete what is named above, then run the same command again.")
-        .into())
-}
-
 /// What is about to be deleted, which the user has to confirm.
 struct Question<'a> {
     args: &'a DownArgs,
     target: &'a Target,
     plan: &'a Plan,
-    weights: &'a Weights,
 }
 
 impl Question<'_> {
     /// Asks for the stack's name and, if its buckets are not empty, for a separate word.
     async fn is_agreed(&self, output: &Output, shutdown: &Shutdown) -> Result<bool, CliError> {
-        let full = !self.args.empty_buckets && loss::has_objects(self.weights);
+        let full = !self.args.empty_buckets && loss::has_objects(self.plan);
         if self.args.yes {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
@@ -181,7 +148,7 @@ impl Question<'_> {
 
     fn refuse_full_buckets(&self) -> CliError {
         CliError::Usage {
-            message: format!("the buckets are not empty:\n{}", loss::stakes(self.weights).join("\n")),
+            message: format!("the buckets are not empty:\n{}", loss::stakes(self.plan).join("\n")),
             help: format!(
                 "Nothing was changed. If the objects may really be lost, run `drctl down --yes{} --empty-buckets`.",
                 self.snapshots()
@@ -201,7 +168,7 @@ impl Question<'_> {
                 regions.secondary
             ),
         ];
-        let stakes = loss::stakes(self.weights);
+        let stakes = loss::stakes(self.plan);
         if !stakes.is_empty() {
             lines.push("What will be lost for good:".to_owned());
             lines.extend(stakes.into_iter().map(|stake| format!("  {stake}")));

@@ -17,6 +17,7 @@ mod plan;
 mod recover;
 mod replace;
 mod run;
+mod safeguards;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;

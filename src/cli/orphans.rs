@@ -11,7 +11,8 @@ use super::args::{Global, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
-use super::run::{self, ApplyInputs, Reporter};
+use super::run::{ApplyInputs, Reporter};
+use super::safeguards;
 use super::session::{Availability, Session};
 use super::target::{TIMEOUT, Target, registry};
 use super::ui::{self, loss};
@@ -179,7 +180,8 @@ async fn delete(
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
     let found = scan(target, store.resources(), &shutdown).await?;
-    let Cleared { plan, refused } = clear(target, store.resources(), &found, &shutdown).await?;
+    let Cleared { mut plan, refused } = clear(target, store.resources(), &found, &shutdown).await?;
+    target.weigh(&mut plan, TIMEOUT, &shutdown).await?;
     refuse_protected(&plan, store.snapshot(), session.config.protection.deletion)?;
     let mut left = ui::orphans::refusals(&refused, &output.style);
     left.extend(ui::orphans::unreached(&found.unreached, &output.style));
@@ -196,10 +198,10 @@ async fn delete(
     if !is_all {
         reporter.say(&left.join("\n"))?;
     }
-    let weights = run::weigh(&plan.items, &target.registry, &shutdown).await?;
-    if !args.empty_buckets && loss::has_objects(&weights) {
+    safeguards::refuse_hindered(&plan)?;
+    if !args.empty_buckets && loss::has_objects(&plan) {
         return Err(CliError::Usage {
-            message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&weights).join("\n")),
+            message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&plan).join("\n")),
             help:
                 "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
                     .to_owned(),
@@ -296,6 +298,7 @@ mod tests {
             refusal: None,
             expected: Duration::ZERO,
             live: None,
+            weight: None,
             depends_on: Vec::new(),
             waits_for: Vec::new(),
         };

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::replace::Replacements;
 use super::session::{Availability, Session};
 use super::target::PlanInputs;
-use super::{check, interrupt, replace, ui};
+use super::{check, interrupt, safeguards, ui};
 
 const HELP: &str = with_exit_codes!(
     "\
@@ -60,7 +60,7 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
         let checked = ui::preflight::brief(&findings, &context, &output.style);
         output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
     }
-    replace::refuse_loss(&plan, &session, &shutdown).await?;
+    safeguards::check(&plan, session.config.protection.deletion)?;
     if findings.is_blocking() || plan.unknown().next().is_some() {
         return Ok(check::exit(&findings, &plan));
     }

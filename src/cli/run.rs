@@ -5,16 +5,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::error::{CliError, Exit};
-use super::interrupt::unless_interrupted;
 use super::output::Output;
 use super::target::Target;
-use super::ui::loss::Weights;
 use super::ui::{self, JsonEvents, PlanContext, Progress, summary};
 use drctl_aws::preflight::Findings;
 use drctl_aws::{Notice, Patience};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Store;
-use drctl_engine::{Class, Drivers, Event, Events, Graph, Item, Plan, Region, Report, Run};
+use drctl_engine::{Class, Event, Events, Graph, Plan, Report, Run};
 
 /// How long a run waits for new credentials when they have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds:
 /// long enough for an operator who is woken at night to log in.
@@ -44,21 +42,6 @@ async fn with_notices<T>(
         done = work => done,
         never = forward => never,
     }
-}
-
-/// Finds out what deleting these resources would mean, for all of them at the same time.
-pub async fn weigh<'a>(
-    items: impl IntoIterator<Item = &'a Item>,
-    drivers: &dyn Drivers,
-    shutdown: &Shutdown,
-) -> Result<Weights, CliError> {
-    let weights = items.into_iter().filter_map(|item| {
-        let (live, driver) = (item.live.as_ref()?, drivers.driver(item.address.kind())?);
-        let region = Region::from(item.region.as_str());
-        Some(async move { (item.address.clone(), driver.weigh(&region, live).await) })
-    });
-    let weights = futures::future::join_all(weights);
-    unless_interrupted(shutdown, async { Ok(weights.await.into_iter().collect()) }).await
 }
 
 /// Reports on a plan and its run: as text, or as JSON events.

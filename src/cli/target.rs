@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::error::CliError;
+use super::interrupt::unless_interrupted;
 use super::ui::PlanContext;
 use drctl_aws::resources::{Disposal, Registry};
 use drctl_aws::{Aws, Scope};
@@ -77,7 +78,18 @@ impl Target {
         let observer = Observer { graph, entries, drivers, timeout, adopt };
         let observed = self.endpoint.ask(observer.observe(), shutdown).await?;
         let respect_unsupported = self.endpoint.aws.is_custom_endpoint();
-        Ok(Decision { graph, entries, drivers, observed: &observed, respect_unsupported, consent }.plan())
+        let mut plan = Decision { graph, entries, drivers, observed: &observed, respect_unsupported, consent }.plan();
+        self.weigh(&mut plan, timeout, shutdown).await?;
+        Ok(plan)
+    }
+
+    /// Finds out what the deletions of a plan mean.
+    pub async fn weigh(&self, plan: &mut Plan, timeout: Duration, shutdown: &Shutdown) -> Result<(), CliError> {
+        let weighed = async {
+            plan.weigh(&self.registry, timeout).await;
+            Ok(())
+        };
+        unless_interrupted(shutdown, weighed).await
     }
 }
 

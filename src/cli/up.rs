@@ -11,7 +11,7 @@ use super::replace::Replacements;
 use super::run::{ApplyInputs, Reporter};
 use super::session::{Availability, Session};
 use super::target::PlanInputs;
-use super::{check, interrupt, outputs, replace};
+use super::{check, interrupt, outputs, safeguards};
 use drctl_engine::cancel::Shutdown;
 
 /// How old a plan may be when it is confirmed. If it is older, it is made again first.
@@ -76,7 +76,7 @@ async fn build(
         args.replacements.check(&plan)?;
         reporter.plan(&plan, &session.context(args.full))?;
         if plan.is_empty() {
-            replace::refuse_loss(&plan, &session, &shutdown).await?;
+            safeguards::check(&plan, session.config.protection.deletion)?;
             store.fold()?;
             if plan.unknown().next().is_some() {
                 return Ok(check::unknown(&plan));
@@ -86,7 +86,7 @@ async fn build(
         }
         let findings = session.preflight(&plan, &shutdown).await?;
         reporter.preflight(&findings, &session.context(args.full))?;
-        replace::refuse_loss(&plan, &session, &shutdown).await?;
+        safeguards::check(&plan, session.config.protection.deletion)?;
         if findings.is_blocking() {
             reporter.say("Nothing was changed.")?;
             return Ok(check::exit(&findings, &plan));

@@ -291,6 +291,7 @@ mod tests {
             refusal: None,
             expected: at(seconds),
             live: None,
+            weight: None,
             depends_on: on.iter().map(|on| address(on)).collect(),
             waits_for: on.iter().map(|on| address(on)).collect(),
         }

@@ -1,6 +1,6 @@
 //! What the engine asks of a type of resource: observe, create, sync, weigh, delete. The engine does everything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,8 +211,29 @@ pub enum Removal {
 pub struct Weight {
     /// What would be lost, as far as AWS says: "1,204 items, 3.1 MB". `None` when nothing would.
     pub stake: Option<String>,
-    /// What belongs to somebody else and would keep AWS from deleting it: a sentence for each.
+    /// What would keep AWS from deleting it, e.g. something that belongs to somebody else: a sentence for each, with what to do
+    /// unless that is to delete it.
     pub hindrances: Vec<String>,
+    /// Why it would not be deleted but kept, if so: something that stays needs it.
+    pub kept: Option<String>,
+}
+
+/// The ids and ARNs of everything that a plan deletes or replaces. What is among them stands in nobody's way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlsoDeleted(BTreeSet<String>);
+
+impl AlsoDeleted {
+    /// Whether the resource with this id or ARN is deleted as well.
+    #[must_use]
+    pub fn contains(&self, id_or_arn: &str) -> bool {
+        self.0.contains(id_or_arn)
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for AlsoDeleted {
+    fn from_iter<I: IntoIterator<Item = S>>(ids: I) -> Self {
+        Self(ids.into_iter().map(Into::into).collect())
+    }
 }
 
 impl Synced {
@@ -289,8 +310,14 @@ pub trait Driver: Send + Sync {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
 
-    /// Finds out what its deletion would mean: what is lost, and what stands in the way. Changes nothing.
-    fn weigh<'a>(&'a self, _region: &'a Region, _live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {
+    /// Finds out what its deletion would mean, given what is deleted with it: what is lost, what stands in the way, and whether it
+    /// would be kept. Changes nothing.
+    fn weigh<'a>(
+        &'a self,
+        _region: &'a Region,
+        _live: &'a Live,
+        _also: &'a AlsoDeleted,
+    ) -> BoxFuture<'a, Result<Weight, Failure>> {
         Box::pin(std::future::ready(Ok(Weight::default())))
     }
 

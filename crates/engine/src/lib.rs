@@ -45,7 +45,8 @@ mod orphans;
 pub mod testing;
 
 pub use driver::{
-    Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits, Weight,
+    AlsoDeleted, Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits,
+    Weight,
 };
 pub use failure::{Class, Failure};
 pub use graph::{Graph, GraphError, Node};

@@ -1,13 +1,8 @@
 //! What would be lost, in words: for plans that are refused, and for the question of `down`.
 
-use std::collections::BTreeMap;
-
 use super::text::{clean, wrap};
-use drctl_engine::state::Address;
-use drctl_engine::{Failure, Plan, Refusal, Weight};
-
-/// What deleting each resource would mean.
-pub type Weights = BTreeMap<Address, Result<Weight, Failure>>;
+use drctl_aws::resources::holds_data;
+use drctl_engine::{Item, Plan, Refusal, Weight};
 
 /// Text wrapped at `width` columns. Further lines keep the indentation of the first.
 #[must_use]
@@ -24,18 +19,18 @@ pub fn wrapped(lines: &[String], width: usize) -> String {
 
 /// The refused items, a line each, with what is at stake.
 #[must_use]
-pub fn refused(plan: &Plan, weights: &Weights) -> String {
+pub fn refused(plan: &Plan) -> String {
     let lines = plan.refused().map(|(item, refusal)| {
         let id = item.id.as_deref().map(clean).unwrap_or_default();
         let done = if refusal.replaced { "replaced" } else { "deleted" };
-        let stake = stake(weights.get(&item.address));
+        let stake = stake(item);
         format!("- {} ({id}) would have to be {done}: {}{stake}", item.address, clean(&refusal.why))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn stake(weight: Option<&Result<Weight, Failure>>) -> String {
-    match weight {
+fn stake(item: &Item) -> String {
+    match &item.weight {
         Some(Ok(Weight { stake: Some(stake), .. })) => format!(". At stake: {}", clean(stake)),
         Some(Err(failure)) => format!(". What is at stake could not be read: {}", clean(&failure.to_string())),
         Some(Ok(Weight { stake: None, .. })) | None => String::new(),
@@ -64,37 +59,37 @@ pub fn ways_out(plan: &Plan, protected: bool) -> String {
     ways.join("\n")
 }
 
-/// What is not drctl's and would keep AWS from deleting the stack, a line each.
+/// Whether any of the buckets that are deleted has objects, or could not be read.
 #[must_use]
-pub fn hindrances(weights: &Weights) -> Vec<String> {
-    let of =
-        |weight: &Result<Weight, Failure>| weight.as_ref().map(|weight| weight.hindrances.clone()).unwrap_or_default();
-    weights.values().flat_map(of).map(|sentence| clean(&sentence)).collect()
-}
-
-/// Whether any of the buckets has objects, or could not be read.
-#[must_use]
-pub fn has_objects(weights: &Weights) -> bool {
-    let may_have = |weight: &Result<Weight, Failure>| weight.as_ref().map_or(true, |weight| weight.stake.is_some());
-    weights.iter().any(|(address, weight)| address.kind() == "s3_bucket" && may_have(weight))
-}
-
-/// What would be lost for good, a line each.
-#[must_use]
-pub fn stakes(weights: &Weights) -> Vec<String> {
-    let of = |(address, weight): (&Address, &Result<Weight, Failure>)| match weight {
-        Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({address})", clean(stake))),
-        Ok(_) => None,
-        Err(failure) => Some(format!("the contents of {address} could not be read: {}", clean(&failure.to_string()))),
+pub fn has_objects(plan: &Plan) -> bool {
+    let may_have = |item: &Item| match &item.weight {
+        Some(Ok(weight)) => weight.stake.is_some(),
+        Some(Err(_)) => true,
+        None => false,
     };
-    weights.iter().filter_map(of).collect()
+    plan.items.iter().any(|item| item.is_deleted() && item.address.kind() == "s3_bucket" && may_have(item))
+}
+
+/// What is lost for good, a line each.
+#[must_use]
+pub fn stakes(plan: &Plan) -> Vec<String> {
+    let of = |item: &Item| match item.weight.as_ref()? {
+        Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({})", clean(stake), item.address)),
+        Ok(_) => None,
+        // Of what holds no data, only the checks could not be made.
+        Err(failure) if holds_data(item.address.kind()) => {
+            Some(format!("the contents of {} could not be read: {}", item.address, clean(&failure.to_string())))
+        }
+        Err(_) => None,
+    };
+    plan.items.iter().filter(|item| item.is_deleted()).filter_map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, item, plan};
-    use drctl_engine::{Action, Class, Item};
+    use drctl_engine::{Action, Class, Failure};
 
     fn refused_plan(names: &[&str], impossible: Option<&str>) -> Plan {
         let refusal = Refusal {
@@ -103,19 +98,18 @@ mod tests {
             names: names.iter().map(|name| address(name)).collect(),
             impossible: impossible.map(str::to_owned),
         };
-        plan(vec![Item { refusal: Some(refusal), ..item("primary/db_cluster/main", Action::Refused) }])
+        let weight = weighed(Some("the database in pay"));
+        plan(vec![Item { refusal: Some(refusal), weight, ..item("primary/db_cluster/main", Action::Refused) }])
     }
 
-    fn weighed(at: &str, stake: Option<&str>, hindrances: &[&str]) -> Weights {
-        let hindrances = hindrances.iter().map(|sentence| (*sentence).to_owned()).collect();
-        Weights::from([(address(at), Ok(Weight { stake: stake.map(str::to_owned), hindrances }))])
+    fn weighed(stake: Option<&str>) -> Option<Result<Weight, Failure>> {
+        Some(Ok(Weight { stake: stake.map(str::to_owned), ..Weight::default() }))
     }
 
     #[test]
     fn a_refusal_says_what_is_at_stake_and_the_ways_out() {
         let plan = refused_plan(&["primary/db_cluster/main", "primary/db_instance/main"], None);
-        let weights = weighed("primary/db_cluster/main", Some("the database in pay"), &[]);
-        let text = refused(&plan, &weights);
+        let text = refused(&plan);
         assert!(text.contains("would have to be replaced: master_username: the owner"), "{text}");
         assert!(text.ends_with("At stake: the database in pay"), "{text}");
         let ways = ways_out(&plan, false);
@@ -129,18 +123,16 @@ mod tests {
 
     #[test]
     fn a_bucket_that_cannot_be_read_may_have_objects() {
-        let bucket = "primary/s3_bucket/data";
-        assert!(!has_objects(&weighed(bucket, None, &[])));
-        assert!(has_objects(&weighed(bucket, Some("2 object versions"), &[])));
-        let silent = Weights::from([(address(bucket), Err(Failure::new(Class::TimedOut, "no answer")))]);
+        let bucket = |weight| plan(vec![Item { weight, ..item("primary/s3_bucket/data", Action::Delete) }]);
+        assert!(!has_objects(&bucket(weighed(None))));
+        assert!(has_objects(&bucket(weighed(Some("2 object versions")))));
+        let silent = bucket(Some(Err(Failure::new(Class::TimedOut, "no answer"))));
         assert!(has_objects(&silent));
         assert!(stakes(&silent)[0].contains("could not be read: no answer"));
     }
 
     #[test]
-    fn hindrances_are_listed_and_long_lines_are_wrapped() {
-        let weights = weighed("global/global_cluster/main", None, &["it has a third member"]);
-        assert_eq!(hindrances(&weights), ["it has a third member"]);
+    fn long_lines_are_wrapped() {
         let lines = [String::new(), "  one two three four five six seven".to_owned()];
         assert_eq!(wrapped(&lines, 26), "\n  one two three four five\n  six seven");
     }

@@ -35,6 +35,8 @@ const KEY_PROPERTIES: &[&str] = &[
 const WORTH_SHOWING: Duration = Duration::from_mins(1);
 /// Addresses are aligned up to this many columns. The properties of the few longer ones begin further to the right.
 const ALIGNED: usize = 44;
+/// The symbol of what is not deleted although that is wanted, because something needs it.
+const KEPT: &str = "·";
 /// The indentation of an item's properties.
 const INDENT: usize = 8;
 
@@ -101,8 +103,9 @@ pub fn summary(plan: &Plan) -> String {
         return format!("{scope}{unknown}");
     }
     let record = if counts.record > 0 { format!(" {} to record.", counts.record) } else { String::new() };
+    let keep = if counts.keep > 0 { format!(" {} to keep.", counts.keep) } else { String::new() };
     format!(
-        "Plan: {} to add, {} to change, {} to destroy.{record}{refused}{unknown}",
+        "Plan: {} to add, {} to change, {} to destroy.{keep}{record}{refused}{unknown}",
         counts.add, counts.change, counts.destroy
     )
 }
@@ -112,7 +115,7 @@ fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
     let is_lost = |item: &&Item| match item.action {
         Action::Replace => true,
         // What no longer exists has nothing left to lose.
-        Action::Delete => item.live.is_some() || item.id.is_some() && item.reason.is_none(),
+        Action::Delete => !item.is_kept() && (item.live.is_some() || item.id.is_some() && item.reason.is_none()),
         _ => false,
     };
     plan.items.iter().filter(is_lost).map(|item| &item.address).filter(|address| holds_data(address.kind()))
@@ -126,8 +129,8 @@ fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
     }
     let names = lost.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let text = match lost.len() {
-        1 => format!("1 resource that holds data will be deleted, with everything in it: {names}."),
-        count => format!("{count} resources that hold data will be deleted, with everything in them: {names}."),
+        1 => format!("1 resource that holds data will be deleted: {names}."),
+        count => format!("{count} resources that hold data will be deleted: {names}."),
     };
     let mut lines = vec![String::new()];
     lines.extend(hanging("DATA LOSS: ", &text, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
@@ -161,15 +164,22 @@ fn legend(items: &[&Item], style: &Style) -> String {
         (Action::Record, "record in state only"),
         (Action::Refused, "refused: data would be lost"),
     ];
-    let used = meanings.iter().filter(|(action, _)| items.iter().any(|item| item.action == *action));
-    let parts: Vec<String> =
+    let used = meanings.iter().filter(|(action, _)| items.iter().any(|item| item.action == *action && !item.is_kept()));
+    let mut parts: Vec<String> =
         used.map(|(action, meaning)| format!("{} {meaning}", style.action(*action, symbol(*action)))).collect();
+    if items.iter().any(|item| item.is_kept()) {
+        parts.push(format!("{KEPT} keep"));
+    }
     parts.join("   ")
 }
 
 fn resource(item: &Item, role: Role, aligned: usize, verbose: bool, style: &Style) -> Vec<String> {
     let address = item.address.to_string();
-    let head = format!("{} {address}", style.action(item.action, &format!("{:>5}", symbol(item.action))));
+    let head = if item.is_kept() {
+        format!("{KEPT:>5} {address}")
+    } else {
+        format!("{} {address}", style.action(item.action, &format!("{:>5}", symbol(item.action))))
+    };
     let mut lines = match item.action {
         Action::Create if !verbose => {
             let room = style.width.saturating_sub(8 + aligned.max(columns(&address)));
@@ -408,7 +418,7 @@ mod tests {
         for width in [80, 140] {
             let text = render(&planned, &context(false), &Style::plain(width));
             assert_fits(&text, width);
-            let expected = "DATA LOSS: 2 resources that hold data will be deleted, with everything in them: \
+            let expected = "DATA LOSS: 2 resources that hold data will be deleted: \
                         global/global_cluster/main, primary/s3_bucket/data.";
             let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
             let parts: Vec<String> = parts.collect();
@@ -419,8 +429,7 @@ mod tests {
         assert_eq!(json["data_loss"], json!(["global/global_cluster/main", "primary/s3_bucket/data"]));
         let one = plan(vec![lost("primary/kms_key/main", Action::Replace)]);
         let text = render(&one, &context(false), &Style::plain(140));
-        let expected =
-            "DATA LOSS: 1 resource that holds data will be deleted, with everything in it: primary/kms_key/main.";
+        let expected = "DATA LOSS: 1 resource that holds data will be deleted: primary/kms_key/main.";
         assert!(text.lines().any(|line| line == expected), "{text}");
         assert!(!render(&example(), &context(false), &Style::plain(80)).contains("DATA LOSS"));
     }

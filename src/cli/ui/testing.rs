@@ -56,6 +56,7 @@ pub(super) fn item(at: &str, action: Action) -> Item {
         refusal: None,
         expected: Duration::from_secs(105),
         live: None,
+        weight: None,
         depends_on: Vec::new(),
         waits_for: Vec::new(),
     }

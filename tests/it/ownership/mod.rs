@@ -2,6 +2,7 @@
 
 mod foreign_resources;
 mod foreign_settings;
+mod obstacles;
 pub mod orphans;
 mod tags;
 mod untagged;

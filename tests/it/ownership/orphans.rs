@@ -9,7 +9,7 @@ use drctl_testkit::harness::Stack;
 use drctl_testkit::survey::survey;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-const STATE: &str = "state/payment-dr-dev.json";
+pub const STATE: &str = "state/payment-dr-dev.json";
 
 /// Types without tags: such a resource is deleted with the one that it is part of, and is not listed.
 const IMPLIED: [&str; 11] = [

@@ -113,6 +113,7 @@ pub(super) mod tests {
             refusal: None,
             expected: Duration::ZERO,
             live: None,
+            weight: None,
             depends_on: Vec::new(),
             waits_for: Vec::new(),
         }

@@ -16,6 +16,7 @@ pub mod lambda;
 pub mod logs;
 pub mod permissions;
 pub mod policy;
+mod protection;
 pub mod rds;
 #[cfg(test)]
 mod recorded;
@@ -35,4 +36,6 @@ pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 
 use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable};
 
-pub use drctl_engine::{Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight};
+pub use drctl_engine::{
+    AlsoDeleted, Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight,
+};

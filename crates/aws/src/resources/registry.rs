@@ -1,14 +1,14 @@
 //! Which types there are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::durations::Latencies;
 use super::permissions::Grant;
 use super::typed::driver;
 use super::{
-    Context, Disposal, Failure, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds,
-    route53, s3, secretsmanager, sns,
+    Context, Disposal, Resource, acm, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda, logs, rds, route53,
+    s3, secretsmanager, sns,
 };
 use crate::{Aws, Scope};
 use drctl_engine::{Driver, Drivers, Region, Traits};
@@ -161,20 +161,6 @@ impl Registry {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.context.scope
-    }
-
-    /// What lies in a VPC of the stack's and is not drctl's, in a sentence each: as long as it is there, the VPC cannot be
-    /// deleted. What has one of the `recorded` ids is drctl's, whatever its tags.
-    ///
-    /// # Errors
-    /// What a call's answer means.
-    pub async fn foreign_in_vpc(
-        &self,
-        region: &Region,
-        vpc: &str,
-        recorded: &BTreeSet<&str>,
-    ) -> Result<Vec<String>, Failure> {
-        ec2::foreign_in_vpc(&self.context.at(region), vpc, recorded).await
     }
 
     pub(super) fn typed<R: Registered>(&self) -> Arc<dyn Driver> {

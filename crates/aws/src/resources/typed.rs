@@ -17,8 +17,8 @@ use super::{Context, Tagging};
 use crate::{ATTEMPT, Scope, TagMap};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{
-    Attempt, Change, Class, Driver, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase, Properties, Ref,
-    Region, Removal, Synced, TAGS, Traits, Weight, resolve,
+    AlsoDeleted, Attempt, Change, Class, Driver, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase,
+    Properties, Ref, Region, Removal, Synced, TAGS, Traits, Weight, resolve,
 };
 
 /// Marks a reference to the id of an `R`.
@@ -129,12 +129,13 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
-    /// What its deletion means: what is lost with it, and what of others keeps AWS from deleting it.
+    /// What its deletion means, given what is deleted with it: what is lost, what keeps AWS from deleting it, and whether it is
+    /// kept.
     ///
     /// # Errors
     /// What a call's answer means.
     #[must_use]
-    fn weigh(_: &Context, _: &Live) -> impl Future<Output = Result<Weight, Failure>> + Send {
+    fn weigh(_: &Context, _: &Live, _: &AlsoDeleted) -> impl Future<Output = Result<Weight, Failure>> + Send {
         std::future::ready(Ok(Weight::default()))
     }
 
@@ -404,8 +405,13 @@ impl<R: Resource> Driver for Typed<R> {
         .boxed()
     }
 
-    fn weigh<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {
-        async move { R::weigh(&self.context.at(region), live).await }.boxed()
+    fn weigh<'a>(
+        &'a self,
+        region: &'a Region,
+        live: &'a Live,
+        also: &'a AlsoDeleted,
+    ) -> BoxFuture<'a, Result<Weight, Failure>> {
+        async move { R::weigh(&self.context.at(region), live, also).await }.boxed()
     }
 
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {

@@ -176,6 +176,7 @@ impl Clearing<'_> {
             refusal: None,
             expected: driver.map_or(Duration::ZERO, |driver| driver.expected(&address).delete),
             live: Some(Box::new(live.clone())),
+            weight: None,
             waits_for: depends_on.clone(),
             depends_on,
             address,

@@ -81,7 +81,7 @@ impl Decision<'_> {
             let first: BTreeSet<&String> = whole
                 .items
                 .iter()
-                .filter(|item| is_deleted(item))
+                .filter(|item| item.is_deleted())
                 .filter_map(|item| item.live.as_ref())
                 .flat_map(|l| &l.goes_after)
                 .collect();
@@ -98,7 +98,7 @@ impl Decision<'_> {
             if names.len() == before {
                 self.refuse_the_impossible(&mut whole);
                 let impossible = whole.refused().find_map(|(_, refusal)| refusal.impossible.clone());
-                let lost = whole.items.iter().filter(|item| is_deleted(item) || item.action == Action::Refused);
+                let lost = whole.items.iter().filter(|item| item.is_deleted() || item.action == Action::Refused);
                 let lost = lost.map(|item| item.address.clone()).filter(|address| self.holds_data(address));
                 return (lost.collect(), impossible);
             }
@@ -124,9 +124,9 @@ impl Decision<'_> {
             .collect();
         for at in 0..plan.items.len() {
             let item = &plan.items[at];
-            let Some(live) = item.live.as_ref().filter(|_| is_deleted(item)) else { continue };
+            let Some(live) = item.live.as_ref().filter(|_| item.is_deleted()) else { continue };
             let stays =
-                live.goes_after.iter().find(|arn| arns.get(*arn).is_none_or(|other| !is_deleted(&plan.items[*other])));
+                live.goes_after.iter().find(|arn| arns.get(*arn).is_none_or(|other| !plan.items[*other].is_deleted()));
             let Some(arn) = stays.cloned() else { continue };
             let unseen = arns.get(&arn).and_then(|other| {
                 let failure = plan.items[*other].failure.clone()?;
@@ -211,6 +211,7 @@ impl Decision<'_> {
             refusal: None,
             expected: Duration::ZERO,
             live: None,
+            weight: None,
             depends_on: needs
                 .iter()
                 .filter(|(_, need)| *need != Need::First)
@@ -333,6 +334,7 @@ impl Decision<'_> {
                         .driver(address.kind())
                         .map_or(Duration::ZERO, |driver| driver.expected(address).delete),
                     live,
+                    weight: None,
                     depends_on: entry.depends_on.clone(),
                     waits_for: entry.depends_on.clone(),
                 }
@@ -360,10 +362,6 @@ fn unrecoverable(address: &Address, live: &Live, may_lose: bool) -> Option<Resul
                 .help("Find out who is deleting it. When it is gone, `drctl up` creates a new one, without its data.")))
         }
     }
-}
-
-fn is_deleted(item: &Item) -> bool {
-    matches!(item.action, Action::Delete | Action::Replace)
 }
 
 /// How the state's record of a resource that is as desired differs from it, if it does.

@@ -4,13 +4,15 @@ mod consent;
 mod decision;
 pub(crate) mod diff;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::driver::{Change, Live};
-use crate::failure::Failure;
+use futures::future::join_all;
+
+use crate::driver::{AlsoDeleted, Change, Drivers, Live, Region, Weight};
+use crate::failure::{Class, Failure};
 use crate::seconds;
 use crate::state::Address;
 
@@ -75,6 +77,9 @@ pub struct Item {
     /// The resource as it was observed.
     #[serde(skip)]
     pub live: Option<Box<Live>>,
+    /// What its deletion means, if it is deleted or would have to be ([`Plan::weigh`]).
+    #[serde(skip)]
+    pub weight: Option<Result<Weight, Failure>>,
     /// What it refers to, and what therefore has to outlive it.
     #[serde(skip)]
     pub depends_on: Vec<Address>,
@@ -99,6 +104,9 @@ pub struct Counts {
     pub change: usize,
     /// To be deleted.
     pub destroy: usize,
+    /// To be kept although they are no longer wanted, because something that stays needs them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub keep: usize,
     /// To be recorded in the state.
     pub record: usize,
     /// As desired already.
@@ -115,7 +123,61 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
+impl Item {
+    /// Whether it is deleted, or deleted and created again.
+    #[must_use]
+    pub const fn is_deleted(&self) -> bool {
+        matches!(self.action, Action::Delete | Action::Replace)
+    }
+
+    /// Whether its deletion is wanted and will not happen, because something that stays needs it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.action == Action::Delete && matches!(&self.weight, Some(Ok(Weight { kept: Some(_), .. })))
+    }
+}
+
 impl Plan {
+    /// Finds out what each deletion means, for all of them at the same time: of what is deleted, replaced, or refused. None may take
+    /// longer than `timeout`. Changes nothing in AWS.
+    pub async fn weigh(&mut self, drivers: &dyn Drivers, timeout: Duration) {
+        let concerned = |item: &Item| item.is_deleted() || item.action == Action::Refused;
+        let going = self.items.iter().filter(|item| concerned(item)).filter_map(|item| item.live.as_ref());
+        let also: AlsoDeleted = going.flat_map(|live| live.arn.iter().chain([&live.id])).collect();
+        let weights = self.items.iter().enumerate().filter_map(|(at, item)| {
+            let (live, driver) =
+                (item.live.as_ref().filter(|_| concerned(item))?, drivers.driver(item.address.kind())?);
+            let (region, also) = (Region::from(item.region.as_str()), &also);
+            Some(async move {
+                let weight = tokio::time::timeout(timeout, driver.weigh(&region, live, also)).await;
+                let silent = || format!("{region} did not answer within {} s", timeout.as_secs());
+                (at, weight.unwrap_or_else(|_| Err(Failure::new(Class::TimedOut, silent()))))
+            })
+        });
+        for (at, weight) in join_all(weights).await {
+            let item = &mut self.items[at];
+            if let Ok(Weight { kept: Some(why), .. }) = &weight {
+                item.reason = Some(format!("it is kept: {why}"));
+            }
+            item.weight = Some(weight);
+        }
+    }
+
+    /// What would keep AWS from deleting what is deleted or replaced, a sentence each.
+    #[must_use]
+    pub fn hindrances(&self) -> BTreeSet<String> {
+        let going = self.items.iter().filter(|item| item.is_deleted());
+        let of = |item: &Item| match &item.weight {
+            Some(Ok(weight)) => {
+                let kept = weight.kept.iter().filter(|_| item.action == Action::Replace);
+                let kept = kept.map(|why| format!("{} cannot be replaced: {why}", item.address));
+                weight.hindrances.iter().cloned().chain(kept).collect()
+            }
+            Some(Err(_)) | None => Vec::new(),
+        };
+        going.flat_map(of).collect()
+    }
+
     /// How many resources there are of each kind.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -130,6 +192,7 @@ impl Plan {
                     counts.add += 1;
                     counts.destroy += 1;
                 }
+                Action::Delete if item.is_kept() => counts.keep += 1,
                 Action::Delete => counts.destroy += 1,
                 Action::Unknown => counts.unknown += 1,
                 Action::Refused => counts.refused += 1,

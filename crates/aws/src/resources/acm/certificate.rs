@@ -13,8 +13,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, goes_on, live,
-    readable,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    Weight, goes_on, live, readable,
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
@@ -124,10 +124,18 @@ impl Resource for Certificate {
         Ok(Synced::default())
     }
 
+    /// The stack's own domain uses it, and goes before it.
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        let users = users(cx, &live.id).await?;
+        let others = users.iter().filter(|user| !also.contains(user));
+        let hindrances = others.map(|user| format!("{user} uses the certificate {}, and is not drctl's", live.id));
+        Ok(Weight { hindrances: hindrances.collect(), ..Weight::default() })
+    }
+
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().acm.delete_certificate().certificate_arn(&live.id).send();
         match cx.mutate("acm", "DeleteCertificate", call).await {
-            Err(failure) if failure.class == Class::Transient => Err(users(cx, &live.id, failure).await?),
+            Err(failure) if failure.class == Class::Transient => Err(in_use(cx, &live.id, failure).await?),
             answer => answer.map(|_| Removal::Ordered),
         }
     }
@@ -149,18 +157,23 @@ async fn ours(cx: &Context, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, 
 
 /// Says what keeps a certificate from being deleted: the stack's own domain went before it, and API Gateway lets go of it by
 /// itself.
-async fn users(cx: &Context, arn: &str, refusal: Failure) -> Result<Failure, Failure> {
-    let acm = &cx.clients().acm;
-    let call = || acm.describe_certificate().certificate_arn(arn).send();
-    let answer = cx.read("acm", "DescribeCertificate", call).await?;
-    let users = answer.certificate().map(Described::in_use_by).unwrap_or_default();
-    let others = of_account(users, &cx.scope.account);
+async fn in_use(cx: &Context, arn: &str, refusal: Failure) -> Result<Failure, Failure> {
+    let others = users(cx, arn).await?;
     if others.is_empty() {
         return Ok(refusal);
     }
     let message = format!("{arn} is in use by what this stack has not made: {}", others.join(", "));
     Ok(Failure { class: Class::Refused, message, ..refusal }
         .help("Give that another certificate; then run the same command again."))
+}
+
+/// What of the account uses a certificate.
+async fn users(cx: &Context, arn: &str) -> Result<Vec<String>, Failure> {
+    let acm = &cx.clients().acm;
+    let call = || acm.describe_certificate().certificate_arn(arn).send();
+    let answer = cx.read("acm", "DescribeCertificate", call).await?;
+    let users = answer.certificate().map(Described::in_use_by).unwrap_or_default();
+    Ok(of_account(users, &cx.scope.account).into_iter().map(str::to_owned).collect())
 }
 
 /// Those users of a certificate that are the account's own. API Gateway uses it with load balancers of AWS's.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{describe, malformed, settings, tags_of};
 use crate::TagMap;
 use crate::resources::kms::Key;
-use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref};
+use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref, protection};
 
 /// How long the replica's Region may take for a single answer about what stands there.
 const ANSWER: Duration = Duration::from_secs(6);
@@ -248,29 +248,61 @@ pub(super) fn at_work(table: &TableDescription) -> String {
     }
 }
 
-/// Takes the next step towards the end of a replica: its protection, then itself. Says what is to be waited for.
+/// Takes the next step towards the end of a replica. Says what is to be waited for.
 pub(super) async fn remove(cx: &Context, table: &str, replica: &ReplicaDescription) -> Result<String, Failure> {
     let region = region(replica);
-    if replica.replica_status() == Some(&ReplicaStatus::Deleting) {
-        return Ok(format!("its replica in {region} to be deleted"));
+    if replica.replica_status() != Some(&ReplicaStatus::Deleting) {
+        let delete = DeleteReplicationGroupMemberAction::builder().region_name(region).build().map_err(malformed)?;
+        update(cx, table, ReplicationGroupUpdate::builder().delete(delete).build()).await?;
     }
-    if unprotect(cx, table, replica).await? {
-        return Ok(format!("its replica in {region} to be unprotected"));
-    }
-    let delete = DeleteReplicationGroupMemberAction::builder().region_name(region).build().map_err(malformed)?;
-    update(cx, table, ReplicationGroupUpdate::builder().delete(delete).build()).await?;
     Ok(format!("its replica in {region} to be deleted"))
 }
 
-/// Takes a replica's deletion protection off; whether there was any.
-pub(super) async fn unprotect(cx: &Context, table: &str, replica: &ReplicaDescription) -> Result<bool, Failure> {
-    let there = cx.at(region(replica));
-    let found = describe(&there, table).await?;
-    let protected = found.is_some_and(|found| found.deletion_protection_enabled() == Some(true));
-    if protected {
-        settings::set_deletion_protection(&there, table, false).await?;
+/// What would keep AWS from deleting a table: its protection, that of its replicas, and replicas that are not this stack's.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn hindrances(cx: &Context, live: &Live) -> Result<Vec<String>, Failure> {
+    let id = &live.id;
+    let switch = format!("dynamodb update-table --table-name {id} --no-deletion-protection-enabled");
+    let mut hindrances: Vec<String> = protection::hindrance(cx, live, &switch).into_iter().collect();
+    let Some(table) = describe(cx, id).await? else { return Ok(hindrances) };
+    match to_remove(cx, &table).await {
+        Ok(replicas) => {
+            for region in replicas.iter().map(|replica| region(replica)) {
+                if is_protected(cx, id, region).await? {
+                    hindrances.push(protection::sentence(id, region, &switch));
+                }
+            }
+        }
+        Err(failure) if failure.class == Class::Foreign => hindrances.push(failure.message),
+        Err(failure) => return Err(failure),
     }
-    Ok(protected)
+    Ok(hindrances)
+}
+
+/// Refuses to delete replicas of which one is protected.
+///
+/// # Errors
+/// [`Class::Refused`] if one is, and what a call's answer means.
+pub(super) async fn refuse_protected(
+    cx: &Context,
+    table: &str,
+    replicas: &[&ReplicaDescription],
+) -> Result<(), Failure> {
+    for region in replicas.iter().map(|replica| region(replica)) {
+        if is_protected(cx, table, region).await? {
+            let message = format!("the replica of {table} in {region} is protected against deletion in AWS");
+            return Err(Failure::new(Class::Refused, message)
+                .help("Somebody switched that on. If it may go, switch it off, and run the same command again."));
+        }
+    }
+    Ok(())
+}
+
+async fn is_protected(cx: &Context, table: &str, region: &str) -> Result<bool, Failure> {
+    let found = describe(&cx.at(region), table).await?;
+    Ok(found.is_some_and(|found| found.deletion_protection_enabled() == Some(true)))
 }
 
 async fn update(cx: &Context, table: &str, change: ReplicationGroupUpdate) -> Result<(), Failure> {

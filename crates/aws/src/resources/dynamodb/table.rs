@@ -18,8 +18,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, read_named,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, protection, read_named,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -208,11 +208,12 @@ impl Resource for Table {
         Ok(Synced::default())
     }
 
-    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
-        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
+    async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
+        let hindrances = replica::hindrances(cx, live).await?;
+        Ok(Weight { stake: stake(cx, live).await?, hindrances, kept: None })
     }
 
-    /// Protections first, then the replica, then the table, each when the one before is done. That its Region has forgotten the
+    /// The replica, then the table, when that is done. Deletion protection is not lifted. That its Region has forgotten the
     /// replica shows in the last call: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let id = &live.id;
@@ -223,16 +224,9 @@ impl Resource for Table {
             _ => {}
         }
         let replicas = replica::to_remove(cx, &table).await?;
-        let mut protected = table.deletion_protection_enabled() == Some(true);
-        if protected {
-            settings::set_deletion_protection(cx, id, false).await?;
-        }
-        for replica in &replicas {
-            protected |= replica::unprotect(cx, id, replica).await?;
-        }
-        if protected {
-            return Ok(Removal::Later("its deletion protection to be off".to_owned()));
-        }
+        // Before the replica goes, which would be half of it.
+        protection::refuse(live)?;
+        replica::refuse_protected(cx, id, &replicas).await?;
         if let Some(replica) = replicas.first() {
             return replica::remove(cx, id, replica).await.map(Removal::Later);
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::network_interface::is_of_lambda;
 use super::{filter, ours, tag_map};
 use crate::Scope;
-use crate::resources::{Class, Context, Failure, Live};
+use crate::resources::{AlsoDeleted, Class, Context, Failure, Live};
 
 /// Something that is not drctl's and lies in the stack's network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,15 +54,15 @@ impl Held<'_> {
     }
 }
 
-/// What is the stack's: what bears its tags, and what is on record, whose tags somebody may have taken off.
+/// What is the stack's: what bears its tags, and what is deleted as well, whose tags somebody may have taken off.
 struct Own<'a> {
     scope: &'a Scope,
-    recorded: &'a BTreeSet<&'a str>,
+    also: &'a AlsoDeleted,
 }
 
 impl Own<'_> {
     fn has(&self, id: Option<&str>, tags: Option<&[Tag]>) -> bool {
-        self.scope.is_ours(&tag_map(tags)) || id.is_some_and(|id| self.recorded.contains(id))
+        self.scope.is_ours(&tag_map(tags)) || id.is_some_and(|id| self.also.contains(id))
     }
 }
 
@@ -79,18 +79,34 @@ struct Contents {
     peerings: Vec<VpcPeeringConnection>,
 }
 
-/// What lies in a VPC of the stack's and is not drctl's, in a sentence without a full stop each. As long as it is there, the
-/// VPC cannot be deleted.
+/// What is not drctl's and would keep AWS from deleting a part of the stack's network, in a sentence without a full stop each.
+/// Nothing when the VPC is deleted as well, which names all that lies in it.
 ///
-/// What AWS itself keeps there for the stack's function, database and NAT gateways is not among it, nor what has one of the
-/// `recorded` ids.
+/// What AWS itself keeps there for the stack's function, database and NAT gateways is not among it.
 ///
 /// # Errors
 /// What a call's answer means.
-pub async fn foreign_in_vpc(cx: &Context, vpc: &str, recorded: &BTreeSet<&str>) -> Result<Vec<String>, Failure> {
-    let contents = Contents::read(cx, vpc).await?;
-    let strangers = contents.strangers(&Own { scope: &cx.scope, recorded });
-    Ok(strangers.into_iter().map(|stranger| stranger.said).collect())
+pub(super) async fn in_the_way_of(
+    cx: &Context,
+    live: &Live,
+    held: Held<'_>,
+    also: &AlsoDeleted,
+) -> Result<Vec<String>, Failure> {
+    let vpc = vpc_of(live, held);
+    if vpc.is_empty() || (held != Held::Vpc && also.contains(vpc)) {
+        return Ok(Vec::new());
+    }
+    let strangers = Contents::read(cx, vpc).await?.strangers(&Own { scope: &cx.scope, also });
+    let held = strangers.into_iter().filter(|stranger| held.is_held_by(stranger));
+    Ok(held.map(|stranger| format!("{}, which is not drctl's", stranger.said)).collect())
+}
+
+/// The VPC that a part of the network lies in.
+fn vpc_of<'a>(live: &'a Live, held: Held<'_>) -> &'a str {
+    match held {
+        Held::Vpc => live.id.as_str(),
+        _ => live.properties.get("vpc").and_then(Value::as_str).unwrap_or_default(),
+    }
 }
 
 /// What a refused deletion comes to: final, when what is in the way is not drctl's. Anything else is AWS's to let go of, and is
@@ -102,11 +118,8 @@ pub(super) async fn named(cx: &Context, refusal: Failure, live: &Live, held: Hel
     if refusal.code.as_deref() != Some("DependencyViolation") {
         return Ok(refusal);
     }
-    let vpc = match held {
-        Held::Vpc => live.id.as_str(),
-        _ => live.properties.get("vpc").and_then(Value::as_str).unwrap_or_default(),
-    };
-    let strangers = Contents::read(cx, vpc).await?.strangers(&Own { scope: &cx.scope, recorded: &BTreeSet::new() });
+    let own = Own { scope: &cx.scope, also: &AlsoDeleted::default() };
+    let strangers = Contents::read(cx, vpc_of(live, held)).await?.strangers(&own);
     let said = strangers.into_iter().filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said);
     Ok(because_of(refusal, &said.collect::<Vec<_>>()))
 }
@@ -436,14 +449,14 @@ mod tests {
 
     fn said(contents: &Contents) -> Vec<String> {
         contents
-            .strangers(&Own { scope: &scope(), recorded: &BTreeSet::new() })
+            .strangers(&Own { scope: &scope(), also: &AlsoDeleted::default() })
             .into_iter()
             .map(|stranger| stranger.said)
             .collect()
     }
 
     fn holding(contents: &Contents, held: Held<'_>) -> Vec<String> {
-        let strangers = contents.strangers(&Own { scope: &scope(), recorded: &BTreeSet::new() }).into_iter();
+        let strangers = contents.strangers(&Own { scope: &scope(), also: &AlsoDeleted::default() }).into_iter();
         strangers.filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said).collect()
     }
 
@@ -453,13 +466,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_record_is_no_stranger_either() {
+    fn what_is_deleted_as_well_is_no_stranger_either() {
         let mut vpc = contents();
         vpc.subnets[0].tags = None;
         vpc.groups[1].tags = None;
         vpc.gateways[0].tags = None;
-        let (scope, recorded) = (scope(), BTreeSet::from(["subnet-a", "sg-lambda", "nat-1"]));
-        assert_eq!(vpc.strangers(&Own { scope: &scope, recorded: &recorded }), Vec::new());
+        let (scope, also) = (scope(), ["subnet-a", "sg-lambda", "nat-1"].into_iter().collect());
+        assert_eq!(vpc.strangers(&Own { scope: &scope, also: &also }), Vec::new());
         assert_eq!(said(&vpc).len(), 3, "without the record nobody can know: {:?}", said(&vpc));
     }
 

@@ -11,8 +11,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live,
 };
 
 /// An internet gateway.
@@ -109,6 +109,10 @@ impl Resource for InternetGateway {
             }
         }
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight { hindrances: foreign::in_the_way_of(cx, live, Held::Gateway, also).await?, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

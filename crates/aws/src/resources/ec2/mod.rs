@@ -19,7 +19,6 @@ mod vpc_peering;
 pub use default_security_group::DefaultSecurityGroup;
 pub use eip::Eip;
 pub use flow_log::FlowLog;
-pub use foreign::foreign_in_vpc;
 pub use internet_gateway::InternetGateway;
 pub use nat_gateway::NatGateway;
 pub use route::{Route, Target};

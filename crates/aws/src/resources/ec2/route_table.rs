@@ -10,7 +10,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, live,
 };
 
 /// A route table.
@@ -70,6 +71,13 @@ impl Resource for RouteTable {
 
     async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight {
+            hindrances: foreign::in_the_way_of(cx, live, Held::Table(&live.id), also).await?,
+            ..Weight::default()
+        })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

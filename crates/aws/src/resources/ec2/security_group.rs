@@ -14,7 +14,8 @@ use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, live,
 };
 
 /// A security group.
@@ -225,6 +226,13 @@ impl Resource for SecurityGroup {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         sync_rules(cx, &live.id, changes, &self.ingress, &self.egress).await
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight {
+            hindrances: super::foreign::in_the_way_of(cx, live, Held::Group(&live.id), also).await?,
+            ..Weight::default()
+        })
     }
 
     /// A rule of another group that refers to it would keep it (docs/aws-behaviour.md#security-group-referenced). Such rules are

@@ -11,7 +11,8 @@ use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, Which, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live,
 };
 
 /// A subnet.
@@ -108,6 +109,13 @@ impl Resource for Subnet {
             cx.mutate("ec2", "ModifySubnetAttribute", call).await?;
         }
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight {
+            hindrances: super::foreign::in_the_way_of(cx, live, Held::Subnet(&live.id), also).await?,
+            ..Weight::default()
+        })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

@@ -10,7 +10,8 @@ use super::{arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live,
 };
 
 /// A virtual private cloud.
@@ -100,6 +101,10 @@ impl Resource for Vpc {
             cx.mutate("ec2", "ModifyVpcAttribute", call).await?;
         }
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight { hindrances: foreign::in_the_way_of(cx, live, Held::Vpc, also).await?, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy};
+use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, InstanceProfile};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,8 +11,8 @@ use super::tags;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, changed, live,
-    policy, read_named,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live, policy, read_named,
 };
 
 /// What a service may do on the stack's behalf.
@@ -57,7 +57,8 @@ impl Resource for Role {
         later(
             &["arn:aws:iam::{account}:role{own}"],
             "iam",
-            "DeleteRole DeleteRolePolicy DetachRolePolicy ListAttachedRolePolicies UpdateAssumeRolePolicy \
+            "DeleteRole DeleteRolePolicy DetachRolePolicy ListAttachedRolePolicies ListInstanceProfilesForRole \
+                 UpdateAssumeRolePolicy \
                  UpdateRoleDescription",
         ),
     ];
@@ -155,6 +156,25 @@ impl Resource for Role {
             }
         }
         Ok(Synced::default())
+    }
+
+    /// An instance profile keeps its role, and is not drctl's. See docs/aws-behaviour.md#role-must-be-emptied.
+    async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
+        let iam = &cx.clients().iam;
+        let profiles = cx
+            .pages("iam", "ListInstanceProfilesForRole", || {
+                iam.list_instance_profiles_for_role().role_name(&live.id).into_paginator().items().send()
+            })
+            .await;
+        let profiles = match profiles {
+            // An emulator without them has none.
+            Err(failure) if matches!(failure.class, Class::Unsupported | Class::NotFound) => Vec::new(),
+            profiles => profiles?,
+        };
+        let names = profiles.iter().map(InstanceProfile::instance_profile_name);
+        let hindrances =
+            names.map(|name| format!("{} is in the instance profile {name}, which is not drctl's", live.id));
+        Ok(Weight { hindrances: hindrances.collect(), ..Weight::default() })
     }
 
     /// A role goes only when nothing is left in it or on it: `DeleteConflict`.

@@ -7,13 +7,12 @@ use futures::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Tagged, describe, find, named, tags, tags_of};
+use super::{Tagged, describe, find, named, tags, tags_of, users};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
-use crate::resources::rds;
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_each,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
 
@@ -67,8 +66,10 @@ impl Resource for Key {
             "kms",
             "CancelKeyDeletion DisableKey DisableKeyRotation EnableKey ScheduleKeyDeletion UpdateKeyDescription",
         ),
-        // Before a key goes, it is looked for snapshots that can be read only with it.
-        later(ANY, "rds", "DescribeDBClusterSnapshots"),
+        // Before a key goes, it is looked for what can be read only with it.
+        later(ANY, "rds", "DescribeDBClusters DescribeDBClusterSnapshots DescribeDBInstances DescribeDBSnapshots"),
+        later(ANY, "dynamodb", "DescribeTable ListTables"),
+        later(ANY, "secretsmanager", "ListSecrets"),
     ];
     const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Kms;
@@ -160,16 +161,15 @@ impl Resource for Key {
         Ok(Synced::default())
     }
 
-    /// Seven days is the least that KMS accepts. A key that a snapshot needs stays: without it the snapshot is lost.
-    /// See docs/aws-behaviour.md#snapshot-needs-its-key.
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight { kept: users::expected(cx, live, also).await?, ..Weight::default() })
+    }
+
+    /// Seven days is the least that KMS accepts. A key under which something is left stays: without it that is lost.
+    /// See docs/aws-behaviour.md#key-in-use.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
-        let arn = live.arn.as_deref().unwrap_or_default();
-        let snapshots = rds::encrypted_with(cx, arn).await?;
-        if !snapshots.is_empty() {
-            return Ok(Removal::Kept(format!(
-                "{} can be read only with it. When it is no longer needed, delete it, and run `drctl down` again",
-                snapshots.join(", ")
-            )));
+        if let Some(why) = users::at_present(cx, live).await? {
+            return Ok(Removal::Kept(why));
         }
         let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
         match cx.mutate("kms", "ScheduleKeyDeletion", call).await {

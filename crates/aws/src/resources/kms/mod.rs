@@ -2,13 +2,14 @@
 
 mod alias;
 mod key;
+mod users;
 
 pub use alias::Alias;
 pub use key::Key;
 
 use std::sync::Arc;
 
-use aws_sdk_kms::types::{KeyMetadata, Tag};
+use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 
 use super::{Class, Context, Failure};
 use crate::TagMap;
@@ -42,6 +43,26 @@ async fn find(cx: &Context, id_or_alias: &str) -> Result<Option<Tagged>, Failure
     let Some(key) = describe(cx, id_or_alias).await? else { return Ok(None) };
     let tags = tags_of(cx, key.key_id()).await?;
     Ok(Some(Tagged { key, tags }))
+}
+
+/// Why the key of this ARN cannot be used, with what helps, if it cannot: it is disabled, or scheduled for deletion.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn unusable(cx: &Context, arn: &str) -> Result<Option<(&'static str, String)>, Failure> {
+    let state = match describe(cx, arn).await? {
+        Some(key) if !arn.is_empty() => key.key_state,
+        _ => return Ok(None),
+    };
+    let command = |operation: &str| format!("`aws kms {operation} --key-id {arn} --region {}`", cx.region);
+    Ok(match state {
+        Some(KeyState::Disabled) => Some(("disabled", command("enable-key"))),
+        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => Some((
+            "scheduled for deletion",
+            format!("{} and {}", command("cancel-key-deletion"), command("enable-key")),
+        )),
+        _ => None,
+    })
 }
 
 async fn describe(cx: &Context, id_or_alias: &str) -> Result<Option<KeyMetadata>, Failure> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_rds::types::{
-    CloudwatchLogsExportConfiguration, Filter, GlobalCluster as Global, ServerlessV2ScalingConfiguration,
+    CloudwatchLogsExportConfiguration, DbInstance, GlobalCluster as Global, ServerlessV2ScalingConfiguration,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use super::described::from_described;
 use super::login::Login;
 use super::member::{place, writer};
 use super::{
-    DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, global_cluster, named,
-    presign, snapshot, step, tag, tag_map, tags,
+    DbClusterParameterGroup, DbSubnetGroup, ENGINE, GlobalCluster, LIFECYCLE, SecretVersion, databases, global_cluster,
+    named, presign, snapshot, step, tag, tag_map, tags,
 };
 use crate::TagMap;
 use crate::resources::durations::{self, Latencies, Latency, Which};
@@ -22,8 +22,8 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, CLUSTER, CLUSTERS, GLOBAL_CLUSTER, Grant, key, later, on};
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, protection,
 };
 use drctl_engine::state::Role;
 
@@ -270,25 +270,21 @@ impl Resource for DbCluster {
     }
 
     /// Instances of others, e.g. of Application Auto Scaling, would go with it: AWS refuses, and drctl does not touch them.
-    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
-        let rds = &cx.clients().rds;
-        let filter = Filter::builder().name("db-cluster-id").values(&live.id).build();
-        let answer = cx
-            .read("rds", "DescribeDBInstances", || rds.describe_db_instances().filters(filter.clone()).send())
-            .await?;
-        let foreign = answer.db_instances().iter().filter(|instance| {
-            // An emulator may ignore the filter.
-            instance.db_cluster_identifier() == Some(&live.id) && !cx.scope.is_ours(&tag_map(instance.tag_list()))
-        });
-        let hindrances = foreign.filter_map(|instance| {
-            let name = instance.db_instance_identifier()?;
-            Some(format!("{} has an instance that is not drctl's: {name}", live.id))
-        });
-        Ok(Weight { stake: Some(format!("the database in {}", live.id)), hindrances: hindrances.collect() })
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        let what = format!("the storage of {}", live.id);
+        let is_member = |instance: &DbInstance| instance.db_cluster_identifier() == Some(&live.id);
+        let mut hindrances = databases::hindrances(cx, &what, also, |_| false, is_member).await?;
+        let switch = format!("rds modify-db-cluster --db-cluster-identifier {} --no-deletion-protection", live.id);
+        hindrances.extend(protection::hindrance(cx, live, &switch));
+        if cx.disposal.final_snapshots {
+            hindrances.extend(snapshot::obstacles(cx, live).await?);
+        }
+        let left = if cx.disposal.final_snapshots { ", except for its final snapshot" } else { "" };
+        Ok(Weight { stake: Some(format!("the database in {}{left}", live.id)), hindrances, kept: None })
     }
 
-    /// In the order that AWS insists on: no protection, no membership, available, gone. A final snapshot is kept unless it was
-    /// agreed that there shall be none.
+    /// In the order that AWS insists on: no membership, available, gone. A final snapshot is kept unless it was agreed that there
+    /// is to be none. Deletion protection is not lifted: whoever switched it on has to switch it off.
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
     /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
@@ -296,11 +292,8 @@ impl Resource for DbCluster {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(format!("it to be available instead of {state}, as its deletion needs")));
         }
-        if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
-            let call = rds.modify_db_cluster().db_cluster_identifier(&live.id).deletion_protection(false);
-            let answer = cx.mutate("rds", "ModifyDBCluster", call.apply_immediately(true).send()).await;
-            return step(answer, Removal::Later("its deletion protection to be off".to_owned()));
-        }
+        // Before it leaves the global cluster, which would be half of it.
+        protection::refuse(live)?;
         let global = live.properties.get("global_cluster").and_then(Value::as_str).unwrap_or_default();
         if !global.is_empty() {
             let arn = live.arn.as_deref().unwrap_or_default();

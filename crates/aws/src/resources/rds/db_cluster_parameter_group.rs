@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_rds::types::{ApplyMethod, Filter, Parameter};
+use aws_sdk_rds::types::{ApplyMethod, DbCluster, Filter, Parameter};
 use serde::{Deserialize, Serialize};
 
-use super::{named, step, tags, tags_of};
+use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live, read_named,
+    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
+    live, read_named,
 };
 
 /// How many parameters one call may change.
@@ -153,6 +154,13 @@ impl Resource for DbClusterParameterGroup {
             cx.mutate("rds", "ResetDBClusterParameterGroup", call).await?;
         }
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        let uses = |cluster: &DbCluster| cluster.db_cluster_parameter_group() == Some(&live.id);
+        let what = format!("the parameter group {}", live.id);
+        let hindrances = databases::hindrances(cx, &what, also, uses, |_| false).await?;
+        Ok(Weight { hindrances, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use aws_sdk_rds::types::Subnet as Member;
+use aws_sdk_rds::types::{DbCluster, DbInstance, DbSubnetGroup as Described, Subnet as Member};
 use serde::{Deserialize, Serialize};
 
-use super::{named, step, tags, tags_of};
+use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Weight, live, read_named,
 };
 
 /// The subnets in which a Region's instances stand.
@@ -113,6 +113,17 @@ impl Resource for DbSubnetGroup {
             .send();
         cx.mutate("rds", "ModifyDBSubnetGroup", call).await?;
         Ok(Synced::default())
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        let by_cluster = |cluster: &DbCluster| cluster.db_subnet_group() == Some(&live.id);
+        let by_instance = |instance: &DbInstance| {
+            let group = instance.db_subnet_group().and_then(Described::db_subnet_group_name);
+            instance.db_cluster_identifier().is_none_or(str::is_empty) && group == Some(&live.id)
+        };
+        let what = format!("the subnet group {}", live.id);
+        let hindrances = databases::hindrances(cx, &what, also, by_cluster, by_instance).await?;
+        Ok(Weight { hindrances, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_rds::types::{GlobalCluster as Described, GlobalClusterMember};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::member::place;
 use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
-    changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
+    Weight, changed, live, protection,
 };
-use drctl_engine::state::Role;
 
 /// An Aurora PostgreSQL global database. Output: `endpoint`, the host name that follows the writer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,25 +112,21 @@ impl Resource for GlobalCluster {
         if changed(changes, "engine_version") { self.upgrade(cx, &live.id).await } else { Ok(Synced::default()) }
     }
 
-    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
         let found = described(cx, Some(&live.id)).await?;
         let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
-        let prefix = cx.scope.name();
-        let foreign = members.iter().filter_map(GlobalClusterMember::db_cluster_arn).filter(|arn| {
-            let name = place(arn).map_or("", |(_, name)| name);
-            ![Role::Primary, Role::Secondary].iter().any(|role| name == format!("{prefix}-{role}"))
-        });
-        let hindrances = foreign.map(|arn| format!("{} has a member that is not drctl's: {arn}", live.id)).collect();
-        Ok(Weight { stake: None, hindrances })
+        let foreign = members.iter().filter_map(GlobalClusterMember::db_cluster_arn).filter(|arn| !also.contains(arn));
+        let of = |arn: &str| format!("{} has a member that is not deleted with it: {arn}", live.id);
+        let switch =
+            format!("rds modify-global-cluster --global-cluster-identifier {} --no-deletion-protection", live.id);
+        let hindrances = foreign.map(of).chain(protection::hindrance(cx, live, &switch)).collect();
+        Ok(Weight { hindrances, ..Weight::default() })
     }
 
     /// Refused as long as it has members, and for a while after the last one has left.
     /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
-        if live.properties.get("deletion_protection") == Some(&Value::Bool(true)) {
-            let off = protect(cx, &live.id, false).await;
-            return step(off, Removal::Later("its deletion protection to be off".to_owned()));
-        }
+        protection::refuse(live)?;
         let call = cx.clients().rds.delete_global_cluster().global_cluster_identifier(&live.id).send();
         step(cx.mutate("rds", "DeleteGlobalCluster", call).await, Removal::Ordered)
     }

@@ -1,5 +1,6 @@
 //! Amazon RDS: an Aurora PostgreSQL global database, and what its clusters stand on.
 
+mod databases;
 mod db_cluster;
 mod db_cluster_parameter_group;
 mod db_instance;
@@ -11,12 +12,12 @@ mod member;
 mod presign;
 mod snapshot;
 
+pub(crate) use databases::{databases, unless_unsupported};
 pub use db_cluster::DbCluster;
 pub use db_cluster_parameter_group::DbClusterParameterGroup;
 pub use db_instance::DbInstance;
 pub use db_subnet_group::DbSubnetGroup;
 pub use global_cluster::GlobalCluster;
-pub(crate) use snapshot::encrypted_with;
 
 use aws_sdk_rds::types::Tag;
 

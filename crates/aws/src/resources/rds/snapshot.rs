@@ -1,8 +1,11 @@
 //! The final snapshots of clusters, and what they need to be of use.
 
+use aws_sdk_rds::types::AccountQuota;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::resources::{Class, Context, Failure, Live};
+use crate::resources::kms;
+use crate::resources::{Class, Context, Failure, Live, Phase};
 
 /// The name of a cluster's final snapshot: the same however often it is asked for, and another one for the next cluster of the
 /// same name.
@@ -11,25 +14,42 @@ pub(super) fn name(live: &Live) -> String {
     format!("{}-final-{}", live.id, &hex::encode(Sha256::digest(made.as_bytes()))[..8])
 }
 
-/// The snapshots in the Region that can be read only with the key of this ARN: manual ones, which outlive their cluster.
-/// See docs/aws-behaviour.md#snapshot-needs-its-key.
+/// What would keep AWS from making a cluster's final snapshot, with what to do. See docs/aws-behaviour.md#final-snapshot.
 ///
 /// # Errors
-/// What the call's answer means.
-pub(crate) async fn encrypted_with(cx: &Context, key: &str) -> Result<Vec<String>, Failure> {
+/// What a call's answer means.
+pub(super) async fn obstacles(cx: &Context, live: &Live) -> Result<Vec<String>, Failure> {
+    const WITHOUT: &str = "or have it deleted without one: `--no-final-snapshot`";
+    let mut obstacles = Vec::new();
+    if let Phase::Failed(state) = &live.phase {
+        obstacles
+            .push(format!("{} is {state}, so AWS makes no final snapshot of it: put it right, {WITHOUT}", live.id));
+    }
+    let key = live.properties.get("kms_key").and_then(Value::as_str).unwrap_or_default();
+    if let Some((state, way)) = kms::unusable(cx, key).await? {
+        obstacles
+            .push(format!("the final snapshot of {} needs the key {key}, which is {state}: {way}, {WITHOUT}", live.id));
+    }
+    if let Some((used, quota)) = quota(cx).await?.filter(|(used, quota)| used >= quota) {
+        obstacles.push(format!(
+            "the final snapshot of {} finds no room: {used} of {quota} manual cluster snapshots are in use in {}. Delete some, \
+             ask for more in Service Quotas, {WITHOUT}",
+            live.id, cx.region
+        ));
+    }
+    Ok(obstacles)
+}
+
+/// How many manual cluster snapshots there are in the Region, and how many there may be; `None` where that is not told.
+async fn quota(cx: &Context) -> Result<Option<(i64, i64)>, Failure> {
     let rds = &cx.clients().rds;
-    let answer = cx
-        .pages("rds", "DescribeDBClusterSnapshots", || {
-            rds.describe_db_cluster_snapshots().snapshot_type("manual").into_paginator().items().send()
-        })
-        .await;
-    let snapshots = match answer {
-        // An emulator without RDS has no snapshots either.
-        Err(failure) if failure.class == Class::Unsupported => return Ok(Vec::new()),
+    let answer = cx.read("rds", "DescribeAccountAttributes", || rds.describe_account_attributes().send()).await;
+    let answer = match answer {
+        Err(failure) if failure.class == Class::Unsupported => return Ok(None),
         answer => answer?,
     };
-    let ours = snapshots.into_iter().filter(|snapshot| snapshot.kms_key_id() == Some(key));
-    Ok(ours.filter_map(|snapshot| snapshot.db_cluster_snapshot_identifier).collect())
+    let named = |quota: &&AccountQuota| quota.account_quota_name() == Some("ManualClusterSnapshots");
+    Ok(answer.account_quotas().iter().find(named).and_then(|quota| Some((quota.used()?, quota.max()?))))
 }
 
 #[cfg(test)]
@@ -37,7 +57,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::resources::{Owner, Phase};
+    use crate::resources::Owner;
 
     #[test]
     fn a_final_snapshot_is_named_after_the_very_cluster() {

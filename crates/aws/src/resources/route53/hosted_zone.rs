@@ -16,8 +16,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, live,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -36,7 +36,11 @@ pub struct HostedZone {
 
 impl Resource for HostedZone {
     const TRAITS: Traits = Traits {
-        immutable: &[("name", "a hosted zone is for the domain it was made for")],
+        immutable: &[(
+            "name",
+            "a hosted zone is for the domain it was created for; the new one gets other name servers, which the parent domain has \
+             to delegate to",
+        )],
         // A second zone is not made with the same token.
         idempotent_create: true,
         // While accelerated recovery is being switched, everything else is refused.
@@ -139,6 +143,12 @@ impl Resource for HostedZone {
             synced.unless_unsupported("accelerated_recovery", answer)?;
         }
         Ok(synced)
+    }
+
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
+        let left = record_set::left_in(cx, &live.id, also).await?;
+        let hindrances = if left.is_empty() { Vec::new() } else { vec![still_holds(&live.id, &left)] };
+        Ok(Weight { hindrances, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
@@ -268,15 +278,18 @@ async fn accelerate(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
 /// Says what keeps a zone from being deleted: drctl's own records went before it, by their edges, and a listing shows at once
 /// that they are gone. Only where it shows nothing, the refusal may pass. See docs/aws-behaviour.md#zone-and-checks-in-use.
 async fn left_in(cx: &Context, id: &str, refusal: Failure) -> Result<Failure, Failure> {
-    let left = record_set::left_in(cx, id).await?;
+    let left = record_set::left_in(cx, id, &AlsoDeleted::default()).await?;
     if left.is_empty() {
         return Ok(refusal);
     }
-    let listed = left.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-    let more = if left.len() > 10 { format!(" and {} more", left.len() - 10) } else { String::new() };
-    let message = format!("{id} still holds records that this stack has not made: {listed}{more}");
-    Ok(Failure { class: Class::Refused, message, ..refusal }
+    Ok(Failure { class: Class::Refused, message: still_holds(id, &left), ..refusal }
         .help("Delete them, or move them to another zone; then run the same command again."))
+}
+
+fn still_holds(zone: &str, records: &[String]) -> String {
+    let listed = records.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+    let more = if records.len() > 10 { format!(" and {} more", records.len() - 10) } else { String::new() };
+    format!("{zone} still holds records that this stack has not made: {listed}{more}")
 }
 
 #[cfg(test)]

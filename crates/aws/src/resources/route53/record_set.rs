@@ -4,7 +4,7 @@ use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSet
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecordSet as Described, RrType};
 
 use super::plain_name;
-use crate::resources::{Class, Context, Failure};
+use crate::resources::{AlsoDeleted, Class, Context, Failure};
 
 /// By what a record set is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,14 +131,15 @@ async fn list_from(
     cx.read("route53", "ListResourceRecordSets", call).await
 }
 
-/// What stands in a zone besides what every zone has.
-pub(super) async fn left_in(cx: &Context, zone: &str) -> Result<Vec<String>, Failure> {
+/// What stands in a zone besides what every zone has and what is deleted as well.
+pub(super) async fn left_in(cx: &Context, zone: &str, also: &AlsoDeleted) -> Result<Vec<String>, Failure> {
     let records = sets(cx, zone, None).await?;
     // Its own SOA record stands at its top, and its NS record beside it.
     let top = records.iter().find(|record| *record.r#type() == RrType::Soa).map(|record| record.name().to_owned());
     let left = records.iter().filter(|record| {
         let of_its_own = matches!(record.r#type(), RrType::Soa | RrType::Ns);
-        !(of_its_own && Some(record.name()) == top.as_deref())
+        let is_its_own = of_its_own && Some(record.name()) == top.as_deref();
+        !is_its_own && !also.contains(&record_id(zone, record))
     });
     Ok(left.map(|record| format!("{} {}", plain_name(record.name()), record.r#type().as_str())).collect())
 }

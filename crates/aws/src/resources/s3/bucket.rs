@@ -20,8 +20,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, policy, read_named,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live, policy, read_named,
 };
 
 /// Where a Region's objects are.
@@ -194,8 +194,8 @@ impl Resource for Bucket {
     }
 
     /// A bucket goes only when nothing is left in it. See docs/aws-behaviour.md#bucket-must-be-empty.
-    async fn weigh(cx: &Context, live: &Live) -> Result<Weight, Failure> {
-        Ok(Weight { stake: stake(cx, live).await?, hindrances: Vec::new() })
+    async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
+        Ok(Weight { stake: stake(cx, live).await?, ..Weight::default() })
     }
 
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {

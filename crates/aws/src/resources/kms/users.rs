@@ -1,0 +1,191 @@
+//! What can be read only with a key: as long as there is any of it, the key stays.
+//!
+//! KMS itself does not look: it schedules the deletion of a key that is in use, and a database under it stops at once.
+//! See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.
+
+use aws_sdk_dynamodb::types::{SseDescription, TableDescription};
+use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot};
+use aws_sdk_secretsmanager::types::SecretListEntry;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::try_join;
+
+use crate::resources::rds::{databases, unless_unsupported};
+use crate::resources::{AlsoDeleted, Context, Failure, Live};
+
+/// How many tables are asked at a time.
+const AT_A_TIME: usize = 8;
+
+/// Something that is encrypted under a customer managed key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct User {
+    /// What it is: `cluster`.
+    kind: &'static str,
+    /// Its name.
+    name: String,
+    /// By which a plan knows it: the ARN of a database; the name of a table or a secret, which may be the replica of one elsewhere.
+    known_as: String,
+    /// The key's ARN or id.
+    key: String,
+}
+
+impl User {
+    fn of(kind: &'static str, name: Option<&str>, known_as: Option<&str>, key: Option<&str>) -> Option<Self> {
+        let (name, key) = (name?.to_owned(), key.filter(|key| !key.is_empty())?.to_owned());
+        Some(Self { kind, known_as: known_as.unwrap_or(&name).to_owned(), name, key })
+    }
+
+    fn is_under(&self, key: &Live) -> bool {
+        self.key == key.id || Some(&self.key) == key.arn.as_ref()
+    }
+}
+
+/// Why a key will be kept once everything in `also` is deleted, if it will. The users of all keys of a Region are listed once.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn expected(cx: &Context, key: &Live, also: &AlsoDeleted) -> Result<Option<String>, Failure> {
+    let users = cx.shared("kms_users", || all(cx)).await?;
+    Ok(reason(&remaining(&users, key, also, cx.disposal.final_snapshots)))
+}
+
+/// Why a key has to be kept as things are now, if it has to.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn at_present(cx: &Context, key: &Live) -> Result<Option<String>, Failure> {
+    Ok(reason(&remaining(&all(cx).await?, key, &AlsoDeleted::default(), false)))
+}
+
+/// What will be left under a key.
+fn remaining(users: &[User], key: &Live, also: &AlsoDeleted, final_snapshots: bool) -> Vec<String> {
+    let users = users.iter().filter(|user| user.is_under(key));
+    let stays = users.filter_map(|user| match (also.contains(&user.known_as), user.kind) {
+        (false, kind) => Some(format!("the {kind} {}", user.name)),
+        (true, "cluster") if final_snapshots => Some(format!("the final snapshot of {}", user.name)),
+        (true, _) => None,
+    });
+    stays.collect()
+}
+
+fn reason(users: &[String]) -> Option<String> {
+    let it = if users.len() == 1 { "it" } else { "them" };
+    let needs = || format!("{} can be read only with it. Delete {it} when no longer needed", users.join(", "));
+    (!users.is_empty()).then(|| format!("{}, then run `drctl down` again", needs()))
+}
+
+/// Everything in the Region that drctl knows to look for: databases, their snapshots, tables, and secrets.
+async fn all(cx: &Context) -> Result<Vec<User>, Failure> {
+    let (databases, snapshots, tables, secrets) = try_join!(databases(cx), snapshots(cx), tables(cx), secrets(cx))?;
+    let clusters = databases.clusters.iter();
+    let mut users: Vec<User> = clusters
+        .filter_map(|it: &DbCluster| {
+            User::of("cluster", it.db_cluster_identifier(), it.db_cluster_arn(), it.kms_key_id())
+        })
+        .collect();
+    // The storage of a cluster's instances is the cluster's.
+    let alone = databases.instances.iter().filter(|it| it.db_cluster_identifier().is_none_or(str::is_empty));
+    users.extend(alone.filter_map(|it: &DbInstance| {
+        User::of("database", it.db_instance_identifier(), it.db_instance_arn(), it.kms_key_id())
+    }));
+    users.extend(snapshots.into_iter().chain(tables).chain(secrets));
+    Ok(users)
+}
+
+/// Manual ones, which outlive what they were made of.
+async fn snapshots(cx: &Context) -> Result<Vec<User>, Failure> {
+    let rds = &cx.clients().rds;
+    let of_clusters = cx.pages("rds", "DescribeDBClusterSnapshots", || {
+        rds.describe_db_cluster_snapshots().snapshot_type("manual").into_paginator().items().send()
+    });
+    let of_instances = cx.pages("rds", "DescribeDBSnapshots", || {
+        rds.describe_db_snapshots().snapshot_type("manual").into_paginator().items().send()
+    });
+    let of_clusters = unless_unsupported(of_clusters.await)?;
+    let of_instances = unless_unsupported(of_instances.await)?;
+    let clusters = of_clusters.iter().filter_map(|it: &DbClusterSnapshot| {
+        User::of("snapshot", it.db_cluster_snapshot_identifier(), it.db_cluster_snapshot_arn(), it.kms_key_id())
+    });
+    let instances = of_instances.iter().filter_map(|it: &DbSnapshot| {
+        User::of("snapshot", it.db_snapshot_identifier(), it.db_snapshot_arn(), it.kms_key_id())
+    });
+    Ok(clusters.chain(instances).collect())
+}
+
+async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
+    let dynamodb = &cx.clients().dynamodb;
+    let names = cx.pages("dynamodb", "ListTables", || dynamodb.list_tables().into_paginator().items().send()).await?;
+    let users = stream::iter(names)
+        .map(|name| async move {
+            let call = || dynamodb.describe_table().table_name(&name).send();
+            let table = match cx.read("dynamodb", "DescribeTable", call).await {
+                // Gone since it was listed.
+                Err(failure) if failure.class == drctl_engine::Class::NotFound => None,
+                answer => answer?.table,
+            };
+            let key = table.as_ref().and_then(TableDescription::sse_description);
+            Ok::<_, Failure>(User::of("table", Some(&name), None, key.and_then(SseDescription::kms_master_key_arn)))
+        })
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<Vec<_>>();
+    Ok(users.await?.into_iter().flatten().collect())
+}
+
+/// Without those that are scheduled for deletion, which a listing leaves out.
+async fn secrets(cx: &Context) -> Result<Vec<User>, Failure> {
+    let secrets = &cx.clients().secrets;
+    let listed = cx.pages("secretsmanager", "ListSecrets", || secrets.list_secrets().into_paginator().send()).await?;
+    let listed = listed.iter().flat_map(|page| page.secret_list());
+    Ok(listed.filter_map(|it: &SecretListEntry| User::of("secret", it.name(), None, it.kms_key_id())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::resources::{Owner, Phase};
+
+    fn key() -> Live {
+        Live {
+            id: "1234".to_owned(),
+            arn: Some("arn:aws:kms:us-east-1:111122223333:key/1234".to_owned()),
+            phase: Phase::Ready,
+            owner: Owner::Implied,
+            properties: serde_json::Map::new(),
+            outputs: BTreeMap::new(),
+            goes_after: Vec::new(),
+        }
+    }
+
+    fn user(kind: &'static str, name: &str) -> User {
+        User {
+            kind,
+            name: name.to_owned(),
+            known_as: name.to_owned(),
+            key: "arn:aws:kms:us-east-1:111122223333:key/1234".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_kept_for_whatever_stays_and_for_the_snapshots_that_will_be_made() {
+        let users = [user("cluster", "pay-primary"), user("table", "pay-idempotency"), user("cluster", "restored")];
+        let also: AlsoDeleted = ["pay-primary", "pay-idempotency"].into_iter().collect();
+        let stays = remaining(&users, &key(), &also, true);
+        assert_eq!(stays, ["the final snapshot of pay-primary", "the cluster restored"]);
+        assert_eq!(remaining(&users[..2], &key(), &also, false), Vec::<String>::new());
+        let said = reason(&stays).expect("two");
+        assert!(
+            said.ends_with("can be read only with it. Delete them when no longer needed, then run `drctl down` again")
+        );
+        assert_eq!(reason(&[]), None);
+    }
+
+    #[test]
+    fn what_is_under_another_key_is_not_counted_and_a_key_is_known_by_its_id_too() {
+        let other = User { key: "arn:aws:kms:us-east-1:111122223333:key/5678".to_owned(), ..user("secret", "a") };
+        let by_id = User { key: "1234".to_owned(), ..user("secret", "b") };
+        let none = AlsoDeleted::default();
+        assert_eq!(remaining(&[other, by_id], &key(), &none, false), ["the secret b"]);
+        assert_eq!(User::of("secret", Some("c"), None, None), None, "under the AWS managed key");
+    }
+}

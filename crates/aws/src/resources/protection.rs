@@ -1,0 +1,34 @@
+//! AWS's own deletion protection. `[protection] deletion` sets it, and `up` lifts it when that is `false`. A deletion does not: what
+//! is protected then was protected by somebody else, or by a state that was lost.
+
+use serde_json::Value;
+
+use super::{Class, Context, Failure, Live};
+
+fn is_protected(live: &Live) -> bool {
+    live.properties.get("deletion_protection") == Some(&Value::Bool(true))
+}
+
+/// What would keep AWS from deleting something that is protected. `switch` is the operation that lifts it and its options, without
+/// the Region.
+pub(super) fn hindrance(cx: &Context, live: &Live, switch: &str) -> Option<String> {
+    is_protected(live).then(|| sentence(&live.id, &cx.region, switch))
+}
+
+/// The sentence about something that is protected in a Region.
+pub(super) fn sentence(id: &str, region: &str, switch: &str) -> String {
+    format!("{id} in {region} is protected against deletion; if it may go: `aws {switch} --region {region}`")
+}
+
+/// Refuses to delete what is protected.
+///
+/// # Errors
+/// [`Class::Refused`] if it is.
+pub(super) fn refuse(live: &Live) -> Result<(), Failure> {
+    if is_protected(live) {
+        let message = format!("{} is protected against deletion in AWS", live.id);
+        return Err(Failure::new(Class::Refused, message)
+            .help("Somebody switched that on. If it may go, switch it off, and run the same command again."));
+    }
+    Ok(())
+}

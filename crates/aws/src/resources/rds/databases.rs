@@ -1,0 +1,74 @@
+//! All databases of a Region, whoever they belong to: they keep AWS from deleting what they stand on.
+
+use aws_sdk_rds::types::{DbCluster, DbInstance};
+use futures::try_join;
+
+use crate::TagMap;
+use crate::resources::{AlsoDeleted, Class, Context, Failure};
+
+use super::tag_map;
+
+/// The clusters and instances of a Region.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Databases {
+    pub(crate) clusters: Vec<DbCluster>,
+    pub(crate) instances: Vec<DbInstance>,
+}
+
+/// Lists them.
+///
+/// # Errors
+/// What a call's answer means.
+pub(crate) async fn databases(cx: &Context) -> Result<Databases, Failure> {
+    let rds = &cx.clients().rds;
+    let clusters = cx.pages("rds", "DescribeDBClusters", || rds.describe_db_clusters().into_paginator().items().send());
+    let instances =
+        cx.pages("rds", "DescribeDBInstances", || rds.describe_db_instances().into_paginator().items().send());
+    let (clusters, instances) =
+        try_join!(async { unless_unsupported(clusters.await) }, async { unless_unsupported(instances.await) })?;
+    Ok(Databases { clusters, instances })
+}
+
+/// An emulator without RDS has none of it either.
+///
+/// # Errors
+/// Any other failure.
+pub(crate) fn unless_unsupported<T: Default>(answer: Result<T, Failure>) -> Result<T, Failure> {
+    match answer {
+        Err(failure) if failure.class == Class::Unsupported => Ok(T::default()),
+        answer => answer,
+    }
+}
+
+/// What would keep AWS from deleting something that databases use: a sentence for each cluster and instance that uses it and
+/// stays.
+///
+/// # Errors
+/// What a call's answer means.
+pub(super) async fn hindrances(
+    cx: &Context,
+    what: &str,
+    also: &AlsoDeleted,
+    cluster_uses: impl Fn(&DbCluster) -> bool,
+    instance_uses: impl Fn(&DbInstance) -> bool,
+) -> Result<Vec<String>, Failure> {
+    let databases = cx.shared("rds_databases", || databases(cx)).await?;
+    let clusters = databases.clusters.iter().filter(|it| cluster_uses(it));
+    let clusters = clusters.map(|it| ("cluster", it.db_cluster_identifier(), it.db_cluster_arn(), it.tag_list()));
+    let instances = databases.instances.iter().filter(|it| instance_uses(it));
+    let instances = instances.map(|it| ("instance", it.db_instance_identifier(), it.db_instance_arn(), it.tag_list()));
+    let users = clusters.chain(instances).filter_map(|(kind, name, arn, tags)| {
+        let name = name.filter(|_| arn.is_none_or(|arn| !also.contains(arn)))?;
+        Some(format!("the {kind} {name} in {} uses {what}{}", cx.region, whose(cx, &tag_map(tags))))
+    });
+    Ok(users.collect())
+}
+
+/// Whose something is that stands in the way.
+pub(super) fn whose(cx: &Context, tags: &TagMap) -> &'static str {
+    if cx.scope.is_ours(tags) {
+        ", and is tagged as this stack's without being on record: `drctl orphans` lists it"
+    } else {
+        ", and is not drctl's"
+    }
+}

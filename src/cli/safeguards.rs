@@ -1,0 +1,75 @@
+//! What keeps a plan from being carried out, found out before the first call that changes anything: data that nobody has agreed to
+//! lose, and what AWS would refuse halfway.
+
+use super::error::CliError;
+use super::ui::loss;
+use super::ui::text::clean;
+use drctl_aws::resources::holds_data;
+use drctl_engine::{Class, Failure, Item, Plan};
+
+/// Refuses a plan of `up` that loses data, or that AWS would not let come to its end. `protected`: whether deletion protection is
+/// configured.
+///
+/// # Errors
+/// What is refused, why, and what to do.
+pub fn check(plan: &Plan, protected: bool) -> Result<(), CliError> {
+    refuse_loss(plan, protected)?;
+    refuse_hindered(plan)
+}
+
+/// Refuses a plan that deletes or replaces something that holds data and was not named. With protection on, naming it is not
+/// enough.
+fn refuse_loss(plan: &Plan, protected: bool) -> Result<(), CliError> {
+    let refused = plan.refused().next().is_some();
+    let lost =
+        |item: &&Item| item.is_deleted() && !item.is_kept() && item.live.is_some() && holds_data(item.address.kind());
+    let lost: Vec<String> = plan.items.iter().filter(lost).map(|item| item.address.to_string()).collect();
+    if refused {
+        return Err(CliError::Usage {
+            message: format!("this plan is refused as a whole, because data would be lost:\n{}", loss::refused(plan)),
+            help: loss::ways_out(plan, protected),
+        });
+    }
+    if protected && !lost.is_empty() {
+        return Err(CliError::Usage {
+            message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
+            help: "Nothing was changed. If the data may really be lost, set `deletion = false` under [protection] in drctl.toml, \
+                   and run the same command again."
+                .to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a plan if something would keep AWS from deleting what it deletes: before half of that is deleted, not after.
+///
+/// # Errors
+/// What is in the way, and what to do.
+pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
+    let mut hindrances: Vec<String> = plan.hindrances().iter().map(|sentence| clean(sentence)).collect();
+    if hindrances.is_empty() {
+        hindrances.extend(plan.refused().find_map(|(_, refusal)| refusal.impossible.clone()));
+    }
+    if hindrances.is_empty() {
+        return Ok(());
+    }
+    let listed = hindrances.join("\n");
+    Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{listed}"))
+        .help("Nothing was changed. Put right what is named above (delete what is not drctl's), then run the same command again.")
+        .into())
+}
+
+/// Refuses to delete a stack of which something could not be read: it would be lost unseen, or left behind.
+///
+/// # Errors
+/// What could not be read, and why.
+pub fn refuse_unread(plan: &Plan) -> Result<(), CliError> {
+    let unread: Vec<(&Item, &Failure)> = plan.unknown().collect();
+    let Some((_, first)) = unread.first() else { return Ok(()) };
+    let count = unread.len();
+    let what = super::ui::plural(count, "resource");
+    let message = format!("{what} could not be read, so what would be deleted is not known: {}", first.message);
+    Err(Failure { message, ..(*first).clone() }
+        .help("Nothing was changed. Run the same command again when everything can be read; `drctl status` shows what cannot.")
+        .into())
+}
