@@ -154,6 +154,7 @@ const ROWS: &[Row] = &[
         (Critical, "the database's password is missing"),
         (Major, "the secret is not as configured"),
         &[
+            ("pending_deletion", Critical, "the secret is scheduled for deletion, and cannot be read"),
             ("replica_region", Critical, "the secret has no replica in the other Region"),
             ("replica_kms_key", Critical, "the secret's replica is not encrypted with the configured key"),
             ("kms_key", Critical, ENCRYPTION),
@@ -166,6 +167,11 @@ const ROWS: &[Row] = &[
         (Major, "the key is not as configured"),
         &[
             ("enabled", Critical, "data encrypted with this key cannot be read"),
+            (
+                "pending_deletion",
+                Critical,
+                "the key is scheduled for deletion; until it is restored, its data cannot be read",
+            ),
             ("policy", Critical, "access to the key is not as configured"),
             ("description", Minor, "the description differs"),
         ],
@@ -386,6 +392,8 @@ mod tests {
         let cases = [
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute", "replica"]), Some(Critical)),
             (drifted("global/dynamodb_table/sessions", &["ttl_attribute"]), Some(Minor)),
+            (drifted("primary/kms_key/main", &["pending_deletion"]), Some(Critical)),
+            (drifted("global/secret/database", &["pending_deletion"]), Some(Critical)),
             (drifted("global/health_check/primary-endpoint", &["disabled"]), Some(Critical)),
             (drifted("primary/security_group/database", &["ingress"]), Some(Critical)),
             (drifted("primary/alarm/api-errors", &["threshold"]), Some(Major)),

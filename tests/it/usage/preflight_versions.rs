@@ -44,6 +44,8 @@ async fn an_existing_stack_gets_no_version_or_class_that_aws_would_refuse() {
     let problems = refused(&stack, "engine_version = \"99.1\"");
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(message(&problems[0]).contains("Aurora PostgreSQL 99.1: us-east-1 does not offer it"), "{problems:#?}");
+    // What is advised is within the major version that runs.
+    assert!(help(&problems[0]).contains("engine_version = \"16.8\""), "{problems:#?}");
     let problems = refused(&stack, "engine_version = \"16.99\"");
     assert!(problems.iter().all(|problem| message(problem).contains("does not offer it")), "{problems:#?}");
 

@@ -96,7 +96,9 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     let asked = preflight.regions.map(|region| Asked::of(planned, region, wanted));
     let [here, there] = [0, 1].map(|at| offered(preflight, preflight.regions[at], asked[at]));
     let (here, there) = join(here, there).await;
-    let advice = advice(wanted, [&here, &there].map(|answer| answer.as_ref().ok()?.as_ref()));
+    // Where a database runs already, what is near is near to that: another major version is no way out of a mistyped minor one.
+    let near = versions::latest(planned).unwrap_or(wanted);
+    let advice = advice(near, [&here, &there].map(|answer| answer.as_ref().ok()?.as_ref()));
     let mut versions = [None, None];
     let mut is_offered = true;
     for (at, answer) in [here, there].into_iter().enumerate() {
@@ -104,7 +106,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
         match answer {
             Ok(None) => {}
             Ok(Some(offered)) => {
-                let is_told = version(preflight, &mut findings, region, asked[at], &offered, &advice);
+                let is_told = version(preflight, &mut findings, region, asked[at], &offered, near, &advice);
                 versions[at] = asked[at].class.filter(|_| !is_told);
                 is_offered &= !is_told;
             }
@@ -130,6 +132,7 @@ fn version(
     region: &str,
     asked: Asked,
     offered: &Versions,
+    near: EngineVersion,
     advice: &str,
 ) -> bool {
     let wanted = preflight.config.database.engine_version;
@@ -139,7 +142,7 @@ fn version(
     }
     let offer = offer(offered.get(&wanted).map(|version| version.global));
     if offer != Offer::Global {
-        let nearest = nearest(wanted, offered);
+        let nearest = nearest(near, offered);
         findings.problems.push(no_version(region, wanted, &offer, &nearest, advice));
         return true;
     }

@@ -95,8 +95,8 @@ fn major(live: EngineVersion, wanted: EngineVersion, name: &str) -> Problem {
         "Keep `engine_version = \"{live}\"` in [database] until it is done by hand, in this order. 1. A snapshot: `aws rds \
          create-db-cluster-snapshot`. 2. The upgrade, which reboots all instances, and the database is offline until it is finished: `aws rds modify-global-cluster --global-cluster-identifier {name} --engine-version {wanted} \
          --allow-major-version-upgrade` (AllowMajorVersionUpgrade); AWS puts both clusters on the default parameter groups of \
-         {wanted}. 3. `engine_version = \"{wanted}\"` here, and `drctl up`: it makes the new parameter groups and sets them, and the \
-         old ones go last. 4. A reboot of each instance, for the new groups to apply."
+         {wanted}. 3. `engine_version = \"{wanted}\"` here, and `drctl up`: it replaces the two parameter groups, which nothing uses \
+         by then, and sets the new ones. 4. A reboot of each instance, for the new groups to apply."
     );
     problem(live, wanted, message, help)
 }
@@ -178,8 +178,13 @@ pub(super) mod tests {
         let (problems, note) = told(vec![global("16.8")], "17.7");
         let [problem] = problems.as_slice() else { panic!("one: {problems:?}") };
         assert!(problem.message.contains("17.7 is a major upgrade"), "{}", problem.message);
-        for word in ["snapshot", "--allow-major-version-upgrade", "new parameter groups", "old ones go last", "reboot"]
-        {
+        for word in [
+            "snapshot",
+            "--allow-major-version-upgrade",
+            "new parameter groups",
+            "replaces the two parameter groups",
+            "reboot",
+        ] {
             assert!(problem.help.contains(word), "{word}: {}", problem.help);
         }
         assert_eq!(note, None);

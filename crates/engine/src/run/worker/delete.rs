@@ -68,7 +68,10 @@ impl Worker {
                         self.note(format!("{} cannot be deleted: {how}", live.id));
                         return self.record(None).await;
                     }
-                    Ok(Removal::Scheduled) => return self.record(None).await,
+                    Ok(Removal::Scheduled) => {
+                        self.note(format!("{} is scheduled for deletion, and can be restored until then", live.id));
+                        return self.record(None).await;
+                    }
                     Ok(Removal::Kept(why)) => {
                         self.note(format!("{} is kept: {why}", live.id));
                         return self.record(Some(self.entry_of(&live, Status::Ready))).await;
