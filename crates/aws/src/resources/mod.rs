@@ -18,6 +18,7 @@ pub mod permissions;
 pub mod policy;
 mod protection;
 pub mod rds;
+mod reading;
 #[cfg(test)]
 mod recorded;
 mod registry;
@@ -30,6 +31,7 @@ mod tagging;
 mod typed;
 
 pub use context::{Context, Disposal};
+pub use reading::{Readable, Reading};
 pub use registry::{Registered, Registry, TYPES, TypeEntry, entry, go_last, holds_data, kinds};
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::durations::Latencies;
 use super::permissions::Grant;
 use super::registry::Registered;
-use super::{Context, Tagging};
+use super::{Context, Readable, Tagging};
 use crate::{ATTEMPT, Scope, TagMap};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{
@@ -147,11 +147,14 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
 }
 
-/// What was read of a resource, in the shape the engine compares.
-///
-/// `properties` are the resource's own struct filled with live values; `tags` are `None` for types without.
-pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, properties: &R, tags: Option<TagMap>) -> Live {
-    let mut map = to_map(properties);
+/// What was read of a resource, in the shape that the engine compares: without the properties that could not be read. `tags` are
+/// `None` for types without.
+pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<R>, tags: Option<TagMap>) -> Live {
+    let mut map = to_map(&read.properties);
+    for property in &read.unreadable {
+        let was_there = map.remove(*property).is_some();
+        debug_assert!(was_there, "{} has no property {property}", R::TRAITS.kind);
+    }
     let owner = match tags {
         Some(tags) => {
             let owner = scope.owner(&tags);

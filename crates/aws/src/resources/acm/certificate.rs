@@ -13,8 +13,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    Weight, goes_on, live, readable,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    Traits, Weight, goes_on, live, readable,
 };
 
 /// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
@@ -245,7 +245,7 @@ fn from_described(cx: &Context, arn: &str, certificate: &Described, tags: TagMap
         domain: certificate.domain_name().unwrap_or_default().to_owned(),
         key_algorithm: certificate.key_algorithm().map(spelled).unwrap_or_default(),
     };
-    let mut found = live(&cx.scope, arn, phase, &properties, Some(tags)).with_arn(arn);
+    let mut found = live(&cx.scope, arn, phase, &Readable::complete(properties.clone()), Some(tags)).with_arn(arn);
     // What is not told is no reason to replace it.
     for (property, value) in [("domain", &properties.domain), ("key_algorithm", &properties.key_algorithm)] {
         if value.is_empty() {

@@ -11,7 +11,7 @@ use super::{apis, arn, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// An HTTP API. Outputs: `endpoint`, the URL at which it answers; `host`, the same without the scheme.
@@ -119,7 +119,8 @@ fn from_described(cx: &Context, api: &Described) -> Live {
         disable_execute_api_endpoint: api.disable_execute_api_endpoint().unwrap_or(false),
     };
     let tags = Some(tag_map(api.tags()));
-    let found = live(&cx.scope, id, Phase::Ready, &properties, tags).with_arn(arn(cx, &format!("apis/{id}")));
+    let found = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), tags)
+        .with_arn(arn(cx, &format!("apis/{id}")));
     match api.api_endpoint() {
         Some(endpoint) => found.with_output("endpoint", endpoint).with_output("host", host(endpoint)),
         None => found,

@@ -7,7 +7,8 @@ use super::{Api, DomainName, domains, id_of, or_none, pages, parts, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// Where AWS's own id of a mapping is found.
@@ -169,7 +170,7 @@ fn from_described(cx: &Context, domain: &str, mapping: &Described) -> Live {
         stage: mapping.stage().unwrap_or_default().to_owned(),
         after: Vec::new(),
     };
-    live(&cx.scope, &id_of(domain, ""), Phase::Ready, &properties, None)
+    live(&cx.scope, &id_of(domain, ""), Phase::Ready, &Readable::complete(properties), None)
         .with_output(MAPPING_ID, mapping.api_mapping_id().unwrap_or_default())
 }
 

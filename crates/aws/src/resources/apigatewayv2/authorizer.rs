@@ -7,7 +7,8 @@ use super::{Api, InApi, id_of, in_apis, in_its_api, or_none, pages, parts};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    live,
 };
 
 /// The output with AWS's own id of an authorizer.
@@ -150,7 +151,7 @@ fn from_described(cx: &Context, api: &str, authorizer: &Described) -> Live {
         audience: sorted(jwt.map(|jwt| jwt.audience().to_vec()).unwrap_or_default()),
         identity_source: authorizer.identity_source().to_vec(),
     };
-    live(&cx.scope, &id_of(api, name), Phase::Ready, &properties, None)
+    live(&cx.scope, &id_of(api, name), Phase::Ready, &Readable::complete(properties), None)
         .with_output(AUTHORIZER_ID, authorizer.authorizer_id().unwrap_or_default())
 }
 

@@ -13,8 +13,8 @@ use crate::resources::acm::Certificate;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live, read_each,
 };
 
 /// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
@@ -84,8 +84,9 @@ impl Resource for DomainName {
             certificate: Ref::known(configuration.and_then(Configuration::certificate_arn).unwrap_or_default()),
             security_policy: policy.map(SecurityPolicy::as_str).unwrap_or_default().to_owned(),
         };
-        let mut found = live(&cx.scope, id, phase(configuration), &properties, Some(tag_map(domain.tags())))
-            .with_arn(arn(cx, &format!("domainnames/{id}")));
+        let mut found =
+            live(&cx.scope, id, phase(configuration), &Readable::complete(properties), Some(tag_map(domain.tags())))
+                .with_arn(arn(cx, &format!("domainnames/{id}")));
         let certificate = configuration.and_then(Configuration::certificate_arn);
         found = found.without([("certificate", certificate.is_none()), ("security_policy", policy.is_none())]);
         if let Some(target) = configuration.and_then(Configuration::api_gateway_domain_name) {

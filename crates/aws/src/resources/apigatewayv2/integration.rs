@@ -10,8 +10,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::lambda::Function;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    live,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 use drctl_engine::TAGS;
 
@@ -157,7 +157,7 @@ fn from_described(cx: &Context, api: &str, integration: &Described) -> Live {
         timeout_ms: integration.timeout_in_millis().unwrap_or(30_000),
     };
     let tags = Some(from_description(integration.description().unwrap_or_default()));
-    live(&cx.scope, &id_of(api, id), Phase::Ready, &properties, tags)
+    live(&cx.scope, &id_of(api, id), Phase::Ready, &Readable::complete(properties), tags)
         .with_arn(arn(cx, &format!("apis/{api}/integrations/{id}")))
 }
 

@@ -9,7 +9,8 @@ use super::{Api, Authorizer, InApi, Integration, id_of, in_apis, in_its_api, or_
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Handle, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Handle, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// Where AWS's own id of a route is found.
@@ -180,7 +181,7 @@ fn from_described(cx: &Context, api: &str, route: &Described) -> Live {
         authorization_type: route.authorization_type().unwrap_or(&AuthorizationType::None).as_str().to_owned(),
         authorizer: Ref::known(route.authorizer_id().unwrap_or_default()),
     };
-    live(&cx.scope, &id_of(api, key), Phase::Ready, &properties, None)
+    live(&cx.scope, &id_of(api, key), Phase::Ready, &Readable::complete(properties), None)
         .with_output(ROUTE_ID, route.route_id().unwrap_or_default())
 }
 

@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::logs::LogGroup;
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, LOG_GROUPS, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    read_each,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live, read_each,
 };
 
 /// An API as it is served. Its id is `API/NAME`.
@@ -104,7 +104,7 @@ impl Resource for Stage {
             access_log_format: log.and_then(AccessLogSettings::format).unwrap_or_default().to_owned(),
             detailed_metrics: settings.and_then(RouteSettings::detailed_metrics_enabled).unwrap_or(false),
         };
-        let found = live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(stage.tags())));
+        let found = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tag_map(stage.tags())));
         Ok(Some(found.with_arn(arn(cx, &format!("apis/{api}/stages/{name}")))))
     }
 

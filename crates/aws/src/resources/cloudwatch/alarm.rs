@@ -15,7 +15,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// How many alarms one page of `DescribeAlarms` holds at most; 50 if nothing is said.
@@ -267,7 +268,7 @@ fn from_described(cx: &Context, alarm: &Described) -> Live {
         actions: read_actions(alarm),
     };
     let owner = cx.scope.owner(&marked(&properties.description));
-    let live = live(&cx.scope, &properties.name, Phase::Ready, &properties, None);
+    let live = live(&cx.scope, &properties.name, Phase::Ready, &Readable::complete(properties.clone()), None);
     Live { owner, ..live }.with_arn(alarm.alarm_arn().unwrap_or_default())
 }
 

@@ -7,7 +7,7 @@ use super::{marked, tags};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{DASHBOARD, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
     read_named,
 };
 
@@ -74,7 +74,7 @@ impl Resource for Dashboard {
         };
         let properties = Dashboard { name: id.to_owned(), body: parse(answer.dashboard_body().unwrap_or_default()) };
         let owner = cx.scope.owner(&marked(&texts(&properties.body)));
-        let live = live(&cx.scope, id, Phase::Ready, &properties, None);
+        let live = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), None);
         Ok(Some(Live { owner, ..live }.with_arn(answer.dashboard_arn().unwrap_or_default())))
     }
 

@@ -11,7 +11,7 @@ use super::replica::{self, Replica, Seen};
 use super::table::Table;
 use super::{arn, settings, tags_of};
 use crate::TagMap;
-use crate::resources::{Context, Failure, Live, Phase, Ref, live};
+use crate::resources::{Context, Failure, Live, Phase, Readable, Ref, live};
 use drctl_engine::TAGS;
 
 /// What the description alone tells.
@@ -121,7 +121,8 @@ pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
 
 fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
     let name = &properties.name;
-    let mut found = live(&cx.scope, name, phase, properties, Some(tags)).with_arn(arn(cx, name));
+    let mut found =
+        live(&cx.scope, name, phase, &Readable::complete(properties.clone()), Some(tags)).with_arn(arn(cx, name));
     // A description without a key tells nothing of it, and least of all that the table has to be made anew.
     if properties.hash_key.is_empty() {
         found.properties.remove("hash_key");

@@ -9,7 +9,8 @@ use super::{Rule, Vpc, filter};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, SECURITY_GROUP, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// The output with the group's own id.
@@ -115,7 +116,7 @@ fn from_described(cx: &Context, group: &Described) -> Live {
         ingress: rules_in(group.ip_permissions()),
         egress: rules_in(group.ip_permissions_egress()),
     };
-    live(&cx.scope, vpc, Phase::Ready, &properties, None)
+    live(&cx.scope, vpc, Phase::Ready, &Readable::complete(properties), None)
         .without([("vpc", group.vpc_id.is_none())])
         .with_output(GROUP, group.group_id().unwrap_or_default())
 }

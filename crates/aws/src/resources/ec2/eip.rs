@@ -9,7 +9,7 @@ use super::{arn, foreign, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
@@ -83,7 +83,7 @@ impl Resource for Eip {
 
 fn from_described(cx: &Context, address: &Described) -> Live {
     let id = address.allocation_id().unwrap_or_default();
-    live(&cx.scope, id, Phase::Ready, &Eip {}, Some(tag_map(address.tags.as_deref())))
+    live(&cx.scope, id, Phase::Ready, &Readable::complete(Eip {}), Some(tag_map(address.tags.as_deref())))
         .with_arn(arn(cx, "elastic-ip", id))
         .with_output("public_ip", address.public_ip().unwrap_or_default())
 }

@@ -13,7 +13,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on, pass};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -158,7 +159,8 @@ fn from_described(cx: &Context, log: &Described) -> Live {
     };
     // Its only status is ACTIVE. Whether records arrive is told minutes later, and is no matter of its creation.
     let tags = Some(tag_map(log.tags.as_deref()));
-    let found = live(&cx.scope, id, Phase::Ready, &properties, tags).with_arn(arn(cx, "vpc-flow-log", id));
+    let found =
+        live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), tags).with_arn(arn(cx, "vpc-flow-log", id));
     // MiniStack keeps neither role nor interval. What is not known does not differ.
     found.without([
         ("vpc", log.resource_id.is_none()),

@@ -11,8 +11,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, live,
 };
 
 /// An internet gateway.
@@ -151,7 +151,7 @@ fn from_described(cx: &Context, gateway: &Described) -> Live {
         _ => Phase::Ready,
     };
     let properties = InternetGateway { vpc: Ref::known(vpc) };
-    live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
+    live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
         cx,
         "internet-gateway",
         id,

@@ -7,7 +7,8 @@ use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    live,
 };
 
 /// A public NAT gateway.
@@ -113,11 +114,8 @@ fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
         allocation: Ref::known(allocation.unwrap_or_default()),
         after: Vec::new(),
     };
-    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
-        cx,
-        "natgateway",
-        id,
-    ));
+    let mut found = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(gateway.tags.as_deref())))
+        .with_arn(arn(cx, "natgateway", id));
     // A gateway that failed or is on its way may tell no address; MiniStack never does. What is not known does not differ.
     found = found.without([("subnet", gateway.subnet_id.is_none()), ("allocation", allocation.is_none())]);
     Some(match primary.and_then(NatGatewayAddress::public_ip) {

@@ -8,7 +8,8 @@ use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// A route. Its id is `rtb-…_10.1.0.0/16`.
@@ -164,5 +165,5 @@ fn from_described(cx: &Context, table: &str, route: &Described) -> Option<Live> 
     }
     let destination = route.destination_cidr_block()?.parse().ok()?;
     let properties = Route { route_table: Ref::known(table), destination, target: Target::of(route) };
-    Some(live(&cx.scope, &id_of(table, destination), Phase::Ready, &properties, None))
+    Some(live(&cx.scope, &id_of(table, destination), Phase::Ready, &Readable::complete(properties), None))
 }

@@ -10,8 +10,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, live,
 };
 
 /// A route table.
@@ -107,7 +107,7 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
 fn from_described(cx: &Context, table: &Described) -> Live {
     let id = table.route_table_id().unwrap_or_default();
     let properties = RouteTable { vpc: Ref::known(table.vpc_id().unwrap_or_default()) };
-    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(table.tags.as_deref())))
+    live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tag_map(table.tags.as_deref())))
         .without([("vpc", table.vpc_id.is_none())])
         .with_arn(arn(cx, "route-table", id))
 }

@@ -11,7 +11,8 @@ use super::{RouteTable, Subnet, filter, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed, live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 
 /// The output with AWS's own id, which changes with the table.
@@ -136,6 +137,6 @@ fn from_described(cx: &Context, association: &Described) -> Option<Live> {
         route_table: Ref::known(association.route_table_id().unwrap_or_default()),
     };
     let id = association.route_table_association_id().unwrap_or_default();
-    let found = live(&cx.scope, subnet, phase, &properties, None);
+    let found = live(&cx.scope, subnet, phase, &Readable::complete(properties), None);
     Some(found.without([("route_table", association.route_table_id.is_none())]).with_output(ASSOCIATION, id))
 }

@@ -14,8 +14,8 @@ use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, live,
 };
 
 /// A security group.
@@ -274,7 +274,7 @@ fn from_described(cx: &Context, group: &Described) -> Live {
         egress: rules_in(group.ip_permissions_egress()),
         after: Vec::new(),
     };
-    live(&cx.scope, id, Phase::Ready, &properties, Some(tag_map(group.tags.as_deref())))
+    live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tag_map(group.tags.as_deref())))
         .without([
             ("vpc", group.vpc_id.is_none()),
             ("name", group.group_name.is_none()),

@@ -11,8 +11,8 @@ use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, Which, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, live,
 };
 
 /// A subnet.
@@ -141,7 +141,7 @@ fn from_described(cx: &Context, subnet: &Described) -> Live {
         }
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    live(&cx.scope, id, phase, &properties, Some(tag_map(subnet.tags.as_deref())))
+    live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(subnet.tags.as_deref())))
         .with_arn(arn(cx, "subnet", id))
         .without([
             ("vpc", subnet.vpc_id.is_none()),

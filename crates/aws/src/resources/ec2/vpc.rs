@@ -10,8 +10,8 @@ use super::{arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live,
 };
 
 /// A virtual private cloud.
@@ -131,8 +131,9 @@ async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> 
     )
     .await?;
     let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value).unwrap_or(false);
+    let mut reading = Reading::default();
     let properties = Vpc {
-        cidr: vpc.cidr_block().unwrap_or_default().parse().unwrap_or_default(),
+        cidr: reading.value("cidr", vpc.cidr_block().and_then(|cidr| cidr.parse().ok())),
         dns_support: is_on(support.enable_dns_support()),
         dns_hostnames: is_on(hostnames.enable_dns_hostnames()),
     };
@@ -141,7 +142,5 @@ async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> 
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
     let tags = Some(tag_map(vpc.tags.as_deref()));
-    // What AWS does not tell does not differ, and least of all makes anything anew: so in all of EC2.
-    let found = live(&cx.scope, id, phase, &properties, tags).without([("cidr", vpc.cidr_block.is_none())]);
-    Ok(found.with_arn(arn(cx, "vpc", id)))
+    Ok(live(&cx.scope, id, phase, &reading.of(properties), tags).with_arn(arn(cx, "vpc", id)))
 }

@@ -12,8 +12,8 @@ use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live, policy,
+    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live, policy,
 };
 
 /// A gateway endpoint.
@@ -166,7 +166,7 @@ fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Fa
         policy: document.map_or(Ok(Value::Null), policy::parse)?,
     };
     let tags = Some(tag_map(endpoint.tags.as_deref()));
-    let found = live(&cx.scope, id, phase, &properties, tags).with_arn(arn(cx, "vpc-endpoint", id));
+    let found = live(&cx.scope, id, phase, &Readable::complete(properties), tags).with_arn(arn(cx, "vpc-endpoint", id));
     // Some emulators keep no policy. What is not known does not differ.
     let found = found.without([
         ("vpc", endpoint.vpc_id.is_none()),

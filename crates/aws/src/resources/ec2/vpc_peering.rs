@@ -12,8 +12,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -237,7 +237,7 @@ async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live
         accepter_dns_resolution: accepter_dns_resolution.unwrap_or(false),
     };
     let tags = Some(tag_map(peering.tags.as_deref()));
-    let found = live(&cx.scope, id, phase, &properties, tags).without([
+    let found = live(&cx.scope, id, phase, &Readable::complete(properties), tags).without([
         ("vpc", requester.and_then(Side::vpc_id).is_none()),
         ("peer_vpc", accepter.and_then(Side::vpc_id).is_none()),
         ("peer_region", accepter.and_then(Side::region).is_none()),

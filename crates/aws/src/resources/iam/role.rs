@@ -11,8 +11,8 @@ use super::tags;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, policy, read_named,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live, policy, read_named,
 };
 
 /// What a service may do on the stack's behalf.
@@ -99,7 +99,7 @@ impl Resource for Role {
             policies: policies.into_iter().flatten().collect(),
         };
         let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(role.arn())))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(role.arn())))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {

@@ -6,8 +6,8 @@ use super::{Key, Tagged, find, named, stack_alias};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, KEY, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live,
 };
 
 /// A name that leads to a key.
@@ -84,6 +84,6 @@ fn from_target(cx: &Context, name: &str, target: &Tagged) -> Live {
         Owner::Ours { .. } => Owner::Implied,
         other => other,
     };
-    let live = live(&cx.scope, name, Phase::Ready, &properties, None);
+    let live = live(&cx.scope, name, Phase::Ready, &Readable::complete(properties), None);
     Live { owner, ..live }.with_arn(format!("arn:aws:kms:{}:{}:{name}", cx.region, cx.scope.account))
 }

@@ -11,8 +11,8 @@ use super::{Tagged, describe, find, named, tags, tags_of, users};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live, policy, read_each,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
 
@@ -215,7 +215,7 @@ async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
         None | Some(KeyState::Enabled | KeyState::Disabled | KeyState::PendingDeletion) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    let live = live(&cx.scope, id, phase, &properties, Some(tags.clone()));
+    let live = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tags.clone()));
     Ok(live.with_arn(key.arn().unwrap_or_default()))
 }
 

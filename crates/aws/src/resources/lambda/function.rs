@@ -21,8 +21,8 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, read_named,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live, read_named,
 };
 
 /// For a call that carries code: the largest package over a line of 2 Mbit/s.
@@ -395,7 +395,7 @@ fn from_described(
         last_update: last_update(found),
         after: Vec::new(),
     };
-    let mut live = live(&cx.scope, id, phase(found), &properties, Some(tags));
+    let mut live = live(&cx.scope, id, phase(found), &Readable::complete(properties), Some(tags));
     // Encrypted with a key that can no longer be used, they do not reach the function either: they differ until they are sent
     // again, which encrypts them with the key of now.
     if let Some(error) = environment.and_then(EnvironmentResponse::error) {

@@ -8,8 +8,8 @@ use crate::resources::apigatewayv2::Api;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
-    policy,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live, policy,
 };
 
 /// Lets an HTTP API call a function.
@@ -75,7 +75,7 @@ impl Resource for Permission {
             principal: text(statement["Principal"].get("Service").unwrap_or(&statement["Principal"])),
             api: Ref::known(api_of(&statement["Condition"], &api_prefix(cx))),
         };
-        Ok(Some(live::<Self>(&cx.scope, id, Phase::Ready, &properties, None)))
+        Ok(Some(live::<Self>(&cx.scope, id, Phase::Ready, &Readable::complete(properties), None)))
     }
 
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {

@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, LOG_GROUPS, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    bears_name, changed, is_about_permission, live, readable,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, bears_name, changed, is_about_permission, live, readable,
 };
 
 /// Where something's log goes.
@@ -105,7 +105,7 @@ impl Resource for LogGroup {
             retention_days: group.retention_in_days().unwrap_or_default(),
             kms_key: Ref::known(group.kms_key_id().unwrap_or_default()),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn.clone())))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn.clone())))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {

@@ -10,8 +10,8 @@ use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits, Weight,
-    live, read_named,
+    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits,
+    Weight, live, read_named,
 };
 
 /// How many parameters one call may change.
@@ -123,7 +123,7 @@ impl Resource for DbClusterParameterGroup {
             description: group.description().unwrap_or_default().to_owned(),
             parameters: compared.chain(given_values(&given)).collect(),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
     }
 
     /// Without its parameters, which no creation takes.

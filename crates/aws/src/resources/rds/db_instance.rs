@@ -11,8 +11,8 @@ use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, changed,
-    live,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live,
 };
 use drctl_engine::state::Role;
 
@@ -187,7 +187,7 @@ fn from_described(cx: &Context, instance: &Described, globals: &[Global]) -> Liv
         after: Vec::new(),
     };
     let tags = Some(tag_map(instance.tag_list()));
-    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &properties, tags)
+    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &Readable::complete(properties), tags)
         .with_arn(instance.db_instance_arn().unwrap_or_default());
     let cluster = instance.db_cluster_identifier().unwrap_or_default();
     // AWS refuses to delete the last instance of the cluster that writes while others copy it: "Cannot delete the last instance

@@ -10,8 +10,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    Weight, live, read_named,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, live, read_named,
 };
 
 /// The subnets in which a Region's instances stand.
@@ -86,7 +86,7 @@ impl Resource for DbSubnetGroup {
             description: group.db_subnet_group_description().unwrap_or_default().to_owned(),
             subnets: group.subnets().iter().filter_map(Member::subnet_identifier).map(Ref::known).collect(),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &properties, Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::db_cluster::{DbCluster, SECRET_VERSION};
 use super::member::Membership;
 use super::{phase, tag_map};
-use crate::resources::{Context, Live, Ref, live};
+use crate::resources::{Context, Live, Readable, Ref, live};
 
 /// What AWS does not tell is not compared: an answer that lacks something says nothing about it.
 pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Global]) -> Live {
@@ -43,7 +43,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
         after: Vec::new(),
     };
     let scaling = cluster.serverless_v2_scaling_configuration();
-    let mut found = live(&cx.scope, id, phase(cluster.status()), &properties, Some(tags))
+    let mut found = live(&cx.scope, id, phase(cluster.status()), &Readable::complete(properties), Some(tags))
         .with_arn(cluster.db_cluster_arn().unwrap_or_default())
         .without([
             ("engine_version", cluster.engine_version.is_none()),

@@ -11,8 +11,8 @@ use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Removal, Resource, Synced, Tagging, Traits,
-    Weight, changed, live, protection,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live, protection,
 };
 
 /// An Aurora PostgreSQL global database. Output: `endpoint`, the host name that follows the writer.
@@ -230,7 +230,7 @@ fn from_described(cx: &Context, global: &Described) -> Live {
         encrypted: global.storage_encrypted().unwrap_or_default(),
     };
     let tags = Some(tag_map(global.tag_list()));
-    let found = live(&cx.scope, id, phase(global.status()), &properties, tags)
+    let found = live(&cx.scope, id, phase(global.status()), &Readable::complete(properties), tags)
         .with_arn(global.global_cluster_arn().unwrap_or_default())
         .without([
             ("engine_version", global.engine_version.is_none()),

@@ -11,8 +11,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, CHECK, Grant, later, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, live,
 };
 
 /// The type of a check that counts other checks.
@@ -276,7 +276,7 @@ fn has_looked(observation: &HealthCheckObservation) -> bool {
 fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live> {
     let properties = HealthCheck::of(check.health_check_config()?);
     let id = check.id();
-    let mut found = live(&cx.scope, id, Phase::Ready, &properties, Some(tags));
+    let mut found = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties.clone()), Some(tags));
     for property in properties.not_of_its_type() {
         found.properties.remove(*property);
     }
@@ -358,7 +358,8 @@ mod tests {
     #[test]
     fn only_checks_with_checkers_are_waited_for() {
         let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
-        let waits = |check: &HealthCheck| looks(&live(&scope, "c", Phase::Ready, check, None));
+        let waits =
+            |check: &HealthCheck| looks(&live(&scope, "c", Phase::Ready, &Readable::complete(check.clone()), None));
         assert!(waits(&endpoint()));
         assert!(!waits(&calculated()) && !waits(&HealthCheck { disabled: true, ..endpoint() }));
     }

@@ -16,8 +16,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, live,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Readable, Removal, Resource,
+    Synced, Tagging, Traits, Weight, changed, live,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -246,8 +246,8 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
         comment: zone.config().and_then(HostedZoneConfig::comment).unwrap_or_default().to_owned(),
         accelerated_recovery,
     };
-    let found =
-        live(&cx.scope, id, phase, &properties, Some(tags)).with_arn(format!("arn:aws:route53:::hostedzone/{id}"));
+    let found = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tags))
+        .with_arn(format!("arn:aws:route53:::hostedzone/{id}"));
     let servers = answer.delegation_set().map(|set| set.name_servers().iter().map(|name| plain_name(name)));
     let servers = servers.map(|names| names.collect::<Vec<_>>().join(",")).unwrap_or_default();
     reference::told(&cx.scope, HostedZone::TRAITS.kind, zone.caller_reference(), found)

@@ -16,8 +16,8 @@ use crate::Scope;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, ZONE, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Ref, Removal, Resource, Synced,
-    Tagging, Traits, live,
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Readable, Ref, Removal, Resource,
+    Synced, Tagging, Traits, live,
 };
 use drctl_engine::state;
 
@@ -252,7 +252,7 @@ impl Record {
 /// change's id, and that is not on the record. Nothing in the stack asks DNS.
 fn from_described(cx: &Context, zone: &str, record: &Described, owner: Owner) -> Live {
     let properties = Record::of(zone, record);
-    Live { owner, ..live(&cx.scope, &properties.key().id(), Phase::Ready, &properties, None) }
+    Live { owner, ..live(&cx.scope, &properties.key().id(), Phase::Ready, &Readable::complete(properties), None) }
 }
 
 /// Whose a record is. Records carry no tags, and a zone may be shared: in one that is not the stack's, a record is the stack's

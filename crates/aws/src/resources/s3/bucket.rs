@@ -20,8 +20,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live, policy, read_named,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    Tagging, Traits, Weight, changed, live, policy, read_named,
 };
 
 /// Where a Region's objects are.
@@ -331,7 +331,7 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
     };
     let tags = tagging.map(|answer| answer.tag_set).unwrap_or_default();
     let tags: TagMap = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-    let mut found = live(&cx.scope, name, Phase::Ready, &properties, Some(tags));
+    let mut found = live(&cx.scope, name, Phase::Ready, &Readable::complete(properties), Some(tags));
     if let Err(rules) = days {
         for property in ["noncurrent_days", "incomplete_upload_days"] {
             found.properties.insert(property.to_owned(), rules.clone().into());

@@ -17,7 +17,8 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, on, pass};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 /// The rule's id, which is a dimension of its metrics, too.
@@ -91,9 +92,9 @@ impl Resource for Replication {
             Ok(answer) => answer,
             Err(failure) => return Err(explained(cx, id, failure).await),
         };
-        Ok(answer
-            .and_then(|answer| answer.replication_configuration)
-            .map(|configuration| live(&cx.scope, id, Phase::Ready, &Self::of(id, &configuration), None)))
+        Ok(answer.and_then(|answer| answer.replication_configuration).map(|configuration| {
+            live(&cx.scope, id, Phase::Ready, &Readable::complete(Self::of(id, &configuration)), None)
+        }))
     }
 
     /// Takes the place of any other that the bucket has.

@@ -12,8 +12,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live,
 };
 use crate::{NODE, TagMap};
 
@@ -287,7 +287,8 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
         pending_deletion: secret.deleted_date().is_some(),
     };
     let arn = secret.arn().unwrap_or_default();
-    let mut found = live(&cx.scope, id, phase, &properties, Some(tag_map(secret.tags()))).with_arn(arn);
+    let mut found =
+        live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(secret.tags()))).with_arn(arn);
     found.properties.remove("username");
     if let Some(version) = current(secret) {
         found = found.with_output("version", version);

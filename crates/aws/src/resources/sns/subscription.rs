@@ -7,7 +7,8 @@ use super::Topic;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, TOPIC, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, live,
 };
 
 const EMAIL: &str = "email";
@@ -131,7 +132,7 @@ async fn find(cx: &Context, topic: &str, endpoint: &str) -> Result<Option<Descri
 /// same reason it has no ARN here, which it gets only then.
 fn read_as(cx: &Context, topic: &str, endpoint: &str) -> Live {
     let properties = Subscription { topic: Ref::known(arn_of(cx, topic)), endpoint: endpoint.to_owned() };
-    live(&cx.scope, &id(topic, endpoint), Phase::Ready, &properties, None)
+    live(&cx.scope, &id(topic, endpoint), Phase::Ready, &Readable::complete(properties), None)
 }
 
 /// Follows from the name.

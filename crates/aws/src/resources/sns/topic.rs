@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live, policy, read_named,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Traits, changed, live, policy, read_named,
 };
 
 /// Where a Region's alarms go.
@@ -89,7 +89,10 @@ impl Resource for Topic {
             kms_key: Ref::known(text("KmsMasterKeyId")),
             policy: attributes.get("Policy").map_or(Ok(Value::Null), |document| policy::parse(document))?,
         };
-        Ok(Some(live::<Self>(&cx.scope, id, Phase::Ready, &properties, Some::<TagMap>(tags)).with_arn(arn)))
+        Ok(Some(
+            live::<Self>(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some::<TagMap>(tags))
+                .with_arn(arn),
+        ))
     }
 
     /// The same name with the same tags and attributes is answered with the topic that there is, and with others refused.
