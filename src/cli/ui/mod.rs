@@ -13,6 +13,8 @@ pub mod progress;
 mod progress_model;
 pub mod recover;
 mod severity;
+#[cfg(test)]
+mod snapshots;
 pub mod status;
 pub mod summary;
 #[cfg(test)]
