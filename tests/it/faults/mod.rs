@@ -6,6 +6,7 @@ mod injected;
 mod kill;
 #[cfg(target_os = "linux")]
 mod matrix;
+mod omitted;
 mod random_stack;
 #[cfg(target_os = "linux")]
 mod refusals;

@@ -135,6 +135,10 @@ impl Element {
         attributes.clone_into(&mut self.attributes);
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name == name
     }

@@ -63,6 +63,8 @@ pub(super) struct Fault {
     pub(super) message: Option<String>,
     /// For `state`: the resource's name or id, and the service's word for the state.
     pub(super) resource: Option<String>,
+    /// For `omit`: the field's name.
+    pub(super) field: Option<String>,
     pub(super) state: Option<String>,
 }
 
@@ -98,6 +100,8 @@ pub(super) enum Effect {
     Slow,
     /// Anything created less than `seconds` ago (`elsewhere` as seen from another Region) is neither found nor listed.
     Stale,
+    /// Carried out; `field` is left out of the answer, wherever it occurs.
+    Omit,
     /// Held until the faults are lifted, and then not carried out. With this, a test can kill the caller in the
     /// meantime.
     HoldBefore,
@@ -149,6 +153,9 @@ impl Fault {
         }
         if matches!(self.does, Effect::Slow | Effect::Stale) && self.seconds.is_none() {
             return Err("`slow` and `stale` need `seconds`".to_owned());
+        }
+        if (self.does == Effect::Omit) != self.field.is_some() {
+            return Err("`omit`, and only `omit`, needs a `field`".to_owned());
         }
         if self.does == Effect::State && (self.resource.is_none() || self.state.is_none()) {
             return Err("`state` needs a `resource` and a `state`".to_owned());
@@ -236,6 +243,7 @@ mod tests {
         assert!(error("[[fault]]\ndoes = \"fail\"\nchance = 2.0").contains("from 0 to 1"));
         assert!(error("[[fault]]\ndoes = \"refuse\"").contains("`code`"));
         assert!(error("[[fault]]\ndoes = \"slow\"").contains("`seconds`"));
+        assert!(error("[[fault]]\ndoes = \"omit\"").contains("`field`"));
         assert!(error("[[fault]]\ndoes = \"state\"\nresource = \"a\"").contains("and a `state`"));
         assert!(error("[[fault]]\ndoes = \"fail\"\nstate = \"a\"").contains("only the fault `state`"));
         assert!(error("[[fault]]\ndoes = \"fail\"\nstatus = 200").contains("400"));

@@ -7,6 +7,7 @@
 
 mod codes;
 mod file;
+mod omit;
 mod stale;
 mod state;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub(crate) use file::FaultFile;
 use file::{Effect, Fault};
+use omit::Fields;
 use stale::Stale;
 
 use super::surprises::{self, Surprise};
@@ -45,6 +47,7 @@ struct InForce {
     faults: Vec<ArmedFault>,
     surprises: Vec<(&'static Surprise, Box<dyn Rule>)>,
     stale: Stale,
+    fields: Fields,
     /// How many calls are held.
     held: watch::Sender<u64>,
     /// Whether held calls are released.
@@ -69,6 +72,9 @@ pub(crate) struct Tally {
     surprises: Vec<(&'static str, &'static str, u64)>,
     /// How many calls are held.
     held: u64,
+    /// The fields that answers had to which an `omit` applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<String>,
 }
 
 impl Faults {
@@ -130,6 +136,7 @@ impl InForce {
             faults: file.faults.iter().map(armed).collect(),
             surprises: chosen.map(|surprise| (surprise, surprise.rule())).collect(),
             stale: Stale::default(),
+            fields: Fields::default(),
             held: watch::Sender::new(0),
             lifted: watch::Sender::new(false),
         }
@@ -145,6 +152,7 @@ impl InForce {
                 .map(|(surprise, rule)| (surprise.behaviour, surprise.name, rule.count()))
                 .collect(),
             held: *self.held.borrow(),
+            fields: self.fields.names(),
         }
     }
 
@@ -225,6 +233,11 @@ impl InForce {
                 }
                 let mut answer = self.carry_out(call, next).await;
                 self.stale.hide(call, fault, &mut answer);
+                answer
+            }
+            Effect::Omit => {
+                let mut answer = self.carry_out(call, next).await;
+                self.fields.omit(fault.field.as_deref().unwrap_or_default(), &mut answer);
                 answer
             }
             // `strike` never returns it: a state holds for every call.

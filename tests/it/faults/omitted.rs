@@ -1,0 +1,44 @@
+//! Whatever AWS leaves out of its answers: nothing is replaced because of it, and nothing that holds data is refused for it.
+//!
+//! CI leaves out every eighth field; all of them, one after the other:
+//!
+//!     DRCTL_MATRIX=full cargo test --test it omitted
+
+use drctl_testkit::harness::Stack;
+
+fn omit(stack: &Stack, field: &str) {
+    stack.faults(&format!("[[fault]]\nkind = \"read\"\ndoes = \"omit\"\nfield = \"{field}\"\n"));
+}
+
+#[test]
+fn no_field_that_is_missing_from_an_answer_forces_a_replacement() {
+    let stack = Stack::new();
+    stack.configure(
+        "[dns]\ndomain = \"pay.your-company.com\"\ncertificate = true\n\n[alerts]\nemails = [\"ops@example.com\"]\n",
+    );
+    stack.run(&["up", "--yes"]).exits(0);
+    omit(&stack, "none");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    let fields: Vec<String> = stack.no_faults()["fields"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|field| field.as_str().map(str::to_owned))
+        .collect();
+    assert!(fields.len() > 300, "{}", fields.len());
+    let mut wrong = Vec::new();
+    let step = if std::env::var("DRCTL_MATRIX").is_ok_and(|which| which == "full") { 1 } else { 8 };
+    for field in fields.iter().step_by(step) {
+        omit(&stack, field);
+        let ran = stack.run(&["plan", "--json", "--timeout", "20"]);
+        // A field without which an answer cannot be read makes the rest unknown, or the command fail: both change nothing.
+        let Ok(plan) = serde_json::from_str::<serde_json::Value>(&ran.stdout) else { continue };
+        for change in plan["changes"].as_array().into_iter().flatten() {
+            let action = change["action"].as_str().unwrap_or_default();
+            if matches!(action, "replace" | "refused" | "delete") {
+                wrong.push(format!("{field}: {action} {} {}", change["address"], change["changes"]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} fields:\n{}", wrong.len(), fields.len(), wrong.join("\n"));
+}
