@@ -10,7 +10,7 @@ use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits,
+    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits,
     Weight, live, read_named,
 };
 
@@ -117,13 +117,14 @@ impl Resource for DbClusterParameterGroup {
             tags_of(cx, arn)
         )?;
         let compared = compared.iter().filter_map(value).filter(|(name, _)| ALWAYS_COMPARED.contains(&name.as_str()));
+        let mut reading = Reading::default();
         let properties = DbClusterParameterGroup {
             name: id.to_owned(),
-            family: group.db_parameter_group_family().unwrap_or_default().to_owned(),
-            description: group.description().unwrap_or_default().to_owned(),
+            family: reading.text("family", group.db_parameter_group_family()),
+            description: reading.text("description", group.description()),
             parameters: compared.chain(given_values(&given)).collect(),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tags)).with_arn(arn)))
     }
 
     /// Without its parameters, which no creation takes.

@@ -11,7 +11,7 @@ use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live,
 };
 use drctl_engine::state::Role;
@@ -173,38 +173,30 @@ impl DbInstance {
 
 fn from_described(cx: &Context, instance: &Described, globals: &[Global]) -> Live {
     let id = instance.db_instance_identifier().unwrap_or_default();
-    let key = instance.performance_insights_kms_key_id();
+    let cluster = instance.db_cluster_identifier();
+    // There is none while Performance Insights is off, and an emulator may not return it.
+    let key = instance.performance_insights_kms_key_id().filter(|key| !key.is_empty());
+    let mut reading = Reading::default();
     let properties = DbInstance {
         name: id.to_owned(),
-        cluster: Ref::known(instance.db_cluster_identifier().unwrap_or_default()),
-        class: instance.db_instance_class().unwrap_or_default().to_owned(),
-        publicly_accessible: instance.publicly_accessible().unwrap_or_default(),
-        performance_insights: instance.performance_insights_enabled().unwrap_or_default(),
-        performance_insights_kms_key: Ref::known(key.unwrap_or_default()),
-        auto_minor_version_upgrade: instance.auto_minor_version_upgrade().unwrap_or_default(),
-        maintenance_window: instance.preferred_maintenance_window().unwrap_or_default().to_owned(),
-        promotion_tier: instance.promotion_tier().unwrap_or_default(),
+        cluster: Ref::known(reading.text("cluster", cluster)),
+        class: reading.text("class", instance.db_instance_class()),
+        publicly_accessible: reading.value("publicly_accessible", instance.publicly_accessible()),
+        // Returned only once the instance is available, or nearly.
+        performance_insights: reading.value("performance_insights", instance.performance_insights_enabled()),
+        performance_insights_kms_key: Ref::known(reading.text("performance_insights_kms_key", key)),
+        auto_minor_version_upgrade: reading
+            .value("auto_minor_version_upgrade", instance.auto_minor_version_upgrade()),
+        maintenance_window: reading.text("maintenance_window", instance.preferred_maintenance_window()),
+        promotion_tier: reading.value("promotion_tier", instance.promotion_tier()),
         after: Vec::new(),
     };
     let tags = Some(tag_map(instance.tag_list()));
-    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &Readable::complete(properties), tags)
+    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &reading.of(properties), tags)
         .with_arn(instance.db_instance_arn().unwrap_or_default());
-    let cluster = instance.db_cluster_identifier().unwrap_or_default();
     // AWS refuses to delete the last instance of the cluster that writes while others copy it: "Cannot delete the last instance
     // of the master cluster". https://github.com/hashicorp/terraform-provider-aws/issues/26234
-    found.goes_after = Membership::of_cluster(cluster, &cx.region, globals).leave_before();
-    found = found.without([
-        ("cluster", instance.db_cluster_identifier.is_none()),
-        ("class", instance.db_instance_class.is_none()),
-        ("publicly_accessible", instance.publicly_accessible.is_none()),
-        // There is none while Performance Insights is off; and an emulator may not tell it.
-        ("performance_insights_kms_key", key.is_none_or(str::is_empty)),
-        // Told only once it is available, or nearly.
-        ("performance_insights", instance.performance_insights_enabled.is_none()),
-        ("promotion_tier", instance.promotion_tier.is_none()),
-        ("auto_minor_version_upgrade", instance.auto_minor_version_upgrade.is_none()),
-        ("maintenance_window", instance.preferred_maintenance_window.is_none()),
-    ]);
+    found.goes_after = Membership::of_cluster(cluster.unwrap_or_default(), &cx.region, globals).leave_before();
     match instance.endpoint().and_then(Endpoint::address) {
         Some(address) => found.with_output("endpoint", address),
         None => found,

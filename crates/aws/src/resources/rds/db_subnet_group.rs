@@ -10,7 +10,7 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
     Tagging, Traits, Weight, live, read_named,
 };
 
@@ -81,12 +81,16 @@ impl Resource for DbSubnetGroup {
         let Some(group) = answer.db_subnet_groups().first() else { return Ok(None) };
         let arn = group.db_subnet_group_arn().unwrap_or_default();
         let tags = tags_of(cx, arn).await?;
+        let mut reading = Reading::default();
+        // A group without subnets has an empty list.
+        let subnets = group.subnets.as_ref();
+        let subnets = subnets.map(|all| all.iter().filter_map(Member::subnet_identifier).map(Ref::known).collect());
         let properties = DbSubnetGroup {
             name: id.to_owned(),
-            description: group.db_subnet_group_description().unwrap_or_default().to_owned(),
-            subnets: group.subnets().iter().filter_map(Member::subnet_identifier).map(Ref::known).collect(),
+            description: reading.text("description", group.db_subnet_group_description()),
+            subnets: reading.value("subnets", subnets),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tags)).with_arn(arn)))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {

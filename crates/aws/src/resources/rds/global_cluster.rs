@@ -11,7 +11,7 @@ use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
     Traits, Weight, changed, live, protection,
 };
 
@@ -222,22 +222,17 @@ pub(super) async fn described(cx: &Context, id: Option<&str>) -> Result<Vec<Desc
 
 fn from_described(cx: &Context, global: &Described) -> Live {
     let id = global.global_cluster_identifier().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = GlobalCluster {
         name: id.to_owned(),
-        engine_version: global.engine_version().unwrap_or_default().to_owned(),
-        database_name: global.database_name().unwrap_or_default().to_owned(),
-        deletion_protection: global.deletion_protection().unwrap_or_default(),
-        encrypted: global.storage_encrypted().unwrap_or_default(),
+        engine_version: reading.text("engine_version", global.engine_version()),
+        database_name: reading.text("database_name", global.database_name().filter(|name| !name.is_empty())),
+        deletion_protection: reading.value("deletion_protection", global.deletion_protection()),
+        encrypted: reading.value("encrypted", global.storage_encrypted()),
     };
     let tags = Some(tag_map(global.tag_list()));
-    let found = live(&cx.scope, id, phase(global.status()), &Readable::complete(properties), tags)
-        .with_arn(global.global_cluster_arn().unwrap_or_default())
-        .without([
-            ("engine_version", global.engine_version.is_none()),
-            ("database_name", global.database_name().is_none_or(str::is_empty)),
-            ("deletion_protection", global.deletion_protection.is_none()),
-            ("encrypted", global.storage_encrypted.is_none()),
-        ]);
+    let found = live(&cx.scope, id, phase(global.status()), &reading.of(properties), tags)
+        .with_arn(global.global_cluster_arn().unwrap_or_default());
     // Not there yet, as long as it has no writer.
     match global.endpoint().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) => found.with_output("endpoint", endpoint),

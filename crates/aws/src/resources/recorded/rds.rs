@@ -163,6 +163,8 @@ async fn capacities_that_are_whole_compare_as_whole_numbers() {
     assert_eq!(compared(&desired, &read_cluster(&serverless, GLOBAL).await), NOTHING);
     let half = serverless.replace("<MinCapacity>2.0<", "<MinCapacity>0.5<");
     assert_eq!(differing(&desired, &read_cluster(&half, GLOBAL).await), ["min_acu"]);
+    let without = serverless.replace("<MinCapacity>2.0</MinCapacity>", "");
+    assert_eq!(compared(&desired, &read_cluster(&without, GLOBAL).await), NOTHING);
 }
 
 /// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_config`): a list that is empty is an empty
@@ -354,6 +356,12 @@ async fn a_subnet_group_as_recorded_reads_as_it_was_made() {
     assert!(matches!(found.owner, Owner::Foreign(_)));
     // `test_rdssubnetgroup_unused`: one without subnets.
     assert_eq!(compared(&desired, &live("", "").await), [("subnets".to_owned(), false)]);
+    let least = "<DBSubnetGroups><DBSubnetGroup><DBSubnetGroupName>pay-prod-primary</DBSubnetGroupName></DBSubnetGroup>\
+                 </DBSubnetGroups>";
+    let answers = Answers::default()
+        .to("DescribeDBSubnetGroups", query("DescribeDBSubnetGroups", least))
+        .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
+    assert_eq!(compared(&desired, &read::<DbSubnetGroup>(answers, "pay-prod-primary").await), NOTHING);
 }
 
 /// From cloud-custodian's recordings of rds.DescribeDBClusterParameterGroups and rds.DescribeDBClusterParameters
@@ -398,4 +406,24 @@ async fn a_parameter_group_as_recorded_reads_as_it_was_made() {
         .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
     let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
     assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged));
+}
+
+/// Family and description cannot be changed: taken for empty, they would have the group replaced.
+#[tokio::test]
+async fn what_an_answer_about_a_parameter_group_lacks_does_not_replace_it() {
+    let desired = DbClusterParameterGroup {
+        name: "pay-prod-primary".to_owned(),
+        family: "aurora-postgresql17".to_owned(),
+        description: "pay-prod".to_owned(),
+        parameters: BTreeMap::new(),
+    };
+    let least = "<DBClusterParameterGroups><DBClusterParameterGroup>\
+                 <DBClusterParameterGroupName>pay-prod-primary</DBClusterParameterGroupName>\
+                 </DBClusterParameterGroup></DBClusterParameterGroups>";
+    let answers = Answers::default()
+        .to("DescribeDBClusterParameterGroups", query("DescribeDBClusterParameterGroups", least))
+        .to("DescribeDBClusterParameters", query("DescribeDBClusterParameters", "<Parameters/>"))
+        .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
+    let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
+    assert_eq!(compared(&desired, &live), NOTHING);
 }
