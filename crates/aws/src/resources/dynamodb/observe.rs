@@ -11,17 +11,26 @@ use super::replica::{self, Replica, Seen};
 use super::table::Table;
 use super::{arn, settings, tags_of};
 use crate::TagMap;
-use crate::resources::{Context, Failure, Live, Phase, Readable, Ref, live};
+use crate::resources::{Context, Failure, Live, Phase, Readable, Reading, Ref, live};
 use drctl_engine::TAGS;
 
-/// What the description alone tells.
-fn from_described(table: &TableDescription) -> Table {
+/// What has to be asked for with other calls, which AWS refuses while a table is being created or deleted, or what its
+/// description may not show yet.
+const UNSETTLED: [&str; 7] =
+    ["billing_mode", "stream_view", "kms_key", "ttl_attribute", "recovery_days", "deletion_protection", "replica"];
+
+/// The properties that the description alone holds.
+fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
     let billing_mode = table.billing_mode_summary().and_then(BillingModeSummary::billing_mode);
     let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
     Table {
         name: table.table_name().unwrap_or_default().to_owned(),
-        hash_key: key_of(table),
+        // A description without a key says nothing about it, and does not replace the table.
+        hash_key: reading.text("hash_key", Some(key_of(table).as_str()).filter(|key| !key.is_empty())),
+        // AWS leaves the summary out of a table that was never switched to on-demand capacity.
+        // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BillingModeSummary.html
         billing_mode: billing_mode.unwrap_or(&BillingMode::Provisioned).as_str().to_owned(),
+        // Left out, the table has no stream, and is encrypted with a key of DynamoDB's own.
         stream_view: stream
             .and_then(StreamSpecification::stream_view_type)
             .map_or("", StreamViewType::as_str)
@@ -29,7 +38,7 @@ fn from_described(table: &TableDescription) -> Table {
         kms_key: Ref::known(table.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default()),
         ttl_attribute: String::new(),
         recovery_days: 0,
-        deletion_protection: table.deletion_protection_enabled().unwrap_or_default(),
+        deletion_protection: reading.value("deletion_protection", table.deletion_protection_enabled()),
         replica: Replica::none(),
     }
 }
@@ -53,9 +62,12 @@ fn key_of(table: &TableDescription) -> String {
 
 /// A table that comes or goes: what else there is to it cannot be read, and is not compared.
 pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, tags: TagMap) -> Live {
-    let mut found = base(cx, table, phase, &from_described(table), tags);
-    found.properties.retain(|name, _| matches!(name.as_str(), "name" | "hash_key" | TAGS));
-    found
+    let mut reading = Reading::default();
+    let properties = from_described(table, &mut reading);
+    for property in UNSETTLED {
+        reading.is_unreadable(property);
+    }
+    base(cx, table, phase, &reading.of(properties), tags)
 }
 
 /// A table that stands, in its own Region and in its replica's.
@@ -79,31 +91,28 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
         // In a state, too, that AWS has added since: it was read like any other.
         _ => Phase::Ready,
     };
-    let mut properties = from_described(table);
-    properties.recovery_days = days.unwrap_or_default();
-    properties.ttl_attribute = ttl.clone().unwrap_or_default();
-    if let Seen::There(replica, _) = &seen {
-        properties.replica = replica.clone();
-    }
-    let mut found = base(cx, table, phase, &properties, tags);
-    if days.is_none() {
-        found.properties.remove("recovery_days");
-    }
-    if ttl.is_none() {
-        found.properties.remove("ttl_attribute");
-    }
+    let mut reading = Reading::default();
+    let mut properties = from_described(table, &mut reading);
+    properties.recovery_days = reading.value("recovery_days", days);
+    properties.ttl_attribute = reading.value("ttl_attribute", ttl);
+    let mut there = None;
     match seen {
-        Seen::There(replica, there) => {
-            if let Some(tags) = found.properties.get_mut(TAGS) {
-                as_in_both(tags, &there);
+        Seen::There { region, replica, tags } => {
+            there = Some((arn(&cx.at(&region), name), tags));
+            match replica {
+                Some(replica) => properties.replica = replica,
+                None => reading.is_unreadable("replica"),
             }
-            let arn = arn(&cx.at(&replica.region), name);
-            found = found.with_output("replica_arn", arn);
         }
-        Seen::Unsettled(_) => {
-            found.properties.remove("replica");
-        }
+        Seen::Unsettled(_) => reading.is_unreadable("replica"),
         Seen::None => {}
+    }
+    let mut found = base(cx, table, phase, &reading.of(properties), tags);
+    if let Some((replica_arn, replica_tags)) = there {
+        if let Some(tags) = found.properties.get_mut(TAGS) {
+            as_in_both(tags, &replica_tags);
+        }
+        found = found.with_output("replica_arn", replica_arn);
     }
     Ok(found)
 }
@@ -119,14 +128,9 @@ pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
     )
 }
 
-fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
-    let name = &properties.name;
-    let mut found =
-        live(&cx.scope, name, phase, &Readable::complete(properties.clone()), Some(tags)).with_arn(arn(cx, name));
-    // A description without a key tells nothing of it, and least of all that the table has to be made anew.
-    if properties.hash_key.is_empty() {
-        found.properties.remove("hash_key");
-    }
+fn base(cx: &Context, table: &TableDescription, phase: Phase, read: &Readable<Table>, tags: TagMap) -> Live {
+    let name = table.table_name().unwrap_or_default();
+    let found = live(&cx.scope, name, phase, read, Some(tags)).with_arn(arn(cx, name));
     match table.latest_stream_arn() {
         Some(stream) => found.with_output("stream_arn", stream),
         None => found,
@@ -188,12 +192,12 @@ mod tests {
             crate::resources::Disposal::default(),
         );
         let table = TableDescription::builder().table_name("t").build();
-        for found in [
-            base(&cx, &table, Phase::Ready, &from_described(&table), TagMap::new()),
-            unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new()),
-        ] {
-            assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
-        }
+        let mut reading = Reading::default();
+        let properties = from_described(&table, &mut reading);
+        let found = base(&cx, &table, Phase::Ready, &reading.of(properties), TagMap::new());
+        assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
+        let coming = unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new());
+        assert_eq!(coming.properties.keys().collect::<Vec<_>>(), ["name", "tags"]);
     }
 
     #[test]
@@ -208,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_description_without_details_is_of_a_plain_table() {
-        let table = from_described(&TableDescription::builder().table_name("t").build());
+        let plain = |table: &TableDescription| from_described(table, &mut Reading::default());
+        let table = plain(&TableDescription::builder().table_name("t").build());
         assert_eq!((table.billing_mode.as_str(), table.stream_view.as_str()), ("PROVISIONED", ""));
         assert_eq!((table.kms_key.value(), table.deletion_protection), ("", false));
         let off = StreamSpecification::builder()
@@ -216,7 +221,7 @@ mod tests {
             .stream_view_type(StreamViewType::NewAndOldImages)
             .build()
             .expect("complete");
-        assert_eq!(from_described(&TableDescription::builder().stream_specification(off).build()).stream_view, "");
+        assert_eq!(plain(&TableDescription::builder().stream_specification(off).build()).stream_view, "");
     }
 
     #[test]
@@ -234,9 +239,11 @@ mod tests {
             recovery_days: 35,
             deletion_protection: true,
         };
-        let table = Table { replica: replica.clone(), ..from_described(&TableDescription::builder().build()) };
+        let key = replica.kms_key.value().to_owned();
+        let plain = from_described(&TableDescription::builder().build(), &mut Reading::default());
+        let table = Table { replica, ..plain };
         let value = serde_json::to_value(&table).expect("a plain struct");
-        assert_eq!(value["replica"]["kms_key"], replica.kms_key.value());
+        assert_eq!(value["replica"]["kms_key"], key);
         assert_eq!(serde_json::from_value::<Table>(value).expect("its own form"), table);
     }
 }

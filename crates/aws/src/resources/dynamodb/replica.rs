@@ -35,8 +35,9 @@ pub struct Replica {
 pub(super) enum Seen {
     /// There is none, or only one that failed to come about.
     None,
-    /// It is there, with these tags.
-    There(Replica, TagMap),
+    /// It is there, in this Region and with these tags; `replica` is `None` if AWS did not return all of its settings, which are
+    /// compared as a whole.
+    There { region: String, replica: Option<Replica>, tags: TagMap },
     /// It is coming or going, or cannot be used: how the table stands because of that.
     Unsettled(String),
 }
@@ -180,25 +181,27 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
     // Listed as active here, and not there yet. Everything but DescribeTable would be refused there.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
-    Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
+    Ok(found.unwrap_or_else(|| unsettled("not visible there yet")))
 }
 
 /// What stands in the replica's own Region, `there`.
-async fn look(there: &Context, table: &str) -> Result<Option<(Replica, TagMap)>, Failure> {
+async fn look(there: &Context, table: &str) -> Result<Option<Seen>, Failure> {
     let Some(found) = describe(there, table).await? else { return Ok(None) };
     if found.table_status() == Some(&TableStatus::Creating) {
         return Ok(None);
     }
     let (days, tags) = try_join(settings::recovery_days(there, table), tags_of(there, table)).await?;
     let Some(recovery_days) = days else { return Ok(None) };
-    let key = found.sse_description().and_then(SseDescription::kms_master_key_arn);
-    let replica = Replica {
-        region: there.region.to_string(),
-        kms_key: Ref::known(key.unwrap_or_default()),
+    // Without one, it is encrypted with a key of DynamoDB's own.
+    let key = found.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default();
+    let region = there.region.to_string();
+    let replica = found.deletion_protection_enabled().map(|deletion_protection| Replica {
+        region: region.clone(),
+        kms_key: Ref::known(key),
         recovery_days,
-        deletion_protection: found.deletion_protection_enabled().unwrap_or_default(),
-    };
-    Ok(Some((replica, tags)))
+        deletion_protection,
+    });
+    Ok(Some(Seen::There { region, replica, tags }))
 }
 
 /// A failure of the replica's Region is none of the table's: taken for one, it would keep everything else there from being
