@@ -11,7 +11,7 @@ use super::{Tagged, describe, find, named, tags, tags_of, users};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced,
     Tagging, Traits, Weight, changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
@@ -203,19 +203,20 @@ async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
         cx.read("kms", "GetKeyRotationStatus", || kms.get_key_rotation_status().key_id(id).send()),
     )
     .await?;
+    let mut reading = Reading::default();
     let properties = Key {
-        description: key.description().unwrap_or_default().to_owned(),
+        description: reading.text("description", key.description()),
         rotation: rotation.key_rotation_enabled(),
-        policy: document.policy().map_or(Ok(Value::Null), policy::parse)?,
+        policy: reading.value("policy", document.policy().map(policy::parse).transpose()?),
         // `enabled()` is false in states on the way to Enabled, too, where EnableKey is refused.
-        enabled: key.key_state() != Some(&KeyState::Disabled),
-        pending_deletion: is_deleted(key),
+        enabled: reading.value("enabled", key.key_state().map(|state| *state != KeyState::Disabled)),
+        pending_deletion: reading.value("pending_deletion", key.key_state().map(|_| is_deleted(key))),
     };
     let phase = match key.key_state() {
         None | Some(KeyState::Enabled | KeyState::Disabled | KeyState::PendingDeletion) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    let live = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tags.clone()));
+    let live = live(&cx.scope, id, phase, &reading.of(properties), Some(tags.clone()));
     Ok(live.with_arn(key.arn().unwrap_or_default()))
 }
 
