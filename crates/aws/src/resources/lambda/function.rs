@@ -21,7 +21,7 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live, read_named,
 };
 
@@ -356,8 +356,6 @@ fn is_about_the_rest(failure: &Failure) -> bool {
     failure.class != Class::Throttled && failure.code.as_deref() == Some("InvalidParameterValueException")
 }
 
-/// What is left out is what Lambda takes then.
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
 fn from_described(
     cx: &Context,
     id: &str,
@@ -368,17 +366,23 @@ fn from_described(
     let network = found.vpc_config();
     let environment = found.environment();
     let variables = environment.and_then(EnvironmentResponse::variables).into_iter().flatten();
-    let logging = found.logging_config();
+    // A logging configuration without a group stands for Lambda's default group.
+    let log_group = found
+        .logging_config()
+        .map(|logging| logging.log_group().map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned));
+    let tracing = found.tracing_config().and_then(TracingConfigResponse::mode);
+    let mut reading = Reading::default();
     let properties = Function {
         name: id.to_owned(),
+        // AWS leaves out a description, variables, a key, and a VPC that a function does not have.
         description: found.description().unwrap_or_default().to_owned(),
-        role: Ref::known(found.role().unwrap_or_default()),
-        runtime: found.runtime().map(Runtime::as_str).unwrap_or_default().to_owned(),
-        handler: found.handler().unwrap_or_default().to_owned(),
-        memory_mb: found.memory_size().unwrap_or(128),
-        timeout_seconds: found.timeout().unwrap_or(3),
-        package: String::new(),
-        code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
+        role: Ref::known(reading.text("role", found.role())),
+        runtime: reading.text("runtime", found.runtime().map(Runtime::as_str)),
+        handler: reading.text("handler", found.handler()),
+        memory_mb: reading.value("memory_mb", found.memory_size()),
+        timeout_seconds: reading.value("timeout_seconds", found.timeout()),
+        package: reading.text("package", None),
+        code_sha256: reading.text("code_sha256", found.code_sha256()),
         environment: variables.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
         kms_key: Ref::known(found.kms_key_arn().unwrap_or_default()),
         subnets: network
@@ -387,31 +391,17 @@ fn from_described(
         security_groups: network
             .map(|vpc| vpc.security_group_ids().iter().map(|id| Ref::known(id.as_str())).collect())
             .unwrap_or_default(),
-        tracing: found.tracing_config().and_then(TracingConfigResponse::mode) == Some(&TracingMode::Active),
+        tracing: reading.value("tracing", tracing.map(|mode| *mode == TracingMode::Active)),
         reserved_concurrency: concurrency.and_then(Concurrency::reserved_concurrent_executions),
-        log_group: logging
-            .and_then(LoggingConfig::log_group)
-            .map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned),
+        log_group: reading.value("log_group", log_group),
         last_update: last_update(found),
         after: Vec::new(),
     };
-    let mut live = live(&cx.scope, id, phase(found), &Readable::complete(properties), Some(tags));
+    let mut live = live(&cx.scope, id, phase(found), &reading.of(properties), Some(tags));
     // Encrypted with a key that can no longer be used, they do not reach the function either: they differ until they are sent
     // again, which encrypts them with the key of now.
     if let Some(error) = environment.and_then(EnvironmentResponse::error) {
         live.properties.insert("environment".to_owned(), unusable(error).into());
-    }
-    let unreadable = [
-        ("package", true),
-        ("role", found.role().is_none()),
-        ("runtime", found.runtime().is_none()),
-        ("handler", found.handler().is_none()),
-        ("code_sha256", found.code_sha256().is_none()),
-        ("tracing", found.tracing_config().is_none()),
-        ("log_group", logging.is_none()),
-    ];
-    for (property, _) in unreadable.into_iter().filter(|(_, unreadable)| *unreadable) {
-        live.properties.remove(property);
     }
     live.with_arn(found.function_arn().unwrap_or_default())
 }

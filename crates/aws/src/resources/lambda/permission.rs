@@ -68,6 +68,7 @@ impl Resource for Permission {
         let answer = cx.read("lambda", "GetPolicy", || lambda.get_policy().function_name(function).send()).await?;
         let document = answer.policy().map_or(Ok(Value::Null), policy::parse)?;
         let Some(statement) = statement_of(&document, statement_id) else { return Ok(None) };
+        // What a policy does not hold is not in force: a statement without a condition lets every API call the function.
         let properties = Permission {
             function: Ref::known(function),
             statement_id: statement_id.to_owned(),

@@ -80,8 +80,6 @@ async fn what_is_added_to_an_answer_about_a_function_is_passed_over() {
 async fn what_an_answer_about_a_function_lacks_has_a_meaning_or_does_not_differ() {
     let desired = Function {
         description: String::new(),
-        memory_mb: 128,
-        timeout_seconds: 3,
         environment: BTreeMap::new(),
         kms_key: Ref::known(""),
         subnets: Vec::new(),
