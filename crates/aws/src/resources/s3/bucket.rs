@@ -310,10 +310,12 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         .and_then(|configuration| configuration.rules.into_iter().next());
     let ownership = ownership
         .and_then(|answer| answer.ownership_controls)
-        .and_then(|controls| controls.rules.into_iter().next())
-        .map(|rule| rule.object_ownership.as_str().to_owned());
-    let days = lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules()));
-    let known_days = days.clone().unwrap_or_default();
+        .and_then(|controls| controls.rules.into_iter().next());
+    let (days, foreign_rules) = match lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules())) {
+        Ok(days) => (days, None),
+        Err(rules) => (Days::default(), Some(rules)),
+    };
+    // S3 refuses to describe what was never set, and leaves out what is off: nothing that is missing here is unknown.
     let properties = Bucket {
         name: name.to_owned(),
         versioned: versioning.status == Some(BucketVersioningStatus::Enabled),
@@ -322,19 +324,19 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         public_access_blocked: access
             .and_then(|answer| answer.public_access_block_configuration)
             .is_some_and(|configuration| configuration == block(true)),
-        ownership: ownership.unwrap_or_default(),
+        ownership: ownership.map(|rule| rule.object_ownership.as_str().to_owned()).unwrap_or_default(),
         policy: document
             .and_then(|answer| answer.policy)
             .map_or(Ok(Value::Null), |document| policy::parse(&document))?,
-        noncurrent_days: known_days.noncurrent,
-        incomplete_upload_days: known_days.incomplete_upload,
+        noncurrent_days: days.noncurrent,
+        incomplete_upload_days: days.incomplete_upload,
     };
     let tags = tagging.map(|answer| answer.tag_set).unwrap_or_default();
     let tags: TagMap = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
     let mut found = live(&cx.scope, name, Phase::Ready, &Readable::complete(properties), Some(tags));
-    if let Err(rules) = days {
+    if let Some(rules) = foreign_rules {
         for property in ["noncurrent_days", "incomplete_upload_days"] {
-            found.properties.insert(property.to_owned(), rules.clone().into());
+            found.properties.insert(property.to_owned(), rules.as_str().into());
         }
     }
     Ok(found.with_arn(format!("arn:aws:s3:::{name}")))

@@ -182,6 +182,7 @@ impl Replication {
         destination.build()
     }
 
+    /// S3 returns the configuration as it was written: what is missing in it is off.
     fn of(bucket: &str, configuration: &ReplicationConfiguration) -> Self {
         let rule = match configuration.rules() {
             [rule] if *rule.status() == ReplicationRuleStatus::Enabled && is_for_all(rule) => Some(rule),

@@ -12,7 +12,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live,
 };
 use crate::{NODE, TagMap};
@@ -277,19 +277,19 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
     let listed = |value: &dyn Fn(&ReplicationStatusType) -> String| {
         replicas.iter().map(|replica| value(replica)).collect::<Vec<_>>().join(", ")
     };
+    let mut reading = Reading::default();
     let properties = Secret {
         name: id.to_owned(),
+        // AWS leaves out an empty description, the key if it is Secrets Manager's own, and replication without replicas.
         description: secret.description().unwrap_or_default().to_owned(),
         kms_key: Ref::known(key_arn(cx, &cx.region, secret.kms_key_id())),
-        username: String::new(),
+        username: reading.text("username", None),
         replica_region: listed(&|replica| region(replica).to_owned()),
         replica_kms_key: Ref::known(listed(&|replica| key_arn(cx, region(replica), replica.kms_key_id()))),
         pending_deletion: secret.deleted_date().is_some(),
     };
     let arn = secret.arn().unwrap_or_default();
-    let mut found =
-        live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(secret.tags()))).with_arn(arn);
-    found.properties.remove("username");
+    let mut found = live(&cx.scope, id, phase, &reading.of(properties), Some(tag_map(secret.tags()))).with_arn(arn);
     if let Some(version) = current(secret) {
         found = found.with_output("version", version);
     }
