@@ -1,4 +1,4 @@
-//! What is live of a table, in the shape that is compared.
+//! A live table, in the shape that is compared.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, BillingModeSummary, KeyType, ScalarAttributeType, SseDescription,
@@ -14,8 +14,7 @@ use crate::TagMap;
 use crate::resources::{Context, Failure, Live, Phase, Readable, Reading, Ref, live};
 use drctl_engine::TAGS;
 
-/// What has to be asked for with other calls, which AWS refuses while a table is being created or deleted, or what its
-/// description may not show yet.
+/// What cannot be read of a table that is being created or deleted: it takes calls that AWS refuses then, or may not show yet.
 const UNSETTLED: [&str; 7] =
     ["billing_mode", "stream_view", "kms_key", "ttl_attribute", "recovery_days", "deletion_protection", "replica"];
 
@@ -43,7 +42,7 @@ fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
     }
 }
 
-/// The key attribute; of a key that drctl does not make, all of it, so that it differs from every name.
+/// The key attribute; of a key of another kind than drctl's, the whole key, so that it differs from every name.
 fn key_of(table: &TableDescription) -> String {
     let keys: Vec<String> = table
         .key_schema()
@@ -60,7 +59,7 @@ fn key_of(table: &TableDescription) -> String {
     keys.join(" + ")
 }
 
-/// A table that comes or goes: what else there is to it cannot be read, and is not compared.
+/// A table that is being created or deleted. Apart from its name and its key, nothing is compared.
 pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, tags: TagMap) -> Live {
     let mut reading = Reading::default();
     let properties = from_described(table, &mut reading);
@@ -70,7 +69,7 @@ pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, ta
     base(cx, table, phase, &reading.of(properties), tags)
 }
 
-/// A table that stands, in its own Region and in its replica's.
+/// A table that exists, in its own Region and in its replica's.
 pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Live, Failure> {
     let name = table.table_name().unwrap_or_default();
     let (days, ttl, tags, seen) = try_join4(
@@ -81,14 +80,14 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     )
     .await?;
     let phase = match (table.table_status(), &seen) {
-        // Not failed: what has failed is replaced, and this one comes back with its key.
+        // Not failed: a failed table is replaced, and this one can be used again once its key can.
         // See docs/aws-behaviour.md#replica-loses-its-key.
         (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
-            "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
+            "cut off from its key; enable the key, or after 20 hours its replica is no longer a replica".to_owned(),
         ),
         (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
         (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
-        // In a state, too, that AWS has added since: it was read like any other.
+        // Also in a state that AWS has added since: the table was read like any other.
         _ => Phase::Ready,
     };
     let mut reading = Reading::default();
@@ -117,7 +116,7 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     Ok(found)
 }
 
-/// Whether a table in this state cannot be read or changed, apart from its coming and going.
+/// Whether a table in this state cannot be read or changed, apart from its creation and deletion.
 pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
     matches!(
         status,
@@ -137,7 +136,7 @@ fn base(cx: &Context, table: &TableDescription, phase: Phase, read: &Readable<Ta
     }
 }
 
-/// Shows the replica's value of each tag where it is not the table's: it differs until both have it.
+/// Replaces the value of each tag by the replica's where the two differ: a tag differs from the desired one until both have it.
 fn as_in_both(tags: &mut Value, there: &TagMap) {
     let Value::Object(tags) = tags else { return };
     tags.retain(|key, value| match there.get(key) {
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_description_without_a_key_is_no_reason_to_make_a_table_anew() {
+    async fn a_description_without_a_key_does_not_replace_the_table() {
         let connection = Connection {
             region: "us-east-1".to_owned(),
             endpoint: Some("http://127.0.0.1:1".to_owned()),
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_the_replica_lacks_are_lacking() {
+    fn a_tag_that_the_replica_lacks_is_missing() {
         let mut tags = json!({"Name": "n", "drctl:stack": "s", "theirs": "t"});
         as_in_both(&mut tags, &TagMap::from([("Name".into(), "other".into()), ("drctl:stack".into(), "s".into())]));
         assert_eq!(tags, json!({"Name": "other", "drctl:stack": "s"}));

@@ -1,4 +1,4 @@
-//! What is set on a table after it was made, each with a call of its own: recovery, expiry, deletion protection.
+//! The settings that a table gets after its creation, each with a call of its own: recovery, expiry, deletion protection.
 
 use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, PointInTimeRecoveryDescription, PointInTimeRecoverySpecification,
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 use super::malformed;
 use crate::resources::{Class, Context, Failure};
 
-/// The recovery period of a table that was not given one; the longest, too.
+/// The recovery period of a table for which none was set, which is also the longest.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PointInTimeRecoverySpecification.html>
 const DEFAULT_DAYS: i32 = 35;
 
@@ -64,8 +64,8 @@ fn attribute(ttl: &TimeToLiveDescription) -> Option<String> {
     }
 }
 
-/// Takes the next step towards another attribute, and says what has to happen before the one after it: the old one has to
-/// be off first.
+/// Takes the next step towards another attribute, and says what has to happen before the following step: expiry by the old
+/// attribute has to be off first.
 pub(super) async fn set_ttl(
     cx: &Context,
     table: &str,
@@ -78,7 +78,7 @@ pub(super) async fn set_ttl(
     let call = cx.clients().dynamodb.update_time_to_live().table_name(table);
     match cx.mutate("dynamodb", "UpdateTimeToLive", call.time_to_live_specification(specification).send()).await {
         Ok(_) => {}
-        // It is that way already: a call whose answer was lost, or a second look at what is set slowly.
+        // It is already set: by a call whose answer was lost, or by one that takes effect slowly.
         Err(failure) if matches!(failure.class, Class::Exists | Class::NotFound) => {}
         Err(failure) if failure.class == Class::NotYet => {
             return Err(Failure { class: Class::Refused, ..failure }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn expiry_on_its_way_counts() {
+    fn expiry_that_is_being_enabled_counts_as_enabled() {
         let ttl = |status| {
             let ttl = TimeToLiveDescription::builder().time_to_live_status(status).attribute_name("expires_at");
             attribute(&ttl.build())

@@ -1,4 +1,4 @@
-//! How a cluster is read: what it says of itself, and what its global cluster says of it.
+//! How a cluster is read: from its own description, and from that of its global cluster.
 
 use aws_sdk_rds::types::{
     DbCluster as Described, GlobalCluster as Global, VpcSecurityGroupMembership,
@@ -78,7 +78,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
     found
 }
 
-/// A capacity as it compares with a desired one. Someone else may have set half a unit.
+/// A capacity in the form in which it is compared with a desired one. Somebody may have set half a unit.
 fn acu(capacity: f64) -> Value {
     capacity.to_string().parse::<i32>().map_or_else(|_| json!(capacity), Value::from)
 }
