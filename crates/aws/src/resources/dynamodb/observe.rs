@@ -29,7 +29,7 @@ fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
         // AWS leaves the summary out of a table that was never switched to on-demand capacity.
         // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BillingModeSummary.html
         billing_mode: billing_mode.unwrap_or(&BillingMode::Provisioned).as_str().to_owned(),
-        // Left out, the table has no stream, and is encrypted with a key of DynamoDB's own.
+        // If these are left out, the table has no stream, and is encrypted with a key of DynamoDB's own.
         stream_view: stream
             .and_then(StreamSpecification::stream_view_type)
             .map_or("", StreamViewType::as_str)

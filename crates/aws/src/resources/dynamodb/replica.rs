@@ -193,7 +193,7 @@ async fn look(there: &Context, table: &str) -> Result<Option<Seen>, Failure> {
     }
     let (days, tags) = try_join(settings::recovery_days(there, table), tags_of(there, table)).await?;
     let Some(recovery_days) = days else { return Ok(None) };
-    // Left out, the replica is encrypted with a key of DynamoDB's own.
+    // If it is left out, the replica is encrypted with a key of DynamoDB's own.
     let key = found.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default();
     let region = there.region.to_string();
     let replica = found.deletion_protection_enabled().map(|deletion_protection| Replica {
