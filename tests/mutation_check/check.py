@@ -72,8 +72,8 @@ TESTED = {
     (
         "parameters are compared only if AWS calls them the user's",
         "crates/aws/src/resources/rds/db_cluster_parameter_group.rs",
-        "parameters: compared.chain(given_values(&given)).collect(),",
-        "parameters: compared.filter(|_| false).chain(given_values(&given)).collect(),",
+        "parameters: compared.chain(set_values(&set)).collect(),",
+        "parameters: compared.filter(|_| false).chain(set_values(&set)).collect(),",
     ): "life::aws_rules::the_database_is_built_where_tls_is_the_default_and_is_named_by_its_first_member",
     (
         "members are removed in the order of their creation, whichever writes now",

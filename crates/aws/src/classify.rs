@@ -1,4 +1,4 @@
-//! What AWS's errors mean, by their codes. Where AWS itself distinguishes only by text, the text stands in [`refusals`] with
+//! What AWS's errors mean, by their codes. If AWS itself distinguishes errors only by their text, [`refusals`] has the text with
 //! its source.
 
 use std::error::Error as StdError;
@@ -16,12 +16,12 @@ use super::http::NoCertificates;
 use super::{advice, refusals};
 use drctl_engine::{Class, Failure, Region};
 
-/// What every operation's error of the SDK is: it has a code, a message, and the id of the request.
+/// An error of any of the SDK's operations: it has a code, a message, and the id of the request.
 pub trait SdkRefusal: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static {}
 
 impl<E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static> SdkRefusal for E {}
 
-/// `aws-runtime`'s own list (retries/classifiers.rs), less `LimitExceededException`, which is also a hard quota.
+/// `aws-runtime`'s own list (retries/classifiers.rs) without `LimitExceededException`, which is also a hard quota.
 /// See docs/aws-behaviour.md#limit-exceeded-is-two-things.
 const THROTTLED: &[&str] = &[
     "Throttling",
@@ -67,12 +67,12 @@ const DENIED: &[&str] = &[
     "NotSignedUp",
 ];
 
-/// Codes that a request was dated wrongly, and nothing else: botocore and the SDKs for JavaScript and Java repeat these
+/// Codes that only mean a wrong date of the request: botocore and the SDKs for JavaScript and Java repeat these
 /// (aws-sdk-js-v3, `service-error-classification/src/constants.ts`, `CLOCK_SKEW_ERROR_CODES`).
 /// See docs/aws-behaviour.md#clock-skew.
 const CLOCK: &[&str] = &["RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSecurity.RequestHasExpired"];
 
-/// Codes with other reasons as well: then it is the clock's fault when the answer's date says so, or its text
+/// Codes that also have other reasons: the clock is wrong if the answer's date or text says so
 /// (aws-runtime, `service_clock_skew.rs`).
 const PERHAPS_CLOCK: &[&str] = &[
     "InvalidSignatureException",
@@ -83,13 +83,13 @@ const PERHAPS_CLOCK: &[&str] = &[
     "IncompleteSignature",
 ];
 
-/// What Signature Version 4 says of a wrong date.
+/// The texts of Signature Version 4 about a wrong date.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
 const CLOCK_TEXTS: &[&str] =
     &["Signature expired", "Signature not yet current", "is now earlier than", "is now later than"];
 
-/// From here on, a difference between the clocks is a reason for a refusal: aws-runtime's threshold. AWS allows 5 minutes, EC2
-/// and S3 15.
+/// The difference between the clocks from which it is taken for the reason of a refusal: aws-runtime's threshold. AWS allows 5
+/// minutes, EC2 and S3 15.
 const SKEW: u64 = 4 * 60;
 
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
@@ -108,8 +108,8 @@ const EXISTS: &[&str] = &[
 const NOT_FOUND: &[&str] =
     &["NoSuchEntity", "ResourceNotFoundException", "NotFoundException", "NotFound", "NatGatewayNotFound"];
 
-/// Refusals that pass by themselves: a dependent that is on its way out, a role or key not visible everywhere yet, a
-/// concurrent change.
+/// Refusals that pass by themselves: a dependent resource that is being deleted, a role or key that is not visible everywhere
+/// yet, a concurrent change.
 const TRANSIENT: &[&str] = &[
     // See docs/aws-behaviour.md#deletion-needs-an-order.
     "DependencyViolation",
@@ -128,18 +128,18 @@ const TRANSIENT: &[&str] = &[
     "IncorrectState",
 ];
 
-/// An operation that a custom endpoint does not know.
+/// Codes for an operation that a custom endpoint does not know.
 const UNSUPPORTED: &[&str] =
     &["UnknownOperation", "UnknownOperationException", "InvalidAction", "NotImplemented", "501"];
 
-/// What made a call fail, as far as it can be put right without the caller.
+/// Why a call failed, as far as drctl can correct it without the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// A connection that stood was cut.
+    /// An established connection was cut.
     BrokeOff,
     /// The credentials have expired. The call was not carried out.
     Expired,
-    /// The request was dated wrongly: by so many seconds this machine's clock is ahead, if that is known. It was not carried out.
+    /// The request had a wrong date: by how many seconds this machine's clock is ahead, if known. The call was not carried out.
     Clock(Option<i64>),
     /// Anything else.
     Other,
@@ -242,14 +242,14 @@ where
         }
         _ => Failure::new(Class::Internal, chain(error)),
     };
-    // Of this machine, and not of a call.
+    // A failure of this machine, and not of a call.
     let is_own = sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>);
     failure.operation = (!is_own).then(|| name(service, operation, region));
     failure.request_id = error.request_id().map(str::to_owned);
     failure
 }
 
-/// Nothing came within `limit`.
+/// The failure if no answer arrives within `limit`.
 pub(super) fn silence(limit: Duration, region: &Region, service: &str, operation: &str) -> Failure {
     let said = format!("no answer in {} s", limit.as_secs());
     Failure { operation: Some(name(service, operation, region)), ..Failure::new(Class::TimedOut, said) }
@@ -259,8 +259,8 @@ pub(super) fn name(service: &str, operation: &str, region: &Region) -> String {
     format!("{service}:{operation} in {region}")
 }
 
-/// Whether a connection that stood was cut: what was sent may have been carried out. It says little about whether the next one
-/// stands; one that was idle for long is cut by whatever is on the way.
+/// Whether an established connection was cut: the call may have been carried out. It says little about the next connection,
+/// because anything on the way may cut one that was idle for long.
 fn broke_off<E: StdError + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     use std::io::ErrorKind as Kind;
     let SdkError::DispatchFailure(_) = error else { return false };
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_told_from_expired_credentials_and_from_wrong_keys() {
+    fn a_wrong_clock_is_distinguished_from_expired_credentials_and_wrong_keys() {
         let expired =
             "Signature expired: 20261129T100000Z is now earlier than 20261129T103000Z (20261129T103500Z - 5 min.)";
         assert_eq!(caused("SignatureDoesNotMatch", expired, None), Cause::Clock(None));
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(caused("RequestTimeTooSkewed", "", None), Cause::Clock(None));
         assert_eq!(caused("InvalidSecurity.RequestHasExpired", "", None), Cause::Clock(None));
         assert_eq!(caused("RequestInTheFuture", "", Some(7200)), Cause::Clock(Some(7200)));
-        // EC2 says the same of both; the answer's date tells them apart.
+        // EC2 has the same code for both; the answer's date distinguishes them.
         assert_eq!(caused("RequestExpired", "Request has expired.", Some(-1200)), Cause::Clock(Some(-1200)));
         assert_eq!(caused("RequestExpired", "Request has expired.", Some(1)), Cause::Expired);
         assert_eq!(caused("ExpiredToken", "", Some(-1200)), Cause::Expired);
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_keeps_the_caller_out_is_a_matter_of_credentials() {
+    fn every_code_that_rejects_the_caller_is_about_credentials() {
         for code in [
             "RequestTimeTooSkewed",
             "RequestInTheFuture",

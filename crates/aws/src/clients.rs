@@ -24,13 +24,13 @@ use super::settings::{SERVICES, Settings};
 use super::waiting::Waiting;
 use drctl_engine::{Class, Failure, Region};
 
-/// How long the other Region is given to answer when one has said that it does not know the caller.
+/// How long to wait for the other Region's answer after one has answered that it does not know the caller.
 const SECOND_OPINION: Duration = Duration::from_secs(2);
 
-/// Where calls go and who makes them, where that differs from the SDK's own chain of environment and profiles.
+/// Where calls go and who makes them, if that is not to follow from the environment and the profiles.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
-    /// The Region of calls that name no other, unless the environment or the profile names one.
+    /// The Region of calls that do not name another, unless the environment or the profile names one.
     pub region: String,
     /// An endpoint for every service, e.g. the sandbox's.
     pub endpoint: Option<String>,
@@ -75,7 +75,7 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
 }
 
-/// AWS, or what stands in for it.
+/// AWS, or an endpoint in its place.
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
@@ -87,20 +87,20 @@ pub struct Aws {
     pub(super) waiting: Waiting,
     /// The account, once it is known.
     pub(super) account: OnceLock<String>,
-    /// The Regions that have answered a call of this caller's.
+    /// The Regions that have answered a call by this caller.
     pub(super) accepting: Mutex<BTreeSet<Region>>,
-    /// Where requests were dated wrongly; and whether one has passed since.
+    /// The services and Regions that refused requests because of the clock, and whether one has been accepted since then.
     pub(super) clocks: Mutex<HashMap<(Region, &'static str), bool>>,
 }
 
 impl Aws {
-    /// Without a look at the environment's and the profiles' settings: for an endpoint and credentials that are given. Makes no
-    /// call.
+    /// Connects without the settings of the environment and the profiles, for an endpoint and credentials that are given. Makes
+    /// no call.
     pub async fn connect(connection: &Connection) -> Self {
         Self::with_settings(connection, Settings::default()).await
     }
 
-    /// As the environment and the profiles say. Makes no call to a service yet.
+    /// Connects as the environment and the profiles say. Makes no call to a service yet.
     pub async fn with_settings(connection: &Connection, settings: Settings) -> Self {
         let settings = match &connection.endpoint {
             Some(endpoint) => settings.at(endpoint),
@@ -135,11 +135,11 @@ impl Aws {
                     .build(),
             );
         if connection.endpoint.is_some() {
-            // What the environment wants of AWS's endpoints is not to be had of another one.
+            // What the environment says about AWS's endpoints does not apply to another one.
             loader = loader.use_fips(false).use_dual_stack(false);
         }
         let config = loader.load().await;
-        // Who stands in for AWS sets limits of its own; as soon as one service is AWS's, all is done with AWS in mind.
+        // An endpoint in place of AWS has limits of its own. If at least one service is AWS's, AWS's limits apply to all.
         let has_aws = SERVICES.iter().any(|(service, _)| settings.is_aws(service));
         let limits = if has_aws { Limits::aws() } else { Limits::none() };
         Self {
@@ -156,7 +156,7 @@ impl Aws {
         }
     }
 
-    /// Whether calls go to something else than AWS.
+    /// Whether calls go to an endpoint that is not AWS.
     #[must_use]
     pub fn is_custom_endpoint(&self) -> bool {
         !self.limits.are_enforced()
@@ -167,24 +167,24 @@ impl Aws {
         self.settings.is_aws(service)
     }
 
-    /// The endpoint that stands in for AWS, if one does.
+    /// The endpoint in place of AWS, if there is one.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint_of("sts").filter(|_| self.is_custom_endpoint())
     }
 
-    /// Where a service is called, if not at its own place in AWS.
+    /// The endpoint of a service, if it is not AWS's own.
     pub(super) fn endpoint_of(&self, service: &str) -> Option<&str> {
         self.settings.endpoint(service)
     }
 
-    /// The Regions of which an answer is awaited.
+    /// The Regions from which an answer is awaited.
     #[must_use]
     pub fn awaited(&self) -> Vec<Region> {
         self.waiting.regions()
     }
 
-    /// Whether another Region has taken this caller's credentials.
+    /// Whether another Region has accepted this caller's credentials.
     pub(super) fn is_accepted_elsewhere(&self, region: &Region) -> bool {
         self.accepting.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|other| other != region)
     }
@@ -219,8 +219,8 @@ impl Aws {
             .clone()
     }
 
-    /// The endpoint is given as one of the program's own: the SDK looks into the environment no more, where an empty variable is an
-    /// endpoint to it.
+    /// The endpoint is set explicitly, so that the SDK does not read the environment, where it takes an empty variable for an
+    /// endpoint.
     pub(super) fn config_of(&self, service: &str, region: &Region) -> SdkConfig {
         let mut builder = self.config.to_builder().region(SdkRegion::new(region.to_string()));
         builder.set_endpoint_url(self.endpoint_of(service).map(str::to_owned));
@@ -233,7 +233,7 @@ impl Aws {
         aws_sdk_s3::config::Builder::from(config).force_path_style(!self.is_aws("s3")).build()
     }
 
-    /// The credentials that calls are signed with: for a request that is signed beforehand.
+    /// The credentials that sign calls, for a request that is signed in advance.
     ///
     /// # Errors
     /// [`Class::Denied`] without usable ones.
@@ -241,10 +241,10 @@ impl Aws {
         self.wallet.get().await
     }
 
-    /// The account that the credentials belong to. All Regions are asked at once, and the first that knows it is believed.
+    /// The account of the credentials. All Regions are asked at the same time, and the first that knows it decides.
     ///
     /// # Errors
-    /// [`Class::Denied`] without valid credentials; [`Class::TimedOut`] when no Region answers within `limit`.
+    /// [`Class::Denied`] without valid credentials; [`Class::TimedOut`] if no Region answers within `limit`.
     pub async fn account(&self, regions: &[Region], limit: Duration) -> Result<String, Failure> {
         let ask = |region: &Region| {
             let region = region.clone();
@@ -265,7 +265,7 @@ impl Aws {
                     return Ok(self.account.get_or_init(|| account).clone());
                 }
                 Ok(Some(Err(failure))) => {
-                    // It may be a Region that is not enabled for the account; and the other one may be gone.
+                    // The Region may not be enabled for the account, and the other one may be down.
                     if failure.class == Class::Denied {
                         until = until.min(Instant::now() + SECOND_OPINION);
                     }

@@ -1,4 +1,4 @@
-//! What a blueprint needs to know of AWS before it can name anything: the account, and the zones of both Regions.
+//! What a blueprint has to know about AWS before it can name anything: the account, and the zones of both Regions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub const LETTERS: [&str; 3] = ["a", "b", "c"];
 
 /// Zones that are `available` and still lack something that this architecture needs: NAT gateways in apne1-az3
 /// (<https://github.com/aws/aws-cdk/issues/5847>), current instance classes and more in the others, which EKS excludes, too
-/// (<https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>). Taken only where a Region has no three others.
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>). Used only if a Region does not have three others.
 /// See docs/aws-behaviour.md#zones-that-lack-something.
 const LAST: [&str; 4] = ["apne1-az3", "cac1-az3", "use1-az3", "usw1-az2"];
 
@@ -39,8 +39,8 @@ fn first_three(mut zones: Vec<(&str, &str)>) -> Option<[String; 3]> {
 }
 
 impl Facts {
-    /// The zones that a stack's subnets are in already. They stay: a zone that AWS takes out of service, or a new one, must
-    /// not move subnets.
+    /// The zones of a stack's existing subnets. They are kept: a zone that AWS takes out of service, or a new zone, must not move
+    /// subnets.
     #[must_use]
     pub fn recorded_zones(entries: &BTreeMap<Address, Entry>, role: Role) -> Option<[String; 3]> {
         let zone = |letter: &str| {
@@ -61,7 +61,7 @@ impl Facts {
         let clients = aws.at(region);
         let answer = aws
             .read(region, "ec2", "DescribeAvailabilityZones", || {
-                // Local Zones and Wavelength Zones are no place for NAT gateways and Aurora.
+                // Local Zones and Wavelength Zones do not support NAT gateways and Aurora.
                 let filter = Filter::builder().name("zone-type").values("availability-zone").build();
                 clients.ec2.describe_availability_zones().filters(filter).send()
             })

@@ -1,5 +1,5 @@
-//! The HTTP client under all clients. The SDK's own, but for two things: what is on this machine or its link is never asked
-//! through a proxy, and certificates are needed only where TLS is spoken.
+//! The HTTP client of all clients. It is the SDK's own, except for two things: a host on this machine or its link is never
+//! reached through a proxy, and certificates are needed only for TLS.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,11 +21,11 @@ use http::Uri;
 
 use super::certificates::{Bundle, trusted};
 
-/// What a proxy is named in: hyper's matcher reads them, as curl does.
+/// The variables that name a proxy. hyper's matcher reads them, as curl does.
 pub(super) const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// There is nobody whose signature under a certificate would be believed.
+/// There is no CA certificate to trust.
 #[derive(Debug)]
 pub(super) struct NoCertificates;
 
@@ -37,12 +37,12 @@ impl fmt::Display for NoCertificates {
 
 impl std::error::Error for NoCertificates {}
 
-/// The client, which believes what `bundle` says, or else the machine's certificates.
+/// The client, which trusts the certificates in `bundle`, or else those of the machine.
 pub(super) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
     SharedHttpClient::new(Client { bundle, connectors: Mutex::default() })
 }
 
-/// By the timeouts to connect and to read: the SDK asks for a connector with every call.
+/// Connectors by their timeouts to connect and to read, because the SDK asks for one with every call.
 type Connectors = HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>;
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl HttpClient for Client {
     }
 }
 
-/// The ways on which a request can leave, each made when it is first taken.
+/// The connectors for the different routes of a request, each created on first use.
 #[derive(Debug, Default)]
 struct Routes {
     builder: ConnectorBuilder,
@@ -88,7 +88,7 @@ impl Routes {
         self.plain[usize::from(direct)].get_or_init(|| self.proxies(direct).build_http())
     }
 
-    /// Nothing without certificates.
+    /// `None` without certificates.
     fn secure(&self, direct: bool) -> Option<&Connector> {
         let trust = self.trust()?;
         // A builder cannot fail: it only holds what it is given.
@@ -107,7 +107,7 @@ impl HttpConnector for Routes {
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
         let direct = is_near(host);
         let is_secure = uri.as_ref().and_then(Uri::scheme_str) != Some("http");
-        // To a proxy, TLS may be spoken even where it is not behind it.
+        // A connection to a proxy may use TLS even if the one behind it does not.
         let secure = if is_secure || !direct { self.secure(direct) } else { None };
         match secure {
             Some(connector) => connector.call(request),
@@ -117,8 +117,8 @@ impl HttpConnector for Routes {
     }
 }
 
-/// Whether a host is this machine or on its link: no proxy is nearer to it. `*.localhost` is this machine's by RFC 6761; the
-/// metadata services of EC2 and ECS have link-local addresses, and a proxy would answer with its own machine's credentials.
+/// Whether a host is this machine or on its link, so that no proxy is nearer to it. `*.localhost` is this machine by RFC 6761;
+/// the metadata services of EC2 and ECS have link-local addresses, and a proxy would answer with its own machine's credentials.
 pub(super) fn is_near(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
     match host.parse::<IpAddr>() {
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_on_this_machine_is_asked_directly() {
+    fn hosts_on_this_machine_are_reached_directly() {
         for host in [
             "localhost",
             "LOCALHOST",
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_certificates_is_no_panic_until_tls_is_spoken() {
+    fn a_client_without_certificates_does_not_panic_and_refuses_tls() {
         let routes = Routes::default();
         assert!(routes.trust.set(None).is_ok());
         assert!(routes.secure(true).is_none() && routes.secure(false).is_none());

@@ -1,4 +1,4 @@
-//! AWS: clients per Region, the one way through which every call goes, and what its errors mean.
+//! AWS: clients per Region, the one function through which every call goes, and the meaning of its errors.
 
 mod advice;
 mod call;

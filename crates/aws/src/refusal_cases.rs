@@ -1,6 +1,6 @@
-//! What AWS says in the behaviours of docs/aws-behaviour.md that are refusals, and what each has to mean.
+//! The refusals of docs/aws-behaviour.md in AWS's words, and what each has to mean.
 //!
-//! Behaviours that are about an order, a wait or a rate have their tests with the blueprint, the limits and the sandbox.
+//! Behaviours about an order, a wait or a rate are tested with the blueprint, the limits and the sandbox.
 
 use super::classify::class_of;
 use drctl_engine::Class::{self, Denied, Exists, Foreign, NotFound, NotYet, Refused, Throttled, Transient};
@@ -8,7 +8,7 @@ use drctl_engine::Class::{self, Denied, Exists, Foreign, NotFound, NotYet, Refus
 /// Service, operation, HTTP status, code, text, meaning.
 type Case = (&'static str, &'static str, u16, &'static str, &'static str, Class);
 
-/// By the entry that they are cases of.
+/// The cases of each entry.
 const CASES: &[(&str, &[Case])] = &[
     (
         "aws-behaviour.md#deletion-needs-an-order",
@@ -38,7 +38,7 @@ const CASES: &[(&str, &[Case])] = &[
     (
         "aws-behaviour.md#service-interface-cannot-be-detached",
         &[
-            // Never tried, and if it were, never repeated.
+            // drctl never does it, and would not repeat it.
             (
                 "ec2",
                 "DetachNetworkInterface",
@@ -118,7 +118,7 @@ const CASES: &[(&str, &[Case])] = &[
     (
         "aws-behaviour.md#region-not-enabled",
         &[
-            // An opt-in Region that is not opted into.
+            // An opt-in Region that is not enabled.
             ("ec2", "DescribeVpcs", 401, "OptInRequired", "You are not subscribed to this service.", Denied),
         ],
     ),
@@ -473,7 +473,7 @@ const CASES: &[(&str, &[Case])] = &[
     (
         "aws-behaviour.md#database-capacity-differs-by-region",
         &[
-            // Not the kind that passes: an operator has to choose other zones or another class.
+            // These do not pass: an operator has to choose other zones or another class.
             ("rds", "CreateDBSubnetGroup", 400, "DBSubnetGroupDoesNotCoverEnoughAZs", "", Refused),
             ("rds", "CreateDBInstance", 400, "InsufficientDBInstanceCapacity", "", Refused),
         ],

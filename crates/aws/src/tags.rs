@@ -1,4 +1,4 @@
-//! The tags by which drctl knows its own.
+//! The tags by which drctl recognises its resources.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use drctl_engine::state::Address;
 
 /// Which stack a resource belongs to.
 pub const STACK: &str = "drctl:stack";
-/// Which environment of it.
+/// Which environment of the stack a resource belongs to.
 pub const ENVIRONMENT: &str = "drctl:environment";
-/// Its address.
+/// The address of a resource.
 pub const NODE: &str = "drctl:node";
-/// The attempt that created it.
+/// The attempt that created a resource.
 pub const ATTEMPT: &str = "drctl:attempt";
 
 /// Tags by key.
 pub type TagMap = BTreeMap<String, String>;
 
-/// Whose resources a run is about.
+/// The stack whose resources a run manages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// The stack's name.
@@ -29,7 +29,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// `{stack}-{environment}`, with which names begin.
+    /// `{stack}-{environment}`, the beginning of names.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}-{}", self.stack, self.environment)
@@ -59,7 +59,7 @@ impl Scope {
         matches!(self.owner(tags), Owner::Ours { .. })
     }
 
-    /// Whose a resource with these tags is.
+    /// The owner of a resource with these tags.
     #[must_use]
     pub fn owner(&self, tags: &TagMap) -> Owner {
         match (tags.get(STACK), tags.get(ENVIRONMENT)) {
@@ -84,7 +84,7 @@ mod tests {
     use drctl_engine::state::Role;
 
     #[test]
-    fn what_we_tag_is_ours_and_what_others_tag_is_not() {
+    fn resources_with_our_tags_are_ours_and_others_are_not() {
         let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
         let address = Address::new(Role::Primary, "vpc", "main");
         let mut tags = scope.tags(&address);

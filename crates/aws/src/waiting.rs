@@ -1,16 +1,16 @@
-//! Which Regions have not answered yet: for whoever sits before a terminal that shows nothing.
+//! The Regions that have not answered yet, for a message to a user whose terminal shows nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use drctl_engine::Region;
 
-/// How many answers of each Region are awaited.
+/// How many answers are awaited from each Region.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Mutex<BTreeMap<Region, usize>>);
 
 impl Waiting {
-    /// An answer of `region` is awaited until this is dropped.
+    /// Counts an answer from `region` as awaited until the result is dropped.
     pub(super) fn begin(&self, region: &Region) -> Awaited<'_> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(region.clone()).or_default() += 1;
         Awaited { waiting: self, region: region.clone() }
@@ -22,7 +22,7 @@ impl Waiting {
     }
 }
 
-/// An answer that has not come.
+/// An answer that has not arrived.
 #[derive(Debug)]
 pub(super) struct Awaited<'a> {
     waiting: &'a Waiting,

@@ -114,7 +114,7 @@ fn what_cannot_be_checked_is_reported_and_does_not_stop_up() {
         .run(&["check", "--preflight"])
         .exits(0)
         .says("Not checked")
-        .says("this endpoint tells no quotas")
+        .says("this endpoint returns no quotas")
         .says("root user")
         .says("No problems found in what was checked");
     let checked = stack.run(&["check", "--preflight", "--json"]).exits(0);
@@ -335,7 +335,7 @@ fn a_region_that_does_not_exist_is_reported_first() {
             stack
                 .run(args)
                 .exits(3)
-                .says("us-west-9 is no Region of AWS (or not enabled for this account)")
+                .says("us-west-9 is not an AWS Region (or not enabled for this account)")
                 .says("us-west-1 and us-west-2");
         }
         let asked: Vec<Value> = stack.calls().into_iter().filter(|call| operation(call) == "DescribeVpcs").collect();

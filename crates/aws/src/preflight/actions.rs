@@ -1,4 +1,4 @@
-//! Which permissions each type of resource takes: to look at it, make it, change it and delete it. Each type says it of itself
+//! The permissions that each type of resource needs to be read, created, changed and deleted. Each type declares them
 //! ([`Resource::PERMISSIONS`](crate::resources::Resource::PERMISSIONS)): for the check before the first call, for the documentation,
 //! and for a policy.
 //!
@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use crate::resources::permissions::Grant;
 use crate::resources::{TYPES, TypeEntry, entry};
 
-/// What a type of resource takes.
+/// The permissions that a type of resource needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs {
     /// The type's name in addresses.
     pub kind: &'static str,
-    /// Its actions, with what AWS checks them on.
+    /// Its actions, with the resources on which AWS checks them.
     pub(super) grants: &'static [Grant],
 }
 
@@ -24,23 +24,23 @@ impl Needs {
         Self { kind: entry.traits.kind, grants: entry.permissions }
     }
 
-    /// The actions, as policies write them, each once.
+    /// The actions as they are written in policies, each once.
     pub fn actions(&self) -> impl Iterator<Item = String> + use<> {
         let all: BTreeSet<String> = self.grants.iter().flat_map(Grant::actions).collect();
         all.into_iter()
     }
 }
 
-/// What every type takes.
+/// The permissions that every type needs.
 pub fn needs() -> impl Iterator<Item = Needs> {
     TYPES.iter().map(Needs::of)
 }
 
-/// Taken by every command: who calls, and where.
+/// Needed by every command, to find out the caller and the zones.
 pub const ALWAYS: &[&str] = &["sts:GetCallerIdentity", "ec2:DescribeAvailabilityZones"];
 
-/// Taken by the checks before the first call, besides what is in [`needs`]. Without one of them the check is left out, and
-/// told so.
+/// Needed by the checks before the first call, in addition to [`needs`]. Without one of them, its check is left out and reported
+/// as unchecked.
 pub const LOOKING: &[&str] = &[
     "ec2:DescribeRegions",
     "iam:GetAccountSummary",
@@ -55,7 +55,7 @@ pub const LOOKING: &[&str] = &[
     "servicequotas:GetServiceQuota",
 ];
 
-/// Taken by `drctl orphans`, besides what is in [`needs`]: `up` and `down` know the names of what they look for.
+/// Needed by `drctl orphans`, in addition to [`needs`]: `up` and `down` know the names that they look for.
 pub const SWEEPING: &[&str] = &[
     "cloudwatch:ListDashboards",
     "dynamodb:ListTables",
@@ -65,16 +65,16 @@ pub const SWEEPING: &[&str] = &[
     "sns:ListTopics",
 ];
 
-/// Taken once per account, by the first Aurora cluster, table replica and API domain in it. Not checked: where the
-/// service-linked roles are there, nobody needs it.
+/// Needed once per account, for its first Aurora cluster, table replica and API domain. Not checked: it is not needed if the
+/// service-linked roles exist.
 pub const ONCE: &[&str] = &["iam:CreateServiceLinkedRole"];
 
-/// Taken only to change the permissions boundary of a role that is there. Not checked: where a company asks for a boundary, who may
-/// make roles within it may as a rule not take it off, and need not.
+/// Needed only to change the permissions boundary of an existing role. Not checked: if a company requires a boundary, users who
+/// may create roles within it are usually not allowed to remove it, and do not have to.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate>
 pub const BOUNDING: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
 
-/// A type's; `None` for a type that is not known.
+/// The permissions that a type needs; `None` for an unknown type.
 #[must_use]
 pub fn needs_of(kind: &str) -> Option<Needs> {
     entry(kind).map(Needs::of)
@@ -101,7 +101,7 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("lambda", "Invoke", "InvokeFunction"),
 ];
 
-/// The permission that a call takes, by the names that drctl's calls have.
+/// The permission that a call needs, by the names of drctl's calls.
 #[must_use]
 pub fn permission(service: &str, operation: &str) -> String {
     if service == "apigateway" {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_not_always_called_as_operations_are() {
+    fn permissions_do_not_always_have_the_names_of_operations() {
         assert_eq!(permission("ec2", "CreateVpc"), "ec2:CreateVpc");
         assert_eq!(permission("s3", "PutBucketEncryption"), "s3:PutEncryptionConfiguration");
         assert_eq!(permission("apigateway", "UpdateStage"), "apigateway:PATCH");

@@ -1,4 +1,4 @@
-//! Quotas that a service tells itself, with what is used of them: RDS, Lambda, IAM. No question of Service Quotas.
+//! Quotas that a service itself returns together with their use, without Service Quotas: RDS, Lambda, IAM.
 
 use aws_sdk_iam::types::SummaryKeyType;
 
@@ -6,10 +6,10 @@ use super::planned::{Planned, is_changed, is_made};
 use super::{About, Figures, Findings, Preflight, Problem, answered};
 use drctl_engine::{Action, Region};
 
-/// What findings about Lambda's executions are called.
+/// The subject of findings about Lambda's executions.
 const CONCURRENCY: &str = "concurrent executions";
 
-/// Those that RDS itself tells: the type, RDS's name, and the name for people.
+/// The quotas that RDS returns: the type, RDS's name for it, and a name for people.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_AccountQuota.html>
 const DATABASE: [(&str, &str, &str); 4] = [
     ("db_cluster", "DBClusters", "database clusters"),
@@ -18,7 +18,7 @@ const DATABASE: [(&str, &str, &str); 4] = [
     ("db_cluster_parameter_group", "DBClusterParameterGroups", "database cluster parameter groups"),
 ];
 
-/// What Lambda keeps for functions without a reservation.
+/// The executions that Lambda keeps for functions without a reservation.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
 const UNRESERVED: u64 = 100;
 
@@ -49,13 +49,13 @@ pub(super) async fn database(preflight: &Preflight<'_>, planned: &Planned<'_>, r
         let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
         let counts = quota.and_then(|quota| Some((number(quota.max())?, number(quota.used())?)));
         let Some((quota, used)) = counts else {
-            findings.unchecked(About::Quota, Some(region), name, format!("RDS tells no quota {code}"));
+            findings.unchecked(About::Quota, Some(region), name, format!("RDS returns no quota {code}"));
             continue;
         };
         let figures = Figures { quota, used, planned };
         if !figures.suffice() {
             let message =
-                format!("{name} in {region}: {planned} more are to be made, and {used} of {quota} are in use");
+                format!("{name} in {region}: {planned} more are planned, and {used} of {quota} are in use");
             let help = format!("Ask for {} or more in Service Quotas (service rds), or delete some.", figures.needed());
             let problem = Problem::new(About::Quota, Some(region), name, message, help);
             findings.problems.push(Problem { figures: Some(figures), ..problem });
@@ -67,9 +67,9 @@ pub(super) async fn database(preflight: &Preflight<'_>, planned: &Planned<'_>, r
 /// Concurrent executions for a thousand requests a second, at some 200 ms for a payment.
 const AT_A_TIME: u64 = 200;
 
-/// Checks that what is reserved for the function leaves enough for others, and that what is left to it is enough for what the
-/// API lets through. The latter is checked for an existing function as well. A
-/// new account has 10. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+/// Checks that the function's reservation leaves enough executions for others, and that those which the function can use are
+/// enough for the requests that the API lets through. The latter is also checked for an existing function. A new account has ten
+/// executions: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 /// See docs/aws-behaviour.md#account-concurrency-is-low.
 pub(super) async fn concurrency(preflight: &Preflight<'_>, planned: &Planned<'_>, region: &str) -> Findings {
     let mut findings = Findings::default();
@@ -95,7 +95,7 @@ pub(super) async fn concurrency(preflight: &Preflight<'_>, planned: &Planned<'_>
     let rate = u64::from(preflight.config.api.throttle_rate);
     match preflight.config.lambda.reserved_concurrency {
         Some(reserved) if is_made(item) || is_changed(item, "reserved_concurrency") => {
-            // What is reserved for it already is free to be reserved for it again.
+            // The executions that are already reserved for it can be reserved for it again.
             let own = item.live.as_ref().filter(|_| item.action != Action::Create);
             let own = own.and_then(|live| live.properties.get("reserved_concurrency")?.as_u64()).unwrap_or_default();
             findings.problems.extend(overreserved(region, free.saturating_add(own), u64::from(reserved.get())));
@@ -106,7 +106,7 @@ pub(super) async fn concurrency(preflight: &Preflight<'_>, planned: &Planned<'_>
     findings
 }
 
-/// Whether the account has fewer executions than the API's throttle lets requests through.
+/// A problem if the account has fewer executions than the requests that the API's throttle lets through need.
 fn scarce(region: &str, all: u64, free: u64, rate: u64) -> Option<Problem> {
     let needed = rate.saturating_mul(AT_A_TIME).div_ceil(1000);
     let figures = Figures { quota: free, used: 0, planned: needed };
@@ -127,7 +127,7 @@ fn scarce(region: &str, all: u64, free: u64, rate: u64) -> Option<Problem> {
 }
 
 fn overreserved(region: &str, free: u64, planned: u64) -> Option<Problem> {
-    // What may be reserved at most, and nothing of that is used: what others have reserved is not in `free`.
+    // The most that can be reserved. The reservations of others are not part of `free`.
     let figures = Figures { quota: free.saturating_sub(UNRESERVED), used: 0, planned };
     if figures.suffice() {
         return None;
@@ -146,7 +146,7 @@ fn overreserved(region: &str, free: u64, planned: u64) -> Option<Problem> {
     Some(Problem { figures: Some(figures), ..problem })
 }
 
-/// Checks the number of roles, which is the account's, not a Region's.
+/// Checks the number of roles, of which the account has one quota for all Regions.
 pub(super) async fn roles(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     const SUBJECT: &str = "IAM roles";
     let mut findings = Findings::default();
@@ -167,12 +167,12 @@ pub(super) async fn roles(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     };
     let number = |key: &SummaryKeyType| answer.summary_map()?.get(key).and_then(|count| u64::try_from(*count).ok());
     let (Some(used), Some(quota)) = (number(&SummaryKeyType::Roles), number(&SummaryKeyType::RolesQuota)) else {
-        findings.unchecked(About::Quota, None, SUBJECT, "IAM tells neither their number nor their quota".to_owned());
+        findings.unchecked(About::Quota, None, SUBJECT, "IAM returns neither their number nor their quota".to_owned());
         return findings;
     };
     let figures = Figures { quota, used, planned };
     if !figures.suffice() {
-        let message = format!("IAM roles: {planned} more are to be made, and {used} of {quota} are in use");
+        let message = format!("IAM roles: {planned} more are planned, and {used} of {quota} are in use");
         let help = format!(
             "Ask for {} or more in Service Quotas (service iam, quota L-FE177D64, in us-east-1), or delete some.",
             figures.needed()

@@ -1,5 +1,5 @@
-//! Whether both Regions offer the database that is configured: its version and its class, for global databases. Asked for what
-//! is made, and for what is there where its version or class is to be another one.
+//! Whether both Regions offer the configured database, i.e. its version and its class, for global databases. It is checked for
+//! what is created, and for an existing database whose version or class is to be changed.
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.limitations.html>.
 //! See docs/aws-behaviour.md#database-capacity-differs-by-region and docs/aws-behaviour.md#burstable-class-refused.
 
@@ -15,16 +15,16 @@ use super::{About, Findings, Preflight, Problem, answered, listed, versions};
 use drctl_config::EngineVersion;
 use drctl_engine::{Failure, Region};
 
-/// Aurora's name for the engine.
+/// The engine, by AWS's name.
 const ENGINE: &str = "aurora-postgresql";
 
-/// In how many zones of its subnet group a class should be offered: one that is lost would be the only one.
+/// In how many zones of the subnet group a class should be offered: if it is only one, losing that zone loses the class.
 const ZONES: usize = 2;
 
-/// How many alternatives are named.
+/// How many alternatives a message names.
 const NAMED: usize = 4;
 
-/// Of one version or class: what is offered.
+/// How one version or class is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Offer {
     /// Not at all.
@@ -38,7 +38,7 @@ enum Offer {
 /// Classes offered for one version in one Region, with their zones; and whether for global databases.
 type Classes = BTreeMap<String, (bool, BTreeSet<String>)>;
 
-/// The versions of one Region. What is not `major.minor` is of another kind (`16.9-limitless`).
+/// The versions of one Region. Those that are not `major.minor` are of another kind (`16.9-limitless`).
 type Versions = BTreeMap<EngineVersion, Offered>;
 
 /// A version that is offered.
@@ -46,20 +46,20 @@ type Versions = BTreeMap<EngineVersion, Offered>;
 struct Offered {
     /// Whether for global databases.
     global: bool,
-    /// What a cluster of it can be upgraded to, as part of a global database.
+    /// The versions to which a cluster in a global database can be upgraded from it.
     targets: BTreeSet<EngineVersion>,
 }
 
-/// What is to be found out about one Region.
+/// What has to be found out about one Region.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Asked {
-    /// Whether a cluster is made, with the version that is wanted.
+    /// Whether a cluster is created, with the desired version.
     joins: bool,
-    /// The version of a cluster that is to be upgraded within its major version.
+    /// The version of a cluster that is upgraded within its major version.
     upgrade: Option<EngineVersion>,
     /// Whether a cluster is of an earlier major version.
     major: bool,
-    /// The version under which a class has to be offered: an instance is made, gets another class, or another version.
+    /// The version for which a class has to be offered: that of an instance that is created, or gets another class or version.
     class: Option<EngineVersion>,
 }
 
@@ -76,7 +76,7 @@ impl Asked {
             joins: cluster.is_some_and(is_made),
             upgrade,
             major: step == Some(Step::Major),
-            // Between major versions nothing is done, and nothing need be offered.
+            // `up` does nothing between major versions, so nothing has to be offered.
             class: (differs || upgrade.is_some())
                 .then_some(version)
                 .filter(|_| !matches!(step, Some(Step::Major | Step::Back))),
@@ -88,7 +88,7 @@ impl Asked {
     }
 }
 
-/// Checks both Regions. They have to offer the same, so what each offers counts for what the other is advised.
+/// Checks both Regions. They have to offer the same, so the advice for one depends on what the other offers.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let wanted = preflight.config.database.engine_version;
     let mut findings = Findings::default();
@@ -96,7 +96,8 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     let asked = preflight.regions.map(|region| Asked::of(planned, region, wanted));
     let [here, there] = [0, 1].map(|at| offered(preflight, preflight.regions[at], asked[at]));
     let (here, there) = join(here, there).await;
-    // Where a database runs already, what is near is near to that: another major version is no way out of a mistyped minor one.
+    // If a database already runs, the nearest versions are those near to it: another major version does not help against a
+    // mistyped minor version.
     let near = versions::latest(planned).unwrap_or(wanted);
     let advice = advice(near, [&here, &there].map(|answer| answer.as_ref().ok()?.as_ref()));
     let mut versions = [None, None];
@@ -106,9 +107,9 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
         match answer {
             Ok(None) => {}
             Ok(Some(offered)) => {
-                let is_told = version(preflight, &mut findings, region, asked[at], &offered, near, &advice);
-                versions[at] = asked[at].class.filter(|_| !is_told);
-                is_offered &= !is_told;
+                let is_reported = version(preflight, &mut findings, region, asked[at], &offered, near, &advice);
+                versions[at] = asked[at].class.filter(|_| !is_reported);
+                is_offered &= !is_reported;
             }
             Err(failure) => {
                 findings.unanswered(About::EngineVersion, region, "database engine versions", &failure);
@@ -116,7 +117,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
         }
     }
     findings.problems.extend(versions::problems(planned, &preflight.config.name(), wanted, is_offered));
-    // Of a version that is not offered, nothing can be asked.
+    // Nothing can be asked about a version that is not offered.
     let classes = async |at: usize| match versions[at] {
         Some(version) => class(preflight, preflight.regions[at], preflight.zones[at], version, asked[at]).await,
         None => Findings::default(),
@@ -125,7 +126,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     Findings::settled(vec![findings, here, there])
 }
 
-/// Checks the version in one Region, and says whether something was told of it.
+/// Checks the version in one Region, and returns whether a problem was reported.
 fn version(
     preflight: &Preflight<'_>,
     findings: &mut Findings,
@@ -137,7 +138,7 @@ fn version(
 ) -> bool {
     let wanted = preflight.config.database.engine_version;
     if !asked.joins && asked.upgrade.is_none() && !asked.major {
-        // A cluster that runs a version keeps it, whether it is still offered to others or not.
+        // A running cluster keeps its version even if it is no longer offered.
         return false;
     }
     let offer = offer(offered.get(&wanted).map(|version| version.global));
@@ -148,14 +149,14 @@ fn version(
     }
     let Some(runs) = asked.upgrade else { return false };
     if preflight.aws.is_custom_endpoint() && offered.values().all(|version| version.targets.is_empty()) {
-        let why = "this endpoint does not tell which versions can be upgraded to which".to_owned();
+        let why = "this endpoint does not say which versions can be upgraded to which".to_owned();
         findings.unchecked(About::EngineVersion, Some(region), format!("upgrade from {runs} to {wanted}"), why);
         return false;
     }
     let targets = offered.get(&runs).map(|version| &version.targets);
     let Some(problem) = targets.and_then(|targets| no_target(region, runs, wanted, targets)) else {
         if targets.is_none() {
-            let why = format!("RDS does not tell what {runs} can be upgraded to");
+            let why = format!("RDS does not say what {runs} can be upgraded to");
             findings.unchecked(About::EngineVersion, Some(region), format!("upgrade from {runs} to {wanted}"), why);
         }
         return false;
@@ -164,7 +165,7 @@ fn version(
     true
 }
 
-/// Whether a cluster can be brought from one version to the other, if not.
+/// The problem if a cluster cannot be upgraded from one version to the other.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_UpgradeTarget.html>
 fn no_target(
     region: &str,
@@ -188,7 +189,7 @@ fn no_target(
     Some(Problem::new(About::EngineVersion, Some(region), format!("{ENGINE} {wanted}"), message, help))
 }
 
-/// The versions of a Region; `None` where nothing is to be known of them.
+/// The versions of a Region; `None` if nothing has to be known about them.
 async fn offered(preflight: &Preflight<'_>, region: &str, asked: Asked) -> Result<Option<Versions>, Failure> {
     if !asked.is_anything() {
         return Ok(None);
@@ -202,7 +203,7 @@ async fn offered(preflight: &Preflight<'_>, region: &str, asked: Asked) -> Resul
     let usable = answer.iter().filter(|version| version.status().is_none_or(|status| status == "available"));
     let mut versions: Versions = usable.filter_map(of_described).collect();
     if let Some(runs) = asked.upgrade.filter(|runs| !versions.contains_key(runs)) {
-        // A version that is not offered any more still tells where it leads.
+        // The description of a version that is no longer offered still has its upgrade targets.
         let runs = runs.to_string();
         let question = preflight.aws.read(&at, "rds", "DescribeDBEngineVersions", || {
             rds.describe_db_engine_versions().engine(ENGINE).engine_version(&runs).include_all(true).send()
@@ -258,16 +259,17 @@ async fn class(
         }
         Fitness::Unfit(why) => why,
     };
-    // Only now, for what to write instead: all classes are some hundred answers. Without one the advice is the shorter.
+    // All classes are several hundred entries, so they are read only now, for the advice. Without an answer, the advice is
+    // shorter.
     let all = classes(preflight, &at, &version, None).await.unwrap_or_default();
     if preflight.aws.is_custom_endpoint() && all.values().all(|(global, _)| !global) {
-        // The version is for global databases, so some class has to be.
+        // The version is for global databases, so there must be a class for it.
         let why = format!("this endpoint offers {version} for global databases, and no class for it");
         findings.unchecked(About::InstanceClass, Some(region), "database instance classes", why);
         return findings;
     }
     if all.is_empty() && !asked.joins {
-        let why = format!("{region} does not offer {version} any more, and does not tell on what its clusters may run");
+        let why = format!("{region} no longer offers {version}, and does not say which classes its clusters can use");
         findings.unchecked(About::InstanceClass, Some(region), "database instance classes", why);
         return findings;
     }
@@ -305,7 +307,8 @@ async fn classes(
     Ok(grouped(&answered(region, question).await?))
 }
 
-/// Each class is listed once for every kind of storage. What is not for global databases counts only where nothing else is.
+/// Groups the options by class, because each class is listed once for every kind of storage. An option that is not for global
+/// databases counts only if there is no other.
 fn grouped(options: &[OrderableDbInstanceOption]) -> Classes {
     let mut classes = Classes::new();
     for option in options {
@@ -331,13 +334,14 @@ fn offer(global: Option<bool>) -> Offer {
     }
 }
 
-/// What is offered for global databases, the nearest first: the same major version, and of two as near the newer.
+/// The versions that are offered for global databases, the nearest first: those of the same major version, and the newer of two
+/// that are equally near.
 fn nearest(wanted: EngineVersion, offered: &Versions) -> Vec<EngineVersion> {
     let mut versions: Vec<EngineVersion> =
         offered.iter().filter(|(_, offered)| offered.global).map(|(version, _)| *version).collect();
     versions.sort_by_key(|version| {
         let major = version.major.abs_diff(wanted.major);
-        // Minor versions are near or far only within their major one.
+        // The distance between minor versions matters only within the same major version.
         let minor = if major == 0 { version.minor.abs_diff(wanted.minor) } else { 0 };
         (major, minor, Reverse(*version))
     });
@@ -345,7 +349,7 @@ fn nearest(wanted: EngineVersion, offered: &Versions) -> Vec<EngineVersion> {
     versions
 }
 
-/// What to write instead: what every Region that answered offers.
+/// What to write instead: a version that every Region that answered offers.
 fn advice(wanted: EngineVersion, offered: [Option<&Versions>; 2]) -> String {
     let mut common: Option<Versions> = None;
     for versions in offered.into_iter().flatten() {
@@ -379,12 +383,12 @@ fn no_version(region: &str, wanted: EngineVersion, offer: &Offer, nearest: &[Eng
     Problem::new(About::EngineVersion, Some(region), format!("{ENGINE} {wanted}"), message, advice.to_owned())
 }
 
-/// Whether a class does.
+/// Whether a class can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fitness {
-    /// It does.
+    /// It can.
     Fit,
-    /// AWS takes it, and one zone is all that offers it.
+    /// AWS accepts it, but only one zone offers it.
     Scarce(String),
     /// AWS refuses it.
     Unfit(String),
@@ -407,7 +411,7 @@ fn fitness(wanted: &str, offered: &Classes, zones: &[String; 3]) -> Fitness {
     }
 }
 
-/// Classes that do, the most alike first: the same size, then the same family.
+/// Classes that can be used, the most similar first: the same size, then the same family.
 fn alternatives(wanted: &str, offered: &Classes, zones: &[String; 3]) -> Vec<String> {
     let parts = |class: &str| {
         let (family, size) = class.rsplit_once('.').unwrap_or((class, ""));
@@ -454,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_another_kind_are_none() {
+    fn versions_of_another_kind_are_ignored() {
         assert_eq!(parse("17.7"), Some(EngineVersion { major: 17, minor: 7 }));
         assert_eq!((parse("16.9-limitless"), parse("17")), (None, None));
     }
@@ -478,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_is_not_offered_is_told_with_the_nearest() {
+    fn a_version_that_is_not_offered_is_reported_with_the_nearest() {
         let problem =
             no_version("us-east-2", version("16.4"), &Offer::None, &[version("16.8"), version("16.9")], "Do.");
         assert_eq!(
@@ -500,7 +504,7 @@ mod tests {
             option("db.r4.large", true, &["d"]),
         ]);
         assert_eq!(fitness("db.r6g.large", &offered, &zones()), Fitness::Fit);
-        // AWS takes what one zone offers.
+        // AWS accepts a class that only one zone offers.
         let scarce = Fitness::Scarce("of the stack's zones, only b offers db.r5.large".to_owned());
         assert_eq!(fitness("db.r5.large", &offered, &zones()), scarce);
         let unfit = |class: &str, word: &str| match fitness(class, &offered, &zones()) {
@@ -513,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_goes_only_where_its_version_leads() {
+    fn a_cluster_is_upgraded_only_to_a_target_of_its_version() {
         let targets: BTreeSet<EngineVersion> = ["16.9", "16.10", "17.7"].iter().map(|text| version(text)).collect();
         assert_eq!(no_target("us-east-1", version("16.8"), version("16.10"), &targets), None);
         let problem = no_target("us-east-1", version("16.8"), version("16.11"), &targets).expect("a problem");
@@ -527,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_is_asked_for() {
+    fn only_what_changes_is_checked() {
         use crate::preflight::planned::tests::item;
         use crate::preflight::versions::tests::there;
         let cluster =
@@ -545,7 +549,7 @@ mod tests {
         assert!(!asked(vec![cluster("17.9"), same()]).is_anything());
         let (up, at) = (Some(version("17.4")), Some(version("17.7")));
         assert_eq!(asked(vec![cluster("17.4"), same()]), Asked { upgrade: up, class: at, ..Asked::default() });
-        // Another class, of the version that runs, which may be a later one than is written.
+        // Another class, for the running version, which may be later than the configured one.
         let other = || instance(Action::Update, &json!({"class": "db.r7g.large"}));
         assert_eq!(asked(vec![cluster("17.7"), other()]).class, at);
         assert_eq!(asked(vec![cluster("17.9"), other()]).class, Some(version("17.9")));
@@ -555,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_are_alike() {
+    fn alternatives_are_similar() {
         let everywhere = &["a", "b", "c"];
         let offered = grouped(&[
             option("db.r6g.xlarge", true, everywhere),

@@ -1,7 +1,8 @@
-//! Names: those that somebody else has, the public domain, and the hosted zone that is given for it.
+//! Names: those that are taken, the public domain, and the hosted zone that is configured for it.
 //!
-//! Whether a name is taken, the plan has found out already: it looks for everything that shall be by its name, and a bucket of
-//! another account, a role without this stack's tags, a table of another stack are somebody else's. None of it is asked again.
+//! The plan has already found out whether a name is taken: it looks for every desired resource by its name, and a bucket of
+//! another account, a role without this stack's tags, or a table of another stack belongs to somebody else. No call is repeated
+//! here.
 
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 
@@ -12,7 +13,7 @@ use drctl_engine::{Class, Region};
 const OWN_DOMAIN: &str = "Write a domain that you own as `domain` in [dns], such as `domain = \"pay.your-company.com\"`; any below \
                           one that is yours will do.";
 
-/// Checks both Regions and what is global.
+/// Checks both Regions and global names.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings { problems: taken(planned), ..Findings::default() };
     if let Some(zone) = planned.made("hosted_zone").next() {
@@ -25,22 +26,22 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
 }
 
 fn taken(planned: &Planned<'_>) -> Vec<Problem> {
-    let told = planned.taken().map(|(item, failure)| {
+    let problems = planned.taken().map(|(item, failure)| {
         let help = failure.help.clone().unwrap_or_else(|| "Choose another stack name or environment.".to_owned());
         let (region, address) = (Some(item.region.as_str()), item.address.to_string());
         Problem { in_plan: true, ..Problem::new(About::Name, region, address, failure.message.clone(), help) }
     });
-    told.collect()
+    problems.collect()
 }
 
-/// Emulators make a zone for any domain; Route 53 makes none for those that are reserved.
+/// Emulators create a zone for any domain; Route 53 does not for reserved ones.
 /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>
 fn placeholder(address: &str, domain: &str) -> Problem {
-    let message = format!("Route 53 makes no zone for {domain}: the domain is reserved for examples and tests");
+    let message = format!("Route 53 creates no zone for {domain}: the domain is reserved for examples and tests");
     Problem::new(About::Domain, None, address, message, OWN_DOMAIN.to_owned())
 }
 
-/// A zone that is given has to be there, public, and of the domain.
+/// A configured zone has to exist, be public, and be of the domain or one above it.
 async fn given_zone(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     let dns = &preflight.config.dns;
@@ -68,7 +69,7 @@ fn faults(zone: &HostedZone, domain: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let name = zone.name().trim_end_matches('.');
     if zone.config().is_some_and(HostedZoneConfig::private_zone) {
-        faults.push(format!("the zone {name} is private, and nobody outside of its VPCs asks it"));
+        faults.push(format!("the zone {name} is private, and cannot be queried from outside its VPCs"));
     }
     let is_within = domain == name || domain.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     if !is_within {
@@ -86,14 +87,14 @@ mod tests {
     use drctl_engine::{Action, Failure, Plan};
 
     #[test]
-    fn a_name_that_somebody_else_has_is_a_problem_that_the_plan_tells() {
+    fn a_name_that_belongs_to_somebody_else_is_a_problem() {
         let mut bucket = item("primary/s3_bucket/data", "us-east-1", Action::Unknown, &json!({}));
         bucket.failure = Some(Failure::new(Class::Foreign, "the bucket b belongs to another account").help("Rename."));
         let mut silent = item("secondary/s3_bucket/data", "us-east-2", Action::Unknown, &json!({}));
         silent.failure = Some(Failure::new(Class::Unreachable, "no answer"));
         let plan = Plan { items: vec![bucket, silent] };
-        let told = taken(&Planned::of(&plan));
-        let [problem] = told.as_slice() else { panic!("one: {told:?}") };
+        let problems = taken(&Planned::of(&plan));
+        let [problem] = problems.as_slice() else { panic!("one: {problems:?}") };
         assert_eq!((problem.subject.as_str(), problem.in_plan), ("primary/s3_bucket/data", true));
         assert_eq!(
             (problem.message.as_str(), problem.help.as_str()),
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_zone_is_public_and_of_the_domain_or_above_it() {
+    fn a_configured_zone_is_public_and_of_the_domain_or_above_it() {
         assert!(faults(&zone("pay.acme.com.", false), "pay.acme.com").is_empty());
         assert!(faults(&zone("acme.com.", false), "pay.acme.com").is_empty());
         assert_eq!(faults(&zone("me.com.", false), "pay.acme.com").len(), 1);

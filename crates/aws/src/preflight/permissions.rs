@@ -1,8 +1,8 @@
-//! What the caller may do, as far as IAM says so beforehand.
+//! What the caller is allowed to do, as far as IAM can say so in advance.
 //!
 //! `SimulatePrincipalPolicy` evaluates the caller's policies, its permissions boundary and the organization's policies. It is
-//! asked about every action on what AWS would check it on, under the names that the plan gives: a policy may allow, and deny,
-//! single resources. What depends on more than that (the tags of a request, for one) is not judged.
+//! asked about every action on the resources on which AWS would check it, with the names from the plan, because a policy can
+//! allow and deny single resources. Actions that depend on anything else, such as the tags of a request, are not judged.
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>.
 //! See docs/aws-behaviour.md#simulation-needs-resources.
 
@@ -19,45 +19,45 @@ use drctl_engine::{Class, Failure, Region};
 /// Actions per call: a request stays small, and the answer is one page.
 const AT_ONCE: usize = 100;
 
-/// What findings are called.
+/// The subject of the findings.
 const SUBJECT: &str = "permissions";
 
-/// Who calls, as far as IAM can be asked about it.
+/// The caller, in the form in which IAM can be asked about it.
 #[derive(Debug, PartialEq, Eq)]
 enum Caller {
     /// A user, by its ARN.
     User(String),
     /// A role, by its name: a session's ARN leaves out the role's path.
     Role(String),
-    /// Somebody whose policies cannot be simulated, and why.
+    /// Another caller, with the reason why its policies cannot be simulated.
     Other(String),
 }
 
-/// What IAM says of one action on one resource.
+/// What IAM says about one action on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
     /// It would be allowed.
     Allowed,
     /// That depends on these keys of the request's context.
     Depends(BTreeSet<String>),
-    /// It would be refused; whether by the organization.
+    /// It would be refused, by the organization or otherwise.
     Denied { by_organization: bool },
 }
 
-/// By action and resource.
+/// Verdicts by action and resource.
 type Verdicts = BTreeMap<(String, String), Verdict>;
 
-/// What is asked in one go: actions of one service under the same circumstances, on all the resources of any of them.
+/// The content of one question: actions of one service under the same circumstances, on all resources of any of them.
 #[derive(Debug, Default)]
 struct Batch {
     actions: BTreeSet<String>,
     resources: BTreeSet<String>,
 }
 
-/// Where, of which service (of all for what knows no finer resource than `*`), and what the call says of itself.
+/// The Region, the service (`*` for actions without resource-level permissions, of all services), and the context of the request.
 type Circumstances<'a> = (&'a str, &'a str, &'a [(&'static str, String)]);
 
-/// Checks what is to be made, Region by Region: policies may name the Region of a call.
+/// Checks the planned changes Region by Region, because policies can depend on the Region of a call.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     let asks = asks(planned, preflight.account);
@@ -76,22 +76,22 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     let answers: BTreeMap<_, _> = batches.keys().copied().zip(join_all(questions).await).collect();
     let regions: BTreeSet<&str> = asks.keys().map(|ask| ask.region.as_str()).collect();
     for region in regions {
-        let mut told: Vec<(&Ask, Weight, &Verdict)> = Vec::new();
+        let mut judged: Vec<(&Ask, Weight, &Verdict)> = Vec::new();
         let mut failures: BTreeSet<String> = BTreeSet::new();
         for (ask, weight) in asks.iter().filter(|(ask, _)| ask.region == region) {
             match answers.get(&circumstances_of(ask)) {
                 Some(Ok(verdicts)) => {
                     let verdict = verdicts.get(&(ask.action.clone(), ask.resource.clone()));
-                    told.extend(verdict.map(|verdict| (ask, *weight, verdict)));
+                    judged.extend(verdict.map(|verdict| (ask, *weight, verdict)));
                 }
-                // Whoever may not ask may still do.
+                // A caller who is not allowed to ask may still be allowed to do it.
                 Some(Err(failure)) => {
                     failures.insert(reason(failure));
                 }
                 None => {}
             }
         }
-        judge(&mut findings, &caller, region, &told);
+        judge(&mut findings, &caller, region, &judged);
         for why in failures {
             findings.unchecked(About::Permission, Some(region), SUBJECT, why);
         }
@@ -118,7 +118,7 @@ fn batches(asks: &BTreeMap<Ask, Weight>) -> BTreeMap<Circumstances<'_>, Batch> {
     batches
 }
 
-/// The ARN of the user or role that calls, or why there is none to ask about.
+/// The ARN of the user or role that calls, or the reason why IAM cannot be asked.
 async fn caller(preflight: &Preflight<'_>) -> Result<String, String> {
     let at = Region::from(preflight.regions[0]);
     let clients = preflight.aws.at(&at);
@@ -134,7 +134,7 @@ async fn caller(preflight: &Preflight<'_>) -> Result<String, String> {
     let question = preflight.aws.read(&at, "iam", "GetRole", || clients.iam.get_role().role_name(&name).send());
     match answered(&at, question).await {
         Ok(answer) => Ok(answer.role().map(|role| role.arn().to_owned()).unwrap_or_default()),
-        // It may not look at itself: most roles have no path.
+        // It is not allowed to read itself. Most roles have no path.
         Err(failure) if failure.class == Class::Denied => Ok(format!("arn:aws:iam::{}:role/{name}", preflight.account)),
         Err(failure) => Err(reason(&failure)),
     }
@@ -153,7 +153,7 @@ fn of_arn(arn: &str) -> Caller {
     }
 }
 
-/// What IAM says of each action of a batch on each of its resources.
+/// What IAM says about each action of a batch on each of its resources.
 async fn simulate(
     preflight: &Preflight<'_>,
     caller: &str,
@@ -185,7 +185,7 @@ async fn question(
     actions: &[String],
     resources: Vec<String>,
 ) -> Result<Verdicts, Failure> {
-    // IAM is one for all Regions; any of its clients' Regions reaches it.
+    // IAM is global: the client of any Region reaches it.
     let at = Region::from(preflight.regions[0]);
     let iam = &preflight.aws.at(&at).iam;
     let entry = |key: &str, value: &str| {
@@ -212,7 +212,7 @@ async fn question(
     Ok(answered(&at, answer).await?.iter().flat_map(verdicts).collect())
 }
 
-/// What a result says: of each resource apart where there are several, else of the one that it names.
+/// The verdicts of a result: one for each resource if there are several, else one for the resource that it names.
 fn verdicts(result: &EvaluationResult) -> Vec<((String, String), Verdict)> {
     let action = result.eval_action_name();
     let by_organization =
@@ -238,16 +238,17 @@ fn verdict(decision: &PolicyEvaluationDecisionType, missing: &[String], by_organ
     }
 }
 
-/// Actions that are refused, each with the resources it is refused on; empty where that is all that was asked.
+/// The refused actions, each with the resources on which it is refused.
 type Refused<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
-/// One problem per service, one note on what is missing for later, and one on all that depends on the request.
-fn judge(findings: &mut Findings, caller: &str, region: &str, told: &[(&Ask, Weight, &Verdict)]) {
+/// Reports one problem per service, one note about what is needed later, and one finding about everything that depends on the
+/// request.
+fn judge(findings: &mut Findings, caller: &str, region: &str, judged: &[(&Ask, Weight, &Verdict)]) {
     let mut denied: BTreeMap<&str, (Refused<'_>, bool)> = BTreeMap::new();
     let (mut later, mut doubtful) = (Refused::new(), Refused::new());
     let mut unsure: BTreeSet<&str> = BTreeSet::new();
     let mut keys: BTreeSet<&str> = BTreeSet::new();
-    for (ask, weight, verdict) in told {
+    for (ask, weight, verdict) in judged {
         let by_organization = match verdict {
             Verdict::Allowed => continue,
             Verdict::Depends(on) => {
@@ -269,7 +270,7 @@ fn judge(findings: &mut Findings, caller: &str, region: &str, told: &[(&Ask, Wei
         refused.entry(&ask.action).or_default().push(&ask.resource);
     }
     let is_allowed_elsewhere = |action: &str| {
-        told.iter().any(|(ask, weight, verdict)| {
+        judged.iter().any(|(ask, weight, verdict)| {
             ask.action == action && *weight != Weight::Doubtful && **verdict == Verdict::Allowed
         })
     };
@@ -286,8 +287,8 @@ fn judge(findings: &mut Findings, caller: &str, region: &str, told: &[(&Ask, Wei
     for (service, (refused, by_organization)) in denied {
         let message = format!("{caller} may not {}", named(&refused));
         let help = if by_organization {
-            "A policy of the organization denies at least one of them: whoever administers the organization has to allow them, \
-             besides the account."
+            "A policy of the organization denies at least one of them: an administrator of the organization has to allow them, in \
+             addition to the account."
         } else {
             "Allow them in a policy of the caller, and in its permissions boundary if it has one. docs/real-aws.md says what drctl \
              needs."
@@ -305,7 +306,7 @@ fn judge(findings: &mut Findings, caller: &str, region: &str, told: &[(&Ask, Wei
     }
     if !unsure.is_empty() {
         let (unsure, keys): (Vec<&str>, Vec<&str>) = (unsure.into_iter().collect(), keys.into_iter().collect());
-        let why = format!("{} hang on {}, which only the request itself has", listed(&unsure), listed(&keys));
+        let why = format!("{} depend on {}, which only the request itself has", listed(&unsure), listed(&keys));
         findings.unchecked(About::Permission, Some(region), SUBJECT, why);
     }
 }
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_on_the_request_is_not_judged() {
+    fn what_depends_on_the_request_is_not_judged() {
         use PolicyEvaluationDecisionType::{Allowed, ExplicitDeny, ImplicitDeny};
         let of = |builder: EvaluationResultBuilder| {
             let all = verdicts(&builder.build().expect("a result"));
@@ -382,8 +383,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_service_by_service() {
-        let told = [
+    fn missing_permissions_are_reported_service_by_service() {
+        let judged = [
             (ask("ec2:CreateVpc", "*"), Weight::Now, denied()),
             (ask("ec2:DescribeVpcs", "*"), Weight::Now, denied()),
             (ask("iam:CreateRole", "arn:r"), Weight::Now, Verdict::Denied { by_organization: true }),
@@ -392,9 +393,9 @@ mod tests {
             (ask("sns:TagResource", "*"), Weight::Doubtful, denied()),
             (ask("rds:DeleteDBCluster", "arn:c"), Weight::Later, denied()),
         ];
-        let told: Vec<_> = told.iter().map(|(ask, weight, verdict)| (ask, *weight, verdict)).collect();
+        let judged: Vec<_> = judged.iter().map(|(ask, weight, verdict)| (ask, *weight, verdict)).collect();
         let mut findings = Findings::default();
-        judge(&mut findings, "arn:aws:iam::1:user/kim", "us-east-1", &told);
+        judge(&mut findings, "arn:aws:iam::1:user/kim", "us-east-1", &judged);
         let said: Vec<_> = findings.problems.iter().map(|p| (p.subject.as_str(), p.message.as_str())).collect();
         assert_eq!(
             said,
@@ -404,28 +405,28 @@ mod tests {
             ]
         );
         assert!(findings.problems[1].help.contains("organization") && findings.is_denied());
-        let [doubtful, hangs] = findings.unchecked.as_slice() else { panic!("two: {findings:?}") };
+        let [doubtful, depending] = findings.unchecked.as_slice() else { panic!("two: {findings:?}") };
         assert!(doubtful.why.starts_with("sns:TagResource may be refused"), "{}", doubtful.why);
-        assert_eq!(hangs.why, "kms:CreateKey hang on aws:RequestTag/team, which only the request itself has");
+        assert_eq!(depending.why, "kms:CreateKey depend on aws:RequestTag/team, which only the request itself has");
         let [later] = findings.notes.as_slice() else { panic!("one note: {findings:?}") };
         assert!(later.message.contains("rds:DeleteDBCluster"), "{}", later.message);
     }
 
     #[test]
-    fn an_action_that_is_allowed_on_some_is_told_with_the_others() {
-        let told = [
+    fn an_action_that_is_allowed_on_some_resources_is_reported_with_the_others() {
+        let judged = [
             (ask("iam:PassRole", "arn:processor"), Weight::Now, Verdict::Allowed),
             (ask("iam:PassRole", "arn:flow-logs"), Weight::Now, denied()),
         ];
-        let told: Vec<_> = told.iter().map(|(ask, weight, verdict)| (ask, *weight, verdict)).collect();
+        let judged: Vec<_> = judged.iter().map(|(ask, weight, verdict)| (ask, *weight, verdict)).collect();
         let mut findings = Findings::default();
-        judge(&mut findings, "kim", "us-east-1", &told);
+        judge(&mut findings, "kim", "us-east-1", &judged);
         let [problem] = findings.problems.as_slice() else { panic!("one: {findings:?}") };
         assert_eq!(problem.message, "kim may not iam:PassRole on arn:flow-logs");
     }
 
     #[test]
-    fn a_batch_is_of_one_service_and_what_knows_no_resource_goes_together() {
+    fn a_batch_is_of_one_service_or_of_actions_without_resources() {
         let asks: BTreeMap<Ask, Weight> = [
             ask("ec2:CreateVpc", "arn:v"),
             ask("ec2:CreateSubnet", "arn:s"),

@@ -1,4 +1,4 @@
-//! What a plan is going to make.
+//! What a plan is going to create.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use drctl_engine::state::Address;
 use drctl_engine::{Action, Class, Failure, Item, Plan};
 
-/// What a plan is going to make.
+/// What a plan is going to create.
 pub(super) struct Planned<'a> {
     items: BTreeMap<&'a Address, &'a Item>,
 }
@@ -17,17 +17,17 @@ impl<'a> Planned<'a> {
         Self { items: plan.items.iter().map(|item| (&item.address, item)).collect() }
     }
 
-    /// Everything of a type that is made or made anew, by address.
+    /// All resources of a type that are created or replaced, by address.
     pub(super) fn made(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
         self.all(kind).filter(|item| is_made(item))
     }
 
-    /// Everything that is made or made anew, by address.
+    /// All resources that are created or replaced, by address.
     pub(super) fn all_made(&self) -> impl Iterator<Item = &'a Item> {
         self.items.values().copied().filter(|item| is_made(item))
     }
 
-    /// How many of a type there will be more of in a Region. What is made anew gives up its place first.
+    /// How many more resources of a type a Region will have. A resource that is replaced is deleted first.
     pub(super) fn added(&self, kind: &str, region: &str) -> u64 {
         self.made(kind).filter(|item| item.action == Action::Create && item.region == region).map(|_| 1).sum()
     }
@@ -37,45 +37,45 @@ impl<'a> Planned<'a> {
         self.made(kind).filter(|item| item.action == Action::Create).map(|_| 1).sum()
     }
 
-    /// What has a name that this stack wants, and is somebody else's: the plan has found it.
+    /// The items whose names belong to resources of somebody else, as the plan has found.
     pub(super) fn taken(&self) -> impl Iterator<Item = (&'a Item, &'a Failure)> {
         let failures = self.items.values().copied().filter_map(|item| Some((item, item.failure.as_ref()?)));
         failures.filter(|(_, failure)| failure.class == Class::Foreign)
     }
 
-    /// Everything of a type, by address.
+    /// All resources of a type, by address.
     pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
         self.items.values().copied().filter(move |item| item.address.kind() == kind)
     }
 
-    /// Everything of a type that shall be there when the plan is done, by address: made, changed, or as it is.
+    /// All resources of a type that will exist after the plan, by address: created, changed, or unchanged.
     pub(super) fn staying(&self, kind: &str) -> impl Iterator<Item = &'a Item> {
         self.all(kind).filter(|item| item.action != Action::Delete)
     }
 
-    /// What an item refers to of a type.
+    /// The resources of a type to which an item refers.
     pub(super) fn referred(&self, item: &Item, kind: &str) -> impl Iterator<Item = &'a Item> {
         let of_kind = item.depends_on.iter().filter(move |address| address.kind() == kind);
         of_kind.filter_map(|address| self.items.get(address).copied())
     }
 
-    /// The zone that something is in, by way of the subnet that it is in.
+    /// The zone of a resource, which is that of its subnet.
     pub(super) fn zone_of(&self, item: &Item) -> Option<&'a str> {
         wanted(self.referred(item, "subnet").next()?, "zone")
     }
 }
 
-/// Whether it is made, or made anew.
+/// Whether it is created or replaced.
 pub(super) fn is_made(item: &Item) -> bool {
     matches!(item.action, Action::Create | Action::Replace)
 }
 
-/// Whether a property is one of those that are changed.
+/// Whether a property is among the changes.
 pub(super) fn is_changed(item: &Item, property: &str) -> bool {
     item.changes.iter().any(|change| change.property == property)
 }
 
-/// What a property shall be, where that is a text and known. What does not differ is as it is.
+/// The desired value of a property, if it is a known text. A property without a change keeps its live value.
 pub(super) fn wanted<'a>(item: &'a Item, property: &str) -> Option<&'a str> {
     match item.changes.iter().find(|change| change.property == property) {
         Some(change) => change.new.as_str(),
@@ -120,7 +120,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_made_anew_takes_no_further_place() {
+    fn a_replaced_resource_does_not_count_twice() {
         let plan = Plan {
             items: vec![
                 item("primary/eip/nat-a", "us-east-1", Action::Create, &json!({})),

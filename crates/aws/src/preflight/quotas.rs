@@ -1,8 +1,7 @@
-//! Whether the account's quotas leave room for what is going to be made.
+//! Whether the account's quotas leave room for what is going to be created.
 //!
-//! What a quota is says Service Quotas, which answers with AWS's default where nothing else was agreed. Where it is not known
-//! or may not be asked, nothing is judged: a quota that drctl only guesses must not stop anybody.
-//! See docs/aws-behaviour.md#network-quotas-are-low.
+//! Service Quotas returns a quota, or AWS's default if the account has no other. If it is unknown or asking for it is refused,
+//! nothing is judged: a quota that drctl only guesses must not stop a run. See docs/aws-behaviour.md#network-quotas-are-low.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +27,7 @@ struct Quota {
     default: u64,
 }
 
-/// Those of the network that a stack may exceed.
+/// The quotas of the network that a stack may exceed.
 const NETWORK: [Quota; 4] = [
     Quota { kind: "eip", name: "Elastic IP addresses", service: "ec2", code: "L-0263D0A3", default: 5 },
     Quota { kind: "vpc", name: "VPCs", service: "vpc", code: "L-F678F1CE", default: 5 },
@@ -36,7 +35,7 @@ const NETWORK: [Quota; 4] = [
     Quota { kind: "nat_gateway", name: "NAT gateways per zone", service: "vpc", code: "L-FE5A380F", default: 5 },
 ];
 
-/// Of one quota: what is used and planned, by zone where it counts per zone (else under "").
+/// How much of one quota is used and planned, by zone if it counts per zone (else under "").
 type Usage = BTreeMap<String, (u64, u64)>;
 
 /// Checks the network of one Region.
@@ -64,8 +63,8 @@ async fn one(
     if let Err(failure) = &known
         && preflight.aws.is_custom_endpoint()
     {
-        // An emulator has no quotas: what would be counted says nothing.
-        let why = format!("this endpoint tells no quotas ({})", reason(failure));
+        // An emulator has no quotas, so counting would be pointless.
+        let why = format!("this endpoint returns no quotas ({})", reason(failure));
         findings.unchecked(About::Quota, Some(region), quota.name, why);
         return findings;
     }
@@ -90,7 +89,7 @@ async fn one(
     findings
 }
 
-/// What the account may have. A quota that was never changed has no value of the account's own: AWS's default holds.
+/// The limit of the account. A quota that was never changed has no value for the account, but AWS's default.
 /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html>
 async fn limit(preflight: &Preflight<'_>, region: &Region, quota: Quota) -> Result<u64, Failure> {
     let quotas = &preflight.aws.at(region).quotas;
@@ -116,12 +115,12 @@ async fn limit(preflight: &Preflight<'_>, region: &Region, quota: Quota) -> Resu
         answer.quota.and_then(|quota| quota.value)
     };
     value.and_then(whole).ok_or_else(|| {
-        let message = format!("Service Quotas names no value for {}", quota.code);
+        let message = format!("Service Quotas returns no value for {}", quota.code);
         Failure::new(Class::Refused, message)
     })
 }
 
-/// Quotas are whole numbers in a field for all numbers.
+/// Quotas are whole numbers in a floating-point field.
 fn whole(value: f64) -> Option<u64> {
     format!("{value:.0}").parse().ok()
 }
@@ -139,7 +138,7 @@ async fn usage(
         "nat_gateway" => return gateways(preflight, planned, region, zones).await,
         "eip" => {
             let answer = aws.read(region, "ec2", "DescribeAddresses", || ec2.describe_addresses().send()).await?;
-            // An account's own ranges have no such quota.
+            // Addresses from an account's own ranges have no such quota.
             let amazons = |pool: Option<&str>| pool.is_none_or(|pool| pool == "amazon");
             count(answer.addresses().iter().filter(|address| amazons(address.public_ipv4_pool())))
         }
@@ -161,7 +160,7 @@ async fn usage(
     Ok(Usage::from([(String::new(), (used, planned.added(quota.kind, region)))]))
 }
 
-/// What other accounts share with this one is counted with them.
+/// Whether a resource counts for this account: what other accounts share with it counts for them.
 fn is_own(preflight: &Preflight<'_>, owner: Option<&str>) -> bool {
     owner.is_none_or(|owner| owner == preflight.account)
 }
@@ -170,7 +169,7 @@ fn count(items: impl Iterator) -> u64 {
     items.map(|_| 1_u64).sum()
 }
 
-/// NAT gateways by zone; those on their way count as well.
+/// NAT gateways by zone. Those that are being created count as well.
 async fn gateways(
     preflight: &Preflight<'_>,
     planned: &Planned<'_>,
@@ -194,14 +193,14 @@ async fn gateways(
             ec2.describe_nat_gateways().filter(counted).into_paginator().items().send()
         })
         .await?;
-    // Some endpoints ignore the filter. A gateway of the whole VPC is in no subnet, and counts in no zone.
+    // Some endpoints ignore the filter. A gateway of the whole VPC has no subnet, and does not count in any zone.
     let is_counted = |state: Option<&NatGatewayState>| state.is_none_or(|state| states.contains(state));
     let there: Vec<&str> =
         there.iter().filter(|gateway| is_counted(gateway.state())).filter_map(|gateway| gateway.subnet_id()).collect();
     if there.is_empty() {
         return Ok(usage);
     }
-    // A gateway tells its subnet, and only the subnet its zone.
+    // The description of a gateway has its subnet, and only that of the subnet has the zone.
     let subnets = aws
         .pages(region, "ec2", "DescribeSubnets", || {
             let filter = Filter::builder().name("availability-zone").set_values(Some(zones.to_vec())).build();
@@ -221,7 +220,7 @@ async fn gateways(
 fn exceeded(preflight: &Preflight<'_>, region: &str, zone: &str, quota: Quota, figures: Figures) -> Problem {
     let place = if zone.is_empty() { region } else { zone };
     let Figures { quota: limit, used, planned } = figures;
-    let message = format!("{} in {place}: {planned} more are to be made, and {used} of {limit} are in use", quota.name);
+    let message = format!("{} in {place}: {planned} more are planned, and {used} of {limit} are in use", quota.name);
     let mut help = format!(
         "Ask for {} or more in Service Quotas (service {}, quota {}), or free some.",
         figures.needed(),
@@ -237,14 +236,14 @@ fn exceeded(preflight: &Preflight<'_>, region: &str, zone: &str, quota: Quota, f
     Problem { figures: Some(figures), ..Problem::new(About::Quota, Some(region), subject, message, help) }
 }
 
-/// Why a quota is not known, and whether AWS's default would be enough.
+/// Why a quota is unknown, and whether AWS's default would be enough.
 fn guessed(quota: Quota, usage: &Usage, failure: &Failure) -> String {
     let limit = quota.default;
     let why = reason(failure);
     let mut figures = usage.values().map(|(used, planned)| Figures { quota: limit, used: *used, planned: *planned });
     match figures.find(|figures| !figures.suffice()) {
         Some(Figures { used, planned, .. }) => {
-            format!("{why}. By default there may be {limit}: {used} are in use, and {planned} more are to be made")
+            format!("{why}. AWS's default is {limit}: {used} are in use, and {planned} more are planned")
         }
         None => format!("{why}. AWS's default, {limit}, is enough"),
     }
@@ -269,6 +268,6 @@ mod tests {
         let said = guessed(ADDRESSES, &usage(2), &denied);
         assert_eq!(said, "not authorized. AWS's default, 5, is enough");
         let said = guessed(ADDRESSES, &usage(3), &denied);
-        assert_eq!(said, "not authorized. By default there may be 5: 3 are in use, and 3 more are to be made");
+        assert_eq!(said, "not authorized. AWS's default is 5: 3 are in use, and 3 more are planned");
     }
 }

@@ -1,5 +1,5 @@
 //! Whether the public name is free in an existing zone. Route 53 refuses a record beside one that excludes it, and the plan looks
-//! only for its own records, by name, type and set identifier. Here all records of the name are looked at.
+//! only for its own records, by name, type and set identifier. This check reads all records of the name.
 //! See docs/aws-behaviour.md#records-exclude-each-other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,19 +11,19 @@ use super::{About, Findings, Preflight, Problem, answered};
 use crate::resources::route53::{excludes, plain_name, record_id};
 use drctl_engine::{Action, Class, Failure, Item, Region};
 
-/// Checks every record that is to be made in a zone that is there.
+/// Checks every record that is to be created in an existing zone.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     // By zone and name.
     let mut names: BTreeMap<(&str, String), Vec<&Item>> = BTreeMap::new();
     for item in planned.made("record") {
-        // In a zone that is still to be made there is nothing.
+        // A zone that is yet to be created has no records.
         let zone = wanted(item, "zone").filter(|zone| !zone.is_empty());
         if let (Some(zone), Some(name)) = (zone, wanted(item, "name")) {
             names.entry((zone, plain_name(name))).or_default().push(item);
         }
     }
-    // What this stack has, and takes away or leaves as it is.
+    // The stack's own records, which the plan deletes or leaves as they are.
     let own: BTreeSet<&str> = planned
         .all("record")
         .filter(|item| item.action != Action::Create)
@@ -33,7 +33,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
         let at = Region::from(items[0].region.as_str());
         let there = match sets(preflight, &at, zone, &name).await {
             Ok(there) => there,
-            // Of a zone that is not there, another check tells.
+            // Another check reports a zone that does not exist.
             Err(failure) if failure.class == Class::NotFound => continue,
             Err(failure) => {
                 findings.unanswered(About::Name, &at, &format!("records of {name}"), &failure);
@@ -45,7 +45,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     findings
 }
 
-/// Everything of one name. One name has few records, and they stand at the beginning of the page.
+/// All records of one name. They are few, and come first on the page.
 async fn sets(
     preflight: &Preflight<'_>,
     at: &Region,
@@ -61,7 +61,7 @@ async fn sets(
     Ok(there)
 }
 
-/// One problem per name, however many records stand in the way of however many.
+/// One problem per name, however many records conflict.
 fn taken(
     stack: &str,
     zone: &str,
@@ -73,7 +73,7 @@ fn taken(
     let text = |item: &Item, property: &str| wanted(item, property).unwrap_or_default().to_owned();
     let in_the_way = |other: &&ResourceRecordSet| {
         let id = record_id(zone, other);
-        // One with the same id, the plan has looked at.
+        // The plan has read the one with the same id.
         let is_planned = items.iter().any(|item| record_id_of(zone, name, item) == id);
         !is_planned
             && !own.contains(id.as_str())
@@ -89,7 +89,7 @@ fn taken(
     let whose = if is_of_stack { "that the state does not know" } else { "that is not drctl's" };
     let message = format!("{name} has a record of type {kind}{called} {whose}, and no other can stand beside it");
     let help = format!(
-        "Delete that record in the hosted zone {zone} if nobody needs it; or choose another `domain` in [dns], then run the same \
+        "Delete that record in the hosted zone {zone} if it is not needed; or choose another `domain` in [dns], then run the same \
          command again."
     );
     Some(Problem::new(About::Name, None, name, message, help))
@@ -135,7 +135,7 @@ mod tests {
             .expect("complete")
     }
 
-    fn told(items: &[Item], there: &[ResourceRecordSet], own: &[&str]) -> Option<String> {
+    fn message(items: &[Item], there: &[ResourceRecordSet], own: &[&str]) -> Option<String> {
         let items: Vec<&Item> = items.iter().collect();
         let own = own.iter().copied().collect();
         taken("pay-dev", "Z1", NAME, &items, there, &own).map(|problem| problem.message)
@@ -145,35 +145,35 @@ mod tests {
     fn a_simple_record_of_the_name_is_one_problem() {
         let there = [record(RrType::A, None, None)];
         assert_eq!(
-            told(&pair("pay-dev", "CNAME"), &there, &[]).as_deref(),
+            message(&pair("pay-dev", "CNAME"), &there, &[]).as_deref(),
             Some("api.pay.acme.com has a record of type A that is not drctl's, and no other can stand beside it")
         );
-        assert!(told(&pair("pay-dev", "A"), &there, &[]).is_some());
-        assert_eq!(told(&pair("pay-dev", "A"), &[record(RrType::Txt, None, None)], &[]), None);
-        assert!(told(&pair("pay-dev", "CNAME"), &[record(RrType::Txt, None, None)], &[]).is_some());
+        assert!(message(&pair("pay-dev", "A"), &there, &[]).is_some());
+        assert_eq!(message(&pair("pay-dev", "A"), &[record(RrType::Txt, None, None)], &[]), None);
+        assert!(message(&pair("pay-dev", "CNAME"), &[record(RrType::Txt, None, None)], &[]).is_some());
     }
 
     #[test]
-    fn another_environments_pair_is_in_the_way_and_is_named() {
+    fn the_records_of_another_environment_conflict_and_are_named() {
         use ResourceRecordSetFailover::{Primary, Secondary};
         let there = [
             record(RrType::Cname, Some("pay-dev-eu-primary"), Some(Primary)),
             record(RrType::Cname, Some("pay-dev-eu-secondary"), Some(Secondary)),
         ];
-        let said = told(&pair("pay-dev", "CNAME"), &there, &[]).expect("told");
+        let said = message(&pair("pay-dev", "CNAME"), &there, &[]).expect("a problem");
         assert!(said.contains("(set identifier pay-dev-eu-primary) that is not drctl's"), "{said}");
-        // Another way of choosing between records cannot be mixed with failover.
-        assert!(told(&pair("pay-dev", "CNAME"), &[record(RrType::Cname, Some("weighted"), None)], &[]).is_some());
+        // Another routing policy cannot be mixed with failover.
+        assert!(message(&pair("pay-dev", "CNAME"), &[record(RrType::Cname, Some("weighted"), None)], &[]).is_some());
     }
 
     #[test]
-    fn the_stacks_own_records_are_not_in_its_way() {
+    fn the_stacks_own_records_do_not_conflict() {
         use ResourceRecordSetFailover::Primary;
         let there = [record(RrType::Cname, Some("pay-dev-primary"), Some(Primary))];
-        // As planned; as recorded under another type, which gives up its place; and one that the state has lost.
-        assert_eq!(told(&pair("pay-dev", "CNAME"), &there, &[]), None);
-        assert_eq!(told(&pair("pay-dev", "A"), &there, &["Z1/api.pay.acme.com/CNAME/pay-dev-primary"]), None);
-        let said = told(&pair("pay-dev", "A"), &there, &[]).expect("told");
+        // As planned; recorded with another type, which is deleted first; and one that the state has lost.
+        assert_eq!(message(&pair("pay-dev", "CNAME"), &there, &[]), None);
+        assert_eq!(message(&pair("pay-dev", "A"), &there, &["Z1/api.pay.acme.com/CNAME/pay-dev-primary"]), None);
+        let said = message(&pair("pay-dev", "A"), &there, &[]).expect("a problem");
         assert!(said.contains("that the state does not know"), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the configured Regions exist: a code of the right form may name no Region.
+//! Whether the configured Regions exist: a code of the right form may not be a Region.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use drctl_engine::Region;
 /// Regions that the account cannot use, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownRegions {
-    /// Which, and why, in a sentence without a full stop.
+    /// The Regions and the reasons, in a sentence without a full stop.
     pub message: String,
     /// What to do.
     pub help: String,
 }
 
-/// Asks for all Regions, wherever an answer comes from first, and tells those of `wanted` that are none, or are not enabled
-/// for the account. `None` when there is nothing to tell, or nobody answers: then the calls that follow say why.
+/// Lists all Regions, with the first answer from any of them, and reports those of `wanted` that do not exist or are not enabled
+/// for the account. `None` if there are none, or if no Region answers: the calls that follow then say why.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html>.
 /// See docs/aws-behaviour.md#region-not-enabled.
 pub async fn unknown_regions(aws: &Arc<Aws>, wanted: [&str; 2]) -> Option<UnknownRegions> {
@@ -47,8 +47,8 @@ fn judge(all: &[Described], wanted: &[&str]) -> Option<UnknownRegions> {
     for &code in wanted {
         match all.iter().find(|region| region.region_name() == Some(code)) {
             None => {
-                faults.push(format!("{code} is no Region of AWS (or not enabled for this account)"));
-                // Those that differ in the number only, or else in the area's part.
+                faults.push(format!("{code} is not an AWS Region (or not enabled for this account)"));
+                // Those that differ only in the number, or else only in the part of the area.
                 let beginning = code.trim_end_matches(|last: char| last.is_ascii_digit());
                 let area = code.split_inclusive('-').next().unwrap_or_default();
                 let like = |with: &str| -> Vec<String> {
@@ -93,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn a_region_that_is_none_is_told_with_those_nearest_to_it() {
-        let told = judge(&all(), &["us-west-9", "us-east-1"]).expect("told");
-        assert_eq!(told.message, "us-west-9 is no Region of AWS (or not enabled for this account)");
-        assert!(told.help.contains("such as us-west-1 and us-west-2."), "{}", told.help);
-        let told = judge(&all(), &["us-north-1", "sa-west-1"]).expect("told");
-        assert!(told.message.contains("us-north-1") && told.message.contains("sa-west-1"), "{}", told.message);
-        assert!(told.help.contains("us-east-1, us-west-1 and us-west-2"), "{}", told.help);
+    fn a_region_that_does_not_exist_is_reported_with_similar_ones() {
+        let found = judge(&all(), &["us-west-9", "us-east-1"]).expect("a fault");
+        assert_eq!(found.message, "us-west-9 is not an AWS Region (or not enabled for this account)");
+        assert!(found.help.contains("such as us-west-1 and us-west-2."), "{}", found.help);
+        let found = judge(&all(), &["us-north-1", "sa-west-1"]).expect("a fault");
+        assert!(found.message.contains("us-north-1") && found.message.contains("sa-west-1"), "{}", found.message);
+        assert!(found.help.contains("us-east-1, us-west-1 and us-west-2"), "{}", found.help);
     }
 
     #[test]
-    fn a_region_has_to_be_enabled_where_that_is_left_to_the_account() {
-        let told = judge(&all(), &["us-east-1", "ap-east-1"]).expect("told");
-        assert_eq!(told.message, "ap-east-1 is not enabled for this account");
+    fn an_opt_in_region_has_to_be_enabled() {
+        let found = judge(&all(), &["us-east-1", "ap-east-1"]).expect("a fault");
+        assert_eq!(found.message, "ap-east-1 is not enabled for this account");
         assert_eq!(judge(&all(), &["us-east-1", "eu-south-1"]), None);
         // Nothing is known.
         assert_eq!(judge(&[], &["us-west-9", "us-east-1"]), None);

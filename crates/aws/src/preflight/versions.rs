@@ -7,12 +7,12 @@ use super::{About, Problem, listed};
 use drctl_config::EngineVersion;
 use drctl_engine::Item;
 
-/// From the version that runs to the one that is wanted.
+/// The step from the running version to the desired one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// There is nothing to do.
     None,
-    /// AWS runs a later minor version: it stays.
+    /// AWS runs a later minor version, which is kept.
     Ahead,
     /// To a later minor version.
     Minor,
@@ -35,7 +35,7 @@ impl Step {
     }
 }
 
-/// `major.minor`; nothing else is a version of the common kind.
+/// Parses `major.minor`. Anything else is not a normal version.
 pub(super) fn parse(text: &str) -> Option<EngineVersion> {
     let (major, minor) = text.split_once('.')?;
     Some(EngineVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
@@ -47,13 +47,13 @@ pub(super) fn live(item: &Item) -> Option<EngineVersion> {
     parse(live.properties.get("engine_version")?.as_str()?)
 }
 
-/// The existing clusters with the versions they run, the global cluster first.
+/// The existing clusters with their running versions, the global cluster first.
 fn running<'a>(planned: &Planned<'a>) -> Vec<(&'a Item, EngineVersion)> {
     let all = ["global_cluster", "db_cluster"].into_iter().flat_map(|kind| planned.staying(kind));
     all.filter_map(|item| Some((item, live(item)?))).collect()
 }
 
-/// The latest version that runs.
+/// The latest running version.
 pub(super) fn latest(planned: &Planned<'_>) -> Option<EngineVersion> {
     running(planned).into_iter().map(|(_, version)| version).max()
 }
@@ -83,7 +83,7 @@ fn problem(live: EngineVersion, wanted: EngineVersion, message: String, help: St
     Problem::new(About::EngineVersion, None, format!("aurora-postgresql {live} → {wanted}"), message, help)
 }
 
-/// A major upgrade is made in place on all members at once, and they are offline meanwhile, so an operator has to start it. AWS
+/// A major upgrade takes place on all members at once, and they are offline meanwhile, so an operator has to start it. AWS
 /// puts both clusters on default parameter groups: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyGlobalCluster.html>.
 /// See docs/aws-behaviour.md#major-upgrade-is-an-outage.
 fn major(live: EngineVersion, wanted: EngineVersion, name: &str) -> Problem {
@@ -111,7 +111,7 @@ fn newcomers(planned: &Planned<'_>, wanted: EngineVersion) -> Option<Problem> {
         return None;
     }
     let message = format!(
-        "{} would be made with Aurora PostgreSQL {wanted}, and the global cluster that it joins runs {global}",
+        "{} would be created with Aurora PostgreSQL {wanted}, and the global cluster that it joins runs {global}",
         listed(&joining)
     );
     let help = format!("Write `engine_version = \"{global}\"` in [database].");
@@ -136,7 +136,7 @@ pub(super) mod tests {
     use crate::preflight::planned::tests::item;
     use drctl_engine::{Action, Live, Owner, Phase, Plan};
 
-    /// Something that is there, with these properties.
+    /// An existing resource with these properties.
     pub(in crate::preflight) fn there(at: &str, region: &str, action: Action, properties: &Value) -> Item {
         let live = Live {
             id: "i".to_owned(),
@@ -158,7 +158,7 @@ pub(super) mod tests {
         there("global/global_cluster/main", "us-east-1", Action::Update, &json!({"engine_version": runs}))
     }
 
-    fn told(items: Vec<Item>, wanted: &str) -> (Vec<Problem>, Option<Problem>) {
+    fn reported(items: Vec<Item>, wanted: &str) -> (Vec<Problem>, Option<Problem>) {
         let plan = Plan { items };
         let planned = Planned::of(&plan);
         (problems(&planned, "pay-dev", version(wanted), true), note(&planned, version(wanted)))
@@ -174,8 +174,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_major_upgrade_is_refused_with_the_way_that_it_takes() {
-        let (problems, note) = told(vec![global("16.8")], "17.7");
+    fn a_major_upgrade_is_refused_with_its_instructions() {
+        let (problems, note) = reported(vec![global("16.8")], "17.7");
         let [problem] = problems.as_slice() else { panic!("one: {problems:?}") };
         assert!(problem.message.contains("17.7 is a major upgrade"), "{}", problem.message);
         for word in [
@@ -192,27 +192,27 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_goes_back_to_an_earlier_major_version() {
-        let (problems, _) = told(vec![global("17.7")], "16.4");
+        let (problems, _) = reported(vec![global("17.7")], "16.4");
         let [problem] = problems.as_slice() else { panic!("one: {problems:?}") };
         assert!(problem.help.contains("engine_version = \"17.7\""), "{}", problem.help);
     }
 
     #[test]
-    fn a_later_minor_version_is_noted_and_stops_nothing() {
-        let (problems, note) = told(vec![global("17.9")], "17.7");
+    fn a_later_minor_version_is_noted_and_does_not_stop_up() {
+        let (problems, note) = reported(vec![global("17.9")], "17.7");
         assert!(problems.is_empty(), "{problems:?}");
         let note = note.expect("a note");
         assert_eq!(note.help, "AWS runs 17.9; write `engine_version = \"17.9\"` in [database].");
     }
 
     #[test]
-    fn a_member_joins_with_the_version_that_runs() {
+    fn a_member_joins_with_the_running_version() {
         let member = || item("secondary/db_cluster/main", "us-east-2", Action::Create, &json!({}));
-        let (problems, _) = told(vec![global("17.9"), member()], "17.7");
+        let (problems, _) = reported(vec![global("17.9"), member()], "17.7");
         let [problem] = problems.as_slice() else { panic!("one: {problems:?}") };
-        assert!(problem.message.contains("secondary/db_cluster/main would be made with"), "{}", problem.message);
-        assert!(told(vec![global("17.7"), member()], "17.7").0.is_empty());
-        // The global cluster is brought up first.
-        assert!(told(vec![global("17.4"), member()], "17.7").0.is_empty());
+        assert!(problem.message.contains("secondary/db_cluster/main would be created with"), "{}", problem.message);
+        assert!(reported(vec![global("17.7"), member()], "17.7").0.is_empty());
+        // The global cluster is upgraded first.
+        assert!(reported(vec![global("17.4"), member()], "17.7").0.is_empty());
     }
 }

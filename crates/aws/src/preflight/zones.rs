@@ -1,5 +1,5 @@
-//! Whether the zones that subnets are to be made in are there. A stack keeps the zones that it began with, and AWS may have
-//! closed one to the account since.
+//! Whether the zones of planned subnets can be used. A stack keeps the zones with which it began, and AWS may have closed one of
+//! them to the account since then.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::planned::{Planned, wanted};
 use super::{About, Findings, Preflight, Problem, listed};
 use drctl_engine::Region;
 
-/// What was found out about one zone.
+/// What is wrong with one zone.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
     Missing,
@@ -20,7 +20,7 @@ enum Fault {
 /// Checks one Region.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>, region: &str) -> Findings {
     let mut findings = Findings::default();
-    // By zone, what is to be made in it.
+    // The subnets to be created, by zone.
     let mut subnets: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for item in planned.made("subnet").filter(|item| item.region == region) {
         if let Some(zone) = wanted(item, "zone") {
@@ -74,14 +74,14 @@ fn fault(offered: &[AvailabilityZone], zone: &str) -> Option<Fault> {
 fn problem(region: &str, zone: &str, fault: &Fault, subnets: &[String], usable: &[&str]) -> Problem {
     let message = match fault {
         Fault::Missing => {
-            format!("{region} offers this account no zone {zone}, where {} would be made", listed(subnets))
+            format!("{region} does not offer the zone {zone} to this account, where {} would be created", listed(subnets))
         }
-        Fault::OptIn => format!("{zone} has to be opted into before {} can be made there", listed(subnets)),
-        Fault::State(state) => format!("{zone} is {state}, and {} would be made there", listed(subnets)),
+        Fault::OptIn => format!("{zone} has to be opted into before {} can be created there", listed(subnets)),
+        Fault::State(state) => format!("{zone} is {state}, and {} would be created there", listed(subnets)),
     };
     let help = format!(
         "A stack stays in the zones that its state records. Wait for the zone or ask AWS about it; or forget the subnets of all \
-         three zones with `drctl state rm` once they are deleted, and drctl chooses anew. Usable now: {}.",
+         three zones with `drctl state rm` once they are deleted, and drctl chooses again. Usable now: {}.",
         if usable.is_empty() { "none".to_owned() } else { listed(usable) }
     );
     Problem::new(About::Zone, Some(region), zone, message, help)
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_has_to_be_there_open_and_available() {
+    fn a_zone_has_to_exist_and_be_opted_into_and_available() {
         let zone = |name: &str| AvailabilityZone::builder().zone_name(name);
         let offered = [
             zone("us-east-1a").state(AvailabilityZoneState::Available).build(),

@@ -1,4 +1,4 @@
-//! Amazon API Gateway's. `TooManyRequestsException` is among the codes of throttling.
+//! Refusals of Amazon API Gateway. `TooManyRequestsException` is among the codes of throttling.
 
 use super::Row;
 use drctl_engine::Class;
@@ -11,20 +11,20 @@ pub(super) const ROWS: &[Row] = &[
     // A route's key, a stage's or a domain's name, a mapping's path: each is unique.
     ("apigateway", "", "ConflictException", "already exists", Class::Exists),
     ("apigateway", "CreateDomainName", "BadRequestException", "already exists", Class::Exists),
-    // Its routes are on their way out. See docs/aws-behaviour.md#integration-held-by-route.
+    // Its routes are being deleted. See docs/aws-behaviour.md#integration-held-by-route.
     ("apigateway", "DeleteIntegration", "ConflictException", "referenced by", Class::Transient),
-    // So are those that ask it for authorization. See docs/aws-behaviour.md#authorizer-held-by-route.
+    // So are the routes that use it. See docs/aws-behaviour.md#authorizer-held-by-route.
     ("apigateway", "DeleteAuthorizer", "ConflictException", "referenced in route", Class::Transient),
-    // So is the mapping that leads to it. See docs/aws-behaviour.md#mapping-holds-domain-and-api.
+    // So is the mapping to it. See docs/aws-behaviour.md#mapping-holds-domain-and-api.
     ("apigateway", "DeleteApi", "BadRequestException", "mapping", Class::Transient),
     ("apigateway", "DeleteApi", "ConflictException", "mapping", Class::Transient),
     ("apigateway", "DeleteStage", "BadRequestException", "mapping", Class::Transient),
     ("apigateway", "DeleteStage", "ConflictException", "mapping", Class::Transient),
-    // A certificate that is not issued, or that API Gateway does not see yet.
+    // A certificate that is not issued, or not visible to API Gateway yet.
     // See docs/aws-behaviour.md#certificate-not-issued-yet.
     ("apigateway", "CreateDomainName", "BadRequestException", "ertificate", Class::NotYet),
     ("apigateway", "UpdateDomainName", "BadRequestException", "ertificate", Class::NotYet),
-    // What it refers to was made a moment ago, and is not visible everywhere yet: an API, an integration, a stage, a log
+    // What it refers to was created a moment ago, and is not visible everywhere yet: an API, an integration, a stage, a log
     // group. The references are AWS's own ids, so they cannot be wrong.
     // See docs/aws-behaviour.md#new-api-parts-not-visible-yet.
     ("apigateway", "CreateIntegration", "NotFoundException", "", Class::NotYet),

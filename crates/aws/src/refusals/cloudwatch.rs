@@ -1,4 +1,4 @@
-//! Amazon `CloudWatch`'s.
+//! Refusals of Amazon `CloudWatch`.
 
 use super::Row;
 use drctl_engine::Class;
@@ -8,9 +8,9 @@ pub(super) const ROWS: &[Row] = &[
     ("cloudwatch", "TagResource", "ResourceNotFound", "Alarm resource", Class::Unsupported),
     // Of DeleteAlarms and GetDashboard.
     ("cloudwatch", "", "ResourceNotFound", "", Class::NotFound),
-    // Of DeleteDashboards, by what its model calls the error.
+    // Of DeleteDashboards, by the error's name in its model.
     ("cloudwatch", "", "DashboardNotFoundError", "", Class::NotFound),
-    // Of dashboards and tags: another change to the same one is going on. See docs/aws-behaviour.md#cloudwatch-conflicts.
+    // Of dashboards and tags: another change of the same resource is under way. See docs/aws-behaviour.md#cloudwatch-conflicts.
     ("cloudwatch", "", "ConflictException", "", Class::Transient),
     // Of DeleteAlarms: "the specified alarm is being modified".
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html

@@ -1,4 +1,4 @@
-//! Amazon EC2's.
+//! Refusals of Amazon EC2.
 
 use super::Row;
 use drctl_engine::Class;
@@ -6,11 +6,11 @@ use drctl_engine::Class;
 pub(super) const ROWS: &[Row] = &[
     // An address whose NAT gateway is still being deleted. See docs/aws-behaviour.md#address-held-by-nat-gateway.
     ("ec2", "ReleaseAddress", "AuthFailure", "", Class::Transient),
-    // A role that was made a moment ago. EC2's CreateFlowLogs names no code of its own for it.
+    // A role that was created a moment ago. EC2's CreateFlowLogs names no code of its own for it.
     // See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
     ("ec2", "CreateFlowLogs", "InvalidParameter", "IAM role", Class::Transient),
     ("ec2", "CreateFlowLogs", "InvalidParameter", "Access Denied for LogDestination", Class::Transient),
-    // A route whose target is being made. See docs/aws-behaviour.md#route-to-what-is-not-ready.
+    // A route whose target is being created. See docs/aws-behaviour.md#route-to-what-is-not-ready.
     ("ec2", "CreateRoute", "InvalidParameterValue", "", Class::NotYet),
     ("ec2", "CreateRoute", "InvalidParameterException", "", Class::Transient),
     ("ec2", "DeleteRoute", "InvalidParameterException", "", Class::Transient),
@@ -18,19 +18,19 @@ pub(super) const ROWS: &[Row] = &[
     ("ec2", "ModifyVpcPeeringConnectionOptions", "OperationNotPermitted", "", Class::NotYet),
 ];
 
-/// What calls begin with that make or change something, and refer to what is there.
+/// The beginnings of calls that create or change something, and refer to existing resources.
 const REFERRING: [&str; 8] = ["Accept", "Associate", "Attach", "Authorize", "Create", "Modify", "Replace", "Update"];
 
-/// What a code means that says of an id that there is no such thing.
+/// What a code means that says that an id does not exist.
 ///
-/// The ids in drctl's calls are AWS's own, so they cannot be wrong: to a call that makes or changes something, what it names
-/// was made a moment ago and is not visible everywhere yet, even after a successful `Describe`
+/// The ids in drctl's calls are AWS's own, so they cannot be wrong: if a call creates or changes something, the resource that it
+/// names was created a moment ago and is not visible everywhere yet, even after a successful `Describe`
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>,
-/// <https://github.com/hashicorp/packer/issues/3627>). To any other call it is gone.
+/// <https://github.com/hashicorp/packer/issues/3627>). To any other call, it has been deleted.
 /// See docs/aws-behaviour.md#new-id-not-visible-yet.
 ///
-/// By its form, since EC2 has several codes for one thing: `InvalidSubnetID.NotFound` and `InvalidSubnetId.NotFound`,
-/// `InvalidGroup.NotFound` and `InvalidSecurityGroupID.NotFound`
+/// It is recognised by its form, because EC2 has several codes for the same thing: `InvalidSubnetID.NotFound` and
+/// `InvalidSubnetId.NotFound`, `InvalidGroup.NotFound` and `InvalidSecurityGroupID.NotFound`
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>; terraform-provider-aws,
 /// internal/service/ec2/errors.go, has both of each). See docs/aws-behaviour.md#two-spellings-of-not-found.
 pub(super) fn by_form(operation: &str, code: &str) -> Option<Class> {
@@ -45,7 +45,7 @@ mod tests {
     use drctl_engine::Class;
 
     #[test]
-    fn whatever_is_not_visible_yet_is_waited_for_however_its_code_is_spelt() {
+    fn a_new_id_is_waited_for_however_its_code_is_spelt() {
         for (operation, code) in [
             ("CreateVpcEndpoint", "InvalidVpcID.NotFound"),
             ("CreateVpcEndpoint", "InvalidVpcId.NotFound"),

@@ -1,12 +1,12 @@
-//! AWS Key Management Service's.
+//! Refusals of AWS Key Management Service.
 
 use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // A principal in a key policy that was made a moment ago. See docs/aws-behaviour.md#principal-not-visible-yet.
+    // A principal in a key policy that was created a moment ago. See docs/aws-behaviour.md#principal-not-visible-yet.
     ("kms", "", "MalformedPolicyDocumentException", "invalid principals", Class::Transient),
-    // A key or role that was made, or taken back, a moment ago.
+    // A key or role that was created or restored a moment ago.
     // See docs/aws-behaviour.md#kms-is-eventually-consistent and docs/aws-behaviour.md#kms-pending-deletion.
     ("kms", "", "KMSInvalidStateException", "", Class::Transient),
     ("kms", "", "DisabledException", "", Class::Transient),

@@ -1,4 +1,4 @@
-//! Amazon `CloudWatch` Logs'.
+//! Refusals of Amazon `CloudWatch` Logs.
 
 use super::Row;
 use drctl_engine::Class;
@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Row] = &[
         "The specified KMS key does not exist or is not allowed to be used",
         Class::Transient,
     ),
-    // "The specified KMS Key Id could not be found": a key made, or taken back, a moment ago.
+    // "The specified KMS Key Id could not be found": a key that was created or restored a moment ago.
     // https://github.com/hashicorp/terraform/issues/24194. See docs/aws-behaviour.md#kms-is-eventually-consistent.
     ("logs", "", "InvalidParameterException", "KMS", Class::Transient),
 ];

@@ -45,7 +45,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     .flatten()
 }
 
-/// What a code means by its form alone, where a service has more codes for one thing than a table can name.
+/// What a code means by its form alone, if a service has more codes for one thing than a table can list.
 pub(super) fn by_form(service: &str, operation: &str, code: &str) -> Option<Class> {
     (service == "ec2").then(|| ec2::by_form(operation, code)).flatten()
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::super::classify::class_of;
     use drctl_engine::Class;
 
-    /// As the services' models list them, for the calls that drctl makes.
+    /// The codes in the services' models for the calls that drctl makes.
     #[test]
     fn codes_that_only_one_service_has_mean_what_others_call_otherwise() {
         for (service, operation, code, status, said, class) in [

@@ -1,4 +1,4 @@
-//! Amazon RDS's.
+//! Refusals of Amazon RDS.
 
 use super::Row;
 use drctl_engine::Class;
@@ -19,16 +19,16 @@ pub(super) const ROWS: &[Row] = &[
     ("rds", "", "InvalidGlobalClusterStateFault", "", Class::NotYet),
     ("rds", "", "InvalidDBInstanceState", "", Class::NotYet),
     ("rds", "", "InvalidResourceStateFault", "", Class::NotYet),
-    // In use until the last instance is gone. See docs/aws-behaviour.md#group-in-use.
+    // In use until the last instance has been deleted. See docs/aws-behaviour.md#group-in-use.
     ("rds", "", "InvalidDBSubnetGroupStateFault", "", Class::NotYet),
     ("rds", "", "InvalidDBParameterGroupState", "", Class::NotYet),
-    // Protection that was taken off a moment ago: "please disable deletion protection and try again".
+    // Protection that was lifted a moment ago: "please disable deletion protection and try again".
     // terraform-provider-aws, internal/service/rds/cluster.go. See docs/aws-behaviour.md#member-leaves-before-deletion.
     ("rds", "DeleteDBCluster", "InvalidParameterCombination", "deletion protection", Class::NotYet),
     ("rds", "DeleteGlobalCluster", "InvalidParameterCombination", "deletion protection", Class::NotYet),
     // terraform-provider-aws, internal/service/rds/global_cluster.go. See docs/aws-behaviour.md#member-gone-already.
     ("rds", "RemoveFromGlobalCluster", "InvalidParameterValue", "is not found in global cluster", Class::NotFound),
-    // Made a moment ago, and not visible everywhere yet; the global cluster in another Region, above all.
+    // Created a moment ago, and not visible everywhere yet; above all, the global cluster in another Region.
     // See docs/aws-behaviour.md#membership-seen-late.
     ("rds", "CreateDBCluster", "GlobalClusterNotFoundFault", "", Class::Transient),
     ("rds", "CreateDBCluster", "DBSubnetGroupNotFoundFault", "", Class::Transient),
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
     ("rds", "ModifyDBCluster", "DBParameterGroupNotFound", "", Class::Transient),
     // See docs/aws-behaviour.md#key-not-accessible.
     ("rds", "", "KMSKeyNotAccessibleFault", "", Class::Transient),
-    // Codes without the ending by which others are recognised.
+    // Codes without the suffix by which others are recognised.
     ("rds", "", "DBInstanceNotFound", "", Class::NotFound),
     ("rds", "", "DBParameterGroupNotFound", "", Class::NotFound),
     ("rds", "", "DBClusterParameterGroupNotFound", "", Class::NotFound),

@@ -1,10 +1,10 @@
-//! Amazon Route 53's.
+//! Refusals of Amazon Route 53.
 
 use super::Row;
 use drctl_engine::Class;
 
-/// What every change of a zone is refused with while its accelerated recovery is being switched. Reported with its text alone
-/// (<https://github.com/go-to-k/cdkd/issues/1467>), so under each code that the operations have for it.
+/// The refusal of every change of a zone while its accelerated recovery is being switched. It was reported with its text only
+/// (<https://github.com/go-to-k/cdkd/issues/1467>), so it is listed for each code that the operations have for it.
 /// See docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
 const LOCKED: &str = "marked disabled for mutation";
 
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row] = &[
         "can only be updated for 1 hosted zone",
         Class::Transient,
     ),
-    // Made a moment ago, and not visible everywhere yet: the references are Route 53's own ids.
+    // Created a moment ago, and not visible everywhere yet: the references are Route 53's own ids.
     ("route53", "ChangeTagsForResource", "NoSuchHealthCheck", "", Class::Transient),
     ("route53", "ChangeTagsForResource", "NoSuchHostedZone", "", Class::Transient),
     ("route53", "UpdateHealthCheck", "NoSuchHealthCheck", "", Class::Transient),
@@ -40,12 +40,12 @@ pub(super) const ROWS: &[Row] = &[
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "but it already exists", Class::Exists),
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "but it was not found", Class::NotFound),
     ("route53", "ChangeResourceRecordSets", "InvalidChangeBatch", "do not match the current values", Class::Transient),
-    // The zone's own deletion says what is in it. See docs/aws-behaviour.md#zone-and-checks-in-use.
+    // The zone's own deletion reports what is in it. See docs/aws-behaviour.md#zone-and-checks-in-use.
     ("route53", "DeleteHostedZone", "HostedZoneNotEmpty", "", Class::Transient),
     ("route53", "DeleteHealthCheck", "HealthCheckInUse", "", Class::Transient),
-    // Changed by somebody else in between: drctl names no version, so the same call is right the next time.
+    // Changed by another caller in the meantime: drctl names no version, so the same call is right the next time.
     // https://docs.aws.amazon.com/Route53/latest/APIReference/API_UpdateHealthCheck.html
     ("route53", "UpdateHealthCheck", "HealthCheckVersionMismatch", "", Class::Transient),
-    // MiniStack's answer to an operation that it does not know.
+    // MiniStack's answer to an operation that it does not support.
     ("route53", "", "InvalidInput", "Unknown Route53 endpoint", Class::Unsupported),
 ];

@@ -1,24 +1,24 @@
-//! AWS Secrets Manager's.
+//! Refusals of AWS Secrets Manager.
 
 use super::Row;
 use drctl_engine::Class;
 
 pub(super) const ROWS: &[Row] = &[
-    // Also what the same token with another value is answered with.
+    // Also the answer to the same token with another value.
     // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     ("secretsmanager", "CreateSecret", "ResourceExistsException", "", Class::Exists),
-    // Of that name, or of this secret until a moment ago. See docs/aws-behaviour.md#secret-scheduled-for-deletion.
+    // Another secret of this name, or this secret until a moment ago. See docs/aws-behaviour.md#secret-scheduled-for-deletion.
     ("secretsmanager", "CreateSecret", "InvalidRequestException", "scheduled for deletion", Class::Transient),
     ("secretsmanager", "", "InvalidRequestException", "because it was", Class::Transient),
-    // "You can't delete secret … that still has replica regions […]": they are on their way out.
+    // "You can't delete secret … that still has replica regions […]": they are being deleted.
     // See docs/aws-behaviour.md#secret-has-replicas.
     ("secretsmanager", "DeleteSecret", "InvalidParameterException", "still has replica regions", Class::Transient),
-    // A key that was made, or taken back, a moment ago.
+    // A key that was created or restored a moment ago.
     // See docs/aws-behaviour.md#kms-is-eventually-consistent and docs/aws-behaviour.md#kms-pending-deletion.
     ("secretsmanager", "", "EncryptionFailure", "", Class::Transient),
     ("secretsmanager", "", "DecryptionFailure", "", Class::Transient),
     ("secretsmanager", "", "AccessDeniedException", "Access to KMS is not allowed", Class::Transient),
-    // Seen a moment ago: Secrets Manager is eventually consistent.
+    // It was visible a moment ago: Secrets Manager is eventually consistent.
     // https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html.
     // See docs/aws-behaviour.md#secret-not-visible-yet.
     ("secretsmanager", "TagResource", "ResourceNotFoundException", "", Class::Transient),
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     ("secretsmanager", "RestoreSecret", "ResourceNotFoundException", "", Class::Transient),
     ("secretsmanager", "ReplicateSecretToRegions", "ResourceNotFoundException", "", Class::Transient),
     ("secretsmanager", "RemoveRegionsFromReplication", "ResourceNotFoundException", "", Class::Transient),
-    // Moto's (and so LocalStack's), which lets nobody set a replica's key. On AWS it is the replica's own.
+    // The answer of Moto (and so of LocalStack), which does not support setting a replica's key. On AWS, a replica has its own.
     (
         "secretsmanager",
         "UpdateSecret",
@@ -34,6 +34,6 @@ pub(super) const ROWS: &[Row] = &[
         "Operation not permitted on a replica",
         Class::Unsupported,
     ),
-    // MiniStack's answer to an operation that it does not know.
+    // MiniStack's answer to an operation that it does not support.
     ("secretsmanager", "", "InvalidRequestException", "Unknown action", Class::Unsupported),
 ];

@@ -1,4 +1,4 @@
-//! What a resource reaches AWS through.
+//! Through which a resource calls AWS.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -22,20 +22,20 @@ pub struct Context {
     aws: Arc<Aws>,
     /// The Region that calls go to.
     pub region: Region,
-    /// On whose behalf.
+    /// The stack on whose behalf they are made.
     pub scope: Arc<Scope>,
-    /// What is kept of what is deleted.
+    /// What a deletion keeps.
     pub disposal: Disposal,
     listings: Arc<Mutex<HashMap<(Region, &'static str), Shared>>>,
     within: Option<Duration>,
 }
 
-/// What is kept of what is deleted, and what may go with it.
+/// What a deletion keeps, and what may be lost with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disposal {
     /// Whether a cluster leaves a final snapshot.
     pub final_snapshots: bool,
-    /// Whether a bucket may be deleted that is not empty.
+    /// Whether a bucket may be deleted although it is not empty.
     pub empty_buckets: bool,
 }
 
@@ -52,24 +52,24 @@ impl Context {
         Self { aws, region, scope, disposal, listings: Arc::default(), within: None }
     }
 
-    /// The same in another Region.
+    /// The same context in another Region.
     #[must_use]
     pub fn at(&self, region: &str) -> Self {
         Self { region: region.into(), ..self.clone() }
     }
 
-    /// The same, where a single answer to a read may take so long. Nobody is asked again after that.
+    /// The same context with a limit for each answer to a read. A read that exceeds it is not repeated.
     #[must_use]
     pub fn answering_within(&self, limit: Duration) -> Self {
         Self { within: Some(limit), ..self.clone() }
     }
 
-    /// Forgets the listings, for everyone who shares them.
+    /// Forgets the listings, for all contexts that share them.
     pub fn forget(&self) {
         self.listings.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The same, with no listing made yet.
+    /// The same context without any listing.
     #[must_use]
     pub fn fresh(&self) -> Self {
         Self { listings: Arc::default(), ..self.clone() }
@@ -81,7 +81,7 @@ impl Context {
         self.aws.at(&self.region)
     }
 
-    /// Whether calls go to something else than AWS.
+    /// Whether calls go to an endpoint that is not AWS.
     #[must_use]
     pub fn is_custom_endpoint(&self) -> bool {
         self.aws.is_custom_endpoint()
@@ -90,12 +90,12 @@ impl Context {
     /// The credentials that calls are signed with.
     ///
     /// # Errors
-    /// [`Class::Denied`](drctl_engine::Class::Denied) without usable ones.
+    /// [`Class::Denied`](drctl_engine::Class::Denied) if there are no usable credentials.
     pub async fn credentials(&self) -> Result<aws_credential_types::Credentials, Failure> {
         self.aws.credentials().await
     }
 
-    /// A call that only looks; repeated when its answer was throttled or lost.
+    /// Makes a call that only reads. It is repeated if it is throttled or its answer is lost.
     ///
     /// # Errors
     /// What the last answer means.
@@ -112,7 +112,7 @@ impl Context {
         self.aws.read_within(self.within, &self.region, service, operation, call).await
     }
 
-    /// All items, or all pages, of a call that answers page by page.
+    /// All items, or all pages, of a paginated call.
     ///
     /// # Errors
     /// What the answer means.
@@ -128,7 +128,7 @@ impl Context {
         self.read(service, operation, || call().collect()).await
     }
 
-    /// A call that changes something. Sent once.
+    /// Makes a call that changes something. It is sent once.
     ///
     /// # Errors
     /// What the answer means.
@@ -144,10 +144,11 @@ impl Context {
         self.aws.mutate(&self.region, service, operation, call).await
     }
 
-    /// A listing that several types read from, made once per run: only for [`Resource::list`](super::Resource::list).
+    /// A listing from which several types read, which is made once per run: only for [`Resource::list`](super::Resource::list)
+    /// and for weighing deletions.
     ///
     /// # Errors
-    /// What `make` fails with; then the next one tries again.
+    /// The failure of `make`; the next caller then tries again.
     pub async fn shared<T: Send + Sync + 'static, F>(
         &self,
         name: &'static str,

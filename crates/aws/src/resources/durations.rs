@@ -1,11 +1,11 @@
-//! How long AWS takes, and with which calls. Each type says it of itself ([`Resource::LATENCIES`](super::Resource::LATENCIES)),
-//! where it matters by role or by name: whole durations, shortest, typical, and longest, and the steps that make them up: calls
-//! that are answered, and what AWS does after the last answer until the next step may come. A step's seconds are typical ones; they
-//! stretch with the whole.
+//! How long AWS takes, and with which calls. Each type declares it ([`Resource::LATENCIES`](super::Resource::LATENCIES)), by role
+//! or by name if these matter: the shortest, typical, and longest duration, and the steps that make it up, i.e. the calls until
+//! they are answered, and the time that AWS takes after the last answer until the next step can begin. The seconds of a step are
+//! typical ones; they are scaled with the duration.
 //!
-//! Nothing else says how long anything takes: plans, the progress of a run, its schedule, and simulations all read it here. The
-//! comment at a type names the row of docs/aws-behaviour.md#duration-table that its figures are from; what has none there is an
-//! estimate.
+//! This is the only place that says how long anything takes: plans, the progress of a run, its schedule, and simulations all read
+//! it here. The comment at a type names the row of docs/aws-behaviour.md#duration-table that its figures come from. Without a
+//! row, they are estimates.
 
 use std::time::Duration;
 
@@ -16,32 +16,32 @@ use super::registry::{TypeEntry, entry};
 use drctl_engine::Expected;
 use drctl_engine::state::{Address, Role};
 
-/// Which of the durations on record are taken.
+/// Which of the known durations to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Draw {
-    /// The typical one of each.
+    /// The typical duration of each.
     Typical,
-    /// The longest of each.
+    /// The longest duration of each.
     Worst,
-    /// Each drawn between its shortest and its longest, the typical one being the likeliest, as this seed decides.
+    /// A duration between the shortest and the longest of each, drawn with this seed. The typical one is the likeliest.
     Seed(u64),
 }
 
-/// One step of creating or deleting something.
+/// One step of creating or deleting a resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// The operation that is called.
+    /// The operation to call.
     operation: &'static str,
-    /// How often, one after the other.
+    /// How many calls, one after the other.
     calls: u32,
     /// Seconds until each is answered.
     answer: f64,
-    /// Seconds that AWS takes after that.
+    /// Seconds that AWS takes after the last answer.
     rest: f64,
 }
 
-/// How long creating or deleting something takes: seconds in all, and the steps to it.
+/// How long creating or deleting a resource takes: seconds in total, and the steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Latency {
     shortest: f64,
@@ -57,66 +57,67 @@ enum Steps {
     Several(&'static [Step]),
 }
 
-/// Which resources of its type some latencies are about.
+/// Which resources of a type some latencies apply to.
 #[derive(Debug, Clone, Copy)]
 pub enum Which {
-    /// Those of one role.
+    /// The resources of one role.
     In(Role),
-    /// Those whose names begin so.
+    /// The resources whose names begin like this.
     Named(&'static str),
-    /// All that none before these are about.
+    /// All resources to which no earlier latencies apply.
     Any,
 }
 
-/// How long AWS takes with a resource of a type: [`Resource::LATENCIES`](super::Resource::LATENCIES).
+/// How long AWS takes for a resource of a type: [`Resource::LATENCIES`](super::Resource::LATENCIES).
 #[derive(Debug, Clone, Copy)]
 pub struct Latencies {
     which: Which,
-    /// How many calls one look at it takes.
+    /// How many calls it takes to read it.
     pub looks: u32,
     create: Latency,
     delete: Latency,
 }
 
-/// A step as it lasts in one simulation.
+/// A step with its durations in one simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// The operation that is called.
+    /// The operation to call.
     pub operation: &'static str,
-    /// How often, one after the other.
+    /// How many calls, one after the other.
     pub calls: u32,
-    /// How long each takes to be answered.
+    /// How long each call takes to be answered.
     pub answer: Duration,
-    /// What AWS takes after that.
+    /// How long AWS takes after the last answer.
     pub rest: Duration,
 }
 
 impl Part {
-    /// All calls together.
+    /// The duration of all calls together.
     #[must_use]
     pub fn calling(&self) -> Duration {
         self.answer * self.calls
     }
 
-    /// From the first call to the end.
+    /// The duration from the first call to the end.
     #[must_use]
     pub fn whole(&self) -> Duration {
         self.calling() + self.rest
     }
 }
 
-/// Calls that are answered after so many seconds each, one after the other, and what AWS takes after that.
+/// A step of `calls` calls, one after the other, each of which is answered after `answer` seconds; AWS takes `rest` seconds after
+/// that.
 pub(super) const fn step(operation: &'static str, calls: u32, answer: f64, rest: f64) -> Step {
     Step { operation, calls, answer, rest }
 }
 
 impl Latency {
-    /// One call, and nothing to wait for after it: the shortest, typical, and longest seconds until it is answered.
+    /// One call with nothing to wait for after it: the shortest, typical, and longest seconds until it is answered.
     pub(super) const fn of_call(operation: &'static str, seconds: [f64; 3]) -> Self {
         Self::new(seconds, Steps::Call(operation))
     }
 
-    /// Steps, of which the typical seconds are the sum.
+    /// Several steps, whose sum is the typical duration.
     pub(super) const fn of_steps(seconds: [f64; 3], steps: &'static [Step]) -> Self {
         Self::new(seconds, Steps::Several(steps))
     }
@@ -127,21 +128,21 @@ impl Latency {
 }
 
 impl Latencies {
-    /// Of all resources of a type, each of which takes so many calls to look at.
+    /// The latencies of all resources of a type, each of which takes `looks` calls to read.
     pub(super) const fn of(looks: u32, create: Latency, delete: Latency) -> Self {
         Self { which: Which::Any, looks, create, delete }
     }
 
-    /// Of some of them only: to stand before those of all others.
+    /// Limits the latencies to some resources. They have to come before those of all others.
     pub(super) const fn only(self, which: Which) -> Self {
         Self { which, ..self }
     }
 }
 
-/// "ENI reclaim": how long a function's interfaces hold what they are in, from when it has left its VPC.
+/// "ENI reclaim": how long a function's interfaces keep their subnets and security groups in use after it has left its VPC.
 const INTERFACES: Latency = Latency::of_steps([300.0, 1100.0, 2700.0], &[]);
 
-/// What is known of a resource's type; `None` for a type that there is none of.
+/// The type of a resource and its latencies; `None` for a type that does not exist.
 #[must_use]
 pub fn of(address: &Address) -> Option<(&'static TypeEntry, &'static Latencies)> {
     let entry = entry(address.kind())?;
@@ -153,7 +154,7 @@ pub fn of(address: &Address) -> Option<(&'static TypeEntry, &'static Latencies)>
     Some((entry, latencies))
 }
 
-/// How long a resource typically takes; `None` for a type that there is none of.
+/// How long a resource typically takes; `None` for a type that does not exist.
 #[must_use]
 pub fn expected(address: &Address) -> Option<Expected> {
     let (entry, latencies) = of(address)?;
@@ -165,20 +166,20 @@ pub fn expected(address: &Address) -> Option<Expected> {
 }
 
 impl Latencies {
-    /// The steps of its creation, as they last.
+    /// The steps of its creation, with their durations.
     #[must_use]
     pub fn create(&self, address: &Address, draw: Draw) -> Vec<Part> {
         self.create.parts(draw, address, "create")
     }
 
-    /// The steps of its deletion, as they last; none for what nobody deletes.
+    /// The steps of its deletion, with their durations; empty if it is never deleted.
     #[must_use]
     pub fn delete(&self, address: &Address, draw: Draw) -> Vec<Part> {
         self.delete.parts(draw, address, "delete")
     }
 }
 
-/// How long a function's interfaces hold what they are in, from when it has left its VPC.
+/// How long a function's interfaces keep their subnets and security groups in use after it has left its VPC.
 #[must_use]
 pub fn interfaces(function: &Address, draw: Draw) -> Duration {
     seconds(INTERFACES.drawn(draw, function, "interfaces"))
@@ -212,14 +213,14 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// From 0 to 1, below 1: the same for the same resource and seed, whatever else there is.
+/// A number from 0 up to but not including 1: always the same for the same resource and seed.
 fn chance(seed: u64, address: &Address, what: &str) -> f64 {
     let digest = Sha256::digest(format!("{seed} {address} {what}").as_bytes());
     let drawn = digest.iter().take(4).fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
     f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
 }
 
-/// The value below which a triangular distribution has this share.
+/// The quantile of a triangular distribution.
 fn triangular([least, typical, most]: [f64; 3], share: f64) -> f64 {
     let range = most - least;
     if range <= 0.0 {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roles_that_aurora_tells_apart_are_told_apart() {
+    fn the_roles_that_aurora_distinguishes_are_distinguished() {
         let whole = |at: &str, made: bool| {
             let address: Address = at.parse().expect("an address");
             let (_, row) = of(&address).expect("latencies");
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_lies_between_the_bounds_and_only_the_seed_decides() {
+    fn a_drawn_duration_lies_between_the_bounds_and_depends_only_on_the_seed() {
         let address = Address::new(Role::Primary, "nat_gateway", "a");
         let draw = |seed| INTERFACES.drawn(Draw::Seed(seed), &address, "x");
         let drawn: Vec<f64> = (0..200).map(draw).collect();

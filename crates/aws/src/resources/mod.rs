@@ -1,7 +1,7 @@
-//! Every type of resource, one file each, grouped by service; and what turns such a type into the engine's [`Driver`].
+//! Every type of resource, one file each, grouped by service, and the code that turns a type into the engine's [`Driver`].
 //!
-//! A resource is a plain struct of its desired properties. What is live is read into the same struct, and the engine
-//! compares the two by name. Each property's documentation ends with "In-place." or "Immutable: forces replacement."
+//! A resource is a plain struct of its desired properties. A live resource is read into the same struct, and the engine compares
+//! the two by name. Each property's documentation ends with "In-place." or "Immutable: forces replacement."
 
 pub mod acm;
 pub mod apigatewayv2;

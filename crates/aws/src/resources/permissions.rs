@@ -1,31 +1,30 @@
-//! How a type says which permissions it takes, and what AWS checks each action on. Where a service needs more than the calls
-//! that drctl makes itself, because it looks or encrypts on the caller's behalf, the type says so.
+//! How a type declares the permissions that it needs, and the resources on which AWS checks each action. If a service needs more
+//! than the calls that drctl makes, because it reads or encrypts on the caller's behalf, the type declares that as well.
 //!
-//! What an action is checked on follows the service authorization reference; where a call of AWS's own documentation says
-//! more, it is cited at the type.
+//! The resources follow the service authorization reference. If the documentation of a call says more, the type cites it.
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 //!
-//! Resources are templates. `{region}` and `{account}` are filled in; `{own}` is the name or id of the resource itself;
-//! `{vpc}` and other types stand for what it refers to of that type, in that resource's Region: with none,
-//! nothing is asked; with several, each of them is. `*` is for actions without resource-level permissions. A `?` before a
-//! template means that AWS does not document what it checks, so that a refusal proves nothing.
+//! Resources are templates. `{region}` and `{account}` are filled in; `{own}` is the name or id of the resource itself; `{vpc}`
+//! and other types stand for the resources of that type to which it refers, in that resource's Region: without any, nothing is
+//! checked; of several, each is. `*` is for actions without resource-level permissions. A `?` before a template means that AWS
+//! does not document what it checks, so that a refusal proves nothing.
 
 /// Actions of one service that AWS checks on the same resources.
 #[derive(Debug, Clone, Copy)]
 pub struct Grant {
-    /// Templates of what AWS checks them on.
+    /// Templates of the resources on which AWS checks them.
     pub resources: &'static [&'static str],
     /// The service that the actions belong to, as policies name it.
     pub service: &'static str,
-    /// Names, separated by blanks.
+    /// The names of the actions, separated by blanks.
     pub names: &'static str,
-    /// What policies may ask of the call besides: key and value, the latter a template.
+    /// Further conditions that policies may set for the call: keys and values, the latter being templates.
     pub context: &'static [(&'static str, &'static str)],
-    /// Whether it is taken only by what is changed later, or deleted: nothing that is made needs it.
+    /// Whether only later changes and deletions need it: no creation does.
     pub later: bool,
 }
 
-/// For creation, and for looking.
+/// For creating and reading.
 pub(super) const fn on(resources: &'static [&'static str], service: &'static str, names: &'static str) -> Grant {
     Grant { resources, service, names, context: &[], later: false }
 }
@@ -35,13 +34,14 @@ pub(super) const fn later(resources: &'static [&'static str], service: &'static 
     Grant { later: true, ..on(resources, service, names) }
 }
 
-/// The stack's keys, used by a service on behalf of the caller: <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>.
+/// For a service that uses the stack's keys on behalf of the caller:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>.
 /// See docs/aws-behaviour.md#services-use-keys-as-the-caller.
 pub(super) const fn key(context: &'static [(&'static str, &'static str)], names: &'static str) -> Grant {
     Grant { context, ..on(&[KEY], "kms", names) }
 }
 
-/// Passing the role that a resource refers to, to a service.
+/// For passing the role to which a resource refers to a service.
 pub(super) const fn pass(context: &'static [(&'static str, &'static str)]) -> Grant {
     Grant { context, ..on(&["arn:aws:iam::{account}:role{iam_role}"], "iam", "PassRole") }
 }
@@ -66,20 +66,21 @@ pub(super) const CHECK: &[&str] = &["arn:aws:route53:::healthcheck/{own}"];
 pub(super) const ALARM: &[&str] = &["arn:aws:cloudwatch:{region}:{account}:alarm:{own}"];
 pub(super) const DASHBOARD: &[&str] = &["arn:aws:cloudwatch::{account}:dashboard/{own}"];
 
-/// What a listing of the whole Region is checked on.
+/// The resources on which AWS checks a listing of the whole Region.
 pub(super) const CLUSTERS: &[&str] = &["arn:aws:rds:{region}:{account}:cluster:*"];
 pub(super) const GLOBAL_CLUSTERS: &[&str] = &["arn:aws:rds::{account}:global-cluster:*"];
 pub(super) const INSTANCES: &[&str] = &["arn:aws:rds:{region}:{account}:db:*"];
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>
 pub(super) const LOG_GROUPS: &[&str] = &["arn:aws:logs:{region}:{account}:log-group:*"];
 
-/// API Gateway's permissions are methods of HTTP. Which of them a call that sets tags takes, and on what, AWS does not say in
-/// one way: <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html>
+/// API Gateway's permissions are HTTP methods. AWS's documentation contradicts itself about which of them a call that sets tags
+/// needs, and on which resource:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html>
 pub(super) const API_TAGS: Grant = on(&["?arn:aws:apigateway:{region}::/tags/*"], "apigateway", "POST PUT");
 pub(super) const API_TAGS_OFF: Grant = later(&["?arn:aws:apigateway:{region}::/tags/*"], "apigateway", "DELETE");
 
 impl Grant {
-    /// The actions, as policies write them.
+    /// The actions as they are written in policies.
     pub fn actions(&self) -> impl Iterator<Item = String> + use<> {
         let service = self.service;
         self.names.split_whitespace().map(move |name| format!("{service}:{name}"))

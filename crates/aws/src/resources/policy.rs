@@ -1,7 +1,7 @@
-//! Policy documents: written readably, and compared by what they mean.
+//! Policy documents: written in a readable form, and compared by their meaning.
 //!
-//! AWS gives a document back in other words than it was given: a list of one as a string, an account's id as the ARN of
-//! its root. So both sides, the desired and the live one, are held in one canonical form.
+//! AWS returns a document in another form than it was written: a list of one as a string, an account's id as the ARN of its root
+//! user. So the desired and the live document are both kept in one canonical form.
 //! See docs/aws-behaviour.md#policies-come-back-rewritten.
 
 use percent_encoding::percent_decode_str;
@@ -26,20 +26,20 @@ impl Statement {
         Self(Map::new()).with("Effect", "Deny".into()).with("Action", strings(actions))
     }
 
-    /// With an id, which says what it is for.
+    /// With an id, which says what the statement is for.
     #[must_use]
     pub fn sid(self, sid: &str) -> Self {
         self.with("Sid", sid.into())
     }
 
-    /// On resources whose ARNs are known beforehand.
+    /// On resources whose ARNs are known in advance.
     #[must_use]
     pub fn on<R: Into<String>>(self, resources: impl IntoIterator<Item = R>) -> Self {
         self.with("Resource", strings(resources))
     }
 
-    /// On what another resource of the graph turns out to be. Only ever one: lists are compared sorted, and where a
-    /// reference belongs among its neighbours is not known before it is resolved.
+    /// On another resource of the graph. Only one: lists are compared in sorted order, and the place of a reference in it is not
+    /// known until it is resolved.
     #[must_use]
     pub fn on_output<T: ?Sized>(self, resource: &Ref<T>) -> Self {
         self.with("Resource", json!(resource))
@@ -73,11 +73,11 @@ pub fn document(statements: impl IntoIterator<Item = Statement>) -> Value {
 
 /// A policy as AWS returns it, in its canonical form.
 ///
-/// IAM encodes it as in an URL (RFC 3986), everything else does not; see
+/// IAM percent-encodes it as in a URL (RFC 3986), no other service does; see
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>.
 ///
 /// # Errors
-/// [`Class::Internal`] when it is not JSON.
+/// [`Class::Internal`] if it is not JSON.
 pub fn parse(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text)
         .or_else(|_| serde_json::from_str(&percent_decode_str(text).decode_utf8_lossy()))
@@ -85,8 +85,8 @@ pub fn parse(text: &str) -> Result<Value, Failure> {
         .map_err(|e| Failure::new(Class::Internal, format!("AWS returned a policy that is not JSON: {e}")))
 }
 
-/// The one form of all policies that mean the same. The order of statements, actions in other letters and wildcards that
-/// cover each other are left as they are: AWS does not change them.
+/// The common form of all policies with the same meaning. The order of statements, the case of actions, and wildcards that cover
+/// each other are left as they are: AWS does not change them.
 #[must_use]
 pub fn canonical(policy: Value) -> Value {
     let mut policy = each(policy, |name, value| match name {
@@ -109,7 +109,7 @@ fn statement(value: Value) -> Value {
 
 fn principal(value: Value) -> Value {
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html: both mean everyone,
-    // and an account's id means the ARN of its root.
+    // and an account's id means the ARN of its root user.
     let value = if value == "*" { json!({ "AWS": "*" }) } else { value };
     each(value, |kind, who| match kind {
         "AWS" => set(list(who).into_iter().map(account_as_root).collect()),
@@ -126,7 +126,7 @@ fn account_as_root(value: Value) -> Value {
     }
 }
 
-/// `false` and `"false"` are the same in a condition.
+/// `false` and `"false"` mean the same in a condition.
 fn text(value: Value) -> Value {
     match value {
         Value::Bool(_) | Value::Number(_) => value.to_string().into(),
@@ -171,7 +171,7 @@ mod tests {
     use drctl_engine::state::{Address, Role};
 
     #[test]
-    fn what_aws_rewrites_reads_the_same() {
+    fn what_aws_rewrites_means_the_same() {
         let given = json!({
             "Version": "2012-10-17",
             "Statement": {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_else_stays_different() {
+    fn policies_with_another_meaning_stay_different() {
         let of = |effect: &str, action: &str| {
             canonical(json!({ "Statement": [{ "Effect": effect, "Action": action, "Principal": "*" }] }))
         };
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_read_encoded_and_plain() {
+    fn documents_can_be_encoded_or_plain() {
         let plain = r#"{"Statement":[{"Resource":"arn:aws:s3:::b%2Bc/*+x y"}]}"#;
         let encoded =
             "%7B%22Statement%22%3A%5B%7B%22Resource%22%3A%22arn%3Aaws%3As3%3A%3A%3Ab%252Bc%2F%2A%2Bx%20y%22%7D%5D%7D";
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn references_pass_through_whole() {
+    fn references_are_left_as_they_are() {
         let key: Ref<()> = Ref::output(Address::new(Role::Primary, "kms_key", "main"), "arn");
         let policy = document([Statement::allow(["kms:Decrypt"])
             .on_output(&key)

@@ -1,5 +1,5 @@
-//! AWS's own deletion protection. `[protection] deletion` sets it, and `up` lifts it when that is `false`. A deletion does not: what
-//! is protected then was protected by somebody else, or by a state that was lost.
+//! AWS's own deletion protection. `[protection] deletion` sets it, and `up` lifts it if that is `false`. A deletion does not lift
+//! it: what is protected then was protected by somebody else, or under a state that was lost.
 
 use serde_json::Value;
 
@@ -9,18 +9,18 @@ fn is_protected(live: &Live) -> bool {
     live.properties.get("deletion_protection") == Some(&Value::Bool(true))
 }
 
-/// What would keep AWS from deleting something that is protected. `switch` is the operation that lifts it and its options, without
-/// the Region.
+/// A sentence if something is protected. `switch` is the AWS CLI's operation that lifts the protection, with its options but
+/// without the Region.
 pub(super) fn hindrance(cx: &Context, live: &Live, switch: &str) -> Option<String> {
     is_protected(live).then(|| sentence(&live.id, &cx.region, switch))
 }
 
-/// The sentence about something that is protected in a Region.
+/// The sentence about a resource that is protected in a Region.
 pub(super) fn sentence(id: &str, region: &str, switch: &str) -> String {
     format!("{id} in {region} is protected against deletion; if it may go: `aws {switch} --region {region}`")
 }
 
-/// Refuses to delete what is protected.
+/// Refuses to delete a resource that is protected.
 ///
 /// # Errors
 /// [`Class::Refused`] if it is.

@@ -1,9 +1,9 @@
-//! What AWS returned of a resource, and what it left out.
+//! The properties of a live resource that AWS returned, and those that it left out.
 
 use std::collections::BTreeSet;
 
-/// Collects the properties of a live resource, and takes note of those that AWS did not return. What was not returned is not compared:
-/// it can neither be a difference nor force a replacement.
+/// Collects the properties of a live resource, and notes those that AWS did not return. A property that was not returned is not
+/// compared: it can neither be a difference nor force a replacement.
 ///
 /// ```ignore
 /// let mut reading = Reading::default();
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// live(&cx.scope, id, phase, &reading.of(properties), tags)
 /// ```
 ///
-/// `unwrap_or_default` remains right where AWS leaves a field out to say that it is empty; a comment then says so.
+/// `unwrap_or_default` remains right if AWS leaves a field out to say that it is empty; a comment then says so.
 #[derive(Debug, Default)]
 pub struct Reading {
     unreadable: BTreeSet<&'static str>,
@@ -31,12 +31,12 @@ impl Reading {
         self.value(property, value.map(str::to_owned))
     }
 
-    /// Takes note that a property could not be read, whatever its value.
+    /// Notes that a property could not be read, whatever its value.
     pub fn is_unreadable(&mut self, property: &'static str) {
         self.unreadable.insert(property);
     }
 
-    /// All properties, with the note of those that could not be read.
+    /// All properties, together with the names of those that could not be read.
     pub fn of<R>(self, properties: R) -> Readable<R> {
         Readable { properties, unreadable: self.unreadable }
     }
@@ -50,7 +50,7 @@ pub struct Readable<R> {
 }
 
 impl<R> Readable<R> {
-    /// Of a resource whose description always holds all of them.
+    /// The properties of a resource whose description always holds all of them.
     pub fn complete(properties: R) -> Self {
         Reading::default().of(properties)
     }

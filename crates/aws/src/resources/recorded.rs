@@ -1,7 +1,8 @@
-//! How what AWS really answered reads.
+//! How AWS's real answers are read.
 //!
-//! Each answer has the shape of one that was recorded from AWS or is shown by AWS, with names of our own; where it is from
-//! stands beside it. It goes through the SDK, as on every other day, from a server that knows nothing else.
+//! Each answer has the shape of one that was recorded from AWS or is shown in its documentation, with names of our own; its
+//! source is cited beside it. A server that gives only these answers returns it, so that it passes through the SDK as in a real
+//! run.
 
 mod acm;
 mod apigateway;
@@ -29,10 +30,10 @@ use drctl_engine::changes;
 
 const ACCOUNT: &str = "123456789012";
 
-/// What differs where nothing does.
+/// The differences if there are none.
 pub(super) const NOTHING: [(String, bool); 0] = [];
 
-/// What is answered to what.
+/// Answers to requests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answers(Vec<Answer>);
 
@@ -44,14 +45,14 @@ struct Answer {
 }
 
 impl Answers {
-    /// A good answer to the requests that have all these words: the operation, or method and path where it is not named; the
-    /// Region; a parameter of the query or the form. The most words win. Of several answers to the same words, each is given
-    /// once, and the last one from then on.
+    /// Adds a successful answer to requests with all these words: the operation, or method and path if a request does not name
+    /// it; the Region; a parameter of the query or the form. The answer with the most words wins. Of several answers to the same
+    /// words, each is given once, and the last one from then on.
     fn to(self, words: &'static str, body: impl Into<String>) -> Self {
         self.refused(words, 200, body)
     }
 
-    /// Any other answer.
+    /// Adds any other answer.
     fn refused(mut self, words: &'static str, status: u16, body: impl Into<String>) -> Self {
         self.0.push(Answer { to: words, status, body: body.into() });
         self
@@ -72,7 +73,7 @@ impl Answers {
     }
 }
 
-/// What a request asks for, in words.
+/// The words of a request.
 fn words(request: &str) -> Vec<String> {
     let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
     let mut first = head.split(' ');
@@ -96,7 +97,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// A request, once all of it is there.
+/// A request, once all of it has arrived.
 fn whole(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -105,7 +106,7 @@ fn whole(bytes: &[u8]) -> Option<String> {
     is_whole.then_some(text)
 }
 
-/// One request, one answer.
+/// Answers one request.
 async fn serve(mut stream: TcpStream, answers: Arc<Mutex<Answers>>) -> std::io::Result<()> {
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
     let request = loop {
@@ -125,7 +126,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Mutex<Answers>>) -> std::io::
     stream.shutdown().await
 }
 
-/// A context in us-east-1 whose AWS, in every Region, gives these answers.
+/// A context in us-east-1 for which AWS gives these answers, in every Region.
 pub(super) async fn context(answers: Answers) -> Context {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -141,24 +142,24 @@ pub(super) async fn context(answers: Answers) -> Context {
     Context::new(Aws::connect(&connection).await.into(), "us-east-1".into(), scope.into(), Disposal::default())
 }
 
-/// What is read of the one with this id.
+/// Reads the resource with this id.
 async fn read<R: Resource>(answers: Answers, id: &str) -> Live {
     found::<R>(answers, id).await.expect("it is there")
 }
 
-/// The same, where there may be none.
+/// The same, for a resource that may not exist.
 async fn found<R: Resource>(answers: Answers, id: &str) -> Option<Live> {
     let id = id.to_owned();
     with(answers, async move |cx| R::read(&cx, &id).await).expect("it reads")
 }
 
-/// What comes of it where AWS gives these answers.
+/// The result of some work if AWS gives these answers.
 fn with<T: Send + 'static>(answers: Answers, work: impl AsyncFnOnce(Context) -> T + Send + 'static) -> T {
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async { work(context(answers).await).await })
     };
-    // An unoptimised build polls the futures of calls on frames of their own, which are more than a test's thread holds.
+    // In an unoptimised build, polling the futures of calls needs more stack than a test's thread has.
     let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(work).expect("a thread");
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -168,14 +169,14 @@ fn differing<R: Resource>(desired: &R, live: &Live) -> Vec<String> {
     compared(desired, live).into_iter().map(|(property, _)| property).collect()
 }
 
-/// The properties that differ, each with whether it has to be made anew for that.
+/// The properties that differ, each with whether the resource has to be replaced for it.
 pub(super) fn compared<R: Resource>(desired: &R, live: &Live) -> Vec<(String, bool)> {
     let Ok(Value::Object(desired)) = serde_json::to_value(desired) else { panic!("a struct is an object") };
     let changes = changes(&R::TRAITS, &desired, &live.properties);
     changes.into_iter().map(|change| (change.property, change.forces_replacement.is_some())).collect()
 }
 
-/// An answer of a service that speaks the query protocol.
+/// An answer of a service that uses the query protocol.
 fn query(operation: &str, result: &str) -> String {
     format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>")
 }
@@ -189,7 +190,7 @@ fn query_error(code: &str, message: &str) -> String {
 }
 
 #[test]
-fn the_most_words_win_and_answers_come_in_order() {
+fn the_answer_with_the_most_words_wins_and_answers_come_in_order() {
     let mut answers = Answers::default()
         .to("DescribeTable", "first")
         .to("DescribeTable", "second")

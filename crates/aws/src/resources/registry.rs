@@ -1,4 +1,4 @@
-//! Which types there are.
+//! The list of all types.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,22 +19,22 @@ pub struct Registry {
     drivers: HashMap<&'static str, Arc<dyn Driver>>,
 }
 
-/// What is known of a type without a resource of it at hand.
+/// What is known about a type without any resource of it.
 #[derive(Debug, Clone, Copy)]
 pub struct TypeEntry {
-    /// What is fixed for it.
+    /// Its constants.
     pub traits: Traits,
-    /// Its service, as AWS's limits of calls know it.
+    /// Its service, by the name that AWS's limits of calls use.
     pub service: &'static str,
-    /// How long AWS takes with it.
+    /// How long AWS takes for it.
     pub latencies: &'static [Latencies],
     /// Seconds that a change in place typically takes.
     pub update_seconds: f64,
-    /// The permissions that it takes.
+    /// The permissions that it needs.
     pub permissions: &'static [Grant],
-    /// An id as AWS assigns them, for what does not exist yet; empty for a type whose id is its name.
+    /// An id of the form that AWS assigns, for a resource that does not exist yet; empty for a type whose id is its name.
     pub sample_id: &'static str,
-    /// Whether it goes after everything else that goes.
+    /// Whether it is deleted after everything else.
     pub goes_last: bool,
 }
 
@@ -52,7 +52,7 @@ impl TypeEntry {
     }
 }
 
-/// A type that is in the list below: no other gets into a stack, so that nothing is created that `down` does not know.
+/// A type in the list below. No other can be added to a stack, so that nothing is created that `down` does not know.
 pub trait Registered: Resource {}
 
 macro_rules! types {
@@ -74,19 +74,20 @@ pub fn kinds() -> Vec<&'static str> {
     TYPES.iter().map(|entry| entry.traits.kind).collect()
 }
 
-/// What is known of the type of this name.
+/// The entry of the type of this name.
 #[must_use]
 pub fn entry(kind: &str) -> Option<&'static TypeEntry> {
     TYPES.iter().find(|entry| entry.traits.kind == kind)
 }
 
-/// Whether data is lost for good when a resource of this type is deleted: it holds them, or they cannot be read without it.
+/// Whether data is lost for good when a resource of this type is deleted: it holds the data, or the data cannot be read without
+/// it.
 #[must_use]
 pub fn holds_data(kind: &str) -> bool {
     entry(kind).is_some_and(|entry| entry.traits.holds_data)
 }
 
-/// The types that go after everything else that goes.
+/// The types that are deleted after everything else.
 #[must_use]
 pub fn go_last() -> Vec<&'static str> {
     TYPES.iter().filter(|entry| entry.goes_last).map(|entry| entry.traits.kind).collect()
@@ -145,19 +146,19 @@ impl Registry {
         Self::disposing(aws, scope, region, Disposal::default())
     }
 
-    /// The same, where something was agreed about what is deleted.
+    /// The same, with the user's decisions about what a deletion keeps.
     #[must_use]
     pub fn disposing(aws: &Arc<Aws>, scope: Scope, region: &Region, disposal: Disposal) -> Self {
         let context = Context::new(aws.clone(), region.clone(), Arc::new(scope), disposal);
         Self { drivers: drivers(&context), context }
     }
 
-    /// Forgets what was listed: before AWS is looked at again.
+    /// Forgets the listings, before AWS is read again.
     pub fn forget(&self) {
         self.context.forget();
     }
 
-    /// On whose behalf.
+    /// The stack on whose behalf calls are made.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.context.scope

@@ -1,4 +1,4 @@
-//! Numbers and sizes as people read them: of what is lost with a resource that holds data.
+//! Numbers and sizes in the form in which people read them, for what is lost with a resource that holds data.
 
 /// A number and what it counts: `1 item`, `1,204 items`.
 pub(super) fn count(number: u64, thing: &str) -> String {
@@ -6,7 +6,7 @@ pub(super) fn count(number: u64, thing: &str) -> String {
     format!("{} {thing}{plural}", grouped(number))
 }
 
-/// Bytes in the largest unit of which there is one, in powers of 1000: `0 bytes`, `3.1 MB`.
+/// Bytes in the largest unit of which there is at least one, in powers of 1000: `0 bytes`, `3.1 MB`.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
@@ -14,7 +14,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
     let mut unit = 0;
     let mut scale = 1000_u64;
-    // Rounded to a tenth, 999,950 are 1.0 of the next unit.
+    // Rounded to a tenth, 999,950 is 1.0 of the next unit.
     while unit + 1 < UNITS.len() && tenths(bytes, scale) >= 10_000 {
         unit += 1;
         scale *= 1000;
@@ -28,7 +28,7 @@ fn tenths(bytes: u64, scale: u64) -> u64 {
     bytes / tenth + u64::from(bytes % tenth >= tenth / 2)
 }
 
-/// In groups of three digits.
+/// A number in groups of three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,4 +1,4 @@
-//! Putting tags back, for every service that has them.
+//! Setting tags, for every service that has them.
 
 use super::{Change, Context};
 use crate::TagMap;
@@ -31,29 +31,29 @@ pub enum Tagging {
     Lambda,
     /// By its ARN, with API Gateway's `TagResource`.
     ApiGateway,
-    /// It takes none: what are tags elsewhere stand in its description, and there is room for no others.
+    /// It takes none: drctl's tags are written to its description, which has no room for others.
     Description,
     /// By its ARN, with ACM's `AddTagsToCertificate`.
     Acm,
-    /// By its ARN, with `CloudWatch`'s `TagResource`. They are never read: a mark tells when to set them.
+    /// By its ARN, with `CloudWatch`'s `TagResource`. They are never read: a mark in the resource says when to set them.
     CloudWatch,
     /// By its id and kind, with Route 53's `ChangeTagsForResource`.
     Route53,
 }
 
 impl Tagging {
-    /// Whether AWS shows its tags as such, in bills and to policies.
+    /// Whether its tags are tags for AWS, too, in bills and for policies.
     #[must_use]
     pub fn is_real(self) -> bool {
         !matches!(self, Self::None | Self::Description)
     }
 
-    /// Whether other changes mean that the tags have to be set, too: where they are not read.
+    /// Whether other changes mean that the tags have to be set as well, because they are never read.
     pub(super) fn follow(self, changes: &[Change]) -> bool {
         self == Self::CloudWatch && super::cloudwatch::is_marked_anew(changes)
     }
 
-    /// Sets tags; others are left alone.
+    /// Sets tags, and leaves all others alone.
     ///
     /// # Errors
     /// What the call's answer means.

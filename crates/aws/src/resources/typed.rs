@@ -1,4 +1,4 @@
-//! From a typed resource to the engine's driver, and the stack into which resources are put.
+//! Turns a type of resource into the engine's driver, and builds the stack from resources.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -27,12 +27,12 @@ pub struct Id<R>(PhantomData<R>);
 /// Marks a reference to the ARN of an `R`.
 pub struct Arn<R>(PhantomData<R>);
 
-/// What a create call carries besides the properties.
+/// What a create call sends in addition to the properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation<'a> {
-    /// The attempt's token: for the API's client token.
+    /// The attempt's token, which is used as the API's client token.
     pub token: &'a str,
-    /// All tags, the attempt's among them: to be set with the creation, never after it.
+    /// All tags, including the attempt's: to be set by the create call, never after it.
     pub tags: TagMap,
 }
 
@@ -40,50 +40,50 @@ pub struct Creation<'a> {
 ///
 /// Implementations are idempotent, swallow no error, and never wait: the engine waits by reading.
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
-    /// What is fixed for the type.
+    /// The constants of the type.
     const TRAITS: Traits;
 
-    /// Its service, as AWS's limits of calls know it.
+    /// Its service, by the name that AWS's limits of calls use.
     const SERVICE: &'static str;
 
-    /// How long AWS takes with it, those of a role or a name before those of all others.
+    /// How long AWS takes for it; entries for a role or a name come before the one for all others.
     const LATENCIES: &'static [Latencies];
 
-    /// Seconds that a change in place typically takes, where AWS goes on with it after the call is answered: about one call, if
-    /// not said otherwise. Estimated from the steps that the change shares with the creation.
+    /// Seconds that a change in place typically takes if AWS continues with it after the call is answered; by default about one
+    /// call. Estimated from the steps that the change shares with the creation.
     const UPDATE_SECONDS: f64 = 1.0;
 
-    /// The permissions that it takes, with what AWS checks them on.
+    /// The permissions that it needs, with the resources on which AWS checks them.
     const PERMISSIONS: &'static [Grant];
 
-    /// An id as AWS assigns them, for one that does not exist yet: patterns in policies match it as they match real ones. Empty
-    /// where the id is the name.
+    /// An id of the form that AWS assigns, for a resource that does not exist yet: patterns in policies match it as they match
+    /// real ids. Empty if the id is the name.
     const SAMPLE_ID: &'static str = "";
 
-    /// Whether others go on using it after AWS has deleted it without a word: the key of what is encrypted, the role of what
-    /// runs, the log group of what still writes. It goes after everything else that goes.
+    /// Whether other resources still need it although AWS would delete it without a refusal: the key of encrypted data, the role
+    /// of a running function, the log group of something that still writes. It is deleted after everything else.
     /// See docs/aws-behaviour.md#log-groups-come-back.
     const GOES_LAST: bool = false;
 
-    /// How it is tagged, if it is.
+    /// How it is tagged, if at all.
     const TAGGING: Tagging;
 
-    /// The id that follows from the properties alone: a unique name.
+    /// The id that follows from the properties alone, i.e. a unique name.
     fn natural_id(&self) -> Option<String> {
         None
     }
 
-    /// Everything of this type that is this stack's in the context's Region, with as few calls as possible. What is
-    /// somebody else's may be among it: it is left out afterwards.
+    /// All of this stack's resources of this type in the context's Region, with as few calls as possible. Resources of others may
+    /// be among them: they are filtered out afterwards.
     ///
     /// # Errors
     /// What the call's answer means.
     fn list(cx: &Context) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send;
 
-    /// Everything of this type that bears this stack's tags in the context's Region, however many calls it takes: for looking
-    /// for what the state has lost. What is somebody else's, or carries no tags, is left out afterwards; what is only a
-    /// replica of another Region's, or is waiting for its end, is not among it. Needs to be written only where
-    /// [`Resource::list`] leaves something out.
+    /// All resources of this type with this stack's tags in the context's Region, however many calls it takes: to find what the
+    /// state has lost. Resources of others, or without tags, are filtered out afterwards. Replicas of resources in another Region
+    /// and resources that are scheduled for deletion are not included. A type implements it only if [`Resource::list`] leaves
+    /// something out.
     ///
     /// # Errors
     /// What the call's answer means.
@@ -92,13 +92,13 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         Self::list(cx)
     }
 
-    /// One by its id; `None` when it is not there, or when only the memory of it is.
+    /// Reads a resource by its id; `None` if it does not exist, or if AWS only remembers it.
     ///
     /// # Errors
     /// What the call's answer means.
     fn read(cx: &Context, id: &str) -> impl Future<Output = Result<Option<Live>, Failure>> + Send;
 
-    /// Looks for what an attempt may have made. Never answered from a shared listing.
+    /// Looks for the resource that an attempt may have created. Never answered from a shared listing.
     ///
     /// # Errors
     /// What the call's answer means.
@@ -112,13 +112,13 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         }
     }
 
-    /// Makes it with one mutating call and returns its id.
+    /// Creates it with one mutating call and returns its id.
     ///
     /// # Errors
     /// What the call's answer means.
     fn create(&self, cx: &Context, creation: Creation<'_>) -> impl Future<Output = Result<String, Failure>> + Send;
 
-    /// Brings the changed properties (tags aside) to what is desired.
+    /// Changes the properties that differ to the desired ones, except for tags.
     ///
     /// # Errors
     /// What a call's answer means.
@@ -129,8 +129,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
-    /// What its deletion means, given what is deleted with it: what is lost, what keeps AWS from deleting it, and whether it is
-    /// kept.
+    /// What its deletion means, given everything that is deleted with it: what is lost, what keeps AWS from deleting it, and
+    /// whether it is kept.
     ///
     /// # Errors
     /// What a call's answer means.
@@ -139,16 +139,16 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         std::future::ready(Ok(Weight::default()))
     }
 
-    /// Deletes it, or takes the next step towards that. Absent is success, or [`Class::NotFound`], which the engine takes as
-    /// such.
+    /// Deletes it, or takes the next step towards that. If it does not exist, the result is a success or [`Class::NotFound`],
+    /// which the engine treats as one.
     ///
     /// # Errors
     /// What a call's answer means.
     fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
 }
 
-/// What was read of a resource, in the shape that the engine compares: without the properties that could not be read. `tags` are
-/// `None` for types without.
+/// A resource as it was read, in the shape that the engine compares: without the properties that could not be read. `tags` are
+/// `None` for a type without tags.
 pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<R>, tags: Option<TagMap>) -> Live {
     let mut map = to_map(&read.properties);
     for property in &read.unreadable {
@@ -174,13 +174,13 @@ pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<
     }
 }
 
-/// Whether a name is the stack's: with the stack's name it ends, or a hyphen follows. Another stack's may begin with it, too
-/// (`pay-dev` and `pay-dev-2`): whose it is, its tags decide.
+/// Whether a name may be this stack's: it is the stack's name, or begins with it and a hyphen. The name of another stack's
+/// resource may begin like that, too (`pay-dev` and `pay-dev-2`): the tags decide who owns it.
 pub(super) fn bears_name(stack: &str, name: &str) -> bool {
     name.strip_prefix(stack).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// Of the names that a listing tells, those that are the stack's, as all that drctl gives are: each read by itself.
+/// Reads the resources with those of the listed `names` that may be this stack's, one by one. All names that drctl gives are.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -196,7 +196,8 @@ pub(super) async fn read_named<R: Resource>(cx: &Context, names: Vec<String>) ->
     readable(answers)
 }
 
-/// Whether after this answer it is asked on: one that is gone, or that may not be looked at, says nothing of the others.
+/// Whether to continue after this answer: a resource that no longer exists, or whose reading is refused, says nothing about the
+/// others.
 pub(super) fn goes_on<T>(last: Option<&Result<T, Failure>>) -> bool {
     match last {
         Some(Err(failure)) => failure.class == Class::NotFound || is_about_permission(failure),
@@ -204,13 +205,13 @@ pub(super) fn goes_on<T>(last: Option<&Result<T, Failure>>) -> bool {
     }
 }
 
-/// What is there of what was asked for one by one, among names or ids that others may have, too.
+/// The resources that exist, of those that were read one by one and that may belong to others.
 ///
-/// One that may not be looked at while others may is somebody else's: permissions that tell them apart are given for the
-/// stack's own. Where nothing may be looked at, nothing is known.
+/// If reading one is refused and reading others is not, it belongs to somebody else: permissions that distinguish them cover the
+/// stack's own. If reading all of them is refused, nothing is known.
 ///
 /// # Errors
-/// The first failure that is about more than one of them; the refusal, when all were refused.
+/// The first failure that is about more than one of them; the refusal, if all were refused.
 pub(super) fn readable<T>(answers: Vec<Result<Option<T>, Failure>>) -> Result<Vec<T>, Failure> {
     let (mut found, mut answered, mut refusal) = (Vec::new(), false, None);
     for answer in answers {
@@ -231,14 +232,14 @@ pub(super) fn readable<T>(answers: Vec<Result<Option<T>, Failure>>) -> Result<Ve
     }
 }
 
-/// Whether the credentials are good and may not do this, as opposed to credentials that are not good.
+/// Whether the credentials are valid but not allowed to do this, as opposed to invalid credentials.
 pub(super) fn is_about_permission(failure: &Failure) -> bool {
     let code = failure.code.as_deref().unwrap_or_default();
     let codes = ["AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"];
     failure.class == Class::Denied && codes.contains(&code)
 }
 
-/// What has these ids, all of them the stack's own, each read by itself.
+/// Reads the resources with these ids, all of which are this stack's, one by one.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -255,13 +256,13 @@ pub(super) async fn read_each<R: Resource>(cx: &Context, ids: Vec<String>) -> Re
     Ok(found)
 }
 
-/// Whether one of the changes is about a property.
+/// Whether one of the changes is of this property.
 #[must_use]
 pub fn changed(changes: &[Change], property: &str) -> bool {
     changes.iter().any(|change| change.property == property)
 }
 
-/// Stands for what is not known yet: in no name of AWS's.
+/// A placeholder for a value that is not known yet. It occurs in no name in AWS.
 const UNKNOWN: &str = "\0";
 
 fn to_map<R: Resource>(resource: &R) -> Properties {
@@ -308,7 +309,7 @@ impl<R: Resource> Driver for Typed<R> {
     }
 
     fn natural_id(&self, desired: &Properties) -> Option<String> {
-        // Most names follow from the configuration alone, whatever else is still to come.
+        // Most names follow from the configuration alone, even if other properties are not known yet.
         let filled = resolve(desired, &|_, _| Some(UNKNOWN.to_owned()));
         Self::parse(&filled).ok()?.natural_id().filter(|id| !id.contains(UNKNOWN))
     }
@@ -363,10 +364,10 @@ impl<R: Resource> Driver for Typed<R> {
             let creation = Creation { token: &attempt.token, tags };
             let id = Self::parse(desired)?.create(&self.context.at(region), creation).await?;
             if id.is_empty() {
-                // Made, and not named: it is looked for as after a lost answer.
+                // It was created, and has no id here: the engine looks for it as after a lost answer.
                 return Err(Failure::new(
                     Class::Ambiguous,
-                    format!("a {} was made, and the answer does not name it", R::TRAITS.kind),
+                    format!("a {} was created, and the answer does not name it", R::TRAITS.kind),
                 ));
             }
             Ok(id)
@@ -389,7 +390,7 @@ impl<R: Resource> Driver for Typed<R> {
             if !tags.is_empty() || R::TAGGING.follow(&others) {
                 match R::TAGGING.apply(&cx, live, &Self::tags(desired)).await {
                     Err(failure) if failure.class == Class::Unsupported => {
-                        // Those that are not read are none of the changes.
+                        // Tags that are never read are not among the changes.
                         let unread = tags.is_empty().then(|| TAGS.to_owned());
                         let properties = tags.into_iter().map(|change| change.property).chain(unread);
                         synced.unsupported.extend(properties.map(|property| (property, failure.to_string())));
@@ -422,7 +423,7 @@ impl<R: Resource> Driver for Typed<R> {
     }
 }
 
-/// A resource in a graph, to refer to.
+/// A resource in a graph, with which others refer to it.
 #[derive(Debug)]
 pub struct Handle<R> {
     address: Address,
@@ -436,7 +437,7 @@ impl<R> Clone for Handle<R> {
 }
 
 impl<R: Resource> Handle<R> {
-    /// Its id, once it is ready. Append `.exists()` where AWS accepts it while it is still being made.
+    /// Its id, once it is ready. Append `.exists()` if AWS accepts the id while the resource is still being created.
     #[must_use]
     pub fn id(&self) -> Ref<Id<R>> {
         Ref::output(self.address.clone(), "id")
@@ -469,22 +470,22 @@ pub struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// An empty one.
+    /// An empty stack.
     #[must_use]
     pub fn new(registry: &'a super::Registry) -> Self {
         Self { graph: Graph::new(), registry, tags: TagMap::new() }
     }
 
-    /// With tags for everything that takes them, besides drctl's own.
+    /// Adds tags to every resource that takes them, in addition to drctl's own.
     #[must_use]
     pub fn tagged(self, tags: TagMap) -> Self {
         Self { tags, ..self }
     }
 
-    /// Adds a resource and returns what refers to it.
+    /// Adds a resource and returns a handle to it.
     ///
     /// # Errors
-    /// When its address is taken, or one of its references leads to another graph.
+    /// If its address is taken, or one of its references leads to another graph.
     pub fn add<R: Registered>(
         &mut self,
         role: Role,
@@ -515,7 +516,7 @@ impl<'a> Stack<'a> {
     }
 }
 
-/// Shares one driver among all resources of a type.
+/// The driver that all resources of a type share.
 pub(super) fn driver<R: Resource>(context: &Context) -> Arc<dyn Driver> {
     Arc::new(Typed::<R>::new(context.clone()))
 }
@@ -529,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_stacks_up_to_its_hyphen() {
+    fn a_name_may_be_the_stacks_up_to_its_hyphen() {
         for (name, is) in [
             ("pay-dev", true),
             ("pay-dev-alerts", true),
@@ -543,16 +544,16 @@ mod tests {
     }
 
     #[test]
-    fn one_that_may_not_be_looked_at_hides_no_other() {
+    fn one_that_cannot_be_read_hides_no_other() {
         let denied = || refused(Class::Denied, "AccessDeniedException");
         assert_eq!(readable(vec![denied(), Ok(Some(1)), refused(Class::NotFound, "NotFound"), Ok(None)]), Ok(vec![1]));
-        // Where nobody answers, nothing is known.
+        // If every read is refused, nothing is known.
         assert_eq!(readable(vec![denied(), denied()]), denied().map(|_| Vec::new()));
         assert_eq!(readable::<u8>(Vec::new()), Ok(Vec::new()));
     }
 
     #[test]
-    fn credentials_that_ran_out_are_about_all_of_them() {
+    fn expired_credentials_concern_all_of_them() {
         let expired = || refused(Class::Denied, "ExpiredTokenException");
         assert_eq!(readable(vec![Ok(Some(1)), expired()]), expired().map(|_| Vec::new()));
         assert!(!goes_on(Some(&expired())));

@@ -1,4 +1,4 @@
-//! Amazon DynamoDB: a global table (version 2019.11.21, eventually consistent) of a Region and its replica in another.
+//! Amazon DynamoDB: a global table (version 2019.11.21, eventually consistent) in one Region, with a replica in another.
 
 mod observe;
 mod replica;
@@ -15,7 +15,7 @@ use aws_smithy_types::error::operation::BuildError;
 use super::{Class, Context, Failure, Live};
 use crate::TagMap;
 
-/// Tags as DynamoDB takes them.
+/// Tags in the form that DynamoDB takes.
 fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
@@ -23,7 +23,7 @@ fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
         .map_err(|e| Failure::new(Class::Internal, format!("tags that DynamoDB does not take: {e}")))
 }
 
-/// Sets tags on a table, and on its replica, to which they do not go by themselves; others are left alone.
+/// Sets tags on a table and on its replica, to which DynamoDB does not copy them. All others are left alone.
 /// See docs/aws-behaviour.md#replica-settings-are-regional.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let replica = replica::region_of(live);
@@ -35,7 +35,7 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
     Ok(())
 }
 
-/// Follows from the name: in every Region the same but for the Region.
+/// The ARN of a table, which differs between Regions only in the Region.
 fn arn(cx: &Context, table: &str) -> String {
     format!("arn:aws:dynamodb:{}:{}:table/{table}", cx.region, cx.scope.account)
 }
@@ -49,7 +49,7 @@ async fn describe(cx: &Context, table: &str) -> Result<Option<TableDescription>,
     }
 }
 
-/// Only of a table that is there: of any other DynamoDB says that access is denied.
+/// The tags of a table that exists: for any other, DynamoDB reports that access is denied.
 /// See docs/aws-behaviour.md#missing-table-tags-are-denied.
 async fn tags_of(cx: &Context, table: &str) -> Result<TagMap, Failure> {
     let dynamodb = &cx.clients().dynamodb;
@@ -67,7 +67,7 @@ async fn tags_of(cx: &Context, table: &str) -> Result<TagMap, Failure> {
     }
 }
 
-/// A request that the SDK does not take: a field is missing, which is a defect of drctl.
+/// A request that the SDK refuses because a field is missing, which is a defect of drctl.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn malformed(error: BuildError) -> Failure {
     Failure::new(Class::Internal, format!("a request that DynamoDB does not take: {error}"))

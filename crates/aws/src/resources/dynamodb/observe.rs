@@ -1,4 +1,4 @@
-//! What is live of a table, in the shape that is compared.
+//! A live table, in the shape that is compared.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, BillingModeSummary, KeyType, ScalarAttributeType, SseDescription,
@@ -11,17 +11,25 @@ use super::replica::{self, Replica, Seen};
 use super::table::Table;
 use super::{arn, settings, tags_of};
 use crate::TagMap;
-use crate::resources::{Context, Failure, Live, Phase, Readable, Ref, live};
+use crate::resources::{Context, Failure, Live, Phase, Readable, Reading, Ref, live};
 use drctl_engine::TAGS;
 
-/// What the description alone tells.
-fn from_described(table: &TableDescription) -> Table {
+/// What cannot be read of a table that is being created or deleted: it takes calls that AWS refuses then, or may not show yet.
+const UNSETTLED: [&str; 7] =
+    ["billing_mode", "stream_view", "kms_key", "ttl_attribute", "recovery_days", "deletion_protection", "replica"];
+
+/// The properties that the description alone holds.
+fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
     let billing_mode = table.billing_mode_summary().and_then(BillingModeSummary::billing_mode);
     let stream = table.stream_specification().filter(|stream| stream.stream_enabled());
     Table {
         name: table.table_name().unwrap_or_default().to_owned(),
-        hash_key: key_of(table),
+        // A description without a key says nothing about it, and does not replace the table.
+        hash_key: reading.text("hash_key", Some(key_of(table).as_str()).filter(|key| !key.is_empty())),
+        // AWS leaves the summary out of a table that was never switched to on-demand capacity.
+        // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BillingModeSummary.html
         billing_mode: billing_mode.unwrap_or(&BillingMode::Provisioned).as_str().to_owned(),
+        // If these are left out, the table has no stream, and is encrypted with a key of DynamoDB's own.
         stream_view: stream
             .and_then(StreamSpecification::stream_view_type)
             .map_or("", StreamViewType::as_str)
@@ -29,12 +37,12 @@ fn from_described(table: &TableDescription) -> Table {
         kms_key: Ref::known(table.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default()),
         ttl_attribute: String::new(),
         recovery_days: 0,
-        deletion_protection: table.deletion_protection_enabled().unwrap_or_default(),
+        deletion_protection: reading.value("deletion_protection", table.deletion_protection_enabled()),
         replica: Replica::none(),
     }
 }
 
-/// The key attribute; of a key that drctl does not make, all of it, so that it differs from every name.
+/// The key attribute; of a key of another kind than drctl's, the whole key, so that it differs from every name.
 fn key_of(table: &TableDescription) -> String {
     let keys: Vec<String> = table
         .key_schema()
@@ -51,14 +59,17 @@ fn key_of(table: &TableDescription) -> String {
     keys.join(" + ")
 }
 
-/// A table that comes or goes: what else there is to it cannot be read, and is not compared.
+/// A table that is being created or deleted. Apart from its name and its key, nothing is compared.
 pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, tags: TagMap) -> Live {
-    let mut found = base(cx, table, phase, &from_described(table), tags);
-    found.properties.retain(|name, _| matches!(name.as_str(), "name" | "hash_key" | TAGS));
-    found
+    let mut reading = Reading::default();
+    let properties = from_described(table, &mut reading);
+    for property in UNSETTLED {
+        reading.is_unreadable(property);
+    }
+    base(cx, table, phase, &reading.of(properties), tags)
 }
 
-/// A table that stands, in its own Region and in its replica's.
+/// A table that exists, in its own Region and in its replica's.
 pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Live, Failure> {
     let name = table.table_name().unwrap_or_default();
     let (days, ttl, tags, seen) = try_join4(
@@ -69,46 +80,43 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     )
     .await?;
     let phase = match (table.table_status(), &seen) {
-        // Not failed: what has failed is replaced, and this one comes back with its key.
+        // Not failed: a failed table is replaced, and this one can be used again once its key can.
         // See docs/aws-behaviour.md#replica-loses-its-key.
         (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
-            "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
+            "cut off from its key; enable the key, or after 20 hours its replica is no longer a replica".to_owned(),
         ),
         (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
         (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
-        // In a state, too, that AWS has added since: it was read like any other.
+        // Also in a state that AWS has added since: the table was read like any other.
         _ => Phase::Ready,
     };
-    let mut properties = from_described(table);
-    properties.recovery_days = days.unwrap_or_default();
-    properties.ttl_attribute = ttl.clone().unwrap_or_default();
-    if let Seen::There(replica, _) = &seen {
-        properties.replica = replica.clone();
-    }
-    let mut found = base(cx, table, phase, &properties, tags);
-    if days.is_none() {
-        found.properties.remove("recovery_days");
-    }
-    if ttl.is_none() {
-        found.properties.remove("ttl_attribute");
-    }
+    let mut reading = Reading::default();
+    let mut properties = from_described(table, &mut reading);
+    properties.recovery_days = reading.value("recovery_days", days);
+    properties.ttl_attribute = reading.value("ttl_attribute", ttl);
+    let mut there = None;
     match seen {
-        Seen::There(replica, there) => {
-            if let Some(tags) = found.properties.get_mut(TAGS) {
-                as_in_both(tags, &there);
+        Seen::There { region, replica, tags } => {
+            there = Some((arn(&cx.at(&region), name), tags));
+            match replica {
+                Some(replica) => properties.replica = replica,
+                None => reading.is_unreadable("replica"),
             }
-            let arn = arn(&cx.at(&replica.region), name);
-            found = found.with_output("replica_arn", arn);
         }
-        Seen::Unsettled(_) => {
-            found.properties.remove("replica");
-        }
+        Seen::Unsettled(_) => reading.is_unreadable("replica"),
         Seen::None => {}
+    }
+    let mut found = base(cx, table, phase, &reading.of(properties), tags);
+    if let Some((replica_arn, replica_tags)) = there {
+        if let Some(tags) = found.properties.get_mut(TAGS) {
+            as_in_both(tags, &replica_tags);
+        }
+        found = found.with_output("replica_arn", replica_arn);
     }
     Ok(found)
 }
 
-/// Whether a table in this state cannot be read or changed, apart from its coming and going.
+/// Whether a table in this state cannot be read or changed, apart from its creation and deletion.
 pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
     matches!(
         status,
@@ -119,21 +127,16 @@ pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
     )
 }
 
-fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
-    let name = &properties.name;
-    let mut found =
-        live(&cx.scope, name, phase, &Readable::complete(properties.clone()), Some(tags)).with_arn(arn(cx, name));
-    // A description without a key tells nothing of it, and least of all that the table has to be made anew.
-    if properties.hash_key.is_empty() {
-        found.properties.remove("hash_key");
-    }
+fn base(cx: &Context, table: &TableDescription, phase: Phase, read: &Readable<Table>, tags: TagMap) -> Live {
+    let name = table.table_name().unwrap_or_default();
+    let found = live(&cx.scope, name, phase, read, Some(tags)).with_arn(arn(cx, name));
     match table.latest_stream_arn() {
         Some(stream) => found.with_output("stream_arn", stream),
         None => found,
     }
 }
 
-/// Shows the replica's value of each tag where it is not the table's: it differs until both have it.
+/// Replaces the value of each tag by the replica's where the two differ: a tag differs from the desired one until both have it.
 fn as_in_both(tags: &mut Value, there: &TagMap) {
     let Value::Object(tags) = tags else { return };
     tags.retain(|key, value| match there.get(key) {
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_description_without_a_key_is_no_reason_to_make_a_table_anew() {
+    async fn a_description_without_a_key_does_not_replace_the_table() {
         let connection = Connection {
             region: "us-east-1".to_owned(),
             endpoint: Some("http://127.0.0.1:1".to_owned()),
@@ -188,12 +191,12 @@ mod tests {
             crate::resources::Disposal::default(),
         );
         let table = TableDescription::builder().table_name("t").build();
-        for found in [
-            base(&cx, &table, Phase::Ready, &from_described(&table), TagMap::new()),
-            unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new()),
-        ] {
-            assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
-        }
+        let mut reading = Reading::default();
+        let properties = from_described(&table, &mut reading);
+        let found = base(&cx, &table, Phase::Ready, &reading.of(properties), TagMap::new());
+        assert!(!found.properties.contains_key("hash_key"), "{:?}", found.properties);
+        let coming = unsettled(&cx, &table, Phase::Pending("CREATING".into()), TagMap::new());
+        assert_eq!(coming.properties.keys().collect::<Vec<_>>(), ["name", "tags"]);
     }
 
     #[test]
@@ -208,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_description_without_details_is_of_a_plain_table() {
-        let table = from_described(&TableDescription::builder().table_name("t").build());
+        let plain = |table: &TableDescription| from_described(table, &mut Reading::default());
+        let table = plain(&TableDescription::builder().table_name("t").build());
         assert_eq!((table.billing_mode.as_str(), table.stream_view.as_str()), ("PROVISIONED", ""));
         assert_eq!((table.kms_key.value(), table.deletion_protection), ("", false));
         let off = StreamSpecification::builder()
@@ -216,11 +220,11 @@ mod tests {
             .stream_view_type(StreamViewType::NewAndOldImages)
             .build()
             .expect("complete");
-        assert_eq!(from_described(&TableDescription::builder().stream_specification(off).build()).stream_view, "");
+        assert_eq!(plain(&TableDescription::builder().stream_specification(off).build()).stream_view, "");
     }
 
     #[test]
-    fn tags_that_the_replica_lacks_are_lacking() {
+    fn a_tag_that_the_replica_lacks_is_missing() {
         let mut tags = json!({"Name": "n", "drctl:stack": "s", "theirs": "t"});
         as_in_both(&mut tags, &TagMap::from([("Name".into(), "other".into()), ("drctl:stack".into(), "s".into())]));
         assert_eq!(tags, json!({"Name": "other", "drctl:stack": "s"}));
@@ -234,9 +238,11 @@ mod tests {
             recovery_days: 35,
             deletion_protection: true,
         };
-        let table = Table { replica: replica.clone(), ..from_described(&TableDescription::builder().build()) };
+        let key = replica.kms_key.value().to_owned();
+        let plain = from_described(&TableDescription::builder().build(), &mut Reading::default());
+        let table = Table { replica, ..plain };
         let value = serde_json::to_value(&table).expect("a plain struct");
-        assert_eq!(value["replica"]["kms_key"], replica.kms_key.value());
+        assert_eq!(value["replica"]["kms_key"], key);
         assert_eq!(serde_json::from_value::<Table>(value).expect("its own form"), table);
     }
 }

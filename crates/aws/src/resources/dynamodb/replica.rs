@@ -1,4 +1,4 @@
-//! A table's replica in another Region: where it stands, how it comes and how it goes.
+//! A table's replica in another Region: where it is, and how it is added and deleted.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::TagMap;
 use crate::resources::kms::Key;
 use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref, protection};
 
-/// How long the replica's Region may take for a single answer about what stands there.
+/// How long the replica's Region may take for a single answer about the replica.
 const ANSWER: Duration = Duration::from_secs(6);
 
 /// A table's replica in another Region. All empty, zero and false when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
-    /// Its Region; another one means that the replica there is deleted, and one made here. In-place.
+    /// Its Region. With another Region, the replica is deleted, and another one is created there. In-place.
     pub region: String,
-    /// The key of its Region that it is encrypted with. Once made, a replica keeps its key: a change is refused, with what to do
-    /// instead (docs/aws-behaviour.md#replica-key-is-fixed). In-place.
+    /// The key of its Region that encrypts it. A replica keeps the key with which it was created: a change is refused, with what
+    /// to do instead (docs/aws-behaviour.md#replica-key-is-fixed). In-place.
     pub kms_key: Ref<Arn<Key>>,
     /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
     pub recovery_days: i32,
@@ -31,13 +31,14 @@ pub struct Replica {
     pub deletion_protection: bool,
 }
 
-/// What was seen of a table's replica.
+/// What was found out about a table's replica.
 pub(super) enum Seen {
-    /// There is none, or only one that failed to come about.
+    /// There is none, or only one whose creation failed.
     None,
-    /// It is there, with these tags.
-    There(Replica, TagMap),
-    /// It is coming or going, or cannot be used: how the table stands because of that.
+    /// It is there, in this Region and with these tags; `replica` is `None` if AWS did not return all of its settings, which are
+    /// compared as a whole.
+    There { region: String, replica: Option<Replica>, tags: TagMap },
+    /// It is being created or deleted, or cannot be used: what the table waits for.
     Unsettled(String),
 }
 
@@ -46,13 +47,14 @@ impl Replica {
         Self { region: String::new(), kms_key: Ref::known(""), recovery_days: 0, deletion_protection: false }
     }
 
-    /// As the last look at the table found it.
+    /// The replica as it was when the table was last read.
     pub(super) fn of(live: &Live) -> Self {
         live.properties.get("replica").and_then(|found| Self::deserialize(found).ok()).unwrap_or_else(Self::none)
     }
 
     /// Takes the next step towards having the replica in its Region and nowhere else, and says what has to happen before the
-    /// one after it. `table` must be `ACTIVE`: it takes one such change at a time (docs/aws-behaviour.md#one-table-change-at-a-time).
+    /// following step. `table` must be `ACTIVE`: it takes one such change at a time
+    /// (docs/aws-behaviour.md#one-table-change-at-a-time).
     pub(super) async fn place(&self, cx: &Context, table: &TableDescription) -> Result<Option<String>, Failure> {
         let name = table.table_name().unwrap_or_default();
         for other in elsewhere(cx, table).filter(|replica| region(replica) != self.region) {
@@ -75,7 +77,7 @@ impl Replica {
         }
     }
 
-    /// Adds it. The answer promises nothing (docs/aws-behaviour.md#replica-may-vanish): whether it came about shows the next look.
+    /// Adds it. The answer promises nothing (docs/aws-behaviour.md#replica-may-vanish): the next read shows whether it exists.
     async fn add(&self, cx: &Context, table: &str) -> Result<String, Failure> {
         if let Some(found) = describe(&cx.at(&self.region), table).await? {
             return self.in_the_way(cx, &found);
@@ -86,11 +88,11 @@ impl Replica {
             .build()
             .map_err(malformed)?;
         update(cx, table, ReplicationGroupUpdate::builder().create(create).build()).await?;
-        Ok(format!("its replica in {} to be made", self.region))
+        Ok(format!("its replica in {} to be created", self.region))
     }
 
-    /// A table of this name where the replica shall be: either one that comes or goes as a replica of this one, or somebody's
-    /// (docs/aws-behaviour.md#replica-name-taken).
+    /// A table of this name in the replica's Region: either a replica of this one that is being created or deleted, or a table of
+    /// its own (docs/aws-behaviour.md#replica-name-taken).
     fn in_the_way(&self, cx: &Context, found: &TableDescription) -> Result<String, Failure> {
         let passes = matches!(found.table_status(), Some(TableStatus::Creating | TableStatus::Deleting));
         if passes || elsewhere(&cx.at(&self.region), found).any(|replica| region(replica) == &*cx.region) {
@@ -99,15 +101,15 @@ impl Replica {
         let name = found.table_name().unwrap_or_default();
         Err(Failure::new(
             Class::Foreign,
-            format!("{} has a table {name} that is no replica of the one in {}", self.region, cx.region),
+            format!("{} has a table {name} that is not a replica of the one in {}", self.region, cx.region),
         )
         .help(
-            "Its data may be needed: it may be a replica that lost its key for 20 hours. Save them, delete that table, and run \
+            "Its data may be needed: it may be a replica that lost its key for 20 hours. Save the data, delete that table, and run \
              `drctl up` again; or choose another stack name.",
         ))
     }
 
-    /// Sets how far back the replica can be restored. To be called when it is where it shall be.
+    /// Sets how far back the replica can be restored. To be called once the replica is in its desired Region.
     pub(super) async fn sync_recovery(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
         if self.kms_key != held.kms_key {
             return Err(key_is_fixed(table, &self.region));
@@ -118,7 +120,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Sets its deletion protection, which is each Region's own. See docs/aws-behaviour.md#replica-settings-are-regional.
+    /// Sets its deletion protection, which each Region has of its own. See docs/aws-behaviour.md#replica-settings-are-regional.
     pub(super) async fn sync_protection(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
         if self.deletion_protection != held.deletion_protection {
             settings::set_deletion_protection(&cx.at(&self.region), table, self.deletion_protection).await?;
@@ -132,7 +134,7 @@ impl Replica {
 pub(super) fn key_is_fixed(table: &str, region: &str) -> Failure {
     Failure::new(Class::Refused, format!("the keys of {table} cannot be changed while it has its replica in {region}"))
         .help(format!(
-            "Have the replica deleted (`aws dynamodb update-table --table-name {table} --replica-updates \
+            "Delete the replica (`aws dynamodb update-table --table-name {table} --replica-updates \
              '[{{\"Delete\":{{\"RegionName\":\"{region}\"}}}}]'` in the table's Region) and run `drctl up`: it sets the \
              key and adds the replica again. Until then there is no second copy."
         ))
@@ -148,7 +150,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     let name = table.table_name().unwrap_or_default();
     let replicas: Vec<&ReplicaDescription> = elsewhere(cx, table).collect();
     let Some(mut entry) = replicas.first().copied() else {
-        // In the first seconds a new replica is not listed; what is not there after them never came about.
+        // In the first seconds, a new replica is not listed. One that is still missing later was never created.
         // See docs/aws-behaviour.md#replica-may-vanish.
         return Ok(match table.table_status() {
             Some(TableStatus::Updating) => Seen::Unsettled(TableStatus::Updating.as_str().to_owned()),
@@ -170,7 +172,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         // See docs/aws-behaviour.md#replica-loses-its-key.
         Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
             return Ok(unsettled(
-                "cut off from its key; enable the key, or after 20 hours the replica is none any more",
+                "cut off from its key; enable the key, or after 20 hours it is no longer a replica",
             ));
         }
         Some(status) if is_out_of_use(status) => return Ok(unsettled(status.as_str())),
@@ -178,36 +180,38 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
     }
     let there = cx.at(region).answering_within(ANSWER);
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
-    // Listed as active here, and not there yet. Everything but DescribeTable would be refused there.
+    // It is listed as active here, and does not exist there yet. Everything except DescribeTable would be refused there.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
-    Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
+    Ok(found.unwrap_or_else(|| unsettled("not visible there yet")))
 }
 
-/// What stands in the replica's own Region, `there`.
-async fn look(there: &Context, table: &str) -> Result<Option<(Replica, TagMap)>, Failure> {
+/// The replica as its own Region, `there`, returns it.
+async fn look(there: &Context, table: &str) -> Result<Option<Seen>, Failure> {
     let Some(found) = describe(there, table).await? else { return Ok(None) };
     if found.table_status() == Some(&TableStatus::Creating) {
         return Ok(None);
     }
     let (days, tags) = try_join(settings::recovery_days(there, table), tags_of(there, table)).await?;
     let Some(recovery_days) = days else { return Ok(None) };
-    let key = found.sse_description().and_then(SseDescription::kms_master_key_arn);
-    let replica = Replica {
-        region: there.region.to_string(),
-        kms_key: Ref::known(key.unwrap_or_default()),
+    // If it is left out, the replica is encrypted with a key of DynamoDB's own.
+    let key = found.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default();
+    let region = there.region.to_string();
+    let replica = found.deletion_protection_enabled().map(|deletion_protection| Replica {
+        region: region.clone(),
+        kms_key: Ref::known(key),
         recovery_days,
-        deletion_protection: found.deletion_protection_enabled().unwrap_or_default(),
-    };
-    Ok(Some((replica, tags)))
+        deletion_protection,
+    });
+    Ok(Some(Seen::There { region, replica, tags }))
 }
 
-/// A failure of the replica's Region is none of the table's: taken for one, it would keep everything else there from being
-/// looked at.
+/// A failure of the replica's Region is not a failure of the table's Region: otherwise nothing else in the table's Region would
+/// be read either.
 fn apart(failure: Failure, region: &str) -> Failure {
     match failure.class {
         Class::Unreachable | Class::TimedOut => Failure {
             class: Class::Ambiguous,
-            message: format!("its replica in {region} could not be looked at: {}", failure.message),
+            message: format!("its replica in {region} could not be read: {}", failure.message),
             ..failure
         },
         _ => failure,
@@ -217,7 +221,8 @@ fn apart(failure: Failure, region: &str) -> Failure {
 /// The Regions of the replicas to be deleted with a table.
 ///
 /// # Errors
-/// [`Class::Foreign`] when one of them is not this stack's: DynamoDB does not delete the table before them, and drctl not them.
+/// [`Class::Foreign`] when one of them is not this stack's: DynamoDB does not delete the table before them, and drctl does not
+/// delete them.
 pub(super) async fn to_remove<'a>(
     cx: &Context,
     table: &'a TableDescription,
@@ -227,7 +232,7 @@ pub(super) async fn to_remove<'a>(
     for replica in replicas.iter().filter(|replica| replica.replica_status() != Some(&ReplicaStatus::Deleting)) {
         let is_ours = match owner(cx, name, region(replica)).await? {
             Owner::Ours { .. } | Owner::Implied => true,
-            // One that an interrupted run did not come to tag.
+            // An interrupted run may not have tagged it yet.
             Owner::Untagged => replicas.len() == 1,
             Owner::Foreign(_) => false,
         };
@@ -239,16 +244,16 @@ pub(super) async fn to_remove<'a>(
     Ok(replicas)
 }
 
-/// What a table that is not `ACTIVE` has to be done with.
+/// What a table that is not `ACTIVE` has to finish first.
 pub(super) fn at_work(table: &TableDescription) -> String {
     let leaving = table.replicas().iter().find(|replica| replica.replica_status() == Some(&ReplicaStatus::Deleting));
     match leaving {
         Some(replica) => format!("its replica in {} to be deleted", region(replica)),
-        None => "its last change to be done".to_owned(),
+        None => "its last change to be finished".to_owned(),
     }
 }
 
-/// Takes the next step towards the end of a replica. Says what is to be waited for.
+/// Takes the next step towards deleting a replica, and says what to wait for.
 pub(super) async fn remove(cx: &Context, table: &str, replica: &ReplicaDescription) -> Result<String, Failure> {
     let region = region(replica);
     if replica.replica_status() != Some(&ReplicaStatus::Deleting) {
@@ -281,7 +286,7 @@ pub(super) async fn hindrances(cx: &Context, live: &Live) -> Result<Vec<String>,
     Ok(hindrances)
 }
 
-/// Refuses to delete replicas of which one is protected.
+/// Refuses to delete replicas if one of them is protected.
 ///
 /// # Errors
 /// [`Class::Refused`] if one is, and what a call's answer means.
@@ -310,7 +315,7 @@ async fn update(cx: &Context, table: &str, change: ReplicationGroupUpdate) -> Re
     cx.mutate("dynamodb", "UpdateTable", call).await.map(drop)
 }
 
-/// Whose a replica is. One whose table is not there, or not yet, has no tags.
+/// Who owns a replica. A replica whose table does not exist, or not yet, has no tags.
 async fn owner(cx: &Context, table: &str, region: &str) -> Result<Owner, Failure> {
     let there = cx.at(region);
     match describe(&there, table).await?.and_then(|found| found.table_status) {
@@ -319,13 +324,13 @@ async fn owner(cx: &Context, table: &str, region: &str) -> Result<Owner, Failure
     }
 }
 
-/// A table's replicas in other Regions than its own.
+/// A table's replicas in Regions other than its own.
 fn elsewhere<'a>(cx: &Context, table: &'a TableDescription) -> impl Iterator<Item = &'a ReplicaDescription> {
     let here = cx.region.clone();
     table.replicas().iter().filter(move |replica| region(replica) != &*here)
 }
 
-/// Whether a replica in this state cannot be read or changed; one that AWS has added since is none of them.
+/// Whether a replica in this state cannot be read or changed. A state that AWS has added since is not one of them.
 fn is_out_of_use(status: &ReplicaStatus) -> bool {
     matches!(
         status,

@@ -1,4 +1,4 @@
-//! What is in a table.
+//! The contents of a table, as a user is asked about them.
 
 use aws_sdk_dynamodb::types::TableDescription;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::describe;
 use crate::resources::stake::{count, size};
 use crate::resources::{Context, Failure, Live};
 
-/// What is in a table, and what is left of it after its deletion; `None` when it is gone.
+/// The contents of a table, and what is left of them after its deletion; `None` if the table does not exist.
 ///
 /// # Errors
 /// What the call's answer means.
@@ -18,6 +18,7 @@ pub(super) async fn stake(cx: &Context, live: &Live) -> Result<Option<String>, F
 /// Both figures are up to six hours old.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html>
 fn counted(table: &TableDescription) -> String {
+    // DynamoDB leaves out what it has not counted yet.
     let whole = |figure: Option<i64>| u64::try_from(figure.unwrap_or_default()).unwrap_or_default();
     format!(
         "{}, {} (as DynamoDB counted within the last six hours)",
@@ -52,11 +53,11 @@ mod tests {
     use crate::resources::{Owner, Phase};
 
     #[test]
-    fn a_table_is_told_by_its_items_and_its_size() {
+    fn a_table_is_described_by_its_items_and_its_size() {
         let table = TableDescription::builder().item_count(1_204).table_size_bytes(3_120_000).build();
         assert_eq!(counted(&table), "1,204 items, 3.1 MB (as DynamoDB counted within the last six hours)");
-        let untold = TableDescription::builder().build();
-        assert!(counted(&untold).starts_with("0 items, 0 bytes"));
+        let silent = TableDescription::builder().build();
+        assert!(counted(&silent).starts_with("0 items, 0 bytes"));
     }
 
     #[test]

@@ -31,12 +31,12 @@ pub struct Table {
     pub hash_key: String,
     /// How use is paid for: `PAY_PER_REQUEST`. In-place.
     pub billing_mode: String,
-    /// What its stream tells of a change: `NEW_AND_OLD_IMAGES`, as replication needs; empty for no stream. In-place.
+    /// What its stream holds of a change: `NEW_AND_OLD_IMAGES`, as replication needs; empty for no stream. In-place.
     pub stream_view: String,
-    /// The key that items are encrypted with; with a replica there is no changing it (docs/aws-behaviour.md#replica-key-is-fixed).
-    /// In-place.
+    /// The key that encrypts the items. It cannot be changed while there is a replica
+    /// (docs/aws-behaviour.md#replica-key-is-fixed). In-place.
     pub kms_key: Ref<Arn<Key>>,
-    /// The attribute that says when an item expires, in seconds since 1970; empty for none. DynamoDB takes one change an
+    /// The attribute that says when an item expires, in seconds since 1970; empty for none. DynamoDB accepts one change an
     /// hour. In-place.
     pub ttl_attribute: String,
     /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
@@ -53,7 +53,7 @@ impl Resource for Table {
             ("name", "a table cannot be renamed"),
             ("hash_key", "the key attribute of a table cannot be changed"),
         ],
-        // It takes no token, and the tags of a new table show late: an attempt needs time to be recognised.
+        // It takes no token, and the tags of a new table appear late: an attempt needs time to be recognised.
         idempotent_create: false,
         // See docs/aws-behaviour.md#one-table-change-at-a-time.
         patience: Duration::from_mins(30),
@@ -62,8 +62,8 @@ impl Resource for Table {
     };
     const SERVICE: &'static str = "dynamodb";
     const LATENCIES: &'static [Latencies] = &[
-        // "DDB table (on-demand)", "DDB replica, empty table", and twice "DDB PITR / TTL / tags"; the deletion with the 10 to 35 s
-        // in which the replica's Region still knows it.
+        // "DDB table (on-demand)", "DDB replica, empty table", and twice "DDB PITR / TTL / tags". The deletion includes the 10 to
+        // 35 s during which the replica's Region still knows the replica.
         Latencies::of(
             5,
             Latency::of_steps(
@@ -105,7 +105,7 @@ impl Resource for Table {
         Some(self.name.clone())
     }
 
-    /// None: `ListTables` returns the names of the whole account. Each is read by its name.
+    /// Empty: `ListTables` returns the names of the whole account. Each table is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -120,14 +120,14 @@ impl Resource for Table {
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let Some(table) = describe(cx, id).await? else { return Ok(None) };
         match table.table_status() {
-            // Nothing else can be asked of it, not even its tags.
+            // AWS refuses every other call about it, even for its tags.
             Some(TableStatus::Deleting) => {
                 let phase = Phase::Deleting(TableStatus::Deleting.as_str().to_owned());
                 Ok(Some(unsettled(cx, &table, phase, TagMap::new())))
             }
             Some(TableStatus::Creating) => {
                 let tags = tags_of(cx, id).await?;
-                // Not to be told from somebody else's yet.
+                // It cannot be distinguished yet from a table that is not this stack's.
                 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TagResource.html
                 if tags.is_empty() {
                     return Ok(None);
@@ -160,7 +160,7 @@ impl Resource for Table {
         Ok(self.name.clone())
     }
 
-    /// The replica comes before everything else: into an empty table in half a minute, after its first item in ten
+    /// The replica comes first: it takes half a minute while the table is empty, and ten minutes after the first item
     /// (docs/aws-behaviour.md#replica-before-first-item).
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
@@ -177,7 +177,7 @@ impl Resource for Table {
         if replica_differs && let Some(step) = self.replica.place(cx, &table).await? {
             return Ok(Synced::later(step));
         }
-        // Placed since the last look, it has yet to be read.
+        // A replica that was added since the table was read has yet to be read.
         let replica_differs = replica_differs && held.region == self.replica.region;
         if changed(changes, "recovery_days") {
             settings::set_recovery_days(cx, id, self.recovery_days).await?;
@@ -199,7 +199,7 @@ impl Resource for Table {
             return Ok(if is_last && step.is_none() {
                 Synced::default()
             } else {
-                Synced::later(step.unwrap_or("its last change to be done"))
+                Synced::later(step.unwrap_or("its last change to be finished"))
             });
         }
         if replica_differs {
@@ -213,8 +213,8 @@ impl Resource for Table {
         Ok(Weight { stake: stake(cx, live).await?, hindrances, kept: None })
     }
 
-    /// The replica, then the table, when that is done. Deletion protection is not lifted. That its Region has forgotten the
-    /// replica shows in the last call: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
+    /// First the replica, then the table. Deletion protection is not lifted. Only the last call shows whether the replica's
+    /// Region has forgotten it: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let id = &live.id;
         let Some(table) = describe(cx, id).await? else { return Ok(Removal::Ordered) };
@@ -224,7 +224,7 @@ impl Resource for Table {
             _ => {}
         }
         let replicas = replica::to_remove(cx, &table).await?;
-        // Before the replica goes, which would be half of it.
+        // Before the replica is deleted: otherwise the deletion would stop halfway.
         protection::refuse(live)?;
         replica::refuse_protected(cx, id, &replicas).await?;
         if let Some(replica) = replicas.first() {
@@ -234,18 +234,18 @@ impl Resource for Table {
         match cx.mutate("dynamodb", "DeleteTable", call).await {
             Ok(_) => Ok(Removal::Ordered),
             Err(failure) if failure.class == Class::NotYet => {
-                Ok(Removal::Later("its replica's Region to be rid of it".to_owned()))
+                Ok(Removal::Later("its replica's Region to forget it".to_owned()))
             }
             Err(failure) => Err(failure),
         }
     }
 }
 
-/// What `UpdateTable` changes on the table itself.
+/// The properties of the table itself that `UpdateTable` changes.
 const OWN: [&str; 4] = ["kms_key", "billing_mode", "stream_view", "deletion_protection"];
 
 impl Table {
-    /// Takes the next step towards one of [`OWN`], and says what has to happen before the one after it.
+    /// Takes the next step towards one of [`OWN`], and says what has to happen before the following step.
     async fn update(
         &self,
         cx: &Context,
@@ -260,9 +260,9 @@ impl Table {
             "kms_key" => call.sse_specification(self.encryption()),
             "billing_mode" => call.billing_mode(BillingMode::from(self.billing_mode.as_str())),
             "stream_view" => {
-                // What a stream tells is decided when it is switched on.
+                // What a stream holds is decided when it is switched on.
                 let is_on = live.properties.get("stream_view").and_then(Value::as_str).is_some_and(|it| !it.is_empty());
-                step = (is_on && !self.stream_view.is_empty()).then_some("its stream to be off, to begin anew");
+                step = (is_on && !self.stream_view.is_empty()).then_some("its stream to be off before it is switched on again");
                 call.stream_specification(self.stream(!is_on)?)
             }
             _ => call.deletion_protection_enabled(self.deletion_protection),

@@ -1,4 +1,4 @@
-//! `kms_alias`: a name that leads to a key.
+//! `kms_alias`: a name for a key.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ use crate::resources::{
     Traits, changed, live,
 };
 
-/// A name that leads to a key.
+/// A name for a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
-    /// The name, with `alias/` before it. Immutable: forces replacement.
+    /// The name, including its prefix `alias/`. Immutable: forces replacement.
     pub name: String,
-    /// The key it leads to. In-place.
+    /// The key that it points to. In-place.
     pub key: Ref<Id<Key>>,
 }
 
@@ -45,7 +45,7 @@ impl Resource for Alias {
         Some(self.name.clone())
     }
 
-    /// Only the stack's own; any other is read by its name, under which an open intent is found, too.
+    /// Only the stack's own. Any other is read by its name, which also finds it for an open intent.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let target = named(cx).await?;
         let Some(target) = &*target else { return Ok(Vec::new()) };
@@ -77,7 +77,7 @@ impl Resource for Alias {
     }
 }
 
-/// An alias carries no tags: it belongs to whom its key belongs to. Every alias has one; it goes with its key.
+/// An alias has no tags, so it has the owner of its key. Every alias has a key, and is deleted with it.
 fn from_target(cx: &Context, name: &str, target: &Tagged) -> Live {
     let properties = Alias { name: name.to_owned(), key: Ref::known(target.key.key_id()) };
     let owner = match cx.scope.owner(&target.tags) {

@@ -11,7 +11,7 @@ use super::{Tagged, describe, find, named, tags, tags_of, users};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced,
     Tagging, Traits, Weight, changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
@@ -21,13 +21,13 @@ use crate::{ATTEMPT, NODE, TagMap};
 pub struct Key {
     /// What it is for. In-place.
     pub description: String,
-    /// Whether its material is renewed every year. In-place.
+    /// Whether its key material is rotated every year. In-place.
     pub rotation: bool,
-    /// Its policy in canonical form (see [`policy`]); must let the account administer the key. In-place.
+    /// Its policy in canonical form (see [`policy`]). It must let the account administer the key. In-place.
     pub policy: Value,
     /// Whether it can be used. In-place.
     pub enabled: bool,
-    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    /// Whether it is scheduled for deletion, which can still be cancelled. In-place.
     pub pending_deletion: bool,
 }
 
@@ -66,7 +66,7 @@ impl Resource for Key {
             "kms",
             "CancelKeyDeletion DisableKey DisableKeyRotation EnableKey ScheduleKeyDeletion UpdateKeyDescription",
         ),
-        // Before a key goes, it is looked for what can be read only with it.
+        // Before a key is deleted, drctl looks for what can be read only with it.
         later(ANY, "rds", "DescribeDBClusters DescribeDBClusterSnapshots DescribeDBInstances DescribeDBSnapshots"),
         later(ANY, "dynamodb", "DescribeTable ListTables"),
         later(ANY, "secretsmanager", "ListSecrets"),
@@ -74,8 +74,8 @@ impl Resource for Key {
     const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Kms;
 
-    /// KMS lists keys without their tags, a call for each. So only the one under the stack's alias is listed: others are
-    /// read by their recorded id, and [`Resource::create`] asks every key before it makes another.
+    /// KMS lists keys without their tags, which take a call for each key. So only the key of the stack's alias is listed: others
+    /// are read by their recorded id, and [`Resource::create`] reads the tags of every key before it creates another.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let found = named(cx).await?;
         match &*found {
@@ -105,9 +105,9 @@ impl Resource for Key {
         }
     }
 
-    /// Takes back this node's key, if there still is one: a deleted key remains for seven days or more, and the data under it with
-    /// it. One call and no second one, whose refusal would leave it without a record: [`Resource::sync`] does the rest.
-    /// <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>.
+    /// Cancels the deletion of this node's key, if there still is one: a deleted key remains for at least seven days, and so does
+    /// the data that it encrypts. It makes only one call, because a refusal of a second one would leave the key without a record:
+    /// [`Resource::sync`] does the rest. <https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html>.
     /// See docs/aws-behaviour.md#kms-pending-deletion.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let kms = &cx.clients().kms;
@@ -133,10 +133,10 @@ impl Resource for Key {
         let id = &live.id;
         if changed(changes, "pending_deletion") {
             cx.mutate("kms", "CancelKeyDeletion", kms.cancel_key_deletion().key_id(id).send()).await?;
-            // It comes back disabled.
+            // KMS leaves it disabled.
             cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
         }
-        // A disabled key refuses to have its rotation changed: enabled first, disabled last.
+        // The rotation of a disabled key cannot be changed: enable first, disable last.
         if changed(changes, "enabled") && self.enabled {
             cx.mutate("kms", "EnableKey", kms.enable_key().key_id(id).send()).await?;
         }
@@ -165,8 +165,8 @@ impl Resource for Key {
         Ok(Weight { kept: users::expected(cx, live, also).await?, ..Weight::default() })
     }
 
-    /// Seven days is the least that KMS accepts. A key under which something is left stays: without it that is lost.
-    /// See docs/aws-behaviour.md#key-in-use.
+    /// Seven days is the shortest period that KMS accepts. A key that something is still encrypted with is kept: without the key
+    /// it would be lost. See docs/aws-behaviour.md#key-in-use.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if let Some(why) = users::at_present(cx, live).await? {
             return Ok(Removal::Kept(why));
@@ -174,7 +174,7 @@ impl Resource for Key {
         let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
         match cx.mutate("kms", "ScheduleKeyDeletion", call).await {
             Err(failure) if failure.code.as_deref() == Some("KMSInvalidStateException") => {
-                // Also refused when it is scheduled already, e.g. by a call whose answer was lost.
+                // KMS also refuses when the key is already scheduled for deletion, e.g. by a call whose answer was lost.
                 if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) {
                     Ok(Removal::Scheduled)
                 } else {
@@ -203,23 +203,24 @@ async fn from_found(cx: &Context, found: &Tagged) -> Result<Live, Failure> {
         cx.read("kms", "GetKeyRotationStatus", || kms.get_key_rotation_status().key_id(id).send()),
     )
     .await?;
+    let mut reading = Reading::default();
     let properties = Key {
-        description: key.description().unwrap_or_default().to_owned(),
+        description: reading.text("description", key.description()),
         rotation: rotation.key_rotation_enabled(),
-        policy: document.policy().map_or(Ok(Value::Null), policy::parse)?,
-        // `enabled()` is false in states on the way to Enabled, too, where EnableKey is refused.
-        enabled: key.key_state() != Some(&KeyState::Disabled),
-        pending_deletion: is_deleted(key),
+        policy: reading.value("policy", document.policy().map(policy::parse).transpose()?),
+        // `enabled()` is also false in the states that lead to Enabled, in which EnableKey is refused.
+        enabled: reading.value("enabled", key.key_state().map(|state| *state != KeyState::Disabled)),
+        pending_deletion: reading.value("pending_deletion", key.key_state().map(|_| is_deleted(key))),
     };
     let phase = match key.key_state() {
         None | Some(KeyState::Enabled | KeyState::Disabled | KeyState::PendingDeletion) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    let live = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tags.clone()));
+    let live = live(&cx.scope, id, phase, &reading.of(properties), Some(tags.clone()));
     Ok(live.with_arn(key.arn().unwrap_or_default()))
 }
 
-/// Every key with this stack's tags, whatever its state: a call for each key of the account in the Region.
+/// Every key with this stack's tags, in any state. It takes a call for each key of the account in the Region.
 async fn all_ours(cx: &Context) -> Result<Vec<(String, TagMap)>, Failure> {
     let kms = &cx.clients().kms;
     let keys = cx.pages("kms", "ListKeys", || kms.list_keys().limit(1000).into_paginator().items().send()).await?;
@@ -231,8 +232,8 @@ async fn all_ours(cx: &Context) -> Result<Vec<(String, TagMap)>, Failure> {
             Ok(tags) if cx.scope.is_ours(&tags) => ours.push((id, tags)),
             Ok(_) => {}
             Err(failure) if failure.class == Class::NotFound => {}
-            // A key that hides its tags is none of ours, which let the account read them. AWS's own for ACM does so
-            // for everyone: https://github.com/prowler-cloud/prowler/issues/2467
+            // A key whose tags cannot be read is not ours: our keys let the account read them. AWS's own key for ACM hides them
+            // from everyone: https://github.com/prowler-cloud/prowler/issues/2467
             Err(failure) if failure.code.as_deref() == Some("AccessDeniedException") => {}
             Err(failure) => return Err(failure),
         }
@@ -245,8 +246,8 @@ async fn labelled(cx: &Context, id: String) -> (String, Result<TagMap, Failure>)
     (id, tags)
 }
 
-/// This node's key from earlier. Of several, one that was not deleted, else the one deleted last: under it lie the
-/// youngest data.
+/// A key that this node had before. Of several, one that was not deleted, else the one that was deleted last: it encrypts the
+/// newest data.
 async fn left_over(cx: &Context, wanted: &TagMap) -> Result<Option<KeyMetadata>, Failure> {
     let mut keys = Vec::new();
     for (id, tags) in all_ours(cx).await? {

@@ -1,4 +1,4 @@
-//! AWS Key Management Service: keys, and the names they go by.
+//! AWS Key Management Service: keys and their aliases.
 
 mod alias;
 mod key;
@@ -14,13 +14,13 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use super::{Class, Context, Failure};
 use crate::TagMap;
 
-/// A key with its tags, whatever its state.
+/// A key in any state, with its tags.
 struct Tagged {
     key: KeyMetadata,
     tags: TagMap,
 }
 
-/// Tags as KMS takes them.
+/// Tags in the form that KMS takes.
 pub(super) fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build())
@@ -28,7 +28,7 @@ pub(super) fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
         .map_err(|e| Failure::new(Class::Internal, format!("tags that KMS does not take: {e}")))
 }
 
-/// The key that the stack's own alias leads to: the only one found without knowing its id or asking every key.
+/// The key of the stack's own alias: the only one that can be found without its id, or without reading every key.
 async fn named(cx: &Context) -> Result<Arc<Option<Tagged>>, Failure> {
     cx.shared("kms_named", move || async move { find(cx, &stack_alias(cx)).await }).await
 }
@@ -37,7 +37,7 @@ fn stack_alias(cx: &Context) -> String {
     format!("alias/{}", cx.scope.name())
 }
 
-/// By a key's id or an alias's name. An alias is described by no call of its own, and `ListAliases` returns those of the
+/// Finds a key by its id or by the name of an alias. No call describes a single alias, and `ListAliases` returns those of the
 /// whole account.
 async fn find(cx: &Context, id_or_alias: &str) -> Result<Option<Tagged>, Failure> {
     let Some(key) = describe(cx, id_or_alias).await? else { return Ok(None) };
@@ -45,7 +45,8 @@ async fn find(cx: &Context, id_or_alias: &str) -> Result<Option<Tagged>, Failure
     Ok(Some(Tagged { key, tags }))
 }
 
-/// Why the key of this ARN cannot be used, with what helps, if it cannot: it is disabled, or scheduled for deletion.
+/// Why the key with this ARN cannot be used, and what to do about it: it is disabled, or scheduled for deletion. `None` if it
+/// can.
 ///
 /// # Errors
 /// What a call's answer means.

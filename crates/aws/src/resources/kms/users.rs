@@ -1,7 +1,7 @@
-//! What can be read only with a key: as long as there is any of it, the key stays.
+//! What can be read only with a key. As long as any of it exists, the key is kept.
 //!
-//! KMS itself does not look: it schedules the deletion of a key that is in use, and a database under it stops at once.
-//! See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.
+//! KMS itself does not check: it schedules the deletion of a key that is in use, and a database that is encrypted with it stops
+//! at once. See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.
 
 use aws_sdk_dynamodb::types::{SseDescription, TableDescription};
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot};
@@ -12,17 +12,18 @@ use futures::try_join;
 use crate::resources::rds::{databases, unless_unsupported};
 use crate::resources::{AlsoDeleted, Context, Failure, Live};
 
-/// How many tables are asked at a time.
+/// How many tables are described at a time.
 const AT_A_TIME: usize = 8;
 
-/// Something that is encrypted under a customer managed key.
+/// Something that is encrypted with a customer managed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct User {
     /// What it is: `cluster`.
     kind: &'static str,
     /// Its name.
     name: String,
-    /// By which a plan knows it: the ARN of a database; the name of a table or a secret, which may be the replica of one elsewhere.
+    /// What identifies it in a plan: the ARN of a database; the name of a table or a secret, which may be the replica of one in
+    /// another Region.
     known_as: String,
     /// The key's ARN or id.
     key: String,
@@ -39,7 +40,8 @@ impl User {
     }
 }
 
-/// Why a key will be kept once everything in `also` is deleted, if it will. The users of all keys of a Region are listed once.
+/// Why a key will be kept once everything in `also` is deleted; `None` if it will not. What is encrypted in a Region is listed
+/// once for all keys.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -48,7 +50,7 @@ pub(super) async fn expected(cx: &Context, key: &Live, also: &AlsoDeleted) -> Re
     Ok(reason(&remaining(&users, key, also, cx.disposal.final_snapshots)))
 }
 
-/// Why a key has to be kept as things are now, if it has to.
+/// Why a key has to be kept at present; `None` if it does not.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -56,7 +58,7 @@ pub(super) async fn at_present(cx: &Context, key: &Live) -> Result<Option<String
     Ok(reason(&remaining(&all(cx).await?, key, &AlsoDeleted::default(), false)))
 }
 
-/// What will be left under a key.
+/// What will still be encrypted with a key.
 fn remaining(users: &[User], key: &Live, also: &AlsoDeleted, final_snapshots: bool) -> Vec<String> {
     let users = users.iter().filter(|user| user.is_under(key));
     let stays = users.filter_map(|user| match (also.contains(&user.known_as), user.kind) {
@@ -82,7 +84,7 @@ async fn all(cx: &Context) -> Result<Vec<User>, Failure> {
             User::of("cluster", it.db_cluster_identifier(), it.db_cluster_arn(), it.kms_key_id())
         })
         .collect();
-    // The storage of a cluster's instances is the cluster's.
+    // The storage of instances in a cluster belongs to the cluster.
     let alone = databases.instances.iter().filter(|it| it.db_cluster_identifier().is_none_or(str::is_empty));
     users.extend(alone.filter_map(|it: &DbInstance| {
         User::of("database", it.db_instance_identifier(), it.db_instance_arn(), it.kms_key_id())
@@ -91,7 +93,7 @@ async fn all(cx: &Context) -> Result<Vec<User>, Failure> {
     Ok(users)
 }
 
-/// Manual ones, which outlive what they were made of.
+/// Manual snapshots, which outlive their databases.
 async fn snapshots(cx: &Context) -> Result<Vec<User>, Failure> {
     let rds = &cx.clients().rds;
     let of_clusters = cx.pages("rds", "DescribeDBClusterSnapshots", || {
@@ -118,7 +120,7 @@ async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
         .map(|name| async move {
             let call = || dynamodb.describe_table().table_name(&name).send();
             let table = match cx.read("dynamodb", "DescribeTable", call).await {
-                // Gone since it was listed.
+                // Deleted since it was listed.
                 Err(failure) if failure.class == drctl_engine::Class::NotFound => None,
                 answer => answer?.table,
             };
@@ -130,7 +132,7 @@ async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
     Ok(users.await?.into_iter().flatten().collect())
 }
 
-/// Without those that are scheduled for deletion, which a listing leaves out.
+/// Secrets, without those that are scheduled for deletion, which a listing leaves out.
 async fn secrets(cx: &Context) -> Result<Vec<User>, Failure> {
     let secrets = &cx.clients().secrets;
     let listed = cx.pages("secretsmanager", "ListSecrets", || secrets.list_secrets().into_paginator().send()).await?;
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_kept_for_whatever_stays_and_for_the_snapshots_that_will_be_made() {
+    fn a_key_is_kept_for_what_stays_and_for_the_snapshots_that_will_be_taken() {
         let users = [user("cluster", "pay-primary"), user("table", "pay-idempotency"), user("cluster", "restored")];
         let also: AlsoDeleted = ["pay-primary", "pay-idempotency"].into_iter().collect();
         let stays = remaining(&users, &key(), &also, true);
@@ -181,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_another_key_is_not_counted_and_a_key_is_known_by_its_id_too() {
+    fn what_another_key_encrypts_is_not_counted_and_a_key_is_also_known_by_its_id() {
         let other = User { key: "arn:aws:kms:us-east-1:111122223333:key/5678".to_owned(), ..user("secret", "a") };
         let by_id = User { key: "1234".to_owned(), ..user("secret", "b") };
         let none = AlsoDeleted::default();
         assert_eq!(remaining(&[other, by_id], &key(), &none, false), ["the secret b"]);
-        assert_eq!(User::of("secret", Some("c"), None, None), None, "under the AWS managed key");
+        assert_eq!(User::of("secret", Some("c"), None, None), None, "encrypted with the AWS managed key");
     }
 }

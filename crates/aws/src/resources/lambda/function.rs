@@ -1,4 +1,4 @@
-//! `lambda_function`: code that runs when it is called.
+//! `lambda_function`: a function in a VPC.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live, read_named,
 };
 
-/// For a call that carries code: the largest package over a line of 2 Mbit/s.
+/// The time limit of a call that carries code: enough for the largest package over a line of 2 Mbit/s.
 const UPLOAD: Duration = Duration::from_mins(5);
 
-/// Properties that are set in one call, and leave the function updating for a while.
+/// The properties that are set with one call, after which the function updates for a while.
 const CONFIGURATION: [&str; 13] = [
     "last_update",
     "description",
@@ -45,46 +45,46 @@ const CONFIGURATION: [&str; 13] = [
     "log_group",
 ];
 
-/// A function in a VPC, made of a zip.
+/// A function in a VPC, whose code is a zip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
     /// Its name. Immutable: forces replacement.
     pub name: String,
     /// What it is for. In-place.
     pub description: String,
-    /// What it may do. Has to outlive its network interfaces, or they stay (docs/aws-behaviour.md#execution-role-outlives-interfaces).
-    /// In-place.
+    /// Its execution role. It has to outlive the function's network interfaces, or these stay
+    /// (docs/aws-behaviour.md#execution-role-outlives-interfaces). In-place.
     pub role: Ref<Arn<Role>>,
     /// The identifier of a runtime, e.g. `python3.13`. In-place.
     pub runtime: String,
-    /// What the runtime calls, e.g. `file.function`. In-place.
+    /// The code that the runtime calls, e.g. `file.function`. In-place.
     pub handler: String,
     /// Memory in MB. In-place.
     pub memory_mb: i32,
-    /// Seconds after which a call is broken off. In-place.
+    /// Seconds after which a call is stopped. In-place.
     pub timeout_seconds: i32,
-    /// Where the code comes from: see [`package::zip`]. Cannot be read back; what is compared is its hash. In-place.
+    /// Where the code comes from: see [`package::zip`]. It cannot be read back; its hash is compared. In-place.
     pub package: String,
-    /// SHA-256 over the code's zip, in base64. In-place.
+    /// The SHA-256 hash of the code's zip, in base64. In-place.
     pub code_sha256: String,
     /// Environment variables: texts, or references to them. They hold no secrets. In-place.
     pub environment: BTreeMap<String, Value>,
     /// The key that the environment is encrypted with. In-place.
     pub kms_key: Ref<Arn<Key>>,
-    /// Where its network interfaces are. In-place.
+    /// The subnets of its network interfaces. In-place.
     pub subnets: Vec<Ref<Id<Subnet>>>,
-    /// What its network interfaces belong to. In-place.
+    /// The security groups of its network interfaces. In-place.
     pub security_groups: Vec<Ref<Id<SecurityGroup>>>,
-    /// Whether every call that asks for it is traced by X-Ray, and some of the others. In-place.
+    /// Whether X-Ray traces every call that asks for it, and some of the others. In-place.
     pub tracing: bool,
-    /// Concurrent executions kept for it; `None` shares the account's. In-place.
+    /// Concurrent executions that are reserved for it; with `None` it shares the account's. In-place.
     pub reserved_concurrency: Option<i32>,
     /// The log group that it writes to. In-place.
     pub log_group: String,
-    /// How its last update went, in Lambda's words: `Successful`, or why not. One that failed leaves the old version serving,
-    /// and is ordered again. In-place.
+    /// The result of its last update, in Lambda's words: `Successful`, or why it failed. An update that failed leaves the
+    /// previous version serving, and is sent again. In-place.
     pub last_update: String,
-    /// What has to be there first: its log group, which Lambda would make otherwise, without key and retention
+    /// Resources that have to exist first: its log group, which Lambda would otherwise create without a key and a retention
     /// (docs/aws-behaviour.md#log-groups-come-back).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
@@ -93,11 +93,11 @@ pub struct Function {
 impl Resource for Function {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "a function cannot be renamed")],
-        // Its network interfaces keep them.
+        // Its network interfaces keep AWS from deleting them.
         holds: &["subnets", "security_groups"],
-        // A second one of the same name is refused.
+        // AWS refuses a second function with the same name.
         idempotent_create: true,
-        // A role, a key's grant or an interface that is not there yet. See docs/aws-behaviour.md#role-not-assumable-yet.
+        // A role, a key's grant or an interface may not be visible yet. See docs/aws-behaviour.md#role-not-assumable-yet.
         patience: Duration::from_mins(5),
         ..Traits::usual("lambda_function")
     };
@@ -114,7 +114,7 @@ impl Resource for Function {
         ),
     ];
     const UPDATE_SECONDS: f64 = 30.0;
-    // The network and the key, as the caller: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
+    // Lambda uses the network and the key as the caller: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html,
     // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
     const PERMISSIONS: &'static [Grant] = &[
         on(FUNCTION, "lambda", "CreateFunction GetFunction ListTags PutFunctionConcurrency TagResource"),
@@ -136,7 +136,7 @@ impl Resource for Function {
         Some(self.name.clone())
     }
 
-    /// None: `ListFunctions` returns the functions of the whole account, without tags. Each is read by its name.
+    /// Empty: `ListFunctions` returns the functions of the whole account, without tags. Each function is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -156,7 +156,7 @@ impl Resource for Function {
         let tags = if answer.tags_error().is_none() {
             answer.tags.clone()
         } else {
-            // Whether they may not be looked at, or only were not answered this time, the call of their own says.
+            // Their own call shows whether reading them is refused, or they were only missing from this answer.
             // See docs/aws-behaviour.md#function-tags-may-be-missing.
             let arn = found.function_arn().unwrap_or(id);
             cx.read("lambda", "ListTags", || lambda.list_tags().resource(arn).send()).await?.tags
@@ -165,7 +165,7 @@ impl Resource for Function {
         Ok(Some(from_described(cx, id, found, answer.concurrency(), tags.into_iter().collect())))
     }
 
-    /// Everything but the reserved concurrency, which has a call of its own.
+    /// Everything except the reserved concurrency, which has a call of its own.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let code = FunctionCode::builder().zip_file(self.code().await?).build();
         let call = cx
@@ -194,8 +194,8 @@ impl Resource for Function {
         Ok(self.name.clone())
     }
 
-    /// One update at a time, or Lambda refuses it (docs/aws-behaviour.md#function-update-in-progress). The configuration comes
-    /// first: new code may ask for new variables.
+    /// Lambda refuses a second update at the same time (docs/aws-behaviour.md#function-update-in-progress). The configuration
+    /// comes first: new code may need new variables.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Synced::later(state.clone()));
@@ -231,14 +231,14 @@ impl Resource for Function {
         Ok(Synced::default())
     }
 
-    /// Out of its VPC first, so that its network interfaces begin to go while the function can still answer for them
+    /// It is taken out of its VPC first, so that Lambda releases its network interfaces while the function still exists
     /// (docs/aws-behaviour.md#lambda-interfaces-linger).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(format!("it to leave state {state}")));
         }
         if live.phase == Phase::Ready && is_in_vpc(live) && leaves_vpc(cx, &live.id).await? {
-            return Ok(Removal::Later("its network interfaces to be let go".to_owned()));
+            return Ok(Removal::Later("its network interfaces to be released".to_owned()));
         }
         let call = cx.clients().lambda.delete_function().function_name(&live.id).send();
         cx.mutate("lambda", "DeleteFunction", call).await?;
@@ -247,7 +247,7 @@ impl Resource for Function {
 }
 
 impl Function {
-    /// Zipped again, as the plan keeps its hash only.
+    /// The code, which is zipped again because the plan keeps only its hash.
     async fn code(&self) -> Result<Blob, Failure> {
         let source = self.package.clone();
         let zipped = tokio::task::spawn_blocking(move || package::zip(&source))
@@ -264,7 +264,7 @@ impl Function {
     }
 
     async fn configure(&self, cx: &Context, id: &str, changes: &[Change]) -> Result<(), Failure> {
-        // What an update that failed had brought is not told: all of it again.
+        // Lambda does not say what an update that failed would have changed, so everything is sent again.
         let all = changed(changes, "last_update");
         let is = |property: &str| all || changed(changes, property);
         let call = cx
@@ -311,9 +311,8 @@ impl Function {
     }
 }
 
-/// Whether the environment is among what an update sends: with a new key, too, or it stays encrypted with the old one.
-/// <https://github.com/hashicorp/terraform-provider-aws/issues/26692>.
-/// See docs/aws-behaviour.md#environment-with-its-key.
+/// Whether an update sends the environment. It does with a new key, too: otherwise the environment stays encrypted with the old
+/// one. <https://github.com/hashicorp/terraform-provider-aws/issues/26692>. See docs/aws-behaviour.md#environment-with-its-key.
 fn resends_environment(changes: &[Change]) -> bool {
     ["environment", "kms_key", "last_update"].iter().any(|property| changed(changes, property))
 }
@@ -322,7 +321,7 @@ fn unhurried() -> config::Builder {
     config::Builder::new().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).build())
 }
 
-/// Empty lists take a function out of its VPC; left out, they would leave it there.
+/// Empty lists take a function out of its VPC. Without lists, it would stay there.
 fn vpc_config(subnets: Vec<String>, groups: Vec<String>) -> VpcConfig {
     VpcConfig::builder().set_subnet_ids(Some(subnets)).set_security_group_ids(Some(groups)).build()
 }
@@ -331,9 +330,9 @@ fn is_in_vpc(live: &Live) -> bool {
     live.properties.get("subnets").and_then(Value::as_array).is_some_and(|subnets| !subnets.is_empty())
 }
 
-/// Takes a function out of its VPC. `false` when that comes to nothing: on an endpoint that does not know it, or
-/// answers as if it had not been asked; and when Lambda finds fault with the rest of the configuration, a role that is
-/// gone for instance, which must not keep the function from being deleted.
+/// Takes a function out of its VPC. Returns `false` if that has no effect: on an endpoint that does not support it or ignores it,
+/// and if Lambda refuses the rest of the configuration, e.g. because its role no longer exists, which must not keep the function
+/// from being deleted.
 async fn leaves_vpc(cx: &Context, id: &str) -> Result<bool, Failure> {
     let call = cx
         .clients()
@@ -356,8 +355,6 @@ fn is_about_the_rest(failure: &Failure) -> bool {
     failure.class != Class::Throttled && failure.code.as_deref() == Some("InvalidParameterValueException")
 }
 
-/// What is left out is what Lambda takes then.
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
 fn from_described(
     cx: &Context,
     id: &str,
@@ -368,17 +365,23 @@ fn from_described(
     let network = found.vpc_config();
     let environment = found.environment();
     let variables = environment.and_then(EnvironmentResponse::variables).into_iter().flatten();
-    let logging = found.logging_config();
+    // A logging configuration without a group stands for Lambda's default group.
+    let log_group = found
+        .logging_config()
+        .map(|logging| logging.log_group().map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned));
+    let tracing = found.tracing_config().and_then(TracingConfigResponse::mode);
+    let mut reading = Reading::default();
     let properties = Function {
         name: id.to_owned(),
+        // AWS leaves out a description, variables, a key, and a VPC that a function does not have.
         description: found.description().unwrap_or_default().to_owned(),
-        role: Ref::known(found.role().unwrap_or_default()),
-        runtime: found.runtime().map(Runtime::as_str).unwrap_or_default().to_owned(),
-        handler: found.handler().unwrap_or_default().to_owned(),
-        memory_mb: found.memory_size().unwrap_or(128),
-        timeout_seconds: found.timeout().unwrap_or(3),
-        package: String::new(),
-        code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
+        role: Ref::known(reading.text("role", found.role())),
+        runtime: reading.text("runtime", found.runtime().map(Runtime::as_str)),
+        handler: reading.text("handler", found.handler()),
+        memory_mb: reading.value("memory_mb", found.memory_size()),
+        timeout_seconds: reading.value("timeout_seconds", found.timeout()),
+        package: reading.text("package", None),
+        code_sha256: reading.text("code_sha256", found.code_sha256()),
         environment: variables.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
         kms_key: Ref::known(found.kms_key_arn().unwrap_or_default()),
         subnets: network
@@ -387,36 +390,23 @@ fn from_described(
         security_groups: network
             .map(|vpc| vpc.security_group_ids().iter().map(|id| Ref::known(id.as_str())).collect())
             .unwrap_or_default(),
-        tracing: found.tracing_config().and_then(TracingConfigResponse::mode) == Some(&TracingMode::Active),
+        tracing: reading.value("tracing", tracing.map(|mode| *mode == TracingMode::Active)),
         reserved_concurrency: concurrency.and_then(Concurrency::reserved_concurrent_executions),
-        log_group: logging
-            .and_then(LoggingConfig::log_group)
-            .map_or_else(|| format!("/aws/lambda/{id}"), str::to_owned),
+        log_group: reading.value("log_group", log_group),
         last_update: last_update(found),
         after: Vec::new(),
     };
-    let mut live = live(&cx.scope, id, phase(found), &Readable::complete(properties), Some(tags));
-    // Encrypted with a key that can no longer be used, they do not reach the function either: they differ until they are sent
-    // again, which encrypts them with the key of now.
+    let mut live = live(&cx.scope, id, phase(found), &reading.of(properties), Some(tags));
+    // Variables that are encrypted with an unusable key do not reach the function either. They differ until they are sent again,
+    // which encrypts them with the current key.
     if let Some(error) = environment.and_then(EnvironmentResponse::error) {
         live.properties.insert("environment".to_owned(), unusable(error).into());
-    }
-    let unreadable = [
-        ("package", true),
-        ("role", found.role().is_none()),
-        ("runtime", found.runtime().is_none()),
-        ("handler", found.handler().is_none()),
-        ("code_sha256", found.code_sha256().is_none()),
-        ("tracing", found.tracing_config().is_none()),
-        ("log_group", logging.is_none()),
-    ];
-    for (property, _) in unreadable.into_iter().filter(|(_, unreadable)| *unreadable) {
-        live.properties.remove(property);
     }
     live.with_arn(found.function_arn().unwrap_or_default())
 }
 
-/// Why Lambda keeps the environment back, in place of its variables. By the code alone: Lambda's model calls the text sensitive.
+/// Why Lambda does not return the environment, in place of its variables. Only the code: Lambda's model marks the text as
+/// sensitive.
 fn unusable(error: &EnvironmentError) -> String {
     format!("cannot be decrypted ({})", error.error_code().unwrap_or("no reason given"))
 }
@@ -426,7 +416,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_is_sent_with_the_environment_that_it_is_for() {
+    fn a_new_key_is_sent_with_the_environment_that_it_encrypts() {
         let change = |property: &str| Change {
             property: property.to_owned(),
             old: Value::Null,

@@ -1,4 +1,4 @@
-//! AWS Lambda: the payment function, who may call it, and the code that is deployed.
+//! AWS Lambda: the payment function, the permission to call it, and the code that is deployed.
 
 mod function;
 pub mod package;
@@ -15,7 +15,7 @@ use aws_sdk_lambda::types::{
 use super::{Context, Failure, Live, Phase};
 use crate::TagMap;
 
-/// Sets tags on a function; others are left alone.
+/// Sets tags on a function, and leaves all others alone.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let arn = live.arn.as_deref().unwrap_or_default();
     let tags = wanted.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -23,9 +23,9 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
     cx.mutate("lambda", "TagResource", call).await.map(drop)
 }
 
-/// How a function stands.
+/// The phase of a function.
 ///
-/// An update that failed leaves the former version running, and is a failure all the same: repeated, it fails again
+/// An update that failed leaves the previous version running, and is a failure nevertheless: repeated, it fails again
 /// while its cause lasts (docs/aws-behaviour.md#function-fails-after-creation). An inactive function wakes up when it is called.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
 fn phase(found: &FunctionConfiguration) -> Phase {
@@ -44,12 +44,12 @@ fn phase(found: &FunctionConfiguration) -> Phase {
     }
 }
 
-/// How the last update went. One that failed is no failure of the function: its old version serves on.
+/// The result of the last update. If it failed, the function did not: its previous version still serves.
 fn last_update(found: &FunctionConfiguration) -> String {
     let code = found.last_update_status_reason_code().map(LastUpdateStatusReasonCode::as_str);
     match found.last_update_status() {
         Some(LastUpdateStatus::Failed) => why("Failed", code, found.last_update_status_reason()),
-        // What it comes to is waited for.
+        // The result of an update in progress is waited for.
         _ => LastUpdateStatus::Successful.as_str().to_owned(),
     }
 }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_ready_between_updates_only() {
+    fn a_function_is_ready_only_between_updates() {
         assert_eq!(phase(&function().build()), Phase::Ready);
         assert_eq!(phase(&function().state(State::Inactive).build()), Phase::Ready);
         let updating = function().last_update_status(LastUpdateStatus::InProgress).build();

@@ -1,7 +1,7 @@
 //! The code that is deployed, as the zip that Lambda takes.
 //!
-//! The same input gives the same bytes, whoever zips it, when, and on which machine: the zip's hash is a property of
-//! the function, and code that did not change must not be deployed again.
+//! The same input always gives the same bytes, on any machine, by any user and at any time: the zip's hash is a property of the
+//! function, and code that did not change must not be deployed again.
 
 use std::fs;
 use std::io::{Cursor, Write as _};
@@ -12,25 +12,25 @@ use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
-/// How the function that comes with drctl is named in the configuration.
+/// The name in the configuration of the function that comes with drctl.
 const BUILT_IN: &str = "built-in";
 const BUILT_IN_FILE: &str = "payment_processor.py";
 const BUILT_IN_SOURCE: &[u8] = include_bytes!("../../../../../lambda/payment_processor.py");
 
-/// Lambda's limits in bytes: of a zip in a call, and of what is in it.
+/// Lambda's limits in bytes: of a zip in a call, and of its contents.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const ZIPPED: u64 = 50 * 1024 * 1024;
 const UNZIPPED: u64 = 250 * 1024 * 1024;
 
-/// What every zip begins with.
+/// The first bytes of every zip.
 const MAGIC: &[u8] = b"PK";
 
-/// Code as it is deployed.
+/// Code in the form in which it is deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
     /// The zip.
     pub bytes: Vec<u8>,
-    /// SHA-256 over it in base64, as Lambda tells it.
+    /// Its SHA-256 hash in base64, as Lambda returns it.
     pub sha256: String,
 }
 
@@ -45,7 +45,7 @@ pub enum PackageError {
         /// Why not.
         source: std::io::Error,
     },
-    /// It is something else than code.
+    /// It is not code.
     #[error("{} is neither a folder nor a zip file", path.display())]
     NoPackage {
         /// What was given.
@@ -57,16 +57,16 @@ pub enum PackageError {
         /// The folder.
         path: PathBuf,
     },
-    /// A link that would bring in what the folder does not hold.
+    /// A link to something outside the folder.
     #[error("{} is a link that leads out of the folder, or around in it; put a copy in its place", path.display())]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// Neither a file nor a folder: a socket, a device.
+    /// Neither a file nor a folder, e.g. a socket or a device.
     #[error("{} is neither a file nor a folder", path.display())]
     Special {
-        /// What it is called.
+        /// Its path.
         path: PathBuf,
     },
     /// A name that a zip cannot carry to every machine.
@@ -100,9 +100,9 @@ pub enum PackageError {
     },
 }
 
-/// The zip of `built-in`, of a zip file as it is, or of a folder; a path is relative to the working folder.
+/// The zip of the built-in function, a zip file as it is, or the zip of a folder. A path is relative to the working folder.
 ///
-/// Of a folder, hidden files and `__pycache__` are left out.
+/// Hidden files and `__pycache__` in a folder are left out.
 ///
 /// # Errors
 /// When there is no such code, or more than Lambda takes.
@@ -122,7 +122,7 @@ pub fn zip(package: &str) -> Result<Package, PackageError> {
     Ok(Package { bytes, sha256 })
 }
 
-/// SHA-256 over the zip in base64, as Lambda tells it.
+/// The SHA-256 hash of the zip in base64, as Lambda returns it.
 ///
 /// # Errors
 /// As for [`zip()`].
@@ -142,7 +142,8 @@ fn as_it_is(path: &Path) -> Result<Vec<u8>, PackageError> {
     if bytes.starts_with(MAGIC) { Ok(bytes) } else { Err(PackageError::NoPackage { path: path.to_owned() }) }
 }
 
-/// What differs between machines and times is set: times, permissions, system, compression. The order is the entries'.
+/// Fixes everything that could differ between machines and times: times, permissions, system, compression. The entries keep their
+/// order.
 fn zipped(
     path: &Path,
     entries: impl IntoIterator<Item = Result<(String, Vec<u8>, bool), PackageError>>,
@@ -163,7 +164,7 @@ fn zipped(
     writer.finish().map(Cursor::into_inner).map_err(refused)
 }
 
-/// The files of a folder with their paths in the zip, sorted by these.
+/// The files of a folder with their paths in the zip, sorted by these paths.
 fn files_of(folder: &Path) -> Result<Vec<(String, PathBuf)>, PackageError> {
     let mut walk = Walk { root: canonical(folder)?, folder, entries: Vec::new(), size: 0 };
     let mut above = vec![walk.root.clone()];
@@ -177,15 +178,15 @@ fn files_of(folder: &Path) -> Result<Vec<(String, PathBuf)>, PackageError> {
 
 struct Walk<'a> {
     folder: &'a Path,
-    /// The folder without links.
+    /// The folder, with its links resolved.
     root: PathBuf,
-    /// Paths in the zip, and where the files are.
+    /// The path of each file in the zip and on disk.
     entries: Vec<(String, PathBuf)>,
     size: u64,
 }
 
 impl Walk<'_> {
-    /// `above` holds the folders on the way here, without links: a link to one of them would never end.
+    /// `above` holds the folders above this one, with their links resolved: following a link to one of them would never end.
     fn descend(&mut self, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>) -> Result<(), PackageError> {
         let failed = |source| PackageError::Read { path: folder.to_owned(), source };
         for item in fs::read_dir(folder).map_err(failed)? {
@@ -274,7 +275,7 @@ mod tests {
         ZipArchive::new(Cursor::new(package.bytes.clone())).expect("a zip")
     }
 
-    /// In the order in which they lie in it.
+    /// The names of its files, in their order.
     fn names(package: &Package) -> Vec<String> {
         let mut archive = archive(package);
         let count = archive.len();
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_files_and_caches_stay_behind() {
+    fn hidden_files_and_caches_are_left_out() {
         let folder =
             folder(&[("m.py", ""), (".git/config", ""), (".env", ""), ("p/__pycache__/m.pyc", ""), ("p/n.py", "")]);
         assert_eq!(names(&zip_of(&folder).expect("a package")), ["m.py", "p/n.py"]);
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_refused_with_what_to_do() {
+    fn code_that_is_too_large_is_refused_with_what_to_do() {
         let folder = folder(&[("code.zip", "PK")]);
         let path = folder.path().join("code.zip");
         fs::File::options().write(true).open(&path).and_then(|file| file.set_len(ZIPPED + 1)).expect("a large file");

@@ -1,4 +1,4 @@
-//! `lambda_permission`: lets an HTTP API call a function. A statement of the function's resource policy.
+//! `lambda_permission`: lets an HTTP API call a function, by a statement in the function's resource policy.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,15 +15,15 @@ use crate::resources::{
 /// Lets an HTTP API call a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
-    /// Whose policy the statement is in. Immutable: forces replacement.
+    /// The function in whose policy the statement is. Immutable: forces replacement.
     pub function: Ref<Id<Function>>,
     /// The statement's id, unique in the policy. Immutable: forces replacement.
     pub statement_id: String,
     /// What is allowed: `lambda:InvokeFunction`. In-place.
     pub action: String,
-    /// The service that may: `apigateway.amazonaws.com`. In-place.
+    /// The service that is allowed to: `apigateway.amazonaws.com`. In-place.
     pub principal: String,
-    /// On behalf of which API, whatever its stage and route. In-place.
+    /// The API on whose behalf it may, in any stage and by any route. In-place.
     pub api: Ref<Id<Api>>,
 }
 
@@ -33,7 +33,7 @@ impl Resource for Permission {
             ("function", "a statement cannot be moved to another function"),
             ("statement_id", "the id of a statement cannot be changed"),
         ],
-        // A second one of the same id is refused.
+        // AWS refuses a second statement with the same id.
         idempotent_create: true,
         ..Traits::usual("lambda_permission")
     };
@@ -52,12 +52,12 @@ impl Resource for Permission {
     ];
     const TAGGING: Tagging = Tagging::None;
 
-    /// `function/statement`, by which it is read.
+    /// `function/statement`, with which it can be read.
     fn natural_id(&self) -> Option<String> {
         Some(self.id())
     }
 
-    /// None: a function's policy is read by the function's name, which the permission's id begins with.
+    /// Empty: a function's policy is read by the function's name, with which the permission's id begins.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -68,6 +68,7 @@ impl Resource for Permission {
         let answer = cx.read("lambda", "GetPolicy", || lambda.get_policy().function_name(function).send()).await?;
         let document = answer.policy().map_or(Ok(Value::Null), policy::parse)?;
         let Some(statement) = statement_of(&document, statement_id) else { return Ok(None) };
+        // What a policy does not hold is not in force: a statement without a condition lets every API call the function.
         let properties = Permission {
             function: Ref::known(function),
             statement_id: statement_id.to_owned(),
@@ -83,7 +84,7 @@ impl Resource for Permission {
         Ok(self.id())
     }
 
-    /// A statement cannot be changed: it is put in its own place.
+    /// A statement cannot be changed, so it is removed and added again.
     async fn sync(&self, cx: &Context, live: &Live, _: &[Change]) -> Result<Synced, Failure> {
         match revoke(cx, &live.id).await {
             Err(failure) if failure.class == Class::NotFound => {}
@@ -125,10 +126,10 @@ async fn revoke(cx: &Context, id: &str) -> Result<(), Failure> {
     cx.mutate("lambda", "RemovePermission", call).await.map(drop)
 }
 
-/// Whatever the stage and the route.
+/// Any stage and any route.
 const ANY_ROUTE: &str = "/*/*";
 
-/// What the ARNs of the account's APIs in the Region begin with.
+/// The beginning of the ARNs of the account's APIs in the Region.
 fn api_prefix(cx: &Context) -> String {
     format!("arn:aws:execute-api:{}:{}:", cx.region, cx.scope.account)
 }
@@ -137,7 +138,7 @@ fn statement_of<'a>(document: &'a Value, id: &str) -> Option<&'a Value> {
     document["Statement"].as_array()?.iter().find(|statement| statement["Sid"] == id)
 }
 
-/// The API of a condition as [`Permission`] writes it; any other condition as it is, so that the difference is seen.
+/// The API in a condition of the form that [`Permission`] writes; any other condition is returned as it is, so that it differs.
 fn api_of(condition: &Value, prefix: &str) -> String {
     let source = only_of(condition)
         .filter(|(operator, _)| *operator == "ArnLike")
@@ -147,12 +148,12 @@ fn api_of(condition: &Value, prefix: &str) -> String {
     source.map_or_else(|| text(condition), str::to_owned)
 }
 
-/// The only entry of a map that has no other.
+/// The entry of a map that has only one.
 fn only_of(map: &Value) -> Option<(&String, &Value)> {
     map.as_object().filter(|map| map.len() == 1)?.iter().next()
 }
 
-/// A text as it is, nothing as nothing, and all else as JSON.
+/// A text as it is, null as an empty text, and anything else as JSON.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn another_condition_reads_as_what_it_is() {
+    fn any_other_condition_reads_as_it_is() {
         assert_eq!(api_of(&Value::Null, PREFIX), "");
         let narrower = json!({"ArnLike": {"AWS:SourceArn": format!("{PREFIX}abc/*/GET/health")}});
         assert_eq!(api_of(&narrower, PREFIX), narrower.to_string());

@@ -1,4 +1,4 @@
-//! All databases of a Region, whoever they belong to: they keep AWS from deleting what they stand on.
+//! All databases of a Region, whoever owns them: AWS does not delete a group or a key that they use.
 
 use aws_sdk_rds::types::{DbCluster, DbInstance};
 use futures::try_join;
@@ -29,7 +29,7 @@ pub(crate) async fn databases(cx: &Context) -> Result<Databases, Failure> {
     Ok(Databases { clusters, instances })
 }
 
-/// An emulator without RDS has none of it either.
+/// An emulator without RDS has no databases either.
 ///
 /// # Errors
 /// Any other failure.
@@ -40,8 +40,8 @@ pub(crate) fn unless_unsupported<T: Default>(answer: Result<T, Failure>) -> Resu
     }
 }
 
-/// What would keep AWS from deleting something that databases use: a sentence for each cluster and instance that uses it and
-/// stays.
+/// What would keep AWS from deleting something that databases use: a sentence for each cluster and instance that uses it and is
+/// not deleted with it.
 ///
 /// # Errors
 /// What a call's answer means.
@@ -64,10 +64,10 @@ pub(super) async fn hindrances(
     Ok(users.collect())
 }
 
-/// Whose something is that stands in the way.
+/// Who owns something that is in the way, as the end of a sentence.
 pub(super) fn whose(cx: &Context, tags: &TagMap) -> &'static str {
     if cx.scope.is_ours(tags) {
-        ", and is tagged as this stack's without being on record: `drctl orphans` lists it"
+        ", and has this stack's tags but is not in the state: `drctl orphans` lists it"
     } else {
         ", and is not drctl's"
     }

@@ -32,35 +32,35 @@ pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
 
 /// An Aurora PostgreSQL cluster in a global database. Outputs: `endpoint` (the writer's) and `reader_endpoint`.
 ///
-/// Every member is described alike: which of them is made as the first one, and which writes, is read from the global cluster
-/// when it is acted upon, since a switchover or a failover changes it.
+/// All members are described in the same way. Which of them is created first, and which one writes, is read from the global
+/// cluster whenever it matters, because a switchover or a failover changes it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of Aurora's")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbCluster {
     /// Its name, in lower case, unique in the account across Regions. Immutable: forces replacement.
     pub name: String,
-    /// The version of the engine, e.g. `17.7`: the global cluster's. In-place.
+    /// The version of the engine, e.g. `17.7`, the same as the global cluster's. In-place.
     pub engine_version: String,
-    /// What it is a member of. Immutable: forces replacement.
+    /// The global cluster that it is a member of. Immutable: forces replacement.
     pub global_cluster: Ref<Id<GlobalCluster>>,
-    /// The database that is made with the first member. Told on its creation, never compared: the global cluster's is.
-    /// See docs/aws-behaviour.md#first-member-names-its-database. Immutable: forces replacement.
+    /// The database that is created with the first member. Sent on creation and never compared; the global cluster's name of it
+    /// is. See docs/aws-behaviour.md#first-member-names-its-database. Immutable: forces replacement.
     pub database_name: String,
-    /// The database's owner, who is told on the creation of the first member, and compared with the one that writes. Immutable:
+    /// The owner of the database. Sent on the creation of the first member, and compared on the member that writes. Immutable:
     /// forces replacement.
     pub master_username: String,
-    /// Where the owner's password is read from, in memory. Never compared. In-place.
+    /// The secret from which the owner's password is read into memory. Never compared. In-place.
     pub master_secret: Ref<Arn<Secret>>,
-    /// The version of that secret, by which a new password is noticed without knowing it. The member that writes takes the
-    /// password; the others note that it has. In-place.
+    /// The version of that secret, which shows that there is a new password without revealing it. The member that writes takes
+    /// the password; the others note its version. In-place.
     pub secret_version: Ref<SecretVersion>,
-    /// Where its instances stand. Immutable: forces replacement.
+    /// The subnets of its instances. Immutable: forces replacement.
     pub subnet_group: Ref<Id<DbSubnetGroup>>,
-    /// How it is set up. In-place.
+    /// Its parameters. In-place.
     pub parameter_group: Ref<Id<DbClusterParameterGroup>>,
-    /// Who may reach it. In-place.
+    /// The security groups that say who may reach it. In-place.
     pub security_groups: Vec<Ref<Id<SecurityGroup>>>,
-    /// Its Region's key, which its storage is encrypted with. Immutable: forces replacement.
+    /// The key of its Region that encrypts its storage. Immutable: forces replacement.
     pub kms_key: Ref<Arn<Key>>,
     /// The TCP port. In-place.
     pub port: i32,
@@ -72,23 +72,23 @@ pub struct DbCluster {
     pub backup_window: String,
     /// When AWS may maintain it, in UTC, e.g. `sun:05:00-sun:06:00`. In-place.
     pub maintenance_window: String,
-    /// Whether IAM identities may log in. In-place.
+    /// Whether IAM identities can log in. In-place.
     pub iam_authentication: bool,
-    /// Which logs go to `CloudWatch` Logs: `postgresql`, `iam-db-auth-error`. In-place.
+    /// The logs that are exported to `CloudWatch` Logs: `postgresql`, `iam-db-auth-error`. In-place.
     pub log_exports: Vec<String>,
-    /// Whether it answers SQL over HTTPS (the Data API); a member that is not the writer refuses even so
+    /// Whether it answers SQL over HTTPS (the Data API). A member that is not the writer refuses it nevertheless
     /// (docs/aws-behaviour.md#data-api-on-the-writer-only). In-place.
     pub http_endpoint: bool,
-    /// Whether its snapshots carry its tags. In-place.
+    /// Whether its tags are copied to its snapshots. In-place.
     pub copy_tags_to_snapshots: bool,
-    /// The least capacity of its serverless instances, in ACU; 0 where there are none. In-place.
+    /// The minimum capacity of its serverless instances, in ACU; 0 where there are none. In-place.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_acu: i32,
-    /// The most capacity of its serverless instances, in ACU; 0 where there are none. In-place.
+    /// The maximum capacity of its serverless instances, in ACU; 0 where there are none. In-place.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_acu: i32,
-    /// What has to be ready besides: for a secondary member, the writer's instance
-    /// (docs/aws-behaviour.md#writer-instance-before-secondary). Orders only, and is never compared.
+    /// Other resources that have to be ready first: for a secondary member, the writer's instance
+    /// (docs/aws-behaviour.md#writer-instance-before-secondary). Only an order; never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -100,9 +100,9 @@ impl Resource for DbCluster {
             // See docs/aws-behaviour.md#detached-cluster-is-live.
             (
                 "global_cluster",
-                "an existing cluster cannot join a global cluster: it would have to be made anew, and its data be lost. A \
-                 cluster that has left its global cluster writes, and may hold the newest data: decide first which of the \
-                 two is to be the primary",
+                "an existing cluster cannot join a global cluster: it would have to be replaced, and its data would be lost. A \
+                 cluster that has left its global cluster accepts writes, and may hold the newest data: decide first which of \
+                 the two is to be the primary",
             ),
             ("master_username", "the owner of the database cannot be changed"),
             ("subnet_group", "a cluster cannot be moved to other subnets"),
@@ -116,7 +116,7 @@ impl Resource for DbCluster {
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[
-        // "Aurora secondary cluster"; "RemoveFromGlobal `promoting`, then 60", which at worst is as slow as any cluster.
+        // "Aurora secondary cluster"; "RemoveFromGlobal `promoting`, then 60", which at worst is as slow as for any cluster.
         Latencies::of(
             2,
             Latency::of_steps([120.0, 400.0, 1800.0], &[durations::step("CreateDBCluster", 1, 3.0, 397.0)]),
@@ -194,9 +194,9 @@ impl Resource for DbCluster {
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let global = globals.first();
-        // A copy has its writer's owner, password and database, and is refused with any of them: "Cannot specify user name for
-        // cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188
-        // See docs/aws-behaviour.md#secondary-create-parameters.
+        // A secondary has its writer's owner, password and database, and a call with any of them is refused: "Cannot specify user
+        // name for cross region replication cluster". https://github.com/hashicorp/terraform-provider-aws/issues/10188 See
+        // docs/aws-behaviour.md#secondary-create-parameters.
         let source = global.and_then(writer).and_then(place).map(|(region, _)| region);
         let mut all_tags = creation.tags;
         all_tags.insert(SECRET_VERSION.to_owned(), self.secret_version.value().to_owned());
@@ -242,7 +242,7 @@ impl Resource for DbCluster {
     }
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
-        // Anything else refuses: InvalidDBClusterStateFault.
+        // In any other state, AWS refuses with InvalidDBClusterStateFault.
         if live.phase != Phase::Ready {
             return Ok(Synced::later("it to be available, as changes need"));
         }
@@ -269,7 +269,8 @@ impl Resource for DbCluster {
         Ok(synced)
     }
 
-    /// Instances of others, e.g. of Application Auto Scaling, would go with it: AWS refuses, and drctl does not touch them.
+    /// AWS does not delete a cluster that has instances, and drctl does not touch those of others, e.g. of Application Auto
+    /// Scaling.
     async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
         let what = format!("the storage of {}", live.id);
         let is_member = |instance: &DbInstance| instance.db_cluster_identifier() == Some(&live.id);
@@ -283,16 +284,16 @@ impl Resource for DbCluster {
         Ok(Weight { stake: Some(format!("the database in {}{left}", live.id)), hindrances, kept: None })
     }
 
-    /// In the order that AWS insists on: no membership, available, gone. A final snapshot is kept unless it was agreed that there
-    /// is to be none. Deletion protection is not lifted: whoever switched it on has to switch it off.
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
+    /// In the order that AWS requires: it leaves its global cluster, is available again, and is deleted. It leaves a final
+    /// snapshot unless the user agreed to do without. Deletion protection is not lifted: the person who switched it on has to
+    /// switch it off. <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
     /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(format!("it to be available instead of {state}, as its deletion needs")));
         }
-        // Before it leaves the global cluster, which would be half of it.
+        // Before it leaves its global cluster: otherwise the deletion would stop halfway.
         protection::refuse(live)?;
         let global = live.properties.get("global_cluster").and_then(Value::as_str).unwrap_or_default();
         if !global.is_empty() {
@@ -300,7 +301,7 @@ impl Resource for DbCluster {
             let call = rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
             let leaving = Removal::Later("it to leave its global cluster".to_owned());
             return match cx.mutate("rds", "RemoveFromGlobalCluster", call.send()).await {
-                // It is out already, and does not show it yet. See docs/aws-behaviour.md#membership-seen-late.
+                // It has already left, which does not show yet. See docs/aws-behaviour.md#membership-seen-late.
                 Err(failure) if failure.class == Class::NotFound => Ok(leaving),
                 answer => step(answer, leaving),
             };
@@ -313,7 +314,7 @@ impl Resource for DbCluster {
         let snapshot = snapshot::name(live);
         let call = call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot);
         match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
-            // Ordered by a call whose answer was lost: the name is this very cluster's.
+            // A call whose answer was lost has ordered it: no other cluster's snapshot has this name.
             Err(failure) if failure.class == Class::Exists => {
                 Ok(Removal::Later(format!("its final snapshot {snapshot} to be made")))
             }
@@ -333,7 +334,7 @@ impl DbCluster {
         (self.max_acu > 0).then(|| builder.min_capacity(min).max_capacity(max).build())
     }
 
-    /// The version to be made with: the global database's, when that is a later one of the same major version.
+    /// The version to create it with: the global database's, if that is of the same major version.
     /// See docs/aws-behaviour.md#member-joins-with-the-running-version.
     fn version_in<'a>(&'a self, global: Option<&'a Global>) -> &'a str {
         let live = global.and_then(Global::engine_version).unwrap_or_default();
@@ -341,8 +342,8 @@ impl DbCluster {
         if major(live) == major(&self.engine_version) { live } else { &self.engine_version }
     }
 
-    /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
-    /// too. The note on another one waits until the writer's stands. See docs/aws-behaviour.md#secondary-password.
+    /// Sets the password on the member that writes, and notes the change on every member: any of them may be the next to write,
+    /// and has it, too. The others' notes wait until the writer's is there. See docs/aws-behaviour.md#secondary-password.
     async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let arn = live.arn.as_deref().unwrap_or_default();
@@ -370,7 +371,7 @@ impl DbCluster {
         Ok(None)
     }
 
-    /// All changes in one call, except for the Data API's and the password, which have their own.
+    /// All changes in one call, except for the Data API and the password, which have calls of their own.
     async fn modify(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<(), Failure> {
         let is = |property: &str| changed(changes, property);
         let exports = changes.iter().find(|change| change.property == "log_exports");
@@ -409,7 +410,7 @@ impl DbCluster {
     }
 }
 
-/// What leads from the live exports to the desired ones.
+/// The logs to switch on and off to get from the live exports to the desired ones.
 fn switch_logs(old: &Value, desired: &[String]) -> CloudwatchLogsExportConfiguration {
     let old: Vec<&str> = old.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let on = desired.iter().filter(|name| !old.contains(&name.as_str())).cloned().collect();
@@ -418,7 +419,7 @@ fn switch_logs(old: &Value, desired: &[String]) -> CloudwatchLogsExportConfigura
     CloudwatchLogsExportConfiguration::builder().set_enable_log_types(some(on)).set_disable_log_types(some(off)).build()
 }
 
-/// An empty list is one that is not sent.
+/// An empty list is not sent.
 fn some(names: Vec<String>) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
@@ -463,7 +464,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_member_is_made_with_the_version_that_the_others_run() {
+    fn a_member_is_created_with_the_version_that_the_others_run() {
         let global = |version: &str| Global::builder().engine_version(version).build();
         let cluster = secondary();
         assert_eq!(cluster.version_in(Some(&global("17.9"))), "17.9");

@@ -1,4 +1,4 @@
-//! `db_cluster_parameter_group`: how a Region's cluster is set up.
+//! `db_cluster_parameter_group`: the parameters of a Region's cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits,
+    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits,
     Weight, live, read_named,
 };
 
@@ -18,19 +18,20 @@ use crate::resources::{
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBClusterParameterGroup.html>
 const AT_ONCE: usize = 20;
 
-/// What AWS says of a value that was given, and not left to the engine. A value that is the engine's default is never said to be
-/// given, whoever set it: <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
+/// The source of a value that was set and not left to the engine. AWS never reports this source for a value that equals the
+/// engine's default, even if it was set: <https://github.com/hashicorp/terraform-provider-aws/issues/23335>.
 /// See docs/aws-behaviour.md#force-ssl-default.
-const GIVEN: &str = "user";
+const USER_SOURCE: &str = "user";
 
-/// What is given to every group, and compared whatever its source: from Aurora PostgreSQL 17 on it is the default.
+/// The parameters that are set in every group, and compared whatever their source: from Aurora PostgreSQL 17 on, the value is the
+/// default.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.Security.html>
 const ALWAYS_COMPARED: [&str; 1] = [FORCE_SSL];
 
 /// Whether connections without TLS are refused.
 pub const FORCE_SSL: &str = "rds.force_ssl";
 
-/// How a Region's cluster is set up, where that is not left to the engine.
+/// The parameters of a Region's cluster that are not left to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbClusterParameterGroup {
     /// Its name, in lower case. Immutable: forces replacement.
@@ -39,8 +40,8 @@ pub struct DbClusterParameterGroup {
     pub family: String,
     /// What it is for. Immutable: forces replacement.
     pub description: String,
-    /// The values that are not left to the engine, by parameter. Any other that was given is given back to the engine; what
-    /// is read only at start takes effect with the next restart. In-place.
+    /// The values that are not left to the engine, by parameter. Any other that was set is reset to the engine's default. A
+    /// parameter that is read only at start takes effect with the next restart. In-place.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -86,7 +87,7 @@ impl Resource for DbClusterParameterGroup {
         Some(self.name.clone())
     }
 
-    /// None: a listing is of the whole account, without tags. Each is read by its name.
+    /// Empty: a listing covers the whole account, and has no tags. Each group is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -111,22 +112,23 @@ impl Resource for DbClusterParameterGroup {
             .await?;
         let Some(group) = answer.db_cluster_parameter_groups().first() else { return Ok(None) };
         let arn = group.db_cluster_parameter_group_arn().unwrap_or_default();
-        let (given, compared, tags) = futures::try_join!(
-            parameters(cx, id, Which::Given),
+        let (set, compared, tags) = futures::try_join!(
+            parameters(cx, id, Which::Set),
             parameters(cx, id, Which::Named(&ALWAYS_COMPARED)),
             tags_of(cx, arn)
         )?;
         let compared = compared.iter().filter_map(value).filter(|(name, _)| ALWAYS_COMPARED.contains(&name.as_str()));
+        let mut reading = Reading::default();
         let properties = DbClusterParameterGroup {
             name: id.to_owned(),
-            family: group.db_parameter_group_family().unwrap_or_default().to_owned(),
-            description: group.description().unwrap_or_default().to_owned(),
-            parameters: compared.chain(given_values(&given)).collect(),
+            family: reading.text("family", group.db_parameter_group_family()),
+            description: reading.text("description", group.description()),
+            parameters: compared.chain(set_values(&set)).collect(),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tags)).with_arn(arn)))
     }
 
-    /// Without its parameters, which no creation takes.
+    /// Without its parameters, which `CreateDBClusterParameterGroup` does not take.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
@@ -170,11 +172,11 @@ impl Resource for DbClusterParameterGroup {
     }
 }
 
-/// Which parameters are asked for.
+/// Which parameters to ask for.
 #[derive(Debug, Clone, Copy)]
 enum Which<'a> {
     All,
-    Given,
+    Set,
     Named(&'a [&'a str]),
 }
 
@@ -182,7 +184,7 @@ async fn parameters(cx: &Context, group: &str, which: Which<'_>) -> Result<Vec<P
     let rds = &cx.clients().rds;
     let (source, names) = match which {
         Which::All => (None, None),
-        Which::Given => (Some(GIVEN), None),
+        Which::Set => (Some(USER_SOURCE), None),
         Which::Named(names) => {
             let filter = Filter::builder().name("parameter-name");
             (None, Some(filter.set_values(Some(names.iter().map(|&name| name.to_owned()).collect())).build()))
@@ -200,15 +202,15 @@ async fn parameters(cx: &Context, group: &str, which: Which<'_>) -> Result<Vec<P
     .await
 }
 
-fn given_values(parameters: &[Parameter]) -> BTreeMap<String, String> {
-    parameters.iter().filter(|parameter| parameter.source() == Some(GIVEN)).filter_map(value).collect()
+fn set_values(parameters: &[Parameter]) -> BTreeMap<String, String> {
+    parameters.iter().filter(|parameter| parameter.source() == Some(USER_SOURCE)).filter_map(value).collect()
 }
 
 fn value(parameter: &Parameter) -> Option<(String, String)> {
     Some((parameter.parameter_name()?.to_owned(), parameter.parameter_value()?.to_owned()))
 }
 
-/// What is to be given, and what is to be given back to the engine.
+/// The parameters to set, and those to reset to the engine's defaults.
 #[derive(Debug)]
 struct Difference {
     set: Vec<Parameter>,
@@ -217,10 +219,10 @@ struct Difference {
 
 impl Difference {
     fn between(all: &[Parameter], desired: &BTreeMap<String, String>) -> Self {
-        let given = given_values(all);
+        let set_already = set_values(all);
         let effective: BTreeMap<String, String> = all.iter().filter_map(value).collect();
         let set = desired.iter().filter(|(name, value)| effective.get(*name) != Some(*value));
-        let reset = given.keys().filter(|name| !desired.contains_key(*name));
+        let reset = set_already.keys().filter(|name| !desired.contains_key(*name));
         Self {
             set: set.map(|(name, value)| parameter(all, name).parameter_value(value).build()).collect(),
             reset: reset.map(|name| parameter(all, name).build()).collect(),
@@ -228,7 +230,7 @@ impl Difference {
     }
 }
 
-/// AWS refuses `immediate` for what is read only at start. See docs/aws-behaviour.md#static-parameters.
+/// AWS refuses `immediate` for a parameter that is read only at start. See docs/aws-behaviour.md#static-parameters.
 fn parameter(all: &[Parameter], name: &str) -> aws_sdk_rds::types::builders::ParameterBuilder {
     let known = all.iter().find(|parameter| parameter.parameter_name() == Some(name));
     let method = match known.and_then(Parameter::apply_type) {
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_set_and_what_is_too_much_is_reset() {
+    fn what_differs_is_set_and_what_is_not_desired_is_reset() {
         let all = [
             known("rds.force_ssl", "0", "user", "dynamic"),
             known("kept", "1", "user", "dynamic"),

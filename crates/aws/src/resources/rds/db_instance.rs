@@ -1,4 +1,4 @@
-//! `db_instance`: what serves a cluster's storage.
+//! `db_instance`: an instance that serves a cluster's storage.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live,
 };
 use drctl_engine::state::Role;
@@ -25,21 +25,21 @@ pub struct DbInstance {
     pub cluster: Ref<Id<DbCluster>>,
     /// Its class, e.g. `db.r6g.large` or `db.serverless`. In-place: it restarts.
     pub class: String,
-    /// Whether it gets a public address. In-place.
+    /// Whether it has a public address. In-place.
     pub publicly_accessible: bool,
     /// Whether Performance Insights records its load. In-place.
     pub performance_insights: bool,
-    /// The key of those records. Immutable: forces replacement.
+    /// The key that encrypts those records. Immutable: forces replacement.
     pub performance_insights_kms_key: Ref<Arn<Key>>,
-    /// Whether AWS may bring it to another minor version by itself; without effect in a global database:
+    /// Whether AWS may upgrade its minor version by itself; without effect in a global database:
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>,
     /// docs/aws-behaviour.md#aurora-global-database-limits. In-place.
     pub auto_minor_version_upgrade: bool,
     /// When AWS may maintain it, in UTC, e.g. `sun:05:00-sun:06:00`. In-place.
     pub maintenance_window: String,
-    /// When its turn comes to take over from a writer that failed; 0 first, 15 last. In-place.
+    /// Its place in the order in which instances take over from a writer that failed: 0 is first, 15 is last. In-place.
     pub promotion_tier: i32,
-    /// What has to be ready besides. Orders only, and is never compared.
+    /// Other resources that have to be ready first. Only an order; never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -110,7 +110,7 @@ impl Resource for DbInstance {
         Ok(Some(from_described(cx, instance, &[])))
     }
 
-    /// Version, owner, network and encryption are its cluster's.
+    /// Version, owner, network and encryption are those of its cluster.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
@@ -132,7 +132,7 @@ impl Resource for DbInstance {
     }
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
-        // Anything else refuses: InvalidDBInstanceState.
+        // In any other state, AWS refuses with InvalidDBInstanceState.
         if live.phase != Phase::Ready {
             return Ok(Synced::later("it to be available, as changes need"));
         }
@@ -156,8 +156,8 @@ impl Resource for DbInstance {
         Ok(Synced::shows_after("its modification"))
     }
 
-    /// The last instance of the cluster that writes is refused while there are others (docs/aws-behaviour.md#writer-leaves-last).
-    /// There is no final snapshot to skip: the data is the cluster's.
+    /// AWS does not delete the last instance of the cluster that writes while there are other clusters
+    /// (docs/aws-behaviour.md#writer-leaves-last). There is no final snapshot to skip: the data belongs to the cluster.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().rds.delete_db_instance().db_instance_identifier(&live.id).send();
         step(cx.mutate("rds", "DeleteDBInstance", call).await, Removal::Ordered)
@@ -165,7 +165,7 @@ impl Resource for DbInstance {
 }
 
 impl DbInstance {
-    /// Refused without what it is the key of.
+    /// AWS refuses a key without Performance Insights.
     fn performance_insights_key(&self) -> Option<String> {
         self.performance_insights.then(|| self.performance_insights_kms_key.value().to_owned())
     }
@@ -173,38 +173,30 @@ impl DbInstance {
 
 fn from_described(cx: &Context, instance: &Described, globals: &[Global]) -> Live {
     let id = instance.db_instance_identifier().unwrap_or_default();
-    let key = instance.performance_insights_kms_key_id();
+    let cluster = instance.db_cluster_identifier();
+    // There is none while Performance Insights is off, and an emulator may not return it.
+    let key = instance.performance_insights_kms_key_id().filter(|key| !key.is_empty());
+    let mut reading = Reading::default();
     let properties = DbInstance {
         name: id.to_owned(),
-        cluster: Ref::known(instance.db_cluster_identifier().unwrap_or_default()),
-        class: instance.db_instance_class().unwrap_or_default().to_owned(),
-        publicly_accessible: instance.publicly_accessible().unwrap_or_default(),
-        performance_insights: instance.performance_insights_enabled().unwrap_or_default(),
-        performance_insights_kms_key: Ref::known(key.unwrap_or_default()),
-        auto_minor_version_upgrade: instance.auto_minor_version_upgrade().unwrap_or_default(),
-        maintenance_window: instance.preferred_maintenance_window().unwrap_or_default().to_owned(),
-        promotion_tier: instance.promotion_tier().unwrap_or_default(),
+        cluster: Ref::known(reading.text("cluster", cluster)),
+        class: reading.text("class", instance.db_instance_class()),
+        publicly_accessible: reading.value("publicly_accessible", instance.publicly_accessible()),
+        // Returned only once the instance is available, or nearly.
+        performance_insights: reading.value("performance_insights", instance.performance_insights_enabled()),
+        performance_insights_kms_key: Ref::known(reading.text("performance_insights_kms_key", key)),
+        auto_minor_version_upgrade: reading
+            .value("auto_minor_version_upgrade", instance.auto_minor_version_upgrade()),
+        maintenance_window: reading.text("maintenance_window", instance.preferred_maintenance_window()),
+        promotion_tier: reading.value("promotion_tier", instance.promotion_tier()),
         after: Vec::new(),
     };
     let tags = Some(tag_map(instance.tag_list()));
-    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &Readable::complete(properties), tags)
+    let mut found = live(&cx.scope, id, phase(instance.db_instance_status()), &reading.of(properties), tags)
         .with_arn(instance.db_instance_arn().unwrap_or_default());
-    let cluster = instance.db_cluster_identifier().unwrap_or_default();
     // AWS refuses to delete the last instance of the cluster that writes while others copy it: "Cannot delete the last instance
     // of the master cluster". https://github.com/hashicorp/terraform-provider-aws/issues/26234
-    found.goes_after = Membership::of_cluster(cluster, &cx.region, globals).leave_before();
-    found = found.without([
-        ("cluster", instance.db_cluster_identifier.is_none()),
-        ("class", instance.db_instance_class.is_none()),
-        ("publicly_accessible", instance.publicly_accessible.is_none()),
-        // There is none while Performance Insights is off; and an emulator may not tell it.
-        ("performance_insights_kms_key", key.is_none_or(str::is_empty)),
-        // Told only once it is available, or nearly.
-        ("performance_insights", instance.performance_insights_enabled.is_none()),
-        ("promotion_tier", instance.promotion_tier.is_none()),
-        ("auto_minor_version_upgrade", instance.auto_minor_version_upgrade.is_none()),
-        ("maintenance_window", instance.preferred_maintenance_window.is_none()),
-    ]);
+    found.goes_after = Membership::of_cluster(cluster.unwrap_or_default(), &cx.region, globals).leave_before();
     match instance.endpoint().and_then(Endpoint::address) {
         Some(address) => found.with_output("endpoint", address),
         None => found,

@@ -1,4 +1,4 @@
-//! `db_subnet_group`: the subnets in which a Region's instances stand.
+//! `db_subnet_group`: the subnets of a Region's instances.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
     Tagging, Traits, Weight, live, read_named,
 };
 
-/// The subnets in which a Region's instances stand.
+/// The subnets of a Region's instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbSubnetGroup {
     /// Its name, in lower case. Immutable: forces replacement.
@@ -28,10 +28,10 @@ pub struct DbSubnetGroup {
 impl Resource for DbSubnetGroup {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "a subnet group cannot be renamed")],
-        // In other subnets, all its clusters would have to be, which they cannot.
+        // All its clusters would have to move to the other subnets, which they cannot.
         holds: &["subnets"],
         idempotent_create: true,
-        // In use until the last instance is gone. See docs/aws-behaviour.md#group-in-use.
+        // It is in use until the last instance has been deleted. See docs/aws-behaviour.md#group-in-use.
         patience: Duration::from_mins(15),
         ..Traits::usual("db_subnet_group")
     };
@@ -44,7 +44,8 @@ impl Resource for DbSubnetGroup {
             Latency::of_call("DeleteDBSubnetGroup", [1.0, 2.0, 5.0]),
         ),
     ];
-    // RDS looks at the network as the caller: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
+    // RDS describes the network as the caller:
+    // https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html
     const PERMISSIONS: &'static [Grant] = &[
         on(
             &["arn:aws:rds:{region}:{account}:subgrp:{own}"],
@@ -60,7 +61,7 @@ impl Resource for DbSubnetGroup {
         Some(self.name.clone())
     }
 
-    /// None: a listing is of the whole account, without tags. Each is read by its name.
+    /// Empty: a listing covers the whole account, and has no tags. Each group is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -81,12 +82,16 @@ impl Resource for DbSubnetGroup {
         let Some(group) = answer.db_subnet_groups().first() else { return Ok(None) };
         let arn = group.db_subnet_group_arn().unwrap_or_default();
         let tags = tags_of(cx, arn).await?;
+        let mut reading = Reading::default();
+        // A group without subnets has an empty list.
+        let subnets = group.subnets.as_ref();
+        let subnets = subnets.map(|all| all.iter().filter_map(Member::subnet_identifier).map(Ref::known).collect());
         let properties = DbSubnetGroup {
             name: id.to_owned(),
-            description: group.db_subnet_group_description().unwrap_or_default().to_owned(),
-            subnets: group.subnets().iter().filter_map(Member::subnet_identifier).map(Ref::known).collect(),
+            description: reading.text("description", group.db_subnet_group_description()),
+            subnets: reading.value("subnets", subnets),
         };
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(arn)))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tags)).with_arn(arn)))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {

@@ -1,4 +1,4 @@
-//! `global_cluster`: what holds the clusters of the Regions together as one database.
+//! `global_cluster`: joins the clusters of the Regions into one database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
     Traits, Weight, changed, live, protection,
 };
 
@@ -20,10 +20,10 @@ use crate::resources::{
 pub struct GlobalCluster {
     /// Its name, in lower case. Immutable: forces replacement.
     pub name: String,
-    /// The version of the engine, e.g. `17.7`, for all members. Another minor version is rolled out to the secondary members
-    /// first; another major one is refused. In-place.
+    /// The version of the engine, e.g. `17.7`, for all members. Another minor version reaches the secondary members first;
+    /// another major version is refused. In-place.
     pub engine_version: String,
-    /// The database that is made with it. Immutable: forces replacement.
+    /// The database that is created with it. Immutable: forces replacement.
     pub database_name: String,
     /// Whether AWS refuses to delete it. In-place.
     pub deletion_protection: bool,
@@ -123,7 +123,7 @@ impl Resource for GlobalCluster {
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
-    /// Refused as long as it has members, and for a while after the last one has left.
+    /// AWS refuses as long as it has members, and for a while after the last one has left.
     /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         protection::refuse(live)?;
@@ -133,10 +133,10 @@ impl Resource for GlobalCluster {
 }
 
 impl GlobalCluster {
-    /// Takes the next step towards another minor version, and says what comes after it.
+    /// Takes the next step towards another minor version, and says what to wait for then.
     ///
-    /// A global cluster may refuse to be changed by itself to anything but another major version: terraform-provider-aws,
-    /// `internal/service/rds/global_cluster.go`. Then its members are changed one by one.
+    /// AWS may refuse to upgrade a global cluster itself except to another major version: terraform-provider-aws,
+    /// `internal/service/rds/global_cluster.go`. Then its members are upgraded one by one.
     /// See docs/aws-behaviour.md#replicas-first.
     async fn upgrade(&self, cx: &Context, id: &str) -> Result<Synced, Failure> {
         let call = cx
@@ -152,7 +152,7 @@ impl GlobalCluster {
         }
         let found = described(cx, Some(id)).await?;
         let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
-        // Refused the other way round: "upgrade global replicas first".
+        // The other order is refused: "upgrade global replicas first".
         // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html
         let (writers, readers): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.is_writer() == Some(true));
         for (some, awaited) in
@@ -169,7 +169,7 @@ impl GlobalCluster {
         Ok(Synced::later("it to take the version of its members"))
     }
 
-    /// Says whether the member has to be waited for.
+    /// Upgrades a member if needed. Returns whether it has to be waited for.
     async fn upgrade_member(&self, cx: &Context, member: &GlobalClusterMember) -> Result<bool, Failure> {
         let Some((region, name)) = member.db_cluster_arn().and_then(place) else { return Ok(false) };
         let there = cx.at(region);
@@ -197,12 +197,12 @@ async fn protect(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
     cx.mutate("rds", "ModifyGlobalCluster", call).await.map(drop)
 }
 
-/// All of the account that the Region knows, listed once per run.
+/// All global clusters of the account that the Region knows, listed once per run.
 pub(super) async fn listed(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
     cx.shared("rds_global_clusters", move || async move { described(cx, None).await }).await
 }
 
-/// The one of a name, or all; none where there is none of that name.
+/// The global cluster of a name, if it exists; without a name, all of them.
 pub(super) async fn described(cx: &Context, id: Option<&str>) -> Result<Vec<Described>, Failure> {
     let rds = &cx.clients().rds;
     let answer = cx
@@ -222,23 +222,18 @@ pub(super) async fn described(cx: &Context, id: Option<&str>) -> Result<Vec<Desc
 
 fn from_described(cx: &Context, global: &Described) -> Live {
     let id = global.global_cluster_identifier().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = GlobalCluster {
         name: id.to_owned(),
-        engine_version: global.engine_version().unwrap_or_default().to_owned(),
-        database_name: global.database_name().unwrap_or_default().to_owned(),
-        deletion_protection: global.deletion_protection().unwrap_or_default(),
-        encrypted: global.storage_encrypted().unwrap_or_default(),
+        engine_version: reading.text("engine_version", global.engine_version()),
+        database_name: reading.text("database_name", global.database_name().filter(|name| !name.is_empty())),
+        deletion_protection: reading.value("deletion_protection", global.deletion_protection()),
+        encrypted: reading.value("encrypted", global.storage_encrypted()),
     };
     let tags = Some(tag_map(global.tag_list()));
-    let found = live(&cx.scope, id, phase(global.status()), &Readable::complete(properties), tags)
-        .with_arn(global.global_cluster_arn().unwrap_or_default())
-        .without([
-            ("engine_version", global.engine_version.is_none()),
-            ("database_name", global.database_name().is_none_or(str::is_empty)),
-            ("deletion_protection", global.deletion_protection.is_none()),
-            ("encrypted", global.storage_encrypted.is_none()),
-        ]);
-    // Not there yet, as long as it has no writer.
+    let found = live(&cx.scope, id, phase(global.status()), &reading.of(properties), tags)
+        .with_arn(global.global_cluster_arn().unwrap_or_default());
+    // It has none until it has a writer.
     match global.endpoint().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) => found.with_output("endpoint", endpoint),
         None => found,

@@ -1,4 +1,4 @@
-//! The owner's password, on its way from the secret into the call that sets it. RDS does not manage it for a global database:
+//! The owner's password, which is read from the secret for the call that sets it. RDS does not manage it for a global database:
 //! docs/aws-behaviour.md#managed-password-unsupported.
 
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::DbCluster;
 use crate::resources::secretsmanager::arn_in;
 use crate::resources::{Class, Context, Failure};
 
-/// What is needed of the secret's value: wiped when it is dropped (the SDK's own copies are out of reach), and without
+/// The part of the secret's value that is needed. It is wiped when dropped (the SDK's own copies are out of reach), and has no
 /// `Debug`, so that it cannot be printed.
 #[derive(Deserialize)]
 pub(super) struct Login {
@@ -16,8 +16,8 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Reads the version that is noted on the cluster afterwards, and no later one; from the cluster's own Region, where the secret
-    /// or its replica is: the other one may be gone.
+    /// Reads the very version that is noted on the cluster afterwards, in the cluster's own Region, where the secret or its
+    /// replica is: the other Region may be down.
     pub(super) async fn of(cluster: &DbCluster, cx: &Context) -> Result<Self, Failure> {
         let secrets = &cx.clients().secrets;
         let secret = cluster.master_secret.value();
@@ -31,17 +31,17 @@ impl Login {
             })
             .await
             .map_err(|failure| match failure.class {
-                // Made a moment ago.
+                // It was created a moment ago.
                 Class::NotFound => Failure { class: Class::Transient, ..failure },
                 _ => failure,
             })?;
         Self::parse(answer.secret_string.unwrap_or_default()).ok_or_else(|| {
             Failure::new(Class::Refused, format!("the secret {arn} is not JSON with a `password`"))
-                .help("Put its value right, or delete it by hand; then run `drctl up` again.")
+                .help("Correct its value, or delete it by hand; then run `drctl up` again.")
         })
     }
 
-    /// `None` instead of an error: those of serde quote what they have read.
+    /// `None` instead of an error, because serde's errors quote what they have read.
     fn parse(mut text: String) -> Option<Self> {
         let login = serde_json::from_str(&text).ok();
         text.zeroize();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_read_and_what_is_none_is_not_quoted() {
+    fn a_password_is_read_and_anything_else_is_not_quoted() {
         let login = Login::parse(r#"{"username":"owner","password":"abc"}"#.to_owned()).expect("a login");
         assert_eq!(login.password, "abc");
         for text in ["", "plain", r#""plain""#, r#"{"username":"owner"}"#, r#"{"password":7}"#] {

@@ -1,37 +1,37 @@
-//! A cluster's place in its global database: which one it is in, whether it writes, and who else is in it.
+//! A cluster's place in its global database: which one it is in, whether it writes, and which other clusters are in it.
 
 use aws_sdk_rds::types::{DbCluster as Described, GlobalCluster as Global, GlobalClusterMember};
 
 /// A cluster's place in a global database. A switchover or a failover changes it, so it is read and never remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Membership {
-    /// The global cluster's name; empty for a cluster that is in none.
+    /// The global cluster's name; empty for a cluster that is not in one.
     pub global: String,
-    /// Whether it is a copy of another member. A cluster that is in no global database writes, too.
+    /// Whether it is a copy of another member. A cluster that is not in a global database writes, too.
     pub is_secondary: bool,
     /// The ARNs of the other members.
     pub others: Vec<String>,
 }
 
 impl Membership {
-    /// A cluster and its global cluster do not always say the same at the same time
-    /// (<https://github.com/terraform-aws-modules/terraform-aws-rds-aurora/issues/495>): it has left when both say so.
+    /// A cluster and its global cluster do not always agree
+    /// (<https://github.com/terraform-aws-modules/terraform-aws-rds-aurora/issues/495>): it has left once both say so.
     /// See docs/aws-behaviour.md#membership-seen-late.
     pub(super) fn of(cluster: &Described, globals: &[Global]) -> Self {
         let listed = Self::listed(globals, |arn| Some(arn) == cluster.db_cluster_arn());
-        let told = cluster.global_cluster_identifier().filter(|name| !name.is_empty());
-        match (listed, told) {
+        let named = cluster.global_cluster_identifier().filter(|name| !name.is_empty());
+        match (listed, named) {
             (Some(listed), _) => listed,
             // AWS sets it for secondary members: terraform-provider-aws, website/docs/r/rds_cluster.html.markdown.
-            (None, told) => Self {
-                global: told.unwrap_or_default().to_owned(),
+            (None, named) => Self {
+                global: named.unwrap_or_default().to_owned(),
                 is_secondary: cluster.replication_source_identifier().is_some_and(|source| !source.is_empty()),
                 others: Vec::new(),
             },
         }
     }
 
-    /// Of the cluster that an instance serves.
+    /// The membership of the cluster that an instance serves.
     pub(super) fn of_cluster(name: &str, region: &str, globals: &[Global]) -> Self {
         Self::listed(globals, |arn| place(arn) == Some((region, name))).unwrap_or_default()
     }
@@ -50,7 +50,7 @@ impl Membership {
         })
     }
 
-    /// Who has to leave before it may: the member that writes is the last one to leave.
+    /// The members that have to leave before this one: the member that writes is the last to leave.
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-detaching.html>.
     /// See docs/aws-behaviour.md#writer-leaves-last.
     pub(super) fn leave_before(&self) -> Vec<String> {
@@ -58,7 +58,7 @@ impl Membership {
     }
 }
 
-/// The ARN of the member that writes, if any does.
+/// The ARN of the member that writes, if there is one.
 pub(super) fn writer(global: &Global) -> Option<&str> {
     let members = global.global_cluster_members();
     members.iter().find(|member| member.is_writer() == Some(true)).and_then(GlobalClusterMember::db_cluster_arn)
@@ -89,21 +89,21 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_one_until_both_sides_have_forgotten_it() {
+    fn a_cluster_is_a_member_until_both_sides_say_otherwise() {
         let globals = [global("arn:a", "arn:b")];
-        let telling = |arn: &str| {
+        let saying = |arn: &str| {
             let cluster = Described::builder().db_cluster_arn(arn).global_cluster_identifier("g");
             cluster.replication_source_identifier("arn:a").build()
         };
         let place = |membership: Membership| (membership.global, membership.is_secondary);
         assert_eq!(place(Membership::of(&cluster("arn:a"), &globals)), ("g".to_owned(), false));
         assert_eq!(place(Membership::of(&cluster("arn:b"), &globals)), ("g".to_owned(), true));
-        assert_eq!(place(Membership::of(&telling("arn:b"), &[])), ("g".to_owned(), true));
+        assert_eq!(place(Membership::of(&saying("arn:b"), &[])), ("g".to_owned(), true));
         assert_eq!(place(Membership::of(&cluster("arn:b"), &[])), (String::new(), false));
     }
 
     #[test]
-    fn whoever_writes_leaves_last() {
+    fn the_member_that_writes_leaves_last() {
         let [a, b] = ["a", "b"].map(|name| format!("arn:aws:rds:us-east-1:111122223333:cluster:{name}"));
         for (writer, reader) in [(&a, &b), (&b, &a)] {
             let globals = [global(writer, reader)];
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_members_arn_says_where_it_is() {
+    fn the_arn_of_a_member_says_where_it_is() {
         let arn = "arn:aws:rds:us-east-2:111122223333:cluster:pay-prod";
         assert_eq!(place(arn), Some(("us-east-2", "pay-prod")));
         assert_eq!(place("arn:aws:rds:us-east-2"), None);

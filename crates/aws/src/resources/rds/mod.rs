@@ -1,4 +1,4 @@
-//! Amazon RDS: an Aurora PostgreSQL global database, and what its clusters stand on.
+//! Amazon RDS: an Aurora PostgreSQL global database, and the groups that its clusters need.
 
 mod databases;
 mod db_cluster;
@@ -35,7 +35,7 @@ const ENGINE: &str = "aurora-postgresql";
 /// See docs/aws-behaviour.md#aurora-version-calendar.
 const LIFECYCLE: &str = "open-source-rds-extended-support-disabled";
 
-/// Tags as RDS takes them.
+/// Tags in the form that RDS takes.
 fn tags(tags: &TagMap) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
@@ -44,7 +44,7 @@ fn tag_map(tags: &[Tag]) -> TagMap {
     tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
 }
 
-/// Of what is described without its tags.
+/// The tags of a resource whose description does not hold them.
 async fn tags_of(cx: &Context, arn: &str) -> Result<TagMap, Failure> {
     let rds = &cx.clients().rds;
     let answer =
@@ -52,7 +52,7 @@ async fn tags_of(cx: &Context, arn: &str) -> Result<TagMap, Failure> {
     Ok(tag_map(answer.tag_list()))
 }
 
-/// Sets tags; others are left alone.
+/// Sets tags, and leaves all others alone.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let arn = live.arn.as_deref().unwrap_or_default();
     let call = cx.clients().rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tags(wanted))).send();
@@ -87,8 +87,8 @@ fn step<T>(answer: Result<T, Failure>, done: Removal) -> Result<Removal, Failure
     }
 }
 
-/// The name of what a create call has made. A name that is refused as taken, and that nobody bears, is one that AWS has not
-/// given free yet (docs/aws-behaviour.md#cluster-name-lingers): that passes.
+/// The name of the resource that a create call has created. If AWS refuses a name as taken and nothing has that name, it has not
+/// released it yet (docs/aws-behaviour.md#cluster-name-lingers), which is a refusal that passes.
 async fn named<R: Resource, T>(cx: &Context, name: &str, answer: Result<T, Failure>) -> Result<String, Failure> {
     let failure = match answer {
         Ok(_) => return Ok(name.to_owned()),

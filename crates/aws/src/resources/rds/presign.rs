@@ -1,8 +1,8 @@
-//! The signed request by which the Region of an encrypted primary cluster is asked to let another Region copy it.
+//! The signed request that asks the Region of an encrypted primary cluster to let another Region copy it.
 //!
-//! Other SDKs make it when they are told a `SourceRegion`; the Rust SDK knows no such thing. Without it AWS refuses an
-//! encrypted member in a second Region: "`PreSignedUrl` should be specified". The request is the very creation, as a GET to
-//! the primary's Region, with `DestinationRegion` added; so does botocore, handlers.py, `inject_presigned_url_rds`.
+//! Other SDKs sign it when they are given a `SourceRegion`, which the Rust SDK does not know. Without it, AWS refuses an
+//! encrypted member in a second Region: "`PreSignedUrl` should be specified". The request is the same creation as a GET to the
+//! primary's Region, with `DestinationRegion` added, as in botocore: handlers.py, `inject_presigned_url_rds`.
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html>.
 //! See docs/aws-behaviour.md#cross-region-presigned-url.
 
@@ -17,13 +17,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{DbCluster, ENGINE};
 use crate::resources::{Class, Failure};
 
-/// How long it holds: what botocore asks for.
+/// How long the signature is valid: the same as botocore's.
 const LIFETIME: Duration = Duration::from_hours(1);
 
-/// All but RFC 3986's unreserved characters.
+/// All characters except the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The URL for the creation of `cluster` in `region`, as a copy of the one in `source`. It bears a signature: it belongs into the call and nowhere else.
+/// The URL for the creation of `cluster` in `region`, as a copy of the one in `source`. It carries a signature: it belongs in the
+/// call and nowhere else.
 pub(super) fn url(
     cluster: &DbCluster,
     source: &str,
@@ -76,7 +77,7 @@ mod tests {
     use crate::resources::rds::db_cluster::tests::secondary;
 
     #[test]
-    fn it_is_signed_as_botocore_signs_it() {
+    fn the_url_is_signed_as_botocore_signs_it() {
         let credentials =
             Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(498_750);

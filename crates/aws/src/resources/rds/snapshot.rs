@@ -1,4 +1,4 @@
-//! The final snapshots of clusters, and what they need to be of use.
+//! The final snapshots of clusters, and what AWS needs to take them.
 
 use aws_sdk_rds::types::AccountQuota;
 use serde_json::Value;
@@ -7,23 +7,23 @@ use sha2::{Digest as _, Sha256};
 use crate::resources::kms;
 use crate::resources::{Class, Context, Failure, Live, Phase};
 
-/// The name of a cluster's final snapshot: the same however often it is asked for, and another one for the next cluster of the
-/// same name.
+/// The name of a cluster's final snapshot: always the same for this cluster, and another one for the next cluster of the same
+/// name.
 pub(super) fn name(live: &Live) -> String {
-    let made = live.outputs.get("resource_id").map_or("", String::as_str);
-    format!("{}-final-{}", live.id, &hex::encode(Sha256::digest(made.as_bytes()))[..8])
+    let resource = live.outputs.get("resource_id").map_or("", String::as_str);
+    format!("{}-final-{}", live.id, &hex::encode(Sha256::digest(resource.as_bytes()))[..8])
 }
 
-/// What would keep AWS from making a cluster's final snapshot, with what to do. See docs/aws-behaviour.md#final-snapshot.
+/// What would keep AWS from taking a cluster's final snapshot, and what to do about it. See docs/aws-behaviour.md#final-snapshot.
 ///
 /// # Errors
 /// What a call's answer means.
 pub(super) async fn obstacles(cx: &Context, live: &Live) -> Result<Vec<String>, Failure> {
-    const WITHOUT: &str = "or have it deleted without one: `--no-final-snapshot`";
+    const WITHOUT: &str = "or delete it without a snapshot: `--no-final-snapshot`";
     let mut obstacles = Vec::new();
     if let Phase::Failed(state) = &live.phase {
         obstacles
-            .push(format!("{} is {state}, so AWS makes no final snapshot of it: put it right, {WITHOUT}", live.id));
+            .push(format!("{} is {state}, so AWS cannot take a final snapshot of it: repair it, {WITHOUT}", live.id));
     }
     let key = live.properties.get("kms_key").and_then(Value::as_str).unwrap_or_default();
     if let Some((state, way)) = kms::unusable(cx, key).await? {
@@ -32,15 +32,15 @@ pub(super) async fn obstacles(cx: &Context, live: &Live) -> Result<Vec<String>, 
     }
     if let Some((used, quota)) = quota(cx).await?.filter(|(used, quota)| used >= quota) {
         obstacles.push(format!(
-            "the final snapshot of {} finds no room: {used} of {quota} manual cluster snapshots are in use in {}. Delete some, \
-             ask for more in Service Quotas, {WITHOUT}",
+            "the final snapshot of {} would exceed a quota: {used} of {quota} manual cluster snapshots are in use in {}. Delete \
+             some, ask for more in Service Quotas, {WITHOUT}",
             live.id, cx.region
         ));
     }
     Ok(obstacles)
 }
 
-/// How many manual cluster snapshots there are in the Region, and how many there may be; `None` where that is not told.
+/// How many manual cluster snapshots the Region has, and how many it may have; `None` if RDS does not say.
 async fn quota(cx: &Context) -> Result<Option<(i64, i64)>, Failure> {
     let rds = &cx.clients().rds;
     let answer = cx.read("rds", "DescribeAccountAttributes", || rds.describe_account_attributes().send()).await;
@@ -60,7 +60,7 @@ mod tests {
     use crate::resources::Owner;
 
     #[test]
-    fn a_final_snapshot_is_named_after_the_very_cluster() {
+    fn the_final_snapshot_of_each_cluster_has_its_own_name() {
         let cluster = |resource: &str| Live {
             id: "pay-prod-primary".to_owned(),
             arn: None,

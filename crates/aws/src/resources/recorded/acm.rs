@@ -6,8 +6,8 @@ use crate::resources::{Live, Owner, Phase};
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/291f52cc-1817-469f-918a-cccbb4f9a5fb";
 
-/// From cloud-custodian's recording of acm.DescribeCertificate (`test_acm_certificate_augment`): the algorithm with a hyphen, where
-/// the request has an underscore; names with a dot at their end.
+/// From cloud-custodian's recording of acm.DescribeCertificate (`test_acm_certificate_augment`): the algorithm with a hyphen,
+/// while the request has an underscore; names with a trailing dot.
 const CERTIFICATE: &str = r#""DomainName": "api.example.com", "SubjectAlternativeNames": ["api.example.com"],
 "DomainValidationOptions": [{"DomainName": "api.example.com", "ValidationStatus": "SUCCESS", "ResourceRecord":
 {"Name": "_ec80.api.example.com.", "Type": "CNAME", "Value": "_1abb.tljzshvwok.acm-validations.aws."}, "ValidationMethod": "DNS"}],
@@ -38,14 +38,14 @@ async fn a_certificate_as_recorded_reads_as_it_was_requested() {
 }
 
 #[tokio::test]
-async fn what_an_answer_about_a_certificate_lacks_is_no_reason_to_make_another() {
+async fn what_an_answer_about_a_certificate_lacks_does_not_replace_it() {
     let live = read(r#""Status": "OF_TOMORROW""#).await.expect("there");
     assert_eq!((compared(&certificate(), &live), live.phase), (vec![], Phase::Ready));
 }
 
-/// AWS's reference of `DescribeCertificate`: the record is told some seconds after the request.
+/// AWS's reference of `DescribeCertificate`: the record is returned some seconds after the request.
 #[tokio::test]
-async fn a_certificate_that_does_not_tell_its_record_yet_is_not_there_yet() {
+async fn a_certificate_without_its_record_does_not_exist_yet() {
     assert!(read(r#""DomainName": "api.example.com", "Status": "PENDING_VALIDATION""#).await.is_none());
     let pending = CERTIFICATE.replace("ISSUED\", \"NotBefore", "PENDING_VALIDATION\", \"NotBefore");
     let live = read(&pending).await.expect("there");

@@ -22,15 +22,15 @@ async fn an_api_as_shown_by_aws_reads_as_it_was_made() {
         (vec![], "a1b2.execute-api.us-east-1.amazonaws.com")
     );
     assert!(matches!(live.owner, Owner::Ours { .. }));
-    // As in the example: neither description nor switch.
+    // As in the example, without a description and a switch.
     let bare = r#"{"apiId": "a1b2", "name": "pay-prod", "tags": {}}"#;
     let live = read::<Api>(Answers::default().to("GET /v2/apis/a1b2", bare), "a1b2").await;
     let plain = Api { description: String::new(), disable_execute_api_endpoint: false, ..desired };
     assert_eq!((compared(&plain, &live), live.owner), (vec![], Owner::Untagged));
 }
 
-/// From AWS's example of `get-stage` in the AWS CLI's reference, which has neither logging nor throttling; their names are the
-/// API's reference's. Rates are written as doubles.
+/// From AWS's example of `get-stage` in the AWS CLI's reference, which has neither logging nor throttling; their names are from
+/// the API's reference. Rates are written as doubles.
 #[tokio::test]
 async fn a_stage_as_shown_by_aws_reads_as_it_was_made() {
     let read = |body: &'static str| {
@@ -59,7 +59,7 @@ async fn a_stage_as_shown_by_aws_reads_as_it_was_made() {
         r#"{"defaultRouteSettings": {"detailedMetricsEnabled": false}, "routeSettings": {}, "stageName": "$default"}"#,
     );
     let differs = compared(&desired, &bare.await);
-    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
 }
 
 fn listed(words: &'static str, item: &str) -> Answers {
@@ -99,8 +99,8 @@ async fn integrations_and_routes_as_shown_by_aws_read_as_they_were_made() {
         authorization_type: "NONE".to_owned(),
         authorizer: Ref::known(""),
     };
-    let told = r#", "apiKeyRequired": false, "authorizationType": "NONE""#;
-    assert_eq!(compared(&desired, &route(told).await), NOTHING);
+    let fields = r#", "apiKeyRequired": false, "authorizationType": "NONE""#;
+    assert_eq!(compared(&desired, &route(fields).await), NOTHING);
     assert_eq!(compared(&desired, &route("").await), NOTHING);
     let future = route(r#", "authorizationType": "OF_TOMORROW""#).await;
     assert_eq!(compared(&desired, &future), [("authorization_type".to_owned(), false)]);
@@ -122,7 +122,7 @@ async fn an_authorizer_as_shown_by_aws_reads_as_it_was_made() {
     assert_eq!(compared(&desired, &live), NOTHING);
     let answers = listed("GET /v2/apis/a1b2/authorizers", r#"{"name": "jwt"}"#);
     let differs = compared(&desired, &read::<Authorizer>(answers, "a1b2/jwt").await);
-    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
 }
 
 async fn domain(configurations: &str) -> Live {
@@ -152,7 +152,7 @@ async fn a_domain_name_as_shown_by_aws_reads_as_it_was_made() {
     }
 }
 
-/// From AWS's example of `get-api-mappings` in the AWS CLI's reference: the root's key is empty or left out.
+/// From AWS's example of `get-api-mappings` in the AWS CLI's reference: the key of the root is empty or left out.
 #[tokio::test]
 async fn the_mapping_of_the_root_is_found_among_others() {
     let mappings = |items: &str| {

@@ -26,7 +26,7 @@ const TABLE: &str = r#"
 "GlobalTableVersion": "2019.11.21""#;
 
 /// From cloud-custodian's recordings of dynamodb.DescribeContinuousBackups (`test_dynamodb_continuous_backup_action`, 2020),
-/// which is older than the period that can be chosen: AWS's model has it beside the status.
+/// which are older than the recovery period: AWS's model has it beside the status.
 const RECOVERABLE: &str = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
 "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35,
 "EarliestRestorableDateTime": 1588427859.0, "LatestRestorableDateTime": 1588427859.0}}}"#;
@@ -83,7 +83,7 @@ async fn a_table_as_recorded_reads_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_is_added_to_an_answer_about_a_table_is_passed_over() {
+async fn fields_that_aws_adds_to_a_table_are_ignored() {
     let future = TABLE
         .replace(r#""STANDARD""#, r#""OF_TOMORROW""#)
         .replace(r#""SSEType": "KMS""#, r#""SSEType": "OF_TOMORROW""#)
@@ -93,19 +93,20 @@ async fn what_is_added_to_an_answer_about_a_table_is_passed_over() {
     assert_eq!((compared(&table(), &live), &live.phase), (vec![], &Phase::Ready));
 }
 
-/// What AWS leaves out has a meaning, and can be set where the table is: no summary of billing is provisioned throughput
-/// (`BillingModeSummary` in AWS's API reference; cloud-custodian's older recordings), no description of encryption a key of
-/// DynamoDB's own, no stream's specification none.
+/// What AWS leaves out has a meaning, and can be changed in place: without a summary of billing, the throughput is provisioned
+/// (`BillingModeSummary` in AWS's API reference; cloud-custodian's older recordings); without a description of encryption, the
+/// key is DynamoDB's own; without a specification of a stream, there is none.
 #[tokio::test]
-async fn what_an_answer_about_a_table_lacks_never_makes_it_anew() {
+async fn what_an_answer_about_a_table_lacks_never_replaces_it() {
     let live = read_table(r#""TableName": "pay-prod-sessions", "TableStatus": "ACTIVE""#).await;
     let differs = compared(&table(), &live);
     let names: Vec<&str> = differs.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["billing_mode", "stream_view", "kms_key", "deletion_protection"]);
-    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+    assert_eq!(names, ["billing_mode", "stream_view", "kms_key"]);
+    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
 }
 
-/// A view beside `StreamEnabled` false says nothing: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_StreamSpecification.html>
+/// A view has no meaning if `StreamEnabled` is false:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_StreamSpecification.html>
 #[tokio::test]
 async fn a_stream_that_is_off_is_none() {
     let off = TABLE.replace(
@@ -117,7 +118,7 @@ async fn a_stream_that_is_off_is_none() {
 }
 
 #[tokio::test]
-async fn recovery_and_expiry_read_as_they_are_told() {
+async fn recovery_and_expiry_are_read_from_their_answers() {
     let read = |recovery: &'static str, expiry: &'static str| {
         let answers = Answers::default()
             .to("DescribeTable", described(TABLE))
@@ -128,12 +129,12 @@ async fn recovery_and_expiry_read_as_they_are_told() {
     };
     let older = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
         "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#;
-    assert_eq!(compared(&table(), &read(older, EXPIRING).await), NOTHING, "the period was 35 days before it was told");
+    assert_eq!(compared(&table(), &read(older, EXPIRING).await), NOTHING, "the period was 35 days before it could be chosen");
     // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TimeToLiveDescription.html
     let off = r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}"#;
     let desired = Table { recovery_days: 0, ttl_attribute: String::new(), ..table() };
     assert_eq!(compared(&desired, &read(NOT_RECOVERABLE, off).await), NOTHING);
-    assert_eq!(compared(&desired, &read("{}", "{}").await), NOTHING);
+    assert_eq!(compared(&table(), &read("{}", "{}").await), NOTHING, "an answer that says nothing");
 }
 
 fn replicated() -> String {
@@ -153,9 +154,10 @@ fn there() -> Table {
     Table { replica, ..table() }
 }
 
-/// No recorded answer shows one: as AWS's API reference of `ReplicaDescription` has it. The replica is told by name and state; what it is like is told in its own Region, whose entry may be among the replicas.
+/// No recorded answer shows a replica, so this is `ReplicaDescription` in AWS's API reference. The table's Region returns a
+/// replica's name and state; its settings are read in its own Region. The table's own Region may be among the replicas.
 #[tokio::test]
-async fn a_replica_reads_as_its_own_region_tells_it() {
+async fn a_replica_is_read_in_its_own_region() {
     let other = TABLE
         .replace(KEY, OTHER_KEY)
         .replace(r#""DeletionProtectionEnabled": true"#, r#""DeletionProtectionEnabled": false"#);
@@ -167,8 +169,20 @@ async fn a_replica_reads_as_its_own_region_tells_it() {
     assert_eq!(live.outputs["replica_arn"], "arn:aws:dynamodb:us-east-2:123456789012:table/pay-prod-sessions");
 }
 
+/// A replica is compared as a whole, so without one of its settings it is not compared at all.
 #[tokio::test]
-async fn a_replica_that_is_coming_is_not_compared() {
+async fn a_replica_whose_region_leaves_a_setting_out_is_not_compared() {
+    let other = TABLE.replace(KEY, OTHER_KEY).replace(r#""DeletionProtectionEnabled": true,"#, "");
+    let answers = answers(&replicated())
+        .to("us-east-2 DescribeTable", described(&other))
+        .to("us-east-2 DescribeContinuousBackups", NOT_RECOVERABLE);
+    let live = read::<Table>(answers, "pay-prod-sessions").await;
+    assert_eq!((compared(&there(), &live), &live.phase), (vec![], &Phase::Ready));
+    assert!(live.outputs.contains_key("replica_arn"), "{:?}", live.outputs);
+}
+
+#[tokio::test]
+async fn a_replica_that_is_being_created_is_not_compared() {
     let coming = replicated().replacen(r#""ReplicaStatus": "ACTIVE""#, r#""ReplicaStatus": "CREATING""#, 1);
     let live = read_table(&coming).await;
     assert_eq!(compared(&there(), &live), NOTHING);
@@ -178,7 +192,7 @@ async fn a_replica_that_is_coming_is_not_compared() {
 /// From cloud-custodian's recording of dynamodb.DescribeContinuousBackups (`test_dynamodb_continuous_backup_filter`), and AWS's
 /// words for a table that is not there: LocalStack's snapshot of `test_table_crud`.
 #[tokio::test]
-async fn what_is_not_there_is_none_and_no_error() {
+async fn a_table_that_does_not_exist_is_none_and_not_an_error() {
     let gone = r#"{"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
         "message": "Requested resource not found: Table: pay-prod-sessions not found"}"#;
     let answers = Answers::default().refused("DescribeTable", 400, gone);

@@ -12,7 +12,7 @@ use crate::resources::{Id, Live, Owner, Phase, Ref, policy};
 const TAGS: &str = "<tagSet><item><key>drctl:stack</key><value>pay</value></item>\
     <item><key>drctl:environment</key><value>prod</value></item></tagSet>";
 
-/// EC2 names its lists itself, and what is in them `item`.
+/// EC2 has a name for each list, and calls its elements `item`.
 fn answer(operation: &str, list: &str, item: &str) -> String {
     format!("<{operation}Response><requestId>r</requestId><{list}><item>{item}</item></{list}></{operation}Response>")
 }
@@ -25,9 +25,9 @@ fn on(attribute: &str) -> String {
 }
 
 /// From cloud-custodian's recordings of ec2.DescribeVpcs (`test_resolver_query_log_config_associate`) and
-/// ec2.DescribeVpcAttribute (`test_vpc_attributes`), which tells the one that was asked for.
+/// ec2.DescribeVpcAttribute (`test_vpc_attributes`), which returns the requested attribute.
 #[tokio::test]
-async fn a_vpc_as_recorded_reads_as_it_was_made_and_one_that_lacks_its_range_is_not_made_anew() {
+async fn a_vpc_as_recorded_reads_as_it_was_made_and_one_that_lacks_its_range_is_not_replaced() {
     let recorded = "<vpcId>vpc-0a</vpcId><instanceTenancy>default</instanceTenancy><cidrBlockAssociationSet><item>\
         <associationId>vpc-cidr-assoc-0a</associationId><cidrBlock>10.0.0.0/16</cidrBlock>\
         <cidrBlockState><state>associated</state></cidrBlockState></item></cidrBlockAssociationSet><state>available</state>\
@@ -50,7 +50,7 @@ async fn a_vpc_as_recorded_reads_as_it_was_made_and_one_that_lacks_its_range_is_
 
 /// From cloud-custodian's recording of ec2.DescribeSubnets (`test_cross_az_nat_gateway_route_filter`).
 #[tokio::test]
-async fn a_subnet_as_recorded_reads_as_it_was_made_and_one_that_lacks_everything_is_not_made_anew() {
+async fn a_subnet_as_recorded_reads_as_it_was_made_and_one_that_lacks_everything_is_not_replaced() {
     let read = |subnet: &str| {
         let answers = Answers::default().to("DescribeSubnets", answer("DescribeSubnets", "subnetSet", subnet));
         read::<Subnet>(answers, "subnet-0a")
@@ -72,8 +72,8 @@ async fn a_subnet_as_recorded_reads_as_it_was_made_and_one_that_lacks_everything
     assert_eq!((compared(&desired, &least), least.phase), (vec![], Phase::Pending("of-tomorrow".to_owned())));
 }
 
-/// From cloud-custodian's recordings of ec2.DescribeInternetGateways (`test_vpc_scenario_2`): attached is `available`, a word that
-/// AWS's model does not list.
+/// From cloud-custodian's recordings of ec2.DescribeInternetGateways (`test_vpc_scenario_2`): an attached gateway is `available`,
+/// a value that AWS's model does not list.
 #[tokio::test]
 async fn an_internet_gateway_that_is_available_is_attached() {
     let read = |attachments: &str| {
@@ -92,7 +92,7 @@ async fn an_internet_gateway_that_is_available_is_attached() {
 
 /// From cloud-custodian's recording of ec2.DescribeAddresses (`test_elasticip_get_resources`).
 #[tokio::test]
-async fn an_address_as_recorded_tells_its_number() {
+async fn an_address_as_recorded_has_its_ip_as_an_output() {
     let address = format!(
         "<publicIp>203.0.113.10</publicIp><allocationId>eipalloc-0a</allocationId><domain>of-tomorrow</domain>\
          <publicIpv4Pool>amazon</publicIpv4Pool><networkBorderGroup>us-east-1</networkBorderGroup>{TAGS}"
@@ -103,7 +103,7 @@ async fn an_address_as_recorded_tells_its_number() {
 }
 
 /// From cloud-custodian's recordings of ec2.DescribeNatGateways (`test_cross_az_nat_gateway_route_filter`), which are older than
-/// the word that says which address is the primary one.
+/// the field that says which address is the primary one.
 #[tokio::test]
 async fn a_nat_gateway_as_recorded_reads_as_it_was_made() {
     let read = |gateway: String| {
@@ -163,7 +163,7 @@ async fn a_route_table_as_recorded_reads_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn a_route_is_found_among_those_that_are_none_of_ours() {
+async fn a_route_is_found_among_those_that_are_not_ours() {
     let desired = Route {
         route_table: Ref::known("rtb-0a"),
         destination: "0.0.0.0/0".parse().expect("a range"),
@@ -175,7 +175,7 @@ async fn a_route_is_found_among_those_that_are_none_of_ours() {
 }
 
 #[tokio::test]
-async fn an_association_is_found_beside_the_one_that_makes_a_table_the_main_one() {
+async fn an_association_is_found_beside_that_of_the_main_table() {
     let desired = RouteTableAssociation { subnet: Ref::known("subnet-0a"), route_table: Ref::known("rtb-0a") };
     let live = read::<RouteTableAssociation>(tables(TABLE), "subnet-0a").await;
     assert_eq!((compared(&desired, &live), live.phase), (vec![], Phase::Ready));
@@ -186,7 +186,7 @@ async fn an_association_is_found_beside_the_one_that_makes_a_table_the_main_one(
 }
 
 /// From cloud-custodian's recordings of ec2.DescribeSecurityGroups (`test_sg_config_patch_pitr`): traffic of any protocol has no
-/// ports, a group is named with its account, several ranges stand under the same ports, and no description is none.
+/// ports, a group comes with its account, several ranges share the same ports, and an empty description is left out.
 const GROUP: &str = "<ownerId>123456789012</ownerId><groupId>sg-0a</groupId><groupName>pay-prod-db</groupName>\
     <groupDescription>the database</groupDescription><vpcId>vpc-0a</vpcId>\
     <ipPermissions>\
@@ -231,7 +231,7 @@ async fn a_security_group_as_recorded_reads_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn a_default_security_group_as_recorded_reads_as_it_is_wanted() {
+async fn a_default_security_group_as_recorded_reads_as_desired() {
     let (ingress, egress) = rules();
     let desired = DefaultSecurityGroup { vpc: Ref::known("vpc-0a"), ingress, egress };
     assert_eq!(compared(&desired, &read::<DefaultSecurityGroup>(groups(GROUP), "vpc-0a").await), NOTHING);
@@ -298,8 +298,8 @@ async fn read_peering(here: String, there: String) -> Option<Live> {
     found::<VpcPeering>(answers, "pcx-0a").await
 }
 
-/// From cloud-custodian's recordings of ec2.DescribeVpcPeeringConnections (`test_peer_cross_account`): one side's options are
-/// told, the other's are not.
+/// From cloud-custodian's recordings of ec2.DescribeVpcPeeringConnections (`test_peer_cross_account`): the options of one side
+/// are returned, and those of the other are not.
 #[tokio::test]
 async fn a_peering_as_recorded_reads_as_it_was_made() {
     let desired = VpcPeering {
@@ -313,7 +313,7 @@ async fn a_peering_as_recorded_reads_as_it_was_made() {
     let live = read_peering(peering("active", RESOLVES, ""), peering("active", "", RESOLVES)).await.expect("there");
     assert_eq!((compared(&desired, &live), live.phase), (vec![], Phase::Ready));
     let requested = read_peering(peering("of-tomorrow", "", ""), String::new()).await.expect("there");
-    assert!(compared(&desired, &requested).iter().all(|(_, anew)| !anew));
+    assert!(compared(&desired, &requested).iter().all(|(_, replaced)| !replaced));
     assert_eq!(requested.phase, Phase::Pending("of-tomorrow".to_owned()));
     for gone in ["deleted", "rejected", "expired"] {
         assert!(read_peering(peering(gone, "", ""), String::new()).await.is_none(), "{gone}");
@@ -324,11 +324,11 @@ async fn a_peering_as_recorded_reads_as_it_was_made() {
         "<vpcPeeringConnectionId>pcx-0a</vpcPeeringConnectionId>",
     );
     let least = read_peering(least, String::new()).await.expect("there");
-    assert!(compared(&desired, &least).iter().all(|(_, anew)| !anew), "{:?}", compared(&desired, &least));
+    assert!(compared(&desired, &least).iter().all(|(_, replaced)| !replaced), "{:?}", compared(&desired, &least));
 }
 
 /// From cloud-custodian's recordings of ec2.DescribeFlowLogs (`test_vpc_flow_logs`, and the older `test_vpc_flow_logs_misconfigured`
-/// without interval and destination, in a state that nobody has heard of).
+/// without interval and destination, in a state that is not documented).
 #[tokio::test]
 async fn a_flow_log_as_recorded_reads_as_it_was_made() {
     let read = |log: &str| {

@@ -9,7 +9,7 @@ use crate::resources::iam::Role;
 use crate::resources::{Live, Owner, policy};
 
 /// From cloud-custodian's recordings of iam.GetRole (`test_iam_role_remove_boundary`, `test_delete_role`): the document is encoded
-/// as in an URL.
+/// as in a URL.
 const ROLE: &str = "<Role><Path>/</Path><RoleName>pay-prod-processor</RoleName><RoleId>AROAEXAMPLEEXAMPLE00</RoleId>\
     <Arn>arn:aws:iam::123456789012:role/pay-prod-processor</Arn><CreateDate>2019-05-21T22:42:01Z</CreateDate>\
     <AssumeRolePolicyDocument>%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Sid%22%3A%22%22%2C%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D</AssumeRolePolicyDocument>\
@@ -61,16 +61,16 @@ async fn a_role_as_recorded_reads_as_it_was_made() {
     assert_eq!(live.arn.as_deref(), Some("arn:aws:iam::123456789012:role/pay-prod-processor"));
 }
 
-/// Deleted between the listing and the look at it: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>.
+/// It was deleted after it was listed: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>.
 #[tokio::test]
-async fn a_policy_that_has_just_gone_is_none_and_the_role_is_there() {
+async fn a_policy_that_was_just_deleted_is_left_out_of_its_role() {
     let live = read_role(ROLE, "<member>gone</member><member>own</member>").await;
     assert_eq!(compared(&role(), &live), NOTHING);
 }
 
 /// From cloud-custodian's recordings of iam.GetRole and iam.ListRolePolicies: no description, no boundary, no tags, no policies.
 #[tokio::test]
-async fn what_a_role_was_made_without_reads_as_empty() {
+async fn what_a_role_was_created_without_reads_as_empty() {
     let bare = "<Role><Path>/</Path><RoleName>pay-prod-processor</RoleName><RoleId>A</RoleId>\
         <Arn>arn:aws:iam::123456789012:role/pay-prod-processor</Arn><CreateDate>2019-05-21T22:42:01Z</CreateDate></Role>";
     let live = read_role(bare, "").await;
@@ -84,9 +84,9 @@ async fn what_a_role_was_made_without_reads_as_empty() {
     assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged));
 }
 
-/// A role with a boundary of a kind that nobody has heard of.
+/// A role with a boundary of an unknown kind.
 #[tokio::test]
-async fn a_boundary_of_tomorrow_is_no_error() {
+async fn a_boundary_of_an_unknown_kind_is_not_an_error() {
     let future = ROLE.replace("<PermissionsBoundaryType>Policy<", "<PermissionsBoundaryType>OfTomorrow<");
     assert_eq!(compared(&role(), &read_role(&future, "<member>own</member>").await), NOTHING);
 }

@@ -65,7 +65,7 @@ async fn a_function_as_recorded_reads_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_is_added_to_an_answer_about_a_function_is_passed_over() {
+async fn fields_that_aws_adds_to_a_function_are_ignored() {
     let future = FUNCTION.replace(r#""Text""#, r#""OfTomorrow""#).replace(r#""x86_64""#, r#""of-tomorrow""#).replacen(
         '{',
         r#"{"OfTomorrow": {"a": [1]}, "#,
@@ -74,14 +74,13 @@ async fn what_is_added_to_an_answer_about_a_function_is_passed_over() {
     assert_eq!(compared(&function(), &read_function(&future, r#", "OfTomorrow": 1"#).await), NOTHING);
 }
 
-/// From cloud-custodian's recordings of lambda.GetFunction, older ones among them: no VPC is empty lists or nothing, no variables
-/// no environment, no key Lambda's own; and what is told of every function may be missing while it is made.
+/// From cloud-custodian's recordings of lambda.GetFunction, including older ones: a function without a VPC has empty lists or
+/// none, one without variables has no environment, and one without a key uses Lambda's own. What is returned of every function
+/// may be missing while it is being created.
 #[tokio::test]
 async fn what_an_answer_about_a_function_lacks_has_a_meaning_or_does_not_differ() {
     let desired = Function {
         description: String::new(),
-        memory_mb: 128,
-        timeout_seconds: 3,
         environment: BTreeMap::new(),
         kms_key: Ref::known(""),
         subnets: Vec::new(),
@@ -95,10 +94,10 @@ async fn what_an_answer_about_a_function_lacks_has_a_meaning_or_does_not_differ(
     }
 }
 
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_TagsError.html>: the tagging service failed, for whatever reason. What
-/// the call of its own answers decides.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_TagsError.html>: the tagging service failed, for any reason. The answer to
+/// the separate call decides.
 #[test]
-fn tags_that_came_to_nothing_are_asked_for_by_a_call_of_their_own() {
+fn tags_that_could_not_be_returned_are_read_with_a_separate_call() {
     let read = |status, tags: &'static str| {
         let function = format!(
             r#"{{"Configuration": {FUNCTION}, "TagsError": {{"ErrorCode": "ServiceException", "Message": "try again"}}}}"#
@@ -110,14 +109,15 @@ fn tags_that_came_to_nothing_are_asked_for_by_a_call_of_their_own() {
         );
         with(answers, async |cx| Function::read(&cx, "pay-prod-processor").await)
     };
-    let told = read(200, r#"{"Tags": {"drctl:stack": "pay", "drctl:environment": "prod"}}"#).expect("read");
-    assert!(matches!(told.expect("it is there").owner, Owner::Ours { .. }));
+    let tagged = read(200, r#"{"Tags": {"drctl:stack": "pay", "drctl:environment": "prod"}}"#).expect("read");
+    assert!(matches!(tagged.expect("it is there").owner, Owner::Ours { .. }));
     let denied =
         read(403, r#"{"__type": "AccessDeniedException", "Message": "not lambda:ListTags"}"#).expect_err("denied");
     assert_eq!((denied.class, denied.operation.as_deref()), (Class::Denied, Some("lambda:ListTags in us-east-1")));
 }
 
-/// From cloud-custodian's recording of lambda.GetPolicy: one text with every statement, the key of a condition in other letters.
+/// From cloud-custodian's recording of lambda.GetPolicy: one text with every statement, and the key of a condition in another
+/// case.
 #[tokio::test]
 async fn a_permission_is_found_in_the_policy_of_its_function() {
     let statement = |sid: &str| {

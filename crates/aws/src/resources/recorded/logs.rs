@@ -7,7 +7,7 @@ use crate::resources::{Live, Owner, Ref};
 const NAME: &str = "/aws/lambda/pay-prod-processor";
 
 /// From LocalStack's snapshots of `test_create_log_group_with_kms_key`, and `test_describe_log_groups_with_prefix`, where another
-/// group is answered beside it.
+/// group is returned beside it.
 const GROUP: &str = r#"{"arn": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/pay-prod-processor:*",
 "creationTime": 1543060513793, "deletionProtectionEnabled": false, "retentionInDays": 30,
 "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
@@ -44,8 +44,8 @@ async fn a_log_group_as_recorded_reads_as_it_was_made() {
     );
 }
 
-/// From cloud-custodian's recordings of logs.DescribeLogGroups (`test_query_pagination_retry`, 2016): no retention is for good,
-/// no key is `CloudWatch` Logs' own, and the ARN is told only with what stands for its streams.
+/// From cloud-custodian's recordings of logs.DescribeLogGroups (`test_query_pagination_retry`, 2016): without a retention, events
+/// never expire; without a key, it is `CloudWatch` Logs' own; and the ARN is returned only with the wildcard for its streams.
 #[tokio::test]
 async fn what_an_answer_about_a_log_group_lacks_has_a_meaning() {
     let old = r#"{"arn": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/pay-prod-processor:*",
@@ -60,14 +60,14 @@ async fn what_an_answer_about_a_log_group_lacks_has_a_meaning() {
 }
 
 #[tokio::test]
-async fn what_is_added_to_an_answer_about_a_log_group_is_passed_over() {
+async fn fields_that_aws_adds_to_a_log_group_are_ignored() {
     let future = GROUP.replace("STANDARD", "OF_TOMORROW").replacen('{', r#"{"ofTomorrow": {"a": [1]}, "#, 1);
     assert_eq!(compared(&group(), &read_group(&future, "{}").await), NOTHING);
 }
 
 /// LocalStack's snapshot of `test_list_log_groups_with_pattern`: nothing found is an empty list.
 #[tokio::test]
-async fn a_log_group_that_only_others_names_begin_with_is_not_there() {
+async fn a_log_group_whose_name_only_begins_others_does_not_exist() {
     let empty = Answers::default().to("DescribeLogGroups", r#"{"logGroups": []}"#);
     assert!(found::<LogGroup>(empty, NAME).await.is_none());
     let others = answers(&GROUP.replace("processor", "processor-3"), "{}");

@@ -9,7 +9,7 @@ use crate::resources::{Failure, Owner, Phase, Ref, Resource as _, Synced};
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
 
 /// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_pending_maintenance`, 2023), as far as drctl
-/// reads it; like that one without the global cluster's name.
+/// reads it; like the recording, it does not name the global cluster.
 const CLUSTER: &str = "
 <AllocatedStorage>1</AllocatedStorage><BackupRetentionPeriod>7</BackupRetentionPeriod>
 <DBClusterIdentifier>pay-prod-primary</DBClusterIdentifier>
@@ -42,7 +42,7 @@ const CLUSTER: &str = "
 <Tag><Key>drctl:secret-version</Key><Value>v1</Value></Tag><Tag><Key>empty</Key></Tag>
 </TagList>";
 
-/// From AWS's example of `describe-global-clusters` in the AWS CLI's reference, with the members that the API's reference has.
+/// From AWS's example of `describe-global-clusters` in the AWS CLI's reference, with the members from the API's reference.
 /// The ARN has no Region.
 const GLOBAL: &str = "
 <GlobalClusterIdentifier>pay-prod</GlobalClusterIdentifier>
@@ -111,14 +111,14 @@ async fn a_cluster_as_recorded_reads_as_it_was_made() {
     assert_eq!((&live.phase, matches!(live.owner, Owner::Ours { .. })), (&Phase::Ready, true));
     assert_eq!(live.arn.as_deref(), Some("arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary"));
     assert_eq!(live.goes_after, ["arn:aws:rds:us-east-2:123456789012:cluster:pay-prod-secondary"]);
-    // A tag without a value has an empty one.
+    // A tag without a value has an empty value.
     assert_eq!(live.properties["tags"]["empty"], "");
 }
 
-/// The element is left out in cloud-custodian's recordings of clusters that have none (`test_rdsclusterparamgroup_filter`), and
-/// AWS's example of `describe-db-clusters` lacks several more of those below.
+/// cloud-custodian's recordings of clusters without log exports leave the element out (`test_rdsclusterparamgroup_filter`), and
+/// AWS's example of `describe-db-clusters` lacks several others.
 #[tokio::test]
-async fn what_an_answer_about_a_cluster_lacks_is_no_difference() {
+async fn what_an_answer_about_a_cluster_lacks_is_not_a_difference() {
     let least = "<DBClusterIdentifier>pay-prod-primary</DBClusterIdentifier>
         <DBClusterArn>arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary</DBClusterArn>
         <TagList><Tag><Key>drctl:secret-version</Key><Value>v1</Value></Tag></TagList>";
@@ -126,7 +126,7 @@ async fn what_an_answer_about_a_cluster_lacks_is_no_difference() {
 }
 
 #[tokio::test]
-async fn what_is_added_to_an_answer_about_a_cluster_is_passed_over() {
+async fn fields_that_aws_adds_to_a_cluster_are_ignored() {
     let future = CLUSTER
         .replace("<EngineMode>provisioned<", "<EngineMode>of-tomorrow<")
         .replace("<ActivityStreamStatus>stopped<", "<ActivityStreamStatus>of-tomorrow<")
@@ -134,16 +134,16 @@ async fn what_is_added_to_an_answer_about_a_cluster_is_passed_over() {
     assert_eq!(compared(&cluster(), &read_cluster(&future, GLOBAL).await), NOTHING);
 }
 
-/// States come and go: the Aurora User Guide, "Viewing Aurora DB cluster status".
+/// AWS adds and removes states: the Aurora User Guide, "Viewing Aurora DB cluster status".
 #[tokio::test]
-async fn a_cluster_in_a_state_of_tomorrow_is_waited_for() {
+async fn a_cluster_in_an_unknown_state_is_waited_for() {
     let state = CLUSTER.replace("<Status>available<", "<Status>of-tomorrow<");
     let live = read_cluster(&state, GLOBAL).await;
     assert_eq!((live.phase.clone(), compared(&cluster(), &live)), (Phase::Pending("of-tomorrow".to_owned()), vec![]));
 }
 
 #[tokio::test]
-async fn a_security_group_that_is_leaving_does_not_count() {
+async fn a_security_group_that_is_being_removed_does_not_count() {
     let leaving = CLUSTER.replacen(
         "<VpcSecurityGroups>",
         "<VpcSecurityGroups><VpcSecurityGroupMembership><VpcSecurityGroupId>sg-0c</VpcSecurityGroupId>\
@@ -155,7 +155,7 @@ async fn a_security_group_that_is_leaving_does_not_count() {
 
 /// Capacities are written as doubles: AWS's model, `ServerlessV2ScalingConfigurationInfo`.
 #[tokio::test]
-async fn capacities_that_are_whole_compare_as_whole_numbers() {
+async fn whole_capacities_are_compared_as_whole_numbers() {
     let serverless = CLUSTER.to_owned()
         + "<ServerlessV2ScalingConfiguration><MinCapacity>2.0</MinCapacity><MaxCapacity>16.0</MaxCapacity>
            </ServerlessV2ScalingConfiguration>";
@@ -163,12 +163,14 @@ async fn capacities_that_are_whole_compare_as_whole_numbers() {
     assert_eq!(compared(&desired, &read_cluster(&serverless, GLOBAL).await), NOTHING);
     let half = serverless.replace("<MinCapacity>2.0<", "<MinCapacity>0.5<");
     assert_eq!(differing(&desired, &read_cluster(&half, GLOBAL).await), ["min_acu"]);
+    let without = serverless.replace("<MinCapacity>2.0</MinCapacity>", "");
+    assert_eq!(compared(&desired, &read_cluster(&without, GLOBAL).await), NOTHING);
 }
 
-/// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_config`): a list that is empty is an empty
-/// element, or none at all.
+/// From cloud-custodian's recordings of rds.DescribeDBClusters (`test_rdscluster_config`): an empty list is an empty
+/// element, or no element.
 #[tokio::test]
-async fn a_cluster_that_no_group_guards_differs() {
+async fn a_cluster_without_security_groups_differs() {
     let open = CLUSTER.find("<VpcSecurityGroups>").zip(CLUSTER.find("<HostedZoneId>"));
     let (from, to) = open.expect("both are there");
     let open = format!("{}<VpcSecurityGroups/>{}", &CLUSTER[..from], &CLUSTER[to..]);
@@ -176,7 +178,7 @@ async fn a_cluster_that_no_group_guards_differs() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_in_no_global_cluster_is_seen_to_be() {
+async fn a_cluster_outside_of_any_global_cluster_differs() {
     let answers = Answers::default()
         .to("DescribeDBClusters", clusters(CLUSTER))
         .to("DescribeGlobalClusters", query("DescribeGlobalClusters", "<GlobalClusters/>"));
@@ -208,7 +210,7 @@ async fn a_global_cluster_as_shown_by_aws_reads_as_it_was_made() {
 
 /// AWS's example has neither a database's name nor tags.
 #[tokio::test]
-async fn what_an_answer_about_a_global_cluster_lacks_is_no_difference() {
+async fn what_an_answer_about_a_global_cluster_lacks_is_not_a_difference() {
     for least in ["", "<DatabaseName/>", "<OfTomorrow>1</OfTomorrow>"] {
         let least = format!("<GlobalClusterIdentifier>pay-prod</GlobalClusterIdentifier>{least}");
         assert_eq!(compared(&global(), &read_global(&least).await), NOTHING, "{least}");
@@ -216,13 +218,12 @@ async fn what_an_answer_about_a_global_cluster_lacks_is_no_difference() {
 }
 
 #[tokio::test]
-async fn a_global_cluster_whose_minor_version_was_raised_by_others_is_none_that_differs() {
+async fn a_global_cluster_whose_minor_version_was_raised_by_others_does_not_differ() {
     let raised = GLOBAL.replace("<EngineVersion>17.7<", "<EngineVersion>17.9<");
     assert_eq!(compared(&global(), &read_global(&raised).await), NOTHING);
 }
 
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeGlobalClusters.html>
-/// What comes of raising the minor version where the global cluster itself is refused it in these words.
+/// The result of raising the minor version if AWS refuses to upgrade the global cluster itself with these words.
 fn upgraded(refusal: &str, members: Answers) -> Result<Synced, Failure> {
     let refusal = query_error("InvalidParameterValue", refusal);
     let answers = members.to("DescribeGlobalClusters", globals(GLOBAL)).refused("ModifyGlobalCluster", 400, refusal);
@@ -235,10 +236,10 @@ fn upgraded(refusal: &str, members: Answers) -> Result<Synced, Failure> {
     })
 }
 
-/// The words by which the API refuses a minor version are what terraform-provider-aws looks for:
-/// `internal/service/rds/global_cluster.go`. Its members are then changed one by one, the readers first.
+/// terraform-provider-aws recognises the refusal of a minor version by these words:
+/// `internal/service/rds/global_cluster.go`. The members are then upgraded one by one, the readers first.
 #[test]
-fn members_are_changed_one_by_one_where_a_global_cluster_takes_only_major_versions() {
+fn members_are_upgraded_one_by_one_if_a_global_cluster_takes_only_major_versions() {
     let members = Answers::default()
         .to("us-east-2 DescribeDBClusters", clusters(CLUSTER))
         .to("us-east-2 ModifyDBCluster", query("ModifyDBCluster", ""));
@@ -248,17 +249,18 @@ fn members_are_changed_one_by_one_where_a_global_cluster_takes_only_major_versio
     assert_eq!(synced.later.as_deref(), Some("its secondary clusters to be upgraded"));
 }
 
-/// Any other refusal, under the same code, is about the version: no member has an answer here.
+/// Any other refusal with the same code is about the version. There is no answer for a call to a member.
 #[test]
-fn a_version_that_a_global_cluster_is_not_offered_is_refused_before_its_members_are_touched() {
+fn a_version_that_is_not_offered_is_refused_before_the_members_are_touched() {
     let refusal = "Cannot find version 17.9 for aurora-postgresql";
     let failure = upgraded(refusal, Answers::default()).expect_err("it is refused");
     assert_eq!((failure.code.as_deref(), failure.message.as_str()), (Some("InvalidParameterValue"), refusal));
     assert_eq!(failure.operation.as_deref(), Some("rds:ModifyGlobalCluster in us-east-1"));
 }
 
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeGlobalClusters.html>
 #[tokio::test]
-async fn a_global_cluster_that_is_not_there_is_none() {
+async fn a_global_cluster_that_does_not_exist_is_none() {
     let refusal = query_error("GlobalClusterNotFoundFault", "Global cluster pay-prod not found");
     let answers = Answers::default().refused("DescribeGlobalClusters", 404, refusal);
     assert!(found::<GlobalCluster>(answers, "pay-prod").await.is_none());
@@ -310,9 +312,9 @@ async fn an_instance_as_recorded_reads_as_it_was_made() {
     assert_eq!(live.outputs["endpoint"], "pay-prod-primary-1.c0.us-east-1.rds.amazonaws.com");
 }
 
-/// While it is made it has no endpoint, and not yet its Performance Insights (`test_security_hub_rds`).
+/// While an instance is being created, it has neither an endpoint nor Performance Insights (`test_security_hub_rds`).
 #[tokio::test]
-async fn what_an_answer_about_an_instance_lacks_is_no_difference() {
+async fn what_an_answer_about_an_instance_lacks_is_not_a_difference() {
     let least = "<DBInstanceIdentifier>pay-prod-primary-1</DBInstanceIdentifier><OfTomorrow>1</OfTomorrow>\
                  <DBInstanceStatus>of-tomorrow</DBInstanceStatus>";
     let live = read_instance(least).await;
@@ -320,8 +322,8 @@ async fn what_an_answer_about_an_instance_lacks_is_no_difference() {
     assert!(live.outputs.is_empty());
 }
 
-/// From cloud-custodian's recordings of rds.DescribeDBSubnetGroups (`test_rdscluster_subnet`), which has neither the tags nor
-/// the order in which the subnets were told.
+/// From cloud-custodian's recordings of rds.DescribeDBSubnetGroups (`test_rdscluster_subnet`), which has neither tags nor
+/// the subnets in the order in which they were given.
 #[tokio::test]
 async fn a_subnet_group_as_recorded_reads_as_it_was_made() {
     let desired = DbSubnetGroup {
@@ -354,10 +356,16 @@ async fn a_subnet_group_as_recorded_reads_as_it_was_made() {
     assert!(matches!(found.owner, Owner::Foreign(_)));
     // `test_rdssubnetgroup_unused`: one without subnets.
     assert_eq!(compared(&desired, &live("", "").await), [("subnets".to_owned(), false)]);
+    let least = "<DBSubnetGroups><DBSubnetGroup><DBSubnetGroupName>pay-prod-primary</DBSubnetGroupName></DBSubnetGroup>\
+                 </DBSubnetGroups>";
+    let answers = Answers::default()
+        .to("DescribeDBSubnetGroups", query("DescribeDBSubnetGroups", least))
+        .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
+    assert_eq!(compared(&desired, &read::<DbSubnetGroup>(answers, "pay-prod-primary").await), NOTHING);
 }
 
 /// From cloud-custodian's recordings of rds.DescribeDBClusterParameterGroups and rds.DescribeDBClusterParameters
-/// (`test_rdsclusterparamgroup_copy`, `_filter`, `_modify`): a parameter that nobody gave has a source and, often, no value.
+/// (`test_rdsclusterparamgroup_copy`, `_filter`, `_modify`): a parameter that was not set has a source and, often, no value.
 #[tokio::test]
 async fn a_parameter_group_as_recorded_reads_as_it_was_made() {
     let desired = DbClusterParameterGroup {
@@ -388,7 +396,7 @@ async fn a_parameter_group_as_recorded_reads_as_it_was_made() {
     let parameters = |inner: &str| query("DescribeDBClusterParameters", &format!("<Parameters>{inner}</Parameters>"));
     let given = parameter("log_min_duration_statement", "<ParameterValue>500</ParameterValue>", "user");
     let ssl = parameter("rds.force_ssl", "<ParameterValue>1</ParameterValue>", "system");
-    // The filter may be passed over, as it once was: nothing but what was asked for counts.
+    // An endpoint may ignore the filter, as one did: only the requested parameters count.
     let others = parameter("tls_version", "", "engine-default")
         + &parameter("binlog_format", "<ParameterValue>OFF</ParameterValue>", "of-tomorrow");
     let answers = Answers::default()
@@ -398,4 +406,24 @@ async fn a_parameter_group_as_recorded_reads_as_it_was_made() {
         .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
     let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
     assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged));
+}
+
+/// Family and description cannot be changed: read as empty, they would force a replacement.
+#[tokio::test]
+async fn what_an_answer_about_a_parameter_group_lacks_does_not_replace_it() {
+    let desired = DbClusterParameterGroup {
+        name: "pay-prod-primary".to_owned(),
+        family: "aurora-postgresql17".to_owned(),
+        description: "pay-prod".to_owned(),
+        parameters: BTreeMap::new(),
+    };
+    let least = "<DBClusterParameterGroups><DBClusterParameterGroup>\
+                 <DBClusterParameterGroupName>pay-prod-primary</DBClusterParameterGroupName>\
+                 </DBClusterParameterGroup></DBClusterParameterGroups>";
+    let answers = Answers::default()
+        .to("DescribeDBClusterParameterGroups", query("DescribeDBClusterParameterGroups", least))
+        .to("DescribeDBClusterParameters", query("DescribeDBClusterParameters", "<Parameters/>"))
+        .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
+    let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
+    assert_eq!(compared(&desired, &live), NOTHING);
 }

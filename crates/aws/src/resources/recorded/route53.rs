@@ -20,7 +20,7 @@ async fn read_zone(zone: &str) -> Live {
 }
 
 /// From LocalStack's snapshots of Route 53 and cloud-custodian's recordings of route53.ListHostedZones: the id with a path before
-/// it, the name with a dot behind it.
+/// it, the name with a trailing dot.
 #[tokio::test]
 async fn a_zone_as_recorded_reads_as_it_was_made() {
     let desired =
@@ -71,7 +71,7 @@ async fn read_check(configuration: &str, seen: &str) -> Live {
     read::<HealthCheck>(answers, "c1").await
 }
 
-/// From cloud-custodian's recording of route53.ListHealthChecks (`test_route53_healthcheck_markop`), with all Regions named.
+/// From cloud-custodian's recording of route53.ListHealthChecks (`test_route53_healthcheck_markop`), which names all Regions.
 #[tokio::test]
 async fn a_health_check_as_recorded_reads_as_it_was_made() {
     let recorded = "<Port>443</Port><Type>HTTPS</Type><ResourcePath>/health</ResourcePath>\
@@ -83,13 +83,13 @@ async fn a_health_check_as_recorded_reads_as_it_was_made() {
     let unseen = read_check(recorded, "Of tomorrow").await;
     assert_eq!(compared(&check(), &unseen), NOTHING);
     assert!(matches!(unseen.phase, Phase::Pending(_)));
-    // What is left out is the default: port, interval and threshold.
+    // Port, interval and threshold have their defaults if they are left out.
     let least = "<Type>HTTPS</Type><ResourcePath>/health</ResourcePath><EnableSNI>true</EnableSNI>\
         <FullyQualifiedDomainName>a1b2.execute-api.us-east-1.amazonaws.com</FullyQualifiedDomainName>";
     assert_eq!(compared(&check(), &read_check(least, "Failure: x").await), NOTHING);
 }
 
-/// AWS's reference of `HealthCheckConfig`: a calculated one has neither host nor interval, and its children in any order.
+/// AWS's reference of `HealthCheckConfig`: a calculated check has neither host nor interval, and its children are in any order.
 #[tokio::test]
 async fn a_calculated_check_is_compared_by_what_it_has() {
     let desired = HealthCheck {
@@ -115,8 +115,8 @@ fn records(record: &str) -> Answers {
     Answers::default().to("GET /2013-04-01/hostedzone/Z1/rrset", body)
 }
 
-/// From cloud-custodian's recording of route53.ListResourceRecordSets (`test_r53_resourcerecordset_remove`): names with a dot at
-/// their end, an alias without time to live.
+/// From cloud-custodian's recording of route53.ListResourceRecordSets (`test_r53_resourcerecordset_remove`): names with a
+/// trailing dot, an alias without a time to live.
 #[tokio::test]
 async fn a_failover_alias_as_recorded_reads_as_it_was_made() {
     let record = |name: &str| {
@@ -149,7 +149,7 @@ async fn a_failover_alias_as_recorded_reads_as_it_was_made() {
     assert!(found::<Record>(others, "Z1/api.example.com/A/pay-prod-primary").await.is_none());
 }
 
-/// From the same recording: a name server's record, its values in another order and with a dot at their end.
+/// From the same recording: the record of a name server, with its values in another order and with trailing dots.
 #[tokio::test]
 async fn values_that_are_names_are_compared_without_their_dots_and_in_any_order() {
     let record = "<ResourceRecordSet><Name>sub.example.com.</Name><Type>CNAME</Type><SetIdentifier>pay-prod-secondary</SetIdentifier>\

@@ -8,8 +8,8 @@ use crate::resources::{Live, Owner, Ref, policy};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
 
-/// LocalStack's snapshot of `test_s3_bucket_encryption_sse_kms`, the key told as it was given; and what AWS has set since April
-/// 2026: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>.
+/// LocalStack's snapshot of `test_s3_bucket_encryption_sse_kms`, in which the key is returned as it was given, with what AWS has
+/// set since April 2026: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>.
 const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
     <ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm>\
     <KMSMasterKeyID>arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5</KMSMasterKeyID>\
@@ -73,7 +73,7 @@ fn bucket() -> Bucket {
     }
 }
 
-/// As recorded, but for one of the answers.
+/// The bucket as recorded, except for one of the answers.
 async fn with(words: &'static str, status: u16, body: String) -> Live {
     let answers = [
         ("GET /pay-data versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
@@ -98,12 +98,12 @@ async fn a_bucket_as_recorded_reads_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_was_never_set_on_a_bucket_never_makes_it_anew() {
+async fn what_was_never_set_on_a_bucket_never_replaces_it() {
     let off = Answers::default().to("GET /pay-data versioning", "<VersioningConfiguration/>");
     let answers = UNSET.into_iter().fold(off, |all, (words, code)| all.refused(words, 404, error(code)));
     let live = read::<Bucket>(answers, "pay-data").await;
     let differs = compared(&bucket(), &live);
-    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
     let plain = Bucket {
         versioned: false,
         kms_key: Ref::known(""),
@@ -118,9 +118,9 @@ async fn what_was_never_set_on_a_bucket_never_makes_it_anew() {
     assert_eq!((compared(&plain, &live), live.owner), (vec![], Owner::Untagged));
 }
 
-/// Of LocalStack's snapshot of `test_bucket_versioning_crud`.
+/// From LocalStack's snapshot of `test_bucket_versioning_crud`.
 #[tokio::test]
-async fn versioning_that_is_suspended_or_unheard_of_is_off() {
+async fn versioning_that_is_suspended_or_unknown_is_off() {
     for status in ["Suspended", "OfTomorrow"] {
         let body = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
         let live = with("GET /pay-data versioning", 200, body).await;
@@ -131,7 +131,7 @@ async fn versioning_that_is_suspended_or_unheard_of_is_off() {
 /// LocalStack's snapshots of `test_s3_bucket_encryption_sse_kms_aws_managed_key` and `test_s3_default_bucket_encryption`, and
 /// cloud-custodian's of a rule without an algorithm (`test_s3_filter_bucket_encryption_disabled_malformed_statement`).
 #[tokio::test]
-async fn an_encryption_without_the_key_differs_in_place_and_is_no_error() {
+async fn an_encryption_without_the_key_differs_in_place_and_is_not_an_error() {
     let with_rule = |rule: &str| {
         let body =
             format!("<ServerSideEncryptionConfiguration><Rule>{rule}</Rule></ServerSideEncryptionConfiguration>");
@@ -163,7 +163,7 @@ async fn public_access_that_one_setting_leaves_open_is_not_blocked() {
 }
 
 #[tokio::test]
-async fn an_ownership_of_tomorrow_differs_and_is_no_error() {
+async fn an_unknown_ownership_differs_and_is_not_an_error() {
     for ownership in ["BucketOwnerPreferred", "OfTomorrow"] {
         let other = OWNED.replace("BucketOwnerEnforced", ownership);
         let live = with("GET /pay-data ownershipControls", 200, other).await;
@@ -195,8 +195,8 @@ async fn a_lifecycle_of_others_is_named_and_one_that_is_off_does_not_count() {
     assert_eq!(compared(&bucket(), &with("GET /pay-data lifecycle", 200, off).await), NOTHING);
 }
 
-/// AWS's API reference of `ReplicationRule`; the same shape, less of it, is in cloud-custodian's recordings of
-/// s3.GetBucketReplication.
+/// AWS's API reference of `ReplicationRule`; cloud-custodian's recordings of s3.GetBucketReplication have the same shape with
+/// fewer fields.
 const REPLICATED: &str = "<ReplicationConfiguration><Role>arn:aws:iam::123456789012:role/pay-prod-replication</Role>\
     <Rule><ID>everything</ID><Priority>1</Priority><Filter><Prefix></Prefix></Filter><Status>Enabled</Status>\
     <SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
@@ -238,7 +238,7 @@ async fn a_replication_as_written_by_aws_reads_as_it_was_made() {
 /// (`test_s3_delete_replicated_bucket`); an empty filter (`test_s3_replication_policy_disable`); one by prefix and tags
 /// (`test_s3_bucket_no_replication_rule`).
 #[tokio::test]
-async fn a_replication_of_others_is_named_and_never_made_anew() {
+async fn a_replication_of_others_is_named_and_never_replaced() {
     for filter in [
         "<Prefix></Prefix>",
         "<Filter/>",
@@ -248,11 +248,11 @@ async fn a_replication_of_others_is_named_and_never_made_anew() {
         let other = REPLICATED.replace("<Filter><Prefix></Prefix></Filter>", filter);
         let live = read_replication(&other).await;
         assert_eq!(live.properties["destination"], "the rule everything", "{filter}");
-        assert!(compared(&replication(), &live).iter().all(|(_, anew)| !anew), "{filter}");
+        assert!(compared(&replication(), &live).iter().all(|(_, replaced)| !replaced), "{filter}");
     }
 }
 
-/// Its code is in AWS's API reference of `GetBucketReplication`.
+/// The code of the error is in AWS's API reference of `GetBucketReplication`.
 #[tokio::test]
 async fn a_bucket_that_is_not_replicated_has_no_replication() {
     let unset = error("ReplicationConfigurationNotFoundError");

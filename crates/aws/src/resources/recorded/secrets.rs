@@ -41,9 +41,9 @@ async fn a_secret_as_recorded_reads_as_it_was_made() {
     assert_eq!(live.outputs["replica_arn"], "arn:aws:secretsmanager:us-east-2:123456789012:secret:pay-prod-db-KGqqf5");
 }
 
-/// The key's id and its alias stand for its ARN in some answers: AWS's example has `alias/aws/secretsmanager`.
+/// Some answers have the key's id or its alias in place of its ARN: AWS's example has `alias/aws/secretsmanager`.
 #[tokio::test]
-async fn keys_that_are_told_by_id_are_the_same_keys() {
+async fn keys_that_are_returned_by_id_are_the_same_keys() {
     let by_id = SECRET.replace("arn:aws:kms:us-east-1:123456789012:key/a69548f6", "a69548f6");
     let by_id = by_id.replace("arn:aws:kms:us-east-2:123456789012:key/k", "k");
     assert_eq!(compared(&secret(), &read_secret(&by_id).await), NOTHING);
@@ -51,13 +51,14 @@ async fn keys_that_are_told_by_id_are_the_same_keys() {
     assert_eq!(compared(&secret(), &read_secret(&managed).await), [("replica_kms_key".to_owned(), false)]);
 }
 
-/// What is left out is not there: no key is Secrets Manager's own (cloud-custodian's `test_secrets_manager_kms_filter`), no state
-/// of replication no replica, and an empty description none (LocalStack's snapshot of `test_update_secret_description`).
+/// What is left out does not exist: without a key, it is Secrets Manager's own (cloud-custodian's
+/// `test_secrets_manager_kms_filter`); without a replication status, there is no replica; without a description, it is empty
+/// (LocalStack's snapshot of `test_update_secret_description`).
 #[tokio::test]
-async fn what_an_answer_about_a_secret_lacks_never_makes_it_anew() {
+async fn what_an_answer_about_a_secret_lacks_never_replaces_it() {
     let live = read_secret(r#"{"Name": "pay-prod-db"}"#).await;
     let differs = compared(&secret(), &live);
-    assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
     let plain = Secret {
         description: String::new(),
         kms_key: Ref::known(""),
@@ -70,14 +71,14 @@ async fn what_an_answer_about_a_secret_lacks_never_makes_it_anew() {
 
 /// From cloud-custodian's recording of secretsmanager.DescribeSecret (`test_secrets_manager_delete`).
 #[tokio::test]
-async fn a_secret_that_waits_for_its_end_is_there() {
+async fn a_secret_that_is_scheduled_for_deletion_exists() {
     let deleted = SECRET.replacen('{', r#"{"DeletedDate": 1759072853.24, "#, 1);
     assert_eq!(compared(&secret(), &read_secret(&deleted).await), [("pending_deletion".to_owned(), false)]);
 }
 
 /// The state of a replica from AWS's example of `replicate-secret-to-regions` in the AWS CLI's reference.
 #[tokio::test]
-async fn a_replica_in_any_state_is_no_error() {
+async fn a_replica_in_any_state_is_not_an_error() {
     let in_state = |state: &str| SECRET.replace("InSync", state);
     let coming = read_secret(&in_state("InProgress")).await;
     assert_eq!(
@@ -91,7 +92,7 @@ async fn a_replica_in_any_state_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_replica_is_not_taken_for_the_secret() {
+async fn a_replica_is_not_mistaken_for_the_secret() {
     let replica = SECRET.replace(r#""PrimaryRegion": "us-east-1""#, r#""PrimaryRegion": "eu-west-1""#);
     let cx = context(Answers::default().to("DescribeSecret", replica)).await;
     assert_eq!(Secret::read(&cx, "pay-prod-db").await.expect_err("a replica").class, Class::Foreign);
@@ -99,7 +100,7 @@ async fn a_replica_is_not_taken_for_the_secret() {
 
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html>
 #[tokio::test]
-async fn a_secret_that_is_not_there_is_none() {
+async fn a_secret_that_does_not_exist_is_none() {
     let refusal =
         r#"{"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find the specified secret."}"#;
     let answers = Answers::default().refused("DescribeSecret", 400, refusal);

@@ -18,8 +18,8 @@ async fn read_topic(attributes: &[(&str, &str)], tags: &str) -> Live {
 }
 
 /// From cloud-custodian's recordings of sns.GetTopicAttributes (`test_cwe_rule_invalid_targets`,
-/// `test_cloudtrail_success_log_metric_filter`): all kinds of settings beside those that are compared, and the policy that AWS
-/// itself gives a topic, in the words of 2008.
+/// `test_cloudtrail_success_log_metric_filter`): several settings beside those that are compared, and the policy that AWS
+/// gives a topic by default, in its version of 2008.
 #[tokio::test]
 async fn a_topic_as_recorded_reads_as_it_was_made() {
     let document = r#"{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Sid":"__default_statement_ID",
@@ -55,9 +55,9 @@ async fn a_topic_as_recorded_reads_as_it_was_made() {
     assert!(matches!(live.owner, Owner::Ours { .. }));
 }
 
-/// From the same recordings: no key, and a name to show that is there and empty, or not there at all.
+/// From the same recordings: without a key, and with a display name that is empty or left out.
 #[tokio::test]
-async fn what_a_topic_was_made_without_reads_as_empty() {
+async fn what_a_topic_was_created_without_reads_as_empty() {
     let desired = Topic {
         name: "pay-prod-alerts".to_owned(),
         display_name: String::new(),
@@ -70,10 +70,10 @@ async fn what_a_topic_was_made_without_reads_as_empty() {
     }
 }
 
-/// From cloud-custodian's recording of sns.ListSubscriptionsByTopic (`test_sns_notify_action_with_msg_attr`), where others than
-/// e-mail addresses are subscribed, and AWS's guide for those that are pending or gone.
+/// From cloud-custodian's recording of sns.ListSubscriptionsByTopic (`test_sns_notify_action_with_msg_attr`), where not only
+/// e-mail addresses are subscribed, and from AWS's guide for those that are pending or deleted.
 #[tokio::test]
-async fn a_subscription_is_found_among_others_whatever_its_state() {
+async fn a_subscription_is_found_among_others_in_any_state() {
     let subscription = |arn: &str, protocol: &str, endpoint: &str| {
         format!(
             "<member><SubscriptionArn>{arn}</SubscriptionArn><Owner>123456789012</Owner><Protocol>{protocol}</Protocol>\
@@ -101,7 +101,7 @@ async fn a_subscription_is_found_among_others_whatever_its_state() {
 
 /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
 #[tokio::test]
-async fn without_its_topic_there_is_no_subscription() {
+async fn a_subscription_without_its_topic_does_not_exist() {
     let refusal = query_error("NotFound", "Topic does not exist");
     let answers = Answers::default().refused("ListSubscriptionsByTopic", 404, refusal);
     assert!(found::<Subscription>(answers, "pay-prod-alerts/ops@example.com").await.is_none());

@@ -1,4 +1,4 @@
-//! `s3_bucket`: where a Region's objects are.
+//! `s3_bucket`: a bucket in one Region.
 
 use std::time::Duration;
 
@@ -24,30 +24,28 @@ use crate::resources::{
     Tagging, Traits, Weight, changed, live, policy, read_named,
 };
 
-/// Where a Region's objects are.
+/// A bucket in one Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     /// Its name, unique among the buckets of all accounts. Immutable: forces replacement.
     pub name: String,
-    /// Whether what is overwritten or deleted is kept as a noncurrent version. In-place.
+    /// Whether an object that is overwritten or deleted is kept as a noncurrent version. In-place.
     pub versioned: bool,
-    /// The key that new objects are encrypted with. In-place.
+    /// The key that encrypts new objects. In-place.
     pub kms_key: Ref<Arn<Key>>,
-    /// Whether a key of the bucket's own, derived from that one, spares most calls to KMS. In-place.
+    /// Whether the bucket has a key of its own, derived from that one, which saves most calls to KMS. In-place.
     pub bucket_key: bool,
-    /// Whether all four settings that block public access are on; one that is off reads as none. In-place.
+    /// Whether all four settings that block public access are on; if one is off, it is `false`. In-place.
     pub public_access_blocked: bool,
-    /// Who owns what others upload, in S3's words: `BucketOwnerEnforced` makes it the bucket's owner and does away with
-    /// ACLs. In-place.
+    /// Who owns the objects that others upload, in S3's words: with `BucketOwnerEnforced` it is the bucket's owner, and ACLs are
+    /// off. In-place.
     pub ownership: String,
-    /// Who may do what with it, besides the account's own identities; in canonical form (see [`policy`]). `null` for none.
+    /// Its policy, in addition to those of the account's identities; in canonical form (see [`policy`]). `null` for none.
     /// In-place.
     pub policy: Value,
-    /// After how many days noncurrent versions, and delete markers with nothing behind them, are deleted; 0 for never, and
-    /// where the lifecycle does anything else. In-place.
+    /// After how many days noncurrent versions, and delete markers without any version, are deleted; 0 for never. In-place.
     pub noncurrent_days: i32,
-    /// After how many days an upload in parts that was not finished is given up; 0 for never, and where the lifecycle does
-    /// anything else. In-place.
+    /// After how many days a multipart upload that was not completed is aborted; 0 for never. In-place.
     pub incomplete_upload_days: i32,
 }
 
@@ -96,12 +94,12 @@ impl Resource for Bucket {
         Some(self.name.clone())
     }
 
-    /// None: `ListBuckets` tells nothing but names, and the name is known.
+    /// Empty: `ListBuckets` returns only names, and the name is known.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
 
-    /// By its name, in which the Region stands: buckets of all Regions are listed everywhere.
+    /// Finds them by name, which contains the Region: every Region lists the buckets of all Regions.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let s3 = &cx.clients().s3;
         let prefix = format!("{}-{}-", cx.scope.name(), cx.region);
@@ -118,12 +116,12 @@ impl Resource for Bucket {
         }
     }
 
-    /// With its tags, which takes the permission `s3:TagResource`. A repetition of it is answered with
-    /// `BucketAlreadyOwnedByYou`; in us-east-1, where there are no tags, with success.
+    /// With its tags, which needs the permission `s3:TagResource`. S3 answers a repeated call with `BucketAlreadyOwnedByYou`; in
+    /// us-east-1, where there are no tags, with success.
     /// See docs/aws-behaviour.md#bucket-names-are-global.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let mut configuration = CreateBucketConfiguration::builder().set_tags(Some(tags(&creation.tags)?));
-        // Every Region wants to be named but us-east-1, which refuses its own name.
+        // Every Region has to be named except us-east-1, which refuses its own name.
         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
         // See docs/aws-behaviour.md#location-constraint.
         if &*cx.region != "us-east-1" {
@@ -143,7 +141,7 @@ impl Resource for Bucket {
         }
     }
 
-    /// One call after the other: S3 refuses two at once. See docs/aws-behaviour.md#bucket-operation-aborted.
+    /// The calls are made one after the other: S3 refuses two at once. See docs/aws-behaviour.md#bucket-operation-aborted.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let s3 = &cx.clients().s3;
         let (id, account) = (&live.id, &cx.scope.account);
@@ -193,7 +191,7 @@ impl Resource for Bucket {
         Ok(Synced::default())
     }
 
-    /// A bucket goes only when nothing is left in it. See docs/aws-behaviour.md#bucket-must-be-empty.
+    /// S3 deletes only an empty bucket, so everything in it is lost. See docs/aws-behaviour.md#bucket-must-be-empty.
     async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
         Ok(Weight { stake: stake(cx, live).await?, ..Weight::default() })
     }
@@ -203,7 +201,7 @@ impl Resource for Bucket {
             && let Some(stake) = stake(cx, live).await?
         {
             return Err(Failure::new(Class::Refused, format!("{} is not empty: {stake}", live.id))
-                .help("Nobody has agreed to lose that: run the same command with `--empty-buckets`."));
+                .help("To delete its contents as well, run the same command with `--empty-buckets`."));
         }
         contents::refuse_if_locked(cx, &live.id).await?;
         if !contents::emptied(cx, &live.id).await? {
@@ -222,13 +220,14 @@ impl Resource for Bucket {
 
 impl Bucket {
     fn versioning(&self) -> VersioningConfiguration {
-        // Versioning that was on once can only be suspended. See docs/aws-behaviour.md#versioning-cannot-be-switched-off.
+        // Once it has been enabled, versioning can only be suspended.
+        // See docs/aws-behaviour.md#versioning-cannot-be-switched-off.
         let status = if self.versioned { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
         VersioningConfiguration::builder().status(status).build()
     }
 
-    /// The call replaces what else is set there, so it says what AWS's default has been since April 2026: no uploads under keys
-    /// that the uploader brings along, and that neither the key's policy nor replication reaches.
+    /// The call replaces all encryption settings, so it sends what has been AWS's default since April 2026, too: no uploads with
+    /// a key that the caller provides, to which neither the key's policy nor replication applies.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>.
     /// See docs/aws-behaviour.md#encryption-call-sets-blocked-types.
     fn encryption(&self) -> Result<ServerSideEncryptionConfiguration, BuildError> {
@@ -260,7 +259,7 @@ fn block(on: bool) -> PublicAccessBlockConfiguration {
         .build()
 }
 
-/// S3 has a call for each of a bucket's properties, and none for several. All of them say whether the bucket is there.
+/// S3 has a call for each property of a bucket, and none for several. All of them show whether the bucket exists.
 async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
     let s3 = &cx.clients().s3;
     let account = &cx.scope.account;
@@ -310,10 +309,12 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         .and_then(|configuration| configuration.rules.into_iter().next());
     let ownership = ownership
         .and_then(|answer| answer.ownership_controls)
-        .and_then(|controls| controls.rules.into_iter().next())
-        .map(|rule| rule.object_ownership.as_str().to_owned());
-    let days = lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules()));
-    let known_days = days.clone().unwrap_or_default();
+        .and_then(|controls| controls.rules.into_iter().next());
+    let (days, foreign_rules) = match lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules())) {
+        Ok(days) => (days, None),
+        Err(rules) => (Days::default(), Some(rules)),
+    };
+    // S3 refuses to describe what was never set, and leaves out what is off: nothing that is missing here is unknown.
     let properties = Bucket {
         name: name.to_owned(),
         versioned: versioning.status == Some(BucketVersioningStatus::Enabled),
@@ -322,25 +323,25 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
         public_access_blocked: access
             .and_then(|answer| answer.public_access_block_configuration)
             .is_some_and(|configuration| configuration == block(true)),
-        ownership: ownership.unwrap_or_default(),
+        ownership: ownership.map(|rule| rule.object_ownership.as_str().to_owned()).unwrap_or_default(),
         policy: document
             .and_then(|answer| answer.policy)
             .map_or(Ok(Value::Null), |document| policy::parse(&document))?,
-        noncurrent_days: known_days.noncurrent,
-        incomplete_upload_days: known_days.incomplete_upload,
+        noncurrent_days: days.noncurrent,
+        incomplete_upload_days: days.incomplete_upload,
     };
     let tags = tagging.map(|answer| answer.tag_set).unwrap_or_default();
     let tags: TagMap = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
     let mut found = live(&cx.scope, name, Phase::Ready, &Readable::complete(properties), Some(tags));
-    if let Err(rules) = days {
+    if let Some(rules) = foreign_rules {
         for property in ["noncurrent_days", "incomplete_upload_days"] {
-            found.properties.insert(property.to_owned(), rules.clone().into());
+            found.properties.insert(property.to_owned(), rules.as_str().into());
         }
     }
     Ok(found.with_arn(format!("arn:aws:s3:::{name}")))
 }
 
-/// The customer's key that a rule encrypts with; any other way of encrypting has none.
+/// The customer's key with which a rule encrypts; `None` for any other encryption.
 fn key_of(rule: &ServerSideEncryptionRule) -> Option<&str> {
     let default = rule.apply_server_side_encryption_by_default()?;
     if *default.sse_algorithm() == ServerSideEncryption::AwsKms { default.kms_master_key_id() } else { None }
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_that_is_written_is_read_and_no_other_encryption_has_one() {
+    fn the_key_that_is_written_is_read_and_other_encryptions_have_none() {
         let mut rule = bucket().encryption().expect("complete").rules.remove(0);
         assert_eq!((key_of(&rule), rule.bucket_key_enabled()), (Some(KEY), Some(true)));
         let amazons = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build();
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encryption_that_is_put_blocks_keys_that_uploaders_bring() {
+    fn the_encryption_that_is_written_blocks_keys_that_callers_provide() {
         let rule = bucket().encryption().expect("complete").rules.remove(0);
         let blocked = rule.blocked_encryption_types().map(BlockedEncryptionTypes::encryption_type);
         assert_eq!(blocked, Some(&[EncryptionType::SseC][..]));

@@ -1,20 +1,20 @@
-//! What is in a bucket: it has to go before the bucket can. See docs/aws-behaviour.md#bucket-must-be-empty.
+//! The contents of a bucket, which have to be deleted before the bucket. See docs/aws-behaviour.md#bucket-must-be-empty.
 
 use aws_sdk_s3::types::{Delete, Error as Kept, ObjectIdentifier, ObjectLockRetentionMode};
 
 use super::{incomplete, unless_unset};
 use crate::resources::{Class, Context, Failure};
 
-/// Versions and delete markers that one call deletes: the most that S3 takes, and the most that it lists.
+/// Versions and delete markers that one call deletes: the most that S3 accepts, and the most that it lists.
 const BATCH: i32 = 1000;
 
-/// Batches per round, each of a second or so: a signal that comes meanwhile is not kept waiting for long.
+/// Batches per round, each of which takes about a second: a signal does not have to wait for long.
 const BATCHES: usize = 10;
 
 /// Uploads aborted per round, each with a call of its own.
 const UPLOADS: i32 = 100;
 
-/// Refuses a bucket whose objects S3 keeps whoever asks, before the first of them is touched.
+/// Refuses a bucket whose objects S3 does not delete for anybody, before the first of them is deleted.
 /// See docs/aws-behaviour.md#object-lock-keeps-objects.
 pub(super) async fn refuse_if_locked(cx: &Context, bucket: &str) -> Result<(), Failure> {
     let s3 = &cx.clients().s3;
@@ -42,13 +42,13 @@ fn locked(bucket: &str, mode: &ObjectLockRetentionMode) -> Failure {
              same command again.",
         ),
         _ => failure.help(
-            "Nobody, AWS's support included, can delete them before their retention is over. Forget the bucket with \
+            "Nobody, not even AWS Support, can delete them before their retention is over. Forget the bucket with \
              `drctl state rm` if it is to stay.",
         ),
     }
 }
 
-/// Deletes what one round may; whether that was all.
+/// Deletes the objects of one round. Returns whether the bucket is empty.
 pub(super) async fn emptied(cx: &Context, bucket: &str) -> Result<bool, Failure> {
     for _ in 0..BATCHES {
         let objects = listed(cx, bucket).await?;
@@ -60,7 +60,7 @@ pub(super) async fn emptied(cx: &Context, bucket: &str) -> Result<bool, Failure>
     Ok(false)
 }
 
-/// The first versions and delete markers: those that were listed before are gone.
+/// The first versions and delete markers: those that were listed before have been deleted.
 async fn listed(cx: &Context, bucket: &str) -> Result<Vec<ObjectIdentifier>, Failure> {
     let s3 = &cx.clients().s3;
     let account = &cx.scope.account;
@@ -86,12 +86,12 @@ async fn delete(cx: &Context, bucket: &str, objects: Vec<ObjectIdentifier>) -> R
     kept(answer.errors()).map_or(Ok(()), Err)
 }
 
-/// What it means that some were not deleted, which S3 reports as a success.
+/// The failure if some objects were not deleted, which S3 reports within a successful answer.
 fn kept(errors: &[Kept]) -> Option<Failure> {
     let is_gone = |error: &Kept| matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion"));
     let passes = |error: &Kept| matches!(error.code(), Some("InternalError" | "SlowDown" | "ServiceUnavailable"));
     let kept: Vec<&Kept> = errors.iter().filter(|error| !is_gone(error)).collect();
-    // One that will be refused again counts for more than any number that will not.
+    // One object that will be refused again matters more than any number of others.
     let error = *kept.iter().find(|error| !passes(error)).or(kept.first())?;
     let class = if passes(error) { Class::Transient } else { Class::Refused };
     let said = error.message().unwrap_or("no reason given").trim_end_matches('.');
@@ -99,15 +99,15 @@ fn kept(errors: &[Kept]) -> Option<Failure> {
     let failure = Failure { code: error.code().map(str::to_owned), ..Failure::new(class, message) };
     Some(match error.code() {
         Some("AccessDenied") => failure.help(
-            "Either the credentials lack s3:DeleteObjectVersion, or the objects are under Object Lock: those go when their \
-             retention is over and their legal hold is lifted.",
+            "Either the credentials lack s3:DeleteObjectVersion, or the objects are under Object Lock: those can be deleted once \
+             their retention is over and their legal hold is lifted.",
         ),
         _ => failure,
     })
 }
 
-/// Aborts what one round may; whether that was all. An upload that was never finished is paid for, and shows in no listing
-/// of objects.
+/// Aborts the multipart uploads of one round. Returns whether none is left. An upload that was never completed is billed, and no
+/// listing of objects shows it.
 async fn abort_uploads(cx: &Context, bucket: &str) -> Result<bool, Failure> {
     let s3 = &cx.clients().s3;
     let account = &cx.scope.account;
@@ -125,7 +125,7 @@ async fn abort_uploads(cx: &Context, bucket: &str) -> Result<bool, Failure> {
             .set_upload_id(upload.upload_id.clone())
             .send();
         match cx.mutate("s3", "AbortMultipartUpload", call).await {
-            // Finished or aborted since.
+            // Completed or aborted since.
             Err(failure) if failure.class == Class::NotFound => {}
             aborted => aborted.map(drop)?,
         }
@@ -142,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_already_is_no_failure() {
+    fn an_object_that_is_already_deleted_is_not_a_failure() {
         assert_eq!(kept(&[]), None);
         assert_eq!(kept(&[error("NoSuchVersion"), error("NoSuchKey")]), None);
     }
 
     #[test]
-    fn one_that_stays_outweighs_all_that_may_pass_later() {
+    fn one_refusal_that_stays_outweighs_all_that_may_pass() {
         let passing = kept(&[error("SlowDown"), error("NoSuchKey")]).expect("one stays");
         assert_eq!((passing.class, passing.code.as_deref()), (Class::Transient, Some("SlowDown")));
         let refused = kept(&[error("SlowDown"), error("AccessDenied")]).expect("two stay");

@@ -1,4 +1,4 @@
-//! A bucket's lifecycle, as far as drctl knows one: what is no longer needed is cleared away, and nothing else happens.
+//! The only lifecycle that drctl writes to a bucket: it removes what is no longer needed, and does nothing else.
 
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule,
@@ -8,7 +8,7 @@ use aws_smithy_types::error::operation::BuildError;
 
 use super::listed;
 
-/// After how many days noncurrent versions and incomplete uploads are cleared away; 0 for never.
+/// After how many days noncurrent versions and incomplete uploads are removed; 0 for never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Days {
     pub(super) noncurrent: i32,
@@ -16,8 +16,8 @@ pub(super) struct Days {
 }
 
 impl Days {
-    /// The one rule that does it; `None` where there is nothing to do. With the noncurrent versions go the delete markers
-    /// that are left alone by it, which would slow down every listing for good.
+    /// The one rule that does it; `None` if there is nothing to do. It also deletes the delete markers that remain without any
+    /// noncurrent version, which would slow down every listing for good.
     pub(super) fn configuration(self) -> Result<Option<BucketLifecycleConfiguration>, BuildError> {
         if self == Self::default() {
             return Ok(None);
@@ -41,11 +41,11 @@ impl Days {
         BucketLifecycleConfiguration::builder().rules(rule.build()?).build().map(Some)
     }
 
-    /// What some rules come to.
+    /// The days after which some rules remove things.
     ///
     /// # Errors
-    /// Where they do anything besides, their names, to be shown in place of both numbers: a plan that overwrites a rule that
-    /// somebody added says which.
+    /// The names of the rules if they do anything else, to be shown in place of both numbers: a plan that overwrites a rule that
+    /// somebody added names it.
     pub(super) fn of(rules: &[LifecycleRule]) -> Result<Self, String> {
         let in_force: Vec<&LifecycleRule> =
             rules.iter().filter(|rule| *rule.status() == ExpirationStatus::Enabled).collect();
@@ -70,6 +70,7 @@ impl Days {
             return None;
         }
         let incomplete = rule.abort_incomplete_multipart_upload();
+        // What a rule leaves out, it does not do.
         Some(Self {
             noncurrent: noncurrent.and_then(NoncurrentVersionExpiration::noncurrent_days).unwrap_or_default(),
             incomplete_upload: incomplete
@@ -79,7 +80,8 @@ impl Days {
     }
 }
 
-/// By the filter that drctl writes, an empty prefix: one of a kind that the SDK does not know reads as empty, without a prefix.
+/// Whether a filter is the one that drctl writes, an empty prefix. A filter that the SDK does not know reads as one without any
+/// prefix.
 fn is_everything(filter: &LifecycleRuleFilter) -> bool {
     filter.prefix() == Some("")
         && filter.tag().is_none()
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_does_anything_else_is_seen() {
+    fn a_rule_that_does_anything_else_is_named() {
         let ours = rules(30, 7).remove(0);
         let mut expires = ours.clone();
         expires.expiration = Some(LifecycleExpiration::builder().days(1).build());

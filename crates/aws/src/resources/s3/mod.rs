@@ -1,4 +1,4 @@
-//! Amazon S3: buckets, and what is copied between them.
+//! Amazon S3: buckets, and the replication between them.
 
 mod bucket;
 mod contents;
@@ -17,7 +17,7 @@ use super::{Class, Context, Failure, Live};
 use crate::TagMap;
 use drctl_engine::TAGS;
 
-/// Tags as S3 takes them.
+/// Tags in the form that S3 takes.
 fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
@@ -25,8 +25,8 @@ fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
         .map_err(|e| incomplete(&e))
 }
 
-/// Sets tags on a bucket. S3 takes all of them at once and forgets those that are not among them, so the others, which were
-/// just read, are sent along. See docs/aws-behaviour.md#bucket-tags-are-replaced.
+/// Sets tags on a bucket. The call replaces all tags of the bucket, so the others, which were just read, are sent with them.
+/// See docs/aws-behaviour.md#bucket-tags-are-replaced.
 pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
     let all = Tagging::builder().set_tag_set(Some(tags(&merged(live, wanted))?)).build().map_err(|e| incomplete(&e))?;
     let call = cx
@@ -47,7 +47,7 @@ fn merged(live: &Live, wanted: &TagMap) -> TagMap {
     all
 }
 
-/// Rules by their names, as a plan shows them where they are not what drctl writes.
+/// Rules by their names, as a plan shows them if they are not drctl's.
 fn listed<'a>(names: impl Iterator<Item = Option<&'a str>>) -> String {
     let names: Vec<&str> = names.map(|name| name.unwrap_or("without a name")).collect();
     format!("the rule{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
@@ -57,7 +57,7 @@ fn incomplete(error: &BuildError) -> Failure {
     Failure::new(Class::Internal, format!("a request that S3 does not take: {error}"))
 }
 
-/// What was never set is answered with an error of its own, which says nothing about the bucket.
+/// `None` if a setting was never set: S3 answers with an error of its own then.
 async fn unless_unset<T>(code: &str, call: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
     match call.await {
         Err(failure) if failure.code.as_deref() == Some(code) => Ok(None),
@@ -65,9 +65,9 @@ async fn unless_unset<T>(code: &str, call: impl Future<Output = Result<T, Failur
     }
 }
 
-/// What a refusal to look at a bucket means. Names are the whole world's: one that may not be looked at, and that is not
-/// among the account's own, is somebody else's. Every call names the account that it expects to own the bucket, so that a
-/// name that changed hands is refused as well.
+/// What a refusal to describe a bucket means. Bucket names are global: a bucket that cannot be described, and is not among the
+/// account's own, belongs to another account. Every call names the account that it expects to own the bucket, so that S3 also
+/// refuses a name that has passed to another account.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>.
 /// See docs/aws-behaviour.md#bucket-names-are-global.
 async fn explained(cx: &Context, name: &str, failure: Failure) -> Failure {
@@ -77,7 +77,7 @@ async fn explained(cx: &Context, name: &str, failure: Failure) -> Failure {
     let s3 = &cx.clients().s3;
     match cx.read("s3", "ListBuckets", || s3.list_buckets().prefix(name).send()).await {
         Ok(answer) if !answer.buckets().iter().any(|bucket| bucket.name() == Some(name)) => taken(name, failure),
-        // It is the account's own, or that is not known: then the first refusal says what is missing.
+        // It is the account's own, or its owner is unknown: then the first refusal says what is missing.
         _ => failure,
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     use crate::resources::{Owner, Phase};
 
     #[test]
-    fn tags_of_others_are_sent_along() {
+    fn the_tags_of_others_are_sent_as_well() {
         let mut live = Live {
             id: "b".to_owned(),
             arn: None,

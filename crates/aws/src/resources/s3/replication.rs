@@ -1,4 +1,4 @@
-//! `s3_replication`: what is written to a bucket is copied to another one, in another Region.
+//! `s3_replication`: copies the objects of a bucket to one in another Region.
 
 use std::time::Duration;
 
@@ -21,38 +21,38 @@ use crate::resources::{
     Traits, live,
 };
 
-/// The rule's id, which is a dimension of its metrics, too.
+/// The rule's id, which is also a dimension of its metrics.
 pub const RULE_ID: &str = "everything";
 
-/// All that is written to a bucket is copied to another one. A configuration that does anything but that reads as one whose
-/// destination is its rules, by their names: a plan that overwrites a rule that somebody added says which.
+/// Copies everything that is written to a bucket to another one. If a live configuration does anything else, the names of its
+/// rules are read as its destination: a plan that overwrites a rule that somebody added names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replication {
-    /// The bucket that is copied; versioned. Immutable: forces replacement.
+    /// The bucket to copy from, which is versioned. Immutable: forces replacement.
     pub bucket: Ref<Id<Bucket>>,
-    /// The role that S3 copies as. In-place.
+    /// The role that S3 assumes to copy. In-place.
     pub role: Ref<Arn<Role>>,
-    /// The bucket that is copied to; versioned. In-place.
+    /// The bucket to copy to, which is versioned. In-place.
     pub destination: Ref<Arn<Bucket>>,
-    /// The key that copies are encrypted with, of the destination's Region. In-place.
+    /// The key in the destination's Region that encrypts the copies. In-place.
     pub destination_kms_key: Ref<Arn<Key>>,
-    /// Within how many minutes nearly all is copied (S3 Replication Time Control), with metrics and with events for what takes
-    /// longer: 15, the only value that S3 knows, or 0 for no such promise. In-place.
+    /// Within how many minutes nearly everything is copied (S3 Replication Time Control), with metrics and with events for what
+    /// takes longer: 15, the only value that S3 accepts, or 0 for no such commitment. In-place.
     pub time_control_minutes: i32,
-    /// Whether what is deleted here is deleted there; never by version. In-place.
+    /// Whether delete markers are copied; deletions of versions never are. In-place.
     pub delete_markers: bool,
-    /// Whether what is changed of a copy's metadata is copied back. In-place.
+    /// Whether changes to a copy's metadata are copied back. In-place.
     pub replica_modifications: bool,
-    /// What has to be ready besides. Orders only, and is never compared.
+    /// Other resources that have to be ready first. Only an order; never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
 
 impl Resource for Replication {
     const TRAITS: Traits = Traits {
-        immutable: &[("bucket", "a replication is its bucket's own")],
+        immutable: &[("bucket", "a replication cannot be moved to another bucket")],
         idempotent_create: true,
-        // Versioning can take up to 15 minutes to be seen everywhere, and seldom takes long.
+        // Versioning can take up to 15 minutes to be visible everywhere, but seldom takes long.
         // See docs/aws-behaviour.md#versioning-seen-late.
         patience: Duration::from_mins(10),
         ..Traits::usual("s3_replication")
@@ -77,7 +77,7 @@ impl Resource for Replication {
         Some(self.bucket.value().to_owned())
     }
 
-    /// None: it is found by its bucket's name.
+    /// Empty: it is read by its bucket's name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -97,7 +97,7 @@ impl Resource for Replication {
         }))
     }
 
-    /// Takes the place of any other that the bucket has.
+    /// Replaces any other configuration of the bucket.
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
         self.put(cx, self.bucket.value()).await?;
         Ok(self.bucket.value().to_owned())
@@ -133,8 +133,8 @@ impl Replication {
         cx.mutate("s3", "PutBucketReplication", call).await.map(drop)
     }
 
-    /// One rule for the whole bucket, with a filter that lets everything through: without one it would be of the first version,
-    /// which knows neither time control nor replica modifications.
+    /// One rule for the whole bucket, with a filter that matches everything: a rule without a filter is of the first version,
+    /// which has neither time control nor replica modifications.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>.
     /// See docs/aws-behaviour.md#replication-rule-needs-a-filter.
     fn configuration(&self) -> Result<ReplicationConfiguration, BuildError> {
@@ -155,7 +155,7 @@ impl Replication {
         ReplicationConfiguration::builder().role(self.role.value()).rules(rule).build()
     }
 
-    /// What is encrypted with a key of KMS, as everything here is, is copied only if that is asked for.
+    /// Objects that are encrypted with a KMS key, as all of them are here, are copied only if the rule says so.
     fn source_selection(&self) -> Result<SourceSelectionCriteria, BuildError> {
         let encrypted = SseKmsEncryptedObjects::builder().status(SseKmsEncryptedObjectsStatus::Enabled).build()?;
         let modifications = if self.replica_modifications {
@@ -182,6 +182,7 @@ impl Replication {
         destination.build()
     }
 
+    /// S3 returns the configuration as it was written: what is missing in it is off.
     fn of(bucket: &str, configuration: &ReplicationConfiguration) -> Self {
         let rule = match configuration.rules() {
             [rule] if *rule.status() == ReplicationRuleStatus::Enabled && is_for_all(rule) => Some(rule),
@@ -217,18 +218,18 @@ impl Replication {
     }
 }
 
-/// Whether a rule is for every object: by the filter that drctl writes, an empty prefix. One of a kind that the SDK does not know
-/// reads as empty, without a prefix: `Not`, for one.
+/// Whether a rule is for every object, i.e. has the filter that drctl writes, an empty prefix. A filter that the SDK does not
+/// know, such as `Not`, reads as one without any prefix.
 fn is_for_all(rule: &ReplicationRule) -> bool {
     rule.filter().is_some_and(|filter| filter.prefix() == Some("") && filter.tag().is_none() && filter.and().is_none())
 }
 
-/// The promised minutes, if what takes longer is told as well.
+/// The minutes of the commitment, if S3 also reports what takes longer.
 fn time_control(destination: &Destination) -> Option<i32> {
     let time = destination.replication_time().filter(|time| *time.status() == ReplicationTimeStatus::Enabled)?;
     let metrics = destination.metrics().filter(|metrics| *metrics.status() == MetricsStatus::Enabled)?;
-    let promised = time.time()?.minutes()?;
-    (metrics.event_threshold()?.minutes() == Some(promised)).then_some(promised)
+    let minutes = time.time()?.minutes()?;
+    (metrics.event_threshold()?.minutes() == Some(minutes)).then_some(minutes)
 }
 
 #[cfg(test)]
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_that_nobody_watches_counts_for_none() {
+    fn a_time_control_without_metrics_counts_as_none() {
         let mut unwatched = replication().configuration().expect("complete");
         let destination = unwatched.rules[0].destination.as_mut().expect("it has one");
         destination.metrics = None;
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_leaves_encrypted_objects_out_has_no_key() {
+    fn a_rule_that_leaves_out_encrypted_objects_has_no_key() {
         let mut plain_only = replication().configuration().expect("complete");
         plain_only.rules[0].source_selection_criteria = None;
         assert_eq!(Replication::of("source", &plain_only).destination_kms_key.value(), "");

@@ -1,17 +1,17 @@
-//! What is in a bucket.
+//! The contents of a bucket, as a user is asked about them.
 
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 
 use crate::resources::stake::{count, size};
 use crate::resources::{Class, Context, Failure, Live};
 
-/// How many versions are looked at: a page, which takes one call whatever is in the bucket.
+/// How many versions are counted: one page, which takes one call whatever the size of the bucket.
 const PAGE: i32 = 1000;
 
-/// What a look at a bucket has counted.
+/// What was counted in a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counted {
-    /// Versions of objects, noncurrent ones among them.
+    /// Versions of objects, including noncurrent ones.
     pub(super) versions: u64,
     /// Delete markers.
     pub(super) markers: u64,
@@ -21,7 +21,7 @@ pub(super) struct Counted {
     pub(super) capped: bool,
 }
 
-/// What is in a bucket: every version of every object is deleted with it. `None` when it is empty.
+/// The contents of a bucket: every version of every object is deleted with it. `None` if it is empty.
 ///
 /// # Errors
 /// What the call's answer means.
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_told_by_all_that_goes_with_it() {
+    fn a_bucket_is_described_by_everything_that_is_deleted_with_it() {
         let said = |sizes: &[i64], markers, truncated| Counted::of(&listing(sizes, markers, truncated)).in_words();
         assert_eq!(said(&[], 0, false), None);
         assert_eq!(said(&[500, 700], 0, false).as_deref(), Some("2 object versions, 1.2 kB"));

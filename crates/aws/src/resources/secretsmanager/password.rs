@@ -1,14 +1,14 @@
-//! A password that exists in memory for as long as it takes to hand it over.
+//! A password, which stays in memory only until it has been sent.
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::resources::{Class, Failure};
 
-/// About 238 bits; within what RDS takes. <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html>
+/// About 238 bits, and within RDS's limits. <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html>
 const LENGTH: usize = 40;
 
-/// None of the characters that RDS, a connection string or a shell takes for something else.
+/// Without characters that have a meaning to RDS, in a connection string or to a shell.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A secret's value: the user's name and a new password, as RDS's Data API and the function read it.
@@ -20,11 +20,11 @@ pub(super) fn new_value(username: &str) -> Result<Zeroizing<String>, Failure> {
     }
     let password = generate()?;
     let value = serde_json::to_string(&Value { username, password: &password });
-    // Two texts always serialise; and what went wrong is not told, lest the value be.
+    // Two texts always serialise. The cause is left out because it could contain the value.
     value.map(Zeroizing::new).map_err(|_| Failure::new(Class::Internal, "a secret's value cannot be written as JSON"))
 }
 
-/// Drawn anew until there is a letter of each case and a digit in it, which the first draw almost always has.
+/// Draws again until the password has a letter of each case and a digit, which the first draw almost always has.
 fn generate() -> Result<Zeroizing<String>, Failure> {
     loop {
         let password = draw()?;
@@ -36,7 +36,7 @@ fn generate() -> Result<Zeroizing<String>, Failure> {
 }
 
 fn draw() -> Result<Zeroizing<String>, Failure> {
-    // Never grows: a place that is outgrown is not wiped.
+    // It never grows: memory that a string moves out of is not wiped.
     let mut password = Zeroizing::new(String::with_capacity(LENGTH));
     let mut random = Zeroizing::new([0_u8; 64]);
     while password.len() < LENGTH {
@@ -49,7 +49,7 @@ fn draw() -> Result<Zeroizing<String>, Failure> {
     Ok(password)
 }
 
-/// `None` for the bytes that would make some characters likelier than others: 256 is no multiple of 62.
+/// `None` for the bytes that would make some characters likelier than others: 256 is not a multiple of 62.
 fn character(byte: u8) -> Option<char> {
     let index = usize::from(byte);
     (index < 4 * ALPHABET.len()).then(|| char::from(ALPHABET[index % ALPHABET.len()]))
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_the_json_that_rds_reads() {
+    fn the_value_is_the_json_that_rds_reads() {
         let value = new_value("quoted \" user").expect("a value");
         let read: serde_json::Value = serde_json::from_str(&value).expect("JSON");
         assert_eq!(read["username"], "quoted \" user");

@@ -1,6 +1,6 @@
 //! `secret`: a user's name and generated password, replicated to another Region.
 //!
-//! The value is made here, handed to Secrets Manager, and never read back.
+//! The value is generated here, sent to Secrets Manager, and never read back.
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
@@ -12,7 +12,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live,
 };
 use crate::{NODE, TagMap};
@@ -24,16 +24,16 @@ pub struct Secret {
     pub name: String,
     /// What it is for. In-place.
     pub description: String,
-    /// The key that its value is encrypted with. In-place.
+    /// The key that encrypts its value. In-place.
     pub kms_key: Ref<Arn<Key>>,
-    /// The user's name, which goes into the value beside the password. The value is not read back: another name is not
-    /// noticed by itself. Immutable: forces replacement.
+    /// The user's name, which is in the value beside the password. The value is not read back, so a change of the name alone is
+    /// not noticed. Immutable: forces replacement.
     pub username: String,
-    /// The Region it is replicated to; replicas in others are taken away. In-place.
+    /// The Region to which it is replicated; replicas in other Regions are removed. In-place.
     pub replica_region: String,
-    /// The key of that Region that the replica is encrypted with. In-place.
+    /// The key of that Region that encrypts the replica. In-place.
     pub replica_kms_key: Ref<Arn<Key>>,
-    /// Whether it is to be deleted in some days: then it can still be taken back. In-place.
+    /// Whether it is scheduled for deletion, which can still be cancelled. In-place.
     pub pending_deletion: bool,
 }
 
@@ -57,8 +57,9 @@ impl Resource for Secret {
         ),
     ];
     const UPDATE_SECONDS: f64 = 6.0;
-    // The key, on the caller's behalf: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-    // AWS ends a secret's ARN in six characters of its own. See docs/aws-behaviour.md#secret-arn-has-a-suffix.
+    // Secrets Manager uses the key on the caller's behalf:
+    // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html AWS ends a secret's ARN in six
+    // characters of its own. See docs/aws-behaviour.md#secret-arn-has-a-suffix.
     const PERMISSIONS: &'static [Grant] = &[
         on(
             &["arn:aws:secretsmanager:{region}:{account}:secret:{own}-a1b2c3"],
@@ -78,13 +79,13 @@ impl Resource for Secret {
         Some(self.name.clone())
     }
 
-    /// None: there are few, and each is read by its name.
+    /// Empty: there are few secrets, and each is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
 
-    /// Without replicas, which go with their primary, and without those that are scheduled for deletion, which a listing leaves
-    /// out.
+    /// Without replicas, which are deleted with their primary, and without secrets that are scheduled for deletion, which a
+    /// listing leaves out.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let secrets = &cx.clients().secrets;
         let pages =
@@ -95,7 +96,7 @@ impl Resource for Secret {
         let mut found = Vec::new();
         for name in &names {
             let Some(secret) = describe(cx, name).await? else { continue };
-            // Not every endpoint says so in its listing.
+            // Not every endpoint shows it in its listing.
             let is_replica = secret.primary_region().is_some_and(|primary| primary != &*cx.region);
             if secret.deleted_date().is_none() && !is_replica {
                 found.push(from_described(cx, name, &secret)?);
@@ -106,16 +107,17 @@ impl Resource for Secret {
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         match describe(cx, id).await? {
-            // Somebody else's that is on its way out is no secret of ours; that it keeps its name, a creation finds out.
+            // Another owner's secret that is scheduled for deletion is not reported. That its name is still taken shows on
+            // creation.
             Some(secret) if secret.deleted_date().is_some() && !cx.scope.is_ours(&tag_map(secret.tags())) => Ok(None),
             Some(secret) => from_described(cx, id, &secret).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Takes back this node's secret if it is only scheduled for deletion (docs/aws-behaviour.md#secret-scheduled-for-deletion):
-    /// what lies encrypted or locked under its password stays within reach. [`Resource::sync`] does the rest. Otherwise the same
-    /// token again, which comes with another password, is refused because the name is taken.
+    /// Restores this node's secret if it is only scheduled for deletion (docs/aws-behaviour.md#secret-scheduled-for-deletion), so
+    /// that whatever needs its password can still be used. [`Resource::sync`] does the rest. Otherwise a repetition with the same
+    /// token, which has another password, is refused because the name is taken.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let value = password::new_value(&self.username)?;
@@ -134,7 +136,7 @@ impl Resource for Secret {
         match cx.mutate("secretsmanager", "CreateSecret", call).await {
             Ok(_) => Ok(self.name.clone()),
             Err(failure) if matches!(failure.class, Class::Exists | Class::Transient) => {
-                if self.take_back(cx, &creation.tags).await? { Ok(self.name.clone()) } else { Err(failure) }
+                if self.restore(cx, &creation.tags).await? { Ok(self.name.clone()) } else { Err(failure) }
             }
             Err(failure) => Err(failure),
         }
@@ -142,7 +144,7 @@ impl Resource for Secret {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if changed(changes, "pending_deletion") {
-            // Anything else is refused until then.
+            // Until then, AWS refuses everything else.
             let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
             cx.mutate("secretsmanager", "RestoreSecret", call).await?;
         }
@@ -161,8 +163,8 @@ impl Resource for Secret {
         Ok(synced)
     }
 
-    /// Its replicas first, which are gone at once; a secret that has some is not deleted
-    /// (docs/aws-behaviour.md#secret-has-replicas). It can be taken back for seven days, the least there is.
+    /// First its replicas, which are deleted at once: AWS does not delete a secret that has replicas
+    /// (docs/aws-behaviour.md#secret-has-replicas). It can be restored for seven days, the shortest period that AWS accepts.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let name = &live.id;
         let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
@@ -185,8 +187,8 @@ impl Secret {
         (!self.replica_region.is_empty()).then(|| replica.kms_key_id(self.replica_kms_key.value()).build())
     }
 
-    /// Whether the name was held by a secret that was scheduled for deletion, and is now this attempt's.
-    async fn take_back(&self, cx: &Context, wanted: &TagMap) -> Result<bool, Failure> {
+    /// Restores the secret of this name if it was scheduled for deletion. Returns whether it did.
+    async fn restore(&self, cx: &Context, wanted: &TagMap) -> Result<bool, Failure> {
         let found = describe(cx, &self.name).await?.filter(|found| found.deleted_date().is_some());
         let Some(found) = found else { return Ok(false) };
         let tags = tag_map(found.tags());
@@ -197,12 +199,13 @@ impl Secret {
                 .help("Choose another stack name or environment, or wait until AWS has deleted it."));
         }
         let call = cx.clients().secrets.restore_secret().secret_id(&self.name).send();
-        // One call and no second one, whose refusal would leave it without a record: its tags are this node's already.
+        // Only one call, because a refusal of a second one would leave the secret without a record. It has this node's tags
+        // already.
         cx.mutate("secretsmanager", "RestoreSecret", call).await?;
         Ok(true)
     }
 
-    /// Takes the next step towards one replica, with its key, and says what has to happen before the one after it.
+    /// Takes the next step towards one replica with its key, and says what has to happen before the following step.
     async fn replicate(&self, cx: &Context) -> Result<Option<String>, Failure> {
         let Some(found) = describe(cx, &self.name).await? else { return Ok(Some("it to be visible".to_owned())) };
         let all = found.replication_status();
@@ -215,7 +218,7 @@ impl Secret {
         match all.first().and_then(ReplicationStatusType::status) {
             Some(StatusType::InProgress) => Ok(Some(format!("its replica in {} to be in sync", self.replica_region))),
             Some(StatusType::InSync) => {
-                // The one property that a replica has of its own, set in its own Region.
+                // The only property that a replica has of its own, which is set in its own Region.
                 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
                 // See docs/aws-behaviour.md#secret-replica-has-its-own-key.
                 let call = there.clients().secrets.update_secret().secret_id(&self.name);
@@ -235,8 +238,8 @@ impl Secret {
         }
     }
 
-    /// A secret of the same name keeps the replica from coming about (docs/aws-behaviour.md#secret-replica-name-taken). It is
-    /// never written over, whosever it is: it may hold the only copy of a password, e.g. as a replica that was promoted in a
+    /// A secret of the same name keeps the replica from being created (docs/aws-behaviour.md#secret-replica-name-taken). It is
+    /// never overwritten, whoever owns it: it may hold the only copy of a password, e.g. as a replica that was promoted in a
     /// failover.
     async fn refuse_clash(&self, cx: &Context, there: &Context) -> Result<(), Failure> {
         let Some(found) = describe(there, &self.name).await? else { return Ok(()) };
@@ -257,7 +260,7 @@ async fn remove_replicas(cx: &Context, name: &str, regions: &[&str]) -> Result<S
     let call = cx.clients().secrets.remove_regions_from_replication().secret_id(name);
     let call = call.set_remove_replica_regions(Some(regions.iter().map(|&region| region.to_owned()).collect()));
     cx.mutate("secretsmanager", "RemoveRegionsFromReplication", call.send()).await?;
-    Ok(format!("its replica in {} to be gone", regions.join(", ")))
+    Ok(format!("its replica in {} to be deleted", regions.join(", ")))
 }
 
 fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Result<Live, Failure> {
@@ -272,24 +275,24 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
     let mut replicas: Vec<&ReplicationStatusType> = secret.replication_status().iter().collect();
     replicas.sort_by_key(|replica| region(replica));
     let phase = phase(&replicas);
-    // One that failed is none; several are more than there should be, and differ from every one.
+    // A replica that failed does not exist. Several replicas differ from any desired one.
     replicas.retain(|replica| replica.status() != Some(&StatusType::Failed));
     let listed = |value: &dyn Fn(&ReplicationStatusType) -> String| {
         replicas.iter().map(|replica| value(replica)).collect::<Vec<_>>().join(", ")
     };
+    let mut reading = Reading::default();
     let properties = Secret {
         name: id.to_owned(),
+        // AWS leaves out an empty description, the key if it is Secrets Manager's own, and replication without replicas.
         description: secret.description().unwrap_or_default().to_owned(),
         kms_key: Ref::known(key_arn(cx, &cx.region, secret.kms_key_id())),
-        username: String::new(),
+        username: reading.text("username", None),
         replica_region: listed(&|replica| region(replica).to_owned()),
         replica_kms_key: Ref::known(listed(&|replica| key_arn(cx, region(replica), replica.kms_key_id()))),
         pending_deletion: secret.deleted_date().is_some(),
     };
     let arn = secret.arn().unwrap_or_default();
-    let mut found =
-        live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(secret.tags()))).with_arn(arn);
-    found.properties.remove("username");
+    let mut found = live(&cx.scope, id, phase, &reading.of(properties), Some(tag_map(secret.tags()))).with_arn(arn);
     if let Some(version) = current(secret) {
         found = found.with_output("version", version);
     }
@@ -299,7 +302,7 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
     Ok(found)
 }
 
-/// A replica that failed does not make the secret fail: what has failed is deleted and made anew, and this one is in use.
+/// A replica that failed does not make the secret fail: a failed resource is replaced, and the secret is in use.
 fn phase(replicas: &[&ReplicationStatusType]) -> Phase {
     let of = |status: &StatusType| replicas.iter().find(|replica| replica.status() == Some(status));
     if let Some(replica) = of(&StatusType::Failed) {
@@ -316,7 +319,7 @@ fn region(replica: &ReplicationStatusType) -> &str {
     replica.region().unwrap_or_default()
 }
 
-/// The version that readers get.
+/// The version that callers get.
 fn current(secret: &DescribeSecretOutput) -> Option<&str> {
     let (version, _) =
         secret.version_ids_to_stages()?.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT"))?;
@@ -375,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_told_apart_from_its_value() {
+    fn a_secrets_properties_do_not_hold_its_value() {
         let secret = Secret {
             name: "n".into(),
             description: String::new(),
