@@ -141,15 +141,6 @@ impl Live {
         self
     }
 
-    /// The same without the properties that AWS did not return: what cannot be read is not compared.
-    #[must_use]
-    pub fn without(mut self, properties: impl IntoIterator<Item = (&'static str, bool)>) -> Self {
-        for (name, _) in properties.into_iter().filter(|(_, absent)| *absent) {
-            self.properties.remove(name);
-        }
-        self
-    }
-
     /// The same with an output that other resources may refer to.
     #[must_use]
     pub fn with_output(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -13,41 +13,41 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
     Traits, Weight, goes_on, live, readable,
 };
 
-/// A public TLS certificate for one name. ACM issues it once a CNAME record that it asks for is seen, and renews it as
-/// long as the record stands. The record is the same for a name in all Regions of an account.
-/// See docs/aws-behaviour.md#validation-record-is-shared.
+/// A public TLS certificate for one name. ACM issues it once it sees a CNAME record that it asks for, and renews it for as long as
+/// the record exists. In all Regions of an account, the record for a name is the same. See
+/// docs/aws-behaviour.md#validation-record-is-shared.
 ///
-/// Its id is its ARN. Outputs: `validation_name` and `validation_value`, the CNAME record, both without a dot at their end.
+/// Its id is its ARN. Outputs: `validation_name` and `validation_value`, the CNAME record, both without a dot at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// The name it is for. Immutable: forces replacement.
+    /// The name that it is for. Immutable: forces replacement.
     pub domain: String,
-    /// Its key: `RSA_2048` or `EC_prime256v1`. Immutable: forces replacement.
+    /// The algorithm of its key: `RSA_2048` or `EC_prime256v1`. Immutable: forces replacement.
     pub key_algorithm: String,
 }
 
 impl Resource for Certificate {
     const TRAITS: Traits = Traits {
         immutable: &[
-            ("domain", "a certificate is for the name it was issued for"),
-            ("key_algorithm", "a certificate keeps the kind of key it was issued for"),
+            ("domain", "the name of a certificate cannot be changed"),
+            ("key_algorithm", "the key algorithm of a certificate cannot be changed"),
         ],
-        // Its validation takes up to half an hour: the engine's limit is above that with this patience.
-        // See docs/aws-behaviour.md#certificate-validation-takes-time.
-        // Within an hour of the first request; what is older than that shows in listings.
+        // A token is honoured within an hour of the first request; older certificates show in listings.
         idempotent_create: true,
-        // How long API Gateway may keep it in use after its domain name is gone: "can take >15 minutes".
+        // Its validation takes up to half an hour, which is within the engine's limit with this patience.
+        // See docs/aws-behaviour.md#certificate-validation-takes-time.
+        // API Gateway may keep it in use after its domain name is deleted: "can take >15 minutes".
         // terraform-provider-aws, internal/service/acm/certificate.go. See docs/aws-behaviour.md#certificate-in-use.
         patience: Duration::from_mins(20),
         ..Traits::usual("certificate")
     };
     const SERVICE: &'static str = "acm";
     const LATENCIES: &'static [Latencies] = &[
-        // "ACM cert DNS-validated": from when the record is there that validates it.
+        // "ACM cert DNS-validated": counted from when the validation record exists.
         Latencies::of(
             2,
             Latency::of_steps([30.0, 120.0, 1800.0], &[step("RequestCertificate", 1, 1.0, 119.0)]),
@@ -70,13 +70,13 @@ impl Resource for Certificate {
     const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";
     const TAGGING: Tagging = Tagging::Acm;
 
-    /// The name: under it the stack's own certificate is looked up, whatever its ARN.
+    /// The name. [`Resource::read`] finds the stack's own certificate by it, whatever its ARN.
     fn natural_id(&self) -> Option<String> {
         Some(self.domain.clone())
     }
 
-    /// None: the certificates of the whole account are listed without tags. One is read by its ARN, or looked up by its
-    /// name.
+    /// Lists nothing: `ListCertificates` returns the certificates of the whole account, without tags. A certificate is read by its
+    /// ARN or its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -92,7 +92,7 @@ impl Resource for Certificate {
         Ok(found)
     }
 
-    /// By its ARN, or by its name: then one that bears this stack's tags.
+    /// Reads a certificate by its ARN, or the one for a name that is tagged as this stack's.
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         if id.starts_with("arn:") {
             return describe(cx, id, None).await;
@@ -113,7 +113,7 @@ impl Resource for Certificate {
             .domain_name(&self.domain)
             .validation_method(ValidationMethod::Dns)
             .key_algorithm(KeyAlgorithm::from(self.key_algorithm.as_str()))
-            // 1 to 32 letters and digits, which the token is.
+            // ACM accepts 1 to 32 letters and digits, which the token is.
             .idempotency_token(creation.token)
             .set_tags(Some(tags(&creation.tags)?))
             .send();
@@ -124,11 +124,11 @@ impl Resource for Certificate {
         Ok(Synced::default())
     }
 
-    /// The stack's own domain uses it, and goes before it.
+    /// The stack's own domain name also uses it, and is deleted before it.
     async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
         let users = users(cx, &live.id).await?;
         let others = users.iter().filter(|user| !also.contains(user));
-        let hindrances = others.map(|user| format!("{user} uses the certificate {}, and is not drctl's", live.id));
+        let hindrances = others.map(|user| format!("{user}, which is not drctl's, uses the certificate {}", live.id));
         Ok(Weight { hindrances: hindrances.collect(), ..Weight::default() })
     }
 
@@ -141,7 +141,7 @@ impl Resource for Certificate {
     }
 }
 
-/// Those certificates that bear the stack's tags, with them.
+/// The certificates that are tagged as the stack's, with their tags.
 async fn ours(cx: &Context, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, Failure> {
     let mut answers = Vec::new();
     for arn in arns {
@@ -155,19 +155,19 @@ async fn ours(cx: &Context, arns: Vec<String>) -> Result<Vec<(String, TagMap)>, 
     Ok(tagged.into_iter().filter(|(_, tags)| cx.scope.is_ours(tags)).collect())
 }
 
-/// Says what keeps a certificate from being deleted: the stack's own domain went before it, and API Gateway lets go of it by
-/// itself.
+/// The refusal to delete a certificate, with the resources of others that use it. The stack's own domain name is deleted before it,
+/// and API Gateway releases it by itself.
 async fn in_use(cx: &Context, arn: &str, refusal: Failure) -> Result<Failure, Failure> {
     let others = users(cx, arn).await?;
     if others.is_empty() {
         return Ok(refusal);
     }
-    let message = format!("{arn} is in use by what this stack has not made: {}", others.join(", "));
+    let message = format!("{arn} is used by resources that this stack has not created: {}", others.join(", "));
     Ok(Failure { class: Class::Refused, message, ..refusal }
-        .help("Give that another certificate; then run the same command again."))
+        .help("Give them another certificate, then run the same command again."))
 }
 
-/// What of the account uses a certificate.
+/// The ARNs of the resources in the account that use a certificate.
 async fn users(cx: &Context, arn: &str) -> Result<Vec<String>, Failure> {
     let acm = &cx.clients().acm;
     let call = || acm.describe_certificate().certificate_arn(arn).send();
@@ -176,7 +176,7 @@ async fn users(cx: &Context, arn: &str) -> Result<Vec<String>, Failure> {
     Ok(of_account(users, &cx.scope.account).into_iter().map(str::to_owned).collect())
 }
 
-/// Those users of a certificate that are the account's own. API Gateway uses it with load balancers of AWS's.
+/// The users of a certificate that are the account's own. API Gateway uses it with load balancers in accounts of AWS.
 fn of_account<'a>(users: &'a [String], account: &str) -> Vec<&'a str> {
     let is_own = |user: &&str| user.split(':').nth(4) == Some(account);
     users.iter().map(String::as_str).filter(is_own).collect()
@@ -189,7 +189,7 @@ async fn named(cx: &Context, name: &str) -> Result<Vec<String>, Failure> {
     Ok(named.filter_map(CertificateSummary::certificate_arn).map(str::to_owned).collect())
 }
 
-/// Every certificate of the Region. Without a filter, those with keys on elliptic curves are left out.
+/// Every certificate of the Region. Without a filter, ACM leaves out those with keys on elliptic curves.
 /// <https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html>.
 /// See docs/aws-behaviour.md#certificate-keys-read-differently.
 async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
@@ -202,7 +202,7 @@ async fn all(cx: &Context) -> Result<Vec<CertificateSummary>, Failure> {
     .await
 }
 
-/// `None` when it is not there.
+/// `None` if the certificate does not exist.
 async fn tags_of(cx: &Context, arn: &str) -> Result<Option<TagMap>, Failure> {
     let acm = &cx.clients().acm;
     let call = || acm.list_tags_for_certificate().certificate_arn(arn).send();
@@ -233,25 +233,20 @@ async fn describe(cx: &Context, arn: &str, tags: Option<TagMap>) -> Result<Optio
     }
 }
 
-/// `None` for one that does not tell yet which record it wants to see, as it does some seconds after it was requested:
-/// whoever refers to that record has to wait.
+/// `None` for a certificate without a validation record, which ACM returns some seconds after the request: the resources that refer
+/// to the record have to wait.
 fn from_described(cx: &Context, arn: &str, certificate: &Described, tags: TagMap) -> Option<Live> {
     let record = certificate.domain_validation_options().iter().find_map(DomainValidation::resource_record);
     let phase = phase(certificate);
     if record.is_none() && matches!(phase, Phase::Pending(_)) {
         return None;
     }
+    let mut reading = Reading::default();
     let properties = Certificate {
-        domain: certificate.domain_name().unwrap_or_default().to_owned(),
-        key_algorithm: certificate.key_algorithm().map(spelled).unwrap_or_default(),
+        domain: reading.text("domain", certificate.domain_name().filter(|name| !name.is_empty())),
+        key_algorithm: reading.value("key_algorithm", certificate.key_algorithm().map(as_requested)),
     };
-    let mut found = live(&cx.scope, arn, phase, &Readable::complete(properties.clone()), Some(tags)).with_arn(arn);
-    // What is not told is no reason to replace it.
-    for (property, value) in [("domain", &properties.domain), ("key_algorithm", &properties.key_algorithm)] {
-        if value.is_empty() {
-            found.properties.remove(property);
-        }
-    }
+    let found = live(&cx.scope, arn, phase, &reading.of(properties), Some(tags)).with_arn(arn);
     Some(match record {
         Some(record) => found
             .with_output("validation_name", record.name().trim_end_matches('.'))
@@ -275,14 +270,14 @@ fn phase(certificate: &Described) -> Phase {
             let words = [Some(status.as_str()), certificate.failure_reason().map(FailureReason::as_str)];
             Phase::Failed(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
-        // Issued; or in a state that AWS has added since, which is no reason to replace it.
+        // Issued, or in a state that AWS has added since, which is not a reason to replace it.
         Some(_) => Phase::Ready,
     }
 }
 
-/// As requests spell it: descriptions say `RSA-2048` and `EC-prime256v1`.
+/// An algorithm in the spelling of requests: descriptions say `RSA-2048` and `EC-prime256v1`.
 /// terraform-provider-aws, internal/service/acm/certificate.go
-fn spelled(algorithm: &KeyAlgorithm) -> String {
+fn as_requested(algorithm: &KeyAlgorithm) -> String {
     algorithm.as_str().replace('-', "_")
 }
 
@@ -292,23 +287,23 @@ mod tests {
 
     #[test]
     fn keys_are_spelled_as_they_are_requested() {
-        for (said, requested) in
+        for (described, requested) in
             [("RSA-2048", "RSA_2048"), ("EC-prime256v1", "EC_prime256v1"), ("EC_prime256v1", "EC_prime256v1")]
         {
-            assert_eq!(spelled(&KeyAlgorithm::from(said)), requested);
+            assert_eq!(as_requested(&KeyAlgorithm::from(described)), requested);
         }
     }
 
     #[test]
-    fn who_else_uses_a_certificate_is_told_by_the_account() {
+    fn other_users_of_a_certificate_are_those_of_the_account() {
         let own = "arn:aws:cloudfront::111122223333:distribution/E1".to_owned();
-        let awss = "arn:aws:elasticloadbalancing:us-east-1:392220576650:loadbalancer/app/prod-iad-1".to_owned();
-        assert_eq!(of_account(&[awss.clone(), own.clone()], "111122223333"), [own.as_str()]);
-        assert!(of_account(&[awss], "111122223333").is_empty());
+        let of_aws = "arn:aws:elasticloadbalancing:us-east-1:392220576650:loadbalancer/app/prod-iad-1".to_owned();
+        assert_eq!(of_account(&[of_aws.clone(), own.clone()], "111122223333"), [own.as_str()]);
+        assert!(of_account(&[of_aws], "111122223333").is_empty());
     }
 
     #[test]
-    fn what_will_never_be_issued_has_failed() {
+    fn a_certificate_that_will_never_be_issued_has_failed() {
         let of = |status| Described::builder().status(status);
         assert_eq!(phase(&of(CertificateStatus::Issued).build()), Phase::Ready);
         assert!(matches!(phase(&of(CertificateStatus::PendingValidation).build()), Phase::Pending(_)));

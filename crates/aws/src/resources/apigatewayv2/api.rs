@@ -11,23 +11,23 @@ use super::{apis, arn, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
-/// An HTTP API. Outputs: `endpoint`, the URL at which it answers; `host`, the same without the scheme.
+/// An HTTP API. Outputs: `endpoint`, its URL; `host`, the URL without the scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Api {
     /// Its name, which need not be unique. In-place.
     pub name: String,
     /// What it is for. In-place.
     pub description: String,
-    /// Whether it answers under its domain name only. In-place.
+    /// Whether it answers only under its domain name. In-place.
     pub disable_execute_api_endpoint: bool,
 }
 
 impl Resource for Api {
     const TRAITS: Traits = Traits {
-        // Deletions of APIs are throttled per account, down to one in 30 s.
+        // An account may delete one API in 30 s.
         // See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
         ..Traits::usual("api")
@@ -89,7 +89,7 @@ impl Resource for Api {
         Ok(Synced::default())
     }
 
-    /// Everything within goes with it.
+    /// AWS deletes everything in it with it.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().apigateway.delete_api().api_id(&live.id).send();
         match cx.mutate("apigateway", "DeleteApi", call).await {
@@ -99,7 +99,7 @@ impl Resource for Api {
     }
 }
 
-/// The same in the shape of a listing's item.
+/// The answer in the form of an item of a listing.
 fn described(answer: GetApiOutput) -> Described {
     Described::builder()
         .set_api_id(answer.api_id)
@@ -113,21 +113,24 @@ fn described(answer: GetApiOutput) -> Described {
 
 fn from_described(cx: &Context, api: &Described) -> Live {
     let id = api.api_id().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = Api {
-        name: api.name().unwrap_or_default().to_owned(),
+        // The SDK fills in an empty text for a required one that is missing.
+        name: reading.text("name", api.name().filter(|name| !name.is_empty())),
+        // Left out if it is empty, as is the flag if it is not set.
         description: api.description().unwrap_or_default().to_owned(),
         disable_execute_api_endpoint: api.disable_execute_api_endpoint().unwrap_or(false),
     };
     let tags = Some(tag_map(api.tags()));
-    let found = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), tags)
-        .with_arn(arn(cx, &format!("apis/{id}")));
+    let found =
+        live(&cx.scope, id, Phase::Ready, &reading.of(properties), tags).with_arn(arn(cx, &format!("apis/{id}")));
     match api.api_endpoint() {
         Some(endpoint) => found.with_output("endpoint", endpoint).with_output("host", host(endpoint)),
         None => found,
     }
 }
 
-/// What stands behind the scheme.
+/// The part of a URL after the scheme.
 fn host(endpoint: &str) -> &str {
     endpoint.split_once("://").map_or(endpoint, |(_, host)| host)
 }
@@ -142,7 +145,7 @@ mod tests {
             host("https://a1b2.execute-api.us-east-1.amazonaws.com"),
             "a1b2.execute-api.us-east-1.amazonaws.com"
         );
-        // MiniStack's has a port.
+        // MiniStack's endpoint has a port.
         assert_eq!(host("http://a1b2.execute-api.localhost:4566"), "a1b2.execute-api.localhost:4566");
     }
 }

@@ -7,23 +7,24 @@ use super::{Api, DomainName, domains, id_of, or_none, pages, parts, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live,
 };
 
-/// Where AWS's own id of a mapping is found.
+/// The output with AWS's own id of a mapping.
 const MAPPING_ID: &str = "mapping_id";
 
-/// Which API the root of a domain name leads to. It has one, so the id is `DOMAIN/`; AWS's own is the output `mapping_id`.
+/// Which API the root of a domain name leads to. A domain name has one root, so the id is `DOMAIN/`. AWS's own id is the output
+/// `mapping_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiMapping {
     /// The domain name. Immutable: forces replacement.
     pub domain: Ref<Id<DomainName>>,
     /// The API. In-place.
     pub api: Ref<Id<Api>>,
-    /// The stage of it. In-place.
+    /// The stage of the API. In-place.
     pub stage: String,
-    /// What has to be ready besides: the stage. Orders only, and is never compared.
+    /// Other resources that have to be ready first: the stage. They only define an order, and are never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -31,13 +32,13 @@ pub struct ApiMapping {
 impl Resource for ApiMapping {
     const TRAITS: Traits = Traits {
         immutable: &[("domain", "a mapping cannot be moved to another domain name")],
-        // A second one of the same path is refused.
+        // A second mapping of the same path is refused.
         idempotent_create: true,
         ..Traits::usual("api_mapping")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
-        // Estimated, as a stage.
+        // Estimated from a stage.
         Latencies::of(
             1,
             Latency::of_call("CreateApiMapping", [0.5, 1.0, 5.0]),
@@ -59,7 +60,7 @@ impl Resource for ApiMapping {
         Some(id_of(self.domain.value(), ""))
     }
 
-    /// None: a Region has one, which is read by its domain name.
+    /// Lists nothing: a Region has one mapping, which is read by its domain name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -107,7 +108,7 @@ impl Resource for ApiMapping {
     }
 }
 
-/// What a domain name leads to; nothing when it is not there.
+/// The mappings of a domain name; none if the domain name does not exist.
 pub(super) async fn mappings_of(cx: &Context, domain: &str) -> Result<Vec<Described>, Failure> {
     let gateway = &cx.clients().apigateway;
     let mappings = pages(|token| async move {
@@ -119,9 +120,9 @@ pub(super) async fn mappings_of(cx: &Context, domain: &str) -> Result<Vec<Descri
     or_none(mappings)
 }
 
-/// What the refusal to delete an API, or a stage of it, because of a mapping means: the stack's own went before it, by its
-/// edges, and is let go of; one that somebody else has made does not pass by itself.
-/// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
+/// What the refusal to delete an API or one of its stages because of a mapping means. The stack's own mapping is deleted before it,
+/// so the refusal passes. The mapping of someone else stays: then the refusal is final, and names it. See
+/// docs/aws-behaviour.md#mapping-holds-domain-and-api.
 pub(super) async fn still_mapped(
     cx: &Context,
     api: &str,
@@ -143,34 +144,36 @@ pub(super) async fn still_mapped(
     if others.is_empty() {
         return Ok(refusal);
     }
-    let message = format!("{api} is reached by way of what this stack has not mapped: {}", others.join(", "));
+    let message = format!("{api} has mappings that this stack has not created: {}", others.join(", "));
     Ok(Failure { class: Class::Refused, message, ..refusal }
-        .help("Delete those mappings of their domain names; then run the same command again."))
+        .help("Delete these mappings, then run the same command again."))
 }
 
 fn leads_to(mapping: &Described, api: &str, stage: Option<&str>) -> bool {
     mapping.api_id() == Some(api) && stage.is_none_or(|stage| mapping.stage() == Some(stage))
 }
 
-/// A mapping by its path and where it leads.
+/// A mapping in words: its path, and the API that it leads to.
 pub(super) fn in_words(mapping: &Described) -> String {
     let (path, api) = (mapping.api_mapping_key().unwrap_or_default(), mapping.api_id().unwrap_or_default());
     format!("{path} to {api}")
 }
 
-/// `(none)` is what the first version of the API calls the root.
+/// Whether a mapping is that of the root, which the first version of the API calls `(none)`.
 pub(super) fn is_of_root(mapping: &Described) -> bool {
     matches!(mapping.api_mapping_key(), None | Some("" | "(none)"))
 }
 
 fn from_described(cx: &Context, domain: &str, mapping: &Described) -> Live {
+    let mut reading = Reading::default();
     let properties = ApiMapping {
         domain: Ref::known(domain),
-        api: Ref::known(mapping.api_id().unwrap_or_default()),
-        stage: mapping.stage().unwrap_or_default().to_owned(),
+        // The SDK fills in an empty text for a required one that is missing.
+        api: Ref::known(reading.text("api", mapping.api_id().filter(|id| !id.is_empty()))),
+        stage: reading.text("stage", mapping.stage().filter(|stage| !stage.is_empty())),
         after: Vec::new(),
     };
-    live(&cx.scope, &id_of(domain, ""), Phase::Ready, &Readable::complete(properties), None)
+    live(&cx.scope, &id_of(domain, ""), Phase::Ready, &reading.of(properties), None)
         .with_output(MAPPING_ID, mapping.api_mapping_id().unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! `api_authorizer`: whose tokens an API accepts.
+//! `api_authorizer`: which tokens an API accepts.
 
 use aws_sdk_apigatewayv2::types::{Authorizer as Described, AuthorizerType, JwtConfiguration};
 use serde::{Deserialize, Serialize};
@@ -7,32 +7,31 @@ use super::{Api, InApi, id_of, in_apis, in_its_api, or_none, pages, parts};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
-    live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// The output with AWS's own id of an authorizer.
 pub(super) const AUTHORIZER_ID: &str = "authorizer_id";
 
-/// Where the token is: with or without `Bearer` before it.
+/// The header with the token, with or without `Bearer` before it.
 const IDENTITY_SOURCE: &str = "$request.header.Authorization";
 
-/// Whose JSON Web Tokens an API accepts. An authorizer carries no tags; its name is drctl's and unique in its API, so its id
-/// is `API/NAME`. AWS's own is the output `authorizer_id`.
+/// Which JSON Web Tokens an API accepts. An authorizer cannot be tagged. drctl chooses its name, which is unique in its API, so its
+/// id is `API/NAME`. AWS's own id is the output `authorizer_id`.
 ///
-/// API Gateway reads the issuer's discovery document when an authorizer is created, and its keys when a request comes:
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
+/// API Gateway reads the issuer's discovery document when an authorizer is created, and the issuer's keys when it receives a
+/// request: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorizer {
     /// The API. Immutable: forces replacement.
     pub api: Ref<Id<Api>>,
     /// Its name. Immutable: forces replacement.
     pub name: String,
-    /// The identity provider's URL, exactly as its tokens have it in `iss`. In-place.
+    /// The identity provider's URL, exactly as in the `iss` of its tokens. In-place.
     pub issuer: String,
-    /// What a token's `aud` may be, or its `client_id` where it has no `aud`. In-place.
+    /// The values that a token's `aud` may have, or its `client_id` if it has no `aud`. In-place.
     pub audience: Vec<String>,
-    /// Where a request has its token. In-place.
+    /// Where a request contains its token. In-place.
     pub identity_source: Vec<String>,
 }
 
@@ -56,7 +55,10 @@ impl Authorizer {
 
 impl Resource for Authorizer {
     const TRAITS: Traits = Traits {
-        immutable: &[("api", "an authorizer cannot be moved to another API"), ("name", "it is known by its name")],
+        immutable: &[
+            ("api", "an authorizer cannot be moved to another API"),
+            ("name", "an authorizer is identified by its name"),
+        ],
         ..Traits::usual("api_authorizer")
     };
     const SERVICE: &'static str = "apigateway";
@@ -118,7 +120,7 @@ impl Resource for Authorizer {
         Ok(Synced::default())
     }
 
-    /// Refused while a route refers to it: routes let go of it, or are deleted, first.
+    /// Refused while a route refers to it: routes are changed or deleted first.
     /// See docs/aws-behaviour.md#authorizer-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, _) = parts(&live.id);
@@ -144,31 +146,36 @@ impl InApi for Authorizer {
 fn from_described(cx: &Context, api: &str, authorizer: &Described) -> Live {
     let name = authorizer.name().unwrap_or_default();
     let jwt = authorizer.jwt_configuration();
+    // An authorizer of another type does not have these, which is a difference.
+    let is_jwt = authorizer.authorizer_type().is_none_or(|kind| *kind == AuthorizerType::Jwt);
+    let issuer = jwt.and_then(JwtConfiguration::issuer).or((!is_jwt).then_some(""));
+    let audience = jwt.and_then(|jwt| jwt.audience.clone()).or((!is_jwt).then(Vec::new));
+    let mut reading = Reading::default();
     let properties = Authorizer {
         api: Ref::known(api),
         name: name.to_owned(),
-        issuer: jwt.and_then(JwtConfiguration::issuer).unwrap_or_default().to_owned(),
-        audience: sorted(jwt.map(|jwt| jwt.audience().to_vec()).unwrap_or_default()),
-        identity_source: authorizer.identity_source().to_vec(),
+        issuer: reading.text("issuer", issuer),
+        audience: reading.value("audience", audience.map(sorted)),
+        identity_source: reading.value("identity_source", authorizer.identity_source.clone()),
     };
-    live(&cx.scope, &id_of(api, name), Phase::Ready, &Readable::complete(properties), None)
+    live(&cx.scope, &id_of(api, name), Phase::Ready, &reading.of(properties), None)
         .with_output(AUTHORIZER_ID, authorizer.authorizer_id().unwrap_or_default())
 }
 
-/// The order of audiences means nothing, and AWS promises none.
+/// Audiences in a fixed order: their order has no meaning, and AWS does not promise one.
 fn sorted(mut audience: Vec<String>) -> Vec<String> {
     audience.sort();
     audience
 }
 
-/// Says what to look at when the issuer is what API Gateway does not like: it asks it before it takes it.
+/// Adds what to check if API Gateway refuses the issuer, which it contacts before it accepts it.
 fn about_issuer(failure: Failure) -> Failure {
     if !failure.message.to_lowercase().contains("issuer") {
         return failure;
     }
     failure.help(
         "Open `<jwt_issuer>/.well-known/openid-configuration` from outside your network: it has to answer within 1.5 s, with \
-         a public certificate, and its `issuer` has to be `jwt_issuer` in [api] to the letter, slash at the end included.",
+         a public certificate, and its `issuer` has to be exactly `jwt_issuer` in [api], including a slash at the end.",
     )
 }
 
@@ -193,7 +200,7 @@ mod tests {
         let refused = |message: &str| about_issuer(Failure::new(Class::Refused, message)).help;
         let invalid =
             "Caught exception when connecting to https://id.example.com/.well-known/openid-configuration for issuer";
-        assert!(refused(invalid).is_some_and(|help| help.contains("to the letter")));
+        assert!(refused(invalid).is_some_and(|help| help.contains("has to be exactly")));
         assert_eq!(refused("Invalid API identifier specified"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `api_domain`: a domain name of the stack's own under which an API is reached.
+//! `api_domain`: a domain name of the stack, under which an API is reached.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::resources::acm::Certificate;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live, read_each,
 };
 
-/// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, to which an alias
-/// record leads.
+/// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, the target for an alias
+/// record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainName {
     /// The name. Immutable: forces replacement.
     pub name: String,
-    /// Its certificate, of the same Region and issued. In-place.
+    /// Its certificate, which has to be in the same Region, and issued. In-place.
     pub certificate: Ref<Arn<Certificate>>,
-    /// The oldest version of TLS that clients may speak: `TLS_1_2`. In-place.
+    /// The oldest version of TLS that clients may use: `TLS_1_2`. In-place.
     pub security_policy: String,
 }
 
@@ -34,9 +34,9 @@ impl Resource for DomainName {
         immutable: &[("name", "a domain name cannot be renamed")],
         // A certificate in use cannot be deleted.
         holds: &["certificate"],
-        // A second one of the same name is refused.
+        // A second domain of the same name is refused.
         idempotent_create: true,
-        // One call in 30 s per account. See docs/aws-behaviour.md#api-gateway-slow-operations.
+        // An account may make one call in 30 s. See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
         ..Traits::usual("api_domain")
     };
@@ -63,7 +63,7 @@ impl Resource for DomainName {
         Some(self.name.clone())
     }
 
-    /// None: a Region has one, which is read by its name.
+    /// Lists nothing: a Region has one domain name, which is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -78,17 +78,18 @@ impl Resource for DomainName {
         let domain =
             cx.read("apigateway", "GetDomainName", || gateway.get_domain_name().domain_name(id).send()).await?;
         let configuration = domain.domain_name_configurations().first();
-        let policy = configuration.and_then(Configuration::security_policy);
+        let policy = configuration.and_then(Configuration::security_policy).map(SecurityPolicy::as_str);
+        let mut reading = Reading::default();
         let properties = DomainName {
             name: id.to_owned(),
-            certificate: Ref::known(configuration.and_then(Configuration::certificate_arn).unwrap_or_default()),
-            security_policy: policy.map(SecurityPolicy::as_str).unwrap_or_default().to_owned(),
+            certificate: Ref::known(
+                reading.text("certificate", configuration.and_then(Configuration::certificate_arn)),
+            ),
+            security_policy: reading.text("security_policy", policy),
         };
         let mut found =
-            live(&cx.scope, id, phase(configuration), &Readable::complete(properties), Some(tag_map(domain.tags())))
+            live(&cx.scope, id, phase(configuration), &reading.of(properties), Some(tag_map(domain.tags())))
                 .with_arn(arn(cx, &format!("domainnames/{id}")));
-        let certificate = configuration.and_then(Configuration::certificate_arn);
-        found = found.without([("certificate", certificate.is_none()), ("security_policy", policy.is_none())]);
         if let Some(target) = configuration.and_then(Configuration::api_gateway_domain_name) {
             found = found.with_output("target_domain", target);
         }
@@ -123,15 +124,15 @@ impl Resource for DomainName {
         Ok(Synced::default())
     }
 
-    /// Whatever is mapped to it goes with it: what somebody else has mapped keeps it.
+    /// AWS deletes its mappings with it, so it is kept while it has mappings of someone else.
     /// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let others = mappings_of(cx, &live.id).await?;
         let others: Vec<String> = others.iter().filter(|mapping| !is_of_root(mapping)).map(in_words).collect();
         if !others.is_empty() {
-            let message = format!("{} leads to what this stack has not mapped there: {}", live.id, others.join(", "));
+            let message = format!("{} has mappings that this stack has not created: {}", live.id, others.join(", "));
             return Err(Failure::new(Class::Refused, message)
-                .help("Delete those mappings, or move them to another domain name; then run the same command again."));
+                .help("Delete these mappings or move them to another domain name, then run the same command again."));
         }
         let call = cx.clients().apigateway.delete_domain_name().domain_name(&live.id).send();
         cx.mutate("apigateway", "DeleteDomainName", call).await.map(|_| Removal::Ordered)
@@ -139,7 +140,7 @@ impl Resource for DomainName {
 }
 
 impl DomainName {
-    /// As a whole, in updates, too.
+    /// The whole configuration, which also an update has to name.
     fn configuration(&self) -> Configuration {
         Configuration::builder()
             .certificate_arn(self.certificate.value())
@@ -161,7 +162,7 @@ fn phase(configuration: Option<&Configuration>) -> Phase {
             let words = [Some(status.as_str()), message.filter(|message| !message.is_empty())];
             Phase::Pending(words.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
-        // In a state, too, that AWS has added since: it is not waited for.
+        // A state that AWS has added since is not waited for, either.
         _ => Phase::Ready,
     }
 }
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_update_is_waited_for_with_awss_words() {
+    fn an_update_is_waited_for_in_the_words_of_aws() {
         let of = |status| Configuration::builder().domain_name_status(status);
         assert_eq!(phase(Some(&of(DomainNameStatus::Available).build())), Phase::Ready);
         let updating = of(DomainNameStatus::Updating).domain_name_status_message("new certificate").build();

@@ -1,4 +1,4 @@
-//! `api_integration`: what an API hands its requests to.
+//! `api_integration`: the function that an API sends its requests to.
 
 use aws_sdk_apigatewayv2::types::{Integration as Described, IntegrationType};
 use serde::{Deserialize, Serialize};
@@ -10,22 +10,22 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::lambda::Function;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live,
 };
 use drctl_engine::TAGS;
 
-/// What an API hands its requests to: a function, which is given each as a whole. Its id is `API/INTEGRATION`.
+/// The function that an API sends its requests to, each as a whole. Its id is `API/INTEGRATION`.
 ///
-/// AWS gives an integration no tags, and its id is AWS's. So its description holds what are tags elsewhere, and it is found
-/// by them when its record or the answer to its creation is lost.
+/// An integration cannot be tagged, and AWS chooses its id. So its description contains what would be its tags. They find it when
+/// its record or the answer to its creation is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Integration {
     /// The API. Immutable: forces replacement.
     pub api: Ref<Id<Api>>,
     /// The function. In-place.
     pub function: Ref<Arn<Function>>,
-    /// The version of the event's format, `2.0`. In-place.
+    /// The version of the format of events: `2.0`. In-place.
     pub payload_format: String,
     /// How long the function may take, in milliseconds; at most 30000. In-place.
     pub timeout_ms: i32,
@@ -94,8 +94,8 @@ impl Resource for Integration {
         Ok(Synced::default())
     }
 
-    /// Refused while a route leads to it: the stack's own refer to it, and so were gone before. One that somebody else has made
-    /// does not go by itself. See docs/aws-behaviour.md#integration-held-by-route.
+    /// Refused while a route leads to it. The stack's own routes refer to it, and so are deleted before it. A route of someone else
+    /// stays. See docs/aws-behaviour.md#integration-held-by-route.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let (api, id) = parts(&live.id);
         let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();
@@ -110,16 +110,16 @@ impl Resource for Integration {
 }
 
 fn held_by(id: &str, routes: &[String], refusal: Failure) -> Failure {
-    let message = format!("{id} is what routes lead to that this stack has not made: {}", routes.join(", "));
+    let message = format!("{id} is used by routes that this stack has not created: {}", routes.join(", "));
     Failure { class: Class::Refused, message, ..refusal }
-        .help("Delete those routes, or let them lead elsewhere; then run the same command again.")
+        .help("Delete these routes or give them another integration, then run the same command again.")
 }
 
-/// Puts tags into an integration's description; others that it holds stay.
-pub(in crate::resources) async fn describe(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
-    let held = live.properties.get(TAGS).and_then(|tags| TagMap::deserialize(tags).ok());
-    let mut tags = held.unwrap_or_default();
-    tags.extend(wanted.clone());
+/// Adds tags to those in an integration's description.
+pub(in crate::resources) async fn describe(cx: &Context, live: &Live, desired: &TagMap) -> Result<(), Failure> {
+    let present = live.properties.get(TAGS).and_then(|tags| TagMap::deserialize(tags).ok());
+    let mut tags = present.unwrap_or_default();
+    tags.extend(desired.clone());
     let (api, id) = parts(&live.id);
     let call = cx
         .clients()
@@ -148,25 +148,27 @@ impl InApi for Integration {
 
 fn from_described(cx: &Context, api: &str, integration: &Described) -> Live {
     let id = integration.integration_id().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = Integration {
         api: Ref::known(api),
-        function: Ref::known(integration.integration_uri().unwrap_or_default()),
-        // What an HTTP API takes where nothing was said.
+        function: Ref::known(reading.text("function", integration.integration_uri())),
+        // The defaults of an HTTP API, for what was never set.
         // https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations-integrationid.html
         payload_format: integration.payload_format_version().unwrap_or("1.0").to_owned(),
         timeout_ms: integration.timeout_in_millis().unwrap_or(30_000),
     };
     let tags = Some(from_description(integration.description().unwrap_or_default()));
-    live(&cx.scope, &id_of(api, id), Phase::Ready, &Readable::complete(properties), tags)
+    live(&cx.scope, &id_of(api, id), Phase::Ready, &reading.of(properties), tags)
         .with_arn(arn(cx, &format!("apis/{api}/integrations/{id}")))
 }
 
-/// At most 1024 characters: <https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations.html>
+/// Tags as a description, which may have at most 1024 characters:
+/// <https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-integrations.html>
 fn to_description(tags: &TagMap) -> String {
     json!(tags).to_string()
 }
 
-/// What somebody else has written there holds no tags.
+/// The tags in a description; none if someone else has written it.
 fn from_description(description: &str) -> TagMap {
     serde_json::from_str(description).unwrap_or_default()
 }
@@ -178,7 +180,7 @@ mod tests {
     use drctl_engine::state::{Address, Role};
 
     #[test]
-    fn a_description_holds_the_tags() {
+    fn a_description_contains_the_tags() {
         let scope = Scope { stack: "s".repeat(32), environment: "e".repeat(32), account: "111122223333".to_owned() };
         let mut tags = scope.tags(&Address::new(Role::Secondary, "api_integration", "processor"));
         tags.insert(ATTEMPT.to_owned(), "0".repeat(32));
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn other_descriptions_hold_none() {
+    fn other_descriptions_contain_no_tags() {
         for description in ["", "to the payment service", "[1]", r#"{"a":1}"#] {
             assert_eq!(from_description(description), TagMap::new());
         }

@@ -1,6 +1,7 @@
 //! Amazon API Gateway, version 2 of its API: HTTP APIs, and the domain names under which they are reached.
 //!
-//! Integrations, routes, stages and mappings have ids only within their API or domain; theirs here begin with its id.
+//! For AWS, the ids of integrations, routes, stages, and mappings are unique only within their API or domain. Here they begin with
+//! its id.
 
 mod api;
 mod api_mapping;
@@ -28,10 +29,10 @@ use futures::future::try_join_all;
 use super::{Class, Context, Failure, Live};
 use crate::TagMap;
 
-/// Sets tags; others are left alone.
-pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+/// Sets tags, and leaves others alone.
+pub(super) async fn tag(cx: &Context, live: &Live, desired: &TagMap) -> Result<(), Failure> {
     let arn = live.arn.as_deref().unwrap_or_default();
-    let tags = wanted.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let tags = desired.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let call = cx.clients().apigateway.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
     cx.mutate("apigateway", "TagResource", call).await.map(drop)
 }
@@ -68,20 +69,20 @@ async fn of_stack(cx: &Context) -> Result<Vec<String>, Failure> {
     Ok(ours.filter_map(Described::api_id).map(str::to_owned).collect())
 }
 
-/// A type whose resources lie in an API and are listed with it, page by page: none is described by a call of its own.
+/// A type whose resources belong to an API, and are read by listing them all: none is read by a call of its own.
 trait InApi {
-    /// Those of one API; none of an API that is not there.
+    /// The resources of one API; none if the API does not exist.
     fn of_api(cx: &Context, api: &str) -> impl Future<Output = Result<Vec<Live>, Failure>> + Send;
 }
 
-/// Those of all of the stack's APIs.
+/// The resources of all of the stack's APIs.
 async fn in_apis<R: InApi>(cx: &Context) -> Result<Vec<Live>, Failure> {
     let apis = of_stack(cx).await?;
     let found = try_join_all(apis.iter().map(|api| R::of_api(cx, api))).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// One by its id, among those of its API.
+/// A resource by its id, among those of its API.
 async fn in_its_api<R: InApi>(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
     let (api, _) = parts(id);
     Ok(R::of_api(cx, api).await?.into_iter().find(|live| live.id == id))
@@ -104,7 +105,7 @@ where
     }
 }
 
-/// What lies in an API or a domain that is not there is not there either.
+/// An API or a domain that does not exist has no resources.
 fn or_none<T>(answer: Result<Vec<T>, Failure>) -> Result<Vec<T>, Failure> {
     match answer {
         Err(failure) if failure.class == Class::NotFound => Ok(Vec::new()),
@@ -116,17 +117,17 @@ fn tag_map(tags: Option<&HashMap<String, String>>) -> TagMap {
     tags.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// The id of something within an API or a domain.
+/// The id of a resource of an API or a domain.
 fn id_of(parent: &str, child: &str) -> String {
     format!("{parent}/{child}")
 }
 
-/// The ids that [`id_of`] has put together. A parent's has no slash; a route's key has one.
+/// The two parts of an id that [`id_of`] has built. The parent's id has no slash; a route's key has one.
 fn parts(id: &str) -> (&str, &str) {
     id.split_once('/').unwrap_or_default()
 }
 
-/// ARNs of this service name no account.
+/// The ARN of a resource. ARNs of this service do not contain the account.
 fn arn(cx: &Context, path: &str) -> String {
     format!("arn:aws:apigateway:{}::/{path}", cx.region)
 }
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_come_apart_as_they_were_put_together() {
+    fn ids_are_split_as_they_were_built() {
         for (parent, child) in
             [("a1b2", "GET /payments/{id}"), ("a1b2", "$default"), ("a1b2", "c3d4"), ("api.example.com", "")]
         {
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_read_to_the_last() {
+    async fn all_pages_are_read() {
         let all = pages(|token| async move {
             Ok(match token.as_deref() {
                 None => (Some(vec![1, 2]), Some("b".to_owned())),

@@ -1,4 +1,4 @@
-//! `api_route`: which requests an API hands to which integration.
+//! `api_route`: which requests an API sends to which integration.
 
 use aws_sdk_apigatewayv2::types::{AuthorizationType, Route as Described};
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,14 @@ use crate::resources::{
     Traits, live,
 };
 
-/// Where AWS's own id of a route is found.
+/// The output with AWS's own id of a route.
 const ROUTE_ID: &str = "route_id";
 
-/// What stands before an integration's id in a route's target.
+/// The text before an integration's id in a route's target.
 const TARGET: &str = "integrations/";
 
-/// Which requests an API hands to which integration. An API has one route of a key, so its id is `API/KEY`; AWS's own is the
-/// output `route_id`.
+/// Which requests an API sends to which integration. In an API, the key of a route is unique, so its id is `API/KEY`. AWS's own id
+/// is the output `route_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The API. Immutable: forces replacement.
@@ -32,25 +32,28 @@ pub struct Route {
     pub integration: Ref<Id<Integration>>,
     /// `NONE`, `AWS_IAM` or `JWT`. In-place.
     pub authorization_type: String,
-    /// AWS's own id of the authorizer that checks tokens; empty without one. In-place.
+    /// AWS's own id of the authorizer that checks tokens; empty for none. In-place.
     pub authorizer: Ref<str>,
 }
 
-/// Who gets through to a route.
+/// Who may call a route.
 #[derive(Debug)]
 pub enum Access {
-    /// Everybody.
+    /// Everyone.
     Open,
-    /// Those whose signature is good, and who are allowed `execute-api:Invoke`.
+    /// Callers with a valid signature who are allowed `execute-api:Invoke`.
     Iam,
-    /// Those with a token that this authorizer accepts.
+    /// Callers with a token that this authorizer accepts.
     Jwt(Handle<Authorizer>),
 }
 
 impl Resource for Route {
     const TRAITS: Traits = Traits {
-        immutable: &[("api", "a route cannot be moved to another API"), ("route_key", "a route is known by its key")],
-        // A second one of the same key is refused.
+        immutable: &[
+            ("api", "a route cannot be moved to another API"),
+            ("route_key", "a route is identified by its key"),
+        ],
+        // A second route of the same key is refused.
         idempotent_create: true,
         ..Traits::usual("api_route")
     };
@@ -108,7 +111,7 @@ impl Resource for Route {
             .api_id(api)
             .route_id(live.output(ROUTE_ID).unwrap_or_default())
             .target(self.target())
-            // Both: without the type, an authorizer that is let go of stays. An empty id takes it off.
+            // Both: without the type, an authorizer that is no longer desired stays. An empty id removes it.
             // See docs/aws-behaviour.md#route-keeps-its-authorizer.
             .authorization_type(self.authorization_type.as_str().into())
             .authorizer_id(self.authorizer.value())
@@ -126,7 +129,7 @@ impl Resource for Route {
 }
 
 impl Route {
-    /// For requests of this method and path.
+    /// A route for requests of this method and path.
     #[must_use]
     pub fn new(api: &Handle<Api>, key: &str, integration: &Handle<Integration>, access: &Access) -> Self {
         let (authorization_type, authorizer) = match access {
@@ -176,8 +179,9 @@ fn from_described(cx: &Context, api: &str, route: &Described) -> Live {
     let properties = Route {
         api: Ref::known(api),
         key: key.to_owned(),
+        // Left out if the route does not lead anywhere.
         integration: Ref::known(integration.map(|id| id_of(api, id)).unwrap_or_default()),
-        // A route is open unless it says otherwise.
+        // A route without a type is open, and one without an authorizer does not have one.
         authorization_type: route.authorization_type().unwrap_or(&AuthorizationType::None).as_str().to_owned(),
         authorizer: Ref::known(route.authorizer_id().unwrap_or_default()),
     };

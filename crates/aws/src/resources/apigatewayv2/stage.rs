@@ -1,4 +1,4 @@
-//! `api_stage`: an API as it is served.
+//! `api_stage`: a deployment of an API under a name.
 
 use aws_sdk_apigatewayv2::types::{AccessLogSettings, RouteSettings};
 use serde::{Deserialize, Serialize};
@@ -13,31 +13,31 @@ use crate::resources::{
     Traits, live, read_each,
 };
 
-/// An API as it is served. Its id is `API/NAME`.
+/// A deployment of an API under a name. Its id is `API/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// The API. Immutable: forces replacement.
     pub api: Ref<Id<Api>>,
-    /// Its name; `$default` is served at the root of the API's endpoint. Immutable: forces replacement.
+    /// Its name; `$default` is the root of the API's endpoint. Immutable: forces replacement.
     pub name: String,
-    /// Whether every change of the API is served at once. In-place.
+    /// Whether every change of the API is deployed at once. In-place.
     pub auto_deploy: bool,
-    /// How many requests it takes, per second. In-place.
+    /// How many requests it accepts per second. In-place.
     pub throttle_rate: i32,
-    /// How many requests it takes at once. In-place.
+    /// How many requests it accepts at once. In-place.
     pub throttle_burst: i32,
-    /// Where each request is logged; its ARN without `:*`. In-place.
+    /// The log group of its access log, by its ARN without `:*`. In-place.
     pub access_log_group: Ref<Arn<LogGroup>>,
-    /// What is logged: it names `$context.requestId` or `$context.extendedRequestId`, or is refused. In-place.
+    /// The format of the access log. It is refused unless it has `$context.requestId` or `$context.extendedRequestId`. In-place.
     pub access_log_format: String,
-    /// Whether there are metrics of each route. In-place.
+    /// Whether each route has metrics. In-place.
     pub detailed_metrics: bool,
 }
 
 impl Resource for Stage {
     const TRAITS: Traits = Traits {
         immutable: &[("api", "a stage cannot be moved to another API"), ("name", "a stage cannot be renamed")],
-        // A second one of the same name is refused.
+        // A second stage of the same name is refused.
         idempotent_create: true,
         ..Traits::usual("api_stage")
     };
@@ -50,9 +50,8 @@ impl Resource for Stage {
             Latency::of_call("DeleteStage", [1.0, 1.0, 3.0]),
         ),
     ];
-    // Access logs: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html, and what their
-    // permissions may be restricted to:
-    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
+    // Access logs: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html. What their permissions can
+    // be restricted to: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
     const PERMISSIONS: &'static [Grant] = &[
         on(&["arn:aws:apigateway:{region}::/apis/{api}/stages"], "apigateway", "POST"),
         on(&["arn:aws:apigateway:{region}::/apis/{api}/stages/{own}"], "apigateway", "GET"),
@@ -73,7 +72,7 @@ impl Resource for Stage {
         Some(id_of(self.api.value(), &self.name))
     }
 
-    /// None: an API has one, which is read by its name.
+    /// Lists nothing: an API has one stage, which is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -94,6 +93,7 @@ impl Resource for Stage {
         let settings = stage.default_route_settings();
         let log = stage.access_log_settings();
         let group = log.and_then(AccessLogSettings::destination_arn).unwrap_or_default();
+        // API Gateway leaves out what was never set: then nothing is deployed automatically, limited, logged, or measured.
         let properties = Stage {
             api: Ref::known(api),
             name: name.to_owned(),
@@ -163,8 +163,8 @@ async fn of_api(cx: &Context, api: &str) -> Result<Vec<String>, Failure> {
 }
 
 impl Stage {
-    /// All at once: an update with some of them takes the others away. Those of logging are for `WebSocket` APIs only, and
-    /// HTTP APIs refuse them.
+    /// All settings of routes, because an update with some of them removes the others. Those for logging are left out: only
+    /// `WebSocket` APIs accept them.
     fn route_settings(&self) -> RouteSettings {
         RouteSettings::builder()
             .throttling_rate_limit(f64::from(self.throttle_rate))
@@ -181,16 +181,16 @@ impl Stage {
     }
 }
 
-/// drctl sets whole numbers. A fraction, which somebody else has set, reads as the next one.
+/// A rate as a whole number, which is what drctl sets. A fraction, which someone else has set, is rounded up.
 fn whole(rate: f64) -> i32 {
     format!("{:.0}", rate.ceil()).parse().unwrap_or(i32::MAX)
 }
 
-/// Says what to do about the refusal that does not pass by itself. API Gateway lets the delivery write to the log group by a
-/// resource policy of `CloudWatch` Logs, with the caller's permissions: the group's own, of at most 51,200 bytes, or where
-/// that is not there yet, the account's, of at most 5120 characters.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>.
-/// See docs/aws-behaviour.md#log-delivery-policy-is-limited.
+/// Adds what to do about the refusal of logging, which does not pass by itself. With the caller's permissions, API Gateway allows
+/// the delivery to write to the log group in a resource policy of `CloudWatch` Logs: that of the group, which may have at most
+/// 51,200 bytes, or, if there is none yet, that of the account, which may have at most 5120 characters.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html>. See
+/// docs/aws-behaviour.md#log-delivery-policy-is-limited.
 fn about_logging(failure: Failure) -> Failure {
     if !failure.message.contains("Insufficient permissions to enable logging") {
         return failure;
@@ -198,9 +198,9 @@ fn about_logging(failure: Failure) -> Failure {
     failure.help(
         "Either the credentials lack logs:CreateLogDelivery, logs:GetLogDelivery, logs:UpdateLogDelivery, \
          logs:DeleteLogDelivery, logs:ListLogDeliveries, logs:PutResourcePolicy, logs:DescribeResourcePolicies or \
-         logs:DescribeLogGroups; or the policy by which CloudWatch Logs takes the log is full: look with `aws logs \
-         describe-resource-policies --policy-scope RESOURCE --resource-arn LOG-GROUP-ARN`, and without those options at the \
-         account's AWSLogDeliveryWrite20150319.",
+         logs:DescribeLogGroups, or the resource policy that allows the delivery is full: check it with `aws logs \
+         describe-resource-policies --policy-scope RESOURCE --resource-arn LOG-GROUP-ARN`, and the account's \
+         AWSLogDeliveryWrite20150319 with the same command without the two options.",
     )
 }
 

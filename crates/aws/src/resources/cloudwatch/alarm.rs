@@ -1,4 +1,4 @@
-//! `alarm`: tells people when a figure is out of bounds, and when it is back.
+//! `alarm`: notifies people when a metric crosses its threshold, and when it is back.
 
 use std::collections::BTreeMap;
 
@@ -15,68 +15,68 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live,
 };
 
-/// How many alarms one page of `DescribeAlarms` holds at most; 50 if nothing is said.
+/// The most alarms that a page of `DescribeAlarms` can have. The default is 50.
 const PAGE: i32 = 100;
 
-/// The statistics that are written apart from percentiles and their kin.
+/// The statistics that have a parameter of their own; percentiles and the like have another.
 const PLAIN: [&str; 5] = ["Average", "Maximum", "Minimum", "SampleCount", "Sum"];
 
 /// A metric alarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// Its name; with the stack's in front, one search finds them all. Immutable: forces replacement.
+    /// Its name, which begins with the stack's, so that one search finds all of the stack's alarms. Immutable: forces replacement.
     pub name: String,
-    /// What it means, as its mails say; ends in the [`mark`](super::mark). In-place.
+    /// What it means, for its mails. Ends with the [`mark`](super::mark). In-place.
     pub description: String,
-    /// What it watches: one metric, or several and an expression over them. Exactly one returns. In-place.
+    /// What it watches: one metric, or several metrics and an expression over them. Exactly one of them returns data. In-place.
     pub queries: Vec<Query>,
-    /// The bound, in the metric's own unit. In-place.
+    /// The threshold, in the unit of the metric. In-place.
     pub threshold: f64,
-    /// How a figure stands to the bound when it is bad, e.g. `GreaterThanOrEqualToThreshold`. In-place.
+    /// How a breaching value compares to the threshold, e.g. `GreaterThanOrEqualToThreshold`. In-place.
     pub comparison: String,
-    /// How many of the last periods are looked at. In-place.
+    /// How many of the latest periods are evaluated. In-place.
     pub evaluation_periods: i32,
-    /// How many of them have to be bad. In-place.
+    /// How many of them have to breach the threshold. In-place.
     pub datapoints: i32,
-    /// What a period without data is taken for: `breaching`, `notBreaching`, `ignore`, `missing`. In-place.
+    /// How a period without data is treated: `breaching`, `notBreaching`, `ignore`, `missing`. In-place.
     pub missing_data: String,
-    /// What is notified, both that it went off and that it is over; topics of its own Region only
-    /// (docs/aws-behaviour.md#alarms-reach-their-own-region). One that is notified of one of the two only, or is switched off,
-    /// reads with a word that says so. In-place.
+    /// The topics that are notified both of the alarm and of its end. They have to be in the alarm's Region
+    /// (docs/aws-behaviour.md#alarms-reach-their-own-region). If a topic is notified of only one of the two, or actions are
+    /// disabled, the live value has a note that says so. In-place.
     pub actions: Vec<Ref<Arn<Topic>>>,
 }
 
-/// A figure over time.
+/// A metric or an expression over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
-    /// What expressions call it: a lower-case letter, then letters, digits and underscores. In-place.
+    /// Its id in expressions: a lower-case letter, then letters, digits and underscores. In-place.
     pub id: String,
-    /// What it is calculated by, e.g. `SUM(METRICS())`; empty for a metric. In-place.
+    /// The expression, e.g. `SUM(METRICS())`; empty for a metric. In-place.
     pub expression: String,
     /// The metric's namespace, e.g. `AWS/Lambda`; empty for an expression. In-place.
     pub namespace: String,
     /// The metric's name; empty for an expression. In-place.
     pub metric: String,
-    /// Which of the metrics of this name: all of their dimensions, each a text or a reference. In-place.
+    /// All dimensions of the metric, each a text or a reference. In-place.
     pub dimensions: BTreeMap<String, Value>,
-    /// What is made of a period's samples: `Sum`, `Maximum`, `p99` and the like; empty for an expression. In-place.
+    /// The statistic over a period: `Sum`, `Maximum`, `p99` and the like; empty for an expression. In-place.
     pub statistic: String,
     /// The length of a period, in seconds; 0 for an expression. In-place.
     pub period: i32,
-    /// What graphs call it; empty for its own name. In-place.
+    /// Its label in graphs; empty for its own name. In-place.
     pub label: String,
-    /// Whether this is the figure that is held against the bound. In-place.
+    /// Whether it returns the data that is compared to the threshold. In-place.
     pub returns: bool,
 }
 
 impl Resource for Alarm {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "an alarm cannot be renamed")],
-        // The same name a second time is the same alarm.
+        // A second creation with the same name overwrites the alarm.
         idempotent_create: true,
         ..Traits::usual("alarm")
     };
@@ -121,18 +121,18 @@ impl Resource for Alarm {
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
-        // The call would take an alarm of somebody else's over without a word.
+        // The call would silently overwrite an alarm of someone else.
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
         // See docs/aws-behaviour.md#alarms-tell-no-tags.
         if Self::read(cx, &self.name).await?.is_some() {
-            return Err(Failure::new(Class::Exists, format!("an alarm called {} is there already", self.name)));
+            return Err(Failure::new(Class::Exists, format!("an alarm called {} already exists", self.name)));
         }
         let call = self.put(cx).set_tags(Some(tags(&creation.tags))).send();
         cx.mutate("cloudwatch", "PutMetricAlarm", call).await?;
         Ok(self.name.clone())
     }
 
-    /// All at once: what the call does not name is forgotten.
+    /// Sets everything with one call, which resets what it does not name.
     async fn sync(&self, cx: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
         cx.mutate("cloudwatch", "PutMetricAlarm", self.put(cx).send()).await?;
         Ok(Synced::default())
@@ -145,8 +145,8 @@ impl Resource for Alarm {
 }
 
 impl Alarm {
-    /// The whole alarm, without tags. A single metric is written as such: `CloudWatch` reads it back as it was written, and
-    /// some emulators know no other form.
+    /// The call that sets the whole alarm, without tags. A single metric is written in the form for one: `CloudWatch` returns the
+    /// form that was written, and some emulators do not know the other.
     fn put(&self, cx: &Context) -> PutMetricAlarmFluentBuilder {
         let actions: Vec<String> = self.actions.iter().map(|topic| topic.value().to_owned()).collect();
         let call = cx
@@ -185,7 +185,7 @@ impl Query {
     fn dimensions(&self) -> Vec<Dimension> {
         self.dimensions
             .iter()
-            // References are texts by now: the engine hands over nothing unresolved.
+            // References are texts here, because the engine resolves all of them before a call.
             .map(|(name, value)| Dimension::builder().name(name).value(value.as_str().unwrap_or_default()).build())
             .collect()
     }
@@ -206,6 +206,7 @@ impl Query {
             .build()
     }
 
+    /// `CloudWatch` leaves out what an expression or a metric does not have.
     fn from_data_query(query: &MetricDataQuery) -> Self {
         let stat = query.metric_stat();
         let metric = stat.and_then(MetricStat::metric);
@@ -216,28 +217,29 @@ impl Query {
             metric: text(metric.and_then(Metric::metric_name)),
             dimensions: metric.map(|metric| read_dimensions(metric.dimensions())).unwrap_or_default(),
             statistic: text(stat.and_then(MetricStat::stat)),
-            // An expression goes by the periods of its metrics, whatever it says itself.
+            // An expression uses the periods of its metrics, even if it has one itself.
             period: stat.and_then(MetricStat::period).unwrap_or_default(),
             label: text(query.label()),
             returns: query.return_data().unwrap_or(true),
         }
     }
 
-    /// The metric of an alarm that was written with a single one.
-    fn from_alarm(alarm: &Described) -> Self {
+    /// The metric of an alarm that was written in the form for one. `None` if `CloudWatch` left out a part that every such alarm
+    /// has.
+    fn from_alarm(alarm: &Described) -> Option<Self> {
         // Some emulators add a plain statistic to a percentile.
         let extended = alarm.extended_statistic().filter(|statistic| !statistic.is_empty());
-        Self {
+        Some(Self {
             id: "m1".to_owned(),
             expression: String::new(),
-            namespace: text(alarm.namespace()),
-            metric: text(alarm.metric_name()),
+            namespace: alarm.namespace()?.to_owned(),
+            metric: alarm.metric_name()?.to_owned(),
             dimensions: read_dimensions(alarm.dimensions()),
-            statistic: text(extended.or(alarm.statistic().map(Statistic::as_str))),
-            period: alarm.period().unwrap_or_default(),
+            statistic: extended.or(alarm.statistic().map(Statistic::as_str))?.to_owned(),
+            period: alarm.period()?,
             label: String::new(),
             returns: true,
-        }
+        })
     }
 }
 
@@ -251,38 +253,42 @@ fn read_dimensions(dimensions: &[Dimension]) -> BTreeMap<String, Value> {
 
 fn from_described(cx: &Context, alarm: &Described) -> Live {
     let queries = match alarm.metrics() {
-        [] => vec![Query::from_alarm(alarm)],
-        several => several.iter().map(Query::from_data_query).collect(),
+        [] => Query::from_alarm(alarm).map(|query| vec![query]),
+        several => Some(several.iter().map(Query::from_data_query).collect()),
     };
-    let evaluation_periods = alarm.evaluation_periods().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = Alarm {
-        name: text(alarm.alarm_name()),
+        name: reading.text("name", alarm.alarm_name()),
+        // Left out if it is empty.
         description: text(alarm.alarm_description()),
-        queries,
-        threshold: alarm.threshold().unwrap_or_default(),
-        comparison: text(alarm.comparison_operator().map(ComparisonOperator::as_str)),
-        evaluation_periods,
-        // Where it was never said, all of them have to be bad.
-        datapoints: alarm.datapoints_to_alarm().unwrap_or(evaluation_periods),
+        queries: reading.value("queries", queries),
+        threshold: reading.value("threshold", alarm.threshold()),
+        comparison: reading.text("comparison", alarm.comparison_operator().map(ComparisonOperator::as_str)),
+        evaluation_periods: reading.value("evaluation_periods", alarm.evaluation_periods()),
+        // Left out if it was never set: all periods have to breach the threshold then.
+        datapoints: reading.value("datapoints", alarm.datapoints_to_alarm().or(alarm.evaluation_periods())),
+        // Left out if it was never set: this is the default.
         missing_data: alarm.treat_missing_data().unwrap_or("missing").to_owned(),
         actions: read_actions(alarm),
     };
     let owner = cx.scope.owner(&marked(&properties.description));
-    let live = live(&cx.scope, &properties.name, Phase::Ready, &Readable::complete(properties.clone()), None);
+    let live = live(&cx.scope, alarm.alarm_name().unwrap_or_default(), Phase::Ready, &reading.of(properties), None);
     Live { owner, ..live }.with_arn(alarm.alarm_arn().unwrap_or_default())
 }
 
-/// Whoever is told of both, plainly; anything else so that it differs, and the difference can be read.
+/// The topics that are notified, each as its ARN if it is notified of both the alarm and its end. Otherwise a note is added, so
+/// that the topic differs, and the plan shows why. `CloudWatch` leaves out empty lists.
 fn read_actions(alarm: &Described) -> Vec<Ref<Arn<Topic>>> {
     let (on_alarm, on_ok) = (alarm.alarm_actions(), alarm.ok_actions());
     let off = if alarm.actions_enabled().unwrap_or(true) { "" } else { " (switched off)" };
-    let told = |who: &String, also: &[String], else_only: &str| {
-        let only = if also.contains(who) { "" } else { else_only };
-        Ref::known(format!("{who}{only}{off}"))
+    let noted = |topic: &String, others: &[String], note: &str| {
+        let note = if others.contains(topic) { "" } else { note };
+        Ref::known(format!("{topic}{note}{off}"))
     };
-    let alarmed = on_alarm.iter().map(|who| told(who, on_ok, " (alarm only)"));
-    let relieved = on_ok.iter().filter(|who| !on_alarm.contains(who)).map(|who| told(who, on_alarm, " (OK only)"));
-    alarmed.chain(relieved).collect()
+    let alarmed = on_alarm.iter().map(|topic| noted(topic, on_ok, " (alarm only)"));
+    let ok_only =
+        on_ok.iter().filter(|topic| !on_alarm.contains(topic)).map(|topic| noted(topic, on_alarm, " (OK only)"));
+    alarmed.chain(ok_only).collect()
 }
 
 #[cfg(test)]
@@ -324,10 +330,10 @@ mod tests {
         }
     }
 
-    /// From cloud-custodian's recordings of cloudwatch.DescribeAlarms (`test_is_composite_child_filter`): neither how missing
-    /// data counts nor how many data points have to be bad, and one metric beside the alarm's own fields.
+    /// From cloud-custodian's recordings of cloudwatch.DescribeAlarms (`test_is_composite_child_filter`), which have neither the
+    /// treatment of missing data nor the number of data points, and the metric in the form for one.
     #[tokio::test]
-    async fn an_alarm_as_recorded_reads_as_it_was_made() {
+    async fn an_alarm_as_recorded_reads_as_it_was_created_and_what_is_left_out_is_not_compared() {
         let cx = recorded::context(recorded::Answers::default()).await;
         let described = || {
             Described::builder()
@@ -346,7 +352,8 @@ mod tests {
                 .threshold(10.0)
                 .comparison_operator(ComparisonOperator::GreaterThanThreshold)
         };
-        let own = Query { id: Query::from_alarm(&described().build()).id, ..metric("m", true) };
+        let own = Query::from_alarm(&described().build()).expect("complete");
+        assert_eq!(own, metric("m1", true));
         let desired = Alarm {
             name: "pay-prod-nat".to_owned(),
             description: String::new(),
@@ -359,23 +366,24 @@ mod tests {
             actions: vec![Ref::known(TOPIC)],
         };
         assert_eq!(recorded::compared(&desired, &from_described(&cx, &described().build())), recorded::NOTHING);
-        let told = described().datapoints_to_alarm(5).treat_missing_data("missing").set_metrics(Some(Vec::new()));
-        assert_eq!(recorded::compared(&desired, &from_described(&cx, &told.build())), recorded::NOTHING);
-        let least = from_described(&cx, &Described::builder().alarm_name("pay-prod-nat").build());
-        let differs = recorded::compared(&desired, &least);
-        assert!(differs.iter().all(|(_, anew)| !anew), "{differs:?}");
+        let explicit = described().datapoints_to_alarm(5).treat_missing_data("missing").set_metrics(Some(Vec::new()));
+        assert_eq!(recorded::compared(&desired, &from_described(&cx, &explicit.build())), recorded::NOTHING);
+        let least = Described::builder().alarm_name("pay-prod-nat").alarm_actions(TOPIC).ok_actions(TOPIC).build();
+        assert_eq!(recorded::compared(&desired, &from_described(&cx, &least)), recorded::NOTHING);
     }
 
     #[test]
-    fn a_percentile_goes_before_the_statistic_that_emulators_add() {
-        let alarm = Described::builder().statistic(Statistic::Average).extended_statistic("p99").build();
-        assert_eq!(Query::from_alarm(&alarm).statistic, "p99");
-        let alarm = Described::builder().statistic(Statistic::Sum).extended_statistic("").build();
-        assert_eq!(Query::from_alarm(&alarm).statistic, "Sum");
+    fn a_percentile_takes_precedence_over_the_statistic_that_emulators_add() {
+        let read = |statistic: Statistic, extended: &str| {
+            let alarm = Described::builder().namespace("AWS/Lambda").metric_name("Duration").period(60);
+            Query::from_alarm(&alarm.statistic(statistic).extended_statistic(extended).build())
+        };
+        assert_eq!(read(Statistic::Average, "p99").expect("complete").statistic, "p99");
+        assert_eq!(read(Statistic::Sum, "").expect("complete").statistic, "Sum");
     }
 
     #[test]
-    fn only_who_is_told_of_both_reads_plainly() {
+    fn a_topic_that_is_notified_of_only_one_of_the_two_has_a_note() {
         let read =
             |alarm: Described| read_actions(&alarm).iter().map(|action| action.value().to_owned()).collect::<Vec<_>>();
         let both = || Described::builder().alarm_actions(TOPIC).ok_actions(TOPIC);

@@ -7,17 +7,17 @@ use super::{marked, tags};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{DASHBOARD, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits, live,
     read_named,
 };
 
-/// A dashboard. Dashboards are the account's, not a Region's: two of one name in two Regions are one.
+/// A dashboard. Dashboards belong to the account, not to a Region: a name stands for the same dashboard in every Region.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dashboard {
     /// Its name, unique in the account. Immutable: forces replacement.
     pub name: String,
-    /// What is on it; a text widget of it holds the [`mark`](super::mark). In-place.
+    /// Its content. A text widget contains the [`mark`](super::mark). In-place.
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>
     pub body: Value,
 }
@@ -25,7 +25,7 @@ pub struct Dashboard {
 impl Resource for Dashboard {
     const TRAITS: Traits = Traits {
         immutable: &[("name", "a dashboard cannot be renamed")],
-        // The same name a second time is the same dashboard.
+        // A second creation with the same name overwrites the dashboard.
         idempotent_create: true,
         ..Traits::usual("dashboard")
     };
@@ -38,7 +38,7 @@ impl Resource for Dashboard {
             Latency::of_call("DeleteDashboards", [1.0, 1.0, 3.0]),
         ),
     ];
-    // Made with tags. Whether that is checked on the dashboard, or at all, AWS does not say:
+    // It is created with tags. AWS does not say whether that permission is checked on the dashboard, or at all:
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
     const PERMISSIONS: &'static [Grant] = &[
         on(DASHBOARD, "cloudwatch", "GetDashboard PutDashboard"),
@@ -51,7 +51,7 @@ impl Resource for Dashboard {
         Some(self.name.clone())
     }
 
-    /// None: `ListDashboards` tells names and nothing of what is on them. Each is read by its name.
+    /// Lists nothing: `ListDashboards` returns names without content. Each dashboard is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -72,16 +72,14 @@ impl Resource for Dashboard {
             Err(failure) if failure.class == Class::NotFound => return Ok(None),
             answer => answer?,
         };
-        let properties = Dashboard { name: id.to_owned(), body: parse(answer.dashboard_body().unwrap_or_default()) };
-        let owner = cx.scope.owner(&marked(&texts(&properties.body)));
-        let live = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), None);
-        Ok(Some(Live { owner, ..live }.with_arn(answer.dashboard_arn().unwrap_or_default())))
+        let found = from_described(cx, id, answer.dashboard_body());
+        Ok(Some(found.with_arn(answer.dashboard_arn().unwrap_or_default())))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
-        // The call would overwrite a dashboard of somebody else's without a word.
+        // The call would silently overwrite a dashboard of someone else.
         if Self::read(cx, &self.name).await?.is_some() {
-            return Err(Failure::new(Class::Exists, format!("a dashboard called {} is there already", self.name)));
+            return Err(Failure::new(Class::Exists, format!("a dashboard called {} already exists", self.name)));
         }
         let call = cx
             .clients()
@@ -113,12 +111,20 @@ impl Resource for Dashboard {
     }
 }
 
-/// A body as it comes: the text as it was put. One that is no JSON stands for itself, and differs from every other.
+fn from_described(cx: &Context, id: &str, body: Option<&str>) -> Live {
+    let mut reading = Reading::default();
+    let properties = Dashboard { name: id.to_owned(), body: reading.value("body", body.map(parse)) };
+    let owner = cx.scope.owner(&marked(&texts(&properties.body)));
+    let found = live(&cx.scope, id, Phase::Ready, &reading.of(properties), None);
+    Live { owner, ..found }
+}
+
+/// The body that `GetDashboard` returns, which is the text that was put. A body that is not JSON is kept as text, and so differs.
 fn parse(body: &str) -> Value {
     serde_json::from_str(body).unwrap_or_else(|_| body.into())
 }
 
-/// All that a dashboard's text widgets say.
+/// The texts of a dashboard's text widgets.
 pub(super) fn texts(body: &Value) -> String {
     let widgets = body.get("widgets").and_then(Value::as_array);
     let texts: Vec<&str> = widgets
@@ -134,6 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::resources::recorded;
     use crate::{NODE, STACK};
 
     #[test]
@@ -148,8 +155,17 @@ mod tests {
         assert!(marked(&texts(&json!({"widgets": {}}))).is_empty());
     }
 
+    #[tokio::test]
+    async fn a_body_that_is_left_out_is_not_compared() {
+        let cx = recorded::context(recorded::Answers::default()).await;
+        let desired = Dashboard { name: "pay-prod".to_owned(), body: json!({"widgets": []}) };
+        assert_eq!(recorded::compared(&desired, &from_described(&cx, "pay-prod", None)), recorded::NOTHING);
+        let emptied = from_described(&cx, "pay-prod", Some("{}"));
+        assert_eq!(recorded::compared(&desired, &emptied), [("body".to_owned(), false)]);
+    }
+
     #[test]
-    fn what_is_no_json_is_not_taken_for_an_empty_dashboard() {
+    fn a_body_that_is_not_json_is_not_an_empty_dashboard() {
         assert_eq!(parse("{"), json!("{"));
         assert_eq!(texts(&parse("{")), "");
     }

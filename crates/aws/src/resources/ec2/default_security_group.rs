@@ -1,5 +1,5 @@
-//! `default_security_group`: a VPC's own group, into which falls what is given none. It comes and goes with the VPC; drctl only
-//! keeps it without rules.
+//! `default_security_group`: the group of everything in a VPC that is given no other. AWS creates and deletes it with the VPC;
+//! drctl only removes its rules.
 
 use aws_sdk_ec2::types::SecurityGroup as Described;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::{Rule, Vpc, filter};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, SECURITY_GROUP, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live,
 };
 
@@ -21,9 +21,9 @@ const GROUP: &str = "group";
 pub struct DefaultSecurityGroup {
     /// The VPC. Immutable: forces replacement.
     pub vpc: Ref<Id<Vpc>>,
-    /// What is let in; empty for nothing. In-place.
+    /// The inbound traffic that is allowed; empty for none. In-place.
     pub ingress: Vec<Rule>,
-    /// What is let out; empty for nothing. In-place.
+    /// The outbound traffic that is allowed; empty for none. In-place.
     pub egress: Vec<Rule>,
 }
 
@@ -31,13 +31,13 @@ impl Resource for DefaultSecurityGroup {
     const TRAITS: Traits = Traits {
         immutable: &[("vpc", "each VPC has its own default security group")],
         idempotent_create: true,
-        // AWS refuses: `CannotDelete`. It goes with its VPC. See docs/aws-behaviour.md#default-security-group-stays.
+        // AWS refuses to delete it (`CannotDelete`) without its VPC. See docs/aws-behaviour.md#default-security-group-stays.
         removable: false,
         ..Traits::usual("default_security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
-        // "security group": emptied, as it is there with its VPC, and goes with it.
+        // "security group": only its rules are removed, because it is created and deleted with its VPC.
         Latencies::of(
             2,
             Latency::of_steps(
@@ -64,7 +64,8 @@ impl Resource for DefaultSecurityGroup {
         Some(self.vpc.value().to_owned())
     }
 
-    /// Those of other VPCs as well: which VPCs are the stack's is not seen here, and only the ids of those are asked for.
+    /// Includes the groups of other VPCs: the answer does not show which VPCs are the stack's. The engine looks
+    /// up only the ids that it knows.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let groups = cx
@@ -89,7 +90,7 @@ impl Resource for DefaultSecurityGroup {
         Ok(answer.security_groups().first().map(|group| from_described(cx, group)))
     }
 
-    /// Makes nothing: AWS has made it with the VPC.
+    /// Creates nothing: AWS has created the group with the VPC.
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
         let vpc = self.vpc.value();
         match Self::read(cx, vpc).await? {
@@ -111,12 +112,12 @@ impl Resource for DefaultSecurityGroup {
 
 fn from_described(cx: &Context, group: &Described) -> Live {
     let vpc = group.vpc_id().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = DefaultSecurityGroup {
-        vpc: Ref::known(vpc),
-        ingress: rules_in(group.ip_permissions()),
-        egress: rules_in(group.ip_permissions_egress()),
+        vpc: Ref::known(reading.text("vpc", group.vpc_id())),
+        ingress: reading.value("ingress", rules_in(group.ip_permissions())),
+        egress: reading.value("egress", rules_in(group.ip_permissions_egress())),
     };
-    live(&cx.scope, vpc, Phase::Ready, &Readable::complete(properties), None)
-        .without([("vpc", group.vpc_id.is_none())])
+    live(&cx.scope, vpc, Phase::Ready, &reading.of(properties), None)
         .with_output(GROUP, group.group_id().unwrap_or_default())
 }

@@ -12,7 +12,7 @@ use crate::resources::{
     Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
-/// An Elastic IP address out of Amazon's pool. There is nothing about it to choose.
+/// An Elastic IP address from Amazon's pool. It has no properties that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Eip {}
 
@@ -83,7 +83,10 @@ impl Resource for Eip {
 
 fn from_described(cx: &Context, address: &Described) -> Live {
     let id = address.allocation_id().unwrap_or_default();
-    live(&cx.scope, id, Phase::Ready, &Readable::complete(Eip {}), Some(tag_map(address.tags.as_deref())))
-        .with_arn(arn(cx, "elastic-ip", id))
-        .with_output("public_ip", address.public_ip().unwrap_or_default())
+    let found = live(&cx.scope, id, Phase::Ready, &Readable::complete(Eip {}), Some(tag_map(address.tags.as_deref())))
+        .with_arn(arn(cx, "elastic-ip", id));
+    match address.public_ip() {
+        Some(public_ip) => found.with_output("public_ip", public_ip),
+        None => found,
+    }
 }

@@ -1,4 +1,4 @@
-//! `flow_log`: the record of a VPC's traffic, kept in a log group.
+//! `flow_log`: records the traffic of a VPC in a log group.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on, pass};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, live,
 };
 
@@ -27,13 +27,13 @@ pub struct FlowLog {
     pub vpc: Ref<Id<Vpc>>,
     /// Which traffic: `ACCEPT`, `REJECT` or `ALL`. Immutable: forces replacement.
     pub traffic: String,
-    /// The name of the log group it goes to. Immutable: forces replacement.
+    /// The name of the log group that it writes to. Immutable: forces replacement.
     pub log_group: String,
-    /// The ARN of the role that writes there. Immutable: forces replacement.
+    /// The ARN of the role with which it writes there. Immutable: forces replacement.
     pub role_arn: String,
-    /// How long packets are counted into one record: 60 or 600. Immutable: forces replacement.
+    /// For how many seconds packets are counted into one record: 60 or 600. Immutable: forces replacement.
     pub aggregation_seconds: i32,
-    /// What has to be ready besides: the log group and the role. Orders only, and is never compared.
+    /// Other resources that have to be ready first: the log group and the role. They only define an order, and are never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -48,13 +48,13 @@ impl Resource for FlowLog {
             ("aggregation_seconds", FIXED),
         ],
         idempotent_create: true,
-        // A role may take 2 min to be seen by other services. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
+        // Other services may see a role 2 min late. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
         patience: Duration::from_mins(5),
         ..Traits::usual("flow_log")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
-        // Estimated, as its type expects.
+        // Estimated.
         Latencies::of(
             1,
             Latency::of_call("CreateFlowLogs", [1.0, 2.0, 5.0]),
@@ -117,7 +117,7 @@ impl Resource for FlowLog {
     }
 }
 
-/// The refusal within an answer of status 200: EC2's calls on lists answer item by item. One item was asked for.
+/// The refusal within an answer of status 200: EC2's calls on lists answer item by item, and the calls here have one item.
 pub(super) fn unsuccessful(
     cx: &Context,
     operation: &str,
@@ -127,13 +127,13 @@ pub(super) fn unsuccessful(
     let Some(item) = items.first() else { return Ok(()) };
     let code = item.error().and_then(UnsuccessfulItemError::code);
     let message = item.error().and_then(UnsuccessfulItemError::message).unwrap_or("refused without a message");
-    // A role or a policy that was made a moment ago. The codes of items say little (`400`), so the text decides:
+    // A role or a policy that was created a moment ago. The codes of items say little (`400`), so the text decides:
     // "Unable to assume given IAM role" (terraform-provider-aws, internal/service/ec2/vpc_flow_log.go, which retries it) and
     // "Access Denied for LogDestination" (awsdocs/amazon-vpc-user-guide#28).
     let is_unseen = ["IAM role", "Access Denied for LogDestination"].iter().any(|text| message.contains(text));
     let class = match code {
         Some("FlowLogAlreadyExists") => Class::Exists,
-        // To a creation, its VPC is not visible everywhere yet.
+        // In answer to a creation, the VPC is not visible everywhere yet.
         Some(code) if code.ends_with(".NotFound") && operation == "CreateFlowLogs" => Class::Transient,
         Some(code) if code.ends_with(".NotFound") => Class::NotFound,
         _ if is_unseen => Class::Transient,
@@ -149,31 +149,26 @@ pub(super) fn unsuccessful(
 
 fn from_described(cx: &Context, log: &Described) -> Live {
     let id = log.flow_log_id().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = FlowLog {
-        vpc: Ref::known(log.resource_id().unwrap_or_default()),
-        traffic: log.traffic_type().map_or("", TrafficType::as_str).to_owned(),
-        log_group: group(log).to_owned(),
-        role_arn: log.deliver_logs_permission_arn().unwrap_or_default().to_owned(),
-        aggregation_seconds: log.max_aggregation_interval().unwrap_or_default(),
+        vpc: Ref::known(reading.text("vpc", log.resource_id())),
+        traffic: reading.text("traffic", log.traffic_type().map(TrafficType::as_str)),
+        log_group: reading.text("log_group", group(log)),
+        // MiniStack keeps neither role nor interval.
+        role_arn: reading.text("role_arn", log.deliver_logs_permission_arn()),
+        aggregation_seconds: reading.value("aggregation_seconds", log.max_aggregation_interval()),
         after: Vec::new(),
     };
-    // Its only status is ACTIVE. Whether records arrive is told minutes later, and is no matter of its creation.
+    // Its only status is ACTIVE. Whether records arrive is reported minutes later, and does not concern its creation.
     let tags = Some(tag_map(log.tags.as_deref()));
-    let found =
-        live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), tags).with_arn(arn(cx, "vpc-flow-log", id));
-    // MiniStack keeps neither role nor interval. What is not known does not differ.
-    found.without([
-        ("vpc", log.resource_id.is_none()),
-        ("traffic", log.traffic_type.is_none()),
-        ("log_group", group(log).is_empty()),
-        ("role_arn", log.deliver_logs_permission_arn.is_none()),
-        ("aggregation_seconds", log.max_aggregation_interval.is_none()),
-    ])
+    live(&cx.scope, id, Phase::Ready, &reading.of(properties), tags).with_arn(arn(cx, "vpc-flow-log", id))
 }
 
-/// The name of its log group, which is told as a name or as an ARN.
-fn group(log: &Described) -> &str {
-    let destination = log.log_destination().unwrap_or_default();
-    let within = || destination.split_once(":log-group:").map_or(destination, |(_, name)| name.trim_end_matches(":*"));
-    log.log_group_name().unwrap_or_else(within)
+/// The name of its log group, which AWS returns as a name or within an ARN.
+fn group(log: &Described) -> Option<&str> {
+    let destination = log.log_destination().filter(|destination| !destination.is_empty());
+    log.log_group_name().filter(|name| !name.is_empty()).or_else(|| {
+        let (_, name) = destination?.split_once(":log-group:").unwrap_or(("", destination?));
+        Some(name.trim_end_matches(":*"))
+    })
 }

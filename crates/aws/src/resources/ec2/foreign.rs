@@ -1,5 +1,5 @@
-//! What others have put into the stack's network. It keeps what it lies in from being deleted, and nothing that drctl does makes
-//! it go: so it is named, instead of being waited for. See docs/aws-behaviour.md#deletion-needs-an-order.
+//! Resources of others in the stack's network. They keep the part of the network that they are in from being deleted, and nothing
+//! that drctl does removes them: so they are named instead of waited for. See docs/aws-behaviour.md#deletion-needs-an-order.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,11 @@ use super::{filter, ours, tag_map};
 use crate::Scope;
 use crate::resources::{AlsoDeleted, Class, Context, Failure, Live};
 
-/// Something that is not drctl's and lies in the stack's network.
+/// A resource in the stack's network that is not drctl's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Stranger {
-    /// Who holds it, and what it is: `subnet-… holds the interface of endpoint vpce-…`.
-    said: String,
+struct Obstacle {
+    /// A clause that says where it is, and what it is: `subnet-… holds the interface of endpoint vpce-…`.
+    description: String,
     /// The subnets that it keeps from being deleted.
     subnets: Vec<String>,
     /// The security groups that it keeps from being deleted.
@@ -31,7 +31,7 @@ struct Stranger {
     is_public: bool,
 }
 
-/// What the deletion of which was refused.
+/// The part of the network whose deletion is planned, or was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held<'a> {
     Vpc,
@@ -42,19 +42,20 @@ pub(super) enum Held<'a> {
 }
 
 impl Held<'_> {
-    fn is_held_by(self, stranger: &Stranger) -> bool {
+    fn is_held_by(self, obstacle: &Obstacle) -> bool {
         let has = |ids: &[String], id: &str| ids.iter().any(|other| other == id);
         match self {
             Self::Vpc => true,
-            Self::Subnet(id) => has(&stranger.subnets, id),
-            Self::Group(id) => has(&stranger.groups, id),
-            Self::Table(id) => stranger.table.as_deref() == Some(id),
-            Self::Gateway => stranger.is_public,
+            Self::Subnet(id) => has(&obstacle.subnets, id),
+            Self::Group(id) => has(&obstacle.groups, id),
+            Self::Table(id) => obstacle.table.as_deref() == Some(id),
+            Self::Gateway => obstacle.is_public,
         }
     }
 }
 
-/// What is the stack's: what bears its tags, and what is deleted as well, whose tags somebody may have taken off.
+/// Tells which resources are the stack's: those that are tagged as such, and those that are also deleted, even if someone has
+/// removed their tags.
 struct Own<'a> {
     scope: &'a Scope,
     also: &'a AlsoDeleted,
@@ -66,7 +67,7 @@ impl Own<'_> {
     }
 }
 
-/// What lies in one VPC.
+/// The resources in one VPC.
 #[derive(Default)]
 struct Contents {
     vpc: String,
@@ -79,13 +80,13 @@ struct Contents {
     peerings: Vec<VpcPeeringConnection>,
 }
 
-/// What is not drctl's and would keep AWS from deleting a part of the stack's network, in a sentence without a full stop each.
-/// Nothing when the VPC is deleted as well, which names all that lies in it.
+/// The resources that are not drctl's and would keep AWS from deleting a part of the stack's network: a sentence for each, without
+/// a full stop. Empty if the VPC is also deleted, whose own hindrances name everything in it.
 ///
-/// What AWS itself keeps there for the stack's function, database and NAT gateways is not among it.
+/// Leaves out what AWS itself keeps there for the stack's function, database and NAT gateways.
 ///
 /// # Errors
-/// What a call's answer means.
+/// The failure of a call.
 pub(super) async fn in_the_way_of(
     cx: &Context,
     live: &Live,
@@ -96,12 +97,12 @@ pub(super) async fn in_the_way_of(
     if vpc.is_empty() || (held != Held::Vpc && also.contains(vpc)) {
         return Ok(Vec::new());
     }
-    let strangers = Contents::read(cx, vpc).await?.strangers(&Own { scope: &cx.scope, also });
-    let held = strangers.into_iter().filter(|stranger| held.is_held_by(stranger));
-    Ok(held.map(|stranger| format!("{}, which is not drctl's", stranger.said)).collect())
+    let obstacles = Contents::read(cx, vpc).await?.obstacles(&Own { scope: &cx.scope, also });
+    let held = obstacles.into_iter().filter(|obstacle| held.is_held_by(obstacle));
+    Ok(held.map(|obstacle| format!("{}, which is not drctl's", obstacle.description)).collect())
 }
 
-/// The VPC that a part of the network lies in.
+/// The VPC that a part of the network is in.
 fn vpc_of<'a>(live: &'a Live, held: Held<'_>) -> &'a str {
     match held {
         Held::Vpc => live.id.as_str(),
@@ -109,37 +110,37 @@ fn vpc_of<'a>(live: &'a Live, held: Held<'_>) -> &'a str {
     }
 }
 
-/// What a refused deletion comes to: final, when what is in the way is not drctl's. Anything else is AWS's to let go of, and is
-/// waited for.
+/// What the refusal of a deletion means: it is final if a resource in the way is not drctl's. Anything else is released by AWS, and
+/// is waited for.
 ///
 /// # Errors
-/// What the calls that look for it came to.
+/// The failure of a call that looks for such resources.
 pub(super) async fn named(cx: &Context, refusal: Failure, live: &Live, held: Held<'_>) -> Result<Failure, Failure> {
     if refusal.code.as_deref() != Some("DependencyViolation") {
         return Ok(refusal);
     }
     let own = Own { scope: &cx.scope, also: &AlsoDeleted::default() };
-    let strangers = Contents::read(cx, vpc_of(live, held)).await?.strangers(&own);
-    let said = strangers.into_iter().filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said);
-    Ok(because_of(refusal, &said.collect::<Vec<_>>()))
+    let obstacles = Contents::read(cx, vpc_of(live, held)).await?.obstacles(&own);
+    let holding = obstacles.into_iter().filter(|obstacle| held.is_held_by(obstacle));
+    Ok(because_of(refusal, &holding.map(|obstacle| obstacle.description).collect::<Vec<_>>()))
 }
 
-/// The refusal, as a final one that names who is in the way; or as it is, when nobody is.
-fn because_of(refusal: Failure, said: &[String]) -> Failure {
-    let (whose, help) = match said.len() {
+/// The refusal, made final and with the resources that are in the way; unchanged if there are none.
+fn because_of(refusal: Failure, obstacles: &[String]) -> Failure {
+    let (note, help) = match obstacles.len() {
         0 => return refusal,
         1 => ("which is not drctl's", "Delete it, then run the same command again."),
         _ => ("none of which is drctl's", "Delete them, then run the same command again."),
     };
-    let message = format!("{}, {whose}", said.join("; "));
+    let message = format!("{}, {note}", obstacles.join("; "));
     Failure { class: Class::Refused, message, help: Some(help.to_owned()), ..refusal }
 }
 
-/// What the refused release of an address comes to: final, when it was given to something else than a NAT gateway, which lets
-/// go of it by itself.
+/// What the refusal to release an address means: it is final if anything but a NAT gateway uses the address. A NAT gateway releases
+/// it by itself.
 ///
 /// # Errors
-/// What the calls that look for it came to.
+/// The failure of a call that looks for its user.
 pub(super) async fn user_of_address(cx: &Context, refusal: Failure, id: &str) -> Result<Failure, Failure> {
     if refusal.class != Class::Transient {
         return Ok(refusal);
@@ -153,8 +154,8 @@ pub(super) async fn user_of_address(cx: &Context, refusal: Failure, id: &str) ->
     let call = || ec2.describe_network_interfaces().filters(filter("network-interface-id", interface)).send();
     let found = cx.read("ec2", "DescribeNetworkInterfaces", call).await?;
     let users = found.network_interfaces().iter().filter(|interface| !is_of_nat_gateway(interface));
-    let said: Vec<String> = users.map(|user| format!("{id} is the address of {}", name_of(user))).collect();
-    Ok(because_of(refusal, &said))
+    let users: Vec<String> = users.map(|user| format!("{id} is the address of {}", name_of(user))).collect();
+    Ok(because_of(refusal, &users))
 }
 
 impl Contents {
@@ -194,50 +195,50 @@ impl Contents {
         Ok(Self { vpc: vpc.to_owned(), endpoints, gateways, groups, interfaces, subnets, tables, peerings })
     }
 
-    /// What is not drctl's.
-    fn strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
-        let mut strangers = self.endpoint_strangers(own);
-        strangers.extend(self.gateway_strangers(own));
-        strangers.extend(self.interface_strangers(own));
-        strangers.extend(self.group_strangers(own));
-        strangers.extend(self.subnet_strangers(own));
+    /// The resources that are not drctl's.
+    fn obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
+        let mut obstacles = self.endpoint_obstacles(own);
+        obstacles.extend(self.gateway_obstacles(own));
+        obstacles.extend(self.interface_obstacles(own));
+        obstacles.extend(self.group_obstacles(own));
+        obstacles.extend(self.subnet_obstacles(own));
         let vpc = &self.vpc;
         let tables = self.tables.iter().filter(|table| {
             let is_main = table.associations().iter().any(|association| association.main() == Some(true));
             !is_main && !own.has(table.route_table_id(), table.tags.as_deref())
         });
-        strangers.extend(tables.map(|table| Stranger {
-            said: format!("{vpc} holds the route table {}", table.route_table_id().unwrap_or_default()),
-            ..Stranger::default()
+        obstacles.extend(tables.map(|table| Obstacle {
+            description: format!("{vpc} holds the route table {}", table.route_table_id().unwrap_or_default()),
+            ..Obstacle::default()
         }));
-        // The stack's own carries its tags in the Region of the VPC that asked for it, and in no other.
+        // The stack's own connection is tagged only in the Region of the VPC that requested it.
         let peerings = self.peerings.iter().filter(|peering| {
             let code = peering.status().and_then(|status| status.code());
-            let stands = matches!(code, Some(PeeringCode::Active | PeeringCode::PendingAcceptance));
-            stands && !own.has(peering.vpc_peering_connection_id(), peering.tags.as_deref())
+            let exists = matches!(code, Some(PeeringCode::Active | PeeringCode::PendingAcceptance));
+            exists && !own.has(peering.vpc_peering_connection_id(), peering.tags.as_deref())
         });
-        strangers.extend(peerings.map(|peering| Stranger {
-            said: format!("{vpc} is in the peering {}", peering.vpc_peering_connection_id().unwrap_or_default()),
-            ..Stranger::default()
+        obstacles.extend(peerings.map(|peering| Obstacle {
+            description: format!("{vpc} is in the peering {}", peering.vpc_peering_connection_id().unwrap_or_default()),
+            ..Obstacle::default()
         }));
-        strangers
+        obstacles
     }
 
     fn foreign_endpoints(&self, own: &Own<'_>) -> impl Iterator<Item = &VpcEndpoint> {
         self.endpoints.iter().filter(|endpoint| {
-            // In small letters, which the SDK's enum does not have.
+            // AWS answers in lower case, the SDK's enum has capitals. See docs/aws-behaviour.md#ec2-states-in-lower-case.
             let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
             !matches!(state.as_deref(), Some("deleted" | "failed" | "rejected" | "expired"))
                 && !own.has(endpoint.vpc_endpoint_id(), endpoint.tags.as_deref())
         })
     }
 
-    fn endpoint_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+    fn endpoint_obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
         let of = |endpoint: &VpcEndpoint| {
             let id = endpoint.vpc_endpoint_id().unwrap_or_default();
             let service = endpoint.service_name().unwrap_or_default();
             let subnets = endpoint.subnet_ids().to_vec();
-            let said = match (endpoint.vpc_endpoint_type(), subnets.as_slice()) {
+            let description = match (endpoint.vpc_endpoint_type(), subnets.as_slice()) {
                 (Some(VpcEndpointType::Gateway), _) | (_, []) => {
                     format!("{} holds the endpoint {id} ({service})", self.vpc)
                 }
@@ -245,27 +246,28 @@ impl Contents {
                 (_, several) => format!("{} hold the interfaces of endpoint {id} ({service})", several.join(", ")),
             };
             let groups = endpoint.groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
-            Stranger { said, subnets, groups, ..Stranger::default() }
+            Obstacle { description, subnets, groups, ..Obstacle::default() }
         };
         self.foreign_endpoints(own).map(of).collect()
     }
 
-    fn gateway_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+    fn gateway_obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
         let foreign = self.gateways.iter().filter(|gateway| {
             !matches!(gateway.state(), Some(NatGatewayState::Deleted | NatGatewayState::Failed))
                 && !own.has(gateway.nat_gateway_id(), gateway.tags.as_deref())
         });
         let of = |gateway: &NatGateway| {
             let subnet = gateway.subnet_id().unwrap_or_default().to_owned();
-            let said = format!("{subnet} holds the NAT gateway {}", gateway.nat_gateway_id().unwrap_or_default());
+            let description =
+                format!("{subnet} holds the NAT gateway {}", gateway.nat_gateway_id().unwrap_or_default());
             let is_public = gateway.nat_gateway_addresses().iter().any(|address| address.public_ip().is_some());
-            Stranger { said, subnets: vec![subnet], is_public, ..Stranger::default() }
+            Obstacle { description, subnets: vec![subnet], is_public, ..Obstacle::default() }
         };
         foreign.map(of).collect()
     }
 
-    /// Interfaces that belong to nothing that is named already.
-    fn interface_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+    /// Interfaces that do not belong to a resource that is named already.
+    fn interface_obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
         let own_groups: BTreeSet<&str> = self.own_groups(own).filter_map(SecurityGroup::group_id).collect();
         let of_endpoints: BTreeSet<&str> =
             self.endpoints.iter().flat_map(VpcEndpoint::network_interface_ids).map(String::as_str).collect();
@@ -278,7 +280,7 @@ impl Contents {
         let within: BTreeSet<&str> = self.subnets.iter().filter_map(Subnet::subnet_id).collect();
         let foreign = self.interfaces.iter().filter(|interface| {
             let id = interface.network_interface_id().unwrap_or_default();
-            // Some endpoints ignore the filter that asked for this VPC's.
+            // Some emulators ignore the filter for this VPC.
             if !within.contains(interface.subnet_id().unwrap_or_default()) {
                 return false;
             }
@@ -290,8 +292,8 @@ impl Contents {
             let subnet = interface.subnet_id().unwrap_or_default().to_owned();
             let groups = interface.groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect();
             let is_public = interface.association().is_some_and(|association| association.public_ip().is_some());
-            let said = format!("{subnet} holds {}", name_of(interface));
-            Stranger { said, subnets: vec![subnet], groups, is_public, ..Stranger::default() }
+            let description = format!("{subnet} holds {}", name_of(interface));
+            Obstacle { description, subnets: vec![subnet], groups, is_public, ..Obstacle::default() }
         };
         foreign.map(of).collect()
     }
@@ -300,8 +302,8 @@ impl Contents {
         self.groups.iter().filter(|group| own.has(group.group_id(), group.tags.as_deref()))
     }
 
-    /// Groups; each also keeps those of the stack's that its rules refer to.
-    fn group_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+    /// Security groups. Each also keeps the stack's groups that its rules refer to from being deleted.
+    fn group_obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
         let foreign = self
             .groups
             .iter()
@@ -310,27 +312,27 @@ impl Contents {
             let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
             let rules = group.ip_permissions().iter().chain(group.ip_permissions_egress());
             let referred = rules.flat_map(IpPermission::user_id_group_pairs).filter_map(|pair| pair.group_id());
-            let said = format!("{} holds the security group {id} ({name})", self.vpc);
-            Stranger { said, groups: referred.map(str::to_owned).collect(), ..Stranger::default() }
+            let description = format!("{} holds the security group {id} ({name})", self.vpc);
+            Obstacle { description, groups: referred.map(str::to_owned).collect(), ..Obstacle::default() }
         };
         foreign.map(of).collect()
     }
 
-    fn subnet_strangers(&self, own: &Own<'_>) -> Vec<Stranger> {
+    fn subnet_obstacles(&self, own: &Own<'_>) -> Vec<Obstacle> {
         let foreign = self.subnets.iter().filter(|subnet| !own.has(subnet.subnet_id(), subnet.tags.as_deref()));
         let of = |subnet: &Subnet| {
             let id = subnet.subnet_id().unwrap_or_default();
             let uses = |association: &RouteTableAssociation| association.subnet_id() == Some(id);
             let table = self.tables.iter().find(|table| table.associations().iter().any(uses));
             let table = table.and_then(RouteTable::route_table_id).map(str::to_owned);
-            Stranger { said: format!("{} holds the subnet {id}", self.vpc), table, ..Stranger::default() }
+            Obstacle { description: format!("{} holds the subnet {id}", self.vpc), table, ..Obstacle::default() }
         };
         foreign.map(of).collect()
     }
 }
 
-/// Whether AWS keeps an interface for the stack's function or database: they are in the stack's groups, and Lambda writes a
-/// function's name into the description.
+/// Whether AWS keeps an interface for the stack's function or database: such an interface is in one of the stack's groups, and
+/// Lambda writes the function's name into the description.
 fn is_kept_for(interface: &NetworkInterface, scope: &Scope, own_groups: &BTreeSet<&str>) -> bool {
     let is_of_function = is_of_lambda(interface)
         && interface.description().is_some_and(|text| text.contains(&format!("-{}-", scope.name())));
@@ -342,12 +344,13 @@ fn is_in(interface: &NetworkInterface, groups: &BTreeSet<&str>) -> bool {
     interface.groups().iter().filter_map(|group| group.group_id()).any(|id| groups.contains(id))
 }
 
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html>: it goes with the database instance.
+/// Whether an interface belongs to a database instance, with which it is deleted:
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html>.
 fn is_of_rds(interface: &NetworkInterface) -> bool {
     interface.requester_id() == Some("amazon-rds") || interface.description() == Some("RDSNetworkInterface")
 }
 
-/// It goes with its gateway. The filter's name of the type is another one than the model's.
+/// Whether an interface belongs to a NAT gateway, with which it is deleted. Filters and the model spell the type differently.
 fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
     let is_type = interface.interface_type().is_some_and(|kind| {
         matches!(kind, NetworkInterfaceType::NatGateway) || NetworkInterfaceType::as_str(kind) == "nat_gateway"
@@ -355,8 +358,8 @@ fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
     is_type || interface.description().is_some_and(|text| text.starts_with("Interface for NAT Gateway"))
 }
 
-/// Of interfaces in something of the stack's, whether all are Lambda's, kept for the stack's function: then nothing has to be
-/// looked for.
+/// Whether all interfaces in a part of the stack's network are kept by Lambda for the stack's function. If so, there is no need to
+/// look for resources of others.
 pub(super) async fn are_kept(cx: &Context, interfaces: &[NetworkInterface]) -> Result<bool, Failure> {
     if interfaces.is_empty() || !interfaces.iter().all(is_of_lambda) {
         return Ok(false);
@@ -372,7 +375,7 @@ pub(super) async fn are_kept(cx: &Context, interfaces: &[NetworkInterface]) -> R
     Ok(interfaces.iter().all(|interface| is_kept_for(interface, &cx.scope, &own)))
 }
 
-/// What an interface is called: by what it belongs to, where that is known.
+/// The name of an interface in messages: what it belongs to, where that is known.
 fn name_of(interface: &NetworkInterface) -> String {
     let id = interface.network_interface_id().unwrap_or_default();
     let instance = interface.attachment().and_then(|attachment| attachment.instance_id());
@@ -411,7 +414,7 @@ mod tests {
             .build()
     }
 
-    /// A VPC as drctl makes it, with what AWS keeps in it for the stack.
+    /// A VPC as drctl creates it, with what AWS keeps in it for the stack.
     fn contents() -> Contents {
         let group = |id: &str, name: &str| SecurityGroup::builder().group_id(id).group_name(name);
         let main = RouteTableAssociation::builder().main(true).build();
@@ -447,33 +450,38 @@ mod tests {
         }
     }
 
-    fn said(contents: &Contents) -> Vec<String> {
+    fn descriptions(contents: &Contents) -> Vec<String> {
         contents
-            .strangers(&Own { scope: &scope(), also: &AlsoDeleted::default() })
+            .obstacles(&Own { scope: &scope(), also: &AlsoDeleted::default() })
             .into_iter()
-            .map(|stranger| stranger.said)
+            .map(|obstacle| obstacle.description)
             .collect()
     }
 
     fn holding(contents: &Contents, held: Held<'_>) -> Vec<String> {
-        let strangers = contents.strangers(&Own { scope: &scope(), also: &AlsoDeleted::default() }).into_iter();
-        strangers.filter(|stranger| held.is_held_by(stranger)).map(|stranger| stranger.said).collect()
+        let obstacles = contents.obstacles(&Own { scope: &scope(), also: &AlsoDeleted::default() }).into_iter();
+        obstacles.filter(|obstacle| held.is_held_by(obstacle)).map(|obstacle| obstacle.description).collect()
     }
 
     #[test]
-    fn what_aws_keeps_for_the_stack_is_no_stranger() {
-        assert_eq!(said(&contents()), Vec::<String>::new());
+    fn what_aws_keeps_for_the_stack_is_not_an_obstacle() {
+        assert_eq!(descriptions(&contents()), Vec::<String>::new());
     }
 
     #[test]
-    fn what_is_deleted_as_well_is_no_stranger_either() {
+    fn what_is_also_deleted_is_not_an_obstacle() {
         let mut vpc = contents();
         vpc.subnets[0].tags = None;
         vpc.groups[1].tags = None;
         vpc.gateways[0].tags = None;
         let (scope, also) = (scope(), ["subnet-a", "sg-lambda", "nat-1"].into_iter().collect());
-        assert_eq!(vpc.strangers(&Own { scope: &scope, also: &also }), Vec::new());
-        assert_eq!(said(&vpc).len(), 3, "without the record nobody can know: {:?}", said(&vpc));
+        assert_eq!(vpc.obstacles(&Own { scope: &scope, also: &also }), Vec::new());
+        assert_eq!(
+            descriptions(&vpc).len(),
+            3,
+            "their tags are missing, and they are not deleted: {:?}",
+            descriptions(&vpc)
+        );
     }
 
     #[test]
@@ -495,17 +503,17 @@ mod tests {
         vpc.groups.push(group.build());
         let endpoint = format!("subnet-a holds the interface of endpoint vpce-guard ({guard})");
         let group = "vpc-1 holds the security group sg-guard (GuardDutyManagedSecurityGroup-vpc-1)";
-        assert_eq!(said(&vpc), [endpoint.as_str(), group]);
+        assert_eq!(descriptions(&vpc), [endpoint.as_str(), group]);
         assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [endpoint.as_str()]);
         assert_eq!(holding(&vpc, Held::Subnet("subnet-b")), Vec::<String>::new());
         assert_eq!(holding(&vpc, Held::Group("sg-lambda")), Vec::<String>::new());
         assert_eq!(holding(&vpc, Held::Gateway), Vec::<String>::new());
-        // On its way out it still holds its interfaces; gone, it holds nothing.
+        // While it is being deleted, it still holds its interfaces.
         vpc.endpoints[1].state = Some(State::from("deleting"));
         assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [endpoint.as_str()]);
         vpc.endpoints[1].state = Some(State::from("deleted"));
         vpc.interfaces.pop();
-        assert_eq!(said(&vpc), [group]);
+        assert_eq!(descriptions(&vpc), [group]);
     }
 
     #[test]
@@ -520,7 +528,7 @@ mod tests {
             .build();
         vpc.interfaces.push(instance);
         vpc.interfaces.push(interface("eni-elb", "subnet-a", "sg-x", "ELB app/web/1"));
-        // A function and a database of somebody else's, in groups of their own.
+        // A function and a database of someone else, in groups of their own.
         vpc.interfaces.push(interface("eni-f", "subnet-a", "sg-x", "AWS Lambda VPC ENI-reports-1"));
         vpc.interfaces.push(interface("eni-d", "subnet-a", "sg-x", "RDSNetworkInterface"));
         let instance = "subnet-a holds the interface eni-i of instance i-1";
@@ -538,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn other_strangers_are_named_with_what_they_keep() {
+    fn other_obstacles_are_named_with_what_they_keep() {
         let mut vpc = contents();
         let rule =
             IpPermission::builder().user_id_group_pairs(UserIdGroupPair::builder().group_id("sg-database").build());
@@ -564,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_final_only_when_somebody_is_named() {
+    fn a_refusal_is_final_only_if_an_obstacle_is_named() {
         let refusal = Failure {
             code: Some("DependencyViolation".to_owned()),
             ..Failure::new(Class::Transient, "The subnet 'subnet-a' has dependencies and cannot be deleted")

@@ -1,4 +1,4 @@
-//! `internet_gateway`: a VPC's way to the internet, and its attachment.
+//! `internet_gateway`: connects a VPC to the internet, and its attachment.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
     Tagging, Traits, Weight, changed, live,
 };
 
@@ -25,7 +25,7 @@ pub struct InternetGateway {
 impl Resource for InternetGateway {
     const TRAITS: Traits = Traits {
         holds: &["vpc"],
-        // Detaching is refused while an address of the VPC is mapped.
+        // Detaching is refused while a public address is mapped in the VPC.
         // See docs/aws-behaviour.md#internet-gateway-held-by-addresses.
         patience: Duration::from_mins(5),
         ..Traits::usual("internet_gateway")
@@ -101,7 +101,7 @@ impl Resource for InternetGateway {
                 .vpc_id(self.vpc.value())
                 .send();
             match cx.mutate("ec2", "AttachInternetGateway", call).await {
-                // Resource.AlreadyAssociated: an earlier answer was lost, or `live` is behind. The engine reads again.
+                // Resource.AlreadyAssociated: an earlier answer was lost, or `live` is out of date. The engine reads again.
                 Err(failure) if failure.class == Class::Exists => {}
                 answer => {
                     answer?;
@@ -122,7 +122,7 @@ impl Resource for InternetGateway {
     }
 }
 
-/// Detaches it from where it was seen attached, if anywhere.
+/// Detaches it from the VPC that it was last seen attached to, if any.
 async fn detach(cx: &Context, live: &Live) -> Result<(), Failure> {
     let vpc = live.properties.get("vpc").and_then(Value::as_str).unwrap_or_default();
     if vpc.is_empty() {
@@ -140,8 +140,7 @@ async fn detach(cx: &Context, live: &Live) -> Result<(), Failure> {
 fn from_described(cx: &Context, gateway: &Described) -> Live {
     let id = gateway.internet_gateway_id().unwrap_or_default();
     let attachment = gateway.attachments().first();
-    let vpc = attachment.and_then(InternetGatewayAttachment::vpc_id).unwrap_or_default();
-    // Attached is `available` here, which the SDK's enum does not list.
+    // The state of an attached gateway is `available`, which the SDK's enum does not list.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InternetGatewayAttachment.html
     // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let phase = match attachment.and_then(InternetGatewayAttachment::state) {
@@ -150,10 +149,13 @@ fn from_described(cx: &Context, gateway: &Described) -> Live {
         }
         _ => Phase::Ready,
     };
+    let mut reading = Reading::default();
+    let vpc = match attachment {
+        Some(attachment) => reading.text("vpc", attachment.vpc_id()),
+        // An empty list says that the gateway is detached.
+        None => String::new(),
+    };
     let properties = InternetGateway { vpc: Ref::known(vpc) };
-    live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(gateway.tags.as_deref()))).with_arn(arn(
-        cx,
-        "internet-gateway",
-        id,
-    ))
+    let tags = Some(tag_map(gateway.tags.as_deref()));
+    live(&cx.scope, id, phase, &reading.of(properties), tags).with_arn(arn(cx, "internet-gateway", id))
 }

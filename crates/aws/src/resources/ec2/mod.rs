@@ -35,7 +35,7 @@ use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use super::Context;
 use crate::{ENVIRONMENT, STACK, TagMap};
 
-/// Filters for what carries this stack's tags.
+/// Filters for the resources that are tagged as this stack's.
 fn ours(cx: &Context) -> Vec<Filter> {
     vec![filter(&format!("tag:{STACK}"), &cx.scope.stack), filter(&format!("tag:{ENVIRONMENT}"), &cx.scope.environment)]
 }
@@ -44,13 +44,13 @@ fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
-/// Tags to be set with a creation.
+/// The tags that a create call sets.
 fn specification(of: ResourceType, tags: &TagMap) -> TagSpecification {
     let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     TagSpecification::builder().resource_type(of).set_tags(Some(tags)).build()
 }
 
-/// Tags as read.
+/// Tags as EC2 returns them. It leaves the list out where there are none, and a value where that is empty.
 fn tag_map(tags: Option<&[Tag]>) -> TagMap {
     tags.unwrap_or_default()
         .iter()
@@ -58,7 +58,7 @@ fn tag_map(tags: Option<&[Tag]>) -> TagMap {
         .collect()
 }
 
-/// The ARN of something in EC2.
+/// The ARN of a resource of EC2.
 fn arn(cx: &Context, kind: &str, id: &str) -> String {
     format!("arn:aws:ec2:{}:{}:{kind}/{id}", cx.region, cx.scope.account)
 }

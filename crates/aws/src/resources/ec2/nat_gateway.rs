@@ -7,19 +7,18 @@ use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
-    live,
+    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits, live,
 };
 
 /// A public NAT gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NatGateway {
-    /// The public subnet it stands in. Immutable: forces replacement.
+    /// The public subnet that it is in. Immutable: forces replacement.
     pub subnet: Ref<Id<Subnet>>,
-    /// The address it translates to. Immutable: forces replacement.
+    /// The address that it translates to. Immutable: forces replacement.
     pub allocation: Ref<Id<Eip>>,
-    /// What has to be ready besides: the internet gateway, without which it fails after its creation
-    /// (docs/aws-behaviour.md#nat-gateway-fails-late). Orders only, and is never compared.
+    /// Other resources that have to be ready first: the internet gateway, without which it fails after its creation
+    /// (docs/aws-behaviour.md#nat-gateway-fails-late). They only define an order, and are never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
@@ -92,7 +91,7 @@ impl Resource for NatGateway {
     }
 }
 
-/// `None` for a deleted one, which stays listed for about an hour.
+/// `None` for a deleted gateway, which stays listed for about an hour.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html>.
 /// See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
@@ -109,15 +108,15 @@ fn from_described(cx: &Context, gateway: &Described) -> Option<Live> {
     };
     let primary = gateway.nat_gateway_addresses().iter().find(|address| address.is_primary() != Some(false));
     let allocation = primary.and_then(NatGatewayAddress::allocation_id);
+    let mut reading = Reading::default();
     let properties = NatGateway {
-        subnet: Ref::known(gateway.subnet_id().unwrap_or_default()),
-        allocation: Ref::known(allocation.unwrap_or_default()),
+        subnet: Ref::known(reading.text("subnet", gateway.subnet_id())),
+        // A gateway that is being created or has failed may have no address; MiniStack never returns one.
+        allocation: Ref::known(reading.text("allocation", allocation)),
         after: Vec::new(),
     };
-    let mut found = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(gateway.tags.as_deref())))
+    let found = live(&cx.scope, id, phase, &reading.of(properties), Some(tag_map(gateway.tags.as_deref())))
         .with_arn(arn(cx, "natgateway", id));
-    // A gateway that failed or is on its way may tell no address; MiniStack never does. What is not known does not differ.
-    found = found.without([("subnet", gateway.subnet_id.is_none()), ("allocation", allocation.is_none())]);
     Some(match primary.and_then(NatGatewayAddress::public_ip) {
         Some(address) => found.with_output("public_ip", address),
         None => found,

@@ -1,7 +1,7 @@
 //! Network interfaces that Lambda leaves behind.
 //!
-//! A function in a VPC holds interfaces in its subnets and security groups. After it is gone, Lambda takes them back
-//! when it gets to it, as a rule within 45 minutes, and until then EC2 refuses to delete what they are in.
+//! A function in a VPC has interfaces in its subnets and security groups. After the function is deleted, Lambda removes them in
+//! its own time, usually within 45 minutes. Until then, EC2 refuses to delete the subnets and groups.
 //! See docs/aws-behaviour.md#lambda-interfaces-linger.
 
 use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus};
@@ -10,17 +10,17 @@ use super::filter;
 use super::foreign::{self, Held};
 use crate::resources::{Class, Context, Failure, Live, Removal};
 
-/// What Lambda calls all of its interfaces.
+/// The beginning of the description of every interface of Lambda.
 const LAMBDA: &str = "AWS Lambda VPC ENI";
 
-/// How a deletion went that interfaces of Lambda may have kept from happening.
+/// The result of a deletion that interfaces of Lambda may have prevented.
 ///
-/// Those that Lambda has let go of and nobody has deleted are deleted. Those that it holds are left alone: nobody else
-/// may detach them (docs/aws-behaviour.md#service-interface-cannot-be-detached), and they are waited for. What others have
-/// put there is not: it is named.
+/// Interfaces that Lambda has released and not deleted are deleted here. Those that it still holds are left alone and waited for:
+/// only Lambda may detach them (docs/aws-behaviour.md#service-interface-cannot-be-detached). Anything that others have created
+/// there is named instead of waited for.
 ///
 /// # Errors
-/// A refusal that has nothing to do with Lambda, and what the calls about the interfaces came to.
+/// A refusal that has nothing to do with Lambda, or the failure of a call about the interfaces.
 pub(super) async fn unless_held<T>(
     cx: &Context,
     answer: Result<T, Failure>,
@@ -60,7 +60,7 @@ pub(super) async fn unless_held<T>(
     Ok(Removal::Later(waits_for(held)))
 }
 
-/// Whether it is gone; Lambda may take it up again at any time.
+/// Returns whether the interface is deleted. Lambda may start to use it again at any time.
 async fn delete(cx: &Context, interface: &NetworkInterface) -> Result<bool, Failure> {
     let id = interface.network_interface_id().unwrap_or_default();
     let call = cx.clients().ec2.delete_network_interface().network_interface_id(id).send();
@@ -80,9 +80,9 @@ pub(super) fn is_of_lambda(interface: &NetworkInterface) -> bool {
 
 fn waits_for(held: usize) -> String {
     match held {
-        0 => "EC2 to see that what Lambda left in it is deleted".to_owned(),
-        1 => "Lambda to let go of a network interface in it".to_owned(),
-        _ => format!("Lambda to let go of {held} network interfaces in it"),
+        0 => "EC2 to see that the network interfaces of Lambda in it are deleted".to_owned(),
+        1 => "Lambda to release a network interface in it".to_owned(),
+        _ => format!("Lambda to release {held} network interfaces in it"),
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_lambdas_own_are_touched() {
+    fn only_interfaces_of_lambda_are_deleted() {
         let named = |text: &str| NetworkInterface::builder().description(text).build();
         assert!(is_of_lambda(&named("AWS Lambda VPC ENI-pay-prod-processor-0b8a4d5e")));
         assert!(!is_of_lambda(&named("Interface for NAT Gateway nat-1")));
@@ -99,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_says_what_is_in_the_way() {
-        assert_eq!(waits_for(3), "Lambda to let go of 3 network interfaces in it");
-        assert!(waits_for(0).contains("is deleted"));
+    fn the_wait_names_what_it_is_for() {
+        assert_eq!(waits_for(3), "Lambda to release 3 network interfaces in it");
+        assert!(waits_for(0).contains("are deleted"));
     }
 }

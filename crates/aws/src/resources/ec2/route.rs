@@ -8,18 +8,18 @@ use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
     changed, live,
 };
 
 /// A route. Its id is `rtb-…_10.1.0.0/16`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The table it stands in. Immutable: forces replacement.
+    /// The table that it belongs to. Immutable: forces replacement.
     pub route_table: Ref<Id<RouteTable>>,
-    /// The addresses it is for. Immutable: forces replacement.
+    /// The destination addresses. Immutable: forces replacement.
     pub destination: Ipv4Net,
-    /// Where their traffic goes. In-place.
+    /// Where traffic to them goes. In-place.
     pub target: Target,
 }
 
@@ -33,24 +33,34 @@ pub enum Target {
     NatGateway(Ref<Id<NatGateway>>),
     /// To another VPC.
     VpcPeering(Ref<Id<VpcPeering>>),
-    /// What drctl never makes, as found: somebody has turned the route elsewhere.
+    /// A target that drctl never sets, by its id: the route was changed by someone else.
     Other(String),
 }
 
 impl Target {
-    fn of(route: &Described) -> Self {
+    /// `None` if AWS did not return where the route leads.
+    fn of(route: &Described) -> Option<Self> {
         match (route.gateway_id(), route.nat_gateway_id(), route.vpc_peering_connection_id()) {
-            (_, Some(id), _) => Self::NatGateway(Ref::known(id)),
-            (_, _, Some(id)) => Self::VpcPeering(Ref::known(id)),
-            (Some(id), ..) if id.starts_with("igw-") => Self::InternetGateway(Ref::known(id)),
+            (_, Some(id), _) => Some(Self::NatGateway(Ref::known(id))),
+            (_, _, Some(id)) => Some(Self::VpcPeering(Ref::known(id))),
+            (Some(id), ..) if id.starts_with("igw-") => Some(Self::InternetGateway(Ref::known(id))),
             (gateway, ..) => {
-                let others = [gateway, route.transit_gateway_id(), route.network_interface_id(), route.instance_id()];
-                Self::Other(others.into_iter().flatten().next().unwrap_or("unknown").to_owned())
+                let others = [
+                    gateway,
+                    route.transit_gateway_id(),
+                    route.local_gateway_id(),
+                    route.carrier_gateway_id(),
+                    route.egress_only_internet_gateway_id(),
+                    route.core_network_arn(),
+                    route.network_interface_id(),
+                    route.instance_id(),
+                ];
+                others.into_iter().flatten().next().map(|id| Self::Other(id.to_owned()))
             }
         }
     }
 
-    /// The parameters of the calls, of which one is set: gateway, NAT gateway, peering.
+    /// The parameters of a call, of which one is set: gateway, NAT gateway, peering connection.
     fn parameters(&self) -> (Option<String>, Option<String>, Option<String>) {
         match self {
             Self::InternetGateway(id) => (Some(id.value().to_owned()), None, None),
@@ -65,9 +75,9 @@ impl Resource for Route {
     const TRAITS: Traits = Traits {
         immutable: &[
             ("route_table", "a route cannot be moved to another table"),
-            ("destination", "a route is known by its destination"),
+            ("destination", "a route is identified by its destination"),
         ],
-        // A second one to the same destination is refused.
+        // A second route to the same destination is refused.
         idempotent_create: true,
         ..Traits::usual("route")
     };
@@ -153,17 +163,22 @@ fn id_of(table: &str, destination: Ipv4Net) -> String {
     format!("{table}_{destination}")
 }
 
-/// `None` for what is no route of ours: the VPC's own (`local`), and those without an IPv4 destination, as gateway
-/// endpoints make them.
+/// `None` for routes that drctl does not create: the VPC's own (`local`), and those without an IPv4 destination, such as those of
+/// gateway endpoints.
 ///
-/// A blackhole is ready: a peering that is not accepted yet makes one, and so does a NAT gateway that was deleted by hand,
-/// whose successor has another id and so shows as a change. See docs/aws-behaviour.md#route-to-what-is-not-ready and
-/// docs/aws-behaviour.md#deleted-nat-gateway-leaves-routes.
+/// A blackhole is ready: a route is one while its peering connection is not accepted yet, or after its NAT gateway was deleted by
+/// hand. The gateway that is created instead has another id, which shows as a change. See
+/// docs/aws-behaviour.md#route-to-what-is-not-ready and docs/aws-behaviour.md#deleted-nat-gateway-leaves-routes.
 fn from_described(cx: &Context, table: &str, route: &Described) -> Option<Live> {
     if route.gateway_id() == Some("local") {
         return None;
     }
     let destination = route.destination_cidr_block()?.parse().ok()?;
-    let properties = Route { route_table: Ref::known(table), destination, target: Target::of(route) };
-    Some(live(&cx.scope, &id_of(table, destination), Phase::Ready, &Readable::complete(properties), None))
+    let mut reading = Reading::default();
+    let target = Target::of(route).unwrap_or_else(|| {
+        reading.is_unreadable("target");
+        Target::Other(String::new())
+    });
+    let properties = Route { route_table: Ref::known(table), destination, target };
+    Some(live(&cx.scope, &id_of(table, destination), Phase::Ready, &reading.of(properties), None))
 }

@@ -1,4 +1,4 @@
-//! `route_table`: where a subnet's traffic goes. Its routes and its subnets are resources of their own.
+//! `route_table`: where the traffic of subnets goes. Its routes and associations are resources of their own.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, live,
 };
 
 /// A route table.
@@ -89,7 +89,7 @@ impl Resource for RouteTable {
     }
 }
 
-/// The stack's route tables in the Region with their routes and associations: one call for all three types.
+/// The stack's route tables in the Region, with their routes and associations: one call serves all three types.
 pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failure> {
     cx.shared("route_tables", || async {
         let ec2 = &cx.clients().ec2;
@@ -106,8 +106,11 @@ pub(super) async fn of_stack(cx: &Context) -> Result<Arc<Vec<Described>>, Failur
 
 fn from_described(cx: &Context, table: &Described) -> Live {
     let id = table.route_table_id().unwrap_or_default();
-    let properties = RouteTable { vpc: Ref::known(table.vpc_id().unwrap_or_default()) };
-    live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tag_map(table.tags.as_deref())))
-        .without([("vpc", table.vpc_id.is_none())])
-        .with_arn(arn(cx, "route-table", id))
+    let mut reading = Reading::default();
+    let properties = RouteTable { vpc: Ref::known(reading.text("vpc", table.vpc_id())) };
+    live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tag_map(table.tags.as_deref()))).with_arn(arn(
+        cx,
+        "route-table",
+        id,
+    ))
 }

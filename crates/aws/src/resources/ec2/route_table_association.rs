@@ -11,27 +11,27 @@ use super::{RouteTable, Subnet, filter, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
     changed, live,
 };
 
-/// The output with AWS's own id, which changes with the table.
+/// The output with AWS's id of the association, which changes with the table.
 const ASSOCIATION: &str = "association";
 
-/// A subnet's association with a route table. Its id is the subnet's: a subnet has one at most.
+/// A subnet's association with a route table. Its id is that of the subnet, which has one association at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTableAssociation {
     /// The subnet. Immutable: forces replacement.
     pub subnet: Ref<Id<Subnet>>,
-    /// The table it uses. In-place.
+    /// The table that it uses. In-place.
     pub route_table: Ref<Id<RouteTable>>,
 }
 
 impl Resource for RouteTableAssociation {
     const TRAITS: Traits = Traits {
-        immutable: &[("subnet", "an association is known by its subnet")],
+        immutable: &[("subnet", "an association is identified by its subnet")],
         holds: &["route_table"],
-        // A second one for the same subnet is refused.
+        // A second association of the same subnet is refused.
         idempotent_create: true,
         ..Traits::usual("route_table_association")
     };
@@ -64,7 +64,7 @@ impl Resource for RouteTableAssociation {
             .collect())
     }
 
-    /// Also when the subnet uses a table that is not this stack's: that is a difference, not an absence.
+    /// Finds the association even if the subnet uses a table that is not this stack's: that is a difference, not an absence.
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let answer = cx
@@ -75,7 +75,7 @@ impl Resource for RouteTableAssociation {
         let associations = answer.route_tables().iter().flat_map(Table::associations);
         let of_subnet =
             associations.filter_map(|association| from_described(cx, association)).filter(|live| live.id == id);
-        // One that is going may still be listed beside its successor.
+        // An association that is being removed may still be listed beside the new one.
         Ok(of_subnet.min_by_key(|live| matches!(live.phase, Phase::Deleting(_))))
     }
 
@@ -88,19 +88,19 @@ impl Resource for RouteTableAssociation {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if changed(changes, "route_table") {
-            // Each replacement makes a new association. Looked up anew, because an earlier call whose answer was lost may have
-            // been carried out.
+            // Each replacement creates a new association. It is read again, because an earlier call whose answer was lost may have
+            // succeeded.
             let Some(now) = Self::read(cx, &live.id).await? else {
                 return Ok(Synced::later("its association to be visible"));
             };
-            let wanted = self.route_table.value();
-            if now.properties.get("route_table").and_then(Value::as_str) != Some(wanted) {
+            let desired = self.route_table.value();
+            if now.properties.get("route_table").and_then(Value::as_str) != Some(desired) {
                 let call = cx
                     .clients()
                     .ec2
                     .replace_route_table_association()
                     .association_id(aws_id(&now))
-                    .route_table_id(wanted)
+                    .route_table_id(desired)
                     .send();
                 cx.mutate("ec2", "ReplaceRouteTableAssociation", call).await?;
             }
@@ -118,7 +118,7 @@ fn aws_id(live: &Live) -> String {
     live.output(ASSOCIATION).unwrap_or_default()
 }
 
-/// `None` for a gateway's, for the one that makes a table a VPC's main one, and for what is gone.
+/// `None` for the association of a gateway, for the one that makes a table the main table of a VPC, and for one that is removed.
 fn from_described(cx: &Context, association: &Described) -> Option<Live> {
     let subnet = association.subnet_id()?;
     let state = association.association_state();
@@ -132,11 +132,11 @@ fn from_described(cx: &Context, association: &Described) -> Option<Live> {
         None | Some(State::Associated) => Phase::Ready,
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
+    let mut reading = Reading::default();
     let properties = RouteTableAssociation {
         subnet: Ref::known(subnet),
-        route_table: Ref::known(association.route_table_id().unwrap_or_default()),
+        route_table: Ref::known(reading.text("route_table", association.route_table_id())),
     };
     let id = association.route_table_association_id().unwrap_or_default();
-    let found = live(&cx.scope, subnet, phase, &Readable::complete(properties), None);
-    Some(found.without([("route_table", association.route_table_id.is_none())]).with_output(ASSOCIATION, id))
+    Some(live(&cx.scope, subnet, phase, &reading.of(properties), None).with_output(ASSOCIATION, id))
 }

@@ -1,4 +1,5 @@
-//! `security_group`: who may talk to whom. A group's rules are its properties, and exclusive: what was added by hand is revoked.
+//! `security_group`: which traffic is allowed. The rules of a group are its properties, and exclusive: rules that were added by
+//! hand are revoked.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
     Tagging, Traits, Weight, live,
 };
 
@@ -25,18 +26,18 @@ pub struct SecurityGroup {
     pub vpc: Ref<Id<Vpc>>,
     /// Its name, unique in the VPC. Immutable: forces replacement.
     pub name: String,
-    /// What it is for, in the characters of a rule's description. Immutable: forces replacement.
+    /// What it is for, in the characters that a rule's description may have. Immutable: forces replacement.
     pub description: String,
-    /// What is let in, and nothing else. In-place.
+    /// The inbound traffic that is allowed, and nothing else. In-place.
     pub ingress: Vec<Rule>,
-    /// What is let out, and nothing else: AWS's own rule for everything is revoked. In-place.
+    /// The outbound traffic that is allowed, and nothing else: the rule with which AWS allows everything is revoked. In-place.
     pub egress: Vec<Rule>,
-    /// What has to be there first, or has to outlive it.
+    /// Other resources that have to exist first, or have to outlive it. They only define an order, and are never compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Ref<()>>,
 }
 
-/// Traffic that is let through.
+/// Traffic that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rule {
     /// `tcp`, `udp`, `icmp`, the number of another protocol, or `-1` for all. In-place.
@@ -93,7 +94,7 @@ impl Rule {
         }
     }
 
-    /// What makes AWS take it for the same rule: all but the description.
+    /// Everything by which AWS tells rules apart, which is all but the description.
     fn traffic(&self) -> (&str, Option<u16>, Option<u16>, &Peer) {
         (&self.protocol, self.from_port, self.to_port, &self.peer)
     }
@@ -103,21 +104,23 @@ impl Rule {
     }
 
     fn permission(&self) -> IpPermission {
-        let said = (!self.description.is_empty()).then(|| self.description.clone());
+        let description = (!self.description.is_empty()).then(|| self.description.clone());
         let permission = IpPermission::builder()
             .ip_protocol(&self.protocol)
             .set_from_port(self.from_port.map(i32::from))
             .set_to_port(self.to_port.map(i32::from));
         match &self.peer {
-            Peer::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(said).build()),
+            Peer::Cidr(cidr) => {
+                permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(description).build())
+            }
             Peer::Ipv6(cidr) => {
-                permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).set_description(said).build())
+                permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).set_description(description).build())
             }
-            Peer::PrefixList(id) => {
-                permission.prefix_list_ids(PrefixListId::builder().prefix_list_id(id).set_description(said).build())
-            }
-            Peer::Group(id) => permission
-                .user_id_group_pairs(UserIdGroupPair::builder().group_id(id.value()).set_description(said).build()),
+            Peer::PrefixList(id) => permission
+                .prefix_list_ids(PrefixListId::builder().prefix_list_id(id).set_description(description).build()),
+            Peer::Group(id) => permission.user_id_group_pairs(
+                UserIdGroupPair::builder().group_id(id.value()).set_description(description).build(),
+            ),
         }
         .build()
     }
@@ -146,16 +149,16 @@ impl Resource for SecurityGroup {
             ("name", "the name of a security group cannot be changed"),
             ("description", "the description of a security group cannot be changed"),
         ],
-        // A second one of the same name is refused.
+        // A second group of the same name is refused.
         idempotent_create: true,
-        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
+        // The network interfaces of a deleted Lambda function stay for 45 minutes, some for an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
         ..Traits::usual("security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
-        // "security group". What interfaces add to the deletion comes on top.
+        // "security group". The wait for network interfaces is not part of it.
         Latencies::of(
             2,
             Latency::of_steps(
@@ -165,7 +168,7 @@ impl Resource for SecurityGroup {
             Latency::of_steps([1.0, 1.0, 5.0], &[step("DeleteSecurityGroup", 1, 1.0, 0.0)]),
         ),
     ];
-    // A new group has a rule for everything out, which is taken away.
+    // A new group has a rule that allows all outbound traffic, which is revoked.
     const PERMISSIONS: &'static [Grant] = &[
         on(
             SECURITY_GROUP,
@@ -186,7 +189,7 @@ impl Resource for SecurityGroup {
     const SAMPLE_ID: &'static str = "sg-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
-    /// `vpc-…/name`, by which it can be read as well as by its id.
+    /// `vpc-…/name`. [`Resource::read`] takes it as well as the id.
     fn natural_id(&self) -> Option<String> {
         Some(format!("{}/{}", self.vpc.value(), self.name))
     }
@@ -235,16 +238,18 @@ impl Resource for SecurityGroup {
         })
     }
 
-    /// A rule of another group that refers to it would keep it (docs/aws-behaviour.md#security-group-referenced). Such rules are
-    /// revoked in this stack's groups; in those of others they are left, and the group that has them is named.
+    /// A rule of another group that refers to this one keeps it from being deleted
+    /// (docs/aws-behaviour.md#security-group-referenced). In this stack's groups, such rules are revoked. In other groups they are
+    /// left alone, and the group is named.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));
         let others: Vec<&str> = referring.filter_map(Described::group_id).filter(|other| *other != live.id).collect();
         for other in others {
             let rules = rules_of(cx, other).await?;
-            let about_it: Vec<_> = rules.iter().filter(|rule| referred_group(rule) == Some(live.id.as_str())).collect();
-            revoke(cx, other, &about_it).await?;
+            let referring: Vec<_> =
+                rules.iter().filter(|rule| referred_group(rule) == Some(live.id.as_str())).collect();
+            revoke(cx, other, &referring).await?;
         }
         let call = cx.clients().ec2.delete_security_group().group_id(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteSecurityGroup", call).await;
@@ -266,59 +271,64 @@ async fn of_stack(cx: &Context) -> Result<Vec<Described>, Failure> {
 
 fn from_described(cx: &Context, group: &Described) -> Live {
     let id = group.group_id().unwrap_or_default();
+    let mut reading = Reading::default();
     let properties = SecurityGroup {
-        vpc: Ref::known(group.vpc_id().unwrap_or_default()),
-        name: group.group_name().unwrap_or_default().to_owned(),
-        description: group.description().unwrap_or_default().to_owned(),
-        ingress: rules_in(group.ip_permissions()),
-        egress: rules_in(group.ip_permissions_egress()),
+        vpc: Ref::known(reading.text("vpc", group.vpc_id())),
+        name: reading.text("name", group.group_name()),
+        description: reading.text("description", group.description()),
+        ingress: reading.value("ingress", rules_in(group.ip_permissions())),
+        egress: reading.value("egress", rules_in(group.ip_permissions_egress())),
         after: Vec::new(),
     };
-    live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tag_map(group.tags.as_deref())))
-        .without([
-            ("vpc", group.vpc_id.is_none()),
-            ("name", group.group_name.is_none()),
-            ("description", group.description.is_none()),
-        ])
-        .with_arn(arn(cx, "security-group", id))
+    live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tag_map(group.tags.as_deref()))).with_arn(arn(
+        cx,
+        "security-group",
+        id,
+    ))
 }
 
-/// `DescribeSecurityGroupRules` says -1 for all ports, where `DescribeSecurityGroups` says nothing.
+/// For all ports, `DescribeSecurityGroupRules` returns -1, and `DescribeSecurityGroups` leaves the field out.
 fn port(port: Option<i32>) -> Option<u16> {
     port.and_then(|port| u16::try_from(port).ok())
 }
 
-/// Rules as read, sorted.
-pub(super) fn rules_in(permissions: &[IpPermission]) -> Vec<Rule> {
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+/// The rules in permissions, sorted; `None` if EC2 left out the protocol or the other end of one of them. It also leaves out lists and
+/// descriptions that are empty.
+pub(super) fn rules_in(permissions: &[IpPermission]) -> Option<Vec<Rule>> {
     let mut rules = Vec::new();
     for permission in permissions {
-        let ranges =
-            permission.ip_ranges().iter().map(|range| (Peer::Cidr(text(range.cidr_ip())), range.description()));
-        let ranges6 =
-            permission.ipv6_ranges().iter().map(|range| (Peer::Ipv6(text(range.cidr_ipv6())), range.description()));
+        let ranges = permission
+            .ip_ranges()
+            .iter()
+            .map(|range| (range.cidr_ip().map(|cidr| Peer::Cidr(cidr.to_owned())), range.description()));
+        let ranges6 = permission
+            .ipv6_ranges()
+            .iter()
+            .map(|range| (range.cidr_ipv6().map(|cidr| Peer::Ipv6(cidr.to_owned())), range.description()));
         let lists = permission
             .prefix_list_ids()
             .iter()
-            .map(|list| (Peer::PrefixList(text(list.prefix_list_id())), list.description()));
+            .map(|list| (list.prefix_list_id().map(|id| Peer::PrefixList(id.to_owned())), list.description()));
         let groups = permission
             .user_id_group_pairs()
             .iter()
-            .map(|pair| (Peer::Group(Ref::known(text(pair.group_id()))), pair.description()));
-        rules.extend(ranges.chain(ranges6).chain(lists).chain(groups).map(|(peer, description)| Rule {
-            protocol: text(permission.ip_protocol()),
-            from_port: port(permission.from_port()),
-            to_port: port(permission.to_port()),
-            peer,
-            description: text(description),
-        }));
+            .map(|pair| (pair.group_id().map(|id| Peer::Group(Ref::known(id))), pair.description()));
+        for (peer, description) in ranges.chain(ranges6).chain(lists).chain(groups) {
+            rules.push(Rule {
+                protocol: permission.ip_protocol()?.to_owned(),
+                from_port: port(permission.from_port()),
+                to_port: port(permission.to_port()),
+                peer: peer?,
+                description: description.unwrap_or_default().to_owned(),
+            });
+        }
     }
     rules.sort();
-    rules
+    Some(rules)
 }
 
-/// Makes a group's rules exactly those wanted. What is missing is added before what is too much is revoked, and a description is
-/// changed in its place: traffic that stays allowed is never cut.
+/// Makes a group's rules exactly the desired ones. Missing rules are added before surplus ones are revoked, and descriptions are
+/// changed in place: traffic that stays allowed is never cut.
 pub(super) async fn sync_rules(
     cx: &Context,
     group: &str,
@@ -326,16 +336,16 @@ pub(super) async fn sync_rules(
     ingress: &[Rule],
     egress: &[Rule],
 ) -> Result<Synced, Failure> {
-    for (property, outward, wanted) in [("ingress", false, ingress), ("egress", true, egress)] {
+    for (property, outward, desired) in [("ingress", false, ingress), ("egress", true, egress)] {
         let Some(change) = changes.iter().find(|change| change.property == property) else { continue };
         let present: Vec<Rule> = serde_json::from_value(change.old.clone()).map_err(|e| {
             Failure::new(Class::Internal, format!("the {property} rules of {group} cannot be read back: {e}"))
         })?;
-        let missing: Vec<_> = wanted.iter().filter(|rule| !rule.is_among(&present)).map(Rule::permission).collect();
+        let missing: Vec<_> = desired.iter().filter(|rule| !rule.is_among(&present)).map(Rule::permission).collect();
         if !missing.is_empty() {
             authorize(cx, group, outward, missing).await?;
         }
-        let reworded: Vec<_> = wanted
+        let reworded: Vec<_> = desired
             .iter()
             .filter(|rule| rule.is_among(&present) && !present.contains(rule))
             .map(Rule::permission)
@@ -343,10 +353,10 @@ pub(super) async fn sync_rules(
         if !reworded.is_empty() {
             reword(cx, group, outward, reworded).await?;
         }
-        if present.iter().any(|rule| !rule.is_among(wanted)) {
+        if present.iter().any(|rule| !rule.is_among(desired)) {
             let rules = rules_of(cx, group).await?;
             let is_surplus = |rule: &DescribedRule| {
-                rule.is_egress() == Some(outward) && !Rule::from_described(rule).is_among(wanted)
+                rule.is_egress() == Some(outward) && !Rule::from_described(rule).is_among(desired)
             };
             let surplus: Vec<_> = rules.iter().filter(|rule| is_surplus(rule)).collect();
             revoke(cx, group, &surplus).await?;
@@ -355,8 +365,8 @@ pub(super) async fn sync_rules(
     Ok(Synced::default())
 }
 
-/// A call for all is refused when one of them is there: after an earlier call whose answer was lost, or by another's hand. Then the
-/// engine reads again and comes back with the rest.
+/// One call for all rules is refused if one of them already exists, because the answer to an earlier call was lost, or because
+/// someone else added it. The engine then reads again and adds the rest.
 async fn authorize(cx: &Context, group: &str, outward: bool, permissions: Vec<IpPermission>) -> Result<(), Failure> {
     let ec2 = &cx.clients().ec2;
     let answer = if outward {
@@ -391,8 +401,8 @@ async fn reword(cx: &Context, group: &str, outward: bool, permissions: Vec<IpPer
     }
 }
 
-/// Revokes by id: by its properties, `LocalStack` finds a rule only with its description. One that is gone meanwhile makes the
-/// whole call fail; what that left is seen by the next read.
+/// Revokes by id: by its properties, `LocalStack` finds a rule only with its description. A rule that was deleted in the meantime
+/// makes the whole call fail; the next read shows the rules that are left.
 async fn revoke(cx: &Context, group: &str, rules: &[&DescribedRule]) -> Result<(), Failure> {
     let ec2 = &cx.clients().ec2;
     for outward in [false, true] {

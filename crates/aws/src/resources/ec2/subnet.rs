@@ -11,20 +11,20 @@ use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, Which, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, live,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, changed, live,
 };
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
-    /// The VPC it is a part of. Immutable: forces replacement.
+    /// The VPC that it belongs to. Immutable: forces replacement.
     pub vpc: Ref<Id<Vpc>>,
-    /// Its IPv4 range, within the VPC's. Immutable: forces replacement.
+    /// Its IPv4 range, within the range of the VPC. Immutable: forces replacement.
     pub cidr: Ipv4Net,
     /// The name of its Availability Zone, e.g. `us-east-1a`. Immutable: forces replacement.
     pub zone: String,
-    /// Whether network interfaces launched in it get a public address. In-place.
+    /// Whether network interfaces that are created in it get a public address. In-place.
     pub map_public_ip: bool,
 }
 
@@ -35,14 +35,14 @@ impl Resource for Subnet {
             ("cidr", "the CIDR block of a subnet cannot be changed"),
             ("zone", "a subnet cannot be moved to another Availability Zone"),
         ],
-        // The network interfaces of a deleted Lambda function stay 45 minutes, and some an hour.
+        // The network interfaces of a deleted Lambda function stay for 45 minutes, some for an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
         ..Traits::usual("subnet")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
-        // "subnet (11 s with MapPublicIp)": measured were 5 and 8. What interfaces add to the deletion comes on top.
+        // "subnet (11 s with MapPublicIp)"; 5 and 8 s were measured. The wait for network interfaces is not part of it.
         Latencies::of(
             1,
             Latency::of_steps(
@@ -127,12 +127,13 @@ impl Resource for Subnet {
 
 fn from_described(cx: &Context, subnet: &Described) -> Live {
     let id = subnet.subnet_id().unwrap_or_default();
-    let zone = subnet.availability_zone().unwrap_or_default();
+    let zone = subnet.availability_zone();
+    let mut reading = Reading::default();
     let properties = Subnet {
-        vpc: Ref::known(subnet.vpc_id().unwrap_or_default()),
-        cidr: subnet.cidr_block().unwrap_or_default().parse().unwrap_or_default(),
-        zone: zone.to_owned(),
-        map_public_ip: subnet.map_public_ip_on_launch().unwrap_or(false),
+        vpc: Ref::known(reading.text("vpc", subnet.vpc_id())),
+        cidr: reading.value("cidr", subnet.cidr_block().and_then(|cidr| cidr.parse().ok())),
+        zone: reading.text("zone", zone),
+        map_public_ip: reading.value("map_public_ip", subnet.map_public_ip_on_launch()),
     };
     let phase = match subnet.state() {
         None | Some(SubnetState::Available) => Phase::Ready,
@@ -141,12 +142,10 @@ fn from_described(cx: &Context, subnet: &Described) -> Live {
         }
         Some(state) => Phase::Pending(state.as_str().to_owned()),
     };
-    live(&cx.scope, id, phase, &Readable::complete(properties), Some(tag_map(subnet.tags.as_deref())))
-        .with_arn(arn(cx, "subnet", id))
-        .without([
-            ("vpc", subnet.vpc_id.is_none()),
-            ("cidr", subnet.cidr_block.is_none()),
-            ("zone", subnet.availability_zone.is_none()),
-        ])
-        .with_output("zone", zone)
+    let found = live(&cx.scope, id, phase, &reading.of(properties), Some(tag_map(subnet.tags.as_deref())))
+        .with_arn(arn(cx, "subnet", id));
+    match zone {
+        Some(zone) => found.with_output("zone", zone),
+        None => found,
+    }
 }

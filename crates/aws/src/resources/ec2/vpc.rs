@@ -19,9 +19,9 @@ use crate::resources::{
 pub struct Vpc {
     /// Its IPv4 range. Immutable: forces replacement.
     pub cidr: Ipv4Net,
-    /// Whether Amazon's DNS server answers in it. In-place.
+    /// Whether Amazon's DNS server answers queries from the VPC. In-place.
     pub dns_support: bool,
-    /// Whether instances get DNS names; needed for the peering's DNS resolution. In-place.
+    /// Whether instances get DNS names, which the DNS resolution of a peering connection needs. In-place.
     pub dns_hostnames: bool,
 }
 
@@ -61,7 +61,7 @@ impl Resource for Vpc {
             })
             .await?;
         let seen = join_all(vpcs.iter().map(|vpc| from_described(cx, vpc))).await;
-        // Listed, and deleted since, or not visible everywhere yet: one such must not hide the others.
+        // A VPC that was deleted after it was listed, or that is not visible everywhere yet, must not hide the others.
         // https://github.com/hashicorp/terraform-provider-aws/issues/31877
         // See docs/aws-behaviour.md#new-id-not-visible-yet.
         seen.into_iter().filter(|live| !matches!(live, Err(failure) if failure.class == Class::NotFound)).collect()
@@ -91,7 +91,7 @@ impl Resource for Vpc {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let ec2 = &cx.clients().ec2;
         let on = |value| AttributeBooleanValue::builder().value(value).build();
-        // One attribute a call; DNS hostnames need DNS support first.
+        // A call changes one attribute. DNS hostnames need DNS support.
         if changed(changes, "dns_support") {
             let call = ec2.modify_vpc_attribute().vpc_id(&live.id).enable_dns_support(on(self.dns_support)).send();
             cx.mutate("ec2", "ModifyVpcAttribute", call).await?;
@@ -116,7 +116,7 @@ impl Resource for Vpc {
     }
 }
 
-/// The two DNS attributes have a call each.
+/// Each of the two DNS attributes takes a call of its own.
 async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> {
     let id = vpc.vpc_id().unwrap_or_default();
     let ec2 = &cx.clients().ec2;
@@ -130,12 +130,12 @@ async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> 
         attribute(VpcAttributeName::EnableDnsHostnames),
     )
     .await?;
-    let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value).unwrap_or(false);
     let mut reading = Reading::default();
     let properties = Vpc {
         cidr: reading.value("cidr", vpc.cidr_block().and_then(|cidr| cidr.parse().ok())),
-        dns_support: is_on(support.enable_dns_support()),
-        dns_hostnames: is_on(hostnames.enable_dns_hostnames()),
+        dns_support: reading.value("dns_support", support.enable_dns_support().and_then(AttributeBooleanValue::value)),
+        dns_hostnames: reading
+            .value("dns_hostnames", hostnames.enable_dns_hostnames().and_then(AttributeBooleanValue::value)),
     };
     let phase = match vpc.state() {
         None | Some(VpcState::Available) => Phase::Ready,

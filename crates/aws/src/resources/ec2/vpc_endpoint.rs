@@ -12,21 +12,21 @@ use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
     changed, live, policy,
 };
 
 /// A gateway endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VpcEndpoint {
-    /// The VPC whose traffic it takes. Immutable: forces replacement.
+    /// The VPC that it belongs to. Immutable: forces replacement.
     pub vpc: Ref<Id<Vpc>>,
     /// The service it leads to, e.g. `com.amazonaws.us-east-1.s3`. Immutable: forces replacement.
     pub service: String,
     /// The route tables that lead to it. In-place.
     pub route_tables: Vec<Ref<Id<RouteTable>>>,
-    /// What may be reached through it, in canonical form (see [`policy`]). Without one, AWS lets everything of everybody's be
-    /// reached (docs/aws-behaviour.md#gateway-endpoint-default-policy). In-place.
+    /// The policy that says what may be reached through it, in canonical form (see [`policy`]). Without a policy, AWS allows
+    /// everything in every account (docs/aws-behaviour.md#gateway-endpoint-default-policy). In-place.
     pub policy: Value,
 }
 
@@ -41,7 +41,7 @@ impl Resource for VpcEndpoint {
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
-        // Estimated, as its type expects.
+        // Estimated.
         Latencies::of(
             1,
             Latency::of_steps([2.0, 5.0, 20.0], &[step("CreateVpcEndpoint", 1, 1.0, 4.0)]),
@@ -95,7 +95,7 @@ impl Resource for VpcEndpoint {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if changed(changes, "route_tables") {
-            // Read anew: a lost answer leaves `live` behind, and a table takes only one route to a service.
+            // Read again: after a lost answer `live` is out of date, and a table takes only one route to a service.
             let now = describe(cx, &live.id).await?;
             let present: BTreeSet<&str> = now.iter().flat_map(Described::route_table_ids).map(String::as_str).collect();
             let desired: BTreeSet<&str> = self.route_tables.iter().map(Ref::value).collect();
@@ -132,10 +132,10 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<Described>, Failure> 
     Ok(answer.vpc_endpoints.unwrap_or_default().into_iter().next())
 }
 
-/// `None` for a deleted one, which stays listed for a while. See docs/aws-behaviour.md#deleted-things-stay-listed.
+/// `None` for a deleted endpoint, which stays listed for a while. See docs/aws-behaviour.md#deleted-things-stay-listed.
 fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Failure> {
     let id = endpoint.vpc_endpoint_id().unwrap_or_default();
-    // AWS answers in lower case (`available`), the SDK's enum has capitals (`Available`), and so have some endpoints.
+    // AWS answers in lower case (`available`); the SDK's enum and some emulators have capitals (`Available`).
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
     // See docs/aws-behaviour.md#ec2-states-in-lower-case.
     let state = endpoint.state().map(|state| State::as_str(state).to_ascii_lowercase());
@@ -155,24 +155,20 @@ fn from_described(cx: &Context, endpoint: &Described) -> Result<Option<Live>, Fa
         }
         Some(state) => Phase::Pending(state.to_owned()),
     };
-    let mut route_tables: Vec<Ref<Id<RouteTable>>> =
-        endpoint.route_table_ids().iter().map(|id| Ref::known(id.as_str())).collect();
-    route_tables.sort();
-    let document = endpoint.policy_document().filter(|document| !document.is_empty());
+    let route_tables = endpoint.route_table_ids.as_ref().map(|ids| {
+        let mut tables: Vec<Ref<Id<RouteTable>>> = ids.iter().map(|id| Ref::known(id.as_str())).collect();
+        tables.sort();
+        tables
+    });
+    // Some emulators keep no policy.
+    let document = endpoint.policy_document().filter(|document| !document.is_empty()).map(policy::parse);
+    let mut reading = Reading::default();
     let properties = VpcEndpoint {
-        vpc: Ref::known(endpoint.vpc_id().unwrap_or_default()),
-        service: endpoint.service_name().unwrap_or_default().to_owned(),
-        route_tables,
-        policy: document.map_or(Ok(Value::Null), policy::parse)?,
+        vpc: Ref::known(reading.text("vpc", endpoint.vpc_id())),
+        service: reading.text("service", endpoint.service_name()),
+        route_tables: reading.value("route_tables", route_tables),
+        policy: reading.value("policy", document.transpose()?),
     };
     let tags = Some(tag_map(endpoint.tags.as_deref()));
-    let found = live(&cx.scope, id, phase, &Readable::complete(properties), tags).with_arn(arn(cx, "vpc-endpoint", id));
-    // Some emulators keep no policy. What is not known does not differ.
-    let found = found.without([
-        ("vpc", endpoint.vpc_id.is_none()),
-        ("service", endpoint.service_name.is_none()),
-        ("route_tables", endpoint.route_table_ids.is_none()),
-        ("policy", document.is_none()),
-    ]);
-    Ok(Some(found))
+    Ok(Some(live(&cx.scope, id, phase, &reading.of(properties), tags).with_arn(arn(cx, "vpc-endpoint", id))))
 }

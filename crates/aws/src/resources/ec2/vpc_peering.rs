@@ -1,4 +1,4 @@
-//! `vpc_peering`: two VPCs reach each other. Requested in the context's Region, accepted in the other VPC's.
+//! `vpc_peering`: connects two VPCs. It is requested in the context's Region, and accepted in the Region of the other VPC.
 
 use aws_sdk_ec2::types::{
     PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Described,
@@ -12,7 +12,7 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live,
 };
 
@@ -27,9 +27,9 @@ pub struct VpcPeering {
     pub peer_region: String,
     /// Whether it is accepted, which cannot be taken back. In-place.
     pub accepted: bool,
-    /// Whether the requester's public DNS names mean private addresses to the accepter. In-place.
+    /// Whether the requester's public DNS names resolve to private addresses in the accepter's VPC. In-place.
     pub requester_dns_resolution: bool,
-    /// Whether the accepter's public DNS names mean private addresses to the requester. In-place.
+    /// Whether the accepter's public DNS names resolve to private addresses in the requester's VPC. In-place.
     pub accepter_dns_resolution: bool,
 }
 
@@ -71,8 +71,8 @@ impl Resource for VpcPeering {
     const SAMPLE_ID: &'static str = "pcx-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;
 
-    /// A failed one is left out: AWS lists it for two hours, tags and all, beside the one that took its place. One that is on record
-    /// is still found, by its id.
+    /// Leaves out failed connections: AWS lists one for two hours, with its tags, beside the connection that took its place. One
+    /// that the state has recorded is still found by its id.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let ec2 = &cx.clients().ec2;
         let mut peerings = cx
@@ -117,7 +117,8 @@ impl Resource for VpcPeering {
         if changed(changes, "accepted") {
             return self.accept(&there, &live.id).await.map(Synced::later);
         }
-        // Before, both Regions refuse them: OperationNotPermitted. See docs/aws-behaviour.md#peering-options-need-active.
+        // Until it is active, both Regions refuse the options (OperationNotPermitted). See
+        // docs/aws-behaviour.md#peering-options-need-active.
         if live.phase != Phase::Ready {
             return Ok(Synced::later("it to be active, as DNS resolution needs"));
         }
@@ -140,7 +141,8 @@ impl Resource for VpcPeering {
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&live.id).send();
         match cx.mutate("ec2", "DeleteVpcPeeringConnection", call).await {
-            // One that failed cannot be deleted, nor one that is on its way out: AWS forgets them by itself. Any other can be later.
+            // A connection that failed or is being deleted cannot be deleted: AWS removes it by itself. Any other can be deleted
+            // later.
             Err(failure) if failure.code.as_deref() == Some("InvalidStateTransition") => {
                 match Self::read(cx, &live.id).await? {
                     Some(Live { phase: Phase::Pending(_) | Phase::Ready, .. }) => {
@@ -155,9 +157,9 @@ impl Resource for VpcPeering {
 }
 
 impl VpcPeering {
-    /// Takes the next step towards acceptance, and says what comes after it. The accepter's Region sees a request late, and the
-    /// requester's an acceptance.
-    /// See docs/aws-behaviour.md#peering-seen-late and docs/aws-behaviour.md#peering-accepted-in-its-region.
+    /// Takes the next step towards acceptance, and returns what to wait for next. The accepter's Region sees a request late, and
+    /// the requester's Region sees an acceptance late. See docs/aws-behaviour.md#peering-seen-late and
+    /// docs/aws-behaviour.md#peering-accepted-in-its-region.
     async fn accept(&self, there: &Context, id: &str) -> Result<&'static str, Failure> {
         if !self.accepted {
             return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be taken back"))
@@ -175,7 +177,7 @@ impl VpcPeering {
     }
 }
 
-/// Nothing but this option: between Regions, a request that names the ones for `ClassicLink` as well is refused.
+/// Only this option: between Regions, a request that also names the options for `ClassicLink` is refused.
 /// <https://github.com/hashicorp/terraform-provider-aws/issues/6730>.
 /// See docs/aws-behaviour.md#peering-between-regions-is-limited.
 fn dns_resolution(on: bool) -> PeeringConnectionOptionsRequest {
@@ -202,46 +204,45 @@ fn code_of(peering: &Described) -> Option<&Code> {
     peering.status().and_then(Status::code)
 }
 
-/// `None` for one that is deleted, rejected or expired: AWS lists those for hours or days, and a new one may take their place.
+/// `None` for a connection that is deleted, rejected or expired: AWS lists those for hours or days, and a new one may take their
+/// place.
 /// <https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-lifecycle>.
 /// See docs/aws-behaviour.md#deleted-things-stay-listed.
 async fn from_described(cx: &Context, peering: &Described) -> Result<Option<Live>, Failure> {
+    let mut reading = Reading::default();
     let (accepted, phase) = match code_of(peering) {
         Some(Code::Deleted | Code::Rejected | Code::Expired) => return Ok(None),
         Some(Code::Active) => (true, Phase::Ready),
         Some(Code::Provisioning) => (true, Phase::Pending("provisioning".to_owned())),
         Some(Code::Deleting) => (true, Phase::Deleting("deleting".to_owned())),
-        // Not an error of the call: what VPCs with overlapping ranges come to.
+        // The call succeeded: AWS finds out only afterwards that the ranges of the two VPCs overlap.
         // See docs/aws-behaviour.md#peering-of-overlapping-ranges-fails.
         Some(Code::Failed) => {
             let why = [Some("failed"), peering.status().and_then(Status::message)];
             (false, Phase::Failed(why.into_iter().flatten().collect::<Vec<_>>().join(": ")))
         }
-        code => (false, Phase::Pending(code.map_or("requested", Code::as_str).to_owned())),
+        Some(code) => (false, Phase::Pending(code.as_str().to_owned())),
+        None => (reading.value("accepted", None), Phase::Pending("requested".to_owned())),
     };
     let id = peering.vpc_peering_connection_id().unwrap_or_default();
     let (requester, accepter) = (peering.requester_vpc_info(), peering.accepter_vpc_info());
-    let peer_region = accepter.and_then(Side::region).unwrap_or(&cx.region);
     let mut accepter_dns_resolution = resolves_dns(accepter);
-    // Between Regions, each side tells its own options only.
+    // Between Regions, each side returns only its own options.
     if accepter_dns_resolution.is_none() && phase == Phase::Ready {
-        let there = describe(&cx.at(peer_region), id).await?;
+        let there = describe(&cx.at(accepter.and_then(Side::region).unwrap_or(&cx.region)), id).await?;
         accepter_dns_resolution = resolves_dns(there.as_ref().and_then(Described::accepter_vpc_info));
     }
     let properties = VpcPeering {
-        vpc: Ref::known(requester.and_then(Side::vpc_id).unwrap_or_default()),
-        peer_vpc: Ref::known(accepter.and_then(Side::vpc_id).unwrap_or_default()),
-        peer_region: peer_region.to_owned(),
+        vpc: Ref::known(reading.text("vpc", requester.and_then(Side::vpc_id))),
+        peer_vpc: Ref::known(reading.text("peer_vpc", accepter.and_then(Side::vpc_id))),
+        peer_region: reading.text("peer_region", accepter.and_then(Side::region)),
         accepted,
+        // Options that were never set are left out, and are off.
         requester_dns_resolution: resolves_dns(requester).unwrap_or(false),
         accepter_dns_resolution: accepter_dns_resolution.unwrap_or(false),
     };
     let tags = Some(tag_map(peering.tags.as_deref()));
-    let found = live(&cx.scope, id, phase, &Readable::complete(properties), tags).without([
-        ("vpc", requester.and_then(Side::vpc_id).is_none()),
-        ("peer_vpc", accepter.and_then(Side::vpc_id).is_none()),
-        ("peer_region", accepter.and_then(Side::region).is_none()),
-    ]);
+    let found = live(&cx.scope, id, phase, &reading.of(properties), tags);
     Ok(Some(found.with_arn(arn(cx, "vpc-peering-connection", id))))
 }
 

@@ -9,10 +9,10 @@ use aws_sdk_iam::types::Tag;
 use super::{Class, Failure};
 use crate::TagMap;
 
-/// Tags as IAM takes them.
+/// Tags in the form of the SDK.
 pub(super) fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect::<Result<_, _>>()
-        .map_err(|e| Failure::new(Class::Internal, format!("tags that IAM does not take: {e}")))
+        .map_err(|e| Failure::new(Class::Internal, format!("tags that IAM does not accept: {e}")))
 }

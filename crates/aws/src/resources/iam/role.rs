@@ -11,7 +11,7 @@ use super::tags;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging,
+    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
     Traits, Weight, changed, live, policy, read_named,
 };
 
@@ -20,15 +20,15 @@ use crate::resources::{
 pub struct Role {
     /// Its name. Immutable: forces replacement.
     pub name: String,
-    /// The path before its name in its ARN, `/` for none. Immutable: forces replacement.
+    /// The path before its name in its ARN; `/` for none. Immutable: forces replacement.
     pub path: String,
-    /// The ARN of the policy that bounds what it may be allowed; empty for none. In-place.
+    /// The ARN of the policy that limits what it can be allowed; empty for none. In-place.
     pub permissions_boundary: String,
     /// What it is for. In-place.
     pub description: String,
     /// Who may assume it, in canonical form (see [`policy`]). In-place.
     pub assume_role_policy: Value,
-    /// Its inline policies by name, in canonical form; others are taken away. In-place.
+    /// Its inline policies by name, in canonical form; others are deleted. In-place.
     pub policies: BTreeMap<String, Value>,
 }
 
@@ -41,7 +41,7 @@ impl Resource for Role {
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "iam";
     const LATENCIES: &'static [Latencies] = &[
-        // "IAM role+policy". That it is not known everywhere at once is left out.
+        // "IAM role+policy". The time until it is known everywhere is left out.
         Latencies::of(
             4,
             Latency::of_steps([1.0, 2.0, 5.0], &[step("CreateRole", 1, 1.0, 0.0), step("PutRolePolicy", 1, 1.0, 0.0)]),
@@ -68,8 +68,8 @@ impl Resource for Role {
         Some(self.name.clone())
     }
 
-    /// None: `ListRoles` returns the roles of the whole account, without tags. Each is read by its name, which is known
-    /// from the blueprint or the state, and under which an open intent is found, too.
+    /// Lists nothing: `ListRoles` returns the roles of the whole account, without tags. Each role is read by its name, which the
+    /// blueprint or the state knows, and which also resolves an open intent.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -86,20 +86,24 @@ impl Resource for Role {
         let Some(role) = answer.role() else { return Ok(None) };
         let names = policy_names(cx, id).await?;
         let policies = try_join_all(names.iter().map(|name| inline_policy(cx, id, name))).await?;
+        let trust = role.assume_role_policy_document().map(policy::parse);
+        let mut reading = Reading::default();
         let properties = Role {
             name: id.to_owned(),
-            path: role.path().to_owned(),
+            // The SDK fills in an empty text for a required one that is missing, and a path has a slash at least.
+            path: reading.text("path", Some(role.path()).filter(|path| !path.is_empty())),
+            // IAM leaves out the boundary and the description where there is none.
             permissions_boundary: role
                 .permissions_boundary()
                 .and_then(AttachedPermissionsBoundary::permissions_boundary_arn)
                 .unwrap_or_default()
                 .to_owned(),
             description: role.description().unwrap_or_default().to_owned(),
-            assume_role_policy: role.assume_role_policy_document().map_or(Ok(Value::Null), policy::parse)?,
+            assume_role_policy: reading.value("assume_role_policy", trust.transpose()?),
             policies: policies.into_iter().flatten().collect(),
         };
         let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-        Ok(Some(live(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some(tags)).with_arn(role.arn())))
+        Ok(Some(live(&cx.scope, id, Phase::Ready, &reading.of(properties), Some(tags)).with_arn(role.arn())))
     }
 
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
@@ -109,7 +113,7 @@ impl Resource for Role {
             .create_role()
             .role_name(&self.name)
             .path(&self.path)
-            // With the creation: an organisation may allow no role without one.
+            // Set by the creation, because an organisation may forbid roles without a boundary.
             .set_permissions_boundary(self.boundary())
             .description(&self.description)
             .assume_role_policy_document(self.assume_role_policy.to_string())
@@ -122,7 +126,7 @@ impl Resource for Role {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;
-        // First: what follows may be allowed only within it.
+        // First, because the other changes may be allowed only within it.
         if changed(changes, "permissions_boundary") {
             if let Some(boundary) = self.boundary() {
                 let call = iam.put_role_permissions_boundary().role_name(id).permissions_boundary(boundary).send();
@@ -133,7 +137,7 @@ impl Resource for Role {
             }
         }
         if changed(changes, "description") {
-            // Not UpdateRole, which sets the session's duration back to an hour when it is not told one.
+            // Not UpdateRole, which resets the duration of sessions to an hour if the call does not name one.
             let call = iam.update_role_description().role_name(id).description(&self.description).send();
             cx.mutate("iam", "UpdateRoleDescription", call).await?;
         }
@@ -158,7 +162,7 @@ impl Resource for Role {
         Ok(Synced::default())
     }
 
-    /// An instance profile keeps its role, and is not drctl's. See docs/aws-behaviour.md#role-must-be-emptied.
+    /// An instance profile keeps its role from being deleted, and is not drctl's. See docs/aws-behaviour.md#role-must-be-emptied.
     async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
         let iam = &cx.clients().iam;
         let profiles = cx
@@ -167,7 +171,7 @@ impl Resource for Role {
             })
             .await;
         let profiles = match profiles {
-            // An emulator without them has none.
+            // An emulator that does not know instance profiles has none.
             Err(failure) if matches!(failure.class, Class::Unsupported | Class::NotFound) => Vec::new(),
             profiles => profiles?,
         };
@@ -177,7 +181,7 @@ impl Resource for Role {
         Ok(Weight { hindrances: hindrances.collect(), ..Weight::default() })
     }
 
-    /// A role goes only when nothing is left in it or on it: `DeleteConflict`.
+    /// A role can be deleted only when it has no policies: otherwise AWS answers `DeleteConflict`.
     /// See docs/aws-behaviour.md#role-must-be-emptied.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let iam = &cx.clients().iam;
@@ -220,7 +224,7 @@ async fn inline_policy(cx: &Context, role: &str, name: &str) -> Result<Option<(S
     }
 }
 
-/// A policy that is not there does not mean that the role is not, which is what [`Class::NotFound`] would tell the engine.
+/// `None` if the policy does not exist. The engine would take [`Class::NotFound`] to mean that the role does not exist.
 fn or_absent<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match answer {
         Ok(value) => Ok(Some(value)),

@@ -1,4 +1,4 @@
-//! `log_group`: where something's log goes.
+//! `log_group`: a group of log streams, with its retention and its key.
 
 use aws_sdk_cloudwatchlogs::types::LogGroup as Described;
 use futures::future::join_all;
@@ -13,15 +13,14 @@ use crate::resources::{
     Traits, bears_name, changed, is_about_permission, live, readable,
 };
 
-/// Where something's log goes.
+/// A log group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogGroup {
-    /// Its name; with the stack's in it, one search finds them all. Immutable: forces replacement.
+    /// Its name, which contains the stack's, so that one search finds all of the stack's groups. Immutable: forces replacement.
     pub name: String,
-    /// How long entries are kept, one of the numbers of days that `CloudWatch` Logs offers; 0 keeps them for good.
-    /// In-place.
+    /// How many days entries are kept, one of the numbers that `CloudWatch` Logs offers; 0 keeps them for good. In-place.
     pub retention_days: i32,
-    /// The key that entries are encrypted with; its policy must let `CloudWatch` Logs use it. In-place.
+    /// The key that entries are encrypted with. Its policy must allow `CloudWatch` Logs to use it. In-place.
     pub kms_key: Ref<Arn<Key>>,
 }
 
@@ -44,8 +43,8 @@ impl Resource for LogGroup {
             Latency::of_steps([1.0, 1.0, 3.0], &[step("DeleteLogGroup", 1, 1.0, 0.0)]),
         ),
     ];
-    // The key, on the caller's behalf: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-    // An ARN without the `:*` stands for tags, one with it for all else:
+    // The key is used on the caller's behalf: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    // Permissions for tags take the ARN without the `:*`, all others the ARN with it:
     // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
     // See docs/aws-behaviour.md#logs-calls-kms-as-the-caller.
     // See docs/aws-behaviour.md#log-group-arns.
@@ -69,8 +68,8 @@ impl Resource for LogGroup {
         Some(self.name.clone())
     }
 
-    /// One that may not be looked at is left out: either it is somebody else's, whose name has the stack's in it, or whoever
-    /// looks for it by its own name is told. See docs/aws-behaviour.md#log-group-tags-of-others-are-denied.
+    /// Leaves out groups that may not be read. Such a group belongs to someone else and has the stack's name in its own, or the
+    /// refusal is reported when it is read by its name. See docs/aws-behaviour.md#log-group-tags-of-others-are-denied.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let mut answers = one_by_one(cx).await?;
         answers.retain(|answer| !matches!(answer, Err(failure) if is_about_permission(failure)));
@@ -83,7 +82,7 @@ impl Resource for LogGroup {
 
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let logs = &cx.clients().logs;
-        // Sorted by name, so that the one that is all prefix stands on the first page.
+        // The answer is sorted by name, so the group whose whole name is the prefix is on the first page.
         let answer = cx
             .read("logs", "DescribeLogGroups", || logs.describe_log_groups().log_group_name_prefix(id).send())
             .await?;
@@ -96,10 +95,11 @@ impl Resource for LogGroup {
             .await
         {
             Ok(answer) => answer.tags.unwrap_or_default().into_iter().collect::<TagMap>(),
-            // Deleted since the call before.
+            // Deleted since the previous call.
             Err(failure) if failure.class == Class::NotFound => return Ok(None),
             Err(failure) => return Err(failure),
         };
+        // CloudWatch Logs leaves out the retention where entries are kept for good, and the key where there is none.
         let properties = LogGroup {
             name: id.to_owned(),
             retention_days: group.retention_in_days().unwrap_or_default(),
@@ -147,14 +147,14 @@ impl Resource for LogGroup {
     }
 }
 
-/// Tags are found under the ARN without the `:*` for all of its streams that `arn()` ends in; both follow from the name.
+/// The ARN under which tags are found: without the `:*` (for all streams) that `arn()` ends in. Both follow from the name.
 fn arn_of(cx: &Context, name: &str, group: &Described) -> String {
-    let said = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*"));
-    said.map_or_else(|| format!("arn:aws:logs:{}:{}:log-group:{name}", cx.region, cx.scope.account), str::to_owned)
+    let returned = group.log_group_arn().or_else(|| group.arn()?.strip_suffix(":*"));
+    returned.map_or_else(|| format!("arn:aws:logs:{}:{}:log-group:{name}", cx.region, cx.scope.account), str::to_owned)
 }
 
-/// What is found by the stack's name, each read by itself: a search by part of the name answers with names and nothing of
-/// retention and key; emulators answer with all.
+/// The groups that have the stack's name in theirs, each read by a call of its own: a search by part of the name returns neither
+/// retention nor key.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>.
 /// See docs/aws-behaviour.md#log-group-arns.
 async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, Failure> {
@@ -169,7 +169,7 @@ async fn one_by_one(cx: &Context) -> Result<Vec<Result<Option<Live>, Failure>>, 
     Ok(join_all(names.map(|name| LogGroup::read(cx, name))).await)
 }
 
-/// Whether a name may be the stack's: one of the parts between its slashes is.
+/// Whether a group of this name may be the stack's: one of the parts between slashes begins with the stack's name.
 fn is_named(stack: &str, name: &str) -> bool {
     name.split('/').any(|part| bears_name(stack, part))
 }

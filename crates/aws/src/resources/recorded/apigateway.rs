@@ -27,6 +27,8 @@ async fn an_api_as_shown_by_aws_reads_as_it_was_made() {
     let live = read::<Api>(Answers::default().to("GET /v2/apis/a1b2", bare), "a1b2").await;
     let plain = Api { description: String::new(), disable_execute_api_endpoint: false, ..desired };
     assert_eq!((compared(&plain, &live), live.owner), (vec![], Owner::Untagged));
+    let live = read::<Api>(Answers::default().to("GET /v2/apis/a1b2", r#"{"apiId": "a1b2"}"#), "a1b2").await;
+    assert_eq!(compared(&plain, &live), NOTHING);
 }
 
 /// From AWS's example of `get-stage` in the AWS CLI's reference, which has neither logging nor throttling; their names are from
@@ -86,6 +88,9 @@ async fn integrations_and_routes_as_shown_by_aws_read_as_they_were_made() {
     let plain = Integration { payload_format: "1.0".to_owned(), timeout_ms: 30_000, ..desired };
     let live = read::<Integration>(listed("GET /v2/apis/a1b2/integrations", &bare), "a1b2/c3d4").await;
     assert_eq!(compared(&plain, &live), NOTHING);
+    let least =
+        read::<Integration>(listed("GET /v2/apis/a1b2/integrations", r#"{"integrationId": "c3d4"}"#), "a1b2/c3d4");
+    assert_eq!(compared(&plain, &least.await), NOTHING);
 
     let route = |more: &str| {
         let item =
@@ -120,9 +125,10 @@ async fn an_authorizer_as_shown_by_aws_reads_as_it_was_made() {
         "jwtConfiguration": {"audience": ["b", "a"], "issuer": "https://login.example.com"}, "name": "jwt"}"#;
     let live = read::<Authorizer>(listed("GET /v2/apis/a1b2/authorizers", item), "a1b2/jwt").await;
     assert_eq!(compared(&desired, &live), NOTHING);
-    let answers = listed("GET /v2/apis/a1b2/authorizers", r#"{"name": "jwt"}"#);
-    let differs = compared(&desired, &read::<Authorizer>(answers, "a1b2/jwt").await);
-    assert!(differs.iter().all(|(_, replaced)| !replaced), "{differs:?}");
+    let bare = |item: &str| read::<Authorizer>(listed("GET /v2/apis/a1b2/authorizers", item), "a1b2/jwt");
+    assert_eq!(compared(&desired, &bare(r#"{"name": "jwt"}"#).await), NOTHING);
+    let other = compared(&desired, &bare(r#"{"name": "jwt", "authorizerType": "REQUEST"}"#).await);
+    assert_eq!(other, [("issuer".to_owned(), false), ("audience".to_owned(), false)]);
 }
 
 async fn domain(configurations: &str) -> Live {
@@ -172,5 +178,7 @@ async fn the_mapping_of_the_root_is_found_among_others() {
         let root = format!(r#", {{"apiId": "a1b2", "apiMappingId": "2", {key} "stage": "$default"}}"#);
         assert_eq!(compared(&desired, &mappings(&root).await.expect("there")), NOTHING, "{key}");
     }
+    let least = mappings(r#", {"apiMappingId": "2"}"#).await.expect("there");
+    assert_eq!(compared(&desired, &least), NOTHING);
     assert!(mappings("").await.is_none());
 }

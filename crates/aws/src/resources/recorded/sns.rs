@@ -66,7 +66,9 @@ async fn what_a_topic_was_created_without_reads_as_empty() {
     };
     for attributes in [&[("Owner", "123456789012"), ("DisplayName", "")][..], &[("Owner", "123456789012")][..]] {
         let live = read_topic(attributes, "").await;
-        assert_eq!((compared(&desired, &live), live.owner), (vec![], Owner::Untagged));
+        assert_eq!((compared(&desired, &live), &live.owner), (vec![], &Owner::Untagged));
+        let with_policy = Topic { policy: json!({ "Version": "2012-10-17" }), ..desired.clone() };
+        assert_eq!(compared(&with_policy, &live), NOTHING, "every topic has a policy, which was left out");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `health_check`: whether an endpoint, or enough of several checks, is taken as healthy.
+//! `health_check`: whether an endpoint, or enough of several health checks, is healthy.
 
 use aws_sdk_route53::types::{
     HealthCheck as Described, HealthCheckConfig, HealthCheckObservation, HealthCheckType, StatusReport, TagResourceType,
@@ -11,42 +11,45 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, CHECK, Grant, later, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced,
-    Tagging, Traits, live,
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Reading, Ref, Removal, Resource,
+    Synced, Tagging, Traits, live,
 };
 
-/// The type of a check that counts other checks.
+/// The type of a health check that counts other health checks.
 const CALCULATED: &str = "CALCULATED";
 
-/// What only checks of an endpoint have.
+/// The type that the SDK fills in for one that is missing from an answer.
+const MISSING: &str = "no value was set";
+
+/// The properties that only checks of an endpoint have.
 const OF_ENDPOINTS: &[&str] = &["host", "path", "port", "request_interval", "failure_threshold", "sni"];
 
-/// What only calculated checks have.
+/// The properties that only calculated checks have.
 const OF_CALCULATED: &[&str] = &["children", "health_threshold"];
 
 /// A health check. Properties that its type does not have are neither set nor compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
-    /// `HTTPS`, for an endpoint that has to answer with a status of 2xx or 3xx, or `CALCULATED`, for enough healthy children.
+    /// `HTTPS` for an endpoint that has to answer with a status of 2xx or 3xx, or `CALCULATED` for enough healthy children.
     /// Immutable: forces replacement.
     pub kind: String,
-    /// The endpoint's host, in small letters and without a dot at its end; empty for a calculated one. In-place.
+    /// The endpoint's host, in lower case and without a dot at the end; empty for a calculated check. In-place.
     pub host: Ref<HostName>,
-    /// What is asked for there, with the slash. In-place.
+    /// The path that is requested, with the slash. In-place.
     pub path: String,
     /// The endpoint's port. In-place.
     pub port: i32,
-    /// Seconds between two looks of one checker: 10 or 30. Immutable: forces replacement.
+    /// Seconds between two requests of one checker: 10 or 30. Immutable: forces replacement.
     pub request_interval: i32,
-    /// How many looks in a row have to disagree with the status to change it: 1 to 10. In-place.
+    /// How many consecutive results have to differ from the status to change it: 1 to 10. In-place.
     pub failure_threshold: i32,
-    /// Whether the host's name is sent in the TLS handshake, without which API Gateway does not answer. In-place.
+    /// Whether the host's name is sent in the TLS handshake. API Gateway does not answer without it. In-place.
     pub sni: bool,
-    /// Whether its status is turned round. In-place.
+    /// Whether its status is inverted. In-place.
     pub inverted: bool,
-    /// Whether it does not look, and is healthy. In-place.
+    /// Whether it is disabled: it makes no requests, and is healthy. In-place.
     pub disabled: bool,
-    /// The checks that a calculated one counts. In-place.
+    /// The checks that a calculated check counts. In-place.
     pub children: Vec<Ref<Id<HealthCheck>>>,
     /// How many of them have to be healthy. In-place.
     pub health_threshold: i32,
@@ -55,10 +58,10 @@ pub struct HealthCheck {
 impl Resource for HealthCheck {
     const TRAITS: Traits = Traits {
         immutable: &[
-            ("kind", "a health check cannot change its type"),
-            ("request_interval", "the interval of a health check is fixed when it is made"),
+            ("kind", "the type of a health check cannot be changed"),
+            ("request_interval", "the interval of a health check cannot be changed after its creation"),
         ],
-        // A second check is not made with the same token.
+        // The same token does not create a second check.
         idempotent_create: true,
         ..Traits::usual("health_check")
     };
@@ -85,7 +88,7 @@ impl Resource for HealthCheck {
         ours(cx, &checks).await
     }
 
-    /// Those too that were taken over, and so were made with somebody else's token.
+    /// Includes checks that were adopted, and so were created with a token of someone else.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         ours(cx, &all(cx).await?).await
     }
@@ -97,7 +100,7 @@ impl Resource for HealthCheck {
         let tags = tags_of_one(cx, &TagResourceType::Healthcheck, id).await?;
         let found = answer.health_check().zip(tags).and_then(|(check, tags)| from_described(cx, check, tags));
         match found {
-            Some(mut found) if looks(&found) && !is_observed(cx, id).await? => {
+            Some(mut found) if has_checkers(&found) && !is_observed(cx, id).await? => {
                 found.phase = Phase::Pending("waiting for the first results of its checkers".to_owned());
                 Ok(Some(found))
             }
@@ -106,13 +109,14 @@ impl Resource for HealthCheck {
     }
 
     async fn search(cx: &Context, attempt: &Attempt) -> Result<Option<Live>, Failure> {
-        match made_by(cx, &attempt.token).await? {
+        match created_by(cx, &attempt.token).await? {
             Some(id) => Ok(Self::read(cx, &id).await?.map(|live| found_by(live, attempt))),
             None => Ok(None),
         }
     }
 
-    /// Without tags: the call takes none. Until they are set, right after it, the check is known by its [`reference`].
+    /// Creates the check without tags, which the call does not accept. Until they are set, right afterwards, the check is known by
+    /// its [`reference`].
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
@@ -123,11 +127,11 @@ impl Resource for HealthCheck {
             .send();
         match cx.mutate("route53", "CreateHealthCheck", call).await {
             Ok(answer) => Ok(answer.health_check().map(|check| check.id().to_owned()).unwrap_or_default()),
-            // Nobody else has the token: it was made, with other settings, by a call whose answer was lost.
+            // No one else has the token: a call whose answer was lost has created the check, with other settings.
             // See docs/aws-behaviour.md#caller-reference-instead-of-tags.
             Err(failure) if failure.class == Class::Exists => {
-                let made = made_by(cx, creation.token).await?;
-                made.ok_or(Failure { class: Class::Ambiguous, ..failure })
+                let created = created_by(cx, creation.token).await?;
+                created.ok_or(Failure { class: Class::Ambiguous, ..failure })
             }
             Err(failure) => Err(failure),
         }
@@ -184,41 +188,43 @@ impl HealthCheck {
                 .request_interval(self.request_interval)
                 .failure_threshold(self.failure_threshold)
                 .enable_sni(self.sni)
-                // As it is by default. Moto (and so LocalStack) answers what was not said in a spelling that the SDK does
-                // not read.
+                // The default. If it is not named, Moto (and so LocalStack) answers with it in a spelling that the SDK does not
+                // read.
                 .measure_latency(false)
         };
         config
             .build()
-            .map_err(|e| Failure::new(Class::Internal, format!("a health check that Route 53 does not take: {e}")))
+            .map_err(|e| Failure::new(Class::Internal, format!("a health check that Route 53 does not accept: {e}")))
     }
 
-    /// What is left out is what Route 53 takes then.
-    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>
-    fn of(config: &HealthCheckConfig) -> Self {
+    /// A setting that was not named is left out, and has its default:
+    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>. A default never decides on a
+    /// replacement, so an interval that is left out is not compared. Nor is what a check of this type does not have.
+    fn of(config: &HealthCheckConfig) -> Readable<Self> {
         let calculated = *config.r#type() == HealthCheckType::Calculated;
-        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        Self {
-            kind: config.r#type().as_str().to_owned(),
+        let mut reading = Reading::default();
+        let properties = Self {
+            kind: reading.text("kind", Some(config.r#type().as_str()).filter(|kind| *kind != MISSING)),
+            // An endpoint may have an address instead of a host, and no path.
             host: Ref::known(plain_name(config.fully_qualified_domain_name().unwrap_or_default())),
-            path: text(config.resource_path()),
+            path: config.resource_path().unwrap_or_default().to_owned(),
             port: config.port().unwrap_or(if calculated { 0 } else { 443 }),
-            request_interval: config.request_interval().unwrap_or(if calculated { 0 } else { 30 }),
+            request_interval: reading.value("request_interval", config.request_interval()),
             failure_threshold: config.failure_threshold().unwrap_or(if calculated { 0 } else { 3 }),
-            sni: config.enable_sni().unwrap_or_default(),
-            inverted: config.inverted().unwrap_or_default(),
-            disabled: config.disabled().unwrap_or_default(),
+            sni: reading.value("sni", config.enable_sni()),
+            inverted: config.inverted().unwrap_or(false),
+            disabled: config.disabled().unwrap_or(false),
             children: config.child_health_checks().iter().map(|id| Ref::known(id.as_str())).collect(),
-            health_threshold: config.health_threshold().unwrap_or_default(),
+            health_threshold: reading.value("health_threshold", config.health_threshold()),
+        };
+        for property in if calculated { OF_ENDPOINTS } else { OF_CALCULATED } {
+            reading.is_unreadable(property);
         }
-    }
-
-    fn not_of_its_type(&self) -> &'static [&'static str] {
-        if self.is_calculated() { OF_ENDPOINTS } else { OF_CALCULATED }
+        reading.of(properties)
     }
 }
 
-/// Every check of the account, of which there may be 200 by default.
+/// Every health check of the account, which has at most 200 by default.
 async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     let route53 = &cx.clients().route53;
     cx.pages("route53", "ListHealthChecks", || {
@@ -227,7 +233,7 @@ async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     .await
 }
 
-/// Those of them that are the stack's.
+/// The given checks that are the stack's.
 async fn ours(cx: &Context, checks: &[Described]) -> Result<Vec<Live>, Failure> {
     let ids: Vec<String> = checks.iter().map(|check| check.id().to_owned()).collect();
     let mut tags = tags_of(cx, &TagResourceType::Healthcheck, &ids).await?;
@@ -236,7 +242,7 @@ async fn ours(cx: &Context, checks: &[Described]) -> Result<Vec<Live>, Failure> 
     Ok(ours.filter_map(|(check, tags)| from_described(cx, check, tags)).collect())
 }
 
-async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
+async fn created_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
     let checks = all(cx).await?;
     Ok(checks
         .iter()
@@ -244,44 +250,41 @@ async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
         .map(|check| check.id().to_owned()))
 }
 
-/// Whether a check has checkers of its own that look: a calculated one has none, and one that is switched off does not look.
-fn looks(live: &Live) -> bool {
+/// Whether checkers make requests for a health check: not for a calculated or a disabled one.
+fn has_checkers(live: &Live) -> bool {
     let is = |property: &str, value: Value| live.properties.get(property) == Some(&value);
     !is("kind", CALCULATED.into()) && !is("disabled", true.into())
 }
 
-/// Whether the checkers of an endpoint have looked at it. "Route 53 considers a new health check to be healthy until there's
-/// enough data", and an inverted one unhealthy: counted by another check before that, it would move DNS for no reason.
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>.
-/// See docs/aws-behaviour.md#new-health-check-has-no-data.
+/// Whether the checkers of an endpoint have a result. "Route 53 considers a new health check to be healthy until there's enough
+/// data", and an inverted one unhealthy: if another check counted it before that, it would move DNS for no reason.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>. See
+/// docs/aws-behaviour.md#new-health-check-has-no-data.
 async fn is_observed(cx: &Context, id: &str) -> Result<bool, Failure> {
     let route53 = &cx.clients().route53;
     let call = || route53.get_health_check_status().health_check_id(id).send();
     match cx.read("route53", "GetHealthCheckStatus", call).await {
-        Ok(answer) => Ok(answer.health_check_observations().iter().any(has_looked)),
-        // An emulator has no checkers to wait for.
+        Ok(answer) => Ok(answer.health_check_observations().iter().any(has_result)),
+        // An emulator does not have checkers.
         Err(failure) if failure.class == Class::Unsupported => Ok(true),
         Err(failure) => Err(failure),
     }
 }
 
-/// Whether a checker tells what it saw: "Success: HTTP Status Code 200, OK", or "Failure: …".
-fn has_looked(observation: &HealthCheckObservation) -> bool {
+/// Whether a checker has a result: "Success: HTTP Status Code 200, OK", or "Failure: …".
+fn has_result(observation: &HealthCheckObservation) -> bool {
     let status = observation.status_report().and_then(StatusReport::status).unwrap_or_default();
     status.starts_with("Success") || status.starts_with("Failure")
 }
 
-/// Ready as soon as it is listed. Only [`Resource::read`], by which a new one is waited for, asks whether it has been looked
-/// at: Route 53 has that asked for each check by itself, and not often.
+/// Ready as soon as it is listed. Only [`Resource::read`], which is used to wait for a new check, asks for results: that takes a
+/// call for each check, and Route 53 allows few of them.
 fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live> {
     let properties = HealthCheck::of(check.health_check_config()?);
     let id = check.id();
-    let mut found = live(&cx.scope, id, Phase::Ready, &Readable::complete(properties.clone()), Some(tags));
-    for property in properties.not_of_its_type() {
-        found.properties.remove(*property);
-    }
-    let found = found.with_arn(format!("arn:aws:route53:::healthcheck/{id}"));
-    Some(reference::told(&cx.scope, HealthCheck::TRAITS.kind, check.caller_reference(), found))
+    let found = live(&cx.scope, id, Phase::Ready, &properties, Some(tags))
+        .with_arn(format!("arn:aws:route53:::healthcheck/{id}"));
+    Some(reference::with_owner(&cx.scope, HealthCheck::TRAITS.kind, check.caller_reference(), found))
 }
 
 #[cfg(test)]
@@ -322,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_reads_back_the_same() {
+    fn a_requested_check_reads_back_the_same() {
         for check in [endpoint(), calculated()] {
-            assert_eq!(HealthCheck::of(&check.config().expect("complete")), check);
+            assert_eq!(HealthCheck::of(&check.config().expect("complete")).properties, check);
         }
     }
 
     #[test]
-    fn a_check_is_not_asked_for_what_its_type_does_not_have() {
+    fn a_request_leaves_out_what_its_type_does_not_have() {
         let config = calculated().config().expect("complete");
         assert_eq!((config.port(), config.request_interval(), config.enable_sni()), (None, None, None));
         assert_eq!((config.resource_path(), config.fully_qualified_domain_name()), (None, None));
@@ -338,34 +341,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_reads_as_route_53s_default() {
-        let bare = HealthCheckConfig::builder().r#type(HealthCheckType::Https).build().expect("complete");
-        let read = HealthCheck::of(&bare);
-        assert_eq!((read.port, read.request_interval, read.failure_threshold), (443, 30, 3));
+    fn what_is_left_out_has_its_default_and_cannot_force_a_replacement() {
+        let bare = |kind| HealthCheck::of(&HealthCheckConfig::builder().r#type(kind).build().expect("complete"));
+        let read = bare(HealthCheckType::Https);
+        assert_eq!((read.properties.port, read.properties.failure_threshold), (443, 3));
+        let unreadable: Vec<&str> = read.unreadable.into_iter().collect();
+        assert_eq!(unreadable, ["children", "health_threshold", "request_interval", "sni"]);
+        let calculated = bare(HealthCheckType::Calculated).unreadable;
+        assert!(calculated.contains("health_threshold") && !calculated.contains("children"), "{calculated:?}");
     }
 
     #[test]
-    fn a_new_check_is_waited_for_until_a_checker_has_looked() {
+    fn a_new_check_is_waited_for_until_a_checker_has_a_result() {
         let observation = |status: Option<&str>| {
             let report = StatusReport::builder().set_status(status.map(str::to_owned)).build();
             HealthCheckObservation::builder().status_report(report).build()
         };
-        assert!(has_looked(&observation(Some("Success: HTTP Status Code 200, OK"))));
-        assert!(has_looked(&observation(Some("Failure: The endpoint did not respond."))));
-        assert!(!has_looked(&observation(Some("Unknown"))) && !has_looked(&observation(None)));
+        assert!(has_result(&observation(Some("Success: HTTP Status Code 200, OK"))));
+        assert!(has_result(&observation(Some("Failure: The endpoint did not respond."))));
+        assert!(!has_result(&observation(Some("Unknown"))) && !has_result(&observation(None)));
     }
 
     #[test]
     fn only_checks_with_checkers_are_waited_for() {
         let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
-        let waits =
-            |check: &HealthCheck| looks(&live(&scope, "c", Phase::Ready, &Readable::complete(check.clone()), None));
+        let waits = |check: &HealthCheck| {
+            has_checkers(&live(&scope, "c", Phase::Ready, &Readable::complete(check.clone()), None))
+        };
         assert!(waits(&endpoint()));
         assert!(!waits(&calculated()) && !waits(&HealthCheck { disabled: true, ..endpoint() }));
     }
 
     #[test]
-    fn every_property_that_is_not_compared_is_one() {
+    fn every_property_of_a_type_is_one_of_the_struct() {
         let properties = serde_json::to_value(endpoint()).expect("an object");
         for property in OF_ENDPOINTS.iter().chain(OF_CALCULATED) {
             assert!(properties.get(property).is_some(), "{property}");

@@ -1,4 +1,4 @@
-//! `hosted_zone`: where a domain's records stand.
+//! `hosted_zone`: holds the records of a domain.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Readable, Removal, Resource,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Reading, Removal, Resource,
     Synced, Tagging, Traits, Weight, changed, live,
 };
 
@@ -24,11 +24,11 @@ use crate::resources::{
 /// commas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostedZone {
-    /// The domain, in small letters and without a dot at its end. Immutable: forces replacement.
+    /// The domain, in lower case and without a dot at the end. Immutable: forces replacement.
     pub name: String,
     /// What it is for. In-place.
     pub comment: String,
-    /// Whether its records can be changed within the hour when us-east-1 is out.
+    /// Whether its records can be changed within an hour of an outage of us-east-1.
     /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/accelerated-recovery.html>,
     /// docs/aws-behaviour.md#accelerated-recovery. In-place.
     pub accelerated_recovery: bool,
@@ -38,12 +38,12 @@ impl Resource for HostedZone {
     const TRAITS: Traits = Traits {
         immutable: &[(
             "name",
-            "a hosted zone is for the domain it was created for; the new one gets other name servers, which the parent domain has \
-             to delegate to",
+            "the domain of a hosted zone cannot be changed; the new zone has other name servers, which the parent domain has to \
+             delegate to",
         )],
-        // A second zone is not made with the same token.
+        // The same token does not create a second zone.
         idempotent_create: true,
-        // While accelerated recovery is being switched, everything else is refused.
+        // While accelerated recovery is being switched, all other changes are refused.
         patience: Duration::from_mins(15),
         ..Traits::usual("hosted_zone")
     };
@@ -85,7 +85,7 @@ impl Resource for HostedZone {
         Ok(found)
     }
 
-    /// Those too that were taken over, and so were made with somebody else's token.
+    /// Includes zones that were adopted, and so were created with a token of someone else.
     async fn sweep(cx: &Context) -> Result<Vec<Live>, Failure> {
         let mut found = Vec::new();
         for (id, tags) in tagged(cx, &all(cx).await?).await? {
@@ -99,13 +99,14 @@ impl Resource for HostedZone {
     }
 
     async fn search(cx: &Context, attempt: &Attempt) -> Result<Option<Live>, Failure> {
-        match made_by(cx, &attempt.token).await? {
+        match created_by(cx, &attempt.token).await? {
             Some(id) => Ok(Self::read(cx, &id).await?.map(|live| found_by(live, attempt))),
             None => Ok(None),
         }
     }
 
-    /// Without tags: the call takes none. Until they are set, right after it, the zone is known by its [`reference`].
+    /// Creates the zone without tags, which the call does not accept. Until they are set, right afterwards, the zone is known by
+    /// its [`reference`].
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
         let call = cx
             .clients()
@@ -117,10 +118,10 @@ impl Resource for HostedZone {
             .send();
         match cx.mutate("route53", "CreateHostedZone", call).await {
             Ok(answer) => Ok(answer.hosted_zone().map(|zone| bare(zone.id()).to_owned()).unwrap_or_default()),
-            // Nobody else has the token: it was made by a call whose answer was lost.
+            // No one else has the token: a call whose answer was lost has created the zone.
             Err(failure) if failure.class == Class::Exists => {
-                let made = made_by(cx, creation.token).await?;
-                made.ok_or(Failure { class: Class::Ambiguous, ..failure })
+                let created = created_by(cx, creation.token).await?;
+                created.ok_or(Failure { class: Class::Ambiguous, ..failure })
             }
             Err(failure) => Err(failure),
         }
@@ -137,7 +138,7 @@ impl Resource for HostedZone {
             let call = route53.update_hosted_zone_comment().id(&live.id).comment(&self.comment).send();
             cx.mutate("route53", "UpdateHostedZoneComment", call).await?;
         }
-        // Last: until it is done, the zone takes no other change.
+        // Last, because the zone accepts no other change until the switch is done.
         if changed(changes, "accelerated_recovery") {
             let answer = accelerate(cx, &live.id, self.accelerated_recovery).await;
             synced.unless_unsupported("accelerated_recovery", answer)?;
@@ -155,10 +156,10 @@ impl Resource for HostedZone {
         if let Phase::Pending(state) = &live.phase {
             return Ok(Removal::Later(state.clone()));
         }
-        // A zone that has it cannot be deleted: terraform-provider-aws#45302.
+        // A zone with accelerated recovery cannot be deleted: terraform-provider-aws#45302.
         if live.properties.get("accelerated_recovery") == Some(&Value::Bool(true)) {
             accelerate(cx, &live.id, false).await?;
-            return Ok(Removal::Later("giving up accelerated recovery".to_owned()));
+            return Ok(Removal::Later("accelerated recovery to be switched off".to_owned()));
         }
         let call = cx.clients().route53.delete_hosted_zone().id(&live.id).send();
         match cx.mutate("route53", "DeleteHostedZone", call).await {
@@ -180,7 +181,7 @@ pub(super) async fn ours(cx: &Context) -> Result<Arc<Vec<(String, TagMap)>>, Fai
     .await
 }
 
-/// The ids of those zones that are the stack's, with their tags.
+/// The ids of the given zones that are the stack's, with their tags.
 async fn tagged(cx: &Context, zones: &[Described]) -> Result<Vec<(String, TagMap)>, Failure> {
     let references: BTreeMap<&str, &str> =
         zones.iter().map(|zone| (bare(zone.id()), zone.caller_reference())).collect();
@@ -206,13 +207,13 @@ pub(super) async fn is_ours(cx: &Context, id: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Every zone of the account, of which there may be 500 by default.
+/// Every zone of the account, which has at most 500 by default.
 async fn all(cx: &Context) -> Result<Vec<Described>, Failure> {
     let route53 = &cx.clients().route53;
     cx.pages("route53", "ListHostedZones", || route53.list_hosted_zones().into_paginator().items().send()).await
 }
 
-async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
+async fn created_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
     let zones = all(cx).await?;
     Ok(zones
         .iter()
@@ -220,7 +221,7 @@ async fn made_by(cx: &Context, token: &str) -> Result<Option<String>, Failure> {
         .map(|zone| bare(zone.id()).to_owned()))
 }
 
-/// `None` when it is not there.
+/// `None` if the zone does not exist.
 async fn get(cx: &Context, id: &str, tags: Option<TagMap>) -> Result<Option<Live>, Failure> {
     let route53 = &cx.clients().route53;
     let answer = match cx.read("route53", "GetHostedZone", || route53.get_hosted_zone().id(id).send()).await {
@@ -237,27 +238,30 @@ async fn get(cx: &Context, id: &str, tags: Option<TagMap>) -> Result<Option<Live
     }
 }
 
-/// Ready as soon as it is listed: its change is `PENDING` for some seconds more, and takes records meanwhile.
+/// Ready as soon as it is listed: its creation stays `PENDING` for some seconds, but the zone already accepts records.
 fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, tags: TagMap) -> Live {
     let id = bare(zone.id());
     let (accelerated_recovery, phase) = acceleration(zone);
+    let mut reading = Reading::default();
     let properties = HostedZone {
-        name: plain_name(zone.name()),
+        // The SDK fills in an empty text for a required one that is missing.
+        name: reading.value("name", Some(zone.name()).filter(|name| !name.is_empty()).map(plain_name)),
+        // Left out if it is empty.
         comment: zone.config().and_then(HostedZoneConfig::comment).unwrap_or_default().to_owned(),
         accelerated_recovery,
     };
-    let found = live(&cx.scope, id, phase, &Readable::complete(properties), Some(tags))
+    let found = live(&cx.scope, id, phase, &reading.of(properties), Some(tags))
         .with_arn(format!("arn:aws:route53:::hostedzone/{id}"));
     let servers = answer.delegation_set().map(|set| set.name_servers().iter().map(|name| plain_name(name)));
     let servers = servers.map(|names| names.collect::<Vec<_>>().join(",")).unwrap_or_default();
-    reference::told(&cx.scope, HostedZone::TRAITS.kind, zone.caller_reference(), found)
+    reference::with_owner(&cx.scope, HostedZone::TRAITS.kind, zone.caller_reference(), found)
         .with_output("name_servers", servers)
 }
 
-/// Whether a zone has accelerated recovery, or will have it. One that never had it tells nothing of it. While it is being
-/// switched, Route 53 refuses every other change, of records too: "marked disabled for mutation"
-/// (<https://github.com/go-to-k/cdkd/issues/1467>). So the zone is not ready until then.
-/// See docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
+/// Whether a zone has accelerated recovery, or will have it. For a zone that never had it, Route 53 leaves the status out. While it
+/// is being switched, Route 53 refuses every other change, including those of records: "marked disabled for mutation"
+/// (<https://github.com/go-to-k/cdkd/issues/1467>). So the zone is not ready until then. See
+/// docs/aws-behaviour.md#zone-locked-during-accelerated-recovery.
 fn acceleration(zone: &Described) -> (bool, Phase) {
     let status = zone.features().and_then(HostedZoneFeatures::accelerated_recovery_status);
     let switching = |status: &Status| Phase::Pending(format!("switching accelerated recovery ({})", status.as_str()));
@@ -275,21 +279,22 @@ async fn accelerate(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
     cx.mutate("route53", "UpdateHostedZoneFeatures", call).await.map(drop)
 }
 
-/// Says what keeps a zone from being deleted: drctl's own records went before it, by their edges, and a listing shows at once
-/// that they are gone. Only where it shows nothing, the refusal may pass. See docs/aws-behaviour.md#zone-and-checks-in-use.
+/// The refusal to delete a zone, with the records that keep it. drctl's own records are deleted before it, and a listing shows at
+/// once that they are gone: only if it shows no other records, the refusal may pass. See
+/// docs/aws-behaviour.md#zone-and-checks-in-use.
 async fn left_in(cx: &Context, id: &str, refusal: Failure) -> Result<Failure, Failure> {
     let left = record_set::left_in(cx, id, &AlsoDeleted::default()).await?;
     if left.is_empty() {
         return Ok(refusal);
     }
     Ok(Failure { class: Class::Refused, message: still_holds(id, &left), ..refusal }
-        .help("Delete them, or move them to another zone; then run the same command again."))
+        .help("Delete them or move them to another zone, then run the same command again."))
 }
 
 fn still_holds(zone: &str, records: &[String]) -> String {
     let listed = records.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let more = if records.len() > 10 { format!(" and {} more", records.len() - 10) } else { String::new() };
-    format!("{zone} still holds records that this stack has not made: {listed}{more}")
+    format!("{zone} still has records that this stack has not created: {listed}{more}")
 }
 
 #[cfg(test)]
@@ -303,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_tells_nothing_of_accelerated_recovery_has_none() {
+    fn a_zone_without_a_status_does_not_have_accelerated_recovery() {
         assert_eq!(acceleration(&zone(None)), (false, Phase::Ready));
         assert_eq!(acceleration(&zone(Some(Status::Disabled))), (false, Phase::Ready));
         assert_eq!(acceleration(&zone(Some(Status::EnableFailed))), (false, Phase::Ready));
@@ -311,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_takes_no_change_while_accelerated_recovery_is_switched() {
+    fn a_zone_is_not_ready_while_accelerated_recovery_is_switched() {
         for (status, on) in [
             (Status::Enabling, true),
             (Status::EnablingHostedZoneLocked, true),

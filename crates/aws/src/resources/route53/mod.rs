@@ -1,6 +1,6 @@
-//! Amazon Route 53: the name that clients know, and by what it is decided which Region answers to it.
+//! Amazon Route 53: the name that clients use, and the health checks that decide which Region answers.
 //!
-//! It is one service for the whole account, without Regions: its resources are given the Region that its control plane is in.
+//! It is one service for the whole account, without Regions: its resources are assigned to the Region of its control plane.
 
 mod health_check;
 mod hosted_zone;
@@ -20,11 +20,11 @@ use aws_sdk_route53::types::{Tag, TagResourceType};
 use super::{Attempt, Class, Context, Failure, Live, Owner, goes_on, is_about_permission, readable};
 use crate::TagMap;
 
-/// Marks a reference to the name of a host, or to the id of the hosted zone that AWS keeps such a name in.
+/// Marks a reference to the name of a host, or to the id of the hosted zone in which AWS keeps that name.
 pub enum HostName {}
 
-/// A name in the one form in which names are compared: in small letters, without the dot at its end, and without Route 53's
-/// codes for characters: it answers `\052.example.com.` for `*.example.com`.
+/// A name in the form in which names are compared: in lower case, without the dot at the end, and without Route 53's codes for
+/// characters. For `*.example.com`, Route 53 answers `\052.example.com.`.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>.
 /// See docs/aws-behaviour.md#names-come-back-escaped.
 #[must_use]
@@ -36,7 +36,7 @@ pub fn plain_name(name: &str) -> String {
         plain.push_str(&rest[..at]);
         let code = rest.get(at + 1..at + 4);
         match code.and_then(|code| u8::from_str_radix(code, 8).ok()).filter(u8::is_ascii_graphic) {
-            // A dot within a label is none between labels.
+            // A dot within a label does not separate labels.
             Some(byte) if byte != b'.' && byte != b'\\' => {
                 plain.push(char::from(byte));
                 rest = &rest[at + 4..];
@@ -52,12 +52,12 @@ pub fn plain_name(name: &str) -> String {
     plain
 }
 
-/// The id alone: answers prefix a zone's with `/hostedzone/`.
+/// The id without a prefix: answers prefix the id of a zone with `/hostedzone/`.
 fn bare(id: &str) -> &str {
     id.rsplit_once('/').map_or(id, |(_, id)| id)
 }
 
-/// What an attempt is known to have made by its token. It may not have come to its tags: it is the stack's nevertheless.
+/// A resource that an attempt is known to have created, by its token: it is the stack's even if it was never tagged.
 fn found_by(mut live: Live, attempt: &Attempt) -> Live {
     if live.owner == Owner::Untagged {
         live.owner = Owner::Ours { node: None, attempt: Some(attempt.token.clone()) };
@@ -65,11 +65,11 @@ fn found_by(mut live: Live, attempt: &Attempt) -> Live {
     live
 }
 
-/// Sets tags on a hosted zone or a health check; others are left alone.
-pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+/// Sets tags on a hosted zone or a health check, and leaves its other tags alone.
+pub(super) async fn tag(cx: &Context, live: &Live, desired: &TagMap) -> Result<(), Failure> {
     let is_zone = live.arn.as_deref().is_some_and(|arn| arn.contains(":hostedzone/"));
     let kind = if is_zone { TagResourceType::Hostedzone } else { TagResourceType::Healthcheck };
-    let tags: Vec<Tag> = wanted.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let tags: Vec<Tag> = desired.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let route53 = &cx.clients().route53;
     // Ten at most: https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeTagsForResource.html
     for some in tags.chunks(10) {
@@ -79,7 +79,7 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
     Ok(())
 }
 
-/// The tags of several, by id; what is not there any more is left out.
+/// The tags of several resources, by id. Resources that no longer exist are left out.
 async fn tags_of(cx: &Context, kind: &TagResourceType, ids: &[String]) -> Result<BTreeMap<String, TagMap>, Failure> {
     let mut tags = BTreeMap::new();
     let mut one_by_one = Vec::new();
@@ -105,8 +105,8 @@ async fn tags_of(cx: &Context, kind: &TagResourceType, ids: &[String]) -> Result
     Ok(tags)
 }
 
-/// `None` when they have to be asked for one by one: one of them is gone or may not be looked at, or the endpoint does not know
-/// the operation.
+/// `None` if they have to be read one by one: one of the resources no longer exists or may not be read, or the endpoint does not
+/// know the operation.
 async fn tags_together(
     cx: &Context,
     kind: &TagResourceType,
@@ -126,7 +126,7 @@ async fn tags_together(
     }
 }
 
-/// `None` when it is not there.
+/// `None` if the resource does not exist.
 async fn tags_of_one(cx: &Context, kind: &TagResourceType, id: &str) -> Result<Option<TagMap>, Failure> {
     let route53 = &cx.clients().route53;
     let call = || route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(id).send();
@@ -137,6 +137,7 @@ async fn tags_of_one(cx: &Context, kind: &TagResourceType, id: &str) -> Result<O
     }
 }
 
+/// Tags as Route 53 returns them. It leaves out a value that is empty.
 fn tag_map(tags: &[Tag]) -> TagMap {
     tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
 }
@@ -151,7 +152,7 @@ mod tests {
             ("API.Example.COM.", "api.example.com"),
             ("\\052.example.com.", "*.example.com"),
             ("a\\100b.example.com", "a@b.example.com"),
-            // A dot within a label, a space, and what is no code.
+            // A dot within a label, a space, and backslashes that do not begin a code.
             ("a\\056b.example.com.", "a\\056b.example.com"),
             ("a\\040b.example.com", "a\\040b.example.com"),
             ("a\\0.example.com", "a\\0.example.com"),

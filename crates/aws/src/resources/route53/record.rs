@@ -1,4 +1,4 @@
-//! `record`: what a name in a zone answers.
+//! `record`: the answer of a name in a zone.
 
 use std::time::Duration;
 
@@ -16,48 +16,48 @@ use crate::Scope;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, ZONE, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Readable, Ref, Removal, Resource,
+    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Reading, Ref, Removal, Resource,
     Synced, Tagging, Traits, live,
 };
 use drctl_engine::state;
 
-/// Where the records lie by which ACM sees that a domain is the account's.
+/// The end of the values of the records by which ACM validates that the account owns a domain.
 const VALIDATIONS: &str = ".acm-validations.aws";
 
 /// A record set. Its id is `zone/name/type/set identifier`.
 ///
-/// Names, of hosts in values and aliases too, are written as [`plain_name`] writes them: they are compared in that form.
+/// Names are compared in the form that [`plain_name`] returns, also the names of hosts in values and aliases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The zone it stands in. Immutable: forces replacement.
+    /// The zone that it is in. Immutable: forces replacement.
     pub zone: Ref<Id<HostedZone>>,
-    /// The name that is asked for. Immutable: forces replacement.
+    /// The name that it answers. Immutable: forces replacement.
     pub name: Ref<HostName>,
     /// `CNAME`, `A` and so on. Immutable: forces replacement.
     pub record_type: String,
-    /// What tells it from others of its name and type; empty if it is the only one. Begins with `{stack}-{environment}-`, by
-    /// which it is known as the stack's. Immutable: forces replacement.
+    /// What distinguishes it from other records of its name and type; empty if it is the only one. Begins with
+    /// `{stack}-{environment}-`, which marks it as the stack's. Immutable: forces replacement.
     pub set_identifier: String,
     /// `PRIMARY`, `SECONDARY`, or empty without failover. In-place.
     pub failover: String,
-    /// Seconds for which resolvers keep the answer; 0 for an alias, which has its target's. In-place.
+    /// For how many seconds resolvers keep the answer; 0 for an alias, which uses the time of its target. In-place.
     pub ttl: i32,
-    /// The answer, empty for an alias: texts, or references to them. In-place.
+    /// The values of the answer, each a text or a reference; empty for an alias. In-place.
     pub values: Vec<Value>,
-    /// The AWS resource that answers in its place, if one does. In-place.
+    /// The AWS resource that answers in its place, if any. In-place.
     pub alias: Option<Alias>,
-    /// Without which it is no answer; none: it always is one. In-place.
+    /// The health check that has to be healthy for it to be an answer; without one, it always is. In-place.
     pub health_check: Option<Ref<Id<HealthCheck>>>,
 }
 
 /// The AWS resource that a record stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
-    /// Its host's name.
+    /// The name of the resource's host.
     pub dns_name: Ref<HostName>,
-    /// The zone that AWS keeps that name in.
+    /// The zone in which AWS keeps that name.
     pub zone_id: Ref<HostName>,
-    /// Whether the record is no answer while its target is unhealthy.
+    /// Whether the record stops being an answer while its target is unhealthy.
     pub evaluate_target_health: bool,
 }
 
@@ -65,11 +65,11 @@ impl Resource for Record {
     const TRAITS: Traits = Traits {
         immutable: &[
             ("zone", "a record cannot be moved to another zone"),
-            ("name", "a record is known by its name"),
-            ("record_type", "a record is known by its type"),
-            ("set_identifier", "a record is known by its set identifier"),
+            ("name", "a record is identified by its name"),
+            ("record_type", "a record is identified by its type"),
+            ("set_identifier", "a record is identified by its set identifier"),
         ],
-        // A second one is refused.
+        // A second creation is refused.
         idempotent_create: true,
         // While its zone's accelerated recovery is being switched, every change is refused.
         patience: Duration::from_mins(15),
@@ -77,7 +77,7 @@ impl Resource for Record {
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[
-        // "record INSYNC": nothing waits for that, only for the answer.
+        // "record INSYNC": drctl does not wait for that, only for the answer of the call.
         Latencies::of(
             1,
             Latency::of_call("ChangeResourceRecordSets", [1.0, 1.0, 3.0]),
@@ -95,7 +95,7 @@ impl Resource for Record {
         (!key.zone.is_empty() && !key.name.is_empty()).then(|| key.id())
     }
 
-    /// Those of the stack's own zone. Those in a zone that somebody else has made are read by their names.
+    /// Lists the records of the stack's own zones. Records in a zone of someone else are read by their names.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let zones = hosted_zone::ours(cx).await?;
         let mut found = Vec::new();
@@ -117,12 +117,12 @@ impl Resource for Record {
         Ok(Some(from_described(cx, &key.zone, &record, owner)))
     }
 
-    /// Never: what an attempt has made was found by its name before.
+    /// Finds nothing: a record that an attempt has created was already found by its name.
     async fn search(_: &Context, _: &Attempt) -> Result<Option<Live>, Failure> {
         Ok(None)
     }
 
-    /// Refused where there is one already, and never taken as leave to write over it: whose it is decides [`owner`].
+    /// Refused if the record already exists. It is never overwritten for that: [`owner`] decides who owns it.
     async fn create(&self, cx: &Context, _: Creation<'_>) -> Result<String, Failure> {
         let key = self.key();
         match change(cx, &key.zone, ChangeAction::Create, self.described()?).await {
@@ -137,16 +137,16 @@ impl Resource for Record {
         Ok(Synced::default())
     }
 
-    /// A record is deleted by saying all of it: it is read back for that (docs/aws-behaviour.md#record-deleted-by-value).
+    /// The call that deletes a record has to name all of it, so it is read first (docs/aws-behaviour.md#record-deleted-by-value).
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let Some(key) = Key::parse(&live.id) else { return Ok(Removal::Ordered) };
         let Some(record) = find(cx, &key).await? else { return Ok(Removal::Ordered) };
-        // It is the same for every certificate of the name in the account (docs/aws-behaviour.md#validation-record-is-shared):
-        // without it, somebody else's would silently not be renewed.
+        // It serves every certificate of the name in the account (docs/aws-behaviour.md#validation-record-is-shared): without it,
+        // the certificates of others would silently not be renewed.
         if is_validation(&record) && !hosted_zone::is_ours(cx, &key.zone).await? {
             return Ok(Removal::Left(
-                "every certificate of this name in the account is renewed by it, and the zone is not this stack's; it does no \
-                 harm there"
+                "it renews every certificate of this name in the account, and the zone is not this stack's; it can stay there \
+                 without harm"
                     .to_owned(),
             ));
         }
@@ -168,9 +168,9 @@ impl Record {
         }
     }
 
-    /// As Route 53 takes it.
+    /// The record in the form of the SDK.
     fn described(&self) -> Result<Described, Failure> {
-        self.build().map_err(|e| Failure::new(Class::Internal, format!("a record that Route 53 does not take: {e}")))
+        self.build().map_err(|e| Failure::new(Class::Internal, format!("a record that Route 53 does not accept: {e}")))
     }
 
     fn build(&self) -> Result<Described, BuildError> {
@@ -196,6 +196,7 @@ impl Record {
         record.ttl(i64::from(self.ttl)).set_resource_records(Some(values.collect::<Result<_, _>>()?)).build()
     }
 
+    /// Route 53 leaves out what a record does not have: an identifier, a role, a health check, and for an alias the time.
     fn of(zone: &str, record: &Described) -> Self {
         let record_type = record.r#type().as_str();
         let of_host = matches!(record_type, "CNAME" | "NS" | "PTR");
@@ -219,13 +220,14 @@ impl Record {
         }
     }
 
-    /// Finds out why a creation was refused: Route 53 says so in words only, and not always in a form that the SDK reads.
+    /// Finds out why a creation was refused: Route 53 gives the reason only in a message, and not always in a form that the SDK
+    /// reads.
     async fn why_refused(&self, cx: &Context, key: &Key, refusal: Failure) -> Result<Failure, Failure> {
         let same_name = sets(cx, &key.zone, Some(&key.name)).await?;
         if same_name.iter().any(|record| key.is_of(record)) {
             return Ok(Failure { class: Class::Exists, ..refusal });
         }
-        let mut waits = false;
+        let mut is_ours = false;
         for other in same_name.iter().filter(|other| self.excludes(other)) {
             if owner(cx, &key.zone, other).await? == Owner::Untagged {
                 let message = format!(
@@ -236,28 +238,32 @@ impl Record {
                 return Ok(Failure { class: Class::Foreign, message, ..refusal }
                     .help("Delete that record, or choose another name for the API, then run the same command again."));
             }
-            waits = true;
+            is_ours = true;
         }
-        // What is the stack's own is on its way out: another type of record takes its place.
-        Ok(if waits { Failure { class: Class::Transient, ..refusal } } else { refusal })
+        // The other record is the stack's own and is being deleted: a record of another type takes its place.
+        Ok(if is_ours { Failure { class: Class::Transient, ..refusal } } else { refusal })
     }
 
-    /// Whether another record of the same name keeps this one from being made.
+    /// Whether another record of the same name keeps this one from being created.
     fn excludes(&self, other: &Described) -> bool {
         excludes(&self.record_type, &self.set_identifier, &self.failover, other)
     }
 }
 
-/// Ready as soon as it is listed: the name servers answer it within a minute, which [`Resource::read`] could only tell by the
-/// change's id, and that is not on the record. Nothing in the stack asks DNS.
+/// Ready as soon as it is listed. The name servers answer with it within a minute, but [`Resource::read`] could see that only by
+/// the id of the change, which is not recorded. Nothing in the stack queries DNS.
 fn from_described(cx: &Context, zone: &str, record: &Described, owner: Owner) -> Live {
+    let mut reading = Reading::default();
+    if record.alias_target().is_none() && record.ttl().is_none() {
+        reading.is_unreadable("ttl");
+    }
     let properties = Record::of(zone, record);
-    Live { owner, ..live(&cx.scope, &properties.key().id(), Phase::Ready, &Readable::complete(properties), None) }
+    Live { owner, ..live(&cx.scope, &properties.key().id(), Phase::Ready, &reading.of(properties), None) }
 }
 
-/// Whose a record is. Records carry no tags, and a zone may be shared: in one that is not the stack's, a record is the stack's
-/// by its set identifier; one without by having been recorded. An exception are ACM's: their names and values are AWS's, and
-/// the same whoever has put them there.
+/// Who owns a record. Records have no tags, and a zone may be shared: in a zone that is not the stack's, a record is the stack's by
+/// its set identifier, and a record without one only if the state has recorded it. ACM's validation records are an exception: AWS
+/// gives their names and values, which are the same for everyone who creates them.
 async fn owner(cx: &Context, zone: &str, record: &Described) -> Result<Owner, Failure> {
     Ok(if is_named_ours(&cx.scope, record) {
         Owner::Ours { node: None, attempt: None }
@@ -269,7 +275,7 @@ async fn owner(cx: &Context, zone: &str, record: &Described) -> Result<Owner, Fa
 }
 
 fn is_named_ours(scope: &Scope, record: &Described) -> bool {
-    // Another environment's name may begin with this one's.
+    // The name of another environment may begin with this one's.
     let ours = [state::Role::Primary, state::Role::Secondary].map(|role| format!("{}-{role}", scope.name()));
     record.set_identifier().is_some_and(|identifier| ours.iter().any(|name| name == identifier))
 }
@@ -328,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_reads_back_the_same() {
+    fn a_requested_record_reads_back_the_same() {
         for record in [primary(), alias()] {
             assert_eq!(Record::of("Z1", &record.build().expect("complete")), record);
         }
@@ -344,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_known_before_it_is_made_once_its_zone_is() {
+    fn the_id_of_a_record_is_known_once_its_zone_is() {
         assert_eq!(primary().natural_id().as_deref(), Some("Z1/api.example.com/CNAME/pay-prod-primary"));
         assert_eq!(Record { zone: Ref::known(""), ..primary() }.natural_id(), None);
         assert_eq!(Record { name: Ref::known(""), ..primary() }.natural_id(), None);

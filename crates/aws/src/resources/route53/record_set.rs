@@ -1,4 +1,4 @@
-//! Record sets as Route 53 keeps them: by what they are known, how they are listed, and how they are changed.
+//! Record sets in Route 53: what identifies them, how they are listed, and how they are changed.
 
 use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecordSet as Described, RrType};
@@ -6,7 +6,7 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecordSe
 use super::plain_name;
 use crate::resources::{AlsoDeleted, Class, Context, Failure};
 
-/// By what a record set is known.
+/// What identifies a record set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     pub zone: String,
@@ -45,14 +45,15 @@ pub fn record_id(zone: &str, record: &Described) -> String {
     .id()
 }
 
-/// Whether another record of the same name keeps one of this type, identifier and role from being made: a CNAME stands alone,
-/// one without an identifier is the only one of its type, all others choose in the same way, and in a failover each has its
-/// role. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html>.
-/// See docs/aws-behaviour.md#records-exclude-each-other.
+/// Whether another record of the same name keeps a record of this type, identifier, and role from being created. A CNAME record is
+/// the only record of its name, a record without an identifier is the only one of its type, all other records of a type have the
+/// same routing policy, and in a failover each has another role.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy.html>. See
+/// docs/aws-behaviour.md#records-exclude-each-other.
 #[must_use]
 pub fn excludes(record_type: &str, set_identifier: &str, failover: &str, other: &Described) -> bool {
     match other.r#type() {
-        // Every zone has those of its own, at its top; further down they make room for another zone.
+        // Every zone has such records at its top. Further down, NS records delegate to another zone.
         RrType::Soa => false,
         RrType::Ns => record_type == "CNAME",
         kind if kind.as_str() != record_type => *kind == RrType::Cname || record_type == "CNAME",
@@ -61,9 +62,10 @@ pub fn excludes(record_type: &str, set_identifier: &str, failover: &str, other: 
     }
 }
 
-/// Whether a change was refused for what it asks. Route 53 answers it as `InvalidChangeBatch`, at times in a document of its
-/// own in which the SDK finds no code: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>.
-/// See docs/aws-behaviour.md#record-deleted-by-value.
+/// Whether a change was refused because of its content. Route 53 answers `InvalidChangeBatch`, at times in a document of another
+/// form, in which the SDK does not find the code:
+/// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>. See
+/// docs/aws-behaviour.md#record-deleted-by-value.
 pub(super) fn is_refused_batch(failure: &Failure) -> bool {
     matches!(failure.class, Class::Refused | Class::Exists)
         && matches!(failure.code.as_deref(), None | Some("InvalidChangeBatch"))
@@ -75,12 +77,12 @@ pub(super) async fn change(cx: &Context, zone: &str, action: ChangeAction, recor
         .resource_record_set(record)
         .build()
         .and_then(|change| ChangeBatch::builder().changes(change).build())
-        .map_err(|e| Failure::new(Class::Internal, format!("a change that Route 53 does not take: {e}")))?;
+        .map_err(|e| Failure::new(Class::Internal, format!("a change that Route 53 does not accept: {e}")))?;
     let call = cx.clients().route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch).send();
     cx.mutate("route53", "ChangeResourceRecordSets", call).await.map(drop)
 }
 
-/// `None` when it, or its zone, is not there.
+/// `None` if the record or its zone does not exist.
 pub(super) async fn find(cx: &Context, key: &Key) -> Result<Option<Described>, Failure> {
     match sets(cx, &key.zone, Some(&key.name)).await {
         Ok(records) => Ok(records.into_iter().find(|record| key.is_of(record))),
@@ -96,7 +98,7 @@ pub(super) async fn sets(cx: &Context, zone: &str, name: Option<&str>) -> Result
     loop {
         for record in page.resource_record_sets() {
             match name {
-                // Sorted: what follows has other names.
+                // The answer is sorted: the records that follow have other names.
                 Some(name) if plain_name(record.name()) != name => return Ok(found),
                 _ => found.push(record.clone()),
             }
@@ -108,7 +110,7 @@ pub(super) async fn sets(cx: &Context, zone: &str, name: Option<&str>) -> Result
     }
 }
 
-/// A page of records in their order: from a name on, or what follows another page.
+/// A page of sorted records: from a name on, or the page after another.
 async fn list_from(
     cx: &Context,
     zone: &str,
@@ -124,21 +126,20 @@ async fn list_from(
             .set_start_record_name(start.map(str::to_owned))
             .set_start_record_type(after.and_then(|page| page.next_record_type().cloned()))
             .set_start_record_identifier(after.and_then(|page| page.next_record_identifier().map(str::to_owned)))
-            // One name has few records; a whole zone comes in pages as large as they get.
+            // One name has few records. For a whole zone, pages are as large as Route 53 allows.
             .max_items(if name.is_some() { 20 } else { 300 })
             .send()
     };
     cx.read("route53", "ListResourceRecordSets", call).await
 }
 
-/// What stands in a zone besides what every zone has and what is deleted as well.
+/// The records of a zone, except those that every zone has and those that are also deleted.
 pub(super) async fn left_in(cx: &Context, zone: &str, also: &AlsoDeleted) -> Result<Vec<String>, Failure> {
     let records = sets(cx, zone, None).await?;
-    // Its own SOA record stands at its top, and its NS record beside it.
+    // The zone's own SOA record is at its top, and its NS record beside it.
     let top = records.iter().find(|record| *record.r#type() == RrType::Soa).map(|record| record.name().to_owned());
     let left = records.iter().filter(|record| {
-        let of_its_own = matches!(record.r#type(), RrType::Soa | RrType::Ns);
-        let is_its_own = of_its_own && Some(record.name()) == top.as_deref();
+        let is_its_own = matches!(record.r#type(), RrType::Soa | RrType::Ns) && Some(record.name()) == top.as_deref();
         !is_its_own && !also.contains(&record_id(zone, record))
     });
     Ok(left.map(|record| format!("{} {}", plain_name(record.name()), record.r#type().as_str())).collect())
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_known_by_its_plain_name_its_type_and_its_identifier() {
+    fn a_record_is_identified_by_its_plain_name_its_type_and_its_identifier() {
         let key = Key::parse("Z1/api.example.com/CNAME/primary").expect("an id");
         assert!(key.is_of(&record("API.example.com.", RrType::Cname, Some("primary"))));
         assert!(!key.is_of(&record("api.example.com.", RrType::Cname, None)));
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_change_is_looked_into_even_without_a_code() {
+    fn a_refused_change_is_recognised_even_without_a_code() {
         let failure = |class, code: Option<&str>| Failure {
             code: code.map(str::to_owned),
             ..Failure::new(class, "HTTP status 400 without a message")

@@ -1,13 +1,13 @@
-//! Caller references. Route 53 takes no tags with a creation, and keeps the reference for as long as what was made with it
-//! is there. So the reference says by itself whose a zone or a health check is: one that was made and not yet tagged, and
-//! that no state knows, is found again by it.
+//! Caller references. Route 53 does not accept tags with a creation, and keeps the reference for as long as the resource exists. So
+//! the reference itself says who owns a zone or a health check: a resource that was created, was not tagged yet, and is not in any
+//! state is found by its reference.
 //!
-//! `TOKEN.SCOPE.r/name`: the attempt's token, which makes it unique (a reference can be used once, and for days after what
-//! was made with it is deleted), a digest of stack and environment, and the node's role and name. At most 64 characters,
-//! which is what a health check takes (`HealthCheckNonce`; a zone's `Nonce` may have 128).
+//! The form is `TOKEN.SCOPE.r/name`: the attempt's token, which makes it unique (a reference can be used only once, and stays used
+//! for days after the resource is deleted), a digest of stack and environment, and the node's role and name. It has at most 64
+//! characters, the limit of a health check (`HealthCheckNonce`; a zone's `Nonce` may have 128).
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHealthCheck.html>,
-//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>.
-//! See docs/aws-behaviour.md#caller-reference-instead-of-tags.
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>. See
+//! docs/aws-behaviour.md#caller-reference-instead-of-tags.
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,14 +18,14 @@ use drctl_engine::state::{Address, Role};
 /// The length of an attempt's token.
 const TOKEN: usize = 32;
 
-/// The digits of the digest.
+/// The number of digits of the digest.
 const DIGEST: usize = 10;
 
-/// The longest reference that a health check takes.
+/// The most characters that the reference of a health check can have.
 const LONGEST: usize = 64;
 
-/// The reference to make something with. A node whose name does not fit is left out: what it made is known as the stack's,
-/// and not as which of its nodes.
+/// The reference for a creation. A node whose name does not fit is left out: the resource is then known as the stack's, but not as
+/// a particular node.
 pub(super) fn compose(scope: &Scope, creation: &Creation<'_>) -> String {
     let node = creation.tags.get(NODE).and_then(|node| node.parse::<Address>().ok());
     let stem = format!("{}.{}.", creation.token, digest(scope));
@@ -33,7 +33,7 @@ pub(super) fn compose(scope: &Scope, creation: &Creation<'_>) -> String {
     full.filter(|full| full.len() <= LONGEST).unwrap_or(stem)
 }
 
-/// The token of the attempt that a reference was made for. References of drctl's first versions are the token alone.
+/// The token of the attempt in a reference. In the first versions of drctl, the reference was the token alone.
 pub(super) fn token(reference: &str) -> &str {
     match reference.split_once('.') {
         Some((token, _)) if is_token(token) => token,
@@ -41,13 +41,13 @@ pub(super) fn token(reference: &str) -> &str {
     }
 }
 
-/// Whether what was made with this reference may carry the stack's tags, so that they are asked for. Those of consoles,
-/// other tools and other stacks look otherwise.
+/// Whether a resource with this reference may be tagged as the stack's, so that its tags have to be read. The references of
+/// consoles, other tools, and other stacks have other forms.
 pub(super) fn may_be_ours(scope: &Scope, reference: &str) -> bool {
     is_token(reference) || named(scope, reference).is_some()
 }
 
-/// Whether something is the stack's: by its tags, or by its reference if it was never tagged.
+/// Whether a resource is the stack's: by its tags, or by its reference if it was never tagged.
 pub(super) fn is_ours(scope: &Scope, reference: &str, tags: &TagMap) -> bool {
     match scope.owner(tags) {
         Owner::Ours { .. } => true,
@@ -56,9 +56,10 @@ pub(super) fn is_ours(scope: &Scope, reference: &str, tags: &TagMap) -> bool {
     }
 }
 
-/// With what the reference tells: the attempt that made it; and of what carries no tag of drctl's, whose it is. Tags count for
-/// more: one that another stack has taken over, by its tags, is that one's.
-pub(super) fn told(scope: &Scope, kind: &str, reference: &str, mut live: Live) -> Live {
+/// Completes the owner from the reference: with the attempt that created the resource, and with the stack if the resource has no
+/// tags of drctl's. Tags take precedence: a resource that another stack has taken over is tagged as that stack's, and belongs to
+/// it.
+pub(super) fn with_owner(scope: &Scope, kind: &str, reference: &str, mut live: Live) -> Live {
     match &mut live.owner {
         Owner::Ours { attempt: attempt @ None, .. } => *attempt = Some(token(reference).to_owned()),
         Owner::Untagged => {
@@ -72,11 +73,11 @@ pub(super) fn told(scope: &Scope, kind: &str, reference: &str, mut live: Live) -
     live
 }
 
-/// What a reference of this stack says after the digest.
+/// The role and name in a reference of this stack.
 fn named<'a>(scope: &Scope, reference: &'a str) -> Option<&'a str> {
     let mut parts = reference.splitn(3, '.');
-    let (token, whose, node) = (parts.next()?, parts.next()?, parts.next()?);
-    (is_token(token) && whose == digest(scope)).then_some(node)
+    let (token, scope_digest, node) = (parts.next()?, parts.next()?, parts.next()?);
+    (is_token(token) && scope_digest == digest(scope)).then_some(node)
 }
 
 fn node_of(kind: &str, node: &str) -> Option<Address> {
@@ -93,7 +94,7 @@ fn letter(role: Role) -> &'static str {
     }
 }
 
-/// Names have neither points nor slashes, so that no two scopes are written alike.
+/// Names have neither dots nor slashes, so that no two scopes are written alike.
 fn digest(scope: &Scope) -> String {
     let mut digest = hex::encode(Sha256::digest(format!("{}/{}", scope.stack, scope.environment)));
     digest.truncate(DIGEST);
@@ -117,7 +118,7 @@ mod tests {
         Scope { stack: "pay".into(), environment: environment.into(), account: "123456789012".into() }
     }
 
-    fn made(node: &str) -> String {
+    fn reference_of(node: &str) -> String {
         let scope = scope("prod");
         let tags = scope.tags(&node.parse().expect("an address"));
         compose(&scope, &Creation { token: ATTEMPT, tags })
@@ -136,62 +137,62 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_and_never_tagged_is_known_by_its_reference() {
+    fn a_resource_that_was_never_tagged_is_known_by_its_reference() {
         let untagged = TagMap::new();
         for (kind, node) in [
             ("health_check", "global/health_check/secondary-endpoint"),
             ("hosted_zone", "global/hosted_zone/main"),
             ("health_check", "primary/health_check/a"),
         ] {
-            let reference = made(node);
+            let reference = reference_of(node);
             assert!(reference.len() <= LONGEST, "{reference}");
             assert!(may_be_ours(&scope("prod"), &reference) && is_ours(&scope("prod"), &reference, &untagged));
-            let told = told(&scope("prod"), kind, &reference, seen(Owner::Untagged));
+            let owned = with_owner(&scope("prod"), kind, &reference, seen(Owner::Untagged));
             let node = node.parse().expect("an address");
-            assert_eq!(told.owner, Owner::Ours { node: Some(node), attempt: Some(ATTEMPT.to_owned()) });
+            assert_eq!(owned.owner, Owner::Ours { node: Some(node), attempt: Some(ATTEMPT.to_owned()) });
         }
     }
 
     #[test]
-    fn another_environments_is_not_ours() {
-        let reference = made("global/hosted_zone/main");
+    fn a_resource_of_another_environment_is_not_ours() {
+        let reference = reference_of("global/hosted_zone/main");
         assert!(!may_be_ours(&scope("test"), &reference));
         assert!(!is_ours(&scope("test"), &reference, &TagMap::new()));
-        let told = told(&scope("test"), "hosted_zone", &reference, seen(Owner::Untagged));
-        assert_eq!(told.owner, Owner::Untagged);
+        let owned = with_owner(&scope("test"), "hosted_zone", &reference, seen(Owner::Untagged));
+        assert_eq!(owned.owner, Owner::Untagged);
     }
 
     #[test]
-    fn tags_count_for_more_than_the_reference() {
-        let reference = made("global/hosted_zone/main");
+    fn tags_take_precedence_over_the_reference() {
+        let reference = reference_of("global/hosted_zone/main");
         let theirs = scope("test").tags(&"global/hosted_zone/main".parse().expect("an address"));
         assert!(!is_ours(&scope("prod"), &reference, &theirs));
         assert!(is_ours(&scope("test"), &reference, &theirs));
         let theirs = Owner::Foreign("stack pay, environment test".to_owned());
-        assert_eq!(told(&scope("prod"), "hosted_zone", &reference, seen(theirs.clone())).owner, theirs);
+        assert_eq!(with_owner(&scope("prod"), "hosted_zone", &reference, seen(theirs.clone())).owner, theirs);
     }
 
     #[test]
     fn a_name_that_does_not_fit_leaves_the_stack_known() {
-        let reference = made("global/health_check/a-name-that-is-longer-than-all-of-the-others");
+        let reference = reference_of("global/health_check/a-name-that-is-longer-than-all-of-the-others");
         assert!(reference.len() <= LONGEST, "{reference}");
         assert!(is_ours(&scope("prod"), &reference, &TagMap::new()));
-        let told = told(&scope("prod"), "health_check", &reference, seen(Owner::Untagged));
-        assert_eq!(told.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
+        let owned = with_owner(&scope("prod"), "health_check", &reference, seen(Owner::Untagged));
+        assert_eq!(owned.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
     }
 
     #[test]
     fn references_of_the_first_versions_are_the_token_alone() {
-        assert_eq!((token(ATTEMPT), token(&made("global/hosted_zone/main"))), (ATTEMPT, ATTEMPT));
+        assert_eq!((token(ATTEMPT), token(&reference_of("global/hosted_zone/main"))), (ATTEMPT, ATTEMPT));
         assert!(may_be_ours(&scope("prod"), ATTEMPT));
-        // It does not say whose: only its tags do.
+        // It does not name an owner: only tags do.
         assert!(!is_ours(&scope("prod"), ATTEMPT, &TagMap::new()));
-        let told = told(&scope("prod"), "hosted_zone", ATTEMPT, seen(Owner::Ours { node: None, attempt: None }));
-        assert_eq!(told.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
+        let owned = with_owner(&scope("prod"), "hosted_zone", ATTEMPT, seen(Owner::Ours { node: None, attempt: None }));
+        assert_eq!(owned.owner, Owner::Ours { node: None, attempt: Some(ATTEMPT.to_owned()) });
     }
 
     #[test]
-    fn references_of_others_look_otherwise() {
+    fn references_of_others_have_other_forms() {
         for other in
             ["", "RISWorkflow-RD:0123", "terraform-20261125043058", "0123456789ABCDEF0123456789ABCDEF", "a.b.g/c"]
         {

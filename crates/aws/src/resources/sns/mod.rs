@@ -1,4 +1,4 @@
-//! Amazon SNS: where alarms go.
+//! Amazon SNS: the topics that alarms are published to.
 
 mod subscription;
 mod topic;
@@ -11,17 +11,17 @@ use aws_sdk_sns::types::Tag;
 use super::{Class, Context, Failure, Live};
 use crate::TagMap;
 
-/// Tags as SNS takes them.
+/// Tags in the form of the SDK.
 fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect::<Result<_, _>>()
-        .map_err(|e| Failure::new(Class::Internal, format!("tags that SNS does not take: {e}")))
+        .map_err(|e| Failure::new(Class::Internal, format!("tags that SNS does not accept: {e}")))
 }
 
-/// Sets tags on a topic; others are left alone.
-pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<(), Failure> {
+/// Sets tags on a topic, and leaves its other tags alone.
+pub(super) async fn tag(cx: &Context, live: &Live, desired: &TagMap) -> Result<(), Failure> {
     let arn = live.arn.as_deref().unwrap_or_default();
-    let call = cx.clients().sns.tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?)).send();
+    let call = cx.clients().sns.tag_resource().resource_arn(arn).set_tags(Some(tags(desired)?)).send();
     cx.mutate("sns", "TagResource", call).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! `sns_subscription`: somebody who gets a topic's messages by e-mail.
+//! `sns_subscription`: an e-mail address that receives a topic's messages.
 
 use aws_sdk_sns::types::Subscription as Described;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use crate::resources::{
 
 const EMAIL: &str = "email";
 
-/// Somebody who gets a topic's messages by e-mail. AWS first asks them whether they want to: until they do, it is pending,
-/// which is all that drctl can bring about. See docs/aws-behaviour.md#email-subscriptions-stay-pending.
+/// An e-mail address that receives a topic's messages. AWS first asks the recipient to confirm. Until then the subscription is
+/// pending, which is as far as drctl can bring it. See docs/aws-behaviour.md#email-subscriptions-stay-pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The topic. Immutable: forces replacement.
@@ -29,7 +29,7 @@ impl Resource for Subscription {
             ("topic", "a subscription cannot be moved to another topic"),
             ("endpoint", "the address of a subscription cannot be changed"),
         ],
-        // An address is subscribed to a topic once; a second time, AWS only asks again.
+        // An address is subscribed to a topic once. For a second call, AWS only sends the request for confirmation again.
         idempotent_create: true,
         ..Traits::usual("sns_subscription")
     };
@@ -46,13 +46,13 @@ impl Resource for Subscription {
         &[on(TOPIC, "sns", "ListSubscriptionsByTopic Subscribe"), later(&["?*"], "sns", "Unsubscribe")];
     const TAGGING: Tagging = Tagging::None;
 
-    /// The topic's name and the address: while it is pending it has no ARN.
+    /// The topic's name and the address: while it is pending, it has no ARN.
     fn natural_id(&self) -> Option<String> {
         let (_, topic) = self.topic.value().rsplit_once(':')?;
         Some(id(topic, &self.endpoint))
     }
 
-    /// Those of the stack's own topic; any other is read by its id.
+    /// Lists the subscriptions of the stack's own topic. Others are read by their id.
     async fn list(cx: &Context) -> Result<Vec<Live>, Failure> {
         let topic = format!("{}-alerts", cx.scope.name());
         let found = of_topic(cx, &topic).await?;
@@ -78,7 +78,7 @@ impl Resource for Subscription {
         Ok(self.natural_id().unwrap_or_default())
     }
 
-    /// Nothing of it can be changed.
+    /// It has no property that can be changed in place.
     async fn sync(&self, _: &Context, _: &Live, _: &[Change]) -> Result<Synced, Failure> {
         Ok(Synced::default())
     }
@@ -88,7 +88,7 @@ impl Resource for Subscription {
         let Some(found) = find(cx, topic, endpoint).await? else { return Ok(Removal::Ordered) };
         let Some(arn) = found.subscription_arn().filter(|arn| arn.starts_with("arn:")) else {
             // https://docs.aws.amazon.com/sns/latest/dg/sns-delete-subscription-topic.html
-            return Ok(Removal::Left("AWS drops it after 48 hours if nobody confirms".to_owned()));
+            return Ok(Removal::Left("AWS deletes it after 48 hours if it is not confirmed".to_owned()));
         };
         let call = cx.clients().sns.unsubscribe().subscription_arn(arn).send();
         cx.mutate("sns", "Unsubscribe", call).await.map(|_| Removal::Ordered)
@@ -99,12 +99,12 @@ fn id(topic: &str, endpoint: &str) -> String {
     format!("{topic}/{endpoint}")
 }
 
-/// The names of topics have no slash, addresses may.
+/// The topic and the address in an id. A topic's name has no slash; an address may have one.
 fn parts(id: &str) -> Option<(&str, &str)> {
     id.split_once('/')
 }
 
-/// All e-mail subscriptions of a topic; none when there is no topic.
+/// All e-mail subscriptions of a topic; none if the topic does not exist.
 async fn of_topic(cx: &Context, topic: &str) -> Result<Vec<Described>, Failure> {
     let sns = &cx.clients().sns;
     let arn = arn_of(cx, topic);
@@ -118,7 +118,7 @@ async fn of_topic(cx: &Context, topic: &str) -> Result<Vec<Described>, Failure> 
         Err(failure) if failure.class == Class::NotFound => Vec::new(),
         answer => answer?,
     };
-    // Who unsubscribed is listed for a while, under this in place of an ARN.
+    // A cancelled subscription stays listed for a while, with this word instead of an ARN.
     found.retain(|one| one.protocol() == Some(EMAIL) && one.subscription_arn() != Some("Deleted"));
     Ok(found)
 }
@@ -128,14 +128,14 @@ async fn find(cx: &Context, topic: &str, endpoint: &str) -> Result<Option<Descri
     Ok(of_topic(cx, topic).await?.into_iter().find(is_it))
 }
 
-/// Whether it is confirmed yet is no output: nobody refers to it, and an answer to a mail is no change of the stack. For the
-/// same reason it has no ARN here, which it gets only then.
+/// Whether it is confirmed is not an output: nothing refers to that, and the answer to a mail is not a change of the stack. For the
+/// same reason it has no ARN here, which it gets only on confirmation.
 fn read_as(cx: &Context, topic: &str, endpoint: &str) -> Live {
     let properties = Subscription { topic: Ref::known(arn_of(cx, topic)), endpoint: endpoint.to_owned() };
     live(&cx.scope, &id(topic, endpoint), Phase::Ready, &Readable::complete(properties), None)
 }
 
-/// Follows from the name.
+/// The ARN of the topic of this name.
 fn arn_of(cx: &Context, topic: &str) -> String {
     format!("arn:aws:sns:{}:{}:{topic}", cx.region, cx.scope.account)
 }

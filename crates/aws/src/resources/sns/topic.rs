@@ -1,4 +1,4 @@
-//! `sns_topic`: where a Region's alarms go.
+//! `sns_topic`: the topic that the alarms of a Region are published to.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,21 +9,21 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
+    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
     Traits, changed, live, policy, read_named,
 };
 
-/// Where a Region's alarms go.
+/// The topic that the alarms of a Region are published to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Its name. Immutable: forces replacement.
     pub name: String,
-    /// Who mails say they are from. In-place.
+    /// The name of the sender in mails. In-place.
     pub display_name: String,
-    /// The key that messages are encrypted with. Its policy must let alarms use it, or they fire and nobody is notified
-    /// (docs/aws-behaviour.md#alarms-need-the-topics-key). In-place.
+    /// The key that messages are encrypted with. Its policy must allow alarms to use it; otherwise they fire, and no one is
+    /// notified (docs/aws-behaviour.md#alarms-need-the-topics-key). In-place.
     pub kms_key: Ref<Arn<Key>>,
-    /// Who may publish, besides the account's own identities; in canonical form (see [`policy`]). In-place.
+    /// Its policy: who may publish, besides the identities of the account; in canonical form (see [`policy`]). In-place.
     pub policy: Value,
 }
 
@@ -56,7 +56,7 @@ impl Resource for Topic {
         Some(self.name.clone())
     }
 
-    /// None: `ListTopics` returns the topics of the whole account, without tags. Each is read by its name.
+    /// Lists nothing: `ListTopics` returns the topics of the whole account, without tags. Each topic is read by its name.
     async fn list(_: &Context) -> Result<Vec<Live>, Failure> {
         Ok(Vec::new())
     }
@@ -78,24 +78,24 @@ impl Resource for Topic {
             .await
         {
             Ok(answer) => answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
-            // Deleted since the call before.
+            // Deleted since the previous call.
             Err(failure) if failure.class == Class::NotFound => return Ok(None),
             Err(failure) => return Err(failure),
         };
+        // SNS leaves out a display name or a key where there is none.
         let text = |name: &str| attributes.get(name).cloned().unwrap_or_default();
+        let document = attributes.get("Policy").map(|document| policy::parse(document));
+        let mut reading = Reading::default();
         let properties = Topic {
             name: id.to_owned(),
             display_name: text("DisplayName"),
             kms_key: Ref::known(text("KmsMasterKeyId")),
-            policy: attributes.get("Policy").map_or(Ok(Value::Null), |document| policy::parse(document))?,
+            policy: reading.value("policy", document.transpose()?),
         };
-        Ok(Some(
-            live::<Self>(&cx.scope, id, Phase::Ready, &Readable::complete(properties), Some::<TagMap>(tags))
-                .with_arn(arn),
-        ))
+        Ok(Some(live::<Self>(&cx.scope, id, Phase::Ready, &reading.of(properties), Some::<TagMap>(tags)).with_arn(arn)))
     }
 
-    /// The same name with the same tags and attributes is answered with the topic that there is, and with others refused.
+    /// If a topic of this name exists, SNS answers with it if its tags and attributes are the same, and refuses the call otherwise.
     /// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>.
     /// See docs/aws-behaviour.md#topic-exists-with-other-settings.
     async fn create(&self, cx: &Context, creation: Creation<'_>) -> Result<String, Failure> {
@@ -116,12 +116,12 @@ impl Resource for Topic {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let sns = &cx.clients().sns;
         let arn = arn(cx, &live.id);
-        let wanted = [
+        let desired = [
             ("display_name", "DisplayName", self.display_name.clone()),
             ("kms_key", "KmsMasterKeyId", self.kms_key.value().to_owned()),
             ("policy", "Policy", self.policy.to_string()),
         ];
-        for (_, attribute, value) in wanted.into_iter().filter(|(property, ..)| changed(changes, property)) {
+        for (_, attribute, value) in desired.into_iter().filter(|(property, ..)| changed(changes, property)) {
             let call =
                 sns.set_topic_attributes().topic_arn(&arn).attribute_name(attribute).attribute_value(value).send();
             cx.mutate("sns", "SetTopicAttributes", call).await?;
@@ -129,14 +129,14 @@ impl Resource for Topic {
         Ok(Synced::default())
     }
 
-    /// Its subscriptions go with it.
+    /// AWS deletes its subscriptions with it.
     async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
         let call = cx.clients().sns.delete_topic().topic_arn(arn(cx, &live.id)).send();
         cx.mutate("sns", "DeleteTopic", call).await.map(|_| Removal::Ordered)
     }
 }
 
-/// Follows from the name.
+/// The ARN of the topic of this name.
 fn arn(cx: &Context, name: &str) -> String {
     format!("arn:aws:sns:{}:{}:{name}", cx.region, cx.scope.account)
 }
