@@ -79,10 +79,24 @@ pub enum Phase {
     Ready,
     /// It is on its way to that, in the state that AWS calls this.
     Pending(String),
+    /// It does not work, and works again once somebody has put right what it lacks, e.g. its key: AWS's name for the state, and the
+    /// reason. It is waited for like one that is on its way, because the run that waits may be what puts that right.
+    Stalled(String),
     /// It will never become available: AWS's name for the state, and the reason.
     Failed(String),
     /// It is being deleted, in the state that AWS calls this.
     Deleting(String),
+}
+
+impl Phase {
+    /// The state of a resource that is not available and may become so: it is waited for.
+    #[must_use]
+    pub fn awaited(&self) -> Option<&str> {
+        match self {
+            Self::Pending(state) | Self::Stalled(state) => Some(state),
+            Self::Ready | Self::Failed(_) | Self::Deleting(_) => None,
+        }
+    }
 }
 
 /// Who owns a live resource.

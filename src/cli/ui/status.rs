@@ -53,7 +53,7 @@ pub enum Health {
     Pending,
     /// It exists, but is not as configured.
     Drifted,
-    /// It exists, but will never become available.
+    /// It exists, but does not work, and somebody has to do something about it.
     Failed,
     /// It is being deleted.
     Deleting,
@@ -138,21 +138,30 @@ impl Health {
 /// The health of a resource, derived from what would be done about it.
 #[must_use]
 pub fn health(item: &Item) -> Health {
-    if item.failure.is_some() {
-        return Health::Unknown;
-    }
-    match (item.action, item.live.as_ref().map(|live| &live.phase)) {
+    let phase = item.live.as_ref().map(|live| &live.phase);
+    match (item.action, phase) {
+        // Whatever else is the matter with it, it was read.
+        (_, Some(Phase::Failed(_) | Phase::Stalled(_))) => Health::Failed,
+        (_, Some(Phase::Deleting(_))) => Health::Deleting,
+        _ if item.failure.is_some() => Health::Unknown,
         (Action::Unknown, _) => Health::Unknown,
         // A record without an id is an intent that had no effect. Then there is no reason, and nothing is missing.
         (Action::Create, _) if item.recorded && item.reason.is_some() => Health::Missing,
         (Action::Create, _) => Health::NotMade,
         (Action::Delete, None) => Health::Missing,
-        (_, Some(Phase::Failed(_))) => Health::Failed,
-        (_, Some(Phase::Deleting(_))) => Health::Deleting,
         (Action::Delete, _) => Health::Leftover,
         (Action::Update | Action::Replace | Action::Refused, _) => Health::Drifted,
         (Action::None | Action::Record, Some(Phase::Pending(_))) => Health::Pending,
         (Action::None | Action::Record, _) => Health::Present,
+    }
+}
+
+/// The state in which a resource does not work, in AWS's words, if that is so.
+#[must_use]
+pub fn state(item: &Item) -> Option<&str> {
+    match &item.live.as_ref()?.phase {
+        Phase::Failed(state) | Phase::Stalled(state) => Some(state),
+        Phase::Ready | Phase::Pending(_) | Phase::Deleting(_) => None,
     }
 }
 
@@ -301,10 +310,11 @@ fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
     };
     let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
     // That it is missing is shown already.
-    let reason = item.reason.as_deref().filter(|_| !forced && health != Health::Missing);
+    let reason = item.reason.as_deref().filter(|_| !forced && !matches!(health, Health::Missing | Health::Failed));
+    let failed = state(item).map(|state| format!("it is in state {state}"));
     let left = (health == Health::NotMade && item.recorded)
         .then_some("an earlier run was about to create it, and it never appeared in AWS");
-    if let Some(why) = reason.or(left) {
+    if let Some(why) = failed.as_deref().or(reason).or(left) {
         lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     if health == Health::Drifted {
@@ -569,6 +579,11 @@ mod tests {
             (with(Action::Record, Phase::Pending("pending".to_owned())), Health::Pending),
             (with(Action::Replace, Phase::Deleting("deleting".to_owned())), Health::Deleting),
             (with(Action::Replace, Phase::Failed("failed".to_owned())), Health::Failed),
+            (with(Action::Update, Phase::Stalled("without its key".to_owned())), Health::Failed),
+            (
+                Item { failure: Some(refused()), ..with(Action::Unknown, Phase::Failed("failed".to_owned())) },
+                Health::Failed,
+            ),
             (with(Action::Replace, Phase::Ready), Health::Drifted),
             (with(Action::Delete, Phase::Ready), Health::Leftover),
             (item("primary/vpc/main", Action::Delete), Health::Missing),

@@ -328,6 +328,47 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     assert!(deletions.is_empty(), "{deletions:#?}");
 }
 
+/// What holds data and cannot be used is the first thing that an operator has to know, in whichever Region it is; and what replacing it
+/// would take is told in full.
+#[test]
+fn data_that_cannot_be_used_makes_the_stack_not_ready_and_can_be_replaced_as_drctl_says() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    for (resource, state, words) in [
+        ("payment-dr-dev-primary", "failed", "this Region has no working database (primary/db_cluster/main: failed: "),
+        ("payment-dr-dev-secondary", "inaccessible-encryption-credentials", "(secondary/db_cluster/main: inaccessible"),
+        ("payment-dr-dev-primary-1", "storage-full", "does not answer (primary/db_instance/main: storage-full: "),
+        ("payment-dr-dev-secondary-1", "incompatible-network", "(secondary/db_instance/main: incompatible-network: "),
+        (
+            "payment-dr-dev-sessions",
+            "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+            "(global/dynamodb_table/sessions: INACCESSIBLE_",
+        ),
+        ("payment-dr-dev-sessions", "ARCHIVED", "(global/dynamodb_table/sessions: ARCHIVED: "),
+        (
+            "us-east-2",
+            "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+            "(global/dynamodb_table/sessions: without its replica in us-east-2",
+        ),
+    ] {
+        stack.faults(&format!("[[fault]]\ndoes = \"state\"\nresource = \"{resource}\"\nstate = \"{state}\"\n"));
+        let status = stack.run(&["status", "--json", "--detailed-exitcode"]).exits(2).json();
+        assert_eq!(status["verdict"], "not_ready", "{resource} is {state}: {status:#}");
+        let reason = status["verdict_reason"].as_str().expect("a reason");
+        assert!(reason.contains(words), "{resource} is {state}: {reason}");
+        stack.run(&["status"]).exits(0).says("DR: NOT READY");
+    }
+    stack.faults("[[fault]]\ndoes = \"state\"\nresource = \"payment-dr-dev-primary\"\nstate = \"failed\"\n");
+    let plan = stack.run(&["plan"]).exits(1).says("1 resource that drctl does not put right by itself");
+    let command = plan.stdout.split('`').find(|part| part.starts_with("drctl up --replace ")).expect("the command");
+    assert_eq!(command.matches("--replace").count(), 4, "{command}");
+    let words: Vec<&str> = std::iter::once("plan").chain(command.split(' ').skip(2)).collect();
+    stack.run(&words).exits(0).says("DATA LOSS: 4 resources");
+    stack.no_faults();
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
 /// A key that is scheduled for deletion is restored together with everything that is encrypted with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_scheduled_for_deletion_is_restored_and_nothing_else_happens() {

@@ -185,7 +185,7 @@ impl Decision<'_> {
                 Action::None | Action::Record | Action::Update | Action::Refused => {
                     if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
                         stays.insert(&node.address, live);
-                        if matches!(live.phase, Phase::Pending(_)) {
+                        if live.phase.awaited().is_some() {
                             unsettled.pending.insert(node.address.clone());
                         }
                     }
@@ -285,7 +285,7 @@ impl Decision<'_> {
             }
         } else if !item.changes.is_empty() {
             item.action = Action::Update;
-        } else if let Phase::Pending(state) = &live.phase {
+        } else if let Some(state) = live.phase.awaited() {
             item.action = Action::Record;
             item.reason = Some(format!("it is still {state}"));
         } else {
@@ -358,7 +358,7 @@ impl Decision<'_> {
 /// with it, what somebody has to put right.
 fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>> {
     match &live.phase {
-        Phase::Pending(_) | Phase::Ready => None,
+        Phase::Pending(_) | Phase::Stalled(_) | Phase::Ready => None,
         Phase::Failed(why) if may_lose => Some(Ok(format!("it is in state {why}"))),
         Phase::Deleting(state) if may_lose => Some(Ok(format!("it is {state}"))),
         // What to do about it follows from the whole plan.
@@ -405,7 +405,7 @@ fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -
 
 /// How long the planned work on a resource takes. Recording it takes no time, unless it is still on its way.
 fn expected(item: &Item, takes: &Expected) -> Duration {
-    let is_pending = item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Pending(_)));
+    let is_pending = item.live.as_ref().is_some_and(|live| live.phase.awaited().is_some());
     match item.action {
         Action::Create => takes.create,
         Action::Replace => takes.delete + takes.create,

@@ -68,16 +68,11 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
         replica::observe(cx, table),
     )
     .await?;
-    let phase = match (table.table_status(), &seen) {
-        // Not failed: what has failed is replaced, and this one comes back with its key.
-        // See docs/aws-behaviour.md#replica-loses-its-key.
-        (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
-            "cut off from its key; enable the key, or after 20 hours its replica is none any more".to_owned(),
-        ),
-        (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
-        (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
+    let phase = match (table.table_status().and_then(out_of_use), &seen) {
+        (Some(phase), _) => phase,
+        (None, Seen::Unsettled(phase)) => phase.clone(),
         // In a state, too, that AWS has added since: it was read like any other.
-        _ => Phase::Ready,
+        (None, Seen::None | Seen::There(..)) => Phase::Ready,
     };
     let mut properties = from_described(table);
     properties.recovery_days = days.unwrap_or_default();
@@ -108,15 +103,22 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     Ok(found)
 }
 
-/// Whether a table in this state cannot be read or changed, apart from its coming and going.
-pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
-    matches!(
-        status,
-        TableStatus::Archiving
-            | TableStatus::Archived
-            | TableStatus::InaccessibleEncryptionCredentials
-            | TableStatus::ReplicationNotAuthorized
-    )
+/// What it means that a table is in this state, in which it cannot be read or changed, apart from its coming and going. One that has
+/// lost its key has not failed: it comes back with it. One that was archived does not: its data are in a backup.
+/// See docs/aws-behaviour.md#replica-loses-its-key and docs/aws-behaviour.md#table-statuses.
+pub(super) fn out_of_use(status: &TableStatus) -> Option<Phase> {
+    Some(match status {
+        TableStatus::InaccessibleEncryptionCredentials => Phase::Stalled(format!(
+            "{status}: it is cut off from its key; enable the key, or after 20 hours its replica is none any more"
+        )),
+        TableStatus::ReplicationNotAuthorized => {
+            Phase::Stalled(format!("{status}: its replication is not permitted any more"))
+        }
+        TableStatus::Archiving | TableStatus::Archived => Phase::Failed(format!(
+            "{status}: its key could not be used for a week; its data are in the backup that DynamoDB made of it, to be restored"
+        )),
+        _ => return None,
+    })
 }
 
 fn base(cx: &Context, table: &TableDescription, phase: Phase, properties: &Table, tags: TagMap) -> Live {
@@ -197,11 +199,16 @@ mod tests {
 
     #[test]
     fn only_known_states_put_a_table_out_of_use() {
-        for status in ["ARCHIVED", "ARCHIVING", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
-            assert!(is_out_of_use(&TableStatus::from(status)), "{status}");
+        for status in ["ARCHIVED", "ARCHIVING"] {
+            let Some(Phase::Failed(why)) = out_of_use(&TableStatus::from(status)) else { panic!("{status}") };
+            assert!(why.starts_with(&format!("{status}: ")), "{why}");
+        }
+        for status in ["INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
+            let Some(Phase::Stalled(why)) = out_of_use(&TableStatus::from(status)) else { panic!("{status}") };
+            assert!(why.starts_with(&format!("{status}: ")), "{why}");
         }
         for status in ["ACTIVE", "UPDATING", "ADDED_BY_AWS_LATER"] {
-            assert!(!is_out_of_use(&TableStatus::from(status)), "{status}");
+            assert_eq!(out_of_use(&TableStatus::from(status)), None, "{status}");
         }
     }
 

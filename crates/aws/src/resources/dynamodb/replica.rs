@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{describe, malformed, settings, tags_of};
 use crate::TagMap;
 use crate::resources::kms::Key;
-use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref};
+use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Phase, Ref};
 
 /// How long the replica's Region may take for a single answer about what stands there.
 const ANSWER: Duration = Duration::from_secs(6);
@@ -38,7 +38,7 @@ pub(super) enum Seen {
     /// It is there, with these tags.
     There(Replica, TagMap),
     /// It is coming or going, or cannot be used: how the table stands because of that.
-    Unsettled(String),
+    Unsettled(Phase),
 }
 
 impl Replica {
@@ -151,7 +151,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         // In the first seconds a new replica is not listed; what is not there after them never came about.
         // See docs/aws-behaviour.md#replica-may-vanish.
         return Ok(match table.table_status() {
-            Some(TableStatus::Updating) => Seen::Unsettled(TableStatus::Updating.as_str().to_owned()),
+            Some(TableStatus::Updating) => Seen::Unsettled(Phase::Pending(TableStatus::Updating.as_str().to_owned())),
             _ => Seen::None,
         });
     };
@@ -164,23 +164,31 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         }
     }
     let region = region(entry);
-    let unsettled = |state: &str| Seen::Unsettled(format!("waiting for its replica in {region}, which is {state}"));
+    let waiting = |state: &str| Phase::Pending(format!("waiting for its replica in {region}, which is {state}"));
+    let stalled = |state: &str| Phase::Stalled(format!("without its replica in {region}, which is {state}"));
     match entry.replica_status() {
         Some(ReplicaStatus::CreationFailed) => return Ok(Seen::None),
         // See docs/aws-behaviour.md#replica-loses-its-key.
-        Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
-            return Ok(unsettled(
-                "cut off from its key; enable the key, or after 20 hours the replica is none any more",
-            ));
+        Some(status @ ReplicaStatus::InaccessibleEncryptionCredentials) => {
+            return Ok(Seen::Unsettled(stalled(&format!(
+                "{status}: cut off from its key; enable the key, or after 20 hours the replica is none any more"
+            ))));
         }
-        Some(status) if is_out_of_use(status) => return Ok(unsettled(status.as_str())),
+        Some(status @ (ReplicaStatus::Creating | ReplicaStatus::Deleting)) => {
+            return Ok(Seen::Unsettled(waiting(status.as_str())));
+        }
+        // See docs/aws-behaviour.md#table-statuses.
+        Some(status) if is_out_of_use(status) => return Ok(Seen::Unsettled(stalled(status.as_str()))),
         _ => {}
     }
     let there = cx.at(region).answering_within(ANSWER);
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
     // Listed as active here, and not there yet. Everything but DescribeTable would be refused there.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
-    Ok(found.map_or_else(|| unsettled("not visible there yet"), |(replica, tags)| Seen::There(replica, tags)))
+    Ok(found.map_or_else(
+        || Seen::Unsettled(waiting("not visible there yet")),
+        |(replica, tags)| Seen::There(replica, tags),
+    ))
 }
 
 /// What stands in the replica's own Region, `there`.

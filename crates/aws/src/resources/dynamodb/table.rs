@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::observe::{is_out_of_use, settled, unsettled};
+use super::observe::{out_of_use, settled, unsettled};
 use super::replica::{self, Replica};
 use super::stake::stake;
 use super::{describe, malformed, settings, tags, tags_of};
@@ -167,7 +167,7 @@ impl Resource for Table {
         let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
         let is_busy = |status: &TableStatus| {
             let at_work = matches!(status, TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting);
-            at_work || is_out_of_use(status)
+            at_work || out_of_use(status).is_some()
         };
         if table.table_status().is_some_and(is_busy) {
             return Ok(Synced::later(replica::at_work(&table)));

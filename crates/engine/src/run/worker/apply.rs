@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Worker;
 use super::assess::{Circumstances, Next, assess};
 use crate::cancel::Stopwatch;
-use crate::driver::{Change, Live, Phase, Synced};
+use crate::driver::{Change, Live, Synced};
 use crate::failure::{Class, Failure};
 use crate::plan::diff;
 use crate::state::{Address, Status};
@@ -24,10 +24,7 @@ impl Worker {
         let mut delays = self.job.timing.polls();
         loop {
             self.check_owner(&live)?;
-            let pending = match &live.phase {
-                Phase::Pending(state) => Some(state.clone()),
-                _ => None,
-            };
+            let pending = live.phase.awaited().map(str::to_owned);
             if pending.is_some() {
                 changed_at = None;
             }
@@ -128,7 +125,7 @@ impl Worker {
         let is_news = self.entry.as_ref().is_some_and(|entry| {
             entry.status == Status::Created && (entry.outputs != live.outputs || entry.arn != live.arn)
         });
-        if self.job.is_id_used_early && is_news && matches!(live.phase, Phase::Pending(_)) {
+        if self.job.is_id_used_early && is_news && live.phase.awaited().is_some() {
             let entry = self.entry_of(live, Status::Created);
             self.record(Some(entry)).await?;
         }
