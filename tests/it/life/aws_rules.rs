@@ -328,6 +328,30 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     assert!(deletions.is_empty(), "{deletions:#?}");
 }
 
+/// The writer does not take a password that it cannot read. The other member, which would wait for that, does not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_writer_cannot_read_ends_the_run_at_once() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk(PRIMARY).await);
+    let found = secrets.list_secrets().send().await.expect("secrets");
+    let id = found.secret_list().first().and_then(|secret| secret.arn()).expect("the secret");
+    let good = secrets.get_secret_value().secret_id(id).send().await.expect("its value").secret_string;
+    secrets.put_secret_value().secret_id(id).secret_string("not JSON").send().await.expect("set");
+    let began = Instant::now();
+    run_within(&stack, &["up", "--yes"], ENOUGH)
+        .exits(1)
+        .says("is not JSON with a `password`")
+        .says("secondary/db_cluster/main skipped because of primary/db_cluster/main")
+        .says("Skipped because of it: 1 resource (secondary/db_cluster/main)");
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    secrets.put_secret_value().secret_id(id).set_secret_string(good).send().await.expect("set");
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
 /// What holds data and cannot be used is the first thing that an operator has to know, in whichever Region it is; and what replacing it
 /// would take is told in full.
 #[test]

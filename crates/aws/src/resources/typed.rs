@@ -396,6 +396,7 @@ impl<R: Resource> Driver for Typed<R> {
             if !others.is_empty() {
                 let rest = Self::parse(desired)?.sync(&cx, live, &others).await?;
                 synced.later = rest.later;
+                synced.awaits = rest.awaits;
                 synced.shows = rest.shows;
                 synced.unsupported.extend(rest.unsupported);
             }

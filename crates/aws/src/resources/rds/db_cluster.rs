@@ -256,9 +256,9 @@ impl Resource for DbCluster {
             .filter(|change| change.property != "http_endpoint")
             .partition(|change| change.property == "secret_version");
         if !secret.is_empty()
-            && let Some(later) = self.take_over_password(cx, live).await?
+            && let Some(writer) = self.take_over_password(cx, live).await?
         {
-            synced.later = Some(later);
+            synced = Synced { unsupported: synced.unsupported, ..writer };
         }
         if !others.is_empty() {
             self.modify(cx, live, changes).await?;
@@ -350,11 +350,13 @@ impl DbCluster {
 
     /// The member that writes is given the password, and the change of it is noted on every member: whichever writes next has it,
     /// too. The note on another one waits until the writer's stands. See docs/aws-behaviour.md#secondary-password.
-    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
+    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<Synced>, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let arn = live.arn.as_deref().unwrap_or_default();
         let writer = globals.first().and_then(writer).filter(|writer| *writer != arn);
-        if let Some((region, name)) = writer.and_then(place) {
+        if let Some(writer) = writer
+            && let Some((region, name)) = place(writer)
+        {
             let there = cx.at(region);
             let rds = &there.clients().rds;
             let answer = there
@@ -362,7 +364,8 @@ impl DbCluster {
                 .await?;
             let tags = answer.db_clusters().first().map(|cluster| tag_map(cluster.tag_list())).unwrap_or_default();
             if tags.get(SECRET_VERSION).map(String::as_str) != Some(self.secret_version.value()) {
-                return Ok(Some(format!("{name} in {region}, which writes, to take the new password")));
+                let what = format!("{name} in {region}, which writes, to take the new password");
+                return Ok(Some(Synced::later_than(writer, what)));
             }
         } else {
             let password = Login::of(self, cx).await?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Worker;
 use super::assess::{Circumstances, Next, assess};
+use super::{Awaited, Worker};
 use crate::cancel::Stopwatch;
 use crate::driver::{Change, Live, Synced};
 use crate::failure::{Class, Failure};
@@ -50,6 +50,7 @@ impl Worker {
                 }
                 Next::Wait(state) => {
                     self.publish_outputs(&live).await?;
+                    self.unless_in_vain(Awaited::Users(self.traits().completed_by)).await?;
                     self.wait_within_limit(&live, &state, &began, &mut delays).await?;
                 }
                 Next::Sync(changes) => {
@@ -61,6 +62,9 @@ impl Worker {
                         changed_at = None;
                     } else if pending.is_none() {
                         changed_at.get_or_insert_with(Instant::now);
+                    }
+                    if let Some(arn) = synced.awaits {
+                        self.unless_in_vain(Awaited::Arn(arn)).await?;
                     }
                     if let Some(state) = synced.later.or(synced.shows).or(pending) {
                         self.wait_within_limit(&live, &state, &began, &mut delays).await?;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::events::Event;
-use super::handle::CoordinatorHandle;
+use super::handle::{Awaited, CoordinatorHandle};
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Driver, Expected, Live, Owner, Region, Traits};
 use crate::failure::{Class, Failure};
@@ -190,6 +190,11 @@ impl Worker {
 
     fn retrying(&self, failure: Failure, delay: Duration) {
         self.coordinator.event(Event::Retrying { address: self.job.address.clone(), failure, delay });
+    }
+
+    /// Fails if waiting is pointless, because what is awaited has failed in this run. The step is then skipped, as what depends on it is.
+    async fn unless_in_vain(&self, awaited: Awaited) -> Result<(), Failure> {
+        if matches!(awaited, Awaited::Users([])) { Ok(()) } else { self.coordinator.may_wait_for(awaited).await }
     }
 
     /// Waits for AWS. It holds no slot under the cap meanwhile, and the first signal ends it.
