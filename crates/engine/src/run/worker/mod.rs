@@ -29,6 +29,9 @@ use crate::timing::Timing;
 /// How often a lost answer is a reason to try again, before an operator has to look.
 const LOST_ANSWERS: usize = 6;
 
+/// For how long at most: a call whose reads are lost one after the other takes minutes each time.
+const LOST_FOR: Duration = Duration::from_mins(3);
+
 /// Everything that a worker is told about its step.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the step")]
 pub(super) struct Job {
@@ -245,7 +248,9 @@ impl Worker {
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.dependencies_are_ready && began.elapsed() < patience,
-                Class::Ambiguous | Class::Unreachable => may_run_twice && attempts < LOST_ANSWERS,
+                Class::Ambiguous | Class::Unreachable => {
+                    may_run_twice && attempts < LOST_ANSWERS && began.elapsed() < LOST_FOR
+                }
                 _ => false,
             };
             if !again {

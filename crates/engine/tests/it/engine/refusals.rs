@@ -160,6 +160,18 @@ async fn what_others_complete_is_not_waited_for_once_these_have_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_whose_answers_take_minutes_to_be_lost_is_not_repeated_for_a_quarter_of_an_hour() {
+    let world = World::new();
+    assert!(world.up(&[Want::new("net", "n")]).await.report.is_success());
+    // As a change does whose reads are repeated, and lost, one after the other.
+    world.cloud.slow_mutations(EAST, Duration::from_secs(130));
+    world.cloud.inject("n", Op::Sync, Fault::LoseCall, 6);
+    let ran = world.up(&[Want::new("net", "n").size(2)]).await;
+    assert_eq!(ran.failed(), ["n"]);
+    assert!(ran.took < Duration::from_mins(5), "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_deletion_stops_the_deletion_of_what_it_lies_in_and_nothing_else() {
     let net = Want::new("net", "net");
     let part = Want::new("part", "part").inside(&net);
