@@ -407,6 +407,33 @@ async fn a_failed_writer_is_replaced_only_with_everything_that_goes_with_it() {
 }
 
 #[tokio::test]
+async fn the_survivor_of_a_lost_global_database_can_be_kept() {
+    let mut built = Built::new("").await;
+    built.set(SECONDARY, "global_cluster", json!(""));
+    built.writes(SECONDARY, SECONDARY);
+    for lost in [PRIMARY, "primary/db_instance/main", "global/global_cluster/main"] {
+        built.lose(lost);
+    }
+    let refusal = |built: &Built| {
+        let plan = built.plan(&built.graph, &Consent::Nothing);
+        let refused = plan.refused().find(|(item, _)| item.address == at(SECONDARY));
+        refused.expect("refused").1.why.clone()
+    };
+    let why = refusal(&built);
+    for part in [
+        "create-global-cluster",
+        "--source-db-cluster-identifier arn-of-secondary/db_cluster/main",
+        "Key=drctl:node,Value=global/global_cluster/main",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    // As long as there is a global cluster, a second one of its name cannot be created.
+    let mut built = Built::new("").await;
+    built.set(SECONDARY, "global_cluster", json!(""));
+    assert!(!refusal(&built).contains("create-global-cluster"), "{}", refusal(&built));
+}
+
+#[tokio::test]
 async fn the_writer_stays_while_the_other_region_cannot_be_read_and_the_rest_is_deleted() {
     let mut built = Built::new("").await;
     let silent = Failure::new(Class::Unreachable, "nothing answers");

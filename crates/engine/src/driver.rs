@@ -317,6 +317,12 @@ pub trait Driver: Send + Sync {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
 
+    /// How the resource can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for
+    /// an operator, in full sentences. Makes no call.
+    fn spare(&self, _region: &Region, _live: &Live, _changes: &[Change]) -> Option<String> {
+        None
+    }
+
     /// Finds out what its deletion would mean: what is lost, and what stands in the way. Changes nothing.
     fn weigh<'a>(&'a self, _region: &'a Region, _live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {
         Box::pin(std::future::ready(Ok(Weight::default())))

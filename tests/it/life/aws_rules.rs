@@ -328,6 +328,53 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     assert!(deletions.is_empty(), "{deletions:#?}");
 }
 
+/// The standby was promoted by removing it from the global database, and the rest of the database is gone. The survivor is not lost: it
+/// becomes the writer of a new global database, in the way that drctl says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_survivor_of_a_global_database_becomes_the_writer_of_a_new_one() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    let [here, there] = [rds(&stack, PRIMARY).await, rds(&stack, SECONDARY).await];
+    here.delete_db_instance().db_instance_identifier("payment-dr-dev-primary-1").send().await.expect_err("it writes");
+    for (region, role) in [(SECONDARY, "secondary"), (PRIMARY, "primary")] {
+        let call = there.remove_from_global_cluster().global_cluster_identifier("payment-dr-dev");
+        let member = arn(&stack, region, &format!("payment-dr-dev-{role}"));
+        call.db_cluster_identifier(member).send().await.expect("removed");
+    }
+    here.delete_db_instance().db_instance_identifier("payment-dr-dev-primary-1").send().await.expect("lost");
+    let call = here.delete_db_cluster().db_cluster_identifier("payment-dr-dev-primary").skip_final_snapshot(true);
+    call.send().await.expect("lost");
+    here.delete_global_cluster().global_cluster_identifier("payment-dr-dev").send().await.expect("lost");
+    let kept = resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await;
+
+    let refused = stack.run(&["up", "--yes"]).exits(3).says("To keep it, with its data");
+    let command = refused.stderr.split('`').find(|part| part.starts_with("aws rds create-global-cluster "));
+    let words: Vec<&str> = command.expect("the command, in one piece").split(' ').collect();
+    let value = |option: &str| words[words.iter().position(|word| *word == option).expect("the option") + 1];
+    let tags = words
+        .iter()
+        .filter_map(|word| word.strip_prefix("Key=")?.split_once(",Value="))
+        .map(|(key, value)| aws_sdk_rds::types::Tag::builder().key(key).value(value).build());
+    let call = rds(&stack, value("--region")).await.create_global_cluster().set_tags(Some(tags.collect()));
+    let call = call.global_cluster_identifier(value("--global-cluster-identifier"));
+    let call = call.source_db_cluster_identifier(value("--source-db-cluster-identifier"));
+    is_refused(
+        call.clone().engine(ENGINE).send().await,
+        "InvalidParameterCombination",
+        "will be inherited from source",
+    );
+    call.send().await.expect("as drctl says");
+    // Even if it is not on record any more whose it is.
+    stack.run(&["state", "rm", "global/global_cluster/main", "--yes"]).exits(0);
+
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    assert_eq!(writer(&stack).await, (arn(&stack, SECONDARY, "payment-dr-dev-secondary"), 2));
+    assert_eq!(resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await, kept);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
 /// The writer does not take a password that it cannot read. The other member, which would wait for that, does not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_the_writer_cannot_read_ends_the_run_at_once() {

@@ -129,6 +129,12 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
+    /// How it can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for an operator,
+    /// in full sentences.
+    fn spare(_: &Context, _: &Live, _: &[Change]) -> Option<String> {
+        None
+    }
+
     /// What its deletion means: what is lost with it, and what of others keeps AWS from deleting it.
     ///
     /// # Errors
@@ -403,6 +409,10 @@ impl<R: Resource> Driver for Typed<R> {
             Ok(synced)
         }
         .boxed()
+    }
+
+    fn spare(&self, region: &Region, live: &Live, changes: &[Change]) -> Option<String> {
+        R::spare(&self.context.at(region), live, changes)
     }
 
     fn weigh<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Weight, Failure>> {

@@ -180,6 +180,11 @@ impl Decision<'_> {
             let desired = reference::resolve(&node.desired, &lookup);
             let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &unsettled);
             item.expected = expected(&item, &node.driver.expected(&node.address));
+            if let (Some(refusal), Some(live)) = (&mut item.refusal, &item.live)
+                && let Some(way) = node.driver.spare(&node.region, live, &item.changes)
+            {
+                refusal.why = format!("{}. {way}", refusal.why);
+            }
             match item.action {
                 // A refused resource stays as it is.
                 Action::None | Action::Record | Action::Update | Action::Refused => {

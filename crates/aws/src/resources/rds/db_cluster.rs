@@ -25,7 +25,7 @@ use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced, Tagging, Traits,
     Weight, changed,
 };
-use drctl_engine::state::Role;
+use drctl_engine::state::{Address, Role};
 
 /// The tag that says which version of the secret the password was last taken from.
 pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
@@ -267,6 +267,30 @@ impl Resource for DbCluster {
             synced.shows = Some("its modification".to_owned());
         }
         Ok(synced)
+    }
+
+    /// A cluster of its own can become the writer of a new global cluster, as long as there is none of the stack's.
+    /// See docs/aws-behaviour.md#global-cluster-from-a-cluster.
+    fn spare(cx: &Context, live: &Live, changes: &[Change]) -> Option<String> {
+        let is_alone = live.properties.get("global_cluster").and_then(Value::as_str) == Some("");
+        let forced: Vec<&Change> = changes.iter().filter(|change| change.forces_replacement.is_some()).collect();
+        let [Change { property, new, .. }] = forced[..] else { return None };
+        // As long as its name is not known, the global cluster does not exist.
+        if !is_alone || property != "global_cluster" || new.is_string() {
+            return None;
+        }
+        let address = Address::new(Role::Global, GlobalCluster::TRAITS.kind, "main");
+        let tags = cx.scope.tags(&address);
+        let tags: Vec<String> = tags.iter().map(|(key, value)| format!("Key={key},Value={value}")).collect();
+        Some(format!(
+            "To keep it, with its data, as the writer of a new global cluster: `aws rds create-global-cluster --region {} \
+             --global-cluster-identifier {} --source-db-cluster-identifier {} --tags {}`; then run the same command again, which \
+             adds the other Region's cluster as a copy of it",
+            cx.region,
+            cx.scope.name(),
+            live.arn.as_deref()?,
+            tags.join(" ")
+        ))
     }
 
     /// Instances of others, e.g. of Application Auto Scaling, would go with it: AWS refuses, and drctl does not touch them.
