@@ -38,7 +38,8 @@ impl Verdict {
             );
         }
         if count(Health::NotMade) == all && plan.items.iter().all(|item| !item.recorded) {
-            let reason = format!("nothing has been created yet: {} to create", plural(all, "resource"));
+            let tried = if has_failed { "; the last attempt failed" } else { "" };
+            let reason = format!("nothing has been created yet: {} to create{tried}", plural(all, "resource"));
             return verdict("not_built", "NOT BUILT", reason);
         }
         if let Some(reason) = deleted(plan).filter(|_| !has_failed) {
