@@ -197,6 +197,9 @@ fn lost(plan: &Plan) -> Vec<&Item> {
 fn check(built: &Built, graph: &Graph, what: &str) {
     let plan = built.plan(graph, &Consent::Nothing);
     assert!(lost(&plan).is_empty(), "{what}: {:?}", lost(&plan));
+    for (item, failure) in plan.unknown() {
+        check_replacement(built, graph, item, failure, what);
+    }
     let refused: Vec<_> = plan.refused().collect();
     let Some((_, first)) = refused.first() else { return };
     assert!(first.impossible.is_some() || !first.names.is_empty(), "{what}: {refused:?}");
@@ -207,6 +210,20 @@ fn check(built: &Built, graph: &Graph, what: &str) {
         let gone: BTreeSet<Address> = lost(&agreed).into_iter().map(|item| item.address.clone()).collect();
         assert!(gone.is_subset(&named), "{what}: {gone:?} of {named:?}");
     }
+}
+
+/// What the help for a resource that has failed names is enough to replace it.
+fn check_replacement(built: &Built, graph: &Graph, item: &Item, failure: &Failure, what: &str) {
+    let help = failure.help.as_deref().unwrap_or_default();
+    let Some((_, command)) = help.split_once("`drctl up ") else { return };
+    let command = command.split('`').next().unwrap_or_default();
+    let named: BTreeSet<Address> = command.split("--replace ").skip(1).map(|address| at(address.trim())).collect();
+    let agreed = built.plan(graph, &Consent::Named(named.clone()));
+    assert_eq!(agreed.refused().count(), 0, "{what}: {help}: {:?}", agreed.refused().next());
+    let replaced = agreed.items.iter().find(|other| other.address == item.address).expect("planned");
+    assert_eq!(replaced.action, Action::Replace, "{what}: {help}");
+    let gone: BTreeSet<Address> = lost(&agreed).into_iter().map(|item| item.address.clone()).collect();
+    assert!(gone.is_subset(&named), "{what}: {gone:?} of {named:?}");
 }
 
 /// Checks every situation of everything that holds data, with one property or the whole resource changed in every way.
@@ -370,6 +387,50 @@ async fn the_member_that_writes_is_deleted_only_with_all_others() {
     let plan = built.plan(&Graph::new(), &Consent::Everything);
     let impossible: Vec<_> = plan.refused().filter_map(|(_, refusal)| refusal.impossible.clone()).collect();
     assert!(impossible.iter().any(|why| why.contains(&third)), "{impossible:?}");
+}
+
+#[tokio::test]
+async fn a_failed_writer_is_replaced_only_with_everything_that_goes_with_it() {
+    let mut built = Built::new("").await;
+    let failed = phased(&built.observed[&at(PRIMARY)], Phase::Failed("failed: beyond recovery".to_owned()));
+    built.observed.insert(at(PRIMARY), failed);
+    let plan = built.plan(&built.graph, &Consent::Nothing);
+    let unknown: Vec<_> = plan.unknown().collect();
+    let [(item, failure)] = unknown[..] else { panic!("{unknown:?}") };
+    assert_eq!((item.address.to_string(), plan.refused().count()), (PRIMARY.to_owned(), 0));
+    let help = failure.help.as_deref().unwrap_or_default();
+    let instances = [PRIMARY, SECONDARY].map(|cluster| cluster.replace("db_cluster", "db_instance"));
+    for address in [PRIMARY, SECONDARY].into_iter().chain(instances.iter().map(String::as_str)) {
+        assert!(help.contains(&format!("--replace {address}")), "{help}");
+    }
+    check(&built, &built.graph, "the writer has failed");
+}
+
+#[tokio::test]
+async fn the_survivor_of_a_lost_global_database_can_be_kept() {
+    let mut built = Built::new("").await;
+    built.set(SECONDARY, "global_cluster", json!(""));
+    built.writes(SECONDARY, SECONDARY);
+    for lost in [PRIMARY, "primary/db_instance/main", "global/global_cluster/main"] {
+        built.lose(lost);
+    }
+    let refusal = |built: &Built| {
+        let plan = built.plan(&built.graph, &Consent::Nothing);
+        let refused = plan.refused().find(|(item, _)| item.address == at(SECONDARY));
+        refused.expect("refused").1.why.clone()
+    };
+    let why = refusal(&built);
+    for part in [
+        "create-global-cluster",
+        "--source-db-cluster-identifier arn-of-secondary/db_cluster/main",
+        "Key=drctl:node,Value=global/global_cluster/main",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    // As long as there is a global cluster, a second one of its name cannot be created.
+    let mut built = Built::new("").await;
+    built.set(SECONDARY, "global_cluster", json!(""));
+    assert!(!refusal(&built).contains("create-global-cluster"), "{}", refusal(&built));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use drctl_aws::preflight::{About, Findings, Preflight, Problem, UnknownRegions, 
 use drctl_aws::resources::Disposal;
 use drctl_config::Config;
 use drctl_engine::cancel::Shutdown;
-use drctl_engine::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, check_identity};
+use drctl_engine::state::{Address, Entry, Identity, Location, Regions, Role, Snapshot, StateError, check_identity};
 use drctl_engine::{Class, Consent, Failure, Plan, Region};
 
 /// A difference in time that does not matter.
@@ -95,7 +95,8 @@ impl Session {
             regions,
         };
         if let Some(snapshot) = recorded.as_ref().filter(|snapshot| !snapshot.resources.is_empty()) {
-            check_identity(&location.snapshot(), &snapshot.identity, &identity)?;
+            check_identity(&location.snapshot(), &snapshot.identity, &identity)
+                .map_err(|error| remnants(error, snapshot))?;
         }
         let entries = recorded.map(|snapshot| snapshot.resources).unwrap_or_default();
         let facts = endpoint.waiting(facts(&endpoint.aws, &identity, &entries, availability, deadline)).await?;
@@ -178,6 +179,35 @@ impl Session {
     pub fn context(&self, full: bool) -> PlanContext {
         self.target.context(full)
     }
+}
+
+/// A state that belongs to other Regions, and holds nothing but the keys that `down` has kept for final snapshots: what was said about
+/// moving a stack has been done already.
+fn remnants(mut error: StateError, snapshot: &Snapshot) -> StateError {
+    let keys = &snapshot.resources;
+    let StateError::Foreign { what, expected, help, .. } = &mut error else { return error };
+    if !what.ends_with("Region") || keys.keys().any(|address| address.kind() != "kms_key") {
+        return error;
+    }
+    let named: Vec<String> = keys.iter().map(|(address, entry)| format!("{address} in {}", entry.region)).collect();
+    let list = |entry: &Entry| {
+        format!(
+            "`aws rds describe-db-cluster-snapshots --region {} --query \"DBClusterSnapshots[?KmsKeyId=='{}'].DBClusterSnapshotIdentifier\"`",
+            entry.region,
+            entry.arn.as_deref().unwrap_or_default()
+        )
+    };
+    let lists: Vec<String> = keys.values().map(list).collect();
+    *help = format!(
+        "Nothing was changed. `drctl down` has deleted the stack that was there, except for {}, without which its final snapshots \
+         could not be restored.\nTo keep them, give the stack in the other Regions a record of its own: `drctl up --state-dir \
+         state-{expected}`, and the same option for every later command.\nTo be rid of them, delete the snapshots (`aws rds \
+         delete-db-cluster-snapshot`), which are listed by\n{}\nand run `drctl down` again: it works in the Regions on record, whatever \
+         drctl.toml says.",
+        named.join(" and "),
+        lists.join("\n")
+    );
+    error
 }
 
 /// The account, unless one of the Regions turns out not to exist: nothing answers at its host name, and asking it again takes

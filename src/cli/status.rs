@@ -9,7 +9,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::recover::running;
 use super::session::{Availability, Session};
-use super::ui::status::StatusDetails;
+use super::ui::status::{Health, StatusDetails, health};
 use super::{interrupt, ui};
 
 const HELP: &str = with_exit_codes!(
@@ -52,7 +52,7 @@ pub async fn status(global: &Global, args: &StatusArgs, output: &Output) -> Resu
         output.print(&ui::status::render(&plan, &details, &context, &output.style))?;
     }
     // If a Region does not answer, the report says so, but the exit code must not say that all is well.
-    if plan.unknown().next().is_some() {
+    if plan.items.iter().any(|item| health(item) == Health::Unknown) {
         return Ok(Exit::Failed);
     }
     Ok(if args.detailed_exitcode && ui::status::deviates(&plan) { Exit::Differences } else { Exit::Done })

@@ -13,6 +13,8 @@ use super::advice::{self, amount};
 use super::classify::{self, Cause, Refusal, SdkRefusal};
 use super::clients::Aws;
 use super::limits::Kind;
+use super::renewal::Notice;
+use super::silence;
 use drctl_engine::{Class, Failure, Region, backoff};
 
 /// How often a read is tried whose answer is lost: that says nothing about what it asked for.
@@ -100,7 +102,7 @@ impl Aws {
             cut += usize::from(cause == Cause::BrokeOff);
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
-                Class::Ambiguous => lost < READS,
+                Class::Ambiguous => lost < READS || self.silence.is_told(&silence::place(region, service)),
                 // A Region that is gone is not made better by asking longer.
                 Class::Unreachable => lost < 2,
                 _ => false,
@@ -177,6 +179,22 @@ impl Aws {
     where
         E: SdkRefusal,
     {
+        // Before a run, whoever asks has a limit of his own.
+        let run = self.renewal.patience();
+        let place = silence::place(region, service);
+        if run.is_some()
+            && let Some(failure) = self.silence.given_up(&place)
+        {
+            return Err(Refusal { failure, cause: Cause::Other });
+        }
+        let note = |notice: &dyn Fn() -> Option<Notice>| {
+            if let Some(run) = &run
+                && let Some(notice) = notice()
+            {
+                // A run that has ended listens no more.
+                drop(run.tell.send(notice));
+            }
+        };
         self.renewal.hold().await;
         self.limits.permit(region, service, operation, kind).await;
         let _waiting = self.waiting.begin(region);
@@ -189,19 +207,27 @@ impl Aws {
         }
         let span = tracing::debug_span!("aws", service, operation, %region, request_id = tracing::field::Empty);
         async {
+            let began = Instant::now();
             // On the heap: it is large, and what is awaited inside of it is polled on top of it.
             let Ok(answer) = timeout(limit, Box::pin(call)).await else {
+                note(&|| self.silence.lost(&place, began));
                 return Err(silent(limit, region, service, operation));
             };
             match answer {
                 Ok(output) => {
                     tracing::debug!("done");
+                    note(&|| self.silence.heard(&place));
                     self.accepted(region, service);
                     Ok(output)
                 }
                 Err(error) => {
                     let refusal = classify::refusal(self, region, service, operation, &error);
                     let failure = &refusal.failure;
+                    if error.raw_response().is_some() {
+                        note(&|| self.silence.heard(&place));
+                    } else if matches!(failure.class, Class::Ambiguous | Class::Unreachable) {
+                        note(&|| self.silence.lost(&place, began));
+                    }
                     if error.as_service_error().is_some() && failure.class != Class::Denied {
                         self.accepted(region, service);
                     }
@@ -263,7 +289,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
-    use crate::Connection;
+    use crate::{Connection, Patience};
 
     /// How often a read is tried whose first `times` answers are `refusal`, and how it ends.
     async fn tried(times: usize, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (usize, Result<(), Class>) {
@@ -315,6 +341,50 @@ mod tests {
         let once = Cell::new(true);
         let first = || if once.take() { answer(500, "InternalFailure") } else { cut() };
         assert_eq!(tried(usize::MAX, first).await, (READS, Err(Class::Ambiguous)));
+    }
+
+    fn unanswered() -> SdkError<Refusal, HttpResponse> {
+        SdkError::timeout_error("no answer")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_region_that_does_not_answer_is_told_and_given_up_in_a_run_and_only_there() {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        let aws = Aws::connect(&connection).await;
+        let asked = Cell::new(0);
+        let hangs = || async {
+            asked.set(asked.get() + 1);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Err::<(), _>(unanswered())
+        };
+        let gone = Region::from("us-east-2");
+        // As a plan and the checks before it ask, and as often as ever.
+        let failure = aws.read(&gone, "rds", "DescribeDBClusters", hangs).await.expect_err("no answer");
+        assert_eq!((failure.class, asked.replace(0)), (Class::Ambiguous, READS));
+
+        let (_trigger, shutdown) = drctl_engine::cancel::shutdown();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let _run = aws.wait_for_credentials(Patience { limit: Duration::ZERO, shutdown, tell });
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        let began = Instant::now();
+        let failure = aws.read(&gone, "rds", "DescribeDBClusters", hangs).await.expect_err("no answer");
+        assert!(began.elapsed() < Duration::from_secs(220), "{:?}", began.elapsed());
+        assert_eq!(failure.class, Class::TimedOut, "the engine does not repeat that: {failure}");
+        assert!(failure.message.starts_with("us-east-2 has not answered since "), "{failure}");
+        let notices = std::iter::from_fn(|| told.try_recv().ok()).count();
+        assert!((4..=7).contains(&notices), "every half minute, and when it is over: {notices}");
+        // Nothing is sent there any more; the other Region answers, and so do the services that are one for all.
+        let (began, sent) = (Instant::now(), asked.get());
+        assert_eq!(aws.mutate(&gone, "ec2", "CreateVpc", hangs()).await, Err(failure));
+        assert_eq!((began.elapsed(), asked.get()), (Duration::ZERO, sent));
+        let fine = || std::future::ready(Ok::<(), SdkError<Refusal, HttpResponse>>(()));
+        for (region, service) in [("us-east-1", "rds"), ("us-east-2", "iam")] {
+            assert_eq!(aws.read(&region.into(), service, "Describe", fine).await, Ok(()));
+        }
     }
 
     /// STS, whose clock is `ahead` seconds before this one, and which takes only what is dated by it; or nothing, when it is

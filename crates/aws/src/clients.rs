@@ -21,6 +21,7 @@ use super::http;
 use super::limits::Limits;
 use super::renewal::Renewal;
 use super::settings::{SERVICES, Settings};
+use super::silence::Silence;
 use super::waiting::Waiting;
 use drctl_engine::{Class, Failure, Region};
 
@@ -85,6 +86,7 @@ pub struct Aws {
     pub(super) wallet: Arc<Wallet>,
     pub(super) renewal: Renewal,
     pub(super) waiting: Waiting,
+    pub(super) silence: Silence,
     /// The account, once it is known.
     pub(super) account: OnceLock<String>,
     /// The Regions that have answered a call by this caller.
@@ -150,6 +152,7 @@ impl Aws {
             wallet,
             renewal: Renewal::default(),
             waiting: Waiting::default(),
+            silence: Silence::default(),
             account: OnceLock::new(),
             accepting: Mutex::default(),
             clocks: Mutex::default(),

@@ -16,6 +16,7 @@ mod refusals;
 mod renewal;
 pub mod resources;
 mod settings;
+mod silence;
 mod tags;
 mod waiting;
 

@@ -26,7 +26,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Credentials that are refused again so soon after they were taken are the same trouble: it is not told twice.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// How a run waits for credentials.
+/// How a run waits, for credentials above all, and who is told.
 #[derive(Debug)]
 pub struct Patience {
     /// How long at most; nothing is waited for when it is zero.
@@ -54,6 +54,22 @@ pub enum Notice {
         /// How long it has waited.
         after: Duration,
     },
+    /// A Region answers nothing.
+    Silent {
+        /// The Region, or a service that is one for all Regions.
+        place: String,
+        /// Since what time of day.
+        since: String,
+        /// Until what time of day its calls are repeated; `None` if that is over, and the run asks it no more.
+        until: Option<String>,
+    },
+    /// It answers again.
+    Answers {
+        /// The Region, or a service that is one for all Regions.
+        place: String,
+        /// How long it had not answered.
+        after: Duration,
+    },
 }
 
 impl std::fmt::Display for Notice {
@@ -68,6 +84,16 @@ impl std::fmt::Display for Notice {
             Self::Resumed { after } => {
                 write!(f, "The credentials were renewed after {}: the run goes on.", long(*after))
             }
+            Self::Silent { place, since, until: Some(until) } => write!(
+                f,
+                "{place} has not answered since {since}. It is asked until {until} at the latest; then what needs it fails, and the \
+                 run ends when the rest is done. Ctrl-C ends it earlier."
+            ),
+            Self::Silent { place, since, until: None } => write!(
+                f,
+                "{place} has not answered since {since}: this run asks it no more, what needs it fails, and the rest goes on."
+            ),
+            Self::Answers { place, after } => write!(f, "{place} answers again, after {}.", long(*after)),
         }
     }
 }
@@ -98,7 +124,7 @@ struct Episode {
     given_up: Option<String>,
 }
 
-/// As long as it is held, expired credentials are waited for.
+/// As long as it is held, expired credentials are waited for, and Regions that do not answer are told and given up.
 #[must_use]
 pub struct Patient<'a>(&'a Renewal);
 
@@ -109,7 +135,7 @@ impl Drop for Patient<'_> {
 }
 
 impl Renewal {
-    fn patience(&self) -> Option<Arc<Patience>> {
+    pub(super) fn patience(&self) -> Option<Arc<Patience>> {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -35,6 +35,10 @@ pub struct Traits {
     /// Whether data is lost for good when a resource is deleted. It is then deleted or replaced only if the user has named it
     /// ([`Consent`](crate::Consent)).
     pub holds_data: bool,
+    /// Outputs whose users complete a resource, and others that are desired alike: it becomes available only once what refers to one of
+    /// them is there, as certificates for a name are issued once the DNS record of one of them exists. If such a user fails, the
+    /// resource is not waited for any longer.
+    pub completed_by: &'static [&'static str],
     /// Properties that are versions, e.g. `17.7`: AWS and operators raise them, and nobody can lower them. A live version that is
     /// later than the desired one, with the same major version, is not a difference.
     pub versions: &'static [&'static str],
@@ -65,6 +69,7 @@ impl Traits {
             patience: Duration::from_mins(5),
             removable: true,
             holds_data: false,
+            completed_by: &[],
             versions: &[],
             grace: 1,
         }
@@ -79,10 +84,24 @@ pub enum Phase {
     Ready,
     /// It is on its way to that, in the state that AWS calls this.
     Pending(String),
+    /// It does not work, and works again once somebody has put right what it lacks, e.g. its key: AWS's name for the state, and the
+    /// reason. It is waited for like one that is on its way, because the run that waits may be what puts that right.
+    Stalled(String),
     /// It will never become available: AWS's name for the state, and the reason.
     Failed(String),
     /// It is being deleted, in the state that AWS calls this.
     Deleting(String),
+}
+
+impl Phase {
+    /// The state of a resource that is not available and may become so: it is waited for.
+    #[must_use]
+    pub fn awaited(&self) -> Option<&str> {
+        match self {
+            Self::Pending(state) | Self::Stalled(state) => Some(state),
+            Self::Ready | Self::Failed(_) | Self::Deleting(_) => None,
+        }
+    }
 }
 
 /// Who owns a live resource.
@@ -175,6 +194,9 @@ pub struct Attempt {
 pub struct Synced {
     /// Something that was started and takes its time, if anything. The rest is done afterwards.
     pub later: Option<String>,
+    /// The ARN of another resource, if it is that one's change that the rest waits for. If that one fails in this run, the step does
+    /// not wait for it any longer.
+    pub awaits: Option<String>,
     /// Something that was requested completely and becomes visible in a moment, if anything. The resource is read again before it is
     /// requested once more.
     pub shows: Option<String>,
@@ -232,6 +254,12 @@ impl Synced {
     #[must_use]
     pub fn later(what: impl Into<String>) -> Self {
         Self { later: Some(what.into()), ..Self::default() }
+    }
+
+    /// The change of another resource has to come first, and nothing more can be done before it has happened.
+    #[must_use]
+    pub fn later_than(arn: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { awaits: Some(arn.into()), ..Self::later(what) }
     }
 
     /// Everything was requested, and becomes visible when this is over.
@@ -300,6 +328,12 @@ pub trait Driver: Send + Sync {
         desired: &'a Properties,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
+
+    /// How the resource can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for
+    /// an operator, in full sentences. Makes no call.
+    fn spare(&self, _region: &Region, _live: &Live, _changes: &[Change]) -> Option<String> {
+        None
+    }
 
     /// Finds out what its deletion would mean, given what is deleted with it: what is lost, what stands in the way, and whether it
     /// would be kept. Changes nothing.

@@ -65,9 +65,28 @@ pub(super) struct FailureGroup<'a, T> {
 
 /// Groups failures by their causes.
 pub(super) fn by_cause<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<FailureGroup<'a, T>> {
+    grouped(failures, Cause::of)
+}
+
+/// Groups failures of earlier runs, of which it is not recorded what they meant, by what was answered: the same answer to whatever call
+/// has one cause, unless it is that the call is not permitted.
+pub(super) fn by_answer<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<FailureGroup<'a, T>> {
+    grouped(failures, |failure| {
+        let code = failure.code.as_deref().unwrap_or_default();
+        if NOT_PERMITTED.contains(&code) {
+            return Cause::of(&Failure { class: Class::Denied, ..failure.clone() });
+        }
+        Cause::Answer(Box::new(Failure { operation: None, request_id: None, ..failure.clone() }))
+    })
+}
+
+fn grouped<'a, T>(
+    failures: impl IntoIterator<Item = (T, &'a Failure)>,
+    cause: impl Fn(&Failure) -> Cause,
+) -> Vec<FailureGroup<'a, T>> {
     let mut groups: Vec<(Cause, FailureGroup<'a, T>)> = Vec::new();
     for (affected, failure) in failures {
-        let cause = Cause::of(failure);
+        let cause = cause(failure);
         match groups.iter_mut().find(|(known, _)| *known == cause) {
             Some((_, group)) => {
                 group.all.push(failure);

@@ -13,7 +13,7 @@ use super::{Style, by_role, heading, joined, symbol};
 use crate::simulate::{Forecast, Link};
 use drctl_aws::resources::holds_data;
 use drctl_engine::state::{Address, Role};
-use drctl_engine::{Action, Item, Plan, TAGS};
+use drctl_engine::{Action, Item, Phase, Plan, TAGS};
 
 /// Properties that say most about a resource at a glance, the most important first.
 const KEY_PROPERTIES: &[&str] = &[
@@ -282,17 +282,23 @@ fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
     lines
 }
 
-/// What could not be read, and why.
+/// What could not be read, and what was read and has to be put right by somebody, each with the reason.
 pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
-    let groups = failures::by_cause(plan.unknown().map(|(item, failure)| (&item.address, failure)));
-    if groups.is_empty() {
-        return Vec::new();
-    }
-    let count: usize = groups.iter().map(|group| group.affected.len()).sum();
-    let mut lines = vec![String::new(), style.bold(&format!("{} could not be read", plural(count, "resource")))];
-    for group in groups {
-        lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&group.affected, style, 6)));
-        lines.extend(group.lines(style, INDENT));
+    let is_broken = |item: &Item| {
+        item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Failed(_) | Phase::Deleting(_)))
+    };
+    let mut lines = Vec::new();
+    for (broken, what) in [(false, "could not be read"), (true, "that drctl does not put right by itself")] {
+        let found = plan.unknown().filter(|(item, _)| is_broken(item) == broken);
+        let groups = failures::by_cause(found.map(|(item, failure)| (&item.address, failure)));
+        let count: usize = groups.iter().map(|group| group.affected.len()).sum();
+        if count > 0 {
+            lines.extend([String::new(), style.bold(&format!("{} {what}", plural(count, "resource")))]);
+        }
+        for group in groups {
+            lines.push(format!("{} {}", style.yellow("    ?"), failures::resources(&group.affected, style, 6)));
+            lines.extend(group.lines(style, INDENT));
+        }
     }
     lines
 }
@@ -301,7 +307,7 @@ pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{assert_fits, change, context, creation, item, live, plan, refused};
-    use drctl_engine::{Change, Phase};
+    use drctl_engine::{Change, Failure};
 
     fn example() -> Plan {
         let vpc = json!({"$ref": "primary/vpc/main", "output": "id", "need": "exists"});
@@ -482,5 +488,20 @@ mod tests {
         {
             assert!(text.contains(link), "{link} in {text}");
         }
+    }
+
+    #[test]
+    fn what_was_read_and_has_failed_is_told_from_what_could_not_be_read() {
+        let of = |at: &str, code: &str| Item {
+            failure: Some(Failure { code: Some(code.to_owned()), ..refused() }),
+            ..item(at, Action::Unknown)
+        };
+        let failed =
+            Item { live: Some(live(Phase::Failed("failed".to_owned()))), ..of("primary/db_cluster/main", "Failed") };
+        let text = render(&plan(vec![of("primary/vpc/main", "Denied"), failed]), &context(false), &Style::plain(100));
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("1 resource could not be read ? 1 resource (primary/vpc/main)"), "{text}");
+        let broken = "1 resource that drctl does not put right by itself ? 1 resource (primary/db_cluster/main)";
+        assert!(words.contains(broken), "{text}");
     }
 }

@@ -166,7 +166,7 @@ fn became(intent: &Intent) -> String {
 fn state(phase: &Phase) -> String {
     match phase {
         Phase::Ready => "available".to_owned(),
-        Phase::Pending(word) | Phase::Failed(word) | Phase::Deleting(word) => clean(word),
+        Phase::Pending(word) | Phase::Stalled(word) | Phase::Failed(word) | Phase::Deleting(word) => clean(word),
     }
 }
 

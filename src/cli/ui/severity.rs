@@ -77,7 +77,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "db_cluster",
-        (Critical, "this Region has no database"),
+        (Critical, "this Region has no working database"),
         (Major, "the database is not as configured"),
         &[
             ("global_cluster", Critical, "the database is not replicated to the other Region"),
@@ -120,7 +120,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "dynamodb_table",
-        (Critical, "the sessions table is missing"),
+        (Critical, "the sessions table is missing, or does not work in both Regions"),
         (Major, "the sessions table is not as configured"),
         &[
             ("replica", Critical, "the sessions table's replica in the other Region is missing or differs"),

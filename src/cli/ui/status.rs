@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use super::values::difference;
 use super::verdict::Verdict;
 use super::{Style, by_role, heading, joined};
 use drctl_engine::state::{Address, Failed, Holder};
-use drctl_engine::{Action, Item, Phase, Plan};
+use drctl_engine::{Action, Class, Failure, Item, Phase, Plan};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
@@ -22,6 +23,8 @@ const ALIGNED: usize = 48;
 const INDENT: usize = 6;
 /// Columns of the longest word for a [`Health`].
 const WORD: usize = 11;
+/// Failures that were recorded within this time are of the same run.
+const MOMENT: SignedDuration = SignedDuration::from_secs(1);
 /// Up to this many resources that do not exist for the same reason have a line each. More of them share a line.
 const APART: usize = 8;
 
@@ -53,7 +56,7 @@ pub enum Health {
     Pending,
     /// It exists, but is not as configured.
     Drifted,
-    /// It exists, but will never become available.
+    /// It exists, but does not work, and somebody has to do something about it.
     Failed,
     /// It is being deleted.
     Deleting,
@@ -138,21 +141,30 @@ impl Health {
 /// The health of a resource, derived from what would be done about it.
 #[must_use]
 pub fn health(item: &Item) -> Health {
-    if item.failure.is_some() {
-        return Health::Unknown;
-    }
-    match (item.action, item.live.as_ref().map(|live| &live.phase)) {
+    let phase = item.live.as_ref().map(|live| &live.phase);
+    match (item.action, phase) {
+        // Whatever else is the matter with it, it was read.
+        (_, Some(Phase::Failed(_) | Phase::Stalled(_))) => Health::Failed,
+        (_, Some(Phase::Deleting(_))) => Health::Deleting,
+        _ if item.failure.is_some() => Health::Unknown,
         (Action::Unknown, _) => Health::Unknown,
         // A record without an id is an intent that had no effect. Then there is no reason, and nothing is missing.
         (Action::Create, _) if item.recorded && item.reason.is_some() => Health::Missing,
         (Action::Create, _) => Health::NotMade,
         (Action::Delete, None) => Health::Missing,
-        (_, Some(Phase::Failed(_))) => Health::Failed,
-        (_, Some(Phase::Deleting(_))) => Health::Deleting,
         (Action::Delete, _) => Health::Leftover,
         (Action::Update | Action::Replace | Action::Refused, _) => Health::Drifted,
         (Action::None | Action::Record, Some(Phase::Pending(_))) => Health::Pending,
         (Action::None | Action::Record, _) => Health::Present,
+    }
+}
+
+/// The state in which a resource does not work, in AWS's words, if that is so.
+#[must_use]
+pub fn state(item: &Item) -> Option<&str> {
+    match &item.live.as_ref()?.phase {
+        Phase::Failed(state) | Phase::Stalled(state) => Some(state),
+        Phase::Ready | Phase::Pending(_) | Phase::Deleting(_) => None,
     }
 }
 
@@ -180,8 +192,10 @@ pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style
             _ => style.yellow(line),
         })
     }));
-    // If nothing of the stack exists, the verdict says it all.
-    if !matches!(verdict.key, "not_built" | "gone") {
+    // If nothing of the stack exists, the verdict says it all, except for why that is so.
+    if matches!(verdict.key, "not_built" | "gone") {
+        lines.extend(tried(plan, details, style));
+    } else {
         lines.extend(deviations(plan, details, style));
     }
     lines.extend(unknown(plan, style));
@@ -277,6 +291,37 @@ fn of_a_role(found: &[(&Item, &'static str)], details: &StatusDetails, style: &S
     lines
 }
 
+/// What failed when earlier runs last tried to create a stack of which nothing exists. The same answer is shown once.
+fn tried(plan: &Plan, details: &StatusDetails, style: &Style) -> Vec<String> {
+    let recorded: Vec<(&Address, &Failed, Failure)> = plan
+        .items
+        .iter()
+        .filter_map(|item| details.failed(item).map(|failed| (&item.address, failed, as_failure(failed))))
+        .collect();
+    let Some(last) = recorded.iter().map(|(_, failed, _)| failed.at).max() else { return Vec::new() };
+    let mut lines = vec![String::new(), style.bold(&format!("Last tried {last:.0}, and failed:"))];
+    for group in failures::by_answer(recorded.iter().map(|(address, failed, failure)| ((*address, failed.at), failure)))
+    {
+        let addresses: Vec<&Address> = group.affected.iter().map(|(address, _)| *address).collect();
+        let head = format!("  {} ", style.red("✗"));
+        lines.push(format!("{head}{}", failures::resources(&addresses, style, columns(&head))));
+        // All failures of one run are recorded at its end, one after the other.
+        if let Some(earlier) =
+            group.affected.iter().map(|(_, at)| *at).max().filter(|at| last.duration_since(*at) > MOMENT)
+        {
+            lines.extend(hanging("# ", &format!("last tried {earlier:.0}"), style.width, INDENT));
+        }
+        lines.extend(group.lines(style, INDENT));
+    }
+    lines
+}
+
+/// A recorded failure as one that is shown. What it meant for the run is not recorded, and does not matter any more.
+fn as_failure(failed: &Failed) -> Failure {
+    let Failed { at: _, message, operation, code, request_id, help } = failed.clone();
+    Failure { class: Class::Refused, message, operation, code, request_id, help }
+}
+
 /// What failed when an earlier run last tried, and what to do about it.
 fn last_tried(failed: Option<&Failed>, style: &Style) -> Vec<String> {
     let Some(failed) = failed else { return Vec::new() };
@@ -301,10 +346,11 @@ fn deviation(item: &Item, why: &str, style: &Style) -> Vec<String> {
     };
     let forced = item.changes.iter().any(|change| change.forces_replacement.is_some());
     // That it is missing is shown already.
-    let reason = item.reason.as_deref().filter(|_| !forced && health != Health::Missing);
+    let reason = item.reason.as_deref().filter(|_| !forced && !matches!(health, Health::Missing | Health::Failed));
+    let failed = state(item).map(|state| format!("it is in state {state}"));
     let left = (health == Health::NotMade && item.recorded)
         .then_some("an earlier run was about to create it, and it never appeared in AWS");
-    if let Some(why) = reason.or(left) {
+    if let Some(why) = failed.as_deref().or(reason).or(left) {
         lines.extend(hanging("# ", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
     }
     if health == Health::Drifted {
@@ -494,6 +540,55 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_that_could_not_be_built_at_all_shows_why() {
+        let unbuilt: Vec<Item> = ["primary/vpc/main", "secondary/vpc/main", "primary/kms_key/main", "primary/alarm/a"]
+            .map(|at| item(at, Action::Create))
+            .into();
+        let failed = |operation: &str, code: &str, message: &str, id: &str| Failed {
+            at: "2026-11-29T02:10:07.5Z".parse().expect("a time"),
+            message: message.to_owned(),
+            operation: Some(operation.to_owned()),
+            code: Some(code.to_owned()),
+            request_id: Some(id.to_owned()),
+            help: Some("Renew them.".to_owned()),
+        };
+        let earlier = Failed {
+            at: "2026-11-28T23:00:00Z".parse().expect("a time"),
+            ..failed("kms:CreateKey in us-east-1", "LimitExceededException", "too many keys", "id-3")
+        };
+        let details = StatusDetails {
+            failed: BTreeMap::from([
+                (unbuilt[0].address.clone(), failed("ec2:CreateVpc in us-east-1", "RequestExpired", "expired", "id-1")),
+                (unbuilt[1].address.clone(), failed("ec2:CreateVpc in us-east-2", "RequestExpired", "expired", "id-2")),
+                (unbuilt[2].address.clone(), earlier),
+            ]),
+            ..StatusDetails::default()
+        };
+        for width in [80, 140] {
+            let text = render(&plan(unbuilt.clone()), &details, &context(false), &Style::plain(width));
+            assert_fits(&text, width);
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let mut at = 0;
+            for part in [
+                "DR: NOT BUILT – nothing has been created yet: 4 resources to create; the last attempt failed",
+                "Last tried 2026-11-29T02:10:07Z, and failed: ✗ 2 resources (primary/vpc/main, secondary/vpc/main) RequestExpired: \
+                 expired",
+                "calls: ec2:CreateVpc in us-east-1, ec2:CreateVpc in us-east-2 request ids id-1, id-2 help: Renew them.",
+                "✗ 1 resource (primary/kms_key/main) # last tried 2026-11-28T23:00:00Z kms:CreateKey in us-east-1: \
+                 LimitExceededException: too many keys request id id-3",
+                "Resources: 4 not created",
+            ] {
+                let found = words[at..].find(part).unwrap_or_else(|| panic!("{part:?} at {width} in\n{text}"));
+                at += found + part.len();
+            }
+            assert!(!text.contains("critical"), "what does not exist is not listed one by one:\n{text}");
+        }
+        let json = to_json(&plan(unbuilt), &details, &context(false));
+        assert_eq!(json["resources"][0]["last_failure"]["code"], json!("RequestExpired"));
+        assert!(json["verdict_reason"].as_str().is_some_and(|reason| reason.ends_with("the last attempt failed")));
+    }
+
+    #[test]
     fn a_run_in_progress_is_named() {
         let holder = Holder { pid: 7, host: "vm".to_owned(), command: "up".to_owned(), since: None };
         let details = StatusDetails { running: Some(holder), ..StatusDetails::default() };
@@ -569,6 +664,11 @@ mod tests {
             (with(Action::Record, Phase::Pending("pending".to_owned())), Health::Pending),
             (with(Action::Replace, Phase::Deleting("deleting".to_owned())), Health::Deleting),
             (with(Action::Replace, Phase::Failed("failed".to_owned())), Health::Failed),
+            (with(Action::Update, Phase::Stalled("without its key".to_owned())), Health::Failed),
+            (
+                Item { failure: Some(refused()), ..with(Action::Unknown, Phase::Failed("failed".to_owned())) },
+                Health::Failed,
+            ),
             (with(Action::Replace, Phase::Ready), Health::Drifted),
             (with(Action::Delete, Phase::Ready), Health::Leftover),
             (item("primary/vpc/main", Action::Delete), Health::Missing),

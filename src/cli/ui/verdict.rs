@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::severity::{Severity, severity};
-use super::status::{Health, health};
+use super::status::{Health, health, state};
 use super::text::{clean, plural};
 use drctl_engine::{Item, Plan};
 
@@ -38,7 +38,8 @@ impl Verdict {
             );
         }
         if count(Health::NotMade) == all && plan.items.iter().all(|item| !item.recorded) {
-            let reason = format!("nothing has been created yet: {} to create", plural(all, "resource"));
+            let tried = if has_failed { "; the last attempt failed" } else { "" };
+            let reason = format!("nothing has been created yet: {} to create{tried}", plural(all, "resource"));
             return verdict("not_built", "NOT BUILT", reason);
         }
         if let Some(reason) = deleted(plan).filter(|_| !has_failed) {
@@ -133,8 +134,8 @@ fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
         .iter()
         .take(NAMED)
         .map(|(why, items)| match items.as_slice() {
-            [one] => format!("{why} ({})", one.address),
-            [one, rest @ ..] => format!("{why} ({} and {} more)", one.address, rest.len()),
+            [one] => format!("{why} ({})", example(one)),
+            [one, rest @ ..] => format!("{why} ({} and {} more)", example(one), rest.len()),
             [] => (*why).to_owned(),
         })
         .collect();
@@ -142,6 +143,14 @@ fn named(found: &[(Severity, &Item, &'static str)], worst: Severity) -> String {
         parts.push(plural(reasons.len() - NAMED, "more reason"));
     }
     parts.join("; ")
+}
+
+/// A resource, with the state in which it does not work.
+fn example(item: &Item) -> String {
+    match state(item) {
+        Some(state) => format!("{}: {}", item.address, clean(state)),
+        None => item.address.to_string(),
+    }
 }
 
 /// What could not be read, and where.
@@ -226,6 +235,43 @@ mod tests {
             let verdict = Verdict::of(&plan(items), false);
             assert_eq!((verdict.key, verdict.line().as_str()), (key, line));
         }
+    }
+
+    #[test]
+    fn data_that_cannot_be_used_makes_a_stack_not_ready_whatever_else_is_the_matter() {
+        let failed = |at: &str, phase: Phase| {
+            let failure = matches!(phase, Phase::Failed(_) | Phase::Deleting(_)).then(refused);
+            let action = if failure.is_some() { Action::Unknown } else { Action::Record };
+            Item { live: Some(live(phase)), failure, ..item(at, action) }
+        };
+        let text = str::to_owned;
+        let cases = [
+            (
+                failed("secondary/db_cluster/main", Phase::Failed(text("failed: AWS cannot recover it"))),
+                "this Region has no working database (secondary/db_cluster/main: failed: AWS cannot recover it)",
+            ),
+            (
+                failed("primary/db_instance/main", Phase::Failed(text("storage-full"))),
+                "the database of this Region does not answer (primary/db_instance/main: storage-full)",
+            ),
+            (
+                failed("global/dynamodb_table/sessions", Phase::Stalled(text("cut off from its key"))),
+                "the sessions table is missing, or does not work in both Regions (global/dynamodb_table/sessions: cut off from \
+                 its key)",
+            ),
+            (
+                failed("primary/db_cluster/main", Phase::Deleting(text("deleting"))),
+                "this Region has no working database (primary/db_cluster/main)",
+            ),
+        ];
+        for (broken, reason) in cases {
+            let (what, items) = (broken.address.to_string(), vec![item("primary/vpc/main", Action::None), broken]);
+            let verdict = Verdict::of(&plan(items), false);
+            assert_eq!((verdict.key, verdict.reason.as_str()), ("not_ready", reason), "{what}");
+        }
+        // One that comes or goes is another matter.
+        let coming = failed("primary/db_cluster/main", Phase::Pending(text("modifying")));
+        assert_eq!(Verdict::of(&plan(vec![item("primary/vpc/main", Action::None), coming]), false).key, "at_risk");
     }
 
     #[test]

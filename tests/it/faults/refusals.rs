@@ -372,6 +372,28 @@ fn the_reason_for_a_failed_creation_is_still_shown_the_next_morning() {
 }
 
 #[test]
+fn a_stack_of_which_everything_was_refused_says_why_the_next_morning() {
+    let stack = Stack::new();
+    stack.faults(&format!(
+        "[[fault]]\nkind = \"mutation\"\ndoes = \"refuse\"\nstatus = 403\ncode = \"OrganisationSuspended\"\nmessage = \"{MESSAGE}\"\n"
+    ));
+    run_within(&stack, &UP, ENOUGH).exits(1).says(MESSAGE);
+    stack.no_faults();
+    assert!(recorded(&stack).is_empty(), "nothing was built: {:?}", recorded(&stack));
+    let shown = stack.run(&["status"]).exits(0);
+    let shown = shown.says("DR: NOT BUILT").says("the last attempt failed").says("Last tried 20");
+    assert_eq!(shown.stdout.matches(MESSAGE).count(), 1, "the same answer is shown once:\n{}", shown.stdout);
+    let shown = shown.says("resources (primary/kms_key/main, ").says("OrganisationSuspended").says("calls: ");
+    assert!(shown.stdout.lines().count() < 30, "{}", shown.stdout);
+    let status = stack.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["verdict"], "not_built");
+    let resources = status["resources"].as_array().expect("resources");
+    let vpc = resources.iter().find(|resource| resource["address"] == "primary/vpc/main").expect("the VPC");
+    let why = &vpc["last_failure"];
+    assert_eq!((text(why, "operation"), text(why, "message")), ("ec2:CreateVpc in us-east-1", MESSAGE), "{why:#}");
+}
+
+#[test]
 fn what_is_restored_is_on_record_whatever_is_refused_afterwards() {
     std::thread::scope(|scope| {
         for refused in RESTORING {

@@ -328,6 +328,118 @@ async fn a_standby_that_was_detached_keeps_its_data() {
     assert!(deletions.is_empty(), "{deletions:#?}");
 }
 
+/// The standby was promoted by removing it from the global database, and the rest of the database is gone. The survivor is not lost: it
+/// becomes the writer of a new global database, in the way that drctl says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_survivor_of_a_global_database_becomes_the_writer_of_a_new_one() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    let [here, there] = [rds(&stack, PRIMARY).await, rds(&stack, SECONDARY).await];
+    here.delete_db_instance().db_instance_identifier("payment-dr-dev-primary-1").send().await.expect_err("it writes");
+    for (region, role) in [(SECONDARY, "secondary"), (PRIMARY, "primary")] {
+        let call = there.remove_from_global_cluster().global_cluster_identifier("payment-dr-dev");
+        let member = arn(&stack, region, &format!("payment-dr-dev-{role}"));
+        call.db_cluster_identifier(member).send().await.expect("removed");
+    }
+    here.delete_db_instance().db_instance_identifier("payment-dr-dev-primary-1").send().await.expect("lost");
+    let call = here.delete_db_cluster().db_cluster_identifier("payment-dr-dev-primary").skip_final_snapshot(true);
+    call.send().await.expect("lost");
+    here.delete_global_cluster().global_cluster_identifier("payment-dr-dev").send().await.expect("lost");
+    let kept = resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await;
+
+    let refused = stack.run(&["up", "--yes"]).exits(3).says("To keep it, with its data");
+    let command = refused.stderr.split('`').find(|part| part.starts_with("aws rds create-global-cluster "));
+    let words: Vec<&str> = command.expect("the command, in one piece").split(' ').collect();
+    let value = |option: &str| words[words.iter().position(|word| *word == option).expect("the option") + 1];
+    let tags = words
+        .iter()
+        .filter_map(|word| word.strip_prefix("Key=")?.split_once(",Value="))
+        .map(|(key, value)| aws_sdk_rds::types::Tag::builder().key(key).value(value).build());
+    let call = rds(&stack, value("--region")).await.create_global_cluster().set_tags(Some(tags.collect()));
+    let call = call.global_cluster_identifier(value("--global-cluster-identifier"));
+    let call = call.source_db_cluster_identifier(value("--source-db-cluster-identifier"));
+    is_refused(
+        call.clone().engine(ENGINE).send().await,
+        "InvalidParameterCombination",
+        "will be inherited from source",
+    );
+    call.send().await.expect("as drctl says");
+    // Even if it is not on record any more whose it is.
+    stack.run(&["state", "rm", "global/global_cluster/main", "--yes"]).exits(0);
+
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    assert_eq!(writer(&stack).await, (arn(&stack, SECONDARY, "payment-dr-dev-secondary"), 2));
+    assert_eq!(resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await, kept);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
+/// The writer does not take a password that it cannot read. The other member, which would wait for that, does not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_writer_cannot_read_ends_the_run_at_once() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk(PRIMARY).await);
+    let found = secrets.list_secrets().send().await.expect("secrets");
+    let id = found.secret_list().first().and_then(|secret| secret.arn()).expect("the secret");
+    let good = secrets.get_secret_value().secret_id(id).send().await.expect("its value").secret_string;
+    secrets.put_secret_value().secret_id(id).secret_string("not JSON").send().await.expect("set");
+    let began = Instant::now();
+    run_within(&stack, &["up", "--yes"], ENOUGH)
+        .exits(1)
+        .says("is not JSON with a `password`")
+        .says("secondary/db_cluster/main skipped because of primary/db_cluster/main")
+        .says("Skipped because of it: 1 resource (secondary/db_cluster/main)");
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    secrets.put_secret_value().secret_id(id).set_secret_string(good).send().await.expect("set");
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
+/// What holds data and cannot be used is the first thing that an operator has to know, in whichever Region it is; and what replacing it
+/// would take is told in full.
+#[test]
+fn data_that_cannot_be_used_makes_the_stack_not_ready_and_can_be_replaced_as_drctl_says() {
+    let stack = Stack::new();
+    stack.configure(OLDER);
+    run_within(&stack, &["up", "--yes"], ENOUGH).exits(0);
+    for (resource, state, words) in [
+        ("payment-dr-dev-primary", "failed", "this Region has no working database (primary/db_cluster/main: failed: "),
+        ("payment-dr-dev-secondary", "inaccessible-encryption-credentials", "(secondary/db_cluster/main: inaccessible"),
+        ("payment-dr-dev-primary-1", "storage-full", "does not answer (primary/db_instance/main: storage-full: "),
+        ("payment-dr-dev-secondary-1", "incompatible-network", "(secondary/db_instance/main: incompatible-network: "),
+        (
+            "payment-dr-dev-sessions",
+            "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+            "(global/dynamodb_table/sessions: INACCESSIBLE_",
+        ),
+        ("payment-dr-dev-sessions", "ARCHIVED", "(global/dynamodb_table/sessions: ARCHIVED: "),
+        (
+            "us-east-2",
+            "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+            "(global/dynamodb_table/sessions: without its replica in us-east-2",
+        ),
+    ] {
+        stack.faults(&format!("[[fault]]\ndoes = \"state\"\nresource = \"{resource}\"\nstate = \"{state}\"\n"));
+        let status = stack.run(&["status", "--json", "--detailed-exitcode"]).exits(2).json();
+        assert_eq!(status["verdict"], "not_ready", "{resource} is {state}: {status:#}");
+        let reason = status["verdict_reason"].as_str().expect("a reason");
+        assert!(reason.contains(words), "{resource} is {state}: {reason}");
+        stack.run(&["status"]).exits(0).says("DR: NOT READY");
+    }
+    stack.faults("[[fault]]\ndoes = \"state\"\nresource = \"payment-dr-dev-primary\"\nstate = \"failed\"\n");
+    let plan = stack.run(&["plan"]).exits(1).says("1 resource that drctl does not put right by itself");
+    let command = plan.stdout.split('`').find(|part| part.starts_with("drctl up --replace ")).expect("the command");
+    assert_eq!(command.matches("--replace").count(), 4, "{command}");
+    let words: Vec<&str> = std::iter::once("plan").chain(command.split(' ').skip(2)).collect();
+    stack.run(&words).exits(0).says("DATA LOSS: 4 resources");
+    stack.no_faults();
+    run_within(&stack, &["down", "--yes", "--no-final-snapshot"], ENOUGH).exits(0);
+}
+
 /// A key that is scheduled for deletion is restored together with everything that is encrypted with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_scheduled_for_deletion_is_restored_and_nothing_else_happens() {

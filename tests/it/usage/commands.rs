@@ -200,6 +200,43 @@ fn down_keeps_a_final_snapshot_and_the_key_that_decrypts_it() {
 }
 
 #[test]
+fn a_deleted_stack_whose_keys_are_kept_can_be_built_in_other_regions() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.run(&["down", "--yes"]).exits(0).says("2 kept");
+    stack.configure("[regions]\nprimary = \"us-west-2\"\nsecondary = \"us-east-2\"\n");
+    for words in [&["plan"][..], &["up", "--yes"], &["status"]] {
+        let refused = stack.run(words).exits(4).says("belongs to another primary Region");
+        let refused =
+            refused.says("has deleted the stack that was there, except for primary/kms_key/main in us-east-1");
+        let refused = refused
+            .says("secondary/kms_key/main in us-east-2")
+            .says("describe-db-cluster-snapshots --region us-east-1");
+        assert!(!refused.stderr.contains("A stack does not move"), "{}", refused.stderr);
+        // As it says.
+        refused.says("`drctl up --state-dir state-us-west-2`");
+    }
+    stack.run(&["plan", "--state-dir", "state-us-west-2"]).exits(0).says("162 to add");
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        for region in ["us-east-1", "us-east-2"] {
+            let rds = aws_sdk_rds::Client::new(&stack.sdk(region).await);
+            let found = rds.describe_db_cluster_snapshots().snapshot_type("manual").send().await.expect("listed");
+            let shown = stack.run(&["plan"]).exits(4).stderr;
+            for snapshot in found.db_cluster_snapshots() {
+                let key = snapshot.kms_key_id().expect("its key");
+                assert!(shown.contains(&format!("DBClusterSnapshots[?KmsKeyId=='{key}']")), "{key}: {shown}");
+                let call = rds.delete_db_cluster_snapshot();
+                let call = call.set_db_cluster_snapshot_identifier(snapshot.db_cluster_snapshot_identifier.clone());
+                call.send().await.expect("deleted");
+            }
+        }
+    });
+    // Also as it says: it works in the Regions on record.
+    stack.run(&["down", "--yes"]).exits(0).says("2 destroyed");
+    stack.run(&["plan"]).exits(0).says("162 to add");
+}
+
+#[test]
 fn a_replacement_is_shown_with_its_reason_and_needs_consent() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);

@@ -271,6 +271,29 @@ fn whichever_region_hangs_the_verdict_is_in_time_and_progress_is_shown_at_once()
 }
 
 #[test]
+fn a_region_that_stops_answering_during_a_run_is_named_with_its_time_limit() {
+    let stack = Stack::new();
+    let mut running = Running::start(stack.command(&["up", "--yes"]));
+    running.line("✓", Duration::from_mins(1));
+    stack.faults("[[fault]]\nregion = \"us-east-2\"\ndoes = \"hang\"\n");
+    // A call is given up after 20 s.
+    running.line("us-east-2 has not answered since ", Duration::from_secs(40));
+    running.line("us-east-2 has not answered since ", Duration::from_secs(60));
+    stack.no_faults();
+    running.line("us-east-2 answers again, after ", Duration::from_secs(40));
+    let (code, said, _) = running.end();
+    assert_eq!(code, Some(0), "nothing of it has failed: {said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains(". It is asked until ") && words.contains(" at the latest; then what needs it fails"),
+        "{said}"
+    );
+    assert!(!words.contains("us-east-1 has not answered"), "{said}");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
 fn credentials_that_expire_during_a_run_pause_it_until_they_are_renewed() {
     let stack = Stack::new();
     for command in [&["up", "--yes"][..], &["down", "--yes", "--no-final-snapshot"]] {

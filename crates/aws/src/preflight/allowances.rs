@@ -54,8 +54,7 @@ pub(super) async fn database(preflight: &Preflight<'_>, planned: &Planned<'_>, r
         };
         let figures = Figures { quota, used, planned };
         if !figures.suffice() {
-            let message =
-                format!("{name} in {region}: {planned} more are planned, and {used} of {quota} are in use");
+            let message = format!("{name} in {region}: {planned} more are planned, and {used} of {quota} are in use");
             let help = format!("Ask for {} or more in Service Quotas (service rds), or delete some.", figures.needed());
             let problem = Problem::new(About::Quota, Some(region), name, message, help);
             findings.problems.push(Problem { figures: Some(figures), ..problem });

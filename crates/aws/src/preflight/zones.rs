@@ -74,7 +74,10 @@ fn fault(offered: &[AvailabilityZone], zone: &str) -> Option<Fault> {
 fn problem(region: &str, zone: &str, fault: &Fault, subnets: &[String], usable: &[&str]) -> Problem {
     let message = match fault {
         Fault::Missing => {
-            format!("{region} does not offer the zone {zone} to this account, where {} would be created", listed(subnets))
+            format!(
+                "{region} does not offer the zone {zone} to this account, where {} would be created",
+                listed(subnets)
+            )
         }
         Fault::OptIn => format!("{zone} has to be opted into before {} can be created there", listed(subnets)),
         Fault::State(state) => format!("{zone} is {state}, and {} would be created there", listed(subnets)),

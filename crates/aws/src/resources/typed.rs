@@ -129,6 +129,12 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
+    /// How it can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for an operator,
+    /// in full sentences.
+    fn spare(_: &Context, _: &Live, _: &[Change]) -> Option<String> {
+        None
+    }
+
     /// What its deletion means, given everything that is deleted with it: what is lost, what keeps AWS from deleting it, and
     /// whether it is kept.
     ///
@@ -401,12 +407,17 @@ impl<R: Resource> Driver for Typed<R> {
             if !others.is_empty() {
                 let rest = Self::parse(desired)?.sync(&cx, live, &others).await?;
                 synced.later = rest.later;
+                synced.awaits = rest.awaits;
                 synced.shows = rest.shows;
                 synced.unsupported.extend(rest.unsupported);
             }
             Ok(synced)
         }
         .boxed()
+    }
+
+    fn spare(&self, region: &Region, live: &Live, changes: &[Change]) -> Option<String> {
+        R::spare(&self.context.at(region), live, changes)
     }
 
     fn weigh<'a>(

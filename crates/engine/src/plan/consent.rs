@@ -35,7 +35,8 @@ impl Consent {
 pub struct Refusal {
     /// Whether it would be replaced. Otherwise it would be deleted.
     pub replaced: bool,
-    /// The reason for it: the property that differs and why it cannot be changed in place, or that it is no longer configured.
+    /// The reason for it: the property that differs and why it cannot be changed in place, or that it is no longer configured; and how
+    /// the resource can be kept instead, if AWS has a way.
     pub why: String,
     /// All resources that hold data and would have to be named, including this one. Empty when it cannot be done at all.
     pub names: Vec<Address>,

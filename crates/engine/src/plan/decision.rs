@@ -56,8 +56,20 @@ impl Decision<'_> {
     pub fn plan(&self) -> Plan {
         let mut plan = self.decide();
         self.refuse_the_impossible(&mut plan);
+        let failed = |item: &Item| {
+            let is_failed = matches!(item.live.as_ref().map(|live| &live.phase), Some(Phase::Failed(_)));
+            (is_failed && item.failure.is_some()).then(|| item.address.clone())
+        };
+        for address in plan.items.iter().filter_map(failed).collect::<Vec<_>>() {
+            let (names, impossible) = self.what_it_would_take(&plan, Some(&address));
+            let help = ways_out_of_failure(&names, impossible.as_deref());
+            let item = plan.items.iter_mut().find(|item| item.address == address);
+            if let Some(failure) = item.and_then(|item| item.failure.as_mut()) {
+                failure.help = Some(help);
+            }
+        }
         if plan.refused().next().is_some() {
-            let (names, impossible) = self.what_it_would_take(&plan);
+            let (names, impossible) = self.what_it_would_take(&plan, None);
             for refusal in plan.items.iter_mut().filter_map(|item| item.refusal.as_mut()) {
                 refusal.names.clone_from(&names);
                 refusal.impossible.clone_from(&impossible);
@@ -66,14 +78,15 @@ impl Decision<'_> {
         plan
     }
 
-    /// All resources that would have to be named for the refused items to be carried out, and why they could not be carried out even
-    /// then, if that is so.
-    fn what_it_would_take(&self, plan: &Plan) -> (Vec<Address>, Option<String>) {
+    /// All resources that would have to be named for the refused items, and the replacement of another one, to be carried out, and why
+    /// they could not be carried out even then, if that is so.
+    fn what_it_would_take(&self, plan: &Plan, also: Option<&Address>) -> (Vec<Address>, Option<String>) {
         let named = match self.consent {
             Consent::Named(named) => named.clone(),
             Consent::Nothing | Consent::Everything => BTreeSet::new(),
         };
-        let mut names: BTreeSet<Address> = plan.refused().map(|(item, _)| item.address.clone()).chain(named).collect();
+        let mut names: BTreeSet<Address> =
+            plan.refused().map(|(item, _)| &item.address).chain(also).cloned().chain(named).collect();
         loop {
             let before = names.len();
             let consent = Consent::Named(names.clone());
@@ -167,12 +180,17 @@ impl Decision<'_> {
             let desired = reference::resolve(&node.desired, &lookup);
             let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &unsettled);
             item.expected = expected(&item, &node.driver.expected(&node.address));
+            if let (Some(refusal), Some(live)) = (&mut item.refusal, &item.live)
+                && let Some(way) = node.driver.spare(&node.region, live, &item.changes)
+            {
+                refusal.why = format!("{}. {way}", refusal.why);
+            }
             match item.action {
                 // A refused resource stays as it is.
                 Action::None | Action::Record | Action::Update | Action::Refused => {
                     if let Some(Observed::Live(live)) = self.observed.get(&node.address) {
                         stays.insert(&node.address, live);
-                        if matches!(live.phase, Phase::Pending(_)) {
+                        if live.phase.awaited().is_some() {
                             unsettled.pending.insert(node.address.clone());
                         }
                     }
@@ -245,7 +263,7 @@ impl Decision<'_> {
         item.changes
             .retain(|change| !item.unsupported.contains_key(&change.property) && unsettled.is_difference(change));
         let may_lose = !traits.holds_data || self.consent.covers(address);
-        match unrecoverable(address, live, may_lose) {
+        match unrecoverable(live, may_lose) {
             Some(Ok(reason)) => {
                 item.action = Action::Replace;
                 item.reason = Some(reason);
@@ -273,7 +291,7 @@ impl Decision<'_> {
             }
         } else if !item.changes.is_empty() {
             item.action = Action::Update;
-        } else if let Phase::Pending(state) = &live.phase {
+        } else if let Some(state) = live.phase.awaited() {
             item.action = Action::Record;
             item.reason = Some(format!("it is still {state}"));
         } else {
@@ -345,23 +363,32 @@ impl Decision<'_> {
 
 /// What follows if a resource is in a state from which it does not recover by itself: why it is replaced, or, if data would be lost
 /// with it, what somebody has to put right.
-fn unrecoverable(address: &Address, live: &Live, may_lose: bool) -> Option<Result<String, Failure>> {
+fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>> {
     match &live.phase {
-        Phase::Pending(_) | Phase::Ready => None,
+        Phase::Pending(_) | Phase::Stalled(_) | Phase::Ready => None,
         Phase::Failed(why) if may_lose => Some(Ok(format!("it is in state {why}"))),
         Phase::Deleting(state) if may_lose => Some(Ok(format!("it is {state}"))),
-        Phase::Failed(why) => Some(Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)).help(
-            format!(
-                "It holds data, so drctl does not replace it just because it failed. Fix the cause, after which it recovers by itself, \
-                 or restore it. If it may really be deleted and created again: `drctl up --replace {address}`."
-            ),
-        ))),
+        // What to do about it follows from the whole plan.
+        Phase::Failed(why) => Some(Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)))),
         Phase::Deleting(state) => {
             let message = format!("{} is {state}, and drctl did not ask for it", live.id);
             Some(Err(Failure::new(Class::Refused, message)
                 .help("Find out who is deleting it. When it is gone, `drctl up` creates a new one, without its data.")))
         }
     }
+}
+
+/// What somebody can do about a resource that has failed and holds data: `names` is all that would have to be named to replace it, and
+/// `impossible` says why it could not be done even then.
+fn ways_out_of_failure(names: &[Address], impossible: Option<&str>) -> String {
+    let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, after which it recovers by itself, or \
+                  restore it.";
+    if let Some(why) = impossible {
+        return format!("{repair} It cannot be deleted and created again even if its data may be lost: {why}.");
+    }
+    let options: Vec<String> = names.iter().map(|address| format!("--replace {address}")).collect();
+    let all = if names.len() > 1 { ", with what has to be deleted along with it" } else { "" };
+    format!("{repair} If it may really be deleted and created again{all}: `drctl up {}`.", options.join(" "))
 }
 
 /// How the state's record of a resource that is as desired differs from it, if it does.
@@ -381,7 +408,7 @@ fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -
 
 /// How long the planned work on a resource takes. Recording it takes no time, unless it is still on its way.
 fn expected(item: &Item, takes: &Expected) -> Duration {
-    let is_pending = item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Pending(_)));
+    let is_pending = item.live.as_ref().is_some_and(|live| live.phase.awaited().is_some());
     match item.action {
         Action::Create => takes.create,
         Action::Replace => takes.delete + takes.create,

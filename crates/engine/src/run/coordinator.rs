@@ -4,13 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::critical_path::critical_path;
 use super::events::{Event, Events};
-use super::handle::{CoordinatorHandle, Message};
+use super::handle::{Awaited, CoordinatorHandle, Message};
 use super::layout::{Layout, action_of, expected};
 use super::recorder::{Durable, Record, Recorder};
 use super::report::Report;
@@ -19,8 +20,8 @@ use super::worker::{Job, Worker};
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Driver, Drivers, Region};
 use crate::failure::{Class, Failure};
-use crate::graph::Graph;
-use crate::plan::{Action, Item, Plan};
+use crate::graph::{Graph, Node};
+use crate::plan::{Action, Item, Plan, TAGS};
 use crate::reference::{self, Need, Properties};
 use crate::state::{Address, Status, Store};
 use crate::timing::Timing;
@@ -102,6 +103,8 @@ struct Coordinator<'a> {
     updated: HashSet<Address>,
     /// The resources that this run was to delete and has kept.
     kept: HashSet<Address>,
+    /// The steps that were told that the step which they wait for has failed.
+    in_vain: HashMap<StepId, StepId>,
     is_interrupted: bool,
 }
 
@@ -122,6 +125,7 @@ impl<'a> Coordinator<'a> {
             recorded: HashSet::new(),
             updated: HashSet::new(),
             kept: HashSet::new(),
+            in_vain: HashMap::new(),
             is_interrupted: false,
         }
     }
@@ -289,8 +293,49 @@ impl<'a> Coordinator<'a> {
             Message::Record { step, transition, acknowledgement } => {
                 self.recorder.push(Record { step, transition: *transition, acknowledgement });
             }
+            Message::Awaits { step, awaited, acknowledgement } => {
+                let in_vain = self.failed_among(step, &awaited);
+                let answer = match in_vain {
+                    Some(dependency) => {
+                        self.in_vain.insert(step, dependency);
+                        Err(Failure::new(Class::NotYet, "what it waits for has failed"))
+                    }
+                    None => Ok(()),
+                };
+                // When the worker has gone, nobody waits.
+                drop(acknowledgement.send(answer));
+            }
             Message::ReleaseSlot { step } => self.schedule.release_slot(step),
             Message::Event(event) => self.run.events.emit(event),
+        }
+    }
+
+    /// A step that has failed or was skipped, of those that a step is about to wait for.
+    fn failed_among(&self, step: StepId, awaited: &Awaited) -> Option<StepId> {
+        let has_arn = |item: &&Item, arn: &str| {
+            let seen = item.live.as_ref().and_then(|live| live.arn.as_deref());
+            let recorded = || self.store.resources().get(&item.address).and_then(|entry| entry.arn.as_deref());
+            seen.or_else(recorded) == Some(arn)
+        };
+        match awaited {
+            Awaited::Arn(arn) => {
+                let item = self.run.plan.items.iter().find(|item| has_arn(item, arn))?;
+                self.schedule.steps_of(&item.address).apply.filter(|other| self.schedule.has_failed(*other))
+            }
+            Awaited::Users(outputs) => {
+                let own = self.run.graph.get(&self.schedule.step(step).address)?;
+                let is_alike = |of: &Address| {
+                    let other = self.run.graph.get(of).filter(|_| of.kind() == own.address.kind());
+                    other.is_some_and(|other| untagged(&other.desired).eq(untagged(&own.desired)))
+                };
+                let uses = |node: &&Arc<Node>| {
+                    let mut found = node.desired.values().flat_map(reference::references_in);
+                    found.any(|found| outputs.contains(&found.output.as_str()) && is_alike(&found.of))
+                };
+                let users = self.run.graph.nodes().filter(uses);
+                let mut steps = users.filter_map(|user| self.schedule.steps_of(&user.address).apply);
+                steps.find(|user| self.schedule.has_failed(*user))
+            }
         }
     }
 
@@ -330,6 +375,8 @@ impl<'a> Coordinator<'a> {
         };
         if failure.class == Class::Interrupted {
             self.schedule.interrupt(step);
+        } else if let Some(dependency) = self.in_vain.remove(&step) {
+            self.give_up(step, dependency);
         } else if self.schedule.step(step).is_outdated {
             // Whatever it failed at, it was started with something that no longer exists.
             self.schedule.restart_once_restored(step);
@@ -413,4 +460,9 @@ impl<'a> Coordinator<'a> {
             self.run.plan.items.iter().map(|item| &item.address).filter(|a| self.kept.contains(*a)).cloned().collect();
         report
     }
+}
+
+/// What is desired of a resource, apart from its tags, which no two resources have in common.
+fn untagged(desired: &Properties) -> impl Iterator<Item = (&String, &Value)> {
+    desired.iter().filter(|(property, _)| *property != TAGS)
 }

@@ -18,11 +18,25 @@ pub(super) enum Message {
         transition: Box<Transition>,
         acknowledgement: Acknowledgement,
     },
+    /// Acknowledge this if what the step is about to wait for may still come; refuse it if that has failed.
+    Awaits {
+        step: StepId,
+        awaited: Awaited,
+        acknowledgement: Acknowledgement,
+    },
     /// The step waits, and needs no slot under the cap.
     ReleaseSlot {
         step: StepId,
     },
     Event(Event),
+}
+
+/// What a step waits for besides AWS.
+pub(super) enum Awaited {
+    /// A change of the resource with this ARN.
+    Arn(String),
+    /// The resources that refer to one of these outputs of the step's own resource, or of one that is desired alike.
+    Users(&'static [&'static str]),
 }
 
 /// What the worker of a step holds of the coordinator.
@@ -43,6 +57,15 @@ impl CoordinatorHandle {
         let transition = Box::new(Transition { at: Timestamp::now(), address, entry });
         let gone = || Failure::new(Class::Internal, "the run has ended");
         self.messages.send(Message::Record { step: self.step, transition, acknowledgement }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Returns whether what the step is about to wait for may still come. If it does not, the failure is only for the worker: the
+    /// coordinator skips the step.
+    pub(super) async fn may_wait_for(&self, awaited: Awaited) -> Result<(), Failure> {
+        let (acknowledgement, answer) = oneshot::channel();
+        let gone = || Failure::new(Class::Internal, "the run has ended");
+        self.messages.send(Message::Awaits { step: self.step, awaited, acknowledgement }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 

@@ -60,7 +60,6 @@ pub enum StateError {
     },
     /// It belongs to another stack, environment, account, or pair of Regions.
     #[error("{} belongs to another {what}: it says {recorded}, and this run is for {expected}", path.display())]
-    #[diagnostic(help("Nothing was changed. {}", foreign(what)))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -70,6 +69,9 @@ pub enum StateError {
         recorded: String,
         /// What this run is for.
         expected: String,
+        /// What to do.
+        #[help]
+        help: String,
     },
     /// Another run holds the lock.
     #[error("{} is locked by {holder}", path.display())]
@@ -108,6 +110,17 @@ impl StateError {
     /// For a panic in the thread that writes the journal.
     pub(crate) fn defect(error: &dyn std::fmt::Display) -> Self {
         Self::Defect(error.to_string())
+    }
+
+    /// For a state that belongs to something else than this run.
+    pub(super) fn foreign(path: &Path, what: &'static str, recorded: &str, expected: &str) -> Self {
+        Self::Foreign {
+            path: path.to_owned(),
+            what,
+            recorded: quoted(recorded),
+            expected: expected.to_owned(),
+            help: format!("Nothing was changed. {}", foreign(what)),
+        }
     }
 
     /// For what the operating system said, with what to do about it.
@@ -212,12 +225,7 @@ mod tests {
 
     #[test]
     fn another_stack_says_how_to_go_on() {
-        let foreign = |what| StateError::Foreign {
-            path: PathBuf::from("state/payment-dr-dev.json"),
-            what,
-            recorded: "a".to_owned(),
-            expected: "b".to_owned(),
-        };
+        let foreign = |what| StateError::foreign(Path::new("state/payment-dr-dev.json"), what, "a", "b");
         assert!(help(&foreign("primary Region")).contains("`drctl down`"));
         assert!(help(&foreign("account")).contains("Check the credentials"));
         for what in ["account", "secondary Region"] {

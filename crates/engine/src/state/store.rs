@@ -85,12 +85,9 @@ impl Location {
             ..Snapshot::new(recovered.header.identity.clone())
         });
         if recovered.header.lineage != snapshot.lineage {
-            return Err(StateError::Foreign {
-                path,
-                what: "state",
-                recorded: format!("lineage {}", quoted(&recovered.header.lineage)),
-                expected: format!("lineage {} of {}", quoted(&snapshot.lineage), self.snapshot().display()),
-            });
+            let ours = format!("lineage {} of {}", quoted(&snapshot.lineage), self.snapshot().display());
+            let theirs = format!("lineage {}", recovered.header.lineage);
+            return Err(StateError::foreign(&path, "state", &theirs, &ours));
         }
         if recovered.header.serial < snapshot.serial {
             // The run ended between replacing the snapshot and removing the journal.
@@ -167,12 +164,7 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
     ];
     match pairs.into_iter().find(|(_, recorded, expected)| recorded != expected) {
         None => Ok(()),
-        Some((what, recorded, expected)) => Err(StateError::Foreign {
-            path: path.to_owned(),
-            what,
-            recorded: quoted(recorded),
-            expected: expected.clone(),
-        }),
+        Some((what, recorded, expected)) => Err(StateError::foreign(path, what, recorded, expected)),
     }
 }
 

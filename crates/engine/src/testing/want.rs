@@ -77,6 +77,11 @@ impl Want {
         self.with("sealed", json!(true))
     }
 
+    /// It takes another size only after another one has it, as the members of a database do, and does not refer to it.
+    pub fn follows(self, other: &Self) -> Self {
+        self.with("follows", json!(other.name))
+    }
+
     /// It disappears by itself one day, and nobody can delete it.
     pub fn fleeting(self) -> Self {
         self.with("fleeting", json!(true))

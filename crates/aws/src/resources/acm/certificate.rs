@@ -43,6 +43,8 @@ impl Resource for Certificate {
         // API Gateway may keep it in use after its domain name is deleted: "can take >15 minutes".
         // terraform-provider-aws, internal/service/acm/certificate.go. See docs/aws-behaviour.md#certificate-in-use.
         patience: Duration::from_mins(20),
+        // See docs/aws-behaviour.md#validation-record-is-shared.
+        completed_by: &["validation_name", "validation_value"],
         ..Traits::usual("certificate")
     };
     const SERVICE: &'static str = "acm";

@@ -79,16 +79,11 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
         replica::observe(cx, table),
     )
     .await?;
-    let phase = match (table.table_status(), &seen) {
-        // Not failed: a failed table is replaced, and this one can be used again once its key can.
-        // See docs/aws-behaviour.md#replica-loses-its-key.
-        (Some(TableStatus::InaccessibleEncryptionCredentials), _) => Phase::Pending(
-            "cut off from its key; enable the key, or after 20 hours its replica is no longer a replica".to_owned(),
-        ),
-        (Some(status), _) if is_out_of_use(status) => Phase::Pending(status.as_str().to_owned()),
-        (_, Seen::Unsettled(state)) => Phase::Pending(state.clone()),
-        // Also in a state that AWS has added since: the table was read like any other.
-        _ => Phase::Ready,
+    let phase = match (table.table_status().and_then(out_of_use), &seen) {
+        (Some(phase), _) => phase,
+        (None, Seen::Unsettled(phase)) => phase.clone(),
+        // In a state, too, that AWS has added since: it was read like any other.
+        (None, Seen::None | Seen::There { .. }) => Phase::Ready,
     };
     let mut reading = Reading::default();
     let mut properties = from_described(table, &mut reading);
@@ -116,15 +111,22 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     Ok(found)
 }
 
-/// Whether a table in this state cannot be read or changed, apart from its creation and deletion.
-pub(super) fn is_out_of_use(status: &TableStatus) -> bool {
-    matches!(
-        status,
-        TableStatus::Archiving
-            | TableStatus::Archived
-            | TableStatus::InaccessibleEncryptionCredentials
-            | TableStatus::ReplicationNotAuthorized
-    )
+/// What it means that a table is in this state, in which it cannot be read or changed, apart from its creation and deletion. A table
+/// that has lost its key has not failed: it comes back with it. An archived one does not: its data are in a backup.
+/// See docs/aws-behaviour.md#replica-loses-its-key and docs/aws-behaviour.md#table-statuses.
+pub(super) fn out_of_use(status: &TableStatus) -> Option<Phase> {
+    Some(match status {
+        TableStatus::InaccessibleEncryptionCredentials => Phase::Stalled(format!(
+            "{status}: it is cut off from its key; enable the key, or after 20 hours its replica is no longer a replica"
+        )),
+        TableStatus::ReplicationNotAuthorized => {
+            Phase::Stalled(format!("{status}: its replication is not permitted any more"))
+        }
+        TableStatus::Archiving | TableStatus::Archived => Phase::Failed(format!(
+            "{status}: its key could not be used for a week; its data are in the backup that DynamoDB made of it, to be restored"
+        )),
+        _ => return None,
+    })
 }
 
 fn base(cx: &Context, table: &TableDescription, phase: Phase, read: &Readable<Table>, tags: TagMap) -> Live {
@@ -201,11 +203,16 @@ mod tests {
 
     #[test]
     fn only_known_states_put_a_table_out_of_use() {
-        for status in ["ARCHIVED", "ARCHIVING", "INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
-            assert!(is_out_of_use(&TableStatus::from(status)), "{status}");
+        for status in ["ARCHIVED", "ARCHIVING"] {
+            let Some(Phase::Failed(why)) = out_of_use(&TableStatus::from(status)) else { panic!("{status}") };
+            assert!(why.starts_with(&format!("{status}: ")), "{why}");
+        }
+        for status in ["INACCESSIBLE_ENCRYPTION_CREDENTIALS", "REPLICATION_NOT_AUTHORIZED"] {
+            let Some(Phase::Stalled(why)) = out_of_use(&TableStatus::from(status)) else { panic!("{status}") };
+            assert!(why.starts_with(&format!("{status}: ")), "{why}");
         }
         for status in ["ACTIVE", "UPDATING", "ADDED_BY_AWS_LATER"] {
-            assert!(!is_out_of_use(&TableStatus::from(status)), "{status}");
+            assert_eq!(out_of_use(&TableStatus::from(status)), None, "{status}");
         }
     }
 

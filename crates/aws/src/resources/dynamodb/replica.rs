@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{describe, malformed, settings, tags_of};
 use crate::TagMap;
 use crate::resources::kms::Key;
-use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Ref, protection};
+use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Phase, Ref, protection};
 
 /// How long the replica's Region may take for a single answer about the replica.
 const ANSWER: Duration = Duration::from_secs(6);
@@ -38,8 +38,8 @@ pub(super) enum Seen {
     /// It is there, in this Region and with these tags; `replica` is `None` if AWS did not return all of its settings, which are
     /// compared as a whole.
     There { region: String, replica: Option<Replica>, tags: TagMap },
-    /// It is being created or deleted, or cannot be used: what the table waits for.
-    Unsettled(String),
+    /// It is being created or deleted, or cannot be used: the phase of the table because of that.
+    Unsettled(Phase),
 }
 
 impl Replica {
@@ -153,7 +153,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         // In the first seconds, a new replica is not listed. One that is still missing later was never created.
         // See docs/aws-behaviour.md#replica-may-vanish.
         return Ok(match table.table_status() {
-            Some(TableStatus::Updating) => Seen::Unsettled(TableStatus::Updating.as_str().to_owned()),
+            Some(TableStatus::Updating) => Seen::Unsettled(Phase::Pending(TableStatus::Updating.as_str().to_owned())),
             _ => Seen::None,
         });
     };
@@ -166,23 +166,28 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         }
     }
     let region = region(entry);
-    let unsettled = |state: &str| Seen::Unsettled(format!("waiting for its replica in {region}, which is {state}"));
+    let waiting = |state: &str| Phase::Pending(format!("waiting for its replica in {region}, which is {state}"));
+    let stalled = |state: &str| Phase::Stalled(format!("without its replica in {region}, which is {state}"));
     match entry.replica_status() {
         Some(ReplicaStatus::CreationFailed) => return Ok(Seen::None),
         // See docs/aws-behaviour.md#replica-loses-its-key.
-        Some(ReplicaStatus::InaccessibleEncryptionCredentials) => {
-            return Ok(unsettled(
-                "cut off from its key; enable the key, or after 20 hours it is no longer a replica",
-            ));
+        Some(status @ ReplicaStatus::InaccessibleEncryptionCredentials) => {
+            return Ok(Seen::Unsettled(stalled(&format!(
+                "{status}: cut off from its key; enable the key, or after 20 hours it is no longer a replica"
+            ))));
         }
-        Some(status) if is_out_of_use(status) => return Ok(unsettled(status.as_str())),
+        Some(status @ (ReplicaStatus::Creating | ReplicaStatus::Deleting)) => {
+            return Ok(Seen::Unsettled(waiting(status.as_str())));
+        }
+        // See docs/aws-behaviour.md#table-statuses.
+        Some(status) if is_out_of_use(status) => return Ok(Seen::Unsettled(stalled(status.as_str()))),
         _ => {}
     }
     let there = cx.at(region).answering_within(ANSWER);
     let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
     // It is listed as active here, and does not exist there yet. Everything except DescribeTable would be refused there.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
-    Ok(found.unwrap_or_else(|| unsettled("not visible there yet")))
+    Ok(found.unwrap_or_else(|| Seen::Unsettled(waiting("not visible there yet"))))
 }
 
 /// The replica as its own Region, `there`, returns it.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::observe::{is_out_of_use, settled, unsettled};
+use super::observe::{out_of_use, settled, unsettled};
 use super::replica::{self, Replica};
 use super::stake::stake;
 use super::{describe, malformed, settings, tags, tags_of};
@@ -167,7 +167,7 @@ impl Resource for Table {
         let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
         let is_busy = |status: &TableStatus| {
             let at_work = matches!(status, TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting);
-            at_work || is_out_of_use(status)
+            at_work || out_of_use(status).is_some()
         };
         if table.table_status().is_some_and(is_busy) {
             return Ok(Synced::later(replica::at_work(&table)));
@@ -262,7 +262,8 @@ impl Table {
             "stream_view" => {
                 // What a stream holds is decided when it is switched on.
                 let is_on = live.properties.get("stream_view").and_then(Value::as_str).is_some_and(|it| !it.is_empty());
-                step = (is_on && !self.stream_view.is_empty()).then_some("its stream to be off before it is switched on again");
+                step = (is_on && !self.stream_view.is_empty())
+                    .then_some("its stream to be off before it is switched on again");
                 call.stream_specification(self.stream(!is_on)?)
             }
             _ => call.deletion_protection_enabled(self.deletion_protection),

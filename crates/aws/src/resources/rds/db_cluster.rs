@@ -25,7 +25,7 @@ use crate::resources::{
     AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced,
     Tagging, Traits, Weight, changed, protection,
 };
-use drctl_engine::state::Role;
+use drctl_engine::state::{Address, Role};
 
 /// The tag that says which version of the secret the password was last taken from.
 pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
@@ -256,9 +256,9 @@ impl Resource for DbCluster {
             .filter(|change| change.property != "http_endpoint")
             .partition(|change| change.property == "secret_version");
         if !secret.is_empty()
-            && let Some(later) = self.take_over_password(cx, live).await?
+            && let Some(writer) = self.take_over_password(cx, live).await?
         {
-            synced.later = Some(later);
+            synced = Synced { unsupported: synced.unsupported, ..writer };
         }
         if !others.is_empty() {
             self.modify(cx, live, changes).await?;
@@ -267,6 +267,30 @@ impl Resource for DbCluster {
             synced.shows = Some("its modification".to_owned());
         }
         Ok(synced)
+    }
+
+    /// A cluster of its own can become the writer of a new global cluster, as long as there is none of the stack's.
+    /// See docs/aws-behaviour.md#global-cluster-from-a-cluster.
+    fn spare(cx: &Context, live: &Live, changes: &[Change]) -> Option<String> {
+        let is_alone = live.properties.get("global_cluster").and_then(Value::as_str) == Some("");
+        let forced: Vec<&Change> = changes.iter().filter(|change| change.forces_replacement.is_some()).collect();
+        let [Change { property, new, .. }] = forced[..] else { return None };
+        // As long as its name is not known, the global cluster does not exist.
+        if !is_alone || property != "global_cluster" || new.is_string() {
+            return None;
+        }
+        let address = Address::new(Role::Global, GlobalCluster::TRAITS.kind, "main");
+        let tags = cx.scope.tags(&address);
+        let tags: Vec<String> = tags.iter().map(|(key, value)| format!("Key={key},Value={value}")).collect();
+        Some(format!(
+            "To keep it, with its data, as the writer of a new global cluster: `aws rds create-global-cluster --region {} \
+             --global-cluster-identifier {} --source-db-cluster-identifier {} --tags {}`; then run the same command again, which \
+             adds the other Region's cluster as a copy of it",
+            cx.region,
+            cx.scope.name(),
+            live.arn.as_deref()?,
+            tags.join(" ")
+        ))
     }
 
     /// AWS does not delete a cluster that has instances, and drctl does not touch those of others, e.g. of Application Auto
@@ -344,11 +368,13 @@ impl DbCluster {
 
     /// Sets the password on the member that writes, and notes the change on every member: any of them may be the next to write,
     /// and has it, too. The others' notes wait until the writer's is there. See docs/aws-behaviour.md#secondary-password.
-    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<String>, Failure> {
+    async fn take_over_password(&self, cx: &Context, live: &Live) -> Result<Option<Synced>, Failure> {
         let globals = global_cluster::described(cx, Some(self.global_cluster.value())).await?;
         let arn = live.arn.as_deref().unwrap_or_default();
         let writer = globals.first().and_then(writer).filter(|writer| *writer != arn);
-        if let Some((region, name)) = writer.and_then(place) {
+        if let Some(writer) = writer
+            && let Some((region, name)) = place(writer)
+        {
             let there = cx.at(region);
             let rds = &there.clients().rds;
             let answer = there
@@ -356,7 +382,8 @@ impl DbCluster {
                 .await?;
             let tags = answer.db_clusters().first().map(|cluster| tag_map(cluster.tag_list())).unwrap_or_default();
             if tags.get(SECRET_VERSION).map(String::as_str) != Some(self.secret_version.value()) {
-                return Ok(Some(format!("{name} in {region}, which writes, to take the new password")));
+                let what = format!("{name} in {region}, which writes, to take the new password");
+                return Ok(Some(Synced::later_than(writer, what)));
             }
         } else {
             let password = Login::of(self, cx).await?;

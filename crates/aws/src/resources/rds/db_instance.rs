@@ -11,8 +11,8 @@ use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live,
+    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
+    changed, live,
 };
 use drctl_engine::state::Role;
 
@@ -185,8 +185,7 @@ fn from_described(cx: &Context, instance: &Described, globals: &[Global]) -> Liv
         // Returned only once the instance is available, or nearly.
         performance_insights: reading.value("performance_insights", instance.performance_insights_enabled()),
         performance_insights_kms_key: Ref::known(reading.text("performance_insights_kms_key", key)),
-        auto_minor_version_upgrade: reading
-            .value("auto_minor_version_upgrade", instance.auto_minor_version_upgrade()),
+        auto_minor_version_upgrade: reading.value("auto_minor_version_upgrade", instance.auto_minor_version_upgrade()),
         maintenance_window: reading.text("maintenance_window", instance.preferred_maintenance_window()),
         promotion_tier: reading.value("promotion_tier", instance.promotion_tier()),
         after: Vec::new(),

@@ -10,8 +10,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, live, read_named,
+    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
+    Traits, Weight, live, read_named,
 };
 
 /// The subnets of a Region's instances.

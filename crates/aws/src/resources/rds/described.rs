@@ -1,8 +1,6 @@
 //! How a cluster is read: from its own description, and from that of its global cluster.
 
-use aws_sdk_rds::types::{
-    DbCluster as Described, GlobalCluster as Global, VpcSecurityGroupMembership,
-};
+use aws_sdk_rds::types::{DbCluster as Described, GlobalCluster as Global, VpcSecurityGroupMembership};
 use serde_json::{Value, json};
 
 use super::db_cluster::{DbCluster, SECRET_VERSION};

@@ -61,22 +61,44 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
 
 /// What a status means, of clusters, instances and global clusters alike.
 ///
-/// While it backs up or changes how it reports, it serves, and AWS takes what is asked of it. While its settings change
-/// (`modifying`, `resetting-master-credentials`, …) it may serve, but they are not yet what they shall be. A cluster that
-/// waits for its key (`inaccessible-encryption-credentials-recoverable`) has not failed: making it anew would lose its data.
+/// While it backs up, optimises its storage or changes how it reports, it serves, and AWS takes what is asked of it. While its
+/// settings change (`modifying`, `resetting-master-credentials`, …) it may serve, but they are not yet what they shall be. What comes
+/// back only when somebody does something has failed: a wait would be in vain.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>.
 /// See docs/aws-behaviour.md#rds-statuses and docs/aws-behaviour.md#lost-key-stops-the-database.
 fn phase(status: Option<&str>) -> Phase {
     match status.unwrap_or("available") {
-        "available" | "backing-up" | "storage-optimization" | "storage-config-upgrade" => Phase::Ready,
+        "available" | "backing-up" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" => {
+            Phase::Ready
+        }
         state if state.starts_with("configuring-") => Phase::Ready,
         state @ ("deleting" | "delete-precheck") => Phase::Deleting(state.to_owned()),
-        state @ ("failed" | "inaccessible-encryption-credentials" | "insufficient-capacity" | "restore-error") => {
-            Phase::Failed(state.to_owned())
-        }
-        state if state.starts_with("incompatible-") => Phase::Failed(state.to_owned()),
-        state => Phase::Pending(state.to_owned()),
+        state => match lacks(state) {
+            Some(what) => Phase::Failed(format!("{state}: {what}")),
+            // Also one that AWS has added since.
+            None => Phase::Pending(state.to_owned()),
+        },
     }
+}
+
+/// What is wrong in a state that does not pass by itself.
+fn lacks(state: &str) -> Option<&'static str> {
+    Some(match state {
+        "failed" => "AWS cannot recover it, and its data have to be restored to a point in time",
+        "inaccessible-encryption-credentials" => "its KMS key cannot be used",
+        "inaccessible-encryption-credentials-recoverable" => {
+            "its KMS key cannot be used; once it can, the cluster has to be started (`aws rds start-db-cluster`)"
+        }
+        "stopped" => "somebody has stopped it, and it has to be started (`aws rds start-db-cluster`)",
+        "storage-full" => "its storage is full",
+        "insufficient-capacity" => "AWS has no capacity for its class in its zone at the moment",
+        "incompatible-network" => "its network does not let AWS recover it, e.g. because a subnet has no free address",
+        "incompatible-parameters" => "it cannot start with the parameters of its group",
+        "restore-error" | "cloning-failed" | "migration-failed" => "what it was made from could not be read completely",
+        "upgrade_failed" | "upgrade-failed" => "its engine could not be upgraded",
+        state if state.starts_with("incompatible-") => "AWS cannot create or restore it as it is configured",
+        _ => return None,
+    })
 }
 
 /// A step of a removal. What AWS refuses at this moment is asked for again, after another look.
@@ -108,15 +130,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_serves_is_ready_and_what_may_recover_has_not_failed() {
-        for status in [None, Some("available"), Some("backing-up"), Some("configuring-log-exports")] {
-            assert_eq!(phase(status), Phase::Ready, "{status:?}");
+    fn every_status_is_ready_passes_by_itself_or_has_failed() {
+        for status in [
+            "available",
+            "backing-up",
+            "configuring-enhanced-monitoring",
+            "configuring-iam-database-auth",
+            "configuring-log-exports",
+            "storage-config-upgrade",
+            "storage-initialization",
+            "storage-optimization",
+        ] {
+            assert_eq!(phase(Some(status)), Phase::Ready, "{status}");
         }
-        for status in ["creating", "promoting", "upgrading", "inaccessible-encryption-credentials-recoverable"] {
+        assert_eq!(phase(None), Phase::Ready);
+        // What passes by itself.
+        for status in [
+            "backtracking",
+            "converting-to-vpc",
+            "creating",
+            "failing-over",
+            "maintenance",
+            "migrating",
+            "modifying",
+            "moving-to-vpc",
+            "preparing-data-migration",
+            "promoting",
+            "rebooting",
+            "renaming",
+            "resetting-master-credentials",
+            "starting",
+            "stopping",
+            "update-iam-db-auth",
+            "upgrading",
+            "of-tomorrow",
+        ] {
             assert_eq!(phase(Some(status)), Phase::Pending(status.to_owned()));
         }
-        for status in ["failed", "incompatible-network", "inaccessible-encryption-credentials"] {
-            assert_eq!(phase(Some(status)), Phase::Failed(status.to_owned()));
+        // What does not.
+        for status in [
+            "cloning-failed",
+            "failed",
+            "inaccessible-encryption-credentials",
+            "inaccessible-encryption-credentials-recoverable",
+            "incompatible-create",
+            "incompatible-network",
+            "incompatible-option-group",
+            "incompatible-parameters",
+            "incompatible-restore",
+            "insufficient-capacity",
+            "migration-failed",
+            "restore-error",
+            "stopped",
+            "storage-full",
+            "upgrade_failed",
+        ] {
+            let Phase::Failed(why) = phase(Some(status)) else { panic!("{status}") };
+            assert!(why.starts_with(&format!("{status}: ")), "{why}");
         }
         assert_eq!(phase(Some("deleting")), Phase::Deleting("deleting".to_owned()));
     }

@@ -129,7 +129,11 @@ async fn recovery_and_expiry_are_read_from_their_answers() {
     };
     let older = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
         "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#;
-    assert_eq!(compared(&table(), &read(older, EXPIRING).await), NOTHING, "the period was 35 days before it could be chosen");
+    assert_eq!(
+        compared(&table(), &read(older, EXPIRING).await),
+        NOTHING,
+        "the period was 35 days before it could be chosen"
+    );
     // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TimeToLiveDescription.html
     let off = r#"{"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}"#;
     let desired = Table { recovery_days: 0, ttl_attribute: String::new(), ..table() };

@@ -307,9 +307,8 @@ async fn observed(cx: &Context, name: &str) -> Result<Live, Failure> {
     let rule = encryption
         .and_then(|answer| answer.server_side_encryption_configuration)
         .and_then(|configuration| configuration.rules.into_iter().next());
-    let ownership = ownership
-        .and_then(|answer| answer.ownership_controls)
-        .and_then(|controls| controls.rules.into_iter().next());
+    let ownership =
+        ownership.and_then(|answer| answer.ownership_controls).and_then(|controls| controls.rules.into_iter().next());
     let (days, foreign_rules) = match lifecycle.map_or(Ok(Days::default()), |answer| Days::of(answer.rules())) {
         Ok(days) => (days, None),
         Err(rules) => (Days::default(), Some(rules)),

@@ -395,8 +395,7 @@ impl Schedule {
     }
 
     fn failed_dependency(&self, id: StepId) -> Option<StepId> {
-        let has_failed = |step: &StepId| matches!(self.steps[*step].progress, Progress::Failed | Progress::Skipped);
-        self.steps.neighbors_directed(id, Direction::Incoming).find(has_failed)
+        self.steps.neighbors_directed(id, Direction::Incoming).find(|dependency| self.has_failed(*dependency))
     }
 }
 
@@ -429,6 +428,12 @@ impl Schedule {
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {
         &self.steps[id]
+    }
+
+    /// Whether a step has failed or was skipped.
+    #[must_use]
+    pub fn has_failed(&self, id: StepId) -> bool {
+        matches!(self.steps[id].progress, Progress::Failed | Progress::Skipped)
     }
 
     /// The steps that a step waits for, and how far each must have come.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Worker;
 use super::assess::{Circumstances, Next, assess};
+use super::{Awaited, Worker};
 use crate::cancel::Stopwatch;
-use crate::driver::{Change, Live, Phase, Synced};
+use crate::driver::{Change, Live, Synced};
 use crate::failure::{Class, Failure};
 use crate::plan::diff;
 use crate::state::{Address, Status};
@@ -24,10 +24,7 @@ impl Worker {
         let mut delays = self.job.timing.polls();
         loop {
             self.check_owner(&live)?;
-            let pending = match &live.phase {
-                Phase::Pending(state) => Some(state.clone()),
-                _ => None,
-            };
+            let pending = live.phase.awaited().map(str::to_owned);
             if pending.is_some() {
                 changed_at = None;
             }
@@ -53,6 +50,7 @@ impl Worker {
                 }
                 Next::Wait(state) => {
                     self.publish_outputs(&live).await?;
+                    self.unless_in_vain(Awaited::Users(self.traits().completed_by)).await?;
                     self.wait_within_limit(&live, &state, &began, &mut delays).await?;
                 }
                 Next::Sync(changes) => {
@@ -64,6 +62,9 @@ impl Worker {
                         changed_at = None;
                     } else if pending.is_none() {
                         changed_at.get_or_insert_with(Instant::now);
+                    }
+                    if let Some(arn) = synced.awaits {
+                        self.unless_in_vain(Awaited::Arn(arn)).await?;
                     }
                     if let Some(state) = synced.later.or(synced.shows).or(pending) {
                         self.wait_within_limit(&live, &state, &began, &mut delays).await?;
@@ -128,7 +129,7 @@ impl Worker {
         let is_news = self.entry.as_ref().is_some_and(|entry| {
             entry.status == Status::Created && (entry.outputs != live.outputs || entry.arn != live.arn)
         });
-        if self.job.is_id_used_early && is_news && matches!(live.phase, Phase::Pending(_)) {
+        if self.job.is_id_used_early && is_news && live.phase.awaited().is_some() {
             let entry = self.entry_of(live, Status::Created);
             self.record(Some(entry)).await?;
         }

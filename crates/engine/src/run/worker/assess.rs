@@ -42,7 +42,7 @@ pub(super) fn assess(live: &Live, changes: Vec<Change>, known: &Circumstances) -
             let failure = Failure::new(Class::Transient, format!("{} is {state}", live.id));
             return Next::Fail(failure.help("Something else is deleting it. Run `drctl up` again when it is gone."));
         }
-        Phase::Pending(state) => Some(state),
+        Phase::Pending(state) | Phase::Stalled(state) => Some(state),
         Phase::Ready => None,
     };
     if let Some(change) = changes.iter().find(|change| change.forces_replacement.is_some()) {
@@ -120,12 +120,13 @@ mod tests {
     #[test]
     fn a_resource_that_can_go_on_is_finished_changed_or_waited_for() {
         let size = || vec![change("size", None)];
-        let wait = Next::Wait("pending".to_owned());
+        let wait = || Next::Wait("pending".to_owned());
         let just_set = Circumstances { changed_for: Some(VISIBLE * 2), ..USUAL };
         for (case, phase, changes, known, expected) in [
             ("as desired", Phase::Ready, vec![], &USUAL, Next::Finish),
             ("as desired, after a change", Phase::Ready, vec![], &just_set, Next::Finish),
-            ("on its way", pending(), vec![], &USUAL, wait),
+            ("on its way", pending(), vec![], &USUAL, wait()),
+            ("without its key", Phase::Stalled("pending".to_owned()), vec![], &USUAL, wait()),
             ("different", Phase::Ready, size(), &USUAL, Next::Sync(size())),
             ("different while on its way", pending(), size(), &USUAL, Next::Sync(size())),
             ("set, and not visible yet", Phase::Ready, size(), &just_set, Next::Sync(size())),

@@ -91,7 +91,7 @@ impl Worker {
                 (None, Phase::Deleting(state)) => state.clone(),
                 // A resource that has failed may stay listed for hours, and nobody can delete it: AWS removes it by itself.
                 (None, Phase::Failed(_)) if had_failed => return self.record(None).await,
-                (None, Phase::Failed(_) | Phase::Pending(_) | Phase::Ready) => {
+                (None, Phase::Failed(_) | Phase::Pending(_) | Phase::Stalled(_) | Phase::Ready) => {
                     "still listed after its deletion".to_owned()
                 }
             };

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::events::Event;
-use super::handle::CoordinatorHandle;
+use super::handle::{Awaited, CoordinatorHandle};
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Driver, Expected, Live, Owner, Region, Traits};
 use crate::failure::{Class, Failure};
@@ -28,6 +28,9 @@ use crate::timing::Timing;
 
 /// How often a lost answer is a reason to try again, before an operator has to look.
 const LOST_ANSWERS: usize = 6;
+
+/// For how long at most: a call whose reads are lost one after the other takes minutes each time.
+const LOST_FOR: Duration = Duration::from_mins(3);
 
 /// Everything that a worker is told about its step.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the step")]
@@ -192,6 +195,11 @@ impl Worker {
         self.coordinator.event(Event::Retrying { address: self.job.address.clone(), failure, delay });
     }
 
+    /// Fails if waiting is pointless, because what is awaited has failed in this run. The step is then skipped, as what depends on it is.
+    async fn unless_in_vain(&self, awaited: Awaited) -> Result<(), Failure> {
+        if matches!(awaited, Awaited::Users([])) { Ok(()) } else { self.coordinator.may_wait_for(awaited).await }
+    }
+
     /// Waits for AWS. It holds no slot under the cap meanwhile, and the first signal ends it.
     async fn wait(&self, on: &str, delay: Duration) -> Result<(), Failure> {
         self.coordinator.waiting(self.job.address.clone(), on);
@@ -240,7 +248,9 @@ impl Worker {
                 Class::Throttled => began.elapsed() < patience.max(Duration::from_mins(15)),
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.dependencies_are_ready && began.elapsed() < patience,
-                Class::Ambiguous | Class::Unreachable => may_run_twice && attempts < LOST_ANSWERS,
+                Class::Ambiguous | Class::Unreachable => {
+                    may_run_twice && attempts < LOST_ANSWERS && began.elapsed() < LOST_FOR
+                }
                 _ => false,
             };
             if !again {

@@ -136,13 +136,20 @@ impl Model {
     fn phase(&self, resource: &Resource) -> Phase {
         if resource.gone.is_some() {
             Phase::Deleting("deleting".to_owned())
-        } else if resource.created.elapsed() < self.paces[resource.kind].ready_after {
+        } else if resource.created.elapsed() < self.paces[resource.kind].ready_after || self.is_incomplete(resource) {
             Phase::Pending("pending".to_owned())
         } else if resource.is_spoiled {
             Phase::Failed("failed: no room".to_owned())
         } else {
             Phase::Ready
         }
+    }
+
+    /// Whether nothing uses the proof that a resource needs to become available.
+    fn is_incomplete(&self, resource: &Resource) -> bool {
+        let proof = proof_of(resource);
+        let uses = |other: &Resource| other.properties.get("endpoint").and_then(Value::as_str) == Some(&proof);
+        resource.kind == "deed" && !self.resources.iter().any(uses)
     }
 
     fn live(&self, resource: &Resource) -> Live {
@@ -162,10 +169,12 @@ impl Model {
             outputs.insert("endpoint".to_owned(), format!("endpoint-of-{}{turn}", resource.id));
         }
         // As with the validation record of a certificate: it appears a while after the request, and long before the certificate.
-        if resource.kind == "base" && (phase == Phase::Ready || resource.created.elapsed() >= PROOF_AFTER) {
-            outputs.insert("proof".to_owned(), format!("proof-of-{}", resource.id));
+        let shows_proof = phase == Phase::Ready || resource.created.elapsed() >= PROOF_AFTER;
+        if matches!(resource.kind, "base" | "deed") && shows_proof {
+            outputs.insert("proof".to_owned(), proof_of(resource));
         }
-        Live { id: resource.id.clone(), arn: None, phase, owner, properties, outputs, goes_after: Vec::new() }
+        let arn = Some(arn(resource));
+        Live { id: resource.id.clone(), arn, phase, owner, properties, outputs, goes_after: Vec::new() }
     }
 
     pub(super) fn list(&self, of: &ResourceType, region: &str) -> Vec<Live> {
@@ -289,6 +298,12 @@ impl Model {
     ) -> Result<Synced, Failure> {
         assert_resolved(desired);
         self.check_references(of, desired)?;
+        if let Some(leader) = desired.get("follows").and_then(Value::as_str) {
+            let leader = self.resources.iter().find(|resource| resource.name == leader);
+            if let Some(leader) = leader.filter(|leader| leader.properties.get("size") != desired.get("size")) {
+                return Ok(Synced::later_than(arn(leader), format!("{} to have the size", leader.id)));
+            }
+        }
         let resource = self.find_mut(of, region, id)?;
         for change in changes {
             assert!(
@@ -331,6 +346,15 @@ impl Model {
         self.prune();
         Ok(Removal::Ordered)
     }
+}
+
+fn arn(resource: &Resource) -> String {
+    format!("arn:{}:{}", resource.region, resource.id)
+}
+
+/// What proves a resource to the cloud: of a `deed`, that of every one of its name.
+fn proof_of(resource: &Resource) -> String {
+    format!("proof-of-{}", if resource.kind == "deed" { &resource.name } else { &resource.id })
 }
 
 fn assert_resolved(desired: &Properties) {

@@ -1,7 +1,9 @@
 //! Law 5: a failure stops what depends on it and nothing else, and what failed by itself is told apart from what was skipped.
 
+use std::time::Duration;
+
 use drctl_engine::state::Status;
-use drctl_engine::testing::{Fault, Op, Want, World, undisturbed};
+use drctl_engine::testing::{EAST, Fault, Op, WEST, Want, World, undisturbed};
 use drctl_engine::{Class, Event, Failure, Outcome};
 
 #[tokio::test(start_paused = true)]
@@ -112,6 +114,61 @@ async fn a_failed_change_leaves_an_open_intent_that_the_next_run_takes_up() {
     assert_eq!(world.up(&resized).await.failed(), ["n"]);
     assert!(matches!(world.recorded(&resized[0]), Some((Status::Updating { .. }, Some(_)))));
     world.assert_converges(&resized, &expected, "the next run").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_waits_for_that_of_another_resource_ends_when_that_one_fails() {
+    let leader = Want::new("net", "leader");
+    let follower = Want::new("net", "follower").west().follows(&leader);
+    let resized = [leader.clone().size(2), follower.clone().size(2)];
+    // The follower waits for the leader already when that one fails, or asks only afterwards.
+    for (region, seconds) in [(EAST, 20), (WEST, 1)] {
+        let world = World::new();
+        assert!(world.up(&[leader.clone(), follower.clone()]).await.report.is_success());
+        world.cloud.slow_mutations(region, Duration::from_secs(seconds));
+        world.cloud.refuse_once("leader", Op::Sync, Failure::new(Class::Refused, "its password is none"));
+        let ran = world.up(&resized).await;
+        assert_eq!(ran.failed(), ["leader"]);
+        assert_eq!(ran.outcome(&follower), Outcome::Skipped(leader.address()), "as what depends on it");
+        assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
+        let skipped = |event: &Event| matches!(event, Event::Skipped { address, because } if *address == follower.address() && *because == leader.address());
+        assert_eq!(ran.events.iter().filter(|(_, event)| skipped(event)).count(), 1, "{:#?}", ran.events);
+        world.cloud.heal();
+        assert!(world.up(&resized).await.report.is_success(), "when the cause is gone");
+        world.assert_sound("both have their size");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_complete_is_not_waited_for_once_these_have_failed() {
+    let deed = Want::new("deed", "deed");
+    // The same in the other Region, which the same record completes.
+    let twin = deed.clone().west();
+    let record = Want::new("part", "record").proof(&deed);
+    let user = Want::new("part", "user").west().uses(&twin);
+    let wants = [deed.clone(), twin.clone(), record.clone(), user.clone()];
+    let expected = undisturbed(&wants, |_| {}).await;
+    let world = World::new();
+    world.cloud.refuse_once("record", Op::Create, Failure::new(Class::Denied, "not allowed"));
+    let ran = world.up(&wants).await;
+    assert_eq!(ran.failed(), ["record"]);
+    for want in [&deed, &twin, &user] {
+        assert_eq!(ran.outcome(want), Outcome::Skipped(record.address()), "{}", want.name());
+    }
+    assert!(ran.took < Duration::from_mins(3), "{:?}", ran.took);
+    world.assert_converges(&wants, &expected, "the next run does the rest").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_answers_take_minutes_to_be_lost_is_not_repeated_for_a_quarter_of_an_hour() {
+    let world = World::new();
+    assert!(world.up(&[Want::new("net", "n")]).await.report.is_success());
+    // As a change does whose reads are repeated, and lost, one after the other.
+    world.cloud.slow_mutations(EAST, Duration::from_secs(130));
+    world.cloud.inject("n", Op::Sync, Fault::LoseCall, 6);
+    let ran = world.up(&[Want::new("net", "n").size(2)]).await;
+    assert_eq!(ran.failed(), ["n"]);
+    assert!(ran.took < Duration::from_mins(5), "{:?}", ran.took);
 }
 
 #[tokio::test(start_paused = true)]

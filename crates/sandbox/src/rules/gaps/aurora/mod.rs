@@ -9,6 +9,7 @@
 //! | `secondary-create-parameters` | a secondary cluster has its login and its database from the writer, and a key of its own | `_create_db_cluster_impl` accepts what equals the writer's, and asks for no key | `members` |
 //! | `secondary-password` | its password is not changed apart from the writer's | `_modify_db_cluster_impl` refuses that for `aurora-mysql` only | `members` |
 //! | `first-member-login` | the first member needs the name and the password of the owner | `_create_db_cluster_impl` has defaults for them | `members` |
+//! | `global-cluster-from-a-cluster` | a global cluster has what the cluster has that it is made from | `_create_global_cluster` takes over only its engine | `origins` |
 //! | `switch-by-arn` | the target of a switchover or failover is identified by its ARN | `_switchover_global_cluster` also takes a name | `members` |
 //! | `versions-only-rise` | no downgrade, and no other major version unless it is announced | `_unsupported_aurora_engine_version_error` only checks that the version exists | `versions` |
 //! | `replicas-first` | the writer is not upgraded before the other members | `_modify_db_cluster_impl` does not look at them | `versions` |
@@ -22,6 +23,7 @@
 
 mod groups;
 mod members;
+mod origins;
 mod parameters;
 mod snapshots;
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub(super) fn rules() -> Vec<Box<dyn Rule>> {
     vec![
         Box::new(parameters::Parameters),
         Box::new(members::Members),
+        Box::new(origins::Origins),
         Box::new(versions::VERSIONS),
         Box::new(groups::GROUPS),
         Box::new(snapshots::Snapshots),

@@ -30,7 +30,8 @@ fn emulator(writer: &'static str) -> Scripted {
             ),
             "DescribeDBClusters" => format!(
                 "<DBClusters><DBCluster><DBClusterIdentifier>{id}</DBClusterIdentifier><DBClusterArn>{arn}</DBClusterArn>\
-                 <EngineVersion>17.9</EngineVersion><DBClusterMembers><DBClusterMember><DBInstanceIdentifier>{id}1\
+                 <EngineVersion>17.9</EngineVersion><StorageEncrypted>true</StorageEncrypted><DatabaseName>payments</DatabaseName>\
+                 <DBClusterMembers><DBClusterMember><DBInstanceIdentifier>{id}1\
                  </DBInstanceIdentifier></DBClusterMember></DBClusterMembers><DBSubnetGroup>nets</DBSubnetGroup>\
                  <DBClusterParameterGroup>set</DBClusterParameterGroup></DBCluster></DBClusters>"
             ),
@@ -136,6 +137,20 @@ async fn the_first_member_names_its_owner() {
         .await;
     passes("us-east-1", &format!("{first}&MasterUsername=o&MasterUserPassword=p&DatabaseName=d")).await;
     passes("us-east-1", "Action=CreateDBCluster&DBClusterIdentifier=c").await;
+}
+
+#[tokio::test]
+async fn a_global_cluster_has_what_the_cluster_has_that_it_is_made_from() {
+    let create = format!("Action=CreateGlobalCluster&GlobalClusterIdentifier=new&SourceDBClusterIdentifier={A}");
+    let word = "engineName should not be specified since it will be inherited from source cluster";
+    refused("us-east-1", &format!("{create}&Engine=aurora-postgresql"), "InvalidParameterCombination", word).await;
+    refused("us-east-1", &format!("{create}&StorageEncrypted=true"), "InvalidParameterCombination", "storageEncrypted")
+        .await;
+    let origin = emulator(A);
+    assert!(ask(&origin, "us-east-1", &create).await.contains("<Carried>out"));
+    let last = origin.asked().pop().expect("asked");
+    assert!(last.contains("StorageEncrypted=true") && last.contains("DatabaseName=payments"), "{last}");
+    passes("us-east-1", "Action=CreateGlobalCluster&GlobalClusterIdentifier=new&Engine=aurora-postgresql").await;
 }
 
 #[tokio::test]

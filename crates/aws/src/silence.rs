@@ -1,0 +1,171 @@
+//! Regions that stop answering in the middle of a run. A call that is lost is repeated, by itself and by whoever has sent it, and so
+//! are those that come after it: together, that may take a quarter of an hour in which a run seems to stand still. So whoever watches
+//! the run is told, and a Region that stays silent is given up as a whole. Before a run, each command has its own limit.
+//! See docs/aws-behaviour.md#silent-region.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Zoned;
+use tokio::time::Instant;
+
+use super::renewal::Notice;
+use drctl_engine::{Class, Failure, Region};
+
+/// How long a Region may leave every call unanswered before nothing more is sent there. A connection that is set up again, such as a
+/// VPN's, takes a minute or two; a Region that is gone is gone for longer.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// How long a silence has to last to be told, and how often it is told.
+const WORTH_TELLING: Duration = Duration::from_secs(15);
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// If nobody has asked for so long, a silence is a new one: longer than any pause between two tries.
+const GAP: Duration = Duration::from_secs(30);
+
+/// What is known of who answers.
+#[derive(Debug, Default)]
+pub(super) struct Silence(Mutex<HashMap<String, Place>>);
+
+#[derive(Debug, Default)]
+struct Place {
+    heard: Option<Instant>,
+    episode: Option<Episode>,
+}
+
+/// A time in which nothing was answered.
+#[derive(Debug)]
+struct Episode {
+    since: Instant,
+    /// The same on the clock.
+    at: Zoned,
+    /// When the last call was lost.
+    last: Instant,
+    told: Option<Instant>,
+    is_given_up: bool,
+}
+
+/// Who answers a call: the Region, except for the two services that are one for all Regions.
+pub(super) fn place(region: &Region, service: &str) -> String {
+    match service {
+        "iam" => "IAM".to_owned(),
+        "route53" => "Route 53".to_owned(),
+        _ => region.to_string(),
+    }
+}
+
+impl Silence {
+    /// An answer has come, whatever it says. Returns what is to be told, if its absence was.
+    pub(super) fn heard(&self, place: &str) -> Option<Notice> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = places.entry(place.to_owned()).or_default();
+        known.heard = Some(Instant::now());
+        let ended = known.episode.take().filter(|episode| episode.told.is_some())?;
+        Some(Notice::Answers { place: place.to_owned(), after: ended.since.elapsed() })
+    }
+
+    /// The answer to a call that began at `began` has not come, and is not waited for any longer. Returns what is to be told.
+    pub(super) fn lost(&self, place: &str, began: Instant) -> Option<Notice> {
+        let now = Instant::now();
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = places.entry(place.to_owned()).or_default();
+        known.episode.take_if(|episode| began.saturating_duration_since(episode.last) > GAP);
+        let since = known.heard.map_or(began, |heard| heard.max(began));
+        let episode = known.episode.get_or_insert_with(|| {
+            let at = Zoned::now();
+            let at = at.checked_sub(now.saturating_duration_since(since)).unwrap_or(at);
+            Episode { since, at, last: now, told: None, is_given_up: false }
+        });
+        episode.last = now;
+        let lasts = now.saturating_duration_since(episode.since);
+        if episode.is_given_up || lasts < WORTH_TELLING {
+            return None;
+        }
+        episode.is_given_up = lasts >= LIMIT;
+        if !episode.is_given_up && episode.told.is_some_and(|told| now.saturating_duration_since(told) < AGAIN) {
+            return None;
+        }
+        episode.told = Some(now);
+        let until = episode.at.checked_add(LIMIT).unwrap_or_else(|_| episode.at.clone());
+        Some(Notice::Silent {
+            place: place.to_owned(),
+            since: time_of_day(&episode.at),
+            until: (!episode.is_given_up).then(|| time_of_day(&until)),
+        })
+    }
+
+    /// Whether its silence was told: then it is asked until that is over, or [`Self::given_up`].
+    pub(super) fn is_told(&self, place: &str) -> bool {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let episode = places.get(place).and_then(|place| place.episode.as_ref());
+        episode.is_some_and(|episode| episode.told.is_some())
+    }
+
+    /// Why nothing more is sent there, if that is so. It is the same for every call, so that it is told once.
+    pub(super) fn given_up(&self, place: &str) -> Option<Failure> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let episode = places.get(place)?.episode.as_ref().filter(|episode| episode.is_given_up)?;
+        let message =
+            format!("{place} has not answered since {}, and this run asks it no more", time_of_day(&episode.at));
+        Some(Failure::new(Class::TimedOut, message).help(format!(
+            "Check the network and AWS's health dashboard for {place}. What was under way is on record: run the same command again \
+             once it answers."
+        )))
+    }
+}
+
+fn time_of_day(at: &Zoned) -> String {
+    at.strftime("%H:%M:%S %Z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const ANSWER: Duration = Duration::from_secs(20);
+
+    /// One call without an answer.
+    async fn ask(silence: &Silence) -> Option<Notice> {
+        let began = Instant::now();
+        sleep(ANSWER).await;
+        silence.lost("us-east-2", began)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_is_told_every_half_minute_and_ends_after_three() {
+        let silence = Silence::default();
+        let began = Instant::now();
+        let mut told = Vec::new();
+        while silence.given_up("us-east-2").is_none() {
+            told.extend(ask(&silence).await.map(|notice| (began.elapsed().as_secs(), notice)));
+        }
+        let times: Vec<u64> = told.iter().map(|(at, _)| *at).collect();
+        assert_eq!(times, [20, 60, 100, 140, 180]);
+        let texts: Vec<String> = told.iter().map(|(_, notice)| notice.to_string()).collect();
+        assert!(texts[0].starts_with("us-east-2 has not answered since ") && texts[0].contains(" until "), "{texts:?}");
+        assert!(texts[4].contains("asks it no more") && !texts[4].contains(" until "), "{texts:?}");
+        assert!(silence.given_up("us-east-1").is_none(), "the other Region answers");
+        // A call that was sent before is answered after all.
+        assert!(silence.heard("us-east-2").is_some_and(|notice| notice.to_string().contains("answers again")));
+        assert!(silence.given_up("us-east-2").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_or_a_time_without_calls_begins_it_anew() {
+        let silence = Silence::default();
+        assert!(silence.heard("us-east-2").is_none(), "nothing was told");
+        let slow = Instant::now();
+        sleep(ANSWER).await;
+        // Meanwhile another call was answered: a lost one alone is no silence.
+        assert!(silence.heard("us-east-2").is_none());
+        assert!(silence.lost("us-east-2", slow).is_none());
+        for _ in 0..4 {
+            ask(&silence).await;
+            sleep(GAP + Duration::from_secs(20)).await;
+        }
+        assert!(silence.given_up("us-east-2").is_none(), "four calls in five minutes");
+    }
+}
