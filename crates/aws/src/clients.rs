@@ -112,6 +112,7 @@ impl Aws {
             Some(account) => Source::Given(Credentials::new(account, "sandbox", None, None, "drctl sandbox")),
             None => Source::Chain {
                 profile: settings.profile.clone(),
+                origin: settings.origin.clone(),
                 regions: settings.regions(&connection.region).into_iter().map(SdkRegion::new).collect(),
                 http: http.clone(),
                 fixed: settings.fixed,
