@@ -278,7 +278,7 @@ impl Aws {
                 Ok(None) | Err(_) => break,
             }
         }
-        Err(worst.unwrap_or_else(|| {
+        Err(worst.or_else(|| self.wallet.silence(limit)).unwrap_or_else(|| {
             let named: Vec<String> = regions.iter().map(ToString::to_string).collect();
             let message = format!("STS did not answer within {} s in {}", limit.as_secs(), named.join(" and "));
             Failure::new(Class::TimedOut, message)

@@ -127,6 +127,14 @@ impl Wallet {
         candidate.map_err(|error| self.failure(&error))
     }
 
+    /// That somebody still waits for credentials, and not for the service that the call is for.
+    pub(super) fn silence(&self, limit: Duration) -> Option<Failure> {
+        // It is locked as long as the credentials are asked for.
+        let is_asking = self.held.try_lock().is_err();
+        is_asking
+            .then(|| unanswered(Class::TimedOut, self.origin(), &format!("there are none after {} s", limit.as_secs())))
+    }
+
     /// From now on, calls are signed with these.
     pub(super) async fn take(&self, Candidate { provider, credentials }: Candidate) {
         let until = Instant::now() + lasting(&credentials);
@@ -316,10 +324,7 @@ fn refusal(error: &CredentialsError) -> Option<&ErrorMetadata> {
 
 fn unanswered(class: Class, origin: &Origin, why: &str) -> Failure {
     let place = origin.place().map(|place| format!(" ({place})")).unwrap_or_default();
-    Failure::new(class, format!("who gives the credentials{place} did not answer: {why}")).help(
-        "The credentials may be good: STS, SSO, or the service that gives them was throttled or is not reached. Run the same \
-         command again; if it stays so, look at AWS's health dashboard.",
-    )
+    Failure::new(class, format!("who gives the credentials{place} did not answer: {why}")).help(origin.silence())
 }
 
 /// Whether it was the service's lack of time, and not ours of credentials: nothing was sent that needed them, so the same call may

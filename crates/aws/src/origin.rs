@@ -193,6 +193,20 @@ impl Origin {
         }
     }
 
+    /// What to do when nothing comes from there.
+    pub(super) fn silence(&self) -> &'static str {
+        match self {
+            Self::Profile(Profile { kind: Kind::Process, .. }) => {
+                "Run the command of `credential_process` by itself: it may wait for somebody, or for a service that is not \
+                 reached."
+            }
+            _ => {
+                "The credentials may be good: STS, SSO, or the service that gives them was throttled or is not reached. Run the \
+                 same command again; if it stays so, look at AWS's health dashboard."
+            }
+        }
+    }
+
     /// How to renew these credentials, for brackets in a sentence.
     pub(super) fn renewal(&self) -> String {
         match self {

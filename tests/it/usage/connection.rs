@@ -314,6 +314,10 @@ fn a_profile_whose_settings_are_in_order_is_used() {
     }
     assert!(stack.calls().iter().any(|call| call["operation"] == "AssumeRole"), "{:?}", stack.calls());
     assert_eq!(container.asked(), 0);
+    // A command that waits for somebody is told from a Region that does not answer.
+    let mut command = container.command(&stack, Some("prod"), "[profile prod]\ncredential_process = sleep 20\n");
+    command.args(["--timeout", "2"]);
+    run(command).exits(1).says("`credential_process` under [profile prod]").says("by itself: it may wait for somebody");
     // What AWS refuses is explained by where the credentials come from.
     stack.faults("[[fault]]\ndoes = \"refuse\"\nstatus = 403\ncode = \"InvalidClientTokenId\"\nmessage = \"no\"\n");
     let ran = container.run(&stack, Some("prod"), &format!("[profile prod]\n{process}")).exits(5);
