@@ -36,7 +36,11 @@ impl Endpoint {
             connection.account = Some(local.account.clone());
             Aws::connect(&connection).await
         } else {
-            Aws::with_settings(&connection, Settings::read().await?.besides(secondary)).await
+            let settings = Settings::read().await?.besides(secondary);
+            if let Some(notice) = settings.notice() {
+                output.progress(&notice);
+            }
+            Aws::with_settings(&connection, settings).await
         };
         Ok(Self { aws: Arc::new(aws), local, output: output.clone() })
     }

@@ -86,12 +86,13 @@ pub(super) fn help(aws: &Aws, region: &Region, service: &str, failure: &Failure,
             Cause::Clock(None) => format!("This machine's clock is wrong. {CLOCK}"),
             Cause::Expired if code == "RequestExpired" && !failure.message.contains("token") => format!(
                 "This machine's clock is wrong, or the credentials have expired: EC2 says the same of both. Compare `date -u` with \
-                 another clock. {CLOCK} If it is right, renew the credentials (e.g. `aws sso login`)."
+                 another clock. {CLOCK} If it is right, renew the credentials ({}).",
+                aws.wallet.origin().renewal()
             ),
-            Cause::Expired => {
-                "The credentials have expired. Renew them (e.g. `aws sso login`) and run the same command again."
-                    .to_owned()
-            }
+            Cause::Expired => format!(
+                "The credentials have expired. Renew them ({}) and run the same command again.",
+                aws.wallet.origin().renewal()
+            ),
             _ => denied(aws, region, code, &failure.message),
         }),
         Class::Unreachable => Some(unreachable(aws, service, &failure.message)),
@@ -131,9 +132,7 @@ fn denied(aws: &Aws, region: &Region, code: &str, message: &str) -> String {
         return "The credentials are valid but may not do this. Grant the action named above; docs/real-aws.md says what drctl needs."
             .to_owned();
     }
-    "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with `aws sso login`; or try without an account: \
-     `--sandbox`."
-        .to_owned()
+    aws.wallet.origin().advice()
 }
 
 fn unreachable(aws: &Aws, service: &str, message: &str) -> String {

@@ -114,6 +114,7 @@ impl Aws {
             Some(account) => Source::Given(Credentials::new(account, "sandbox", None, None, "drctl sandbox")),
             None => Source::Chain {
                 profile: settings.profile.clone(),
+                origin: settings.origin.clone(),
                 regions: settings.regions(&connection.region).into_iter().map(SdkRegion::new).collect(),
                 http: http.clone(),
                 fixed: settings.fixed,
@@ -280,7 +281,7 @@ impl Aws {
                 Ok(None) | Err(_) => break,
             }
         }
-        Err(worst.unwrap_or_else(|| {
+        Err(worst.or_else(|| self.wallet.silence(limit)).unwrap_or_else(|| {
             let named: Vec<String> = regions.iter().map(ToString::to_string).collect();
             let message = format!("STS did not answer within {} s in {}", limit.as_secs(), named.join(" and "));
             Failure::new(Class::TimedOut, message)

@@ -1,13 +1,17 @@
-//! The credentials: the SDK's chain with retries of its own, held until they are about to expire, and asked for anew when somebody
-//! has renewed them.
+//! The credentials: from the selected profile, or from the SDK's chain; with retries of their own, held until they are about to
+//! expire, and asked for anew when somebody has renewed them.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ErrorMetadata;
@@ -21,6 +25,7 @@ use tokio::time::Instant;
 
 use super::classify::{chain, class_of, sources};
 use super::http::NoCertificates;
+use super::origin::Origin;
 use drctl_engine::{Class, Failure};
 
 /// How often a provider asks STS, SSO and their like before it gives up: a burst of throttling is no lack of credentials.
@@ -45,10 +50,12 @@ const SHORTEST: Duration = Duration::from_secs(30);
 pub(super) enum Source {
     /// These.
     Given(Credentials),
-    /// The SDK's chain: environment, profile, web identity, container, instance.
+    /// The profile that is selected; without one, the SDK's chain: environment, profile, web identity, container, instance.
     Chain {
         /// The profile, if one is named.
         profile: Option<String>,
+        /// Where the settings say that they come from.
+        origin: Origin,
         /// Where STS is asked: in the first Region, and in the next one when that takes long.
         regions: Vec<SdkRegion>,
         /// By which client.
@@ -98,6 +105,14 @@ impl Wallet {
         !matches!(self.source, Source::Chain { fixed: true, .. })
     }
 
+    /// Where the credentials come from.
+    pub(super) fn origin(&self) -> &Origin {
+        match &self.source {
+            Source::Given(_) => &Origin::Machine,
+            Source::Chain { origin, .. } => origin,
+        }
+    }
+
     /// What there is by now: files may say otherwise than they did. Nobody signs with it before it is taken.
     ///
     /// # Errors
@@ -105,9 +120,19 @@ impl Wallet {
     pub(super) async fn candidate(&self) -> Result<Candidate, Failure> {
         let candidate = match &self.source {
             Source::Given(credentials) => Ok(Candidate { provider: None, credentials: credentials.clone() }),
-            Source::Chain { profile, regions, http, .. } => Box::pin(first_of(profile.as_deref(), regions, http)).await,
+            Source::Chain { profile, origin, regions, http, .. } => {
+                Box::pin(first_of(profile.as_deref(), origin, regions, http)).await
+            }
         };
         candidate.map_err(|error| self.failure(&error))
+    }
+
+    /// That somebody still waits for credentials, and not for the service that the call is for.
+    pub(super) fn silence(&self, limit: Duration) -> Option<Failure> {
+        // It is locked as long as the credentials are asked for.
+        let is_asking = self.held.try_lock().is_err();
+        is_asking
+            .then(|| unanswered(Class::TimedOut, self.origin(), &format!("there are none after {} s", limit.as_secs())))
     }
 
     /// From now on, calls are signed with these.
@@ -125,7 +150,7 @@ impl Wallet {
     }
 
     async fn credentials(&self) -> provider::Result {
-        let Source::Chain { profile, regions, http, .. } = &self.source else {
+        let Source::Chain { profile, origin, regions, http, .. } = &self.source else {
             return self.source.given();
         };
         let mut held = self.held.lock().await;
@@ -136,7 +161,7 @@ impl Wallet {
         }
         let asked = match held.provider.clone() {
             Some(provider) => provider.provide_credentials().await,
-            None => Box::pin(first_of(profile.as_deref(), regions, http)).await.map(|candidate| {
+            None => Box::pin(first_of(profile.as_deref(), origin, regions, http)).await.map(|candidate| {
                 held.provider = candidate.provider;
                 candidate.credentials
             }),
@@ -163,10 +188,10 @@ impl Wallet {
     }
 
     fn failure(&self, error: &CredentialsError) -> Failure {
-        let Source::Chain { profile, .. } = &self.source else {
+        let Source::Chain { origin, .. } = &self.source else {
             return Failure::new(Class::Internal, chain(error));
         };
-        failure(error, profile.as_deref())
+        failure(error, origin)
     }
 }
 
@@ -183,6 +208,7 @@ impl ProvideCredentials for Wallet {
 /// would have none then, not even for the other Region.
 async fn first_of(
     profile: Option<&str>,
+    origin: &Origin,
     regions: &[SdkRegion],
     http: &SharedHttpClient,
 ) -> Result<Candidate, CredentialsError> {
@@ -190,7 +216,7 @@ async fn first_of(
         .zip(regions)
         .map(|(number, region)| async move {
             tokio::time::sleep(NEXT * number).await;
-            let provider = provider(profile, region, http).await?;
+            let provider = provider(profile, origin, region, http).await?;
             let credentials = provider.provide_credentials().await?;
             Ok::<_, CredentialsError>(Candidate { provider: Some(provider), credentials })
         })
@@ -199,7 +225,7 @@ async fn first_of(
     while let Some(answer) = asked.next().await {
         match answer {
             // Another Region does not know better.
-            Err(error) if failure(&error, profile).class == Class::Denied => return Err(error),
+            Err(error) if failure(&error, origin).class == Class::Denied => return Err(error),
             Err(error) => first = first.or(Some(error)),
             found => return found,
         }
@@ -207,26 +233,39 @@ async fn first_of(
     Err(first.unwrap_or_else(CredentialsError::not_loaded_no_source))
 }
 
-/// The SDK's chain. Apart from the clients' configuration, whose retries are off: a create call that is repeated blindly may make
-/// two, and a role that is assumed twice harms nobody.
+/// The profile alone, or the SDK's chain. Apart from the clients' configuration, whose retries are off: a create call that is
+/// repeated blindly may make two, and a role that is assumed twice harms nobody.
 async fn provider(
     profile: Option<&str>,
+    origin: &Origin,
     region: &SdkRegion,
     http: &SharedHttpClient,
 ) -> Result<SharedCredentialsProvider, CredentialsError> {
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(Duration::from_millis(3100)).operation_attempt_timeout(ANSWER).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .region(region.clone())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_millis(3100))
-                .operation_attempt_timeout(ANSWER)
-                .build(),
-        );
+        .retry_config(retries.clone())
+        .timeout_config(timeouts.clone());
     // Without one the SDK would read AWS_PROFILE, which may be empty.
     loader = loader.profile_name(profile.unwrap_or("default"));
     let config = loader.load().await;
+    if let Origin::Profile(profile) = origin {
+        // Not the chain, which goes on to other credentials when the profile has changed and cannot be used any more.
+        // See docs/aws-behaviour.md#unusable-profile-is-passed-over.
+        let alike = ProviderConfig::without_region()
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_http_client(http.clone())
+            .with_region(Some(region.clone()))
+            .with_retry_config(retries)
+            .with_timeout_config(config.timeout_config().cloned().unwrap_or(timeouts))
+            .with_use_fips(config.use_fips())
+            .with_use_dual_stack(config.use_dual_stack());
+        let provider = ProfileFileCredentialsProvider::builder().configure(&alike).profile_name(&profile.name).build();
+        return Ok(SharedCredentialsProvider::new(provider));
+    }
     config.credentials_provider().ok_or_else(CredentialsError::not_loaded_no_source)
 }
 
@@ -237,39 +276,55 @@ fn lasting(credentials: &Credentials) -> Duration {
 }
 
 /// What it means that there are no credentials.
-fn failure(error: &CredentialsError, profile: Option<&str>) -> Failure {
+fn failure(error: &CredentialsError, origin: &Origin) -> Failure {
     let why = chain(error);
     if sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>) {
         return Failure::new(Class::Unreachable, NoCertificates.to_string());
     }
-    let named = profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default();
-    if why.contains("credentials-login") {
-        return Failure::new(Class::Denied, "the profile logs in with `aws login`, which drctl cannot read").help(format!(
-            "Let the AWS CLI hand the credentials over: `eval \"$(aws configure export-credentials{named} --format env)\"`, or a \
-             profile with `credential_process = aws configure export-credentials{named}`."
-        ));
-    }
-    match error {
-        CredentialsError::CredentialsNotLoaded(_) => Failure::new(
+    let unanswered = |class| unanswered(class, origin, &why);
+    let none = || match (origin, error) {
+        (Origin::Profile(profile), _) => {
+            let said = refusal(error);
+            let why = said.and_then(ErrorMetadata::message).map_or_else(|| reason(error), str::to_owned);
+            let is_role = sources(error).any(<dyn StdError + 'static>::is::<AssumeRoleError>);
+            profile.failure(&why, said.and_then(ErrorMetadata::code), is_role)
+        }
+        (_, CredentialsError::CredentialsNotLoaded(_)) => Failure::new(
             Class::Denied,
             "no usable credentials: none in the environment, the profile, a container or an instance",
         ),
-        CredentialsError::ProviderTimedOut(_) => unanswered(Class::Unreachable, &why),
-        CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_) => match cause(error) {
-            Some(class) => unanswered(class, &why),
-            None if why.contains("SSO") => Failure::new(Class::Denied, format!("no usable credentials: {why}"))
-                .help(format!("Log in with `aws sso login{named}` and run the same command again.")),
-            None => Failure::new(Class::Denied, format!("no usable credentials: {why}")),
-        },
         _ => Failure::new(Class::Denied, format!("no usable credentials: {why}")),
+    };
+    match error {
+        CredentialsError::ProviderTimedOut(_) => unanswered(Class::Unreachable),
+        CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_) => {
+            cause(error).map_or_else(none, unanswered)
+        }
+        _ => none(),
     }
 }
 
-fn unanswered(class: Class, why: &str) -> Failure {
-    Failure::new(class, format!("who gives the credentials did not answer: {why}")).help(
-        "The credentials may be good: STS, SSO, or the service that gives them was throttled or is not reached. Run the same \
-         command again; if it stays so, look at AWS's health dashboard.",
-    )
+/// Why there are none, without the SDK's "an error occurred while loading credentials" of every provider on the way.
+fn reason(error: &CredentialsError) -> String {
+    let mut texts: Vec<String> =
+        sources(error).filter(|source| !source.is::<CredentialsError>()).map(ToString::to_string).collect();
+    texts.dedup();
+    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+}
+
+/// What the service said that was asked for credentials and refused.
+fn refusal(error: &CredentialsError) -> Option<&ErrorMetadata> {
+    sources(error).find_map(|source| {
+        let assumed = source.downcast_ref::<AssumeRoleError>().map(AssumeRoleError::meta);
+        let by_token =
+            || source.downcast_ref::<AssumeRoleWithWebIdentityError>().map(AssumeRoleWithWebIdentityError::meta);
+        assumed.or_else(by_token).or_else(|| source.downcast_ref::<ErrorMetadata>())
+    })
+}
+
+fn unanswered(class: Class, origin: &Origin, why: &str) -> Failure {
+    let place = origin.place().map(|place| format!(" ({place})")).unwrap_or_default();
+    Failure::new(class, format!("who gives the credentials{place} did not answer: {why}")).help(origin.silence())
 }
 
 /// Whether it was the service's lack of time, and not ours of credentials: nothing was sent that needed them, so the same call may
@@ -300,9 +355,19 @@ mod tests {
     use super::*;
 
     fn meant(error: &CredentialsError) -> (Class, String) {
-        let failure = failure(error, Some("ops"));
+        let failure = failure(error, &Origin::Machine);
         (failure.class, format!("{} {}", failure.message, failure.help.unwrap_or_default()))
     }
+
+    async fn of_profile(config: &str, error: &CredentialsError) -> String {
+        let origin = Origin::of("ops", config).await.expect("usable");
+        let failure = failure(error, &origin);
+        format!("{:?}: {failure}. {}", failure.class, failure.help.as_deref().unwrap_or_default())
+    }
+
+    const ROLE: &str = "[profile ops]\nrole_arn = arn:aws:iam::111122223333:role/ops\nsource_profile = base\nmfa_serial = m\n\
+                        [profile base]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = r\n\
+                        [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example\n";
 
     #[test]
     fn who_has_no_time_is_told_from_who_has_no_credentials() {
@@ -321,17 +386,55 @@ mod tests {
         );
     }
 
-    #[test]
-    fn an_ended_login_names_the_command_that_renews_it() {
-        let ended = "the SSO token has expired and cannot be refreshed";
-        let (class, said) = meant(&CredentialsError::provider_error(ended));
-        assert!(class == Class::Denied && said.contains("aws sso login --profile ops"), "{said}");
-        let feature = "This behavior requires following cargo feature(s) enabled: credentials-login";
-        let (class, said) = meant(&CredentialsError::invalid_configuration(feature));
-        assert!(class == Class::Denied && said.contains("export-credentials --profile ops"), "{said}");
+    #[tokio::test]
+    async fn an_ended_login_names_the_command_that_renews_it() {
+        let ended = CredentialsError::provider_error("the SSO token has expired and cannot be refreshed");
+        let said = of_profile(ROLE, &ended).await;
+        assert!(
+            said.starts_with("Denied: the profile `ops` gives no credentials: the SSO token has expired"),
+            "{said}"
+        );
+        // The login is that of the profile with the single sign-on.
+        assert!(said.contains("`aws sso login --profile base`"), "{said}");
+        let forbidden = ErrorMetadata::builder().code("ForbiddenException").message("No access").build();
+        let said = of_profile(ROLE, &CredentialsError::provider_error(forbidden)).await;
+        assert!(said.contains("ForbiddenException: ") && said.contains("Check `sso_account_id`"), "{said}");
         let missing = CredentialsError::provider_error(ConnectorError::user(NoCertificates.into()));
         let (_, said) = meant(&missing);
         assert!(said.starts_with("no CA certificates on this machine"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_refused_is_named_with_what_it_needs() {
+        let refused =
+            ErrorMetadata::builder().code("AccessDenied").message("not authorized to perform: sts:AssumeRole");
+        let error = CredentialsError::provider_error(AssumeRoleError::generic(refused.build()));
+        let said = of_profile(ROLE, &error).await;
+        assert!(
+            said.starts_with("Denied: AccessDenied: the profile `ops` gives no credentials: not authorized to perform"),
+            "{said}"
+        );
+        assert!(said.contains("The role is `role_arn` under [profile ops] in config. Check its ARN"), "{said}");
+        assert!(said.contains("`sso_session` under [profile base] in config"), "{said}");
+        assert!(said.contains("does not ask for the MFA code of `mfa_serial` under [profile ops]"), "{said}");
+        assert!(said.contains("aws configure export-credentials --profile ops"), "{said}");
+        let busy = CredentialsError::provider_error(AssumeRoleError::generic(
+            ErrorMetadata::builder().code("Throttling").message("Rate exceeded").build(),
+        ));
+        let said = of_profile(ROLE, &busy).await;
+        assert!(said.starts_with("Throttled: who gives the credentials (`sso_session` under [profile base]"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_changes_during_a_run_is_not_replaced_by_other_credentials() {
+        // It was usable when the run began. Now no file has it.
+        let name = "drctl-test-gone";
+        let origin = Origin::of(name, &ROLE.replace("ops]", &format!("{name}]"))).await.expect("usable");
+        let provider = provider(Some(name), &origin, &SdkRegion::new("us-east-1"), &crate::http::client(None)).await;
+        let error = provider.expect("built").provide_credentials().await.expect_err("no such profile");
+        let failure = failure(&error, &origin);
+        assert!(failure.message.starts_with("the profile `drctl-test-gone` gives no"), "{failure}");
+        assert!(!failure.message.contains("in chain"), "nothing else was asked: {failure}");
     }
 
     #[test]

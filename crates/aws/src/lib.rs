@@ -9,7 +9,9 @@ mod credentials;
 pub mod facts;
 mod http;
 mod limits;
+mod origin;
 pub mod preflight;
+mod profiles;
 #[cfg(test)]
 mod refusal_cases;
 mod refusals;

@@ -46,6 +46,8 @@ pub enum Notice {
     Paused {
         /// What AWS said, in a sentence without a full stop.
         why: String,
+        /// How the credentials are renewed.
+        how: String,
         /// How long it waits at most.
         limit: Duration,
     },
@@ -75,10 +77,10 @@ pub enum Notice {
 impl std::fmt::Display for Notice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Paused { why, limit } => write!(
+            Self::Paused { why, how, limit } => write!(
                 f,
-                "The credentials have expired ({why}). Renew them in another terminal, e.g. with `aws sso login`: the run waits up \
-                 to {} and goes on by itself. Ctrl-C ends the wait.",
+                "The credentials have expired ({why}). Renew them in another terminal ({how}): the run waits up to {} and goes on \
+                 by itself. Ctrl-C ends the wait.",
                 long(*limit)
             ),
             Self::Resumed { after } => {
@@ -191,7 +193,7 @@ impl Aws {
             return Ok(());
         }
         if let Some(why) = &episode.given_up {
-            return Err(in_vain(why));
+            return Err(in_vain(why, &self.wallet.origin().renewal()));
         }
         if episode.renewed.is_none_or(|renewed| renewed.elapsed() > SETTLED) {
             *episode = Episode { began: Some(Instant::now()), ..Episode::default() };
@@ -199,7 +201,8 @@ impl Aws {
                 .code
                 .as_ref()
                 .map_or_else(|| refusal.message.clone(), |code| format!("{code}: {}", refusal.message));
-            drop(patience.tell.send(Notice::Paused { why, limit: patience.limit }));
+            let how = self.wallet.origin().renewal();
+            drop(patience.tell.send(Notice::Paused { why, how, limit: patience.limit }));
         }
         let began = episode.began.unwrap_or_else(Instant::now);
         let paused = Paused { renewal: &self.renewal, shutdown: &patience.shutdown, since: Instant::now() };
@@ -215,7 +218,7 @@ impl Aws {
             }
             Err(why) => {
                 episode.given_up = Some(why.clone());
-                Err(in_vain(&why))
+                Err(in_vain(&why, &self.wallet.origin().renewal()))
             }
         }
     }
@@ -277,9 +280,9 @@ impl Drop for Paused<'_> {
 }
 
 /// The same for every call, so that it is told once.
-fn in_vain(why: &str) -> Failure {
+fn in_vain(why: &str, how: &str) -> Failure {
     Failure::new(Class::Denied, format!("the credentials have expired, and {why}"))
-        .help("Renew them (e.g. `aws sso login`) and run the same command again: it goes on where this one ended.")
+        .help(format!("Renew them ({how}) and run the same command again: it goes on where this one ended."))
 }
 
 #[cfg(test)]

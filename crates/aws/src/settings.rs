@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_runtime::env_config::property::PropertiesKey;
-use aws_runtime::env_config::section::EnvConfigSections;
-use aws_runtime::env_config::source;
 use aws_types::os_shim_internal::{Env, Fs};
 use http::Uri;
 
 use super::certificates::Bundle;
+use super::origin::{Origin, has_keys};
+use super::profiles::{Profiles, at_home};
 use drctl_engine::{Class, Failure};
 
 /// The services that are called: as calls name them, and as the SDK does (`service_config_key` in each crate's `config.rs`).
@@ -74,6 +73,8 @@ pub enum Unusable {
 pub struct Settings {
     /// The profile that is named, by a variable.
     pub(super) profile: Option<String>,
+    /// Where credentials come from.
+    pub(super) origin: Origin,
     /// The Region in which credentials are asked for, if one is named.
     pub(super) region: Option<String>,
     /// Where else they may be asked for.
@@ -90,13 +91,15 @@ impl Settings {
     /// Reads the environment of this process and the profiles of its user.
     ///
     /// # Errors
-    /// A setting that cannot be meant, or a profile that does not exist.
+    /// A setting that cannot be meant, or a profile that does not exist or gives no credentials.
     pub async fn read() -> Result<Self, Unusable> {
         Self::read_from(&Env::real(), &Fs::real()).await
     }
 
     async fn read_from(env: &Env, fs: &Fs) -> Result<Self, Unusable> {
         let sources = Sources::load(env, fs).await?;
+        let origin =
+            Origin::find(&sources.profiles, sources.named.as_ref(), env, fs).await.map_err(Unusable::Denied)?;
         let mut endpoints = BTreeMap::new();
         for (name, id) in SERVICES {
             if let Some(url) = sources.endpoint(id)? {
@@ -113,12 +116,19 @@ impl Settings {
         let set = |name: &str| sources.variable(name).is_some();
         Ok(Self {
             profile: sources.named.as_ref().map(|(_, profile)| profile.clone()),
+            origin,
             region: sources.region(),
             besides: None,
             endpoints,
             bundle,
             fixed: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].into_iter().all(set),
         })
+    }
+
+    /// What an operator should know before the credentials are used: that they are not those of the profile that is named.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        self.origin.notice()
     }
 
     /// The same for who has another Region as well, in which credentials are asked for when the first one is silent.
@@ -167,7 +177,7 @@ fn is_aws(url: &str) -> bool {
 /// The environment and the profiles.
 struct Sources<'a> {
     env: &'a Env,
-    sections: EnvConfigSections,
+    profiles: Profiles,
     /// The profile that a variable names, and the variable.
     named: Option<(&'static str, String)>,
 }
@@ -183,29 +193,22 @@ impl<'a> Sources<'a> {
             help: "Put the file right, or name other ones in AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE."
                 .to_owned(),
         };
-        let mut source =
-            source::load(env, fs, &EnvConfigFiles::default()).await.map_err(|e| unreadable(e.to_string()))?;
-        source.profile = named.as_ref().map_or("default".into(), |(_, profile)| profile.clone().into());
-        let sections = EnvConfigSections::parse(source).map_err(|e| unreadable(e.to_string()))?;
+        let selected = named.as_ref().map_or("default", |(_, profile)| profile);
+        let profiles = Profiles::load(env, fs, selected).await.map_err(unreadable)?;
+        let missing = named.as_ref().filter(|(_, profile)| !profiles.contains(profile));
+        // The SDK takes such a file for an empty one, and goes on to other credentials than those that are in it.
+        if let Some(why) = profiles.unreadable().filter(|_| missing.is_some() || !has_keys(env)) {
+            return Err(unreadable(why));
+        }
         // As the AWS CLI: a profile that is named has to exist, whatever other credentials there are.
-        if let Some((variable, profile)) = &named
-            && sections.get_profile(profile).is_none()
-        {
-            let mut known: Vec<&str> = sections.profiles().collect();
-            known.sort_unstable();
-            let known = if known.is_empty() {
-                "There are no profiles in ~/.aws/config and ~/.aws/credentials, or in the files that AWS_CONFIG_FILE and \
-                 AWS_SHARED_CREDENTIALS_FILE name."
-                    .to_owned()
-            } else {
-                format!("There are: {}.", known.join(", "))
-            };
+        if let Some((variable, profile)) = missing {
+            let instead = profiles.instead_of(profile);
             return Err(Unusable::Denied(
                 Failure::new(Class::Denied, format!("there is no profile `{profile}`"))
-                    .help(format!("{variable} names it. {known} Nothing was called.")),
+                    .help(format!("{variable} names it. {instead} Nothing was called.")),
             ));
         }
-        Ok(Self { env, sections, named })
+        Ok(Self { env, profiles, named })
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -214,7 +217,7 @@ impl<'a> Sources<'a> {
 
     /// A property of the profile.
     fn property(&self, name: &str) -> Option<String> {
-        self.sections.get(name).filter(|value| !value.trim().is_empty()).map(str::to_owned)
+        self.profiles.sections.get(name).filter(|value| !value.trim().is_empty()).map(str::to_owned)
     }
 
     fn region(&self) -> Option<String> {
@@ -245,7 +248,7 @@ impl<'a> Sources<'a> {
     }
 
     fn endpoint_of_profile(&self, id: &str) -> Option<(String, String)> {
-        let profile = self.sections.selected_profile();
+        let profile = self.profiles.sections.selected_profile();
         let of_service = || {
             let services = self.property("services")?;
             let key = PropertiesKey::builder()
@@ -255,7 +258,7 @@ impl<'a> Sources<'a> {
                 .sub_property_name("endpoint_url")
                 .build()
                 .ok()?;
-            let url = self.sections.other_sections().get(&key).filter(|url| !url.trim().is_empty())?;
+            let url = self.profiles.sections.other_sections().get(&key).filter(|url| !url.trim().is_empty())?;
             Some((format!("`endpoint_url` in [services {services}]"), url.clone()))
         };
         let of_all = || Some((format!("`endpoint_url` of the profile `{profile}`"), self.property("endpoint_url")?));
@@ -265,14 +268,11 @@ impl<'a> Sources<'a> {
     async fn bundle(&self, fs: &Fs) -> Result<Option<Bundle>, Unusable> {
         let variable = self.variable("AWS_CA_BUNDLE").map(|path| ("AWS_CA_BUNDLE".to_owned(), path));
         let found = variable.or_else(|| {
-            let profile = self.sections.selected_profile();
+            let profile = self.profiles.sections.selected_profile();
             Some((format!("`ca_bundle` of the profile `{profile}`"), self.property("ca_bundle")?))
         });
         let Some((place, path)) = found else { return Ok(None) };
-        let path = match (path.strip_prefix("~/"), self.variable("HOME")) {
-            (Some(rest), Some(home)) => format!("{home}/{rest}"),
-            _ => path,
-        };
+        let path = at_home(self.env, &path);
         let unusable = |why: String| Unusable::Setting {
             message: format!("{place} names {path}, {why}"),
             help: "Name a file of certificates in PEM form, or none: then the machine's own are believed.".to_owned(),
@@ -282,7 +282,8 @@ impl<'a> Sources<'a> {
     }
 }
 
-fn variable_of(env: &Env, name: &str) -> Option<String> {
+/// A variable that is not empty.
+pub(super) fn variable_of(env: &Env, name: &str) -> Option<String> {
     env.get(name).ok().filter(|value| !value.trim().is_empty())
 }
 
@@ -424,7 +425,8 @@ mod tests {
         let config = "[profile lab]\nregion = eu-central-1\nendpoint_url = http://all:1\nservices = lab\n\
                       [services lab]\nsecrets-manager =\n  endpoint_url = https://vpce-1.secretsmanager.us-east-1.vpce.amazonaws.com\n";
         let (files, profile) = ([("config", config)], ("AWS_PROFILE", "lab"));
-        let settings = read(&[profile], &files).await.expect("fine");
+        let keys = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")];
+        let settings = read(&[profile, keys[0], keys[1]], &files).await.expect("fine");
         assert_eq!(settings.endpoint("ec2"), Some("http://all:1"));
         assert_eq!((settings.is_aws("ec2"), settings.is_aws("secretsmanager")), (false, true));
         assert_eq!(settings.region.as_deref(), Some("eu-central-1"));
@@ -432,15 +434,15 @@ mod tests {
         assert_eq!(settings.regions("us-east-1"), ["eu-central-1", "us-east-1", "us-east-2"]);
         assert_eq!(settings.regions("eu-central-1"), ["eu-central-1", "us-east-2"]);
         // The environment comes first.
-        let settings = read(&[profile, ("AWS_ENDPOINT_URL", "http://env:2")], &files).await.expect("fine");
+        let vars = [profile, keys[0], keys[1], ("AWS_ENDPOINT_URL", "http://env:2")];
+        let settings = read(&vars, &files).await.expect("fine");
         assert_eq!(settings.endpoint("secretsmanager"), Some("http://env:2"));
         for ignored in ["true", "TRUE"] {
-            let vars =
-                [profile, ("AWS_ENDPOINT_URL", "http://env:2"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignored)];
-            assert!(read(&vars, &files).await.expect("fine").endpoints.is_empty());
+            let ignored = [vars.as_slice(), &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignored)]].concat();
+            assert!(read(&ignored, &files).await.expect("fine").endpoints.is_empty());
         }
         let ignoring = config.replace("region = ", "ignore_configured_endpoint_urls = true\nregion = ");
-        assert!(read(&[profile], &[("config", &ignoring)]).await.expect("fine").endpoints.is_empty());
+        assert!(read(&vars[..3], &[("config", &ignoring)]).await.expect("fine").endpoints.is_empty());
     }
 
     #[tokio::test]
@@ -454,7 +456,7 @@ mod tests {
         }
         // It may stand in either file.
         for (file, text) in [
-            ("config", "[profile lab]\nregion = eu-west-1\n"),
+            ("config", "[profile lab]\ncredential_process = x\n"),
             ("credentials", "[lab]\naws_access_key_id = x\naws_secret_access_key = y\n"),
         ] {
             let settings = read(&[("AWS_DEFAULT_PROFILE", "lab")], &[(file, text)]).await.expect("it exists");

@@ -47,6 +47,7 @@ pub use network::{Nat, Network};
 pub use protection::Protection;
 pub use regions::{RegionName, Regions};
 pub use stack::Stack;
+pub use suggest::nearest;
 pub use tags::Tags;
 pub use window::{DailyWindow, WeeklyWindow};
 

@@ -3,7 +3,8 @@
 use std::mem;
 
 /// The candidate that `written` most likely stands for, if one is near enough.
-pub(super) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
         .filter(|candidate| written.chars().count().abs_diff(candidate.chars().count()) <= tolerated_typos(candidate))

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,290 @@ fn a_profile_that_does_not_exist_is_reported_before_any_call() {
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     command.env("AWS_SHARED_CREDENTIALS_FILE", stack.path("credentials")).env("AWS_DEFAULT_PROFILE", "ops");
     run(command).exits(0).says(&stack.account);
+}
+
+/// What a container offers its processes: the credentials of another account. Counts how often it is asked.
+struct Container {
+    port: u16,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Container {
+    const ACCOUNT: &str = "999999999999";
+
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = listener.local_addr().expect("an address").port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        // The thread ends with the test's process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                count.fetch_add(1, Ordering::SeqCst);
+                let mut request = [0; 4096];
+                let body = format!(
+                    r#"{{"AccessKeyId":"{}","SecretAccessKey":"x","Token":"y","Expiration":"2099-01-01T00:00:00Z"}}"#,
+                    Self::ACCOUNT
+                );
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                drop(stream.read(&mut request).and_then(|_| stream.write_all(answer.as_bytes())));
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// drctl in this container, with a config file and without keys in its environment.
+    fn command(&self, stack: &Stack, profile: Option<&str>, config: &str) -> Command {
+        std::fs::write(stack.path("config"), config).expect("written");
+        let mut command = stack.command(&["plan"]);
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env("HOME", stack.path("home"))
+            .env("AWS_CONFIG_FILE", stack.path("config"))
+            .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://127.0.0.1:{}/role", self.port))
+            .envs(profile.map(|profile| ("AWS_PROFILE", profile)));
+        command
+    }
+
+    fn run(&self, stack: &Stack, profile: Option<&str>, config: &str) -> Ran {
+        run(self.command(stack, profile, config))
+    }
+}
+
+/// The rest of a section whose heading is `HEADING`, of the profile `SELECTED` in `FILE`; what is wrong with it; what helps.
+const BROKEN: &[(&str, &str, &str)] = &[
+    (
+        "role_arn = r\nsource_profile = bsae\n[profile base]\ncredential_process = x\n",
+        "`source_profile` under HEADING in FILE is `bsae`, and there is no such profile",
+        "Did you mean `base`? There are: base",
+    ),
+    (
+        "role_arn = r\nsource_profile = mid\n[profile mid]\nrole_arn = r\nsource_profile = SELECTED\n",
+        "`source_profile` under [profile mid] in FILE leads back to the profile `SELECTED`",
+        "Name a profile there that has credentials of its own",
+    ),
+    (
+        "role_arn = r\nsource_profile = SELECTED\n",
+        "`source_profile` under HEADING in FILE is `SELECTED`, and HEADING in FILE has no credentials",
+        "or name another profile in `source_profile`",
+    ),
+    (
+        "role_arn = r\nsource_profile = base\n[profile base]\nregion = us-east-1\n",
+        "`source_profile` under HEADING in FILE is `base`, and [profile base] in FILE has no credentials",
+        "Write `aws_access_key_id` and `aws_secret_access_key`, `credential_process`, `sso_session`, or `role_arn` there",
+    ),
+    ("source_profile = base\n", "HEADING in FILE has `source_profile`, but no `role_arn`", "Write `role_arn` there"),
+    (
+        "role_arn = r\n",
+        "HEADING in FILE has `role_arn`, but neither `source_profile` nor `credential_source`",
+        "Write `source_profile = NAME`",
+    ),
+    ("role_arn =\n", "`role_arn` under HEADING in FILE is empty", "Write its value, or remove the line"),
+    (
+        "role_arn = r\nsource_profile = base\ncredential_source = EcsContainer\n",
+        "HEADING in FILE has both `source_profile` and `credential_source`",
+        "Remove one of them",
+    ),
+    (
+        "role_arn = r\ncredential_source = Ec2InstanceMetaData1\n",
+        "`credential_source` under HEADING in FILE is `Ec2InstanceMetaData1`, which does not exist",
+        "Write `EcsContainer` or `Ec2InstanceMetadata`",
+    ),
+    (
+        "role_arn = r\ncredential_source = Environment\n",
+        "is `Environment`, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+        "name it in `source_profile` instead",
+    ),
+    (
+        "role_arn = r\ncredential_source = Ec2InstanceMetadata\n",
+        "is `Ec2InstanceMetadata`, and AWS_EC2_METADATA_DISABLED is `true`",
+        "Run drctl where these credentials are",
+    ),
+    (
+        "web_identity_token_file = token\n",
+        "HEADING in FILE has `web_identity_token_file`, but no `role_arn`",
+        "Write `role_arn = arn:aws:iam::ACCOUNT:role/NAME` there",
+    ),
+    (
+        "role_arn = r\nweb_identity_token_file = /nonexistent/token\n",
+        "`web_identity_token_file` under HEADING in FILE is /nonexistent/token, which cannot be read: No such file",
+        "Write the full path of the token's file",
+    ),
+    (
+        "sso_session = crop\nsso_account_id = 1\nsso_role_name = r\n[sso-session corp]\nsso_region = us-east-1\n",
+        "`sso_session` under HEADING in FILE is `crop`, and there is no [sso-session crop] in FILE",
+        "Did you mean `corp`?",
+    ),
+    (
+        "sso_session = corp\nsso_account_id = 1\nsso_role_name = r\n[sso-session corp]\nsso_region = us-east-1\n",
+        "[sso-session corp] in FILE has no `sso_start_url`",
+        "Write `sso_start_url` there",
+    ),
+    (
+        "sso_session = corp\nsso_region = us-east-1\n[sso-session corp]\nsso_region = us-east-1\n",
+        "HEADING in FILE has `sso_region` as well as `sso_session`",
+        "Remove `sso_region` there",
+    ),
+    (
+        "sso_session = corp\n[sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example\n",
+        "HEADING in FILE has `sso_session`, but no `sso_account_id`",
+        "`aws configure sso --profile SELECTED` asks for it",
+    ),
+    (
+        "sso_start_url = https://corp.example\nsso_account_id = 1\nsso_role_name = r\n",
+        "HEADING in FILE has `sso_start_url`, but no `sso_region`",
+        "Write `sso_region` there",
+    ),
+    (
+        "sso_start_url = https://corp.example\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = r\n",
+        "the profile `SELECTED` gives no credentials: ",
+        "Log in with `aws sso login --profile SELECTED`",
+    ),
+    (
+        "login_session = arn:aws:iam::111122223333:user/me\n",
+        "HEADING in FILE logs in with `aws login`, which drctl cannot read",
+        "aws configure export-credentials --profile SELECTED",
+    ),
+    (
+        "aws_access_key_id = x\n",
+        "HEADING in FILE has `aws_access_key_id`, but no `aws_secret_access_key`",
+        "Write `aws_secret_access_key` there",
+    ),
+    (
+        "credential_process = /nonexistent/program\n",
+        "the profile `SELECTED` gives no credentials: ",
+        "The command is `credential_process` under HEADING in FILE. Run it by itself",
+    ),
+    (
+        "credential_process = echo first you log in >&2; exit 3\n",
+        "the profile `SELECTED` gives no credentials: Error retrieving credentials: external process exited with code exit \
+         status: 3. Stderr: first you log in",
+        "The command is `credential_process` under HEADING in FILE. Run it by itself",
+    ),
+    (
+        "credential_process = echo '<html>'\n",
+        "could not parse response",
+        "print JSON with `Version` 1, `AccessKeyId`, and `SecretAccessKey`",
+    ),
+];
+
+#[test]
+fn a_profile_that_cannot_be_used_is_never_replaced_by_other_credentials() {
+    let stack = Stack::new();
+    let container = Container::start();
+    for (rest, what, help) in BROKEN {
+        for (variable, name, heading) in [(Some("prod"), "prod", "[profile prod]"), (None, "default", "[default]")] {
+            let file = stack.path("config").display().to_string();
+            let fill = |text: &str| text.replace("SELECTED", name).replace("HEADING", heading).replace("FILE", &file);
+            let ran = container.run(&stack, variable, &format!("{heading}\n{}", fill(rest)));
+            let ran = ran.exits(5).says(&format!("the profile `{name}`")).says(&fill(what)).says(&fill(help));
+            assert!(!ran.stderr.contains("Set AWS_PROFILE"), "{rest}: {}", ran.stderr);
+            assert_eq!(container.asked(), 0, "{rest}: {}", ran.stderr);
+        }
+    }
+    assert_eq!(stack.calls().len(), 0, "no call may be made");
+    // A profile that is named has to say where its credentials come from; the default profile need not.
+    let silent = "region = us-east-1\n";
+    container
+        .run(&stack, Some("prod"), &format!("[profile prod]\n{silent}"))
+        .exits(5)
+        .says("the profile `prod`, which AWS_PROFILE names, cannot be used: [profile prod]")
+        .says("has no credentials")
+        .says("To use the credentials of this machine (its container or instance), unset AWS_PROFILE");
+    assert_eq!(container.asked(), 0);
+    container.run(&stack, None, &format!("[default]\n{silent}")).exits(0).says(Container::ACCOUNT);
+    let asked = container.asked();
+    assert!(asked > 0, "the container's credentials are used when nothing else is selected");
+    container
+        .run(&stack, Some("prod"), "[profile prod]\ncredential_source = EcsContainer\n")
+        .exits(0)
+        .says(Container::ACCOUNT);
+    assert!(container.asked() > asked, "and when they are selected");
+}
+
+#[test]
+fn a_profile_whose_settings_are_in_order_is_used() {
+    let stack = Stack::new();
+    let container = Container::start();
+    let json = format!(r#"{{"Version":1,"AccessKeyId":"{}","SecretAccessKey":"x"}}"#, stack.account);
+    std::fs::write(stack.path("credentials.json"), json).expect("written");
+    let process = format!("credential_process = cat {}\n", stack.path("credentials.json").display());
+    for config in [
+        format!("[profile prod]\n{process}"),
+        format!(
+            "[profile prod]\nrole_arn = arn:aws:iam::{0}:role/ops\nsource_profile = base\n[profile base]\n{process}",
+            stack.account
+        ),
+    ] {
+        container.run(&stack, Some("prod"), &config).exits(0).says(&stack.account);
+    }
+    assert!(stack.calls().iter().any(|call| call["operation"] == "AssumeRole"), "{:?}", stack.calls());
+    assert_eq!(container.asked(), 0);
+    // A command that waits for somebody is told from a Region that does not answer.
+    let mut command = container.command(&stack, Some("prod"), "[profile prod]\ncredential_process = sleep 20\n");
+    command.args(["--timeout", "2"]);
+    run(command).exits(1).says("`credential_process` under [profile prod]").says("by itself: it may wait for somebody");
+    // What AWS refuses is explained by where the credentials come from.
+    stack.faults("[[fault]]\ndoes = \"refuse\"\nstatus = 403\ncode = \"InvalidClientTokenId\"\nmessage = \"no\"\n");
+    let ran = container.run(&stack, Some("prod"), &format!("[profile prod]\n{process}")).exits(5);
+    let ran = ran.says("of the profile `prod`: they come from `credential_process` under [profile prod]");
+    assert!(!ran.stderr.contains("Set AWS_PROFILE"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_profile_that_is_not_read_is_told_from_one_that_does_not_exist() {
+    let stack = Stack::new();
+    let container = Container::start();
+    let prod = "\ncredential_process = x\n";
+    container
+        .run(&stack, Some("prod"), &format!("[prod]{prod}"))
+        .exits(5)
+        .says("there is no profile `prod`")
+        .says("is not read as a profile: write [profile prod]");
+    container
+        .run(&stack, Some("pord"), &format!("[profile prod]{prod}"))
+        .exits(5)
+        .says("there is no profile `pord`")
+        .says("Did you mean `prod`? There are: prod.");
+    // A file that exists and cannot be read may have the profile.
+    for profile in [Some("prod"), None] {
+        let mut command = stack.command(&["plan"]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_CONFIG_FILE", "/");
+        command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://127.0.0.1:{}/role", container.port));
+        command.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
+        run(command).exits(3).says("the AWS profiles cannot be read: /: ");
+    }
+    assert_eq!(container.asked(), 0);
+}
+
+#[test]
+fn keys_in_the_environment_come_before_the_profile_and_that_is_said() {
+    let stack = Stack::new();
+    std::fs::write(stack.path("config"), "[profile ops]\ncredential_process = false\n").expect("written");
+    let with_profile = || {
+        let mut command = stack.command(&["plan"]);
+        command.env("AWS_CONFIG_FILE", stack.path("config")).env("AWS_PROFILE", "ops");
+        command
+    };
+    let notice = "they come before AWS_PROFILE, as with the AWS CLI: the credentials of the profile `ops` are not used";
+    run(with_profile()).exits(0).says(&stack.account).says(notice);
+    let mut json = with_profile();
+    json.arg("--json");
+    let ran = run(json).exits(0).says(notice);
+    assert!(!ran.stdout.contains("they come before"), "{}", ran.stdout);
+    stack.faults("[[fault]]\ndoes = \"refuse\"\nstatus = 403\ncode = \"InvalidClientTokenId\"\nmessage = \"no\"\n");
+    run(with_profile()).exits(5).says("or unset them to use the profile `ops` that AWS_PROFILE names");
+    stack.no_faults();
+    let mut half = with_profile();
+    half.env_remove("AWS_SECRET_ACCESS_KEY");
+    run(half).exits(5).says("AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not").says("Set both, or unset");
 }
 
 #[test]
@@ -379,7 +664,7 @@ fn refusals_are_explained_by_their_reason() {
             unknown,
             "Is us-east-2 enabled for the account (opt-in)? The other Region takes the same credentials.",
         ),
-        ("", 401, "AuthFailure", unknown, "Set AWS_PROFILE"),
+        ("", 401, "AuthFailure", unknown, "The credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         (
             "service = \"sts\"",
             403,
