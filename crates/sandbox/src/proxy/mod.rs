@@ -146,12 +146,13 @@ impl Proxy {
         let started = Instant::now();
         let seq = self.calls.next_number();
         let request = Some(RecordedRequest::of(&call));
+        let function = call.function().map(str::to_owned);
         let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = answer.status.as_u16();
         let Call { account, region, service, operation, .. } = call;
         tracing::debug!(seq, account, region, service, operation, status, millis, "call");
-        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis, request });
+        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis, function, request });
         answer
     }
 }

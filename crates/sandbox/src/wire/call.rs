@@ -91,6 +91,15 @@ impl Call {
         signature(&self.headers, &self.uri)
     }
 
+    /// The ARN of the function that makes the call; `None` for any other caller, and in front of an emulator that is not
+    /// the sandbox's own, whose functions have no session token that says so.
+    ///
+    /// A presigned request is made by whoever sends it, and so its token is not looked at.
+    pub(crate) fn function(&self) -> Option<&str> {
+        let token = self.headers.get(SESSION_TOKEN)?.to_str().ok()?;
+        (token.starts_with("arn:") && token.contains(":function:")).then_some(token)
+    }
+
     /// Whether the operation only reads.
     pub(crate) fn reads(&self) -> bool {
         ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| self.operation.starts_with(start))
@@ -192,6 +201,9 @@ impl Call {
 }
 
 const TARGET: &str = "x-amz-target";
+
+/// Of a function, this is its ARN: `ministack.rs` sees to it.
+const SESSION_TOKEN: &str = "x-amz-security-token";
 
 fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -345,6 +357,17 @@ pub(crate) mod tests {
         assert_eq!((call.service.as_str(), call.account.as_str()), (UNSIGNED, DEFAULT_ACCOUNT));
         let call = parse("GET", "/health", &[], "nonsense", "");
         assert_eq!(call.service, UNSIGNED);
+    }
+
+    #[test]
+    fn a_function_is_known_by_its_session_token() {
+        let credential = "111122223333/20261123/us-east-1/dynamodb/aws4_request";
+        let arn = "arn:aws:lambda:us-east-2:111122223333:function:pay";
+        let by = |token| parse("POST", "/", &[(SESSION_TOKEN, token)], credential, "").function().map(str::to_owned);
+        assert_eq!(by(arn).as_deref(), Some(arn));
+        assert_eq!(by("IQoJb3JpZ2luX2VjEGMaCXVzLWVhc3QtMSJH"), None);
+        let url = format!("/b/k?X-Amz-Credential={credential}&X-Amz-Security-Token={arn}");
+        assert_eq!(parse("GET", &url, &[], "", "").function(), None, "whoever was given the URL is no function");
     }
 
     #[test]
