@@ -157,7 +157,7 @@ impl MiniStack {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.crashed(status.to_string()));
             }
-            match loopback::exchange_async(self.port, "GET", "/_ministack/health", HEALTH_LIMIT).await {
+            match loopback::exchange_async(self.port, "GET", "/_ministack/health", String::new(), HEALTH_LIMIT).await {
                 Ok(answer) if answer.status == 200 => return Ok(()),
                 Ok(answer) => tracing::debug!(status = answer.status, "MiniStack is not ready"),
                 Err(error) => tracing::trace!(%error, "MiniStack does not answer yet"),

@@ -238,6 +238,11 @@ impl Stack {
         calls
     }
 
+    /// Orders what Regions shall be for this account: `{"us-east-1": {"is": "out"}}`. Returns all orders.
+    pub fn regions(&self, orders: &Value) -> Value {
+        self.ask_sandbox("PUT", "regions", &orders.to_string())
+    }
+
     /// Puts faults in force for this account, in place of the previous ones.
     pub fn faults(&self, toml: &str) {
         self.ask_sandbox("PUT", "faults", toml);
