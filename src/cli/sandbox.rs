@@ -1,5 +1,7 @@
 //! `drctl sandbox`.
 
+mod region;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +13,15 @@ use super::error::{CliError, Exit};
 use super::hint;
 use super::local::sandbox_folder;
 use super::output::Output;
-use drctl_sandbox::{Control, Pace, Record, ServeOptions, Served, StartOptions, Status, serve};
+use region::RegionArgs;
+
+use drctl_sandbox::{Control, Pace, Record, RegionOrders, ServeOptions, Served, StartOptions, Status, serve};
 
 const HELP: &str = "\
 Examples:
   drctl up --sandbox                              starts it if it is not running
   drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
+  drctl sandbox region us-east-1 out              nothing in us-east-1 answers any more
   drctl sandbox stop                              stops it; until then it runs in the background";
 
 /// `drctl sandbox`
@@ -41,6 +46,8 @@ pub enum SandboxCommand {
     Status,
     /// List the sandboxes on this machine
     List,
+    /// Take a Region out, isolate it, slow it down, or bring it back
+    Region(RegionArgs),
     /// Show the sandbox log
     Logs,
     /// Run it in the foreground
@@ -107,7 +114,7 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
                 Status::Stopped | Status::Crashed(..) => StartOptions::default(),
             };
             let record = control.start(start_options(options, running)?, &progress).await?;
-            describe(&Status::Running(record), output)?;
+            describe(&Status::Running(record), &RegionOrders::new(), output)?;
         }
         SandboxCommand::Stop => {
             let was_running = control.stop().await?;
@@ -119,12 +126,17 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
         }
         SandboxCommand::Status => {
             let status = control.status()?;
-            describe(&status, output)?;
+            let regions = match &status {
+                Status::Running(_) => control.regions().await?,
+                Status::Stopped | Status::Crashed(..) => RegionOrders::new(),
+            };
+            describe(&status, &regions, output)?;
             if !matches!(status, Status::Running(_)) {
                 return Ok(Exit::Failed);
             }
         }
         SandboxCommand::List => list(global, output)?,
+        SandboxCommand::Region(args) => return region::region(&control, args, output).await,
         SandboxCommand::Logs => {
             let path = control.log_path();
             let text = std::fs::read(&path)
@@ -204,14 +216,15 @@ fn say(output: &Output, event: &str, text: &str) -> Result<(), CliError> {
     if output.json { output.print_json(&serde_json::json!({"event": event})) } else { output.print(text) }
 }
 
-fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
+fn describe(status: &Status, regions: &RegionOrders, output: &Output) -> Result<(), CliError> {
     let (word, record, why): (_, Option<&Record>, Option<String>) = match status {
         Status::Running(record) => ("running", Some(record), None),
         Status::Crashed(record, why) => ("crashed", Some(record), Some(why.clone())),
         Status::Stopped => ("stopped", None, None),
     };
     if output.json {
-        return output.print_json(&serde_json::json!({"status": word, "sandbox": record, "why": why}));
+        return output
+            .print_json(&serde_json::json!({"status": word, "sandbox": record, "regions": regions, "why": why}));
     }
     let Some(record) = record else {
         return output.print(&hint::complete(
@@ -227,10 +240,14 @@ fn describe(status: &Status, output: &Output) -> Result<(), CliError> {
         ));
     }
     let end = hint::complete("It runs in the background until `drctl sandbox stop`.");
-    output.print(&format!(
+    let mut text = format!(
         "The sandbox is running at {} (process {}, pace {}). {end}",
         record.endpoint(),
         record.pid,
         record.pace
-    ))
+    );
+    if !regions.is_empty() {
+        text = format!("{text}\n{}", region::text(regions));
+    }
+    output.print(&text)
 }

@@ -7,3 +7,4 @@ mod faults;
 mod life;
 mod ownership;
 mod usage;
+mod world;

@@ -15,6 +15,7 @@ use super::ministack;
 use super::options::{self, Progress, StartOptions};
 use super::process;
 use super::record::{FileLock, Folder, Holder, Record, Status};
+use super::world::regions::{RegionOrder, RegionOrders};
 
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
@@ -325,18 +326,52 @@ impl Control {
     ///
     /// When the sandbox is not running, or uses an emulator that drctl cannot reset.
     pub async fn reset(&self) -> Result<(), SandboxError> {
+        let asked = self.ask("POST", "/_drctl/reset", String::new(), RESET_LIMIT).await?;
+        asked.map(|_| ()).map_err(|message| SandboxError::ResetFailed { message })
+    }
+
+    /// The orders for Regions that are in force, and those that will be.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, or is older than this drctl.
+    pub async fn regions(&self) -> Result<RegionOrders, SandboxError> {
+        self.ask_about_regions("GET", String::new()).await
+    }
+
+    /// Orders something of a Region, for every account. Returns the orders in force and to come.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, is older than this drctl, or refuses the order.
+    pub async fn order_region(&self, region: &str, order: &RegionOrder) -> Result<RegionOrders, SandboxError> {
+        self.ask_about_regions("PUT", serde_json::json!({ region: order }).to_string()).await
+    }
+
+    async fn ask_about_regions(&self, method: &'static str, body: String) -> Result<RegionOrders, SandboxError> {
+        let asked = self.ask(method, "/_drctl/regions", body, HEALTH_LIMIT).await?;
+        let read = asked.and_then(|answer| serde_json::from_slice(&answer).map_err(|error| error.to_string()));
+        read.map_err(|message| SandboxError::RegionsRefused { message })
+    }
+
+    /// Sends a request to the running sandbox. Returns the answer's body, or why there is none.
+    async fn ask(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        body: String,
+        limit: Duration,
+    ) -> Result<Result<Vec<u8>, String>, SandboxError> {
         let record = match self.status()? {
             Status::Running(record) => record,
             Status::Stopped => return Err(SandboxError::NotRunning { reason: String::new() }),
             Status::Crashed(_, why) => return Err(SandboxError::NotRunning { reason: format!(": {why}") }),
         };
-        let answer = loopback::exchange_async(record.port, "POST", "/_drctl/reset", RESET_LIMIT)
-            .await
-            .map_err(|error| SandboxError::ResetFailed { message: error.to_string() })?;
-        if answer.status == 200 {
-            return Ok(());
-        }
-        Err(SandboxError::ResetFailed { message: message_of(&answer.body) })
+        Ok(match loopback::exchange_async(record.port, method, path, body, limit).await {
+            Ok(answer) if answer.status == 200 => Ok(answer.body),
+            Ok(answer) => Err(message_of(&answer.body)),
+            Err(error) => Err(error.to_string()),
+        })
     }
 }
 
@@ -373,7 +408,7 @@ async fn lock(folder: &Folder, progress: Progress<'_>) -> Result<FileLock, Sandb
 }
 
 fn health(record: &Record) -> Result<(), String> {
-    let answer = loopback::exchange(record.port, "GET", "/_drctl/health", HEALTH_LIMIT)
+    let answer = loopback::exchange(record.port, "GET", "/_drctl/health", "", HEALTH_LIMIT)
         .map_err(|error| format!("process {} does not answer on port {}: {error}", record.pid, record.port))?;
     match serde_json::from_slice::<Health>(&answer.body) {
         Ok(health) if health.pid == record.pid => Ok(()),

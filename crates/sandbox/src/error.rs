@@ -294,6 +294,17 @@ pub enum SandboxError {
         message: String,
     },
 
+    /// The sandbox refused to change or to show the conditions of Regions.
+    #[error("the conditions of the sandbox's Regions were neither changed nor shown: {message}")]
+    #[diagnostic(
+        code(drctl::sandbox::regions_refused),
+        help("See what can be ordered, and how, with `drctl sandbox region --help`.")
+    )]
+    RegionsRefused {
+        /// Its error message.
+        message: String,
+    },
+
     /// Another drctl has held the lock for longer than any operation here takes.
     #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
     #[diagnostic(
@@ -396,6 +407,7 @@ mod tests {
             SandboxError::RunningDifferently { running: text(), wanted: text() },
             SandboxError::NotRunning { reason: String::new() },
             SandboxError::ResetFailed { message: text() },
+            SandboxError::RegionsRefused { message: text() },
             SandboxError::Busy { doing: "installing", seconds: 1, path: path() },
             SandboxError::WillNotEnd { pid: 1 },
         ];
@@ -412,7 +424,7 @@ mod tests {
     #[test]
     fn every_help_is_a_sentence() {
         let errors = one_of_each();
-        assert_eq!(errors.len(), 22);
+        assert_eq!(errors.len(), 23);
         for error in errors {
             let help = error.help().map(|help| help.to_string()).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase) && help.ends_with('.'), "{error}: {help}");

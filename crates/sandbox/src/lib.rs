@@ -7,6 +7,7 @@
 //!
 //! | rule | what it adds |
 //! |---|---|
+//! | `rules::regions` | Regions that are out, isolated, or slow, on request |
 //! | `rules::faults` | what can go wrong with any call, on request: lost answers, throttling, stale reads, a Region that is gone |
 //! | `rules::surprises` | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | a repeated client token gets the same answer |
@@ -32,6 +33,7 @@ mod rules;
 mod serve;
 mod sync;
 mod wire;
+mod world;
 
 pub use control::{Control, Served, list};
 pub use error::{FoundPython, Place, SandboxError};
@@ -41,3 +43,4 @@ pub use record::{Record, Status};
 pub use rules::surprises::{Refusal, surprise_refusals};
 pub use serve::serve;
 pub use wire::recorded::RecordedRequest;
+pub use world::regions::{Manner, RegionOrder, RegionOrders, RegionState};

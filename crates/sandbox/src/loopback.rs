@@ -14,14 +14,15 @@ pub(super) struct Exchange {
     pub(super) body: Vec<u8>,
 }
 
-/// Sends `method path` without a body to `port` on loopback.
-pub(super) fn exchange(port: u16, method: &str, path: &str, limit: Duration) -> io::Result<Exchange> {
+/// Sends `method path` with a body to `port` on loopback.
+pub(super) fn exchange(port: u16, method: &str, path: &str, body: &str, limit: Duration) -> io::Result<Exchange> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     // HTTP/1.0, because its answer ends with the connection and is never chunked.
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n")?;
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {length}\r\n\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
@@ -32,9 +33,10 @@ pub(super) async fn exchange_async(
     port: u16,
     method: &'static str,
     path: &'static str,
+    body: String,
     limit: Duration,
 ) -> io::Result<Exchange> {
-    tokio::task::spawn_blocking(move || exchange(port, method, path, limit)).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || exchange(port, method, path, &body, limit)).await.map_err(io::Error::other)?
 }
 
 fn parse(answer: &[u8]) -> Option<Exchange> {

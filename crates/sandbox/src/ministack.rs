@@ -21,6 +21,9 @@ use super::record::Folder;
 /// closes that end with the proxy, `kill -9` or not: this is how the emulator, and the functions that it runs as
 /// processes of their own, learn that they are not needed any more. `-I` keeps out a stray `json.py` in the current
 /// folder.
+///
+/// On AWS, a function's credentials have a session token, which every SDK sends along. Here it is the function's ARN: by
+/// it, the proxy knows whose a call is, and from which Region it comes.
 const LAUNCHER: &str = r#"
 import os, runpy, signal, sys, threading, time
 
@@ -34,6 +37,14 @@ def follow_parent():
     os._exit(0)
 
 threading.Thread(target=follow_parent, daemon=True).start()
+
+from ministack.core import lambda_runtime
+credentials = lambda_runtime.execution_credentials
+
+def of_function(config):
+    return {**credentials(config), "AWS_SESSION_TOKEN": config.get("FunctionArn", "")}
+
+lambda_runtime.execution_credentials = of_function
 sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 "#;
@@ -63,11 +74,11 @@ pub(super) struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts MiniStack with `python` and waits until it answers.
-    pub(super) async fn start(python: &Path, folder: &Folder) -> Result<Self, SandboxError> {
+    /// Starts MiniStack with `python` and waits until it answers. Its functions call AWS at `proxy`, a port on loopback.
+    pub(super) async fn start(python: &Path, folder: &Folder, proxy: u16) -> Result<Self, SandboxError> {
         let mut attempt = 1;
         loop {
-            let mut ministack = Self::spawn(python, folder)?;
+            let mut ministack = Self::spawn(python, folder, proxy)?;
             match ministack.ready().await {
                 Ok(()) => return Ok(ministack),
                 Err(SandboxError::Crashed { tail, .. })
@@ -84,7 +95,7 @@ impl MiniStack {
         }
     }
 
-    fn spawn(python: &Path, folder: &Folder) -> Result<Self, SandboxError> {
+    fn spawn(python: &Path, folder: &Folder, proxy: u16) -> Result<Self, SandboxError> {
         let port = free_port()?;
         let log = folder.ministack_log();
         let file = OpenOptions::new()
@@ -120,6 +131,8 @@ impl MiniStack {
         command
             .env("BIND_HOST", Ipv4Addr::LOCALHOST.to_string())
             .env("GATEWAY_PORT", port.to_string())
+            // MiniStack itself makes no calls: it hands this on to its functions.
+            .env("AWS_ENDPOINT_URL", format!("http://{}:{proxy}", Ipv4Addr::LOCALHOST))
             .env("TMPDIR", scratch.path());
         let spawned = command.spawn();
         let mut child =
@@ -144,7 +157,7 @@ impl MiniStack {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.crashed(status.to_string()));
             }
-            match loopback::exchange_async(self.port, "GET", "/_ministack/health", HEALTH_LIMIT).await {
+            match loopback::exchange_async(self.port, "GET", "/_ministack/health", String::new(), HEALTH_LIMIT).await {
                 Ok(answer) if answer.status == 200 => return Ok(()),
                 Ok(answer) => tracing::debug!(status = answer.status, "MiniStack is not ready"),
                 Err(error) => tracing::trace!(%error, "MiniStack does not answer yet"),

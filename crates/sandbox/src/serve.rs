@@ -90,10 +90,11 @@ async fn run(
         folder.remove_record()?;
     }
     let listener = listen(options.port).await?;
+    let port = port_of(&listener)?;
     let mut ministack = None;
     if options.upstream.is_none() {
         let started = tokio::select! {
-            started = start_ministack(folder, &say) => started?,
+            started = start_ministack(folder, port, &say) => started?,
             reason = ending.requested() => {
                 say(&format!("ending before MiniStack was ready: {reason}"));
                 return Ok(());
@@ -114,10 +115,10 @@ async fn run(
     result
 }
 
-async fn start_ministack(folder: &Folder, progress: Progress<'_>) -> Result<MiniStack, SandboxError> {
+async fn start_ministack(folder: &Folder, proxy: u16, progress: Progress<'_>) -> Result<MiniStack, SandboxError> {
     let python = install::ensure(progress).await?;
     progress("starting MiniStack");
-    MiniStack::start(&python, folder).await
+    MiniStack::start(&python, folder, proxy).await
 }
 
 async fn serve_until(
@@ -128,7 +129,7 @@ async fn serve_until(
     mut ministack: Option<&mut MiniStack>,
     progress: Progress<'_>,
 ) -> Result<(), SandboxError> {
-    let port = listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port();
+    let port = port_of(&listener)?;
     let own_port = ministack.as_ref().map(|ministack| ministack.port());
     let upstream =
         options.upstream.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", own_port.unwrap_or_default()));
@@ -191,6 +192,10 @@ async fn listen(port: u16) -> Result<TcpListener, SandboxError> {
             SandboxError::Listen { source }
         }
     })
+}
+
+fn port_of(listener: &TcpListener) -> Result<u16, SandboxError> {
+    Ok(listener.local_addr().map_err(|source| SandboxError::Listen { source })?.port())
 }
 
 /// The file in which the process that waits for the start can read what the start is doing.

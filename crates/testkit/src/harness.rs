@@ -217,14 +217,30 @@ impl Stack {
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// The calls that this account has made so far. Only the sandbox records them.
+    /// The calls that this account has made so far, without those of its functions. Only the sandbox records them.
     pub fn calls(&self) -> Vec<Value> {
-        self.ask_sandbox("GET", "calls", "").as_array().expect("a list").clone()
+        self.recorded("calls", false)
     }
 
     /// The same calls, with their requests.
     pub fn requests(&self) -> Vec<Value> {
-        self.ask_sandbox("GET", "calls?requests=1", "").as_array().expect("a list").clone()
+        self.recorded("calls?requests=1", false)
+    }
+
+    /// The calls that this account's functions have made so far.
+    pub fn calls_of_functions(&self) -> Vec<Value> {
+        self.recorded("calls", true)
+    }
+
+    fn recorded(&self, what: &str, by_functions: bool) -> Vec<Value> {
+        let mut calls = self.ask_sandbox("GET", what, "").as_array().expect("a list").clone();
+        calls.retain(|call| call["function"].is_string() == by_functions);
+        calls
+    }
+
+    /// Orders what Regions shall be for this account: `{"us-east-1": {"is": "out"}}`. Returns all orders.
+    pub fn regions(&self, orders: &Value) -> Value {
+        self.ask_sandbox("PUT", "regions", &orders.to_string())
     }
 
     /// Puts faults in force for this account, in place of the previous ones.

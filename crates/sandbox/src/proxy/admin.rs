@@ -10,6 +10,13 @@
 //! | `GET /_drctl/faults?account=…` | how often each of them has matched and struck |
 //! | `DELETE /_drctl/faults?account=…` | lifts them |
 //! | `GET /_drctl/held?account=…` | waits until a call is held, and answers as `faults` does |
+//! | `PUT /_drctl/regions?account=…`, an order for each Region | changes the Regions' conditions, for one account or for all of them |
+//! | `GET /_drctl/regions?account=…` | the orders in force and to come, for each Region that is not simply up |
+//!
+//! An order is `{"us-east-1": {"is": "out", "for": ["dynamodb"], "after": 30, "manner": "reset"}}`. `is` is `out`,
+//! `isolated`, `slow`, or `up`; the rest may be left out. `for` names services, otherwise it is for all of them; `after`
+//! is the number of seconds until it takes effect. `out` has a `manner`, `hang` (the default) or `reset`; `slow` has
+//! `by`, the seconds by which answers are late (2).
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
@@ -52,15 +59,29 @@ pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Byt
             proxy.faults.wait_for_held(account.unwrap_or_default()).await;
             faults(proxy, account)
         }
-        (_, "health" | "reset" | "calls" | "faults" | "held") => {
+        ("PUT", "regions") => match order_regions(proxy, account, body) {
+            Ok(()) => regions(proxy, account),
+            Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+        },
+        ("GET", "regions") => regions(proxy, account),
+        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
         }
-        _ => problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, and held"),
+        _ => problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, held, and regions"),
     }
 }
 
 fn faults(proxy: &Proxy, account: Option<&str>) -> Answer {
     Answer::json(StatusCode::OK, &json!(proxy.faults.tally(account)))
+}
+
+fn regions(proxy: &Proxy, account: Option<&str>) -> Answer {
+    Answer::json(StatusCode::OK, &json!(proxy.world.regions.orders(account)))
+}
+
+fn order_regions(proxy: &Proxy, account: Option<&str>, body: &Bytes) -> Result<(), String> {
+    let orders = serde_json::from_slice(body).map_err(|error| format!("this is not an order for Regions: {error}"))?;
+    proxy.world.regions.order(account, &orders)
 }
 
 fn health(proxy: &Proxy) -> Answer {

@@ -32,6 +32,9 @@ pub struct CallRecord {
     pub status: u16,
     /// How long the answer took.
     pub millis: u64,
+    /// The ARN of the function that made it; none for any other caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
     /// The request, if it was asked for and is still kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RecordedRequest>,
@@ -95,6 +98,7 @@ mod tests {
             operation: "DescribeVpcs".to_owned(),
             status: 200,
             millis: 1,
+            function: None,
             request: None,
         }
     }

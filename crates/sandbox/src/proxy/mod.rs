@@ -26,6 +26,7 @@ use super::rules::rule::{Next, Rule};
 use super::wire::answer::{Answer, Delivery};
 use super::wire::call::Call;
 use super::wire::recorded::RecordedRequest;
+use super::world::World;
 use call_log::{CallLog, CallRecord};
 use upstream::Upstream;
 
@@ -56,12 +57,13 @@ pub(super) struct Proxy {
     rules: Vec<Box<dyn Rule>>,
     upstream: Upstream,
     faults: Arc<Faults>,
+    world: World,
     calls: CallLog,
 }
 
 /// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault cut the connection")]
+#[error("the connection is cut on purpose")]
 struct Cut;
 
 impl Proxy {
@@ -71,9 +73,10 @@ impl Proxy {
         if let Some(file) = &options.faults {
             faults.put(None, file);
         }
+        let world = World::default();
         let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
-        let rules = rules::all(&faults, options.own_ministack, scale);
-        Ok(Self { options, rules, upstream, faults, calls: CallLog::default() })
+        let rules = rules::all(&world, &faults, options.own_ministack, scale);
+        Ok(Self { options, rules, upstream, faults, world, calls: CallLog::default() })
     }
 
     /// Serves until the task is dropped.
@@ -137,8 +140,11 @@ impl Proxy {
         match answer.delivery {
             Delivery::Sent => Ok(answer.into_response()),
             Delivery::Reset => Err(Cut),
-            // Dropped when the client closes the connection.
-            Delivery::Never => std::future::pending().await,
+            Delivery::Never => {
+                // Dropped when the client closes the connection.
+                answer.over().await;
+                Err(Cut)
+            }
         }
     }
 
@@ -146,12 +152,13 @@ impl Proxy {
         let started = Instant::now();
         let seq = self.calls.next_number();
         let request = Some(RecordedRequest::of(&call));
+        let function = call.function().map(str::to_owned);
         let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = answer.status.as_u16();
         let Call { account, region, service, operation, .. } = call;
         tracing::debug!(seq, account, region, service, operation, status, millis, "call");
-        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis, request });
+        self.calls.add(CallRecord { seq, account, region, service, operation, status, millis, function, request });
         answer
     }
 }

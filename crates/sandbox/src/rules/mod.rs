@@ -5,6 +5,7 @@ mod ec2;
 pub(super) mod faults;
 mod gaps;
 mod pace;
+mod regions;
 pub(super) mod rule;
 pub(super) mod surprises;
 mod tokens;
@@ -17,21 +18,34 @@ use serde_json::Value;
 use super::wire::answer::Answer;
 use super::wire::call::Call;
 use super::wire::xml::Element;
+use super::world::World;
 use rule::{Next, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// *Faults*, and AWS's surprises with them, come first: they are what happens on the way to AWS. *Tokens* come next, so
-/// that a replay makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they
-/// select among the states that the pace has put into an answer. The gaps of resources come after it: the calls that
-/// they add take none of AWS's time.
+/// Whose an API is comes first, since the rules after it ask for a request's Region. The conditions of the *Regions*,
+/// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
+/// makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select among the
+/// states that the pace has put into an answer. The gaps of resources come after it: the calls that they add take none
+/// of AWS's time.
 ///
 /// `own_ministack`: whether the emulator is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
 /// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
-pub(super) fn all(faults: &Arc<faults::Faults>, own_ministack: bool, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
-    let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Arc::clone(faults)), Box::new(tokens::Tokens::default())];
+pub(super) fn all(
+    world: &World,
+    faults: &Arc<faults::Faults>,
+    own_ministack: bool,
+    scale: Option<f64>,
+) -> Vec<Box<dyn Rule>> {
+    let owners = Arc::new(gaps::Owners::default());
+    let mut rules: Vec<Box<dyn Rule>> = vec![
+        Box::new(Arc::clone(&owners)),
+        Box::new(regions::Conditions::new(world)),
+        Box::new(Arc::clone(faults)),
+        Box::new(tokens::Tokens::default()),
+    ];
     if own_ministack {
-        rules.extend(gaps::of_answers(scale));
+        rules.extend(gaps::of_answers(&owners, scale));
     }
     if let Some(scale) = scale {
         rules.push(Box::new(pace::PaceRule::new(scale)));

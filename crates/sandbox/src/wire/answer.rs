@@ -1,6 +1,8 @@
 //! Answers, and refusals in the format of each protocol.
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -16,7 +18,7 @@ pub(crate) enum Delivery {
     Sent,
     /// The connection is reset instead.
     Reset,
-    /// It is never sent: the client waits until it gives up.
+    /// It is never sent: the client waits until it gives up, or until [`Answer::over`].
     Never,
 }
 
@@ -27,16 +29,31 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) delivery: Delivery,
     body: Bytes,
+    /// If it is never sent: until when its client is left to wait.
+    over: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl Answer {
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, delivery: Delivery::Sent, body }
+        Self { status, headers, delivery: Delivery::Sent, body, over: None }
     }
 
     /// No answer at all.
     pub(crate) fn undelivered(delivery: Delivery) -> Self {
         Self { delivery, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new(), Bytes::new()) }
+    }
+
+    /// No answer, and a connection that is reset when `over` is done.
+    pub(crate) fn hanging(over: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { over: Some(over.boxed().shared()), ..Self::undelivered(Delivery::Never) }
+    }
+
+    /// Waits until the client of an answer that is never sent has waited long enough.
+    pub(crate) async fn over(self) {
+        match self.over {
+            Some(over) => over.await,
+            None => std::future::pending().await,
+        }
     }
 
     /// A JSON document.

@@ -47,26 +47,32 @@ pub(crate) struct Call {
     body: Bytes,
 }
 
-/// The credential scope of a signature.
-struct Scope {
-    account: String,
-    region: String,
-    service: String,
+/// Who has signed a request, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signature {
+    /// The access key.
+    pub(crate) key: String,
+    pub(crate) region: String,
+    /// The signing name.
+    pub(crate) service: String,
 }
 
 impl Call {
     /// Reads a request. This never fails: what cannot be recognised is passed on under a name that says so.
     pub(crate) fn parse(parts: Parts, body: Bytes) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        let scope = scope(&headers, &uri);
+        let signature = signature(&headers, &uri);
         let form = match content_type(&headers) {
             "application/x-www-form-urlencoded" => Form::parse(&body),
             // The query protocol can also be in the URL, as in a presigned GetCallerIdentity.
             _ if method == Method::GET => Form::parse(uri.query().unwrap_or_default().as_bytes()),
             _ => Form::default(),
         };
-        let (protocol, operation) = operation(&scope.service, &method, &uri, &headers, &form);
-        let Scope { account, region, service } = scope;
+        let (account, region, service) = match signature {
+            Some(Signature { key, region, service }) => (account(&key), region, service),
+            None => (DEFAULT_ACCOUNT.to_owned(), UNSIGNED.to_owned(), UNSIGNED.to_owned()),
+        };
+        let (protocol, operation) = operation(&service, &method, &uri, &headers, &form);
         Self { account, region, service, operation, protocol, method, uri, headers, form, body }
     }
 
@@ -75,9 +81,23 @@ impl Call {
         self.service == service && self.operation == operation
     }
 
-    /// Whether it is signed, and so a call to AWS's API.
-    pub(crate) fn is_signed(&self) -> bool {
+    /// Whether it is known what it calls: one of AWS's services, or an API that is deployed here.
+    pub(crate) fn is_known(&self) -> bool {
         self.service != UNSIGNED
+    }
+
+    /// Its signature, if it has one. What it calls may be something else: an API accepts any `Authorization`.
+    pub(crate) fn signature(&self) -> Option<Signature> {
+        signature(&self.headers, &self.uri)
+    }
+
+    /// The ARN of the function that makes the call; `None` for any other caller, and in front of an emulator that is not
+    /// the sandbox's own, whose functions have no session token that says so.
+    ///
+    /// A presigned request is made by whoever sends it, and so its token is not looked at.
+    pub(crate) fn function(&self) -> Option<&str> {
+        let token = self.headers.get(SESSION_TOKEN)?.to_str().ok()?;
+        (token.starts_with("arn:") && token.contains(":function:")).then_some(token)
     }
 
     /// Whether the operation only reads.
@@ -182,37 +202,32 @@ impl Call {
 
 const TARGET: &str = "x-amz-target";
 
+/// Of a function, this is its ARN: `ministack.rs` sees to it.
+const SESSION_TOKEN: &str = "x-amz-security-token";
+
 fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
 }
 
-fn scope(headers: &HeaderMap, uri: &Uri) -> Scope {
+fn signature(headers: &HeaderMap, uri: &Uri) -> Option<Signature> {
     let signed = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let credential = signed.and_then(credential_of_header).or_else(|| {
         let query = Form::parse(uri.query()?.as_bytes());
         query.get("X-Amz-Credential").map(str::to_owned)
-    });
-    let parsed = credential.and_then(|credential| {
-        let mut parts = credential.rsplit('/');
-        let ("aws4_request", service, before) = (parts.next()?, parts.next()?, parts.next()?) else { return None };
-        // SigV4a leaves the Region out of the scope and lists the Regions in a header: in that case the date comes
-        // here.
-        let is_date = before.len() == 8 && before.bytes().all(|byte| byte.is_ascii_digit());
-        let (region, key) = if is_date {
-            let regions = headers.get("x-amz-region-set").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            (regions.split(',').next().unwrap_or_default(), parts.next()?)
-        } else {
-            parts.next()?;
-            (before, parts.next()?)
-        };
-        Some(Scope { account: account(key), region: region.to_owned(), service: service.to_owned() })
-    });
-    parsed.unwrap_or_else(|| Scope {
-        account: DEFAULT_ACCOUNT.to_owned(),
-        region: UNSIGNED.to_owned(),
-        service: UNSIGNED.to_owned(),
-    })
+    })?;
+    let mut parts = credential.rsplit('/');
+    let ("aws4_request", service, before) = (parts.next()?, parts.next()?, parts.next()?) else { return None };
+    // SigV4a leaves the Region out of the scope and lists the Regions in a header: in that case the date comes here.
+    let is_date = before.len() == 8 && before.bytes().all(|byte| byte.is_ascii_digit());
+    let (region, key) = if is_date {
+        let regions = headers.get("x-amz-region-set").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        (regions.split(',').next().unwrap_or_default(), parts.next()?)
+    } else {
+        parts.next()?;
+        (before, parts.next()?)
+    };
+    Some(Signature { key: key.to_owned(), region: region.to_owned(), service: service.to_owned() })
 }
 
 fn credential_of_header(authorization: &str) -> Option<String> {
@@ -342,6 +357,17 @@ pub(crate) mod tests {
         assert_eq!((call.service.as_str(), call.account.as_str()), (UNSIGNED, DEFAULT_ACCOUNT));
         let call = parse("GET", "/health", &[], "nonsense", "");
         assert_eq!(call.service, UNSIGNED);
+    }
+
+    #[test]
+    fn a_function_is_known_by_its_session_token() {
+        let credential = "111122223333/20261123/us-east-1/dynamodb/aws4_request";
+        let arn = "arn:aws:lambda:us-east-2:111122223333:function:pay";
+        let by = |token| parse("POST", "/", &[(SESSION_TOKEN, token)], credential, "").function().map(str::to_owned);
+        assert_eq!(by(arn).as_deref(), Some(arn));
+        assert_eq!(by("IQoJb3JpZ2luX2VjEGMaCXVzLWVhc3QtMSJH"), None);
+        let url = format!("/b/k?X-Amz-Credential={credential}&X-Amz-Security-Token={arn}");
+        assert_eq!(parse("GET", &url, &[], "", "").function(), None, "whoever was given the URL is no function");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::wire::call::Call;
 /// surprises = ["nat-failed"]   # AWS's surprises, by name; "all" for all of them
 ///
 /// [[fault]]
-/// service = "ec2"              # the signing name; all services if left out
+/// service = "ec2"              # the signing name, `execute-api` for requests to APIs; all services if left out
 /// operation = "Create*"
 /// region = "us-east-1"
 /// kind = "mutation"            # or "read"
@@ -171,10 +171,10 @@ impl Fault {
 
     /// Whether the call matches the fault.
     pub(super) fn matches(&self, call: &Call) -> bool {
-        // A request that is not signed is not a call to AWS's API: a fault has to name its service.
+        // A request of which nothing is known is not AWS's: a fault has to name its service.
         let service = match &self.service {
             Some(pattern) => is_like(pattern, &call.service),
-            None => call.is_signed(),
+            None => call.is_known(),
         };
         service
             && self.operation.as_deref().is_none_or(|pattern| is_like(pattern, &call.operation))

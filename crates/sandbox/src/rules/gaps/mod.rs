@@ -59,11 +59,14 @@ mod secret_replicas;
 mod selection;
 mod serialised_changes;
 
+use std::sync::Arc;
+
 use crate::rules::rule::Rule;
+pub(super) use execute_api::Owners;
 
 /// The rules that add to answers. The selection comes first, since it selects by what the others have filled in.
-/// `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
-pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
+/// `owners`: whose the APIs are. `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
+pub(super) fn of_answers(owners: &Arc<Owners>, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(selection::Selection),
         Box::new(flow_logs::FlowLogs::default()),
@@ -71,7 +74,7 @@ pub(super) fn of_answers(scale: Option<f64>) -> Vec<Box<dyn Rule>> {
         Box::new(endpoint_policies::EndpointPolicies::default()),
         Box::new(peering_options::PeeringOptions::default()),
         Box::new(log_keys::LogKeys::default()),
-        Box::new(execute_api::ExecuteApi::default()),
+        Box::new(execute_api::ExecuteApi::new(Arc::clone(owners))),
         Box::new(rds::Rds::default()),
         Box::new(preflight_classes::PreflightClasses),
         Box::new(preflight_upgrades::PreflightUpgrades),

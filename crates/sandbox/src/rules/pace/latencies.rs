@@ -67,6 +67,9 @@ pub(super) const TABLES: [Latencies; 10] = [
             ("DeleteBucketReplication", 1.0),
             ("DeleteObjects", 1.0),
             ("DeleteBucket", 1.0),
+            // Objects are a matter of milliseconds.
+            ("PutObject", 0.03),
+            ("DeleteObject", 0.03),
         ],
     },
     // "APIGWv2 api + integ + routes + stage": 4 typical; domain 10; deletion 2 and 3.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::rules::Scope;
 use crate::rules::rule::Next;
 use crate::wire::answer::Answer;
-use crate::wire::call::Call;
+use crate::wire::call::{Call, Signature};
 use crate::wire::xml::Element;
 
 /// `requestContext.authorizer.iam` of a request that is signed by a caller in the API's account; otherwise the refusal.
@@ -21,10 +21,8 @@ use crate::wire::xml::Element;
 /// See docs/aws-behaviour.md#http-api-is-public.
 pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result<Value, Answer> {
     let forbidden = || Answer::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
-    if call.service != "execute-api" || call.region != owner.region {
-        return Err(forbidden());
-    }
-    let key = access_key(call).ok_or_else(forbidden)?;
+    let is_for_it = |signed: &Signature| signed.service == "execute-api" && signed.region == owner.region;
+    let Signature { key, .. } = call.signature().filter(is_for_it).ok_or_else(forbidden)?;
     let question = "Action=GetCallerIdentity&Version=2011-06-15";
     let form = "application/x-www-form-urlencoded";
     let mut question = Call::signed_by(&key, &owner.region, "sts", (Method::POST, "/"), form, question.into())
@@ -48,17 +46,6 @@ pub(super) async fn signer(call: &Call, owner: &Scope, next: Next<'_>) -> Result
         "userArn": identity("Arn"),
         "userId": user,
     }))
-}
-
-/// The access key with which a request is signed, from its header or, if it is presigned, from its query.
-fn access_key(call: &Call) -> Option<String> {
-    let header = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let credential = match header {
-        Some(header) => header.strip_prefix("AWS4-HMAC-SHA256 ")?.split_once("Credential=")?.1,
-        None => call.form().get("X-Amz-Credential")?,
-    };
-    let key = credential.split('/').next().unwrap_or_default();
-    (!key.is_empty()).then(|| key.to_owned())
 }
 
 /// `requestContext.authorizer.jwt` of a request with a token that an authorizer accepts; otherwise the refusal.

@@ -8,10 +8,10 @@
 
 mod caller;
 mod event;
+mod owners;
 mod route;
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -23,25 +23,21 @@ use serde_json::{Value, json};
 
 use crate::rules::Scope;
 use crate::rules::rule::{Next, Rule};
-use crate::sync::lock;
 use crate::wire::answer::Answer;
 use crate::wire::call::Call;
 
-/// The account and Region of each API, by id.
-#[derive(Default)]
+pub(in crate::rules) use owners::Owners;
+
+/// The data plane of HTTP APIs.
 pub(super) struct ExecuteApi {
-    owners: Mutex<HashMap<String, Scope>>,
+    owners: Arc<Owners>,
 }
 
 impl Rule for ExecuteApi {
     fn apply<'a>(&'a self, call: &'a mut Call, next: Next<'a>) -> BoxFuture<'a, Answer> {
         async move {
-            if let Some(api) = api_of(call) {
-                let owner = lock(&self.owners).get(&api).cloned();
-                return match owner {
-                    Some(owner) => serve(call, &api, &owner, next).await,
-                    None => next.run(call).await,
-                };
+            if let Some((api, owner)) = self.owners.of(call) {
+                return serve(call, &api, &owner, next).await;
             }
             let shows_apis =
                 call.service == "apigateway" && call.operation.ends_with(['i', 's']) && call.operation.contains("Api");
@@ -55,12 +51,15 @@ impl Rule for ExecuteApi {
         .boxed()
     }
 
-    fn reset(&self) {
-        lock(&self.owners).clear();
-    }
+    /// The owners are a rule of their own.
+    fn reset(&self) {}
 }
 
 impl ExecuteApi {
+    pub(super) fn new(owners: Arc<Owners>) -> Self {
+        Self { owners }
+    }
+
     fn learn(&self, call: &Call, value: &mut Value, port: Option<&str>) -> bool {
         let apis: Vec<&mut Value> = if value.get("items").is_some() {
             value["items"].as_array_mut().map(|items| items.iter_mut().collect()).unwrap_or_default()
@@ -70,7 +69,7 @@ impl ExecuteApi {
         let mut edited = false;
         for api in apis {
             let Some(id) = api.get("apiId").and_then(Value::as_str).map(str::to_owned) else { continue };
-            lock(&self.owners).insert(id.clone(), Scope::of(call));
+            self.owners.learn(&id, call);
             if let (Some(port), Some(endpoint)) = (port, api.get_mut("apiEndpoint")) {
                 *endpoint = Value::String(format!("http://{id}.execute-api.localhost:{port}"));
                 edited = true;
@@ -169,13 +168,6 @@ fn function_of(uri: &str) -> Option<&str> {
     arn.split([':', '/']).next().filter(|name| !name.is_empty())
 }
 
-/// The API of a request, by its host name.
-fn api_of(call: &Call) -> Option<String> {
-    let host = call.headers.get(HOST)?.to_str().ok()?;
-    let (api, _) = host.split_once(".execute-api.")?;
-    Some(api.to_owned())
-}
-
 /// The port at which the caller reached the proxy.
 fn port_of(call: &Call) -> Option<String> {
     let host = call.headers.get(HOST)?.to_str().ok()?;
@@ -184,12 +176,13 @@ fn port_of(call: &Call) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::Mutex;
 
     use base64::prelude::{BASE64_STANDARD, Engine as _};
 
     use super::*;
     use crate::rules::rule::tests::{Scripted, ok, text};
+    use crate::sync::lock;
 
     fn call(method: &str, uri: &str, headers: &[(&str, &str)]) -> Call {
         let mut request = http::Request::builder().method(method).uri(uri);
@@ -202,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_api_is_reached_by_its_host_name_in_its_owners_account() {
-        let rule = ExecuteApi::default();
+        let rule = ExecuteApi::new(Arc::default());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         let origin = Scripted::new(move |call| {
@@ -226,7 +219,7 @@ mod tests {
     /// owner.
     async fn ask(path: &str, authorization: &str) -> (Answer, Vec<String>) {
         const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=111122223333/20261123/us-east-2/apigateway/aws4_request, S=h";
-        let rule = ExecuteApi::default();
+        let rule = ExecuteApi::new(Arc::default());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         let origin = Scripted::new(move |call| {
@@ -295,6 +288,24 @@ mod tests {
         assert_eq!(jwt["jwt"]["claims"]["sub"], "s");
     }
 
+    #[tokio::test]
+    async fn a_request_is_of_its_apis_region_for_the_rules_that_come_first() {
+        let owners = Arc::new(Owners::default());
+        let signed = "AWS4-HMAC-SHA256 Credential=111122223333/20261123/us-east-2/apigateway/aws4_request, S=h";
+        owners.learn("a1", &call("GET", "/v2/apis/a1", &[("authorization", signed)]));
+        let origin = Scripted::xml("{}");
+        let host = ("host", "a1.execute-api.localhost:4000");
+        for authorization in ["", "Bearer a.b.c", "AWS4-HMAC-SHA256 Credential=1/20261123/eu-west-1/ec2/aws4_request"] {
+            let mut request = call("GET", "/health", &[host, ("authorization", authorization)]);
+            owners.apply(&mut request, Next::new(&[], &origin)).await;
+            let found = (request.account.as_str(), request.region.as_str(), request.service.as_str());
+            assert_eq!(found, ("111122223333", "us-east-2", "execute-api"), "{authorization}");
+        }
+        let mut unknown = call("GET", "/health", &[("host", "a2.execute-api.localhost:4000")]);
+        owners.apply(&mut unknown, Next::new(&[], &origin)).await;
+        assert!(!unknown.is_known());
+    }
+
     #[test]
     fn functions_are_found_in_both_types_of_uri() {
         let arn = "arn:aws:lambda:us-east-1:111122223333:function:pay";
@@ -305,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_to_an_unknown_api_is_passed_on_unchanged() {
-        let rule = ExecuteApi::default();
+        let rule = ExecuteApi::new(Arc::default());
         let origin = Scripted::xml("{}");
         let mut unknown = call("GET", "/health", &[("host", "ffffffff.execute-api.localhost:4000")]);
         rule.apply(&mut unknown, Next::new(&[], &origin)).await;

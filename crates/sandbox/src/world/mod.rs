@@ -1,0 +1,17 @@
+//! The world in which the emulated AWS stands: what happens to whole Regions, and whatever takes place between them.
+//!
+//! | part | what it holds |
+//! |---|---|
+//! | [`regions`] | the condition of each Region: up, out, isolated, or slow |
+//!
+//! A part knows nothing of calls and answers: the rules ask it, and `/_drctl/…` changes it.
+
+pub(super) mod regions;
+
+use regions::Regions;
+
+/// The world of one sandbox. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct World {
+    pub(super) regions: Regions,
+}

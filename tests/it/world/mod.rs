@@ -1,0 +1,3 @@
+//! What happens in the world around AWS: Regions that fail, and come back.
+
+mod regions;
