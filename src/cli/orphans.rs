@@ -14,7 +14,7 @@ use super::output::Output;
 use super::run::{ApplyInputs, Reporter};
 use super::safeguards;
 use super::session::{Availability, Session};
-use super::target::{TIMEOUT, Target, registry};
+use super::target::{TIMEOUT, Target};
 use super::ui::{self, loss};
 use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
@@ -176,7 +176,7 @@ async fn delete(
 ) -> Result<Exit, CliError> {
     let mut session = Session::open(global, output, Availability::Required, TIMEOUT, &shutdown).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
-    session.target.registry = registry(&session.target.endpoint.aws, &session.target.identity, disposal);
+    session.target.dispose(disposal);
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
     let found = scan(target, store.resources(), &shutdown).await?;

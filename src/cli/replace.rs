@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::error::CliError;
+use drctl_aws::resources::Disposal;
 use drctl_engine::state::Address;
 use drctl_engine::{Consent, Plan};
 
@@ -12,9 +13,17 @@ pub struct Replacements {
     /// Delete and recreate this resource although it holds data; may be given several times
     #[arg(long = "replace", value_name = "ADDRESS")]
     pub addresses: Vec<Address>,
+    /// Keep no final snapshot of a database that is replaced: the only way if AWS cannot make one
+    #[arg(long, requires = "addresses")]
+    pub no_final_snapshot: bool,
 }
 
 impl Replacements {
+    /// What is kept of what is replaced.
+    pub fn disposal(&self) -> Disposal {
+        Disposal { final_snapshots: !self.no_final_snapshot, ..Disposal::default() }
+    }
+
     /// The consent that the option gives.
     pub fn consent(&self) -> Consent {
         if self.addresses.is_empty() {

@@ -45,6 +45,11 @@ pub struct PlanInputs<'a> {
 }
 
 impl Target {
+    /// Says what is kept of what is deleted, instead of what is kept by default.
+    pub fn dispose(&mut self, disposal: Disposal) {
+        self.registry = registry(&self.endpoint.aws, &self.identity, disposal);
+    }
+
     /// The full name of the stack, e.g. `payment-dr-dev`.
     pub fn name(&self) -> String {
         format!("{}-{}", self.identity.stack, self.identity.environment)

@@ -64,7 +64,8 @@ async fn build(
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let timeout = Duration::from_secs(args.timeout);
-    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let mut session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    session.target.dispose(args.replacements.disposal());
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "up")?;
     store.protect(session.config.protection.deletion);

@@ -146,7 +146,7 @@ async fn a_replacement_that_foreign_resources_would_stop_halfway_is_not_begun() 
     change(ChangeAction::Create).await.expect("created");
     stack.configure("[dns]\ndomain = \"other.example.com\"\n");
     let ran = refused(&stack, &["up", "--yes"]).says("mail.payment-dr-dev").says("TXT");
-    ran.says("the new one gets other name servers");
+    ran.says("other name servers, which the parent domain has to delegate to");
     stack.run(&["plan"]).exits(1).says("mail.payment-dr-dev");
     stack.configure("");
     refused(&stack, &["down", "--yes"]).says("mail.payment-dr-dev");

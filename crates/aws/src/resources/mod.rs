@@ -36,7 +36,7 @@ pub use registry::{Registered, Registry, TYPES, TypeEntry, entry, go_last, holds
 pub use tagging::Tagging;
 pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 
-use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable};
+use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable, unidentified};
 
 pub use drctl_engine::{
     AlsoDeleted, Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight,

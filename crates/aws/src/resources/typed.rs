@@ -180,6 +180,21 @@ pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<
     }
 }
 
+/// A resource that AWS described together with its id. Without the id, it would look like another resource, or like one that does
+/// not exist and has to be created.
+fn identified<R: Resource>(live: Live) -> Result<Live, Failure> {
+    // The id of a route begins with that of its table.
+    if live.id.is_empty() || live.id.starts_with('_') {
+        return Err(unidentified(R::TRAITS.kind));
+    }
+    Ok(live)
+}
+
+/// The failure to read a resource that AWS described without its id.
+pub(super) fn unidentified(kind: &str) -> Failure {
+    Failure::new(Class::Ambiguous, format!("AWS described a {kind} without its id"))
+}
+
 /// Whether a name may be this stack's: it is the stack's name, or begins with it and a hyphen. The name of another stack's
 /// resource may begin like that, too (`pay-dev` and `pay-dev-2`): the tags decide who owns it.
 pub(super) fn bears_name(stack: &str, name: &str) -> bool {
@@ -325,7 +340,7 @@ impl<R: Resource> Driver for Typed<R> {
             let mut all = R::list(&self.context.at(region)).await?;
             // Some endpoints ignore a call's tag filters.
             all.retain(|live| matches!(live.owner, Owner::Ours { .. } | Owner::Implied));
-            Ok(all)
+            all.into_iter().map(identified::<R>).collect()
         }
         .boxed()
     }
@@ -337,7 +352,7 @@ impl<R: Resource> Driver for Typed<R> {
             }
             let mut all = R::sweep(&self.context.at(region)).await?;
             all.retain(|live| matches!(live.owner, Owner::Ours { .. }));
-            Ok(all)
+            all.into_iter().map(identified::<R>).collect()
         }
         .boxed()
     }
@@ -350,7 +365,7 @@ impl<R: Resource> Driver for Typed<R> {
         async move {
             match R::read(&self.context.at(region), id).await {
                 Err(failure) if failure.class == Class::NotFound => Ok(None),
-                answer => answer,
+                answer => answer?.map(identified::<R>).transpose(),
             }
         }
         .boxed()

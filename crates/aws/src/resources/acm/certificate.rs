@@ -14,7 +14,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, goes_on, live, readable,
+    Traits, Weight, goes_on, live, readable, unidentified,
 };
 
 /// A public TLS certificate for one name. ACM issues it once it sees a CNAME record that it asks for, and renews it for as long as
@@ -231,7 +231,8 @@ async fn describe(cx: &Context, arn: &str, tags: Option<TagMap>) -> Result<Optio
     };
     match (answer.certificate(), tags) {
         (Some(certificate), Some(tags)) => Ok(from_described(cx, arn, certificate, tags)),
-        _ => Ok(None),
+        (None, Some(_)) => Err(unidentified(Certificate::TRAITS.kind)),
+        (_, None) => Ok(None),
     }
 }
 

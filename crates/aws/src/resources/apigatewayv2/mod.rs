@@ -26,7 +26,7 @@ use std::sync::Arc;
 use aws_sdk_apigatewayv2::types::{Api as Described, DomainName as DescribedDomain};
 use futures::future::try_join_all;
 
-use super::{Class, Context, Failure, Live};
+use super::{Class, Context, Failure, Live, Resource as _, unidentified};
 use crate::TagMap;
 
 /// Sets tags, and leaves others alone.
@@ -66,7 +66,7 @@ async fn domains(cx: &Context) -> Result<Vec<DescribedDomain>, Failure> {
 async fn of_stack(cx: &Context) -> Result<Vec<String>, Failure> {
     let apis = apis(cx).await?;
     let ours = apis.iter().filter(|api| cx.scope.is_ours(&tag_map(api.tags())));
-    Ok(ours.filter_map(Described::api_id).map(str::to_owned).collect())
+    ours.map(|api| api.api_id().map(str::to_owned).ok_or_else(|| unidentified(Api::TRAITS.kind))).collect()
 }
 
 /// A type whose resources belong to an API, and are read by listing them all: none is read by a call of its own.

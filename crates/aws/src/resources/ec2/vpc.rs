@@ -11,7 +11,7 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
     AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live,
+    Traits, Weight, changed, live, unidentified,
 };
 
 /// A virtual private cloud.
@@ -118,7 +118,7 @@ impl Resource for Vpc {
 
 /// Each of the two DNS attributes takes a call of its own.
 async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> {
-    let id = vpc.vpc_id().unwrap_or_default();
+    let id = vpc.vpc_id().ok_or_else(|| unidentified(Vpc::TRAITS.kind))?;
     let ec2 = &cx.clients().ec2;
     let attribute = |name: VpcAttributeName| {
         cx.read("ec2", "DescribeVpcAttribute", move || {

@@ -22,7 +22,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live, read_named,
+    Traits, changed, live, read_named, unidentified,
 };
 
 /// The time limit of a call that carries code: enough for the largest package over a line of 2 Mbit/s.
@@ -152,7 +152,7 @@ impl Resource for Function {
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let lambda = &cx.clients().lambda;
         let answer = cx.read("lambda", "GetFunction", || lambda.get_function().function_name(id).send()).await?;
-        let Some(found) = &answer.configuration else { return Ok(None) };
+        let found = answer.configuration.as_ref().ok_or_else(|| unidentified(Self::TRAITS.kind))?;
         let tags = if answer.tags_error().is_none() {
             answer.tags.clone()
         } else {

@@ -10,7 +10,7 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
     Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live, policy, read_named,
+    Traits, changed, live, policy, read_named, unidentified,
 };
 
 /// The topic that the alarms of a Region are published to.
@@ -72,7 +72,7 @@ impl Resource for Topic {
         let sns = &cx.clients().sns;
         let arn = arn(cx, id);
         let answer = cx.read("sns", "GetTopicAttributes", || sns.get_topic_attributes().topic_arn(&arn).send()).await?;
-        let Some(attributes) = answer.attributes else { return Ok(None) };
+        let attributes = answer.attributes.ok_or_else(|| unidentified(Self::TRAITS.kind))?;
         let tags = match cx
             .read("sns", "ListTagsForResource", || sns.list_tags_for_resource().resource_arn(&arn).send())
             .await
