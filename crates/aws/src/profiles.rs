@@ -87,7 +87,7 @@ impl Profiles {
                 );
             }
         }
-        self.known(missing, self.sections.profiles().collect(), || {
+        Self::known(missing, self.sections.profiles().collect(), || {
             format!("There are no profiles in {} and {}.", self.config.path, self.credentials.path)
         })
     }
@@ -101,12 +101,12 @@ impl Profiles {
                 self.credentials.path, self.config.path
             );
         }
-        self.known(missing, self.sections.sso_sessions().collect(), || {
+        Self::known(missing, self.sections.sso_sessions().collect(), || {
             "`aws configure sso-session` writes one.".to_owned()
         })
     }
 
-    fn known(&self, missing: &str, mut known: Vec<&str>, without: impl Fn() -> String) -> String {
+    fn known(missing: &str, mut known: Vec<&str>, without: impl Fn() -> String) -> String {
         if known.is_empty() {
             return without();
         }

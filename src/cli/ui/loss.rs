@@ -75,12 +75,11 @@ pub fn has_objects(plan: &Plan) -> bool {
 pub fn stakes(plan: &Plan) -> Vec<String> {
     let of = |item: &Item| match item.weight.as_ref()? {
         Ok(Weight { stake: Some(stake), .. }) => Some(format!("{} ({})", clean(stake), item.address)),
-        Ok(_) => None,
         // Of what holds no data, only the checks could not be made.
         Err(failure) if holds_data(item.address.kind()) => {
             Some(format!("the contents of {} could not be read: {}", item.address, clean(&failure.to_string())))
         }
-        Err(_) => None,
+        Ok(_) | Err(_) => None,
     };
     plan.items.iter().filter(|item| item.is_deleted()).filter_map(of).collect()
 }
@@ -98,12 +97,12 @@ mod tests {
             names: names.iter().map(|name| address(name)).collect(),
             impossible: impossible.map(str::to_owned),
         };
-        let weight = weighed(Some("the database in pay"));
+        let weight = Some(Ok(weighed(Some("the database in pay"))));
         plan(vec![Item { refusal: Some(refusal), weight, ..item("primary/db_cluster/main", Action::Refused) }])
     }
 
-    fn weighed(stake: Option<&str>) -> Option<Result<Weight, Failure>> {
-        Some(Ok(Weight { stake: stake.map(str::to_owned), ..Weight::default() }))
+    fn weighed(stake: Option<&str>) -> Weight {
+        Weight { stake: stake.map(str::to_owned), ..Weight::default() }
     }
 
     #[test]
@@ -123,10 +122,11 @@ mod tests {
 
     #[test]
     fn a_bucket_that_cannot_be_read_may_have_objects() {
-        let bucket = |weight| plan(vec![Item { weight, ..item("primary/s3_bucket/data", Action::Delete) }]);
-        assert!(!has_objects(&bucket(weighed(None))));
-        assert!(has_objects(&bucket(weighed(Some("2 object versions")))));
-        let silent = bucket(Some(Err(Failure::new(Class::TimedOut, "no answer"))));
+        let bucket =
+            |weight| plan(vec![Item { weight: Some(weight), ..item("primary/s3_bucket/data", Action::Delete) }]);
+        assert!(!has_objects(&bucket(Ok(weighed(None)))));
+        assert!(has_objects(&bucket(Ok(weighed(Some("2 object versions"))))));
+        let silent = bucket(Err(Failure::new(Class::TimedOut, "no answer")));
         assert!(has_objects(&silent));
         assert!(stakes(&silent)[0].contains("could not be read: no answer"));
     }

@@ -196,7 +196,7 @@ async fn without_us_east_1_the_other_region_works_and_no_control_plane_does() {
     assert_all_of(&running.everything_in(SECONDARY, PATIENCE).await);
     let paid = running.request(SECONDARY, "POST", "/payments").status(PATIENCE).await;
     assert_eq!(paid, Some(201), "the standby serves without us-east-1");
-    let silent = stack.calls().into_iter().filter(|call| call["operation"] == "ListHostedZones").next_back();
+    let silent = stack.calls().into_iter().rfind(|call| call["operation"] == "ListHostedZones");
     assert_eq!(silent.expect("recorded")["status"], 503, "a call that hangs is recorded at once");
 
     // A call that hangs is lost, and its client learns so when the Region is back.

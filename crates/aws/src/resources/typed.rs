@@ -131,6 +131,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
 
     /// How it can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for an operator,
     /// in full sentences.
+    #[must_use]
     fn spare(_: &Context, _: &Live, _: &[Change]) -> Option<String> {
         None
     }

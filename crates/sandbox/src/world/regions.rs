@@ -434,7 +434,7 @@ mod tests {
         order(&regions, None, &json!({"us-east-1": {"is": "slow", "for": ["rds"]}})).expect("taken");
         assert_eq!(regions.orders(None)["us-east-1"].len(), 2, "an order for one service cancels nothing");
         order(&regions, None, &json!({"us-east-1": {"is": "up"}})).expect("taken");
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(is(), Condition::Up);
     }
 

@@ -5,6 +5,7 @@
 
 use aws_sdk_dynamodb::types::{SseDescription, TableDescription};
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot};
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
@@ -136,7 +137,7 @@ async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
 async fn secrets(cx: &Context) -> Result<Vec<User>, Failure> {
     let secrets = &cx.clients().secrets;
     let listed = cx.pages("secretsmanager", "ListSecrets", || secrets.list_secrets().into_paginator().send()).await?;
-    let listed = listed.iter().flat_map(|page| page.secret_list());
+    let listed = listed.iter().flat_map(ListSecretsOutput::secret_list);
     Ok(listed.filter_map(|it: &SecretListEntry| User::of("secret", it.name(), None, it.kms_key_id())).collect())
 }
 
