@@ -1,5 +1,6 @@
 //! `drctl check`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
@@ -51,9 +52,21 @@ pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result
 pub fn exit(findings: &Findings, plan: &Plan) -> Exit {
     match unknown(plan) {
         _ if findings.is_denied() => Exit::Denied,
-        Exit::Done if findings.is_blocking() => Exit::Failed,
+        Exit::Done if findings.is_blocking() || findings.is_unanswered() => Exit::Failed,
         exit => exit,
     }
+}
+
+/// Why `up` does not begin: something stands in its way, or does not answer.
+pub fn hindrance(findings: &Findings, plan: &Plan) -> Option<String> {
+    let silent: BTreeSet<String> =
+        plan.unknown().filter_map(|(_, failure)| failure.silent.as_ref()).map(ToString::to_string).collect();
+    if silent.is_empty() {
+        let stops = findings.is_blocking() || findings.is_unanswered();
+        return stops.then(|| "Nothing was changed.".to_owned());
+    }
+    let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("Nothing was changed, because {silent} did not answer."))
 }
 
 /// The exit code if not everything could be read.

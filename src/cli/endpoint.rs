@@ -50,8 +50,26 @@ impl Endpoint {
         waiting::watch(&self.output, &self.aws, work).await
     }
 
-    /// As [`Self::waiting`], for work that changes nothing: it is abandoned at the first signal.
-    pub async fn ask<T>(&self, work: impl Future<Output = T>, shutdown: &Shutdown) -> Result<T, CliError> {
+    /// As [`Self::waiting`], for work that changes nothing: it is abandoned at the first signal, and whoever does not answer within
+    /// `limit` is not waited for.
+    pub async fn ask<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+        shutdown: &Shutdown,
+    ) -> Result<T, CliError> {
+        self.ask_for(limit, limit, work, shutdown).await
+    }
+
+    /// The same, where all answers together may take longer than each of them.
+    pub async fn ask_for<T>(
+        &self,
+        answer: Duration,
+        whole: Duration,
+        work: impl Future<Output = T>,
+        shutdown: &Shutdown,
+    ) -> Result<T, CliError> {
+        let _looking = self.aws.looking(answer, whole);
         unless_interrupted(shutdown, async { Ok(self.waiting(work).await) }).await
     }
 

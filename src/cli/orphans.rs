@@ -7,14 +7,14 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::args::{Global, with_exit_codes};
+use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
 use super::run::{ApplyInputs, Reporter};
 use super::safeguards;
 use super::session::{Availability, Session};
-use super::target::{TIMEOUT, Target};
+use super::target::Target;
 use super::ui::{self, loss};
 use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
@@ -24,8 +24,9 @@ use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan
 const HELP: &str = with_exit_codes!(
     "\
 Examples:
-  drctl orphans --adopt     after a state was lost: records what is found; then run `drctl up`
-  drctl orphans --delete    shows what will be deleted and asks"
+  drctl orphans --adopt        after a state was lost: records what is found; then run `drctl up`
+  drctl orphans --delete       shows what will be deleted and asks
+  drctl orphans --timeout 5    if a Region may be gone"
 );
 
 /// `drctl orphans`
@@ -51,11 +52,40 @@ pub struct OrphansArgs {
     /// Exit with code 2 if there are orphans
     #[arg(long, conflicts_with_all = ["adopt", "delete"])]
     pub detailed_exitcode: bool,
+    /// How long one Region may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = ANSWER, value_parser = seconds)]
+    pub timeout: u64,
 }
 
-/// How long the scan for one type in one Region may take. This is longer than for a listing, because KMS is asked about every
-/// key of the account.
+/// How long a Region may take for a single answer unless `--timeout` says otherwise, in seconds.
+const ANSWER: u64 = 60;
+
+/// How long the scan for one type in one Region may take as long as the Region answers. This is longer than for a listing, because
+/// KMS is asked about every key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
+
+impl OrphansArgs {
+    fn answer(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// The options that a hint repeats.
+    fn repeated(&self) -> String {
+        let mut options = String::new();
+        if self.no_final_snapshot {
+            options.push_str(" --no-final-snapshot");
+        }
+        if self.empty_buckets {
+            options.push_str(" --empty-buckets");
+        }
+        options + &self.waiting()
+    }
+
+    /// The one that says how long is waited.
+    fn waiting(&self) -> String {
+        if self.timeout == ANSWER { String::new() } else { format!(" --timeout {}", self.timeout) }
+    }
+}
 
 /// Lists resources that are tagged as this stack's and that the state does not know. Records or deletes them on request.
 pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Result<Exit, CliError> {
@@ -64,20 +94,20 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
         return clear_away(global, args, output, shutdown).await;
     }
     if args.adopt {
-        return adopt(global, output, &shutdown).await;
+        return adopt(global, args, output, &shutdown).await;
     }
-    let session = Session::open(global, output, Availability::BestEffort, TIMEOUT, &shutdown).await?;
-    let found = scan(&session.target, &session.recorded()?, &shutdown).await?;
+    let session = Session::open(global, output, Availability::BestEffort, args.answer(), &shutdown).await?;
+    let found = scan(&session, &session.recorded()?, &shutdown).await?;
     let context = session.context(false);
     if output.json {
         output.print_json(&ui::orphans::to_json(&found, &context))?;
     } else {
-        output.print(&ui::orphans::render(&found, &context, &output.style))?;
+        output.print(&ui::orphans::render(&found, &context, &args.waiting(), &output.style))?;
         if !found.orphans.is_empty() && !args.detailed_exitcode {
             // Without a terminal, only the options do this.
             let question = "\nType `adopt`, `delete`, or nothing to leave them as they are: ";
             match output.ask(question, &shutdown).await?.as_deref() {
-                Some("adopt") => return adopt(global, output, &shutdown).await,
+                Some("adopt") => return adopt(global, args, output, &shutdown).await,
                 Some("delete") => return clear_away(global, args, output, shutdown).await,
                 _ => {}
             }
@@ -109,7 +139,8 @@ async fn clear_away(
 }
 
 /// Looks for orphans in both Regions, and in every other Region in which the configuration has something.
-async fn scan(target: &Target, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
+async fn scan(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &Shutdown) -> Result<Found, CliError> {
+    let target = &session.target;
     let own = [&target.identity.regions.primary, &target.identity.regions.secondary];
     let mut regions: Vec<Region> = own.into_iter().map(|region| Region::from(region.as_str())).collect();
     for node in target.graph.nodes() {
@@ -119,23 +150,24 @@ async fn scan(target: &Target, entries: &BTreeMap<Address, Entry>, shutdown: &Sh
     }
     // Nothing that was listed earlier may be used for this scan.
     target.registry.forget();
-    let kinds = kinds();
+    let (kinds, answer) = (kinds(), session.time_left());
+    let whole = answer.max(THOROUGH);
     let sweep = Sweep {
         kinds: &kinds,
         regions: &regions,
         drivers: &target.registry,
         graph: &target.graph,
         entries,
-        timeout: THOROUGH,
+        timeout: whole,
     };
-    target.endpoint.ask(sweep.look(), shutdown).await
+    target.endpoint.ask_for(answer, whole, sweep.look(), shutdown).await
 }
 
-async fn adopt(global: &Global, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = Session::open(global, output, Availability::Required, TIMEOUT, shutdown).await?;
+async fn adopt(global: &Global, args: &OrphansArgs, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
+    let session = Session::open(global, output, Availability::Required, args.answer(), shutdown).await?;
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
-    let found = scan(target, store.resources(), shutdown).await?;
+    let found = scan(&session, store.resources(), shutdown).await?;
     let (mut taken, mut transitions, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for orphan in found.orphans {
         match adoption(&orphan, &target.graph) {
@@ -174,14 +206,14 @@ async fn delete(
     left_json: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let mut session = Session::open(global, output, Availability::Required, TIMEOUT, &shutdown).await?;
+    let mut session = Session::open(global, output, Availability::Required, args.answer(), &shutdown).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
     session.target.dispose(disposal);
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
-    let found = scan(target, store.resources(), &shutdown).await?;
-    let Cleared { mut plan, refused } = clear(target, store.resources(), &found, &shutdown).await?;
-    target.weigh(&mut plan, TIMEOUT, &shutdown).await?;
+    let found = scan(&session, store.resources(), &shutdown).await?;
+    let Cleared { mut plan, refused } = clear(target, store.resources(), &found, args.answer(), &shutdown).await?;
+    target.weigh(&mut plan, args.answer(), &shutdown).await?;
     refuse_protected(&plan, store.snapshot(), session.config.protection.deletion)?;
     let mut left = ui::orphans::refusals(&refused, &output.style);
     left.extend(ui::orphans::unreached(&found.unreached, &output.style));
@@ -202,9 +234,10 @@ async fn delete(
     if !args.empty_buckets && loss::has_objects(&plan) {
         return Err(CliError::Usage {
             message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&plan).join("\n")),
-            help:
-                "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
-                    .to_owned(),
+            help: format!(
+                "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets{}`.",
+                args.repeated()
+            ),
         });
     }
     if !args.yes {
@@ -217,8 +250,11 @@ async fn delete(
             _ => format!(", {holding} of which hold data"),
         };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
-        let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without a question.";
-        if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
+        let without_terminal = format!(
+            "Nothing was changed. Run `drctl orphans --delete --yes{}` to delete without a question.",
+            args.repeated()
+        );
+        if !output.confirm(&question, &name, &without_terminal, &shutdown).await? {
             reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }
@@ -236,13 +272,14 @@ async fn clear(
     target: &Target,
     entries: &BTreeMap<Address, Entry>,
     found: &Found,
+    timeout: Duration,
     shutdown: &Shutdown,
 ) -> Result<Cleared, CliError> {
     let has_parts = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
     let observed = if found.orphans.iter().any(|orphan| orphan.configured && has_parts(&orphan.standing)) {
         let (graph, drivers) = (&target.graph, &target.registry);
-        let observer = Observer { graph, entries, drivers, timeout: TIMEOUT, adopt: false };
-        target.endpoint.ask(observer.observe(), shutdown).await?
+        let observer = Observer { graph, entries, drivers, timeout, adopt: false };
+        target.endpoint.ask(timeout, observer.observe(), shutdown).await?
     } else {
         Observations::new()
     };

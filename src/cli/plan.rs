@@ -58,12 +58,13 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
         json["preflight"] = serde_json::json!(findings);
         output.print_json(&json)?;
     } else {
-        let checked = ui::preflight::brief(&findings, &context, &output.style);
+        let checked = ui::preflight::brief(&findings, &plan, &context, &output.style);
         output.print(&format!("{}{checked}", ui::plan::render(&plan, &context, &output.style)))?;
     }
     safeguards::check(&plan, session.config.protection.deletion)?;
-    if findings.is_blocking() || plan.unknown().next().is_some() {
-        return Ok(check::exit(&findings, &plan));
+    let exit = check::exit(&findings, &plan);
+    if exit != Exit::Done {
+        return Ok(exit);
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Differences } else { Exit::Done })
 }

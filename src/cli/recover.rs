@@ -34,14 +34,10 @@ pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Re
     let (running, journal) = (running(location), journaled(location)?);
     let entries = session.recorded()?;
     registry.forget();
-    let inspection = Inspection {
-        graph,
-        entries: &entries,
-        drivers: registry,
-        timeout: session.time_left(),
-        grace: endpoint.options(false).timing.grace,
-    };
-    let intents = endpoint.ask(inspection.look(), &shutdown).await?;
+    let timeout = session.time_left();
+    let grace = endpoint.options(false).timing.grace;
+    let inspection = Inspection { graph, entries: &entries, drivers: registry, timeout, grace };
+    let intents = endpoint.ask(timeout, inspection.look(), &shutdown).await?;
     let is_complete = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
     let context = session.context(false);

@@ -88,14 +88,14 @@ impl<'a> Reporter<'a> {
     }
 
     /// Shows the findings of the preflight, if there are any.
-    pub fn preflight(&self, findings: &Findings, context: &PlanContext) -> Result<(), CliError> {
+    pub fn preflight(&self, findings: &Findings, plan: &Plan, context: &PlanContext) -> Result<(), CliError> {
         if let Some(events) = &self.events {
             let mut json = serde_json::json!(findings);
             json["event"] = "preflight".into();
             events.line(json);
             return Ok(());
         }
-        let brief = ui::preflight::brief(findings, context, &self.output.style);
+        let brief = ui::preflight::brief(findings, plan, context, &self.output.style);
         if brief.is_empty() { Ok(()) } else { self.output.print(&brief) }
     }
 

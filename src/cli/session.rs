@@ -1,13 +1,12 @@
 //! The beginning of every command about the configured stack: configuration, endpoint, account, state, graph.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::Either;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
 use super::args::Global;
 use super::endpoint::Endpoint;
@@ -20,7 +19,7 @@ use super::ui::PlanContext;
 use crate::blueprint;
 use drctl_aws::Aws;
 use drctl_aws::facts::Facts;
-use drctl_aws::preflight::{About, Findings, Preflight, Problem, UnknownRegions, unknown_regions};
+use drctl_aws::preflight::{Findings, Preflight, UnknownRegions, unknown_regions};
 use drctl_aws::resources::Disposal;
 use drctl_config::Config;
 use drctl_engine::cancel::Shutdown;
@@ -38,8 +37,8 @@ pub struct Session {
     pub target: Target,
     facts: Facts,
     timeout: Duration,
-    /// When the Regions have used up their time for the plan that is being made.
-    deadline: Cell<Instant>,
+    /// When the Regions have used up their time for the first plan.
+    deadline: Instant,
 }
 
 /// How much of AWS has to answer.
@@ -80,11 +79,13 @@ impl Session {
             secondary: config.regions.secondary.as_str().to_owned(),
         };
         let deadline = Instant::now() + timeout;
+        let aws = endpoint.aws.clone();
+        let _looking = aws.looking(timeout, timeout);
         let account = account(&endpoint, &regions, recorded.as_ref(), availability, timeout);
         // Regions never change once something is recorded in them.
         let is_first = recorded.as_ref().is_none_or(|snapshot| snapshot.resources.is_empty());
         let account = if availability == Availability::Required && is_first {
-            in_known_regions(&endpoint.aws, &regions, account).await?
+            in_known_regions(&aws, &regions, account).await?
         } else {
             account.await?
         };
@@ -99,13 +100,13 @@ impl Session {
                 .map_err(|error| remnants(error, snapshot))?;
         }
         let entries = recorded.map(|snapshot| snapshot.resources).unwrap_or_default();
-        let facts = endpoint.waiting(facts(&endpoint.aws, &identity, &entries, availability, deadline)).await?;
+        let facts = endpoint.waiting(facts(&aws, &identity, &entries, availability)).await?;
         // A bucket is replaced only if it was named, and with it what is in it.
         let disposal = Disposal { empty_buckets: true, ..Disposal::default() };
-        let registry = registry(&endpoint.aws, &identity, disposal);
+        let registry = registry(&aws, &identity, disposal);
         let graph = blueprint::graph(&config, &facts, &registry)?;
         let target = Target { endpoint, registry, identity, location, graph };
-        Ok(Self { config, target, facts, timeout, deadline: Cell::new(deadline) })
+        Ok(Self { config, target, facts, timeout, deadline })
     }
 
     /// The resources in the state.
@@ -113,9 +114,13 @@ impl Session {
         Ok(self.target.location.read()?.map(|snapshot| snapshot.resources).unwrap_or_default())
     }
 
-    /// How long a Region may take for the first plan: what is left of its time, give or take a [`MOMENT`].
+    /// How long a Region may take for the first plan: what is left of its time, give or take a [`MOMENT`]. If that has been spent on
+    /// waiting for one that is silent, which is not asked again, the other one has all of it.
     pub fn time_left(&self) -> Duration {
-        let left = self.deadline.get().saturating_duration_since(Instant::now());
+        if self.target.endpoint.aws.has_silence() {
+            return self.timeout;
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
         if left + MOMENT > self.timeout { self.timeout } else { left.max(MOMENT) }
     }
 
@@ -126,7 +131,6 @@ impl Session {
 
     /// Reads what exists in AWS, and decides what has to be done.
     pub async fn plan(&self, inputs: &PlanInputs<'_>, shutdown: &Shutdown) -> Result<Plan, CliError> {
-        self.deadline.set(Instant::now() + inputs.timeout);
         self.target.plan(inputs, shutdown).await
     }
 
@@ -141,38 +145,9 @@ impl Session {
             zones: [&self.facts.primary_zones, &self.facts.secondary_zones],
             plan,
         };
-        let mut checked = pin!(self.target.endpoint.ask(preflight.run(), shutdown));
-        // A Region's time covers the plan and the checks together. A Region that did not answer for the plan is not waited for
-        // again, and the other one answers soon.
-        tokio::select! {
-            biased;
-            findings = &mut checked => findings,
-            () = sleep_until(self.deadline.get().max(Instant::now() + MOMENT)) => Ok(self.unanswered(plan)),
-        }
-    }
-
-    /// The findings when the checks did not end in time.
-    fn unanswered(&self, plan: &Plan) -> Findings {
-        let is_silent = |failure: &Failure| matches!(failure.class, Class::TimedOut | Class::Unreachable);
-        let in_plan: BTreeSet<&str> =
-            plan.unknown().filter(|(_, failure)| is_silent(failure)).map(|(item, _)| item.region.as_str()).collect();
-        let mut silent: BTreeSet<String> = self.target.endpoint.aws.awaited().iter().map(ToString::to_string).collect();
-        silent.extend(in_plan.iter().map(|region| (*region).to_owned()));
-        if silent.is_empty() {
-            let regions = &self.target.identity.regions;
-            silent.extend([regions.primary.clone(), regions.secondary.clone()]);
-        }
-        let problem = |region: String| Problem {
-            about: About::Region,
-            in_plan: in_plan.contains(region.as_str()),
-            message: "the Region does not answer the checks in time".to_owned(),
-            help: "Check the network and AWS's health dashboard for that Region, or allow more time with --timeout."
-                .to_owned(),
-            figures: None,
-            subject: region.clone(),
-            region: Some(region),
-        };
-        Findings { problems: silent.into_iter().map(problem).collect(), ..Findings::default() }
+        // What was silent while the plan was made is not asked again, so that this takes no longer than the other Region needs. A
+        // question that follows from the answer to another one has its time, too.
+        self.target.endpoint.ask_for(self.timeout, self.timeout * 2, preflight.run(), shutdown).await
     }
 
     /// What every view shows about the stack.
@@ -255,7 +230,6 @@ async fn facts(
     identity: &Identity,
     entries: &BTreeMap<Address, Entry>,
     availability: Availability,
-    deadline: Instant,
 ) -> Result<Facts, Failure> {
     let zones = |role: Role, region: &str| {
         let region = Region::from(region);
@@ -263,11 +237,7 @@ async fn facts(
             if let Some(zones) = Facts::recorded_zones(entries, role) {
                 return Ok(zones);
             }
-            let found = timeout_at(deadline, Facts::discover_zones(aws, &region)).await.unwrap_or_else(|_| {
-                Err(Failure::new(Class::TimedOut, format!("{region} did not answer in time"))
-                    .help("Check the network and AWS's health dashboard for that Region."))
-            });
-            match found {
+            match Facts::discover_zones(aws, &region).await {
                 // With nothing recorded and no answer, no resource of the Region can be read either: the names are never used.
                 Err(_) if availability == Availability::BestEffort => {
                     Ok(["a", "b", "c"].map(|letter| format!("{region}{letter}")))

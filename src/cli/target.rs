@@ -14,9 +14,6 @@ use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Identity, Location};
 use drctl_engine::{Consent, Decision, Graph, Observer, Plan, Region};
 
-/// How long one Region may take to answer before its resources count as unknown, where there is no `--timeout`.
-pub const TIMEOUT: Duration = Duration::from_mins(1);
-
 /// A stack and where it is.
 pub struct Target {
     /// Where AWS answers.
@@ -81,7 +78,7 @@ impl Target {
         let PlanInputs { entries, adopt, timeout, consent } = *inputs;
         let (graph, drivers) = (&self.graph, &self.registry);
         let observer = Observer { graph, entries, drivers, timeout, adopt };
-        let observed = self.endpoint.ask(observer.observe(), shutdown).await?;
+        let observed = self.endpoint.ask(timeout, observer.observe(), shutdown).await?;
         let respect_unsupported = self.endpoint.aws.is_custom_endpoint();
         let mut plan = Decision { graph, entries, drivers, observed: &observed, respect_unsupported, consent }.plan();
         self.weigh(&mut plan, timeout, shutdown).await?;

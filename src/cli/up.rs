@@ -86,10 +86,10 @@ async fn build(
             return Ok(Exit::Done);
         }
         let findings = session.preflight(&plan, &shutdown).await?;
-        reporter.preflight(&findings, &session.context(args.full))?;
+        reporter.preflight(&findings, &plan, &session.context(args.full))?;
         safeguards::check(&plan, session.config.protection.deletion)?;
-        if findings.is_blocking() {
-            reporter.say("Nothing was changed.")?;
+        if let Some(hindrance) = check::hindrance(&findings, &plan) {
+            reporter.say(&hindrance)?;
             return Ok(check::exit(&findings, &plan));
         }
         if args.yes {

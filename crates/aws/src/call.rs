@@ -11,8 +11,9 @@ use tracing::Instrument as _;
 
 use super::advice::{self, amount};
 use super::classify::{self, Cause, Refusal, SdkRefusal};
-use super::clients::Aws;
+use super::clients::{Aws, global_name, home};
 use super::limits::Kind;
+use super::looking;
 use super::renewal::Notice;
 use super::silence;
 use drctl_engine::{Class, Failure, Region, backoff};
@@ -80,11 +81,19 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: SdkRefusal,
     {
-        let began = Instant::now();
+        let region = &home(service, region);
+        let _waiting = self.waiting.begin(region);
+        if let Some(failure) = self.unheard.of(service, region) {
+            return Err(Failure { operation: Some(classify::name(service, operation, region)), ..failure });
+        }
+        let limit = self.unheard.limit();
+        let (began, mut heard) = (Instant::now(), Instant::now());
         let (mut attempt, mut lost, mut cut) = (0, 0, 0);
         loop {
             let generation = self.renewal.generation();
-            let refusal = match self.once(region, service, operation, Kind::Read, within, call()).await {
+            let left = limit.map(|limit| limit.left(heard));
+            let most = within.into_iter().chain(left).min();
+            let refusal = match self.once(region, service, operation, Kind::Read, most, call()).await {
                 Ok(output) => return Ok(output),
                 Err(refusal) => refusal,
             };
@@ -92,6 +101,7 @@ impl Aws {
             match cause {
                 Cause::Expired => {
                     Box::pin(self.renewed(region, generation, failure)).await?;
+                    heard = Instant::now();
                     continue;
                 }
                 Cause::Clock(ahead) if self.is_first_of_clock(region, service, ahead) => continue,
@@ -99,7 +109,11 @@ impl Aws {
             }
             attempt += 1;
             lost += usize::from(failure.class != Class::Throttled);
-            cut += usize::from(cause == Cause::BrokeOff);
+            cut += usize::from(cause == Cause::Unanswered);
+            if failure.code.is_some() {
+                heard = Instant::now();
+            }
+            let pause = backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt);
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
                 Class::Ambiguous => lost < READS || self.silence.is_told(&silence::place(region, service)),
@@ -107,14 +121,38 @@ impl Aws {
                 Class::Unreachable => lost < 2,
                 _ => false,
             };
-            if !again {
+            if !again || limit.is_some_and(|limit| limit.left(heard) <= pause) {
                 // Cut every time: nobody is there.
                 let class = if cut == attempt { Class::Unreachable } else { failure.class };
-                return Err(Failure { class, ..failure });
+                return Err(self.given_up(within, service, region, Failure { class, ..failure }));
             }
             tracing::debug!(%failure, attempt, "repeated");
-            tokio::time::sleep(backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt)).await;
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// The last failure of a read; who did not answer, if nobody did, is named and kept in mind.
+    fn given_up(&self, within: Option<Duration>, service: &'static str, region: &Region, failure: Failure) -> Failure {
+        // Without an operation it is about this machine.
+        if !matches!(failure.class, Class::Unreachable | Class::TimedOut) || failure.operation.is_none() {
+            return failure;
+        }
+        let limit = self.unheard.limit().map(|limit| limit.answer);
+        let failure = if failure.class == Class::TimedOut {
+            let allowed = within.into_iter().chain(limit).min().unwrap_or_default();
+            // Nothing was sent as long as the credentials do not come, so the Region is not to blame.
+            if let Some(own) = self.wallet.silence(allowed) {
+                return own;
+            }
+            Failure { operation: failure.operation, ..looking::failure(allowed, service, region) }
+        } else {
+            Failure { silent: Some(looking::silent(service, region)), ..failure }
+        };
+        // One that has less time than others may have answered them.
+        if within.is_none_or(|within| limit.is_some_and(|limit| limit <= within)) {
+            self.unheard.keep(service, region, &failure);
+        }
+        failure
     }
 
     /// A call that changes something. Sent once: only the engine knows whether it may be repeated. One that was refused for its
@@ -133,6 +171,7 @@ impl Aws {
     where
         E: SdkRefusal,
     {
+        let region = &home(service, region);
         let generation = self.renewal.generation();
         let Refusal { failure, cause } = match self.once(region, service, operation, Kind::Mutate, None, call).await {
             Ok(output) => return Ok(output),
@@ -216,6 +255,7 @@ impl Aws {
             match answer {
                 Ok(output) => {
                     tracing::debug!("done");
+                    self.unheard.heard(service, region);
                     note(&|| self.silence.heard(&place));
                     self.accepted(region, service);
                     Ok(output)
@@ -224,6 +264,7 @@ impl Aws {
                     let refusal = classify::refusal(self, region, service, operation, &error);
                     let failure = &refusal.failure;
                     if error.raw_response().is_some() {
+                        self.unheard.heard(service, region);
                         note(&|| self.silence.heard(&place));
                     } else if matches!(failure.class, Class::Ambiguous | Class::Unreachable) {
                         note(&|| self.silence.lost(&place, began));
@@ -251,8 +292,8 @@ impl Aws {
             .unwrap_or_else(PoisonError::into_inner)
             .entry((region.clone(), service))
             .and_modify(|first| *first = true);
-        // These two are one for all Regions.
-        if !matches!(service, "iam" | "route53") {
+        // What is one for all Regions says nothing of a single one.
+        if global_name(service).is_none() {
             self.accepting.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone());
         }
     }
@@ -271,7 +312,8 @@ impl Aws {
 
 /// Nothing came within `limit`.
 fn silent(limit: Duration, region: &Region, service: &str, operation: &str) -> Refusal {
-    Refusal { failure: classify::silence(limit, region, service, operation), cause: Cause::Other }
+    let operation = Some(classify::name(service, operation, region));
+    Refusal { failure: Failure { operation, ..looking::failure(limit, service, region) }, cause: Cause::Other }
 }
 
 #[cfg(test)]
@@ -293,12 +335,7 @@ mod tests {
 
     /// How often a read is tried whose first `times` answers are `refusal`, and how it ends.
     async fn tried(times: usize, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (usize, Result<(), Class>) {
-        let connection = Connection {
-            region: "us-east-1".to_owned(),
-            endpoint: Some("http://127.0.0.1:1".to_owned()),
-            account: Some("1".repeat(12)),
-        };
-        let aws = Aws::connect(&connection).await;
+        let aws = unreached().await;
         let tries = Cell::new(0);
         let call = || {
             tries.set(tries.get() + 1);
@@ -343,18 +380,69 @@ mod tests {
         assert_eq!(tried(usize::MAX, first).await, (READS, Err(Class::Ambiguous)));
     }
 
+    /// AWS where no call is answered unless a test does it.
+    async fn unreached() -> Aws {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        Aws::connect(&connection).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_silent_while_aws_is_looked_at_is_named_and_not_asked_again() {
+        let aws = unreached().await;
+        let (sent, limit) = (Cell::new(0), Duration::from_secs(4));
+        let never = || {
+            sent.set(sent.get() + 1);
+            std::future::pending::<Result<(), SdkError<Refusal, HttpResponse>>>()
+        };
+        let began = Instant::now();
+        {
+            let _looking = aws.looking(limit, limit);
+            // As when a table of the other Region is read, and its replica here.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let failure = aws.read(&"us-east-2".into(), "dynamodb", "DescribeTable", never).await.expect_err("silent");
+            assert_eq!(began.elapsed(), limit, "{failure}");
+            let said = "dynamodb:DescribeTable in us-east-2: us-east-2 did not answer within 4 s";
+            assert_eq!((failure.to_string().as_str(), failure.class), (said, Class::TimedOut));
+        }
+        let _looking = aws.looking(limit, limit);
+        let failure = aws.read(&"us-east-2".into(), "rds", "DescribeDBClusters", never).await.expect_err("known");
+        let said = "rds:DescribeDBClusters in us-east-2: us-east-2 did not answer within 4 s";
+        assert_eq!((failure.to_string().as_str(), sent.get(), began.elapsed()), (said, 1, limit));
+        // One for all Regions, wherever it is asked from.
+        let failure = aws.read(&"us-east-2".into(), "iam", "ListRoles", never).await.expect_err("silent");
+        assert_eq!(failure.to_string(), "iam:ListRoles in us-east-1: IAM did not answer within 4 s");
+        assert!(failure.help.is_some_and(|help| help.contains("with its control plane in us-east-1")));
+        // What changes something is always sent.
+        let fine = std::future::ready(Ok::<(), SdkError<Refusal, HttpResponse>>(()));
+        assert_eq!(aws.mutate(&"us-east-2".into(), "rds", "DeleteDBCluster", fine).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_throttles_for_longer_than_an_answer_may_take_is_not_silent() {
+        let aws = unreached().await;
+        let _looking = aws.looking(Duration::from_secs(6), Duration::from_mins(5));
+        let tries = Cell::new(0);
+        let call = || {
+            tries.set(tries.get() + 1);
+            let throttled = tries.get() < 10;
+            std::future::ready(if throttled { Err(answer(400, "Throttling")) } else { Ok(()) })
+        };
+        let began = Instant::now();
+        assert_eq!(aws.read(&"us-east-1".into(), "kms", "ListResourceTags", call).await, Ok(()));
+        assert!(began.elapsed() > Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+
     fn unanswered() -> SdkError<Refusal, HttpResponse> {
         SdkError::timeout_error("no answer")
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_region_that_does_not_answer_is_told_and_given_up_in_a_run_and_only_there() {
-        let connection = Connection {
-            region: "us-east-1".to_owned(),
-            endpoint: Some("http://127.0.0.1:1".to_owned()),
-            account: Some("1".repeat(12)),
-        };
-        let aws = Aws::connect(&connection).await;
+        let aws = unreached().await;
         let asked = Cell::new(0);
         let hangs = || async {
             asked.set(asked.get() + 1);
@@ -364,7 +452,7 @@ mod tests {
         let gone = Region::from("us-east-2");
         // As a plan and the checks before it ask, and as often as ever.
         let failure = aws.read(&gone, "rds", "DescribeDBClusters", hangs).await.expect_err("no answer");
-        assert_eq!((failure.class, asked.replace(0)), (Class::Ambiguous, READS));
+        assert_eq!((failure.class, asked.replace(0)), (Class::Unreachable, READS));
 
         let (_trigger, shutdown) = drctl_engine::cancel::shutdown();
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -463,12 +551,7 @@ mod tests {
 
     /// What is advised when a call is refused so in `here`, after another Region has taken the credentials or not.
     async fn advised(code: &str, message: &str, elsewhere: bool) -> String {
-        let connection = Connection {
-            region: "us-east-1".to_owned(),
-            endpoint: Some("http://127.0.0.1:1".to_owned()),
-            account: Some("1".repeat(12)),
-        };
-        let aws = Aws::connect(&connection).await;
+        let aws = unreached().await;
         if elsewhere {
             let fine = || std::future::ready(Ok::<(), SdkError<Refusal, HttpResponse>>(()));
             aws.read(&"us-east-1".into(), "sts", "GetCallerIdentity", fine).await.expect("taken");

@@ -2,7 +2,7 @@
 //! its source.
 
 use std::error::Error as StdError;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -135,8 +135,8 @@ const UNSUPPORTED: &[&str] =
 /// Why a call failed, as far as drctl can correct it without the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// An established connection was cut.
-    BrokeOff,
+    /// An established connection was cut, or nothing arrived over it in time.
+    Unanswered,
     /// The credentials have expired. The call was not carried out.
     Expired,
     /// The request had a wrong date: by how many seconds this machine's clock is ahead, if known. The call was not carried out.
@@ -164,7 +164,8 @@ where
     E: SdkRefusal,
 {
     let mut failure = failure(aws, region, service, operation, error);
-    let cause = if broke_off(error) { Cause::BrokeOff } else { cause(&failure, ahead(error)) };
+    let unanswered = broke_off(error) || matches!(error, SdkError::TimeoutError(_));
+    let cause = if unanswered { Cause::Unanswered } else { cause(&failure, ahead(error)) };
     failure.help = advice::help(aws, region, service, &failure, cause);
     Refusal { failure, cause }
 }
@@ -247,12 +248,6 @@ where
     failure.operation = (!is_own).then(|| name(service, operation, region));
     failure.request_id = error.request_id().map(str::to_owned);
     failure
-}
-
-/// The failure if no answer arrives within `limit`.
-pub(super) fn silence(limit: Duration, region: &Region, service: &str, operation: &str) -> Failure {
-    let said = format!("no answer in {} s", limit.as_secs());
-    Failure { operation: Some(name(service, operation, region)), ..Failure::new(Class::TimedOut, said) }
 }
 
 pub(super) fn name(service: &str, operation: &str, region: &Region) -> String {

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::credentials::{Source, Wallet};
 use super::http;
 use super::limits::Limits;
+use super::looking::Unheard;
 use super::renewal::Renewal;
 use super::settings::{SERVICES, Settings};
 use super::silence::Silence;
@@ -27,6 +28,24 @@ use drctl_engine::{Class, Failure, Region};
 
 /// How long to wait for the other Region's answer after one has answered that it does not know the caller.
 const SECOND_OPINION: Duration = Duration::from_secs(2);
+
+/// Where the control planes are of the services that are one for all Regions.
+/// See docs/aws-behaviour.md#global-control-planes.
+pub(super) const GLOBAL_HOME: &str = "us-east-1";
+
+/// The name for people of a service that is one for all Regions.
+pub(super) fn global_name(service: &str) -> Option<&'static str> {
+    match service {
+        "iam" => Some("IAM"),
+        "route53" => Some("Route 53"),
+        _ => None,
+    }
+}
+
+/// The Region that a call to a service goes to, whichever Region asks.
+pub(super) fn home(service: &str, region: &Region) -> Region {
+    if global_name(service).is_some() { GLOBAL_HOME.into() } else { region.clone() }
+}
 
 /// Where calls go and who makes them, if that is not to follow from the environment and the profiles.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +105,7 @@ pub struct Aws {
     pub(super) wallet: Arc<Wallet>,
     pub(super) renewal: Renewal,
     pub(super) waiting: Waiting,
+    pub(super) unheard: Unheard,
     pub(super) silence: Silence,
     /// The account, once it is known.
     pub(super) account: OnceLock<String>,
@@ -153,6 +173,7 @@ impl Aws {
             wallet,
             renewal: Renewal::default(),
             waiting: Waiting::default(),
+            unheard: Unheard::default(),
             silence: Silence::default(),
             account: OnceLock::new(),
             accepting: Mutex::default(),
@@ -226,6 +247,7 @@ impl Aws {
     /// The endpoint is set explicitly, so that the SDK does not read the environment, where it takes an empty variable for an
     /// endpoint.
     pub(super) fn config_of(&self, service: &str, region: &Region) -> SdkConfig {
+        let region = home(service, region);
         let mut builder = self.config.to_builder().region(SdkRegion::new(region.to_string()));
         builder.set_endpoint_url(self.endpoint_of(service).map(str::to_owned));
         builder.insert_origin("endpoint_url", Origin::shared_config());

@@ -9,6 +9,7 @@ mod credentials;
 pub mod facts;
 mod http;
 mod limits;
+mod looking;
 mod origin;
 pub mod preflight;
 mod profiles;
@@ -24,6 +25,7 @@ mod waiting;
 
 pub use clients::{Aws, Clients, Connection};
 pub use limits::{Kind, Limits};
+pub use looking::Looking;
 pub use renewal::{Notice, Patience, Patient};
 pub use settings::{Settings, Unusable};
 pub use tags::{ATTEMPT, ENVIRONMENT, NODE, STACK, Scope, TagMap};

@@ -1,10 +1,12 @@
 //! Why a step did not succeed, as far as the engine needs to know.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::driver::Region;
 use crate::state::Failed;
 
 /// What a failure means for the step, and for its intent.
@@ -41,6 +43,23 @@ pub enum Class {
     Internal,
 }
 
+/// What did not answer. In JSON its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum Silent {
+    /// A Region, by its name.
+    Region(String),
+    /// A service that is one for all Regions, by its name for people.
+    Service(String),
+}
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Region(name) | Self::Service(name)) = self;
+        f.write_str(name)
+    }
+}
+
 /// Why a step did not succeed. Carries no secrets: messages come from AWS's refusals and from drctl.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -60,13 +79,24 @@ pub struct Failure {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What did not answer, if that is why: not always the Region in which the resource is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Silent>,
 }
 
 impl Failure {
     /// A failure that no call caused.
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), operation: None, code: None, request_id: None, help: None }
+        Self { class, message: message.into(), operation: None, code: None, request_id: None, help: None, silent: None }
+    }
+
+    /// A Region has not answered within `limit`.
+    #[must_use]
+    pub fn silence(region: &Region, limit: Duration) -> Self {
+        let message = format!("{region} did not answer within {} s", limit.as_secs());
+        let help = "Check the network and AWS's health dashboard for that Region.";
+        Self { silent: Some(Silent::Region(region.to_string())), ..Self::new(Class::TimedOut, message).help(help) }
     }
 
     /// The same with what to do next.
@@ -78,7 +108,7 @@ impl Failure {
 
     /// The failure as the state keeps it, for somebody who asks later.
     pub(crate) fn on_record(&self) -> Failed {
-        let Self { class: _, message, operation, code, request_id, help } = self.clone();
+        let Self { class: _, message, operation, code, request_id, help, silent: _ } = self.clone();
         Failed { at: Timestamp::now(), message, operation, code, request_id, help }
     }
 

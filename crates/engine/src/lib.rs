@@ -48,7 +48,7 @@ pub use driver::{
     AlsoDeleted, Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits,
     Weight,
 };
-pub use failure::{Class, Failure};
+pub use failure::{Class, Failure, Silent};
 pub use graph::{Graph, GraphError, Node};
 pub use intents::{Became, Inspection, Intent};
 pub use observe::{Observations, Observed, Observer};

@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::channel::oneshot;
+use futures::future::{BoxFuture, Shared, join_all};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::driver::{Driver, Drivers, Live, Owner, Phase, Region};
@@ -47,22 +51,18 @@ impl Listing {
     }
 }
 
-type Listings = HashMap<&'static str, Result<Listing, Failure>>;
+/// The listing of a type in a Region, which every resource of the type there waits for.
+type Listed<'a> = Shared<BoxFuture<'a, Result<Arc<Listing>, Failure>>>;
+
+/// What was seen of a resource, for those whose names follow from it.
+type Seen = Shared<oneshot::Receiver<Arc<Observed>>>;
 
 /// A resource to look for.
 struct Target<'a> {
     address: &'a Address,
+    region: Region,
     driver: Option<Arc<dyn Driver>>,
     desired: Option<&'a Properties>,
-}
-
-/// What is known of one Region: its listings, how much of its time is left, and whether it has stopped answering. Then it is not
-/// asked again for every single resource.
-struct Regional {
-    region: Region,
-    listings: Listings,
-    deadline: Instant,
-    silent: Option<Failure>,
 }
 
 /// The observer of one run.
@@ -80,58 +80,72 @@ pub struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Looks at everything. Each Region answers, or fails to answer, independently and within its own time.
+    /// Looks at everything at the same time. Each Region has its own time to answer in, and a resource waits for nothing but the
+    /// listing of its type and those that its name follows from: what hangs keeps nothing else from being looked at.
     pub async fn observe(&self) -> Observations {
-        let mut targets: BTreeMap<Region, Vec<Target>> = BTreeMap::new();
-        for node in self.graph.nodes() {
-            targets.entry(node.region.clone()).or_default().push(Target {
-                address: &node.address,
-                driver: Some(node.driver.clone()),
-                desired: Some(&node.desired),
+        let deadline = Instant::now() + self.timeout;
+        let targets = self.targets();
+        let mut listings: HashMap<(Region, &'static str), Listed> = HashMap::new();
+        let mut seen: HashMap<&Address, Seen> = HashMap::with_capacity(targets.len());
+        let mut looks = Vec::with_capacity(targets.len());
+        for target in &targets {
+            let listing = target.driver.as_ref().map(|driver| {
+                let listing = listings.entry((target.region.clone(), driver.traits().kind));
+                listing.or_insert_with(|| self.listed(driver.clone(), target.region.clone())).clone()
             });
+            // What it refers to comes before it in the graph.
+            let of = target.desired.map(reference::references).unwrap_or_default().into_iter();
+            let of = of.filter_map(|found| seen.get(&found.of).map(|seen| (found.of.clone(), seen.clone()))).collect();
+            let (tell, told) = oneshot::channel();
+            looks.push(async move {
+                let observed = Arc::new(self.look(target, listing, of, deadline).await);
+                // Nobody may be waiting for it.
+                drop(tell.send(observed.clone()));
+                (target.address.clone(), observed)
+            });
+            seen.insert(target.address, told.shared());
         }
-        for (address, entry) in self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()) {
-            let driver = self.drivers.driver(address.kind());
-            let region = Region::from(entry.region.as_str());
-            targets.entry(region).or_default().push(Target { address, driver, desired: None });
-        }
-        let regions = targets.into_iter().map(|(region, targets)| async move {
-            let deadline = Instant::now() + self.timeout;
-            let listings = self.list(&region, &targets).await;
-            let mut regional = Regional { region, listings, silent: None, deadline };
-            let mut seen = Observations::new();
-            for target in targets {
-                let observed = self.look(&target, &mut regional, &seen).await;
-                seen.insert(target.address.clone(), observed);
-            }
-            (regional, seen)
-        });
-        let mut all = Observations::new();
-        let mut regionals = HashMap::new();
-        for (regional, seen) in futures::future::join_all(regions).await {
-            all.extend(seen);
-            regionals.insert(regional.region.clone(), regional);
-        }
-        // Names that follow from resources in another Region are known only now.
-        for node in self.graph.nodes() {
-            let leads_across =
-                |found: &reference::FoundRef| self.graph.get(&found.of).is_some_and(|of| of.region != node.region);
-            let is_absent = all.get(&node.address) == Some(&Observed::Absent);
-            if is_absent
-                && let Some(regional) = regionals.get_mut(&node.region)
-                && reference::references(&node.desired).iter().any(leads_across)
-            {
-                let driver = Some(node.driver.clone());
-                let target = Target { address: &node.address, driver, desired: Some(&node.desired) };
-                let observed = self.look(&target, regional, &all).await;
-                all.insert(node.address.clone(), observed);
-            }
-        }
-        all
+        let observed = join_all(looks).await;
+        drop(seen);
+        observed.into_iter().map(|(address, observed)| (address, Arc::unwrap_or_clone(observed))).collect()
     }
 
-    async fn look(&self, target: &Target<'_>, regional: &mut Regional, seen: &Observations) -> Observed {
-        let Some(driver) = &target.driver else {
+    /// What is desired, in the order of the graph, and then what only the state knows.
+    fn targets(&self) -> Vec<Target<'_>> {
+        let desired = self.graph.nodes().map(|node| Target {
+            address: &node.address,
+            region: node.region.clone(),
+            driver: Some(node.driver.clone()),
+            desired: Some(&node.desired),
+        });
+        let others = self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none());
+        let others = others.map(|(address, entry)| Target {
+            address,
+            region: Region::from(entry.region.as_str()),
+            driver: self.drivers.driver(address.kind()),
+            desired: None,
+        });
+        desired.chain(others).collect()
+    }
+
+    fn listed<'a>(&self, driver: Arc<dyn Driver>, region: Region) -> Listed<'a> {
+        let timeout = self.timeout;
+        async move {
+            let listed = limited(timeout, timeout, &region, driver.list(&region)).await;
+            listed.map(|all| Arc::new(Listing::new(all)))
+        }
+        .boxed()
+        .shared()
+    }
+
+    async fn look(
+        &self,
+        target: &Target<'_>,
+        listing: Option<Listed<'_>>,
+        of: Vec<(Address, Seen)>,
+        deadline: Instant,
+    ) -> Observed {
+        let (Some(driver), Some(listing)) = (&target.driver, listing) else {
             let kind = target.address.kind();
             return Observed::Unknown(
                 Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`")).help(
@@ -139,96 +153,60 @@ impl Observer<'_> {
                 ),
             );
         };
+        let listing = match listing.await {
+            Ok(listing) => listing,
+            Err(failure) => return Observed::Unknown(failure),
+        };
         let entry = self.entries.get(target.address);
-        let natural = match target.desired {
-            Some(desired) => {
-                let lookup = |of: &Address, output: &str| match seen.get(of) {
-                    Some(Observed::Live(live)) => live.output(output),
-                    _ => None,
-                };
-                driver.natural_id(&reference::resolve(desired, &lookup))
+        let recorded = entry.and_then(|entry| entry.id.as_deref());
+        let read = async |id: &str| {
+            if let Some(index) = listing.by_id.get(id) {
+                return Ok(Some(listing.all[*index].clone()));
             }
-            None => None,
+            let left = deadline.saturating_duration_since(Instant::now());
+            limited(left, self.timeout, &target.region, driver.read(&target.region, id)).await
         };
-        let natural = natural.or_else(|| entry.and_then(|entry| entry.natural_id.clone()));
-        self.find(target.address, driver, natural, regional).await
+        let found = async {
+            if let Some(id) = recorded
+                && let Some(live) = read(id).await?
+            {
+                return Ok(Some(live));
+            }
+            match self.natural_id(target, driver, of).await {
+                Some(id) => read(&id).await,
+                None => Ok(None),
+            }
+        };
+        match found.await {
+            Ok(Some(live)) => self.owned(target.address, live, recorded),
+            Ok(None) => tagged(target.address, entry, &listing),
+            Err(failure) => Observed::Unknown(failure),
+        }
     }
 
-    /// Lists every type that is looked for in one Region, all at the same time.
-    async fn list(&self, region: &Region, targets: &[Target<'_>]) -> Listings {
-        let drivers: BTreeMap<&'static str, &Arc<dyn Driver>> = targets
-            .iter()
-            .filter_map(|target| target.driver.as_ref())
-            .map(|driver| (driver.traits().kind, driver))
-            .collect();
-        let calls = drivers.into_iter().map(|(kind, driver)| async move {
-            let listed = limited(self.timeout, self.timeout, region, driver.list(region)).await;
-            (kind, listed.map(Listing::new))
-        });
-        futures::future::join_all(calls).await.into_iter().collect()
-    }
-
-    async fn find(
+    /// The name that is an id. What the resource refers to is waited for until the name is known, and no longer: the name may not
+    /// follow from what hangs.
+    async fn natural_id(
         &self,
-        address: &Address,
+        target: &Target<'_>,
         driver: &Arc<dyn Driver>,
-        natural: Option<String>,
-        regional: &mut Regional,
-    ) -> Observed {
-        let region = &regional.region;
-        let listing = match regional.listings.get(driver.traits().kind) {
-            Some(Ok(listing)) => listing,
-            Some(Err(failure)) => return Observed::Unknown(failure.clone()),
-            None => return Observed::Unknown(Failure::new(Class::Internal, "it was not listed")),
-        };
-        let entry = self.entries.get(address);
-        let recorded = entry.and_then(|entry| entry.id.clone());
-        for id in recorded.iter().chain(&natural) {
-            let live = if let Some(index) = listing.by_id.get(id) {
-                Some(listing.all[*index].clone())
-            } else if let Some(failure) = &regional.silent {
-                return Observed::Unknown(failure.clone());
-            } else {
-                let left = regional.deadline.saturating_duration_since(Instant::now());
-                match limited(left, self.timeout, region, driver.read(region, id)).await {
-                    Ok(live) => live,
-                    Err(failure) => {
-                        if matches!(failure.class, Class::Unreachable | Class::TimedOut) {
-                            regional.silent = Some(failure.clone());
-                        }
-                        return Observed::Unknown(failure);
-                    }
-                }
+        of: Vec<(Address, Seen)>,
+    ) -> Option<String> {
+        let known = || self.entries.get(target.address)?.natural_id.clone();
+        let Some(desired) = target.desired else { return known() };
+        let mut coming: FuturesUnordered<_> =
+            of.into_iter().map(|(address, seen)| seen.map(|seen| (address, seen))).collect();
+        let mut seen: HashMap<Address, Arc<Observed>> = HashMap::new();
+        loop {
+            let lookup = |of: &Address, output: &str| match seen.get(of).map(Arc::as_ref) {
+                Some(Observed::Live(live)) => live.output(output),
+                _ => None,
             };
-            if let Some(live) = live {
-                return self.owned(address, live, recorded.as_deref());
+            if let Some(natural) = driver.natural_id(&reference::resolve(desired, &lookup)) {
+                return Some(natural);
             }
-        }
-        let candidates = listing.by_node.get(address).map_or(&[][..], Vec::as_slice);
-        let mut candidates: Vec<&Live> = candidates
-            .iter()
-            .map(|index| &listing.all[*index])
-            .filter(|live| !matches!(live.phase, Phase::Deleting(_)))
-            .collect();
-        // A resource that another attempt has created is a copy, and not what this attempt may have created.
-        if let Some(entry) = entry
-            && matches!(entry.status, Status::Creating { .. } | Status::Created)
-            && let Some(attempt) = &entry.attempt
-        {
-            candidates.retain(|live| !matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if by != attempt));
-        }
-        match candidates.as_slice() {
-            [] => Observed::Absent,
-            [one] => Observed::Live(Box::new((*one).clone())),
-            many => {
-                let ids: Vec<&str> = many.iter().map(|live| live.id.as_str()).collect();
-                Observed::Unknown(
-                    Failure::new(Class::Foreign, format!("{} resources carry its tags: {}", many.len(), ids.join(", "))).help(
-                        "drctl creates only one, so a copy was tagged by hand or by another tool. Remove the tag drctl:node from \
-                         those that are not drctl's.",
-                    ),
-                )
-            }
+            let Some((address, observed)) = coming.next().await else { return known() };
+            seen.extend(observed.ok().map(|observed| (address, observed)));
         }
     }
 
@@ -242,6 +220,36 @@ impl Observer<'_> {
     }
 }
 
+/// What is tagged with an address, of a type that is listed.
+fn tagged(address: &Address, entry: Option<&Entry>, listing: &Listing) -> Observed {
+    let candidates = listing.by_node.get(address).map_or(&[][..], Vec::as_slice);
+    let mut candidates: Vec<&Live> = candidates
+        .iter()
+        .map(|index| &listing.all[*index])
+        .filter(|live| !matches!(live.phase, Phase::Deleting(_)))
+        .collect();
+    // A resource that another attempt has created is a copy, and not what this attempt may have created.
+    if let Some(entry) = entry
+        && matches!(entry.status, Status::Creating { .. } | Status::Created)
+        && let Some(attempt) = &entry.attempt
+    {
+        candidates.retain(|live| !matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if by != attempt));
+    }
+    match candidates.as_slice() {
+        [] => Observed::Absent,
+        [one] => Observed::Live(Box::new((*one).clone())),
+        many => {
+            let ids: Vec<&str> = many.iter().map(|live| live.id.as_str()).collect();
+            Observed::Unknown(
+                Failure::new(Class::Foreign, format!("{} resources carry its tags: {}", many.len(), ids.join(", "))).help(
+                    "drctl creates only one, so a copy was tagged by hand or by another tool. Remove the tag drctl:node from \
+                     those that are not drctl's.",
+                ),
+            )
+        }
+    }
+}
+
 /// Makes a call that has to answer within what is left of `timeout`.
 pub(crate) async fn limited<T>(
     left: Duration,
@@ -249,8 +257,5 @@ pub(crate) async fn limited<T>(
     region: &Region,
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(left, call).await.unwrap_or_else(|_| {
-        Err(Failure::new(Class::TimedOut, format!("{region} did not answer within {} s", timeout.as_secs()))
-            .help("Check the network and AWS's health dashboard for that Region."))
-    })
+    tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(Failure::silence(region, timeout)))
 }

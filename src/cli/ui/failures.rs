@@ -5,7 +5,7 @@ use super::Style;
 use super::text::{clean, columns, list, plural, wrap};
 use crate::cli::hint;
 use drctl_engine::state::Address;
-use drctl_engine::{Class, Failure};
+use drctl_engine::{Class, Failure, Silent};
 
 /// The codes with which AWS says that the caller is known but not allowed to make this call.
 const NOT_PERMITTED: [&str; 3] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
@@ -22,13 +22,8 @@ pub(super) enum Cause {
         /// What to do.
         help: Option<String>,
     },
-    /// A Region in which nothing answers.
-    Unreachable {
-        /// The name of the Region.
-        region: String,
-        /// What to do.
-        help: Option<String>,
-    },
+    /// A Region, or a service that is one for all Regions, that does not answer.
+    Silent(Silent),
     /// Any other cause: the same call with the same answer.
     Answer(Box<Failure>),
 }
@@ -36,18 +31,15 @@ pub(super) enum Cause {
 impl Cause {
     /// The cause of a failure.
     pub(super) fn of(failure: &Failure) -> Self {
-        let (action, region) = match failure.operation.as_deref().and_then(|operation| operation.split_once(" in ")) {
-            Some((action, region)) => (Some(action.to_owned()), Some(region.to_owned())),
-            None => (failure.operation.clone(), None),
-        };
-        let help = failure.help.clone();
+        if let Some(silent) = &failure.silent {
+            return Self::Silent(silent.clone());
+        }
+        let operation = failure.operation.as_deref();
+        let action = operation.map(|operation| operation.split(" in ").next().unwrap_or(operation).to_owned());
         let code = failure.code.as_deref().unwrap_or_default();
-        match (failure.class, action, region, help) {
-            (Class::Denied, Some(action), _, help) if NOT_PERMITTED.contains(&code) => {
-                Self::Permission { action, help }
-            }
-            (Class::Denied, _, _, Some(help)) => Self::Credentials(help),
-            (Class::Unreachable, _, Some(region), help) => Self::Unreachable { region, help },
+        match (failure.class, action, failure.help.clone()) {
+            (Class::Denied, Some(action), help) if NOT_PERMITTED.contains(&code) => Self::Permission { action, help },
+            (Class::Denied, _, Some(help)) => Self::Credentials(help),
             _ => Self::Answer(Box::new(Failure { request_id: None, ..failure.clone() })),
         }
     }
@@ -185,6 +177,8 @@ pub(super) fn resources(addresses: &[&Address], style: &Style, before: usize) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cli::ui::testing::{address, refused};
 
@@ -256,12 +250,17 @@ mod tests {
     fn a_region_in_which_nothing_answers_is_one_cause() {
         let silent = |service: &str, region: &str| Failure {
             operation: Some(format!("{service}:Describe in {region}")),
-            ..Failure::new(Class::Unreachable, format!("no answer from {service} in {region}"))
-                .help("Check the network.")
+            ..Failure::silence(&region.into(), Duration::from_secs(4))
         };
-        let failures = [silent("ec2", "us-east-1"), silent("rds", "us-east-1"), silent("ec2", "us-east-2")];
+        let refused = Failure { class: Class::Unreachable, ..silent("sns", "us-east-1") };
+        let failures = [silent("ec2", "us-east-1"), silent("rds", "us-east-1"), silent("ec2", "us-east-2"), refused];
         let groups = by_cause(failures.iter().enumerate());
-        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+        assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1, 3], vec![2]]);
+        let text = groups[0].lines(&Style::plain(80), 4).join("\n");
+        assert!(
+            text.starts_with("    us-east-1 did not answer within 4 s\n    calls: ec2:Describe in us-east-1, "),
+            "{text}"
+        );
     }
 
     #[test]

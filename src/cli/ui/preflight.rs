@@ -24,16 +24,20 @@ pub fn render(findings: &Findings, plan: &Plan, context: &PlanContext, style: &S
         lines.extend(problems.into_iter().flat_map(|problem| problem_lines(problem, style)));
     }
     lines.extend(notes(findings, context, style));
-    lines.extend(unchecked(findings, context, style));
+    let (said, others): (Vec<&Unchecked>, Vec<&Unchecked>) =
+        findings.unchecked.iter().partition(|note| is_silent_in(plan, note));
+    lines.extend(unchecked("Not checked", &others, context, style));
     let unread = unread(plan);
     lines.extend(unknown(&unread, style));
+    lines.extend(not_checked_either(&said, style));
     lines.extend([String::new(), style.bold(&verdict(findings, plan, &unread))]);
     joined(&lines)
 }
 
-/// What `plan` and `up` add to a plan; empty if there are no findings. Problems that the plan shows already are only counted.
+/// What `plan` and `up` add to a plan; empty if there are no findings. Problems that the plan shows already are only counted, and
+/// what it says to be silent is only named.
 #[must_use]
-pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> String {
+pub fn brief(findings: &Findings, plan: &Plan, context: &PlanContext, style: &Style) -> String {
     let mut lines = Vec::new();
     if findings.is_blocking() {
         lines.push(String::new());
@@ -52,9 +56,16 @@ pub fn brief(findings: &Findings, context: &PlanContext, style: &Style) -> Strin
         }
     }
     lines.extend(notes(findings, context, style));
-    if !findings.unchecked.is_empty() {
+    let (unanswered, others): (Vec<&Unchecked>, Vec<&Unchecked>) =
+        findings.unchecked.iter().partition(|note| note.unanswered);
+    let title = "Not checked, because there was no answer: `drctl up` changes nothing until there is";
+    let (said, unanswered): (Vec<&Unchecked>, Vec<&Unchecked>) =
+        unanswered.into_iter().partition(|note| is_silent_in(plan, note));
+    lines.extend(not_checked_either(&said, style));
+    lines.extend(unchecked(title, &unanswered, context, style));
+    if !others.is_empty() {
         let mut subjects: Vec<&str> = Vec::new();
-        for note in &findings.unchecked {
+        for note in others {
             if !subjects.contains(&note.subject.as_str()) {
                 subjects.push(&note.subject);
             }
@@ -121,27 +132,51 @@ fn notes(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<Strin
     lines
 }
 
+/// Whether the plan says already who did not answer a check.
+fn is_silent_in(plan: &Plan, note: &Unchecked) -> bool {
+    note.silent.is_some() && plan.unknown().any(|(_, failure)| failure.silent == note.silent)
+}
+
+/// What was not checked because of what is said to be silent above.
+fn not_checked_either(notes: &[&Unchecked], style: &Style) -> Vec<String> {
+    let mut silent: Vec<(String, Vec<&str>)> = Vec::new();
+    for note in notes {
+        let who = note.silent.as_ref().map(ToString::to_string).unwrap_or_default();
+        match silent.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, subjects)) => subjects.push(&note.subject),
+            None => silent.push((who, vec![&note.subject])),
+        }
+    }
+    let mut lines = Vec::new();
+    for (who, subjects) in silent {
+        let label = format!("Not checked, because {} did not answer: ", clean(&who));
+        lines.push(String::new());
+        lines.extend(hanging("", &format!("{label}{}", clean(&subjects.join(", "))), style.width, 0));
+    }
+    lines
+}
+
 /// What could not be checked, and why. The same reason is shown once per Region, with everything that it applies to.
-fn unchecked(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<String> {
-    let notes: Vec<&Unchecked> = findings.unchecked.iter().collect();
-    let groups = by_region(&notes, context, |note| note.region.as_deref());
+fn unchecked(title: &str, notes: &[&Unchecked], context: &PlanContext, style: &Style) -> Vec<String> {
+    let groups = by_region(notes, context, |note| note.region.as_deref());
     if groups.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![String::new(), style.bold("Not checked")];
+    let mut lines = vec![String::new(), style.bold(title)];
     for (title, notes) in groups {
         lines.push(title);
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut reasons: Vec<(&str, Option<&str>, Vec<&str>)> = Vec::new();
         for note in notes {
-            match reasons.iter_mut().find(|(why, _)| *why == note.why) {
-                Some((_, subjects)) => subjects.push(&note.subject),
-                None => reasons.push((&note.why, vec![&note.subject])),
+            match reasons.iter_mut().find(|(why, ..)| *why == note.why) {
+                Some((.., subjects)) => subjects.push(&note.subject),
+                None => reasons.push((&note.why, note.help.as_deref(), vec![&note.subject])),
             }
         }
-        for (why, subjects) in reasons {
+        for (why, help, subjects) in reasons {
             let label = format!("  {} ", style.yellow("?"));
             lines.extend(hanging(&label, &clean(&subjects.join(", ")), style.width, 0));
             lines.extend(hanging("", &clean(why), style.width, INDENT).iter().map(|line| style.dim(line)));
+            lines.extend(help.into_iter().flat_map(|help| help_lines(help, style, INDENT)));
         }
     }
     lines
@@ -158,6 +193,9 @@ fn verdict(findings: &Findings, plan: &Plan, unread: &Plan) -> String {
     }
     if !unread.items.is_empty() {
         return "No problems found in what could be read.".to_owned();
+    }
+    if findings.is_unanswered() {
+        return "No problems found in what was checked.".to_owned();
     }
     let counts = plan.counts();
     let rest = if findings.unchecked.is_empty() { "" } else { " in what was checked" };
@@ -195,10 +233,12 @@ fn by_region<'a, T>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::cli::ui::testing::{assert_fits, context, creation, item, plan, refused};
     use drctl_aws::preflight::{About, Figures};
-    use drctl_engine::{Action, Item};
+    use drctl_engine::{Action, Failure, Item, Silent};
 
     fn problem(about: About, region: Option<&str>, subject: &str) -> Problem {
         Problem {
@@ -215,7 +255,15 @@ mod tests {
     fn note(region: &str, subject: &str) -> Unchecked {
         let why =
             "servicequotas:GetServiceQuota: AccessDeniedException: the caller is not authorized to ask".to_owned();
-        Unchecked { about: About::Quota, region: Some(region.to_owned()), subject: subject.to_owned(), why }
+        Unchecked {
+            about: About::Quota,
+            region: Some(region.to_owned()),
+            subject: subject.to_owned(),
+            why,
+            help: None,
+            unanswered: false,
+            silent: None,
+        }
     }
 
     fn example() -> Findings {
@@ -258,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_plan_gets_the_problems_that_it_does_not_show_and_one_line_on_the_rest() {
-        let text = brief(&example(), &context(false), &Style::plain(80));
+        let plan = plan(Vec::new());
+        let text = brief(&example(), &plan, &context(false), &Style::plain(80));
         assert_fits(&text, 80);
         assert!(text.contains("`drctl up` would fail: 3 problems"), "{text}");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -269,7 +318,57 @@ mod tests {
         assert_eq!(text.matches("✗ ").count(), 3, "{text}");
         let last = text.lines().last();
         assert_eq!(last, Some("Not checked here: VPCs, internet gateways (why: `drctl check`)"), "{text}");
-        assert_eq!(brief(&Findings::default(), &context(false), &Style::plain(80)), "");
+        assert_eq!(brief(&Findings::default(), &plan, &context(false), &Style::plain(80)), "");
+    }
+
+    #[test]
+    fn whoever_is_silent_is_named_once_with_all_that_was_not_checked() {
+        let silent = |subject: &str| Unchecked {
+            why: "us-east-2 did not answer within 4 s".to_owned(),
+            help: Some("Check the network.".to_owned()),
+            unanswered: true,
+            silent: Some(Silent::Region("us-east-2".to_owned())),
+            ..note("us-east-2", subject)
+        };
+        let unchecked = vec![silent("database quotas"), note("us-east-1", "VPCs"), silent("table sessions")];
+        let findings = Findings { unchecked, ..Findings::default() };
+        let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
+        for text in [
+            render(&findings, &plan, &context(false), &Style::plain(80)),
+            brief(&findings, &plan, &context(false), &Style::plain(80)),
+        ] {
+            let block = "secondary · us-east-2\n  ? database quotas, table sessions\n      us-east-2 did not answer within 4 s\n      \
+                         help: Check the network.\n";
+            assert!(text.contains(block), "{text}");
+            assert_eq!(text.matches("did not answer").count(), 1, "{text}");
+            assert!(!text.contains("would fail") && !text.contains("not drctl's"), "{text}");
+        }
+        let text = render(&findings, &plan, &context(false), &Style::plain(80));
+        assert!(text.ends_with("\nNo problems found in what was checked.\n"), "{text}");
+        let text = brief(&findings, &plan, &context(false), &Style::plain(80));
+        assert!(text.ends_with("Not checked here: VPCs (why: `drctl check`)\n"), "{text}");
+        let value = to_json(&findings, &plan, &context(false));
+        assert_eq!((&value["problems"], &value["unchecked"][0]["silent"]), (&json!([]), &json!("us-east-2")));
+    }
+
+    #[test]
+    fn whoever_the_plan_says_to_be_silent_is_not_explained_twice() {
+        let failure = Failure::silence(&"us-east-2".into(), Duration::from_secs(4));
+        let quota = Unchecked {
+            why: failure.message.clone(),
+            help: failure.help.clone(),
+            unanswered: true,
+            silent: failure.silent.clone(),
+            ..note("us-east-2", "database quotas")
+        };
+        let findings = Findings { unchecked: vec![quota], ..Findings::default() };
+        let unread = Item { failure: Some(failure), ..item("secondary/vpc/main", Action::Unknown) };
+        let plan = plan(vec![unread]);
+        let said = "Not checked, because us-east-2 did not answer: database quotas";
+        assert_eq!(brief(&findings, &plan, &context(false), &Style::plain(80)), format!("\n{said}\n"));
+        let text = render(&findings, &plan, &context(false), &Style::plain(80));
+        assert!(text.contains(said), "{text}");
+        assert_eq!(text.matches("did not answer within 4 s").count(), 1, "{text}");
     }
 
     #[test]
@@ -279,7 +378,7 @@ mod tests {
         let plan = plan(vec![creation("primary/vpc/main", json!({}))]);
         for text in [
             render(&noted, &plan, &context(false), &Style::plain(80)),
-            brief(&noted, &context(false), &Style::plain(80)),
+            brief(&noted, &plan, &context(false), &Style::plain(80)),
         ] {
             assert!(text.contains("do not stop `drctl up`\nprimary · us-east-1\n  ! executions\n"), "{text}");
             assert!(!text.contains("in the way of"), "{text}");

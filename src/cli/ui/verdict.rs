@@ -155,19 +155,45 @@ fn example(item: &Item) -> String {
 
 /// What could not be read, and where.
 fn unread(plan: &Plan) -> Option<String> {
-    let unknown: Vec<&Item> = plan.items.iter().filter(|item| health(item) == Health::Unknown).collect();
-    let regions: BTreeSet<String> = unknown.iter().map(|item| clean(&item.region)).collect();
-    let regions = regions.into_iter().collect::<Vec<_>>().join(" and ");
-    (!unknown.is_empty()).then(|| format!("{} in {regions} could not be read", plural(unknown.len(), "resource")))
+    let unknown = plan.items.iter().filter(|item| health(item) == Health::Unknown);
+    let silent = |item: &Item| item.failure.as_ref().and_then(|failure| failure.silent.clone());
+    let (unanswered, others): (Vec<&Item>, Vec<&Item>) = unknown.partition(|item| silent(item).is_some());
+    let joined = |names: BTreeSet<String>, with: &str| names.into_iter().collect::<Vec<_>>().join(with);
+    let mut parts = Vec::new();
+    if !unanswered.is_empty() {
+        // Not always the Region that they are in: a table is read in that of its replica, too.
+        let names = unanswered.iter().filter_map(|item| silent(item)).map(|who| clean(&who.to_string()));
+        let who = joined(names.collect(), ", ");
+        parts.push(format!("{} could not be read: {who} did not answer", plural(unanswered.len(), "resource")));
+    }
+    if !others.is_empty() {
+        let regions = joined(others.iter().map(|item| clean(&item.region)).collect(), " and ");
+        parts.push(format!("{} in {regions} could not be read", plural(others.len(), "resource")));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
     use crate::cli::ui::testing::{change, item, live, plan, refused};
-    use drctl_engine::{Action, Phase};
+    use drctl_engine::{Action, Failure, Phase};
+
+    #[test]
+    fn only_whoever_did_not_answer_is_blamed() {
+        let silent = |at: &str| {
+            let failure = Failure::silence(&"us-east-2".into(), Duration::from_secs(4));
+            Item { failure: Some(failure), ..item(at, Action::Unknown) }
+        };
+        // A table of the primary Region, with a replica in the other one.
+        let plan = plan(vec![silent("global/dynamodb_table/sessions"), silent("secondary/vpc/main")]);
+        let line = Verdict::of(&plan, false).line();
+        assert_eq!(line, "DR: UNKNOWN – 2 resources could not be read: us-east-2 did not answer");
+    }
 
     fn missing(at: &str) -> Item {
         Item {

@@ -8,3 +8,4 @@ mod preflight_names;
 mod preflight_versions;
 mod recover;
 mod sandbox;
+mod silent_region;

@@ -3,7 +3,7 @@
 use aws_sdk_iam::types::SummaryKeyType;
 
 use super::planned::{Planned, is_changed, is_made};
-use super::{About, Figures, Findings, Preflight, Problem, answered};
+use super::{About, Figures, Findings, Preflight, Problem};
 use drctl_engine::{Action, Region};
 
 /// The subject of findings about Lambda's executions.
@@ -157,7 +157,7 @@ pub(super) async fn roles(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     let at = Region::from(item.region.as_str());
     let iam = &preflight.aws.at(&at).iam;
     let question = preflight.aws.read(&at, "iam", "GetAccountSummary", || iam.get_account_summary().send());
-    let answer = match answered(&at, question).await {
+    let answer = match question.await {
         Ok(answer) => answer,
         Err(failure) => {
             findings.unanswered(About::Quota, &item.region, SUBJECT, &failure);

@@ -11,7 +11,7 @@ use futures::future::join;
 
 use super::planned::{Planned, is_changed, is_made};
 use super::versions::{Step, live, parse};
-use super::{About, Findings, Preflight, Problem, answered, listed, versions};
+use super::{About, Findings, Preflight, Problem, listed, versions};
 use drctl_config::EngineVersion;
 use drctl_engine::{Failure, Region};
 
@@ -199,7 +199,7 @@ async fn offered(preflight: &Preflight<'_>, region: &str, asked: Asked) -> Resul
     let question = preflight.aws.pages(&at, "rds", "DescribeDBEngineVersions", || {
         rds.describe_db_engine_versions().engine(ENGINE).into_paginator().items().send()
     });
-    let answer = answered(&at, question).await?;
+    let answer = question.await?;
     let usable = answer.iter().filter(|version| version.status().is_none_or(|status| status == "available"));
     let mut versions: Versions = usable.filter_map(of_described).collect();
     if let Some(runs) = asked.upgrade.filter(|runs| !versions.contains_key(runs)) {
@@ -208,7 +208,7 @@ async fn offered(preflight: &Preflight<'_>, region: &str, asked: Asked) -> Resul
         let question = preflight.aws.read(&at, "rds", "DescribeDBEngineVersions", || {
             rds.describe_db_engine_versions().engine(ENGINE).engine_version(&runs).include_all(true).send()
         });
-        let old = answered(&at, question).await?;
+        let old = question.await?;
         versions.extend(
             old.db_engine_versions()
                 .iter()
@@ -304,7 +304,7 @@ async fn classes(
             .items()
             .send()
     });
-    Ok(grouped(&answered(region, question).await?))
+    Ok(grouped(&question.await?))
 }
 
 /// Groups the options by class, because each class is listed once for every kind of storage. An option that is not for global

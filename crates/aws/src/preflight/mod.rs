@@ -2,8 +2,8 @@
 //! once, and nothing is changed. Only what is to be made or changed is checked.
 //!
 //! A *problem* stops `up`: AWS would refuse it. A *note* does not: AWS would accept it, but an operator should know. What
-//! could not be checked, because an endpoint does not know the question or the caller may not ask it, is *unchecked*: it is
-//! told, and stops nothing.
+//! could not be checked is *unchecked*. Where an endpoint does not know the question, or the caller may not ask it, that stops
+//! nothing; where nobody has answered, `up` would not get through either.
 
 mod actions;
 mod allowances;
@@ -20,7 +20,6 @@ mod versions;
 mod zones;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, join_all};
@@ -31,11 +30,8 @@ pub use regions::{UnknownRegions, unknown_regions};
 
 use crate::Aws;
 use drctl_config::Config;
-use drctl_engine::{Class, Failure, Plan, Region};
+use drctl_engine::{Class, Failure, Plan, Silent};
 use planned::Planned;
-
-/// How long one check may take in one Region.
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// What is checked, and for whom.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +65,6 @@ pub struct Findings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// A Region that does not answer.
-    Region,
     /// The version of the database's engine.
     EngineVersion,
     /// The class of the database's instances.
@@ -125,13 +119,21 @@ pub struct Figures {
 pub struct Unchecked {
     /// What it is about.
     pub about: About,
-    /// The Region; absent for what is global.
+    /// The Region, or the one that did not answer; absent for what is global.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Which one, in a few words: `VPCs`, `permissions`.
     pub subject: String,
-    /// Why not, in a sentence without a full stop.
+    /// Why not, in a sentence without a full stop. The same reason is the same text.
     pub why: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Whether no answer has come: then it is not known whether `up` would get through.
+    pub unanswered: bool,
+    /// What did not answer, if that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Silent>,
 }
 
 impl Figures {
@@ -153,11 +155,6 @@ impl Problem {
         let (region, subject) = (region.map(str::to_owned), subject.into());
         Self { about, region, subject, message, help, figures: None, in_plan: false }
     }
-
-    fn silent(region: &str, why: &str, help: Option<&str>) -> Self {
-        let help = help.unwrap_or("Check the network and AWS's health dashboard for that Region.").to_owned();
-        Self::new(About::Region, Some(region), region, format!("the Region does not answer: {why}"), help)
-    }
 }
 
 impl Findings {
@@ -173,52 +170,57 @@ impl Findings {
         self.problems.iter().any(|problem| problem.about == About::Permission)
     }
 
+    /// Whether it is not known that nothing stands in the way, because nobody has answered.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.unchecked.iter().any(|unchecked| unchecked.unanswered)
+    }
+
     fn unchecked(&mut self, about: About, region: Option<&str>, subject: impl Into<String>, why: String) {
-        self.unchecked.push(Unchecked { about, region: region.map(str::to_owned), subject: subject.into(), why });
+        let (region, subject) = (region.map(str::to_owned), subject.into());
+        self.unchecked.push(Unchecked { about, region, subject, why, help: None, unanswered: false, silent: None });
     }
 
-    /// A question of a service that `up` needs came back without an answer. One that does not answer would fail `up` as
-    /// well; one that refuses the question need not refuse the rest.
+    /// A question came back without what was asked for. Whoever does not answer is named once, with everything that this keeps
+    /// from being checked, in whichever Region that would be made.
     fn unanswered(&mut self, about: About, region: &str, subject: &str, failure: &Failure) {
-        match failure.class {
-            Class::Unreachable | Class::TimedOut | Class::Ambiguous => {
-                self.problems.push(Problem::silent(region, &reason(failure), failure.help.as_deref()));
-            }
-            _ => self.unchecked(about, Some(region), subject, reason(failure)),
-        }
+        let (region, why) = match &failure.silent {
+            Some(Silent::Region(region)) => (Some(region.as_str()), failure.message.clone()),
+            Some(Silent::Service(_)) => (None, failure.message.clone()),
+            None => (Some(region), reason(failure)),
+        };
+        let unanswered = matches!(failure.class, Class::Unreachable | Class::TimedOut | Class::Ambiguous);
+        let help = failure.help.clone().filter(|_| unanswered);
+        let (region, subject, silent) = (region.map(str::to_owned), subject.to_owned(), failure.silent.clone());
+        self.unchecked.push(Unchecked { about, region, subject, why, help, unanswered, silent });
     }
 
-    /// A Region that does not answer is told once, and the order does not depend on which answer came first.
+    /// What could not be checked for the same reason is said once, and the order does not depend on which answer came first.
     fn settled(all: Vec<Self>) -> Self {
         let mut settled = Self::default();
         for findings in all {
-            for problem in findings.problems {
-                let told = problem.about == About::Region
-                    && settled
-                        .problems
-                        .iter()
-                        .any(|other| (other.about, &other.region) == (problem.about, &problem.region));
-                if !told {
-                    settled.problems.push(problem);
+            settled.problems.extend(findings.problems);
+            settled.notes.extend(findings.notes);
+            for unchecked in findings.unchecked {
+                if !settled.unchecked.contains(&unchecked) {
+                    settled.unchecked.push(unchecked);
                 }
             }
-            settled.notes.extend(findings.notes);
-            settled.unchecked.extend(findings.unchecked);
         }
         settled
     }
 }
 
 impl Preflight<'_> {
-    /// Checks everything, in both Regions at the same time.
+    /// Checks everything, in both Regions at the same time, for as long as [`Aws::looking`] allows.
     pub async fn run(&self) -> Findings {
         let planned = Planned::of(self.plan);
         let mut checks: Vec<LocalBoxFuture<'_, Findings>> = Vec::new();
         for (region, zones) in self.regions.into_iter().zip(self.zones) {
-            checks.push(limited(region, zones::check(self, &planned, region)).boxed_local());
-            checks.push(limited(region, quotas::network(self, &planned, region, zones)).boxed_local());
-            checks.push(limited(region, allowances::database(self, &planned, region)).boxed_local());
-            checks.push(limited(region, allowances::concurrency(self, &planned, region)).boxed_local());
+            checks.push(zones::check(self, &planned, region).boxed_local());
+            checks.push(quotas::network(self, &planned, region, zones).boxed_local());
+            checks.push(allowances::database(self, &planned, region).boxed_local());
+            checks.push(allowances::concurrency(self, &planned, region).boxed_local());
         }
         checks.push(database::check(self, &planned).boxed_local());
         checks.push(allowances::roles(self, &planned).boxed_local());
@@ -228,22 +230,6 @@ impl Preflight<'_> {
         checks.push(permissions::check(self, &planned).boxed_local());
         Findings::settled(join_all(checks).await)
     }
-}
-
-/// A check that takes no longer than it may.
-async fn limited(region: &str, check: impl Future<Output = Findings>) -> Findings {
-    tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| {
-        let why = format!("no answer within {} s", LIMIT.as_secs());
-        Findings { problems: vec![Problem::silent(region, &why, None)], ..Findings::default() }
-    })
-}
-
-/// The same for a question that other answers are needed for.
-async fn answered<T>(region: &Region, question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(LIMIT, question).await.unwrap_or_else(|_| {
-        let why = format!("no answer from {region} within {} s", LIMIT.as_secs());
-        Err(Failure::new(Class::TimedOut, why))
-    })
 }
 
 /// Why a question was not answered. Without the request's id: the same reason is the same text, however often it is asked.
@@ -265,6 +251,8 @@ fn listed<S: AsRef<str>>(items: &[S]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -276,17 +264,33 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_region_is_told_once_and_a_refused_question_stops_nothing() {
+    fn whoever_is_silent_is_named_once_and_is_not_a_problem() {
+        let limit = Duration::from_secs(4);
         let mut one = Findings::default();
-        one.unanswered(About::Quota, "us-east-2", "VPCs", &Failure::new(Class::Unreachable, "connection refused"));
+        let west = Failure::silence(&"us-east-2".into(), limit);
+        let asked = |operation: &str| Failure { operation: Some(operation.to_owned()), ..west.clone() };
+        one.unanswered(About::Quota, "us-east-2", "VPCs", &asked("ec2:DescribeVpcs in us-east-2"));
+        // Made in the other Region, and asked about in this one.
+        one.unanswered(About::Name, "us-east-1", "table t", &asked("dynamodb:DescribeTable in us-east-2"));
         let mut two = Findings::default();
-        two.unanswered(About::Zone, "us-east-2", "zones", &Failure::new(Class::TimedOut, "no answer"));
-        two.unanswered(About::Zone, "us-east-1", "zones", &Failure::new(Class::Denied, "not authorized"));
+        let iam =
+            Failure { silent: Some(Silent::Service("IAM".to_owned())), ..Failure::new(Class::TimedOut, "silent") };
+        two.unanswered(About::Permission, "us-east-1", "permissions", &iam);
+        two.unanswered(About::Permission, "us-east-2", "permissions", &iam);
         let settled = Findings::settled(vec![one, two]);
-        assert_eq!(settled.problems.len(), 1, "{settled:?}");
-        assert_eq!(settled.problems[0].message, "the Region does not answer: connection refused");
-        assert_eq!(settled.unchecked.len(), 1, "{settled:?}");
-        assert!(settled.is_blocking() && !settled.is_denied());
+        let told: Vec<_> =
+            settled.unchecked.iter().map(|found| (found.region.as_deref(), found.why.as_str())).collect();
+        let said = "us-east-2 did not answer within 4 s";
+        assert_eq!(told, [(Some("us-east-2"), said), (Some("us-east-2"), said), (None, "silent")]);
+        assert!(settled.is_unanswered() && !settled.is_blocking(), "{settled:?}");
+    }
+
+    #[test]
+    fn a_question_that_is_refused_stops_nothing() {
+        let mut findings = Findings::default();
+        findings.unanswered(About::Zone, "us-east-1", "zones", &Failure::new(Class::Denied, "not authorized"));
+        assert_eq!(findings.unchecked.len(), 1, "{findings:?}");
+        assert!(!findings.is_unanswered() && !findings.is_blocking());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 
 use super::planned::{Planned, wanted};
-use super::{About, Findings, Preflight, Problem, answered};
+use super::{About, Findings, Preflight, Problem};
 use drctl_engine::{Class, Region};
 
 const OWN_DOMAIN: &str = "Write a domain that you own as `domain` in [dns], such as `domain = \"pay.your-company.com\"`; any below \
@@ -49,7 +49,7 @@ async fn given_zone(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Finding
     let at = Region::from(record.region.as_str());
     let route53 = &preflight.aws.at(&at).route53;
     let question = preflight.aws.read(&at, "route53", "GetHostedZone", || route53.get_hosted_zone().id(id).send());
-    let wrong = match answered(&at, question).await {
+    let wrong = match question.await {
         Ok(answer) => answer.hosted_zone().map_or_else(Vec::new, |zone| faults(zone, &dns.domain)),
         Err(failure) if failure.class == Class::NotFound => vec!["this account has no such zone".to_owned()],
         Err(failure) => {

@@ -13,7 +13,7 @@ use futures::future::{join_all, try_join_all};
 
 use super::asks::{Ask, Weight, asks};
 use super::planned::Planned;
-use super::{About, Findings, Preflight, Problem, answered, listed, reason};
+use super::{About, Findings, Preflight, Problem, listed, reason};
 use drctl_engine::{Class, Failure, Region};
 
 /// Actions per call: a request stays small, and the answer is one page.
@@ -66,8 +66,8 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     }
     let caller = match caller(preflight).await {
         Ok(caller) => caller,
-        Err(why) => {
-            findings.unchecked(About::Permission, None, SUBJECT, why);
+        Err(failure) => {
+            not_asked(&mut findings, None, &failure);
             return findings;
         }
     };
@@ -77,26 +77,31 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     let regions: BTreeSet<&str> = asks.keys().map(|ask| ask.region.as_str()).collect();
     for region in regions {
         let mut judged: Vec<(&Ask, Weight, &Verdict)> = Vec::new();
-        let mut failures: BTreeSet<String> = BTreeSet::new();
+        let mut failures: Vec<&Failure> = Vec::new();
         for (ask, weight) in asks.iter().filter(|(ask, _)| ask.region == region) {
             match answers.get(&circumstances_of(ask)) {
                 Some(Ok(verdicts)) => {
                     let verdict = verdicts.get(&(ask.action.clone(), ask.resource.clone()));
                     judged.extend(verdict.map(|verdict| (ask, *weight, verdict)));
                 }
-                // A caller who is not allowed to ask may still be allowed to do it.
-                Some(Err(failure)) => {
-                    failures.insert(reason(failure));
-                }
+                Some(Err(failure)) => failures.push(failure),
                 None => {}
             }
         }
         judge(&mut findings, &caller, region, &judged);
-        for why in failures {
-            findings.unchecked(About::Permission, Some(region), SUBJECT, why);
+        for failure in failures {
+            not_asked(&mut findings, Some(region), failure);
         }
     }
-    findings
+    Findings::settled(vec![findings])
+}
+
+/// Whoever may not ask may still do, and need not be somebody that IAM knows.
+fn not_asked(findings: &mut Findings, region: Option<&str>, failure: &Failure) {
+    match &failure.silent {
+        Some(who) => findings.unanswered(About::Permission, &who.to_string(), SUBJECT, failure),
+        None => findings.unchecked(About::Permission, region, SUBJECT, reason(failure)),
+    }
 }
 
 fn circumstances_of(ask: &Ask) -> Circumstances<'_> {
@@ -119,24 +124,22 @@ fn batches(asks: &BTreeMap<Ask, Weight>) -> BTreeMap<Circumstances<'_>, Batch> {
 }
 
 /// The ARN of the user or role that calls, or the reason why IAM cannot be asked.
-async fn caller(preflight: &Preflight<'_>) -> Result<String, String> {
+async fn caller(preflight: &Preflight<'_>) -> Result<String, Failure> {
     let at = Region::from(preflight.regions[0]);
     let clients = preflight.aws.at(&at);
     let identity =
-        answered(&at, preflight.aws.read(&at, "sts", "GetCallerIdentity", || clients.sts.get_caller_identity().send()))
-            .await
-            .map_err(|failure| reason(&failure))?;
+        preflight.aws.read(&at, "sts", "GetCallerIdentity", || clients.sts.get_caller_identity().send()).await?;
     let name = match of_arn(identity.arn().unwrap_or_default()) {
         Caller::User(arn) => return Ok(arn),
-        Caller::Other(why) => return Err(why),
+        Caller::Other(why) => return Err(Failure::new(Class::Refused, why)),
         Caller::Role(name) => name,
     };
     let question = preflight.aws.read(&at, "iam", "GetRole", || clients.iam.get_role().role_name(&name).send());
-    match answered(&at, question).await {
+    match question.await {
         Ok(answer) => Ok(answer.role().map(|role| role.arn().to_owned()).unwrap_or_default()),
         // It is not allowed to read itself. Most roles have no path.
         Err(failure) if failure.class == Class::Denied => Ok(format!("arn:aws:iam::{}:role/{name}", preflight.account)),
-        Err(failure) => Err(reason(&failure)),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -209,7 +212,7 @@ async fn question(
             .items()
             .send()
     });
-    Ok(answered(&at, answer).await?.iter().flat_map(verdicts).collect())
+    Ok(answer.await?.iter().flat_map(verdicts).collect())
 }
 
 /// The verdicts of a result: one for each resource if there are several, else one for the resource that it names.

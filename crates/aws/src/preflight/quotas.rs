@@ -61,6 +61,12 @@ async fn one(
     let at = Region::from(region);
     let known = limit(preflight, &at, quota).await;
     if let Err(failure) = &known
+        && failure.silent.is_some()
+    {
+        findings.unanswered(About::Quota, region, quota.name, failure);
+        return findings;
+    }
+    if let Err(failure) = &known
         && preflight.aws.is_custom_endpoint()
     {
         // An emulator has no quotas, so counting would be pointless.

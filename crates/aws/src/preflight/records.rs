@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_route53::types::ResourceRecordSet;
 
 use super::planned::{Planned, wanted};
-use super::{About, Findings, Preflight, Problem, answered};
+use super::{About, Findings, Preflight, Problem};
 use crate::resources::route53::{excludes, plain_name, record_id};
 use drctl_engine::{Action, Class, Failure, Item, Region};
 
@@ -56,7 +56,7 @@ async fn sets(
     let question = preflight.aws.read(at, "route53", "ListResourceRecordSets", || {
         route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name).max_items(300).send()
     });
-    let mut there = answered(at, question).await?.resource_record_sets;
+    let mut there = question.await?.resource_record_sets;
     there.retain(|record| plain_name(record.name()) == name);
     Ok(there)
 }

@@ -9,7 +9,7 @@ use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
 use super::planned::{Planned, is_changed, is_made, wanted};
-use super::{About, Findings, Preflight, Problem, answered, listed};
+use super::{About, Findings, Preflight, Problem, listed};
 use crate::resources::route53::plain_name;
 use crate::{NODE, Scope, TagMap};
 use drctl_engine::{Action, Class, Failure, Item, Region};
@@ -86,7 +86,7 @@ async fn described(
     let question = preflight
         .aws
         .read(&at, "secretsmanager", "DescribeSecret", || secrets.describe_secret().secret_id(name).send());
-    unless_absent(answered(&at, question).await)
+    unless_absent(question.await)
 }
 
 /// One of this stack's is taken back when the secret is made.
@@ -149,7 +149,7 @@ async fn tables(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
         let dynamodb = &preflight.aws.at(&at).dynamodb;
         let question =
             preflight.aws.read(&at, "dynamodb", "DescribeTable", || dynamodb.describe_table().table_name(name).send());
-        match unless_absent(answered(&at, question).await) {
+        match unless_absent(question.await) {
             Ok(None) => {}
             Ok(Some(_)) => {
                 let message = format!("{region} has a table {name} already: DynamoDB makes no replica over it");
@@ -180,7 +180,7 @@ async fn global_clusters(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Fi
         let question = preflight.aws.read(&at, "rds", "DescribeGlobalClusters", || {
             rds.describe_global_clusters().global_cluster_identifier(name).send()
         });
-        match unless_absent(answered(&at, question).await) {
+        match unless_absent(question.await) {
             Ok(Some(answer)) if !answer.global_clusters().is_empty() => {
                 let message = format!("the account has a global cluster {name} already, as {region} tells");
                 let help = "Choose another stack name or environment; or write the Regions as they were in [regions] if it is \
@@ -213,7 +213,7 @@ async fn alarms(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
             let call = cloudwatch.describe_alarms().alarm_types(AlarmType::CompositeAlarm).alarm_name_prefix(&prefix);
             call.into_paginator().send()
         });
-        let pages = match answered(&at, question).await {
+        let pages = match question.await {
             Ok(pages) => pages,
             Err(failure) => {
                 findings.unanswered(About::Name, region, "composite alarms", &failure);
@@ -242,7 +242,7 @@ async fn zones(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let question = preflight
         .aws
         .pages(&at, "route53", "ListHostedZones", || route53.list_hosted_zones().into_paginator().items().send());
-    match answered(&at, question).await {
+    match question.await {
         Ok(all) => findings.notes.extend(second_zone(item, domain, &all)),
         Err(failure) => findings.unanswered(About::Domain, &at, "hosted zones", &failure),
     }

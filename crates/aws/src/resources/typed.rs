@@ -14,6 +14,7 @@ use super::durations::Latencies;
 use super::permissions::Grant;
 use super::registry::Registered;
 use super::{Context, Readable, Tagging};
+use crate::clients::home;
 use crate::{ATTEMPT, Scope, TagMap};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{
@@ -348,7 +349,8 @@ impl<R: Resource> Driver for Typed<R> {
 
     fn sweep<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
         async move {
-            if R::TAGGING == Tagging::None {
+            // What is one for all Regions is seen where it is called.
+            if R::TAGGING == Tagging::None || home(R::SERVICE, region) != *region {
                 return Ok(Vec::new());
             }
             let mut all = R::sweep(&self.context.at(region)).await?;

@@ -150,7 +150,8 @@ impl Decision<'_> {
             if let Some((other, failure)) = unseen {
                 item.action = Action::Unknown;
                 let message = format!("{id} can be deleted only after {other}, which could not be read: {failure}");
-                item.failure = Some(Failure { message, operation: None, code: None, request_id: None, ..failure });
+                item.failure =
+                    Some(Failure { message, operation: None, code: None, request_id: None, silent: None, ..failure });
                 continue;
             }
             let replaced = item.action == Action::Replace;

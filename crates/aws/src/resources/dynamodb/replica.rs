@@ -184,7 +184,7 @@ pub(super) async fn observe(cx: &Context, table: &TableDescription) -> Result<Se
         _ => {}
     }
     let there = cx.at(region).answering_within(ANSWER);
-    let found = look(&there, name).await.map_err(|failure| apart(failure, region))?;
+    let found = look(&there, name).await?;
     // It is listed as active here, and does not exist there yet. Everything except DescribeTable would be refused there.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
     Ok(found.unwrap_or_else(|| Seen::Unsettled(waiting("not visible there yet"))))
@@ -208,19 +208,6 @@ async fn look(there: &Context, table: &str) -> Result<Option<Seen>, Failure> {
         deletion_protection,
     });
     Ok(Some(Seen::There { region, replica, tags }))
-}
-
-/// A failure of the replica's Region is not a failure of the table's Region: otherwise nothing else in the table's Region would
-/// be read either.
-fn apart(failure: Failure, region: &str) -> Failure {
-    match failure.class {
-        Class::Unreachable | Class::TimedOut => Failure {
-            class: Class::Ambiguous,
-            message: format!("its replica in {region} could not be read: {}", failure.message),
-            ..failure
-        },
-        _ => failure,
-    }
 }
 
 /// The Regions of the replicas to be deleted with a table.

@@ -77,6 +77,8 @@ pub enum Fault {
     LoseAnswer,
     /// It is lost on its way: nothing is carried out, and the caller cannot know.
     LoseCall,
+    /// No answer ever comes.
+    Hang,
     /// What it creates fails at the time at which it should have become available.
     Spoil,
 }

@@ -72,6 +72,7 @@ impl Model {
             None => work(self),
             Some(Fault::Refuse(failure)) => Err(failure),
             Some(Fault::LoseCall) => Err(lost()),
+            Some(Fault::Hang) => return (None, latency),
             Some(Fault::LoseAnswer) => work(self).and_then(|_| Err(lost())),
             Some(Fault::Spoil) => {
                 self.is_spoiling = true;

@@ -1,9 +1,13 @@
 //! Law 6: Regions are independent. What is slow, silent, or broken in one neither delays nor harms the other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drctl_engine::testing::{Fault, Op, Outage, WEST, Want, World, undisturbed};
-use drctl_engine::{Action, Class, Failure, Observed, Observer, Outcome};
+use drctl_engine::state::Address;
+use drctl_engine::testing::{
+    Cloud, EAST, Fault, NODE, OURS, Op, Outage, STACK, WEST, Want, World, graph, node, undisturbed,
+};
+use drctl_engine::{Action, Class, Failure, Observed, Observer, Outcome, Properties, Ref, Silent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -126,6 +130,55 @@ async fn a_target_that_cannot_be_looked_at_is_not_a_reason_to_replace_its_depend
 
     world.cloud.heal();
     world.assert_converges(&wants, &before, "when the Region is back").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_hangs_keeps_nothing_else_of_its_region_from_being_looked_at() {
+    // The roles are in no listing: each is read by its name.
+    let wants = [Want::new("net", "net"), Want::new("role", "one"), Want::new("role", "two").west()];
+    let world = World::new();
+    world.cloud.inject("net", Op::List, Fault::Hang, 1);
+    let (graph, store) = (world.graph(&wants), world.store());
+    let (entries, timeout) = (store.resources(), 10 * SECOND);
+    let began = tokio::time::Instant::now();
+    let seen = Observer { graph: &graph, entries, drivers: &world.cloud, timeout, adopt: false }.observe().await;
+    assert_eq!(began.elapsed().as_secs(), 10, "only the listing is waited for");
+    for role in &wants[1..] {
+        assert_eq!(seen[&role.address()], Observed::Absent);
+    }
+    let Observed::Unknown(failure) = &seen[&wants[0].address()] else { panic!("{seen:#?}") };
+    assert_eq!(failure.silent, Some(Silent::Region(EAST.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_waits_for_what_it_follows_from_and_not_for_a_region_that_is_silent() {
+    let cloud = Cloud::new();
+    let tags = |at: &'static str| [(STACK, OURS), (NODE, at)];
+    let net = cloud.plant("net", EAST, "main", &tags("primary/net/main"));
+    // In no listing: it is read by its name, which is the id of the net.
+    cloud.set_pace("role", |pace| pace.shown_after = Duration::from_hours(1));
+    cloud.plant("role", EAST, &net, &tags("primary/role/main"));
+    cloud.outage(WEST, Outage::Silent);
+    let properties = |all: &[(&str, &str)]| -> Properties {
+        let reference = |of: &str| -> Ref<()> { Ref::output(of.parse().expect("an address"), "id") };
+        all.iter().map(|(name, of)| ((*name).to_owned(), serde_json::json!(reference(of)))).collect()
+    };
+    let graph = graph([
+        node(&cloud, "primary/net/main", EAST, Properties::new()),
+        node(&cloud, "secondary/net/main", WEST, Properties::new()),
+        node(
+            &cloud,
+            "primary/role/main",
+            EAST,
+            properties(&[("name", "primary/net/main"), ("peer", "secondary/net/main")]),
+        ),
+    ]);
+    let (entries, timeout) = (BTreeMap::new(), 10 * SECOND);
+    let seen = Observer { graph: &graph, entries: &entries, drivers: &cloud, timeout, adopt: false }.observe().await;
+    let seen = |at: &str| &seen[&at.parse::<Address>().expect("an address")];
+    assert!(matches!(seen("primary/role/main"), Observed::Live(_)), "{:?}", seen("primary/role/main"));
+    let Observed::Unknown(failure) = seen("secondary/net/main") else { panic!("it is silent") };
+    assert_eq!(failure.silent, Some(Silent::Region(WEST.to_owned())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,195 @@
+//! Who does not answer while AWS is only looked at. An answer is awaited for as long as the user has said, and whoever has let that
+//! time pass is not asked again: one Region that is gone must not use up the time of the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clients::{Aws, GLOBAL_HOME, global_name};
+use drctl_engine::{Class, Failure, Region, Silent};
+
+/// How long answers are awaited.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    /// A single one.
+    pub(super) answer: Duration,
+    /// All of them.
+    until: Instant,
+}
+
+impl Limit {
+    /// What is left for an answer, when `since` then nothing was heard.
+    pub(super) fn left(self, since: Instant) -> Duration {
+        self.until.min(since + self.answer).saturating_duration_since(Instant::now())
+    }
+}
+
+/// Who has not answered in time.
+#[derive(Debug, Default)]
+pub(super) struct Unheard(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    limit: Option<Limit>,
+    /// The services that something has come from since AWS is looked at, each in its Region.
+    heard: BTreeSet<(Region, &'static str)>,
+    /// The services that nothing has come from in time; `None` for all of a Region.
+    silent: BTreeMap<(Region, Option<&'static str>), Failure>,
+}
+
+/// While this lives, AWS is only looked at.
+#[derive(Debug)]
+#[must_use = "without it, answers are awaited for as long as ever"]
+pub struct Looking<'a> {
+    unheard: &'a Unheard,
+    before: Option<Limit>,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.unheard.state().limit = self.before;
+    }
+}
+
+impl Unheard {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long answers are awaited, if that is limited.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        self.state().limit
+    }
+
+    /// Why it is not asked again, if it was silent and AWS is still only looked at.
+    pub(super) fn of(&self, service: &'static str, region: &Region) -> Option<Failure> {
+        let state = self.state();
+        state.limit?;
+        let whole = || state.silent.get(&(region.clone(), None)).filter(|_| global_name(service).is_none());
+        state.silent.get(&(region.clone(), Some(service))).or_else(whole).cloned()
+    }
+
+    /// An answer has come, whatever it says.
+    pub(super) fn heard(&self, service: &'static str, region: &Region) {
+        self.state().heard.insert((region.clone(), service));
+    }
+
+    /// No answer has come, and none is awaited any more.
+    pub(super) fn keep(&self, service: &'static str, region: &Region, failure: &Failure) {
+        let mut state = self.state();
+        // A service that has answered something may answer something else.
+        if state.limit.is_none() || state.heard.contains(&(region.clone(), service)) {
+            return;
+        }
+        let mut heard_here =
+            state.heard.iter().filter(|(other, service)| other == region && global_name(service).is_none());
+        // Whoever refuses connections says so at once, and each service has an endpoint of its own.
+        if failure.class == Class::TimedOut && global_name(service).is_none() && heard_here.next().is_none() {
+            state.silent.insert((region.clone(), None), failure.clone());
+        }
+        state.silent.insert((region.clone(), Some(service)), failure.clone());
+    }
+}
+
+impl Aws {
+    /// Until what is returned is dropped, AWS is only looked at: a single answer is awaited for `answer`, and all of them together
+    /// for `whole`. What has not answered in time, a Region or a service, is not asked again, also when AWS is looked at later.
+    pub fn looking(&self, answer: Duration, whole: Duration) -> Looking<'_> {
+        let mut state = self.unheard.state();
+        state.heard.clear();
+        let limit = Limit { answer, until: Instant::now() + whole };
+        Looking { unheard: &self.unheard, before: state.limit.replace(limit) }
+    }
+
+    /// Whether somebody has not answered in time, and is not asked again.
+    #[must_use]
+    pub fn has_silence(&self) -> bool {
+        !self.unheard.state().silent.is_empty()
+    }
+}
+
+/// Who did not answer, when a call to a service in a Region was not answered.
+pub(super) fn silent(service: &str, region: &Region) -> Silent {
+    global_name(service).map_or_else(|| Silent::Region(region.to_string()), |name| Silent::Service(name.to_owned()))
+}
+
+/// Nothing has come within `limit`.
+pub(super) fn failure(limit: Duration, service: &str, region: &Region) -> Failure {
+    let Some(name) = global_name(service) else { return Failure::silence(region, limit) };
+    let message = format!("{name} did not answer within {} s", limit.as_secs());
+    let help = format!(
+        "{name} is one service for all Regions, with its control plane in {GLOBAL_HOME}. Check the network and AWS's health \
+         dashboard for it."
+    );
+    Failure { silent: Some(silent(service, region)), ..Failure::new(Class::TimedOut, message).help(help) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Connection;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn aws() -> Aws {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        Aws::connect(&connection).await
+    }
+
+    #[tokio::test]
+    async fn a_region_that_nothing_has_come_from_is_not_asked_for_anything_else() {
+        let aws = aws().await;
+        let (east, west) = (Region::from("us-east-1"), Region::from("us-west-2"));
+        let silence = &aws.unheard;
+        let looking = aws.looking(SECOND, SECOND);
+        silence.heard("ec2", &east);
+        silence.keep("rds", &east, &failure(SECOND, "rds", &east));
+        silence.keep("rds", &west, &failure(SECOND, "rds", &west));
+        let known = |service, region| silence.of(service, region).map(|failure| failure.message);
+        assert_eq!(known("ec2", &east), None, "it has answered");
+        assert_eq!(known("rds", &east).as_deref(), Some("us-east-1 did not answer within 1 s"));
+        assert_eq!(known("ec2", &west).as_deref(), Some("us-west-2 did not answer within 1 s"));
+        // What is changed is not kept back by what was silent while it was looked at.
+        drop(looking);
+        assert_eq!((known("ec2", &west), aws.has_silence()), (None, true));
+        let _looking = aws.looking(SECOND, SECOND);
+        assert!(known("ec2", &west).is_some(), "it was silent before");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_one_for_all_regions_stands_for_itself() {
+        let aws = aws().await;
+        let east = Region::from("us-east-1");
+        let _looking = aws.looking(SECOND, SECOND);
+        let iam = failure(SECOND, "iam", &east);
+        assert_eq!(
+            (iam.message.as_str(), &iam.silent),
+            ("IAM did not answer within 1 s", &Some(Silent::Service("IAM".into())))
+        );
+        aws.unheard.keep("iam", &east, &iam);
+        for service in ["ec2", "route53"] {
+            assert_eq!(aws.unheard.of(service, &east), None, "{service}");
+        }
+        assert_eq!(aws.unheard.of("iam", &east), Some(iam));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_single_answer_has_its_time_again_after_each_that_came() {
+        let aws = aws().await;
+        let looking = aws.looking(3 * SECOND, 10 * SECOND);
+        let limit = aws.unheard.limit().expect("limited");
+        let began = Instant::now();
+        tokio::time::advance(2 * SECOND).await;
+        assert_eq!((limit.left(began), limit.left(Instant::now())), (SECOND, 3 * SECOND));
+        tokio::time::advance(7 * SECOND).await;
+        assert_eq!(limit.left(Instant::now()), SECOND, "of all of them together");
+        drop(looking);
+        assert!(aws.unheard.limit().is_none());
+    }
+}
