@@ -140,10 +140,6 @@ impl Aws {
         let limit = self.unheard.limit().map(|limit| limit.answer);
         let failure = if failure.class == Class::TimedOut {
             let allowed = within.into_iter().chain(limit).min().unwrap_or_default();
-            // Nothing was sent as long as the credentials do not come, so the Region is not to blame.
-            if let Some(own) = self.wallet.silence(allowed) {
-                return own;
-            }
             Failure { operation: failure.operation, ..looking::failure(allowed, service, region) }
         } else {
             Failure { silent: Some(looking::silent(service, region)), ..failure }
@@ -242,7 +238,8 @@ impl Aws {
         match timeout(limit, Box::pin(self.wallet.get())).await {
             Ok(Ok(_)) => {}
             Ok(Err(none)) => return Err(self.without_credentials(none, region, service, operation)),
-            Err(_) => return Err(silent(limit, region, service, operation)),
+            // Nothing was sent, so the Region is not to blame.
+            Err(_) => return Err(Refusal { failure: self.wallet.late(limit), cause: Cause::Other }),
         }
         let span = tracing::debug_span!("aws", service, operation, %region, request_id = tracing::field::Empty);
         async {

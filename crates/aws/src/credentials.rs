@@ -131,8 +131,12 @@ impl Wallet {
     pub(super) fn silence(&self, limit: Duration) -> Option<Failure> {
         // It is locked as long as the credentials are asked for.
         let is_asking = self.held.try_lock().is_err();
-        is_asking
-            .then(|| unanswered(Class::TimedOut, self.origin(), &format!("there are none after {} s", limit.as_secs())))
+        is_asking.then(|| self.late(limit))
+    }
+
+    /// The failure of a call for which the credentials did not come in time.
+    pub(super) fn late(&self, limit: Duration) -> Failure {
+        unanswered(Class::TimedOut, self.origin(), &format!("there are none after {} s", limit.as_secs()))
     }
 
     /// From now on, calls are signed with these.
