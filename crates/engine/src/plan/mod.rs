@@ -12,7 +12,8 @@ use serde::Serialize;
 use futures::future::join_all;
 
 use crate::driver::{AlsoDeleted, Change, Drivers, Live, Region, Weight};
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
+use crate::observe::limited;
 use crate::seconds;
 use crate::state::Address;
 
@@ -148,11 +149,7 @@ impl Plan {
             let (live, driver) =
                 (item.live.as_ref().filter(|_| concerned(item))?, drivers.driver(item.address.kind())?);
             let (region, also) = (Region::from(item.region.as_str()), &also);
-            Some(async move {
-                let weight = tokio::time::timeout(timeout, driver.weigh(&region, live, also)).await;
-                let silent = || format!("{region} did not answer within {} s", timeout.as_secs());
-                (at, weight.unwrap_or_else(|_| Err(Failure::new(Class::TimedOut, silent()))))
-            })
+            Some(async move { (at, limited(timeout, timeout, &region, driver.weigh(&region, live, also)).await) })
         });
         for (at, weight) in join_all(weights).await {
             let item = &mut self.items[at];
