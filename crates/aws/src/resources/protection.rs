@@ -25,10 +25,11 @@ pub(super) fn sentence(id: &str, region: &str, switch: &str) -> String {
 /// # Errors
 /// [`Class::Refused`] if it is.
 pub(super) fn refuse(live: &Live) -> Result<(), Failure> {
-    if is_protected(live) {
-        let message = format!("{} is protected against deletion in AWS", live.id);
-        return Err(Failure::new(Class::Refused, message)
-            .help("Somebody switched that on. If it may go, switch it off, and run the same command again."));
-    }
-    Ok(())
+    if is_protected(live) { Err(refusal(&live.id)) } else { Ok(()) }
+}
+
+/// The refusal to delete something that is protected.
+pub(super) fn refusal(what: &str) -> Failure {
+    Failure::new(Class::Refused, format!("{what} is protected against deletion in AWS"))
+        .help("Somebody switched that on. If it may go, switch it off, and run the same command again.")
 }

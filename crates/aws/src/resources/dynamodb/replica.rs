@@ -289,9 +289,7 @@ pub(super) async fn refuse_protected(
 ) -> Result<(), Failure> {
     for region in replicas.iter().map(|replica| region(replica)) {
         if is_protected(cx, table, region).await? {
-            let message = format!("the replica of {table} in {region} is protected against deletion in AWS");
-            return Err(Failure::new(Class::Refused, message)
-                .help("Somebody switched that on. If it may go, switch it off, and run the same command again."));
+            return Err(protection::refusal(&format!("the replica of {table} in {region}")));
         }
     }
     Ok(())

@@ -3,6 +3,8 @@
 //! KMS itself does not check: it schedules the deletion of a key that is in use, and a database that is encrypted with it stops
 //! at once. See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::{SseDescription, TableDescription};
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot};
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
@@ -10,7 +12,7 @@ use aws_sdk_secretsmanager::types::SecretListEntry;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
 
-use crate::resources::rds::{databases, unless_unsupported};
+use crate::resources::rds::{Databases, databases, listed_databases, unless_unsupported};
 use crate::resources::{AlsoDeleted, Context, Failure, Live};
 
 /// How many tables are described at a time.
@@ -47,7 +49,7 @@ impl User {
 /// # Errors
 /// What a call's answer means.
 pub(super) async fn expected(cx: &Context, key: &Live, also: &AlsoDeleted) -> Result<Option<String>, Failure> {
-    let users = cx.shared("kms_users", || all(cx)).await?;
+    let users = cx.shared("kms_users", || all(cx, listed_databases(cx))).await?;
     Ok(reason(&remaining(&users, key, also, cx.disposal.final_snapshots)))
 }
 
@@ -56,7 +58,12 @@ pub(super) async fn expected(cx: &Context, key: &Live, also: &AlsoDeleted) -> Re
 /// # Errors
 /// What a call's answer means.
 pub(super) async fn at_present(cx: &Context, key: &Live) -> Result<Option<String>, Failure> {
-    Ok(reason(&remaining(&all(cx).await?, key, &AlsoDeleted::default(), false)))
+    Ok(reason(&remaining(
+        &all(cx, async { databases(cx).await.map(Arc::new) }).await?,
+        key,
+        &AlsoDeleted::default(),
+        false,
+    )))
 }
 
 /// What will still be encrypted with a key.
@@ -77,8 +84,11 @@ fn reason(users: &[String]) -> Option<String> {
 }
 
 /// Everything in the Region that drctl knows to look for: databases, their snapshots, tables, and secrets.
-async fn all(cx: &Context) -> Result<Vec<User>, Failure> {
-    let (databases, snapshots, tables, secrets) = try_join!(databases(cx), snapshots(cx), tables(cx), secrets(cx))?;
+async fn all(
+    cx: &Context,
+    databases: impl Future<Output = Result<Arc<Databases>, Failure>>,
+) -> Result<Vec<User>, Failure> {
+    let (databases, snapshots, tables, secrets) = try_join!(databases, snapshots(cx), tables(cx), secrets(cx))?;
     let clusters = databases.clusters.iter();
     let mut users: Vec<User> = clusters
         .filter_map(|it: &DbCluster| {

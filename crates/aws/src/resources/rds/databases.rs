@@ -1,5 +1,7 @@
 //! All databases of a Region, whoever owns them: AWS does not delete a group or a key that they use.
 
+use std::sync::Arc;
+
 use aws_sdk_rds::types::{DbCluster, DbInstance};
 use futures::try_join;
 
@@ -29,6 +31,14 @@ pub(crate) async fn databases(cx: &Context) -> Result<Databases, Failure> {
     Ok(Databases { clusters, instances })
 }
 
+/// The same, listed once for a whole plan.
+///
+/// # Errors
+/// What a call's answer means.
+pub(crate) async fn listed(cx: &Context) -> Result<Arc<Databases>, Failure> {
+    cx.shared("rds_databases", || databases(cx)).await
+}
+
 /// An emulator without RDS has no databases either.
 ///
 /// # Errors
@@ -52,7 +62,7 @@ pub(super) async fn hindrances(
     cluster_uses: impl Fn(&DbCluster) -> bool,
     instance_uses: impl Fn(&DbInstance) -> bool,
 ) -> Result<Vec<String>, Failure> {
-    let databases = cx.shared("rds_databases", || databases(cx)).await?;
+    let databases = listed(cx).await?;
     let clusters = databases.clusters.iter().filter(|it| cluster_uses(it));
     let clusters = clusters.map(|it| ("cluster", it.db_cluster_identifier(), it.db_cluster_arn(), it.tag_list()));
     let instances = databases.instances.iter().filter(|it| instance_uses(it));

@@ -12,7 +12,7 @@ mod member;
 mod presign;
 mod snapshot;
 
-pub(crate) use databases::{databases, unless_unsupported};
+pub(crate) use databases::{Databases, databases, listed as listed_databases, unless_unsupported};
 pub use db_cluster::DbCluster;
 pub use db_cluster_parameter_group::DbClusterParameterGroup;
 pub use db_instance::DbInstance;
