@@ -15,8 +15,7 @@ use super::clients::{Aws, global_name, home};
 use super::limits::Kind;
 use super::looking;
 use super::renewal::Notice;
-use super::silence;
-use drctl_engine::{Class, Failure, Region, backoff};
+use drctl_engine::{Class, Failure, Region, Silent, backoff};
 
 /// How often a read is tried whose answer is lost: that says nothing about what it asked for.
 const READS: usize = 6;
@@ -116,7 +115,7 @@ impl Aws {
             let pause = backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt);
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
-                Class::Ambiguous => lost < READS || self.silence.is_told(&silence::place(region, service)),
+                Class::Ambiguous => lost < READS || self.silence.is_told(&looking::silent(service, region)),
                 // A Region that is gone is not made better by asking longer.
                 Class::Unreachable => lost < 2,
                 _ => false,
@@ -215,16 +214,15 @@ impl Aws {
         E: SdkRefusal,
     {
         // Before a run, whoever asks has a limit of his own.
-        let run = self.renewal.patience();
-        let place = silence::place(region, service);
-        if run.is_some()
-            && let Some(failure) = self.silence.given_up(&place)
+        let run = self.renewal.patience().map(|run| (run, looking::silent(service, region)));
+        if let Some((_, who)) = &run
+            && let Some(failure) = self.silence.given_up(who)
         {
             return Err(Refusal { failure, cause: Cause::Other });
         }
-        let note = |notice: &dyn Fn() -> Option<Notice>| {
-            if let Some(run) = &run
-                && let Some(notice) = notice()
+        let note = |notice: &dyn Fn(&Silent) -> Option<Notice>| {
+            if let Some((run, who)) = &run
+                && let Some(notice) = notice(who)
             {
                 // A run that has ended listens no more.
                 drop(run.tell.send(notice));
@@ -246,14 +244,14 @@ impl Aws {
             let began = Instant::now();
             // On the heap: it is large, and what is awaited inside of it is polled on top of it.
             let Ok(answer) = timeout(limit, Box::pin(call)).await else {
-                note(&|| self.silence.lost(&place, began));
+                note(&|who| self.silence.lost(who, began));
                 return Err(silent(limit, region, service, operation));
             };
             match answer {
                 Ok(output) => {
                     tracing::debug!("done");
                     self.unheard.heard(service, region);
-                    note(&|| self.silence.heard(&place));
+                    note(&|who| self.silence.heard(who));
                     self.accepted(region, service);
                     Ok(output)
                 }
@@ -262,9 +260,9 @@ impl Aws {
                     let failure = &refusal.failure;
                     if error.raw_response().is_some() {
                         self.unheard.heard(service, region);
-                        note(&|| self.silence.heard(&place));
+                        note(&|who| self.silence.heard(who));
                     } else if matches!(failure.class, Class::Ambiguous | Class::Unreachable) {
-                        note(&|| self.silence.lost(&place, began));
+                        note(&|who| self.silence.lost(who, began));
                     }
                     if error.as_service_error().is_some() && failure.class != Class::Denied {
                         self.accepted(region, service);
@@ -332,7 +330,7 @@ mod tests {
 
     /// How often a read is tried whose first `times` answers are `refusal`, and how it ends.
     async fn tried(times: usize, refusal: impl Fn() -> SdkError<Refusal, HttpResponse>) -> (usize, Result<(), Class>) {
-        let aws = unreached().await;
+        let aws = Aws::unreached().await;
         let tries = Cell::new(0);
         let call = || {
             tries.set(tries.get() + 1);
@@ -377,19 +375,9 @@ mod tests {
         assert_eq!(tried(usize::MAX, first).await, (READS, Err(Class::Ambiguous)));
     }
 
-    /// AWS where no call is answered unless a test does it.
-    async fn unreached() -> Aws {
-        let connection = Connection {
-            region: "us-east-1".to_owned(),
-            endpoint: Some("http://127.0.0.1:1".to_owned()),
-            account: Some("1".repeat(12)),
-        };
-        Aws::connect(&connection).await
-    }
-
     #[tokio::test(start_paused = true)]
     async fn whoever_is_silent_while_aws_is_looked_at_is_named_and_not_asked_again() {
-        let aws = unreached().await;
+        let aws = Aws::unreached().await;
         let (sent, limit) = (Cell::new(0), Duration::from_secs(4));
         let never = || {
             sent.set(sent.get() + 1);
@@ -420,7 +408,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_throttles_for_longer_than_an_answer_may_take_is_not_silent() {
-        let aws = unreached().await;
+        let aws = Aws::unreached().await;
         let _looking = aws.looking(Duration::from_secs(6), Duration::from_mins(5));
         let tries = Cell::new(0);
         let call = || {
@@ -439,7 +427,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_region_that_does_not_answer_is_told_and_given_up_in_a_run_and_only_there() {
-        let aws = unreached().await;
+        let aws = Aws::unreached().await;
         let asked = Cell::new(0);
         let hangs = || async {
             asked.set(asked.get() + 1);
@@ -548,7 +536,7 @@ mod tests {
 
     /// What is advised when a call is refused so in `here`, after another Region has taken the credentials or not.
     async fn advised(code: &str, message: &str, elsewhere: bool) -> String {
-        let aws = unreached().await;
+        let aws = Aws::unreached().await;
         if elsewhere {
             let fine = || std::future::ready(Ok::<(), SdkError<Refusal, HttpResponse>>(()));
             aws.read(&"us-east-1".into(), "sts", "GetCallerIdentity", fine).await.expect("taken");

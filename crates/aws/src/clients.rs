@@ -311,3 +311,15 @@ impl Aws {
         }))
     }
 }
+#[cfg(test)]
+impl Aws {
+    /// AWS where no call is answered, unless a test answers it.
+    pub(crate) async fn unreached() -> Self {
+        let connection = Connection {
+            region: "us-east-1".to_owned(),
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            account: Some("1".repeat(12)),
+        };
+        Self::connect(&connection).await
+    }
+}

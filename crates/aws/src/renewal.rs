@@ -290,17 +290,7 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
-    use crate::Connection;
     use drctl_engine::cancel::{Trigger, shutdown};
-
-    async fn aws() -> Aws {
-        let connection = Connection {
-            region: "us-east-1".to_owned(),
-            endpoint: Some("http://127.0.0.1:1".to_owned()),
-            account: Some("1".repeat(12)),
-        };
-        Aws::connect(&connection).await
-    }
 
     fn patience(limit: Duration) -> (Patience, Trigger, UnboundedReceiver<Notice>) {
         let (trigger, shutdown) = shutdown();
@@ -314,7 +304,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_unless_a_run_does() {
-        let aws = aws().await;
+        let aws = Aws::unreached().await;
         assert_eq!(aws.renewed(&"us-east-1".into(), 0, refusal()).await, Err(refusal()));
         let (none, _trigger, _told) = patience(Duration::ZERO);
         let patient = aws.wait_for_credentials(none);
@@ -324,7 +314,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn many_calls_wait_together_are_told_once_and_end_in_the_same_words() {
-        let aws = aws().await;
+        let aws = Aws::unreached().await;
         let (patience, _trigger, mut told) = patience(Duration::from_mins(30));
         let watch = patience.shutdown.stopwatch();
         let _patient = aws.wait_for_credentials(patience);
@@ -344,7 +334,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_signal_ends_the_wait_at_once() {
-        let aws = aws().await;
+        let aws = Aws::unreached().await;
         let (patience, trigger, _told) = patience(Duration::from_mins(30));
         let _patient = aws.wait_for_credentials(patience);
         let region = Region::from("us-east-1");
@@ -360,7 +350,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_refused_before_the_renewal_is_repeated_at_once() {
-        let aws = aws().await;
+        let aws = Aws::unreached().await;
         let (patience, _trigger, mut told) = patience(Duration::from_mins(30));
         let _patient = aws.wait_for_credentials(patience);
         aws.renewal.generation.store(1, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 //! the run is told, and a Region that stays silent is given up as a whole. Before a run, each command has its own limit.
 //! See docs/aws-behaviour.md#silent-region.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use jiff::Zoned;
 use tokio::time::Instant;
 
 use super::renewal::Notice;
-use drctl_engine::{Class, Failure, Region};
+use drctl_engine::{Class, Failure, Silent};
 
 /// How long a Region may leave every call unanswered before nothing more is sent there. A connection that is set up again, such as a
 /// VPN's, takes a minute or two; a Region that is gone is gone for longer.
@@ -26,7 +26,7 @@ const GAP: Duration = Duration::from_secs(30);
 
 /// What is known of who answers.
 #[derive(Debug, Default)]
-pub(super) struct Silence(Mutex<HashMap<String, Place>>);
+pub(super) struct Silence(Mutex<BTreeMap<Silent, Place>>);
 
 #[derive(Debug, Default)]
 struct Place {
@@ -46,30 +46,21 @@ struct Episode {
     is_given_up: bool,
 }
 
-/// Who answers a call: the Region, except for the two services that are one for all Regions.
-pub(super) fn place(region: &Region, service: &str) -> String {
-    match service {
-        "iam" => "IAM".to_owned(),
-        "route53" => "Route 53".to_owned(),
-        _ => region.to_string(),
-    }
-}
-
 impl Silence {
     /// An answer has come, whatever it says. Returns what is to be told, if its absence was.
-    pub(super) fn heard(&self, place: &str) -> Option<Notice> {
+    pub(super) fn heard(&self, who: &Silent) -> Option<Notice> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = places.entry(place.to_owned()).or_default();
+        let known = places.entry(who.clone()).or_default();
         known.heard = Some(Instant::now());
         let ended = known.episode.take().filter(|episode| episode.told.is_some())?;
-        Some(Notice::Answers { place: place.to_owned(), after: ended.since.elapsed() })
+        Some(Notice::Answers { place: who.to_string(), after: ended.since.elapsed() })
     }
 
     /// The answer to a call that began at `began` has not come, and is not waited for any longer. Returns what is to be told.
-    pub(super) fn lost(&self, place: &str, began: Instant) -> Option<Notice> {
+    pub(super) fn lost(&self, who: &Silent, began: Instant) -> Option<Notice> {
         let now = Instant::now();
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = places.entry(place.to_owned()).or_default();
+        let known = places.entry(who.clone()).or_default();
         known.episode.take_if(|episode| began.saturating_duration_since(episode.last) > GAP);
         let since = known.heard.map_or(began, |heard| heard.max(began));
         let episode = known.episode.get_or_insert_with(|| {
@@ -89,27 +80,27 @@ impl Silence {
         episode.told = Some(now);
         let until = episode.at.checked_add(LIMIT).unwrap_or_else(|_| episode.at.clone());
         Some(Notice::Silent {
-            place: place.to_owned(),
+            place: who.to_string(),
             since: time_of_day(&episode.at),
             until: (!episode.is_given_up).then(|| time_of_day(&until)),
         })
     }
 
     /// Whether its silence was told: then it is asked until that is over, or [`Self::given_up`].
-    pub(super) fn is_told(&self, place: &str) -> bool {
+    pub(super) fn is_told(&self, who: &Silent) -> bool {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let episode = places.get(place).and_then(|place| place.episode.as_ref());
+        let episode = places.get(who).and_then(|place| place.episode.as_ref());
         episode.is_some_and(|episode| episode.told.is_some())
     }
 
     /// Why nothing more is sent there, if that is so. It is the same for every call, so that it is told once.
-    pub(super) fn given_up(&self, place: &str) -> Option<Failure> {
+    pub(super) fn given_up(&self, who: &Silent) -> Option<Failure> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let episode = places.get(place)?.episode.as_ref().filter(|episode| episode.is_given_up)?;
+        let episode = places.get(who)?.episode.as_ref().filter(|episode| episode.is_given_up)?;
         let message =
-            format!("{place} has not answered since {}, and this run asks it no more", time_of_day(&episode.at));
+            format!("{who} has not answered since {}, and this run asks it no more", time_of_day(&episode.at));
         Some(Failure::new(Class::TimedOut, message).help(format!(
-            "Check the network and AWS's health dashboard for {place}. What was under way is on record: run the same command again \
+            "Check the network and AWS's health dashboard for {who}. What was under way is on record: run the same command again \
              once it answers."
         )))
     }
@@ -127,11 +118,15 @@ mod tests {
 
     const ANSWER: Duration = Duration::from_secs(20);
 
+    fn standby() -> Silent {
+        Silent::Region("us-east-2".to_owned())
+    }
+
     /// One call without an answer.
     async fn ask(silence: &Silence) -> Option<Notice> {
         let began = Instant::now();
         sleep(ANSWER).await;
-        silence.lost("us-east-2", began)
+        silence.lost(&standby(), began)
     }
 
     #[tokio::test(start_paused = true)]
@@ -139,7 +134,7 @@ mod tests {
         let silence = Silence::default();
         let began = Instant::now();
         let mut told = Vec::new();
-        while silence.given_up("us-east-2").is_none() {
+        while silence.given_up(&standby()).is_none() {
             told.extend(ask(&silence).await.map(|notice| (began.elapsed().as_secs(), notice)));
         }
         let times: Vec<u64> = told.iter().map(|(at, _)| *at).collect();
@@ -147,25 +142,25 @@ mod tests {
         let texts: Vec<String> = told.iter().map(|(_, notice)| notice.to_string()).collect();
         assert!(texts[0].starts_with("us-east-2 has not answered since ") && texts[0].contains(" until "), "{texts:?}");
         assert!(texts[4].contains("asks it no more") && !texts[4].contains(" until "), "{texts:?}");
-        assert!(silence.given_up("us-east-1").is_none(), "the other Region answers");
+        assert!(silence.given_up(&Silent::Region("us-east-1".to_owned())).is_none(), "the other Region answers");
         // A call that was sent before is answered after all.
-        assert!(silence.heard("us-east-2").is_some_and(|notice| notice.to_string().contains("answers again")));
-        assert!(silence.given_up("us-east-2").is_none());
+        assert!(silence.heard(&standby()).is_some_and(|notice| notice.to_string().contains("answers again")));
+        assert!(silence.given_up(&standby()).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_or_a_time_without_calls_begins_it_anew() {
         let silence = Silence::default();
-        assert!(silence.heard("us-east-2").is_none(), "nothing was told");
+        assert!(silence.heard(&standby()).is_none(), "nothing was told");
         let slow = Instant::now();
         sleep(ANSWER).await;
         // Meanwhile another call was answered: a lost one alone is no silence.
-        assert!(silence.heard("us-east-2").is_none());
-        assert!(silence.lost("us-east-2", slow).is_none());
+        assert!(silence.heard(&standby()).is_none());
+        assert!(silence.lost(&standby(), slow).is_none());
         for _ in 0..4 {
             ask(&silence).await;
             sleep(GAP + Duration::from_secs(20)).await;
         }
-        assert!(silence.given_up("us-east-2").is_none(), "four calls in five minutes");
+        assert!(silence.given_up(&standby()).is_none(), "four calls in five minutes");
     }
 }
