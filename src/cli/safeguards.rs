@@ -3,9 +3,10 @@
 
 use super::error::CliError;
 use super::ui::loss;
+use super::ui::plan::loses_data;
+use super::ui::plural;
 use super::ui::text::clean;
-use drctl_aws::resources::holds_data;
-use drctl_engine::{Class, Failure, Item, Plan};
+use drctl_engine::{Class, Failure, Plan};
 
 /// Refuses a plan of `up` that loses data, or that AWS would not let come to its end. `protected`: whether deletion protection is
 /// configured.
@@ -20,16 +21,13 @@ pub fn check(plan: &Plan, protected: bool) -> Result<(), CliError> {
 /// Refuses a plan that deletes or replaces something that holds data and was not named. With protection on, naming it is not
 /// enough.
 fn refuse_loss(plan: &Plan, protected: bool) -> Result<(), CliError> {
-    let refused = plan.refused().next().is_some();
-    let lost =
-        |item: &&Item| item.is_deleted() && !item.is_kept() && item.live.is_some() && holds_data(item.address.kind());
-    let lost: Vec<String> = plan.items.iter().filter(lost).map(|item| item.address.to_string()).collect();
-    if refused {
+    if plan.refused().next().is_some() {
         return Err(CliError::Usage {
             message: format!("this plan is refused as a whole, because data would be lost:\n{}", loss::refused(plan)),
             help: loss::ways_out(plan, protected),
         });
     }
+    let lost: Vec<String> = loses_data(plan).map(ToString::to_string).collect();
     if protected && !lost.is_empty() {
         return Err(CliError::Usage {
             message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
@@ -64,12 +62,10 @@ pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
 /// # Errors
 /// What could not be read, and why.
 pub fn refuse_unread(plan: &Plan) -> Result<(), CliError> {
-    let unread: Vec<(&Item, &Failure)> = plan.unknown().collect();
-    let Some((_, first)) = unread.first() else { return Ok(()) };
-    let count = unread.len();
-    let what = super::ui::plural(count, "resource");
+    let Some((_, first)) = plan.unknown().next() else { return Ok(()) };
+    let what = plural(plan.unknown().count(), "resource");
     let message = format!("{what} could not be read, so what would be deleted is not known: {}", first.message);
-    Err(Failure { message, ..(*first).clone() }
+    Err(Failure { message, ..first.clone() }
         .help("Nothing was changed. Run the same command again when everything can be read; `drctl status` shows what cannot.")
         .into())
 }

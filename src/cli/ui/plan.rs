@@ -10,6 +10,7 @@ use super::failures::{self, hanging};
 use super::text::{about, clean, columns, duration, list, pad, plural, worth_naming};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
+use crate::cli::hint;
 use crate::simulate::{Forecast, Link};
 use drctl_aws::resources::holds_data;
 use drctl_engine::state::{Address, Role};
@@ -111,7 +112,7 @@ pub fn summary(plan: &Plan) -> String {
 }
 
 /// What holds data and would be deleted or replaced.
-fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
+pub fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
     let is_lost = |item: &&Item| match item.action {
         Action::Replace => true,
         // What no longer exists has nothing left to lose.
@@ -216,8 +217,8 @@ fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
     let head = id.map_or_else(|| head.to_owned(), |id| format!("{head}  {}", style.dim(&id)));
     // A property that forces the replacement shows the reason itself.
     let is_shown = item.changes.iter().any(|change| change.forces_replacement.is_some());
-    let Some(why) = item.reason.as_deref().filter(|_| !is_shown) else { return vec![head] };
-    let note = format!("# {}", clean(why));
+    let Some(why) = why(item).filter(|_| !is_shown) else { return vec![head] };
+    let note = format!("# {why}");
     if columns(&head) + 2 + columns(&note) <= style.width {
         return vec![format!("{head}  {}", style.dim(&note))];
     }
@@ -227,8 +228,12 @@ fn headed(head: &str, item: &Item, style: &Style) -> Vec<String> {
 }
 
 fn reason(item: &Item, style: &Style) -> Vec<String> {
-    let why = item.reason.as_deref().map(clean).unwrap_or_default();
-    hanging("# ", &why, style.width, INDENT).iter().map(|line| style.dim(line)).collect()
+    hanging("# ", &why(item).unwrap_or_default(), style.width, INDENT).iter().map(|line| style.dim(line)).collect()
+}
+
+/// Why that is done, with the options of this command in the commands that it names.
+fn why(item: &Item) -> Option<String> {
+    item.reason.as_deref().map(|why| clean(&hint::complete(why)))
 }
 
 /// The one to three most important properties: key properties first, then references, then other plain values.

@@ -319,7 +319,7 @@ fn tried(plan: &Plan, details: &StatusDetails, style: &Style) -> Vec<String> {
 /// A recorded failure as one that is shown. What it meant for the run is not recorded, and does not matter any more.
 fn as_failure(failed: &Failed) -> Failure {
     let Failed { at: _, message, operation, code, request_id, help } = failed.clone();
-    Failure { class: Class::Refused, message, operation, code, request_id, help, silent: None }
+    Failure { operation, code, request_id, help, ..Failure::new(Class::Refused, message) }
 }
 
 /// What failed when an earlier run last tried, and what to do about it.

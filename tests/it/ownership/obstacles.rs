@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_dynamodb::types::{SseSpecification, SseType};
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_rds::operation::create_db_cluster::builders::CreateDBClusterFluentBuilder;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 
 use drctl_testkit::harness::{Ran, Stack};
@@ -44,20 +45,21 @@ async fn is_enabled(stack: &Stack, region: &str, key: &str) -> bool {
     kms.describe_key().key_id(key).send().await.expect("the key").key_metadata.expect("its metadata").enabled
 }
 
+/// A cluster that somebody else has restored, to be completed with what it uses.
+fn restored(rds: &aws_sdk_rds::Client) -> CreateDBClusterFluentBuilder {
+    rds.create_db_cluster()
+        .db_cluster_identifier("restored-payments")
+        .engine("aurora-postgresql")
+        .master_username("someone")
+        .master_user_password("not-a-secret-1")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_kept_as_long_as_a_living_database_or_table_needs_it() {
     let stack = built("");
     let (here, there) = (key_of(&stack, PRIMARY).await, key_of(&stack, SECONDARY).await);
     let rds = aws_sdk_rds::Client::new(&stack.sdk(PRIMARY).await);
-    let restored = rds
-        .create_db_cluster()
-        .db_cluster_identifier("restored-payments")
-        .engine("aurora-postgresql")
-        .master_username("someone")
-        .master_user_password("not-a-secret-1")
-        .storage_encrypted(true)
-        .kms_key_id(&here);
-    restored.send().await.expect("a cluster");
+    restored(&rds).storage_encrypted(true).kms_key_id(&here).send().await.expect("a cluster");
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk(SECONDARY).await);
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().expect("complete");
     let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
@@ -78,8 +80,11 @@ async fn a_key_is_kept_as_long_as_a_living_database_or_table_needs_it() {
     assert!(is_enabled(&stack, PRIMARY, &here).await && is_enabled(&stack, SECONDARY, &there).await);
 
     // Nothing but kept keys is left: nothing is lost, and nothing is asked.
-    let again = stack.run(&["down"]).exits(0).says("Nothing to delete").stdout;
+    let again = stack.run(&["down", "--environment", "dev"]).exits(0).says("Nothing to delete").stdout;
     assert!(!again.contains("DATA LOSS") && again.contains("restored-payments"), "{again}");
+    // A command that can be pasted repeats the options.
+    let words = again.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("then run `drctl down --environment dev` again"), "{again}");
     rds.delete_db_cluster()
         .db_cluster_identifier("restored-payments")
         .skip_final_snapshot(true)
@@ -193,12 +198,7 @@ async fn users_of_groups_and_roles_are_named_before_the_first_deletion() {
     let rds = aws_sdk_rds::Client::new(&stack.sdk(PRIMARY).await);
     let clusters = rds.describe_db_clusters().db_cluster_identifier(CLUSTER).send().await.expect("described");
     let own = &clusters.db_clusters()[0];
-    let restored = rds
-        .create_db_cluster()
-        .db_cluster_identifier("restored-payments")
-        .engine("aurora-postgresql")
-        .master_username("someone")
-        .master_user_password("not-a-secret-1")
+    let restored = restored(&rds)
         .set_db_subnet_group_name(own.db_subnet_group.clone())
         .set_db_cluster_parameter_group_name(own.db_cluster_parameter_group.clone());
     restored.send().await.expect("a cluster");
