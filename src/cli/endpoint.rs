@@ -12,7 +12,7 @@ use super::waiting;
 use drctl_aws::{Aws, Connection, Settings, Unusable};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Regions;
-use drctl_engine::{Failure, Options, Region, Timing};
+use drctl_engine::{Failure, Region, RunOptions, Timing};
 
 /// How many steps may run in one Region at the same time: below the burst of every rate limit.
 pub const CAP: usize = 16;
@@ -90,7 +90,7 @@ impl Endpoint {
     }
 
     /// How a run is carried out at this endpoint.
-    pub fn options(&self, adopt: bool) -> Options {
+    pub fn options(&self, adopt: bool) -> RunOptions {
         let timing = if self.aws.is_custom_endpoint() {
             // Emulators are consistent at once. Only a call that was in flight when drctl was killed may still come through.
             Timing {
@@ -103,7 +103,7 @@ impl Endpoint {
         } else {
             Timing::default()
         };
-        Options { cap: CAP, timing, adopt }
+        RunOptions { cap: CAP, timing, adopt }
     }
 }
 

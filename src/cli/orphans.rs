@@ -19,7 +19,9 @@ use super::ui::{self, loss};
 use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Snapshot, Transition};
-use drctl_engine::{Cleared, Clearing, Found, Graph, Observations, Observer, Plan, Region, Standing, Sweep, adoption};
+use drctl_engine::{
+    Cleanup, CleanupPlan, Found, Graph, Observations, Observer, OrphanKind, OrphanScan, Plan, Region, adoption,
+};
 
 const HELP: &str = with_exit_codes!(
     "\
@@ -152,7 +154,7 @@ async fn scan(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &
     target.registry.forget();
     let (kinds, answer) = (kinds(), session.time_left());
     let whole = answer.max(THOROUGH);
-    let sweep = Sweep {
+    let sweep = OrphanScan {
         kinds: &kinds,
         regions: &regions,
         drivers: &target.registry,
@@ -212,7 +214,7 @@ async fn delete(
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
     let found = scan(&session, store.resources(), &shutdown).await?;
-    let Cleared { mut plan, refused } = clear(target, store.resources(), &found, args.answer(), &shutdown).await?;
+    let CleanupPlan { mut plan, refused } = clear(target, store.resources(), &found, args.answer(), &shutdown).await?;
     target.weigh(&mut plan, args.answer(), &shutdown).await?;
     refuse_protected(&plan, store.snapshot(), session.config.protection.deletion)?;
     let mut left = ui::orphans::refusals(&refused, &output.style);
@@ -274,8 +276,8 @@ async fn clear(
     found: &Found,
     timeout: Duration,
     shutdown: &Shutdown,
-) -> Result<Cleared, CliError> {
-    let has_parts = |standing: &Standing| matches!(standing, Standing::Lost | Standing::Twin { .. });
+) -> Result<CleanupPlan, CliError> {
+    let has_parts = |standing: &OrphanKind| matches!(standing, OrphanKind::Lost | OrphanKind::Twin { .. });
     let observed = if found.orphans.iter().any(|orphan| orphan.configured && has_parts(&orphan.standing)) {
         let (graph, drivers) = (&target.graph, &target.registry);
         let observer = Observer { graph, entries, drivers, timeout, adopt: false };
@@ -283,7 +285,7 @@ async fn clear(
     } else {
         Observations::new()
     };
-    let clearing = Clearing {
+    let clearing = Cleanup {
         orphans: &found.orphans,
         graph: &target.graph,
         entries,

@@ -14,7 +14,7 @@ use super::target::Target;
 use super::ui::recover::{Journaled, Recovery};
 use super::{interrupt, ui};
 use drctl_engine::state::{Holder, Location, Snapshot, StateError, journal};
-use drctl_engine::{Became, Inspection};
+use drctl_engine::{Inspection, IntentOutcome};
 
 /// `drctl recover`
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub async fn recover(global: &Global, args: &RecoverArgs, output: &Output) -> Re
     let grace = endpoint.options(false).timing.grace;
     let inspection = Inspection { graph, entries: &entries, drivers: registry, timeout, grace };
     let intents = endpoint.ask(timeout, inspection.look(), &shutdown).await?;
-    let is_complete = !intents.iter().any(|intent| matches!(intent.became, Became::Unknown { .. }));
+    let is_complete = !intents.iter().any(|intent| matches!(intent.became, IntentOutcome::Unknown { .. }));
     let recovery = Recovery { intents, journal, running, now: Timestamp::now() };
     let context = session.context(false);
     if output.json {

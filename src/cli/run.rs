@@ -12,7 +12,7 @@ use drctl_aws::preflight::Findings;
 use drctl_aws::{Notice, Patience};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::Store;
-use drctl_engine::{Class, Event, Events, Graph, Plan, Report, Run};
+use drctl_engine::{Class, Event, EventSink, Graph, Plan, Report, Run};
 
 /// How long a run waits for new credentials when they have expired, unless `DRCTL_CREDENTIALS_WAIT` says otherwise, in seconds:
 /// long enough for an operator who is woken at night to log in.
@@ -30,7 +30,7 @@ fn credentials_wait() -> Result<Duration, CliError> {
 async fn with_notices<T>(
     work: impl Future<Output = T>,
     mut notices: UnboundedReceiver<Notice>,
-    events: &dyn Events,
+    events: &dyn EventSink,
 ) -> T {
     let forward = async {
         while let Some(notice) = notices.recv().await {

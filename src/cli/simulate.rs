@@ -11,7 +11,7 @@ use super::output::Output;
 use super::ui::{timeline, timeline_html};
 use crate::simulate::{Draw, Simulation};
 use drctl_config::Config;
-use drctl_engine::{Class, Failure, Options, Timing};
+use drctl_engine::{Class, Failure, RunOptions, Timing};
 
 /// `drctl simulate`
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> 
         None if args.worst => Draw::Worst,
         None => Draw::Typical,
     };
-    let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
+    let options = RunOptions { cap: CAP, timing: Timing::default(), adopt: false };
     let simulation = Simulation::new(&config, draw, options).await?;
     // It has a runtime of its own, which must not be waited for on a thread of this one.
     let simulated = tokio::task::spawn_blocking(move || simulation.run())

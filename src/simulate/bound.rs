@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::model::{Model, Models};
 use drctl_aws::resources::durations::Part;
 use drctl_engine::state::Address;
-use drctl_engine::{Graph, Leg, Need};
+use drctl_engine::{Graph, Need, PathSegment};
 
 /// The longest chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) struct Bound {
     /// How long it takes.
     pub(super) whole: Duration,
     /// Its links, each of which waited for the one before it.
-    pub(super) path: Vec<Leg>,
+    pub(super) path: Vec<PathSegment>,
 }
 
 /// A milestone of a resource: [`Need::Exists`] or [`Need::Ready`].
@@ -120,7 +120,7 @@ fn longest(reached: &Reached) -> Bound {
     let mut next = last;
     while let Some((point, (at, after))) = next.and_then(|point| reached.get_key_value(point)) {
         let from = after.as_ref().and_then(|after| reached.get(after)).map_or(Duration::ZERO, |(from, _)| *from);
-        path.push(Leg { address: point.0.clone(), took: at.saturating_sub(from) });
+        path.push(PathSegment { address: point.0.clone(), took: at.saturating_sub(from) });
         next = after.as_ref();
     }
     path.reverse();
@@ -137,9 +137,9 @@ mod tests {
     use super::super::driver::{SimulatedAws, SimulatedDriver};
     use super::*;
     use drctl_engine::state::Role;
-    use drctl_engine::{Node, Properties, Ref, Region, Traits};
+    use drctl_engine::{Node, Properties, Ref, Region, TypeInfo};
 
-    const TRAITS: Traits = Traits::usual("thing");
+    const INFO: TypeInfo = TypeInfo::usual("thing");
 
     /// A graph under construction, with the models of its resources.
     #[derive(Default)]
@@ -171,7 +171,7 @@ mod tests {
             };
             let mut desired = Properties::new();
             desired.insert("on".to_owned(), Value::Array(on.iter().map(reference).collect()));
-            let driver = Arc::new(SimulatedDriver::new(TRAITS, Arc::new(SimulatedAws::new(Models::new()))));
+            let driver = Arc::new(SimulatedDriver::new(INFO, Arc::new(SimulatedAws::new(Models::new()))));
             self.graph.add(Node { address: at(name), region: "r".into(), driver, desired }).expect("sound");
             let model = Model {
                 region: Region::from("r"),

@@ -16,8 +16,8 @@ use drctl_aws::resources::durations::{self, Part};
 use drctl_aws::{Kind, Limits};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{
-    Attempt, Change, Class, Driver, Drivers, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase,
-    Properties, Region, Removal, Synced, Traits,
+    Attempt, Change, Class, Deletion, Driver, DriverRegistry, Failure, Graph, GraphError, Live, Node, Owner, Phase,
+    Properties, Region, Synced, TypeInfo, TypicalDurations,
 };
 
 /// The property that holds the address of the resource.
@@ -187,7 +187,7 @@ impl SimulatedAws {
                 Some(resource) if resource.create_done == resource.create_called => {
                     model.create.get(resource.create_called)
                 }
-                _ => return Ok(Synced::later("it to be available, as changes need")),
+                _ => return Ok(Synced::in_progress("it to be available, as changes need")),
             };
             let Some(part) = next else { return Ok(Synced::default()) };
             self.call(address, model, part).await;
@@ -202,21 +202,21 @@ impl SimulatedAws {
     }
 
     /// The next step of the deletion. It is refused while there are network interfaces in the resource.
-    async fn delete(&self, address: &Address) -> Result<Removal, Failure> {
+    async fn delete(&self, address: &Address) -> Result<Deletion, Failure> {
         let model = self.model(address)?;
         let done = self.state().resources.get(address).map(|resource| resource.delete_called);
         let Some((done, part)) = done.and_then(|done| Some((done, model.delete.get(done)?))) else {
-            return Ok(Removal::Ordered);
+            return Ok(Deletion::Requested);
         };
         if let Some(Live { phase: Phase::Pending(state), .. }) = self.observe(address, model) {
-            return Ok(Removal::Later(state));
+            return Ok(Deletion::NotYet(state));
         }
         if self.is_held(model) {
             self.limits.permit(&model.region, model.service, part.operation, Kind::Mutate).await;
             sleep(part.answer).await;
             self.limits.permit(&model.region, model.service, "DescribeNetworkInterfaces", Kind::Read).await;
             sleep(ROUND_TRIP).await;
-            return Ok(Removal::Later("Lambda to let go of its network interfaces in it".to_owned()));
+            return Ok(Deletion::NotYet("Lambda to let go of its network interfaces in it".to_owned()));
         }
         self.call(address, model, part).await;
         let now = Instant::now();
@@ -229,7 +229,11 @@ impl SimulatedAws {
             resource.since = now;
         }
         state.worked(address, now, now + part.rest);
-        if done + 1 == model.delete.len() { Ok(Removal::Ordered) } else { Ok(Removal::Later("letting go".to_owned())) }
+        if done + 1 == model.delete.len() {
+            Ok(Deletion::Requested)
+        } else {
+            Ok(Deletion::NotYet("letting go".to_owned()))
+        }
     }
 
     fn is_held(&self, model: &Model) -> bool {
@@ -277,12 +281,12 @@ fn live(address: &Address, model: &Model, resource: &SimulatedResource, phase: P
 
 /// The driver of one resource type.
 pub(super) struct SimulatedDriver {
-    traits: Traits,
+    traits: TypeInfo,
     aws: Arc<SimulatedAws>,
 }
 
 impl SimulatedDriver {
-    pub(super) fn new(traits: Traits, aws: Arc<SimulatedAws>) -> Self {
+    pub(super) fn new(traits: TypeInfo, aws: Arc<SimulatedAws>) -> Self {
         Self { traits, aws }
     }
 }
@@ -292,11 +296,11 @@ fn address_of(id: &str) -> Result<Address, Failure> {
 }
 
 impl Driver for SimulatedDriver {
-    fn traits(&self) -> &Traits {
+    fn traits(&self) -> &TypeInfo {
         &self.traits
     }
 
-    fn expected(&self, address: &Address) -> Expected {
+    fn expected(&self, address: &Address) -> TypicalDurations {
         durations::expected(address).unwrap_or_default()
     }
 
@@ -355,7 +359,7 @@ impl Driver for SimulatedDriver {
         async move { self.aws.continue_creation(&address_of(&live.id)?).await }.boxed()
     }
 
-    fn delete<'a>(&'a self, _: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
+    fn delete<'a>(&'a self, _: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>> {
         async move { self.aws.delete(&address_of(&live.id)?).await }.boxed()
     }
 }
@@ -391,7 +395,7 @@ impl SimulatedDrivers {
     }
 }
 
-impl Drivers for SimulatedDrivers {
+impl DriverRegistry for SimulatedDrivers {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
         self.0.get(kind).cloned()
     }

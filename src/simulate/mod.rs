@@ -29,7 +29,7 @@ use drctl_aws::{Aws, Connection, Scope};
 use drctl_config::Config;
 use drctl_engine::cancel::shutdown;
 use drctl_engine::state::{Address, Identity, Regions, Role, Store};
-use drctl_engine::{Class, Consent, Decision, Event, Failure, Graph, Observer, Options, Outcome, Region, Run};
+use drctl_engine::{Class, Consent, Decision, Event, Failure, Graph, Observer, Outcome, Region, Run, RunOptions};
 #[cfg(test)]
 use drctl_engine::{Observations, Plan};
 
@@ -53,7 +53,7 @@ pub struct Simulation {
     graph: Graph,
     identity: Identity,
     draw: Draw,
-    options: Options,
+    options: RunOptions,
 }
 
 impl Simulation {
@@ -61,7 +61,7 @@ impl Simulation {
     ///
     /// # Errors
     /// When there is no graph for the configuration.
-    pub async fn new(config: &Config, draw: Draw, options: Options) -> Result<Self, BlueprintError> {
+    pub async fn new(config: &Config, draw: Draw, options: RunOptions) -> Result<Self, BlueprintError> {
         let regions = Regions {
             primary: config.regions.primary.as_str().to_owned(),
             secondary: config.regions.secondary.as_str().to_owned(),
@@ -158,7 +158,7 @@ impl Simulation {
 struct Runner<'a> {
     aws: &'a SimulatedAws,
     drivers: &'a SimulatedDrivers,
-    options: Options,
+    options: RunOptions,
 }
 
 /// When each resource was started, and when it was done.

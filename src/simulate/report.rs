@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use drctl_aws::resources::durations::Draw;
-use drctl_engine::Leg;
+use drctl_engine::PathSegment;
 use drctl_engine::state::Address;
 
 /// The result of a simulation.
@@ -39,9 +39,9 @@ pub struct SimulatedRun {
     /// The duration divided by the lower bound.
     pub ratio: f64,
     /// The resources that determined the duration.
-    pub critical_path: Vec<Leg>,
+    pub critical_path: Vec<PathSegment>,
     /// The resources that determine the lower bound.
-    pub bound_path: Vec<Leg>,
+    pub bound_path: Vec<PathSegment>,
     /// The times of every resource, in the order in which they began.
     pub bars: Vec<Bar>,
 }

@@ -7,8 +7,8 @@ use drctl_aws::resources::durations;
 use drctl_engine::{Action, Item, Plan, Timing};
 
 /// The options that the command line uses.
-fn options() -> Options {
-    Options { cap: 16, timing: Timing::default(), adopt: false }
+fn options() -> RunOptions {
+    RunOptions { cap: 16, timing: Timing::default(), adopt: false }
 }
 
 fn simulation(toml: &str, draw: Draw) -> Simulation {

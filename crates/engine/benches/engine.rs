@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use drctl_engine::cancel::shutdown;
 use drctl_engine::state::{Address, Identity, Location, Regions, Role, Store};
 use drctl_engine::{
-    Attempt, Change, Consent, Decision, Driver, Drivers, Event, Expected, Failure, Graph, Live, Node, Observer,
-    Options, Owner, Phase, Plan, Properties, Ref, Region, Removal, Run, Synced, Timing, Traits,
+    Attempt, Change, Consent, Decision, Deletion, Driver, DriverRegistry, Event, Failure, Graph, Live, Node, Observer,
+    Owner, Phase, Plan, Properties, Ref, Region, Run, RunOptions, Synced, Timing, TypeInfo, TypicalDurations,
 };
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::json;
@@ -35,7 +35,7 @@ const WIDTH: usize = 500;
 /// The sizes that are measured by default.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-const TRAITS: Traits = Traits { patience: Duration::from_mins(1), ..Traits::usual("nothing") };
+const INFO: TypeInfo = TypeInfo { patience: Duration::from_mins(1), ..TypeInfo::usual("nothing") };
 
 /// A type of resource whose operations only remember what was created.
 #[derive(Default)]
@@ -68,13 +68,13 @@ impl NoopDriver {
 struct NoopDrivers(Arc<NoopDriver>);
 
 impl Driver for NoopDriver {
-    fn traits(&self) -> &Traits {
-        &TRAITS
+    fn traits(&self) -> &TypeInfo {
+        &INFO
     }
 
-    fn expected(&self, _: &Address) -> Expected {
+    fn expected(&self, _: &Address) -> TypicalDurations {
         let second = Duration::from_secs(1);
-        Expected { create: second, update: second, delete: second }
+        TypicalDurations { create: second, update: second, delete: second }
     }
 
     fn natural_id(&self, _: &Properties) -> Option<String> {
@@ -114,18 +114,18 @@ impl Driver for NoopDriver {
         ready(Ok(Synced::default())).boxed()
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>> {
         let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(resources) = resources.get_mut(region) {
             resources.remove(&live.id);
         }
-        ready(Ok(Removal::Ordered)).boxed()
+        ready(Ok(Deletion::Requested)).boxed()
     }
 }
 
-impl Drivers for NoopDrivers {
+impl DriverRegistry for NoopDrivers {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
-        (kind == TRAITS.kind).then(|| self.0.clone() as Arc<dyn Driver>)
+        (kind == INFO.kind).then(|| self.0.clone() as Arc<dyn Driver>)
     }
 }
 
@@ -137,7 +137,7 @@ fn graph(nodes: usize, drivers: &NoopDrivers) -> Result<Graph, Error> {
         // Two nodes in turn, so that most references stay within their Region and some do not.
         let side = number / 2 % 2;
         let role = if side == 0 { Role::Primary } else { Role::Secondary };
-        let address = Address::new(role, TRAITS.kind, &format!("n{number}"));
+        let address = Address::new(role, INFO.kind, &format!("n{number}"));
         let mut desired = Properties::new();
         desired.insert("node".to_owned(), json!(address.to_string()));
         desired.insert("cidr".to_owned(), json!("10.0.0.0/24"));
@@ -196,7 +196,7 @@ async fn measure(nodes: usize, folder: &Path) -> Result<Figures, Error> {
     let began = Instant::now();
     let mut store = at.open(identity.clone(), "bench")?;
     let first_plan = plan(&graph, &store, &drivers).await;
-    let options = Options { cap: CAP, timing: Timing::default(), adopt: false };
+    let options = RunOptions { cap: CAP, timing: Timing::default(), adopt: false };
     let run = Run { plan: &first_plan, graph: &graph, drivers: &drivers, options, events: &keep };
     let (_trigger, listener) = shutdown();
     let report = run.apply(&mut store, listener).await;

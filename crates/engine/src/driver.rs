@@ -18,7 +18,7 @@ pub type Region = Arc<str>;
 
 /// The constants of a type of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traits {
+pub struct TypeInfo {
     /// The type's name in addresses, e.g. `nat_gateway`.
     pub kind: &'static str,
     /// Properties that cannot be changed in place, with the reason shown in plans.
@@ -48,7 +48,7 @@ pub struct Traits {
 
 /// How long the work on one resource typically takes, from the first call to the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct TypicalDurations {
     /// Until it is created and available.
     pub create: Duration,
     /// Until it is changed in place.
@@ -57,8 +57,8 @@ pub struct Expected {
     pub delete: Duration,
 }
 
-impl Traits {
-    /// A type with nothing unusual, to be completed with what is: `Traits { holds_data: true, ..Traits::usual("thing") }`.
+impl TypeInfo {
+    /// A type with nothing unusual, to be completed with what is: `TypeInfo { holds_data: true, ..TypeInfo::usual("thing") }`.
     #[must_use]
     pub const fn usual(kind: &'static str) -> Self {
         Self {
@@ -193,26 +193,26 @@ pub struct Attempt {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Synced {
     /// Something that was started and takes its time, if anything. The rest is done afterwards.
-    pub later: Option<String>,
+    pub in_progress: Option<String>,
     /// The ARN of another resource, if it is that one's change that the rest waits for. If that one fails in this run, the step does
     /// not wait for it any longer.
     pub awaits: Option<String>,
     /// Something that was requested completely and becomes visible in a moment, if anything. The resource is read again before it is
     /// requested once more.
-    pub shows: Option<String>,
+    pub visible_after: Option<String>,
     /// Properties that a custom endpoint does not know, with its answers.
     pub unsupported: BTreeMap<String, String>,
 }
 
 /// What a request to delete a resource has led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removal {
+pub enum Deletion {
     /// AWS is deleting it. What remains is to wait until it is gone.
-    Ordered,
+    Requested,
     /// Something has to happen first, and was started. The engine waits for it, and requests the deletion again.
-    Later(String),
+    NotYet(String),
     /// Nobody can delete it, and it disappears by itself. The text says how.
-    Left(String),
+    LeftBehind(String),
     /// It will be deleted in some days, and can be restored until then.
     Scheduled,
     /// It is not deleted, because something that stays needs it. The text says what. It stays on record.
@@ -252,20 +252,20 @@ impl<S: Into<String>> FromIterator<S> for AlsoDeleted {
 impl Synced {
     /// Something was started, and nothing more can be done before it has happened.
     #[must_use]
-    pub fn later(what: impl Into<String>) -> Self {
-        Self { later: Some(what.into()), ..Self::default() }
+    pub fn in_progress(what: impl Into<String>) -> Self {
+        Self { in_progress: Some(what.into()), ..Self::default() }
     }
 
     /// The change of another resource has to come first, and nothing more can be done before it has happened.
     #[must_use]
-    pub fn later_than(arn: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { awaits: Some(arn.into()), ..Self::later(what) }
+    pub fn after(arn: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { awaits: Some(arn.into()), ..Self::in_progress(what) }
     }
 
     /// Everything was requested, and becomes visible when this is over.
     #[must_use]
-    pub fn shows_after(what: impl Into<String>) -> Self {
-        Self { shows: Some(what.into()), ..Self::default() }
+    pub fn visible_after(what: impl Into<String>) -> Self {
+        Self { visible_after: Some(what.into()), ..Self::default() }
     }
 
     /// Takes note of a property that a custom endpoint does not know, and goes on without it.
@@ -288,10 +288,10 @@ impl Synced {
 /// Every method may be called again after a crash at any point. The future of a method that only reads may be dropped.
 pub trait Driver: Send + Sync {
     /// The constants of the type.
-    fn traits(&self) -> &Traits;
+    fn traits(&self) -> &TypeInfo;
 
     /// How long the work on one resource of the type typically takes. Some types differ by role.
-    fn expected(&self, address: &Address) -> Expected;
+    fn expected(&self, address: &Address) -> TypicalDurations;
 
     /// The id, if it follows from the desired properties because it is a unique name. `None` when AWS assigns the id, or when the
     /// properties are not resolved far enough.
@@ -348,7 +348,7 @@ pub trait Driver: Send + Sync {
 
     /// Deletes a resource, or takes the next step towards that. That it does not exist is success. The engine waits for its end with
     /// [`Driver::read`].
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>>;
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>>;
 }
 
 impl fmt::Debug for dyn Driver {
@@ -358,7 +358,7 @@ impl fmt::Debug for dyn Driver {
 }
 
 /// Finds the driver of a type, for resources that are only in the state.
-pub trait Drivers: Send + Sync {
+pub trait DriverRegistry: Send + Sync {
     /// The driver of a type of resource. `None` for a type that this drctl does not know.
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::driver::{Attempt, Driver, Drivers, Live, Phase, Region};
+use crate::driver::{Attempt, Driver, DriverRegistry, Live, Phase, Region};
 use crate::failure::{Class, Failure};
 use crate::graph::Graph;
 use crate::observe::limited;
@@ -18,9 +18,10 @@ use crate::state::{Address, Entry, Status};
 /// What became of an intent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Became {
+pub enum IntentOutcome {
     /// The resource was created, and its creation was not recorded.
-    Made {
+    #[serde(rename = "made")]
+    Created {
         /// Its id.
         id: String,
         /// The condition that it is in.
@@ -32,14 +33,17 @@ pub enum Became {
         until: Timestamp,
     },
     /// Nothing was created.
-    NotMade,
+    #[serde(rename = "not_made")]
+    NotCreated,
     /// Its name belongs to somebody else.
-    Held {
+    #[serde(rename = "held")]
+    NameTaken {
         /// Who that is, and how that is known.
         by: Failure,
     },
     /// The resource exists.
-    There {
+    #[serde(rename = "there")]
+    Exists {
         /// Its id.
         id: String,
         /// The condition that it is in.
@@ -64,7 +68,7 @@ pub struct Intent {
     /// What the state holds of the resource.
     pub entry: Entry,
     /// What became of it.
-    pub became: Became,
+    pub became: IntentOutcome,
 }
 
 impl Intent {
@@ -85,7 +89,7 @@ pub struct Inspection<'a> {
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// How long looking at one resource may take.
     pub timeout: Duration,
     /// For how long after its intent an attempt may have created something that is not visible yet.
@@ -97,13 +101,13 @@ impl Inspection<'_> {
     pub async fn look(&self) -> Vec<Intent> {
         let open = self.entries.iter().filter(|(_, entry)| entry.status != Status::Ready);
         let looks = open.map(|(address, entry)| async move {
-            let became = self.became(address, entry).await.unwrap_or_else(|failure| Became::Unknown { failure });
+            let became = self.became(address, entry).await.unwrap_or_else(|failure| IntentOutcome::Unknown { failure });
             Intent { address: address.clone(), entry: entry.clone(), became }
         });
         futures::future::join_all(looks).await
     }
 
-    async fn became(&self, address: &Address, entry: &Entry) -> Result<Became, Failure> {
+    async fn became(&self, address: &Address, entry: &Entry) -> Result<IntentOutcome, Failure> {
         let driver = self.drivers.driver(address.kind()).ok_or_else(|| {
             Failure::new(Class::Internal, format!("this drctl does not know the type `{}`", address.kind()))
         })?;
@@ -114,19 +118,19 @@ impl Inspection<'_> {
                 limited(self.timeout, self.timeout, &region, self.created(address, entry, &*driver, &attempt));
             return Ok(match created.await? {
                 Some(live) => match ownership(address, &live, None) {
-                    Ok(()) => Became::Made { id: live.id, phase: live.phase },
-                    Err(by) => Became::Held { by },
+                    Ok(()) => IntentOutcome::Created { id: live.id, phase: live.phase },
+                    Err(by) => IntentOutcome::NameTaken { by },
                 },
                 None => self.not_visible(*since),
             });
         }
-        let Some(id) = &entry.id else { return Ok(Became::Gone) };
+        let Some(id) = &entry.id else { return Ok(IntentOutcome::Gone) };
         let live = limited(self.timeout, self.timeout, &region, driver.read(&region, id)).await?;
         Ok(match live {
-            None => Became::Gone,
+            None => IntentOutcome::Gone,
             Some(live) => {
                 let differs = self.differs(address, entry, &live);
-                Became::There { id: live.id, phase: live.phase, differs }
+                IntentOutcome::Exists { id: live.id, phase: live.phase, differs }
             }
         })
     }
@@ -149,10 +153,10 @@ impl Inspection<'_> {
         driver.search(&region, attempt).await
     }
 
-    fn not_visible(&self, since: Timestamp) -> Became {
+    fn not_visible(&self, since: Timestamp) -> IntentOutcome {
         match since.checked_add(self.grace) {
-            Ok(until) if Timestamp::now() < until => Became::NotVisible { until },
-            _ => Became::NotMade,
+            Ok(until) if Timestamp::now() < until => IntentOutcome::NotVisible { until },
+            _ => IntentOutcome::NotCreated,
         }
     }
 
@@ -176,7 +180,12 @@ mod tests {
     use super::*;
     use crate::testing::{ATTEMPT, Cloud, EAST, NODE, OURS, Outage, STACK, entry, graph, node};
 
-    async fn inspect(cloud: &Cloud, entries: &BTreeMap<Address, Entry>, graph: &Graph, grace: Duration) -> Vec<Became> {
+    async fn inspect(
+        cloud: &Cloud,
+        entries: &BTreeMap<Address, Entry>,
+        graph: &Graph,
+        grace: Duration,
+    ) -> Vec<IntentOutcome> {
         let inspection = Inspection { graph, entries, drivers: cloud, timeout: Duration::from_secs(1), grace };
         inspection.look().await.into_iter().map(|intent| intent.became).collect()
     }
@@ -195,13 +204,13 @@ mod tests {
         let cloud = Cloud::new();
         let id = cloud.plant("net", EAST, "main", &[(STACK, OURS), (NODE, MAIN), (ATTEMPT, "a1")]);
         let became = inspect(&cloud, &old, &Graph::new(), MINUTE).await;
-        assert_eq!(became, [Became::Made { id, phase: Phase::Ready }]);
+        assert_eq!(became, [IntentOutcome::Created { id, phase: Phase::Ready }]);
 
         let empty = Cloud::new();
-        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE).await, [Became::NotMade]);
+        assert_eq!(inspect(&empty, &old, &Graph::new(), MINUTE).await, [IntentOutcome::NotCreated]);
         let young = BTreeMap::from([(at, creating("a1", Timestamp::now()))]);
-        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE).await[..], [Became::NotVisible { .. }]));
-        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO).await, [Became::NotMade]);
+        assert!(matches!(inspect(&empty, &young, &Graph::new(), MINUTE).await[..], [IntentOutcome::NotVisible { .. }]));
+        assert_eq!(inspect(&empty, &young, &Graph::new(), Duration::ZERO).await, [IntentOutcome::NotCreated]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -211,7 +220,7 @@ mod tests {
         let named = Entry { natural_id: Some(id), ..creating("a1", Timestamp::UNIX_EPOCH) };
         let entries = BTreeMap::from([("primary/role/main".parse().expect("an address"), named)]);
         let became = inspect(&cloud, &entries, &Graph::new(), MINUTE).await;
-        assert!(matches!(&became[..], [Became::Held { by }] if by.class == Class::Foreign), "{became:?}");
+        assert!(matches!(&became[..], [IntentOutcome::NameTaken { by }] if by.class == Class::Foreign), "{became:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,14 +234,14 @@ mod tests {
             [("size".to_owned(), json!(2)), ("shape".to_owned(), json!("round"))].into_iter().collect();
         let configured = graph([node(&cloud, MAIN, EAST, desired)]);
         let updating = BTreeMap::from([(at.clone(), entry(EAST, &id, Status::Updating { since }))]);
-        let there = |differs| Became::There { id: id.clone(), phase: Phase::Ready, differs };
+        let there = |differs| IntentOutcome::Exists { id: id.clone(), phase: Phase::Ready, differs };
         let became = inspect(&cloud, &updating, &configured, MINUTE).await;
         assert_eq!(became, [there(Some(vec!["size".to_owned()]))]);
         assert_eq!(inspect(&cloud, &updating, &Graph::new(), MINUTE).await, [there(None)]);
 
         let deleting = BTreeMap::from([(at, entry(EAST, "net-0", Status::Deleting { since }))]);
-        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE).await, [Became::Gone]);
+        assert_eq!(inspect(&cloud, &deleting, &configured, MINUTE).await, [IntentOutcome::Gone]);
         cloud.outage(EAST, Outage::Refused);
-        assert!(matches!(inspect(&cloud, &deleting, &configured, MINUTE).await[..], [Became::Unknown { .. }]));
+        assert!(matches!(inspect(&cloud, &deleting, &configured, MINUTE).await[..], [IntentOutcome::Unknown { .. }]));
     }
 }

@@ -45,16 +45,16 @@ mod orphans;
 pub mod testing;
 
 pub use driver::{
-    AlsoDeleted, Attempt, Change, Driver, Drivers, Expected, Live, Owner, Phase, Region, Removal, Synced, Traits,
-    Weight,
+    AlsoDeleted, Attempt, Change, Deletion, Driver, DriverRegistry, Live, Owner, Phase, Region, Synced, TypeInfo,
+    TypicalDurations, Weight,
 };
 pub use failure::{Class, Failure, Silent};
 pub use graph::{Graph, GraphError, Node};
-pub use intents::{Became, Inspection, Intent};
+pub use intents::{Inspection, Intent, IntentOutcome};
 pub use observe::{Observations, Observed, Observer};
-pub use orphans::{Cleared, Clearing, Found, Orphan, Standing, Sweep, Unreached, adoption};
+pub use orphans::{Cleanup, CleanupPlan, Found, Orphan, OrphanKind, OrphanScan, Unreached, adoption};
 pub use ownership::ownership;
 pub use plan::{Action, Consent, Counts, Decision, Item, Plan, Refusal, TAGS, changes, digest};
 pub use reference::{AFTER, Need, Properties, Ref, is_unresolved, references, resolve};
-pub use run::{Event, Events, Leg, Options, Outcome, Report, Run};
+pub use run::{Event, EventSink, Outcome, PathSegment, Report, Run, RunOptions};
 pub use timing::{Timing, backoff};

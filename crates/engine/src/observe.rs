@@ -10,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 
-use crate::driver::{Driver, Drivers, Live, Owner, Phase, Region};
+use crate::driver::{Driver, DriverRegistry, Live, Owner, Phase, Region};
 use crate::failure::{Class, Failure};
 use crate::graph::Graph;
 use crate::ownership::ownership;
@@ -72,7 +72,7 @@ pub struct Observer<'a> {
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources that are only in the state.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// How long one Region may take to answer.
     pub timeout: Duration,
     /// Whether resources that are not this stack's may be taken over: `--adopt`.

@@ -322,7 +322,7 @@ fn alarm_name(config: &Config, name: &str) -> String {
 }
 
 fn mark<R: Resource>(config: &Config, role: Role, name: &str) -> String {
-    let node = Address::new(role, R::TRAITS.kind, name);
+    let node = Address::new(role, R::INFO.kind, name);
     cloudwatch::mark(&config.stack.name, &config.stack.environment, &node, &config.tags)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::background::Background;
 use crate::cli::hint;
-use drctl_engine::{Event, Events};
+use drctl_engine::{Event, EventSink};
 
 /// The version of the format. It is raised when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
@@ -53,7 +53,7 @@ impl JsonEvents {
     }
 }
 
-impl Events for JsonEvents {
+impl EventSink for JsonEvents {
     fn emit(&self, event: Event) {
         self.line(json!(event));
     }

@@ -8,7 +8,7 @@ use super::text::{clean, columns, list, pad, plural};
 use super::{Style, by_role, heading, joined};
 use crate::cli::hint;
 use drctl_engine::state::{Address, Role};
-use drctl_engine::{Found, Orphan, Standing, Unreached};
+use drctl_engine::{Found, Orphan, OrphanKind, Unreached};
 
 /// Addresses are aligned up to this many columns.
 const ALIGNED: usize = 48;
@@ -148,14 +148,16 @@ fn name(orphan: &Orphan) -> String {
 
 fn why(orphan: &Orphan) -> String {
     let reason = match &orphan.standing {
-        Standing::Lost if orphan.configured => "the state does not know it".to_owned(),
-        Standing::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
-        Standing::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
-        Standing::Copy { of: None } => "the state says that another one is being created under this address".to_owned(),
-        Standing::Twin { others } => {
+        OrphanKind::Lost if orphan.configured => "the state does not know it".to_owned(),
+        OrphanKind::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
+        OrphanKind::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
+        OrphanKind::Copy { of: None } => {
+            "the state says that another one is being created under this address".to_owned()
+        }
+        OrphanKind::Twin { others } => {
             format!("the state knows no resource under this address; also found: {}", others.join(", "))
         }
-        Standing::Nameless => "its tags do not say which address it was created for".to_owned(),
+        OrphanKind::Nameless => "its tags do not say which address it was created for".to_owned(),
     };
     clean(&reason)
 }
@@ -179,7 +181,7 @@ mod tests {
     use crate::cli::ui::testing::{address, assert_fits, context, live, refused};
     use drctl_engine::Phase;
 
-    fn orphan(at: &str, standing: Standing) -> Orphan {
+    fn orphan(at: &str, standing: OrphanKind) -> Orphan {
         let address = address(at);
         let region = if address.role() == Role::Secondary { "us-east-2" } else { "us-east-1" };
         Orphan {
@@ -193,9 +195,9 @@ mod tests {
     }
 
     fn example() -> Found {
-        let copy = Standing::Copy { of: Some("vpc-1".to_owned()) };
-        let nameless = Orphan { address: None, ..orphan("global/vpc/x", Standing::Nameless) };
-        let orphans = vec![nameless, orphan("primary/vpc/main", copy), orphan("secondary/vpc/main", Standing::Lost)];
+        let copy = OrphanKind::Copy { of: Some("vpc-1".to_owned()) };
+        let nameless = Orphan { address: None, ..orphan("global/vpc/x", OrphanKind::Nameless) };
+        let orphans = vec![nameless, orphan("primary/vpc/main", copy), orphan("secondary/vpc/main", OrphanKind::Lost)];
         let lost = |kind| Unreached { region: "us-east-2".to_owned(), kind, failure: refused() };
         Found { orphans, unreached: vec![lost("eip"), lost("subnet")] }
     }
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!((&value["summary"]["orphans"], &value["summary"]["unreached"]), (&json!(3), &json!(2)));
         assert_eq!(value["orphans"][1]["standing"], json!({"is": "copy", "of": "vpc-1"}));
         assert_eq!((&value["orphans"][0]["address"], &value["orphans"][0]["type"]), (&Value::Null, &json!("vpc")));
-        let refused = [(orphan("primary/vpc/main", Standing::Lost), "why not".to_owned())];
+        let refused = [(orphan("primary/vpc/main", OrphanKind::Lost), "why not".to_owned())];
         let value = adopted_json(&[address("primary/vpc/other")], &refused, &[]);
         assert_eq!(value["adopted"], json!(["primary/vpc/other"]));
         assert_eq!(value["refused"][0]["reason"], json!("why not"));
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_was_adopted_and_what_was_not_is_listed() {
-        let refused = [(orphan("primary/vpc/main", Standing::Lost), "it is in use".to_owned())];
+        let refused = [(orphan("primary/vpc/main", OrphanKind::Lost), "it is in use".to_owned())];
         let text = adopted(&[address("primary/subnet/a")], &refused, &Style::plain(80));
         assert_fits(&text, 80);
         for line in ["Adopted: 1. AWS was not touched.", "  = primary/subnet/a", "      # it is in use"] {

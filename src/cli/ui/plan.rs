@@ -479,10 +479,10 @@ mod tests {
     fn a_plan_of_a_new_stack_agrees_with_its_simulation() {
         use crate::simulate::{Draw, Simulation};
         use drctl_config::Config;
-        use drctl_engine::{Options, Timing};
+        use drctl_engine::{RunOptions, Timing};
 
         let config = Config::parse("drctl.toml", "", None).expect("a sound configuration");
-        let options = Options { cap: 16, timing: Timing::default(), adopt: false };
+        let options = RunOptions { cap: 16, timing: Timing::default(), adopt: false };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let simulation = runtime.block_on(Simulation::new(&config, Draw::Typical, options)).expect("a graph");
         let took = simulation.run().expect("both runs finish").up.took;

@@ -13,7 +13,7 @@ use super::Style;
 use super::background::Background;
 use super::clock::WallClock;
 use super::progress_model::ProgressModel;
-use drctl_engine::{Event, Events, Plan};
+use drctl_engine::{Event, EventSink, Plan};
 
 /// How often bars are redrawn: their seconds change even if nothing happens.
 const FRAME: Duration = Duration::from_millis(125);
@@ -68,7 +68,7 @@ impl Progress {
     }
 }
 
-impl Events for Progress {
+impl EventSink for Progress {
     fn emit(&self, event: Event) {
         self.drawing.send((event, self.began.elapsed()));
     }

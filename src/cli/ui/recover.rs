@@ -12,7 +12,7 @@ use super::text::{clean, elapsed, list, plural};
 use super::{Style, joined};
 use crate::cli::hint;
 use drctl_engine::state::{Holder, Status};
-use drctl_engine::{Became, Intent, Phase};
+use drctl_engine::{Intent, IntentOutcome, Phase};
 
 /// The indentation of what belongs to an intent.
 const INDENT: usize = 6;
@@ -72,7 +72,8 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
 /// The open intents as JSON.
 #[must_use]
 pub fn to_json(recovery: &Recovery, context: &PlanContext) -> Value {
-    let unknown = recovery.intents.iter().filter(|intent| matches!(intent.became, Became::Unknown { .. })).count();
+    let unknown =
+        recovery.intents.iter().filter(|intent| matches!(intent.became, IntentOutcome::Unknown { .. })).count();
     let mut value = context.to_json(&json!({ "open": recovery.intents.len(), "unknown": unknown }));
     value["journal"] = json!(recovery.journal);
     value["running"] = json!(recovery.running);
@@ -101,10 +102,10 @@ fn row(intent: &Intent, now: Timestamp, style: &Style) -> Vec<String> {
         head = format!("{head}, attempt {}", clean(attempt));
     }
     let mut lines = hanging("? ", &head, style.width, 2);
-    let is_unknown = matches!(intent.became, Became::Unknown { .. });
+    let is_unknown = matches!(intent.became, IntentOutcome::Unknown { .. });
     let became: Vec<String> = hanging("", &became(intent), style.width, INDENT);
     lines.extend(became.iter().map(|line| if is_unknown { style.yellow(line) } else { style.bold(line) }));
-    if let Became::Unknown { failure } | Became::Held { by: failure } = &intent.became {
+    if let IntentOutcome::Unknown { failure } | IntentOutcome::NameTaken { by: failure } = &intent.became {
         lines.extend(failures::lines(failure, style, INDENT));
     }
     lines
@@ -137,13 +138,15 @@ fn announced(status: &Status) -> &'static str {
 /// What became of an intent.
 fn became(intent: &Intent) -> String {
     match &intent.became {
-        Became::Made { id, phase } => format!("it was created: {} ({})", clean(id), state(phase)),
-        Became::NotVisible { until } => {
+        IntentOutcome::Created { id, phase } => format!("it was created: {} ({})", clean(id), state(phase)),
+        IntentOutcome::NotVisible { until } => {
             format!("it is not visible yet: if it has not appeared by {until:.0}, it was not created")
         }
-        Became::NotMade => "it was not created".to_owned(),
-        Became::Held { .. } => "it was not created: its name is in use by a resource that is not drctl's".to_owned(),
-        Became::There { id, phase, differs } => {
+        IntentOutcome::NotCreated => "it was not created".to_owned(),
+        IntentOutcome::NameTaken { .. } => {
+            "it was not created: its name is in use by a resource that is not drctl's".to_owned()
+        }
+        IntentOutcome::Exists { id, phase, differs } => {
             let exists = format!("it exists: {} ({})", clean(id), state(phase));
             match (&intent.entry.status, differs.as_deref()) {
                 (Status::Deleting { .. }, _) => format!("it still exists: {} ({})", clean(id), state(phase)),
@@ -155,11 +158,11 @@ fn became(intent: &Intent) -> String {
                 }
             }
         }
-        Became::Gone => match intent.entry.status {
+        IntentOutcome::Gone => match intent.entry.status {
             Status::Deleting { .. } => "it has been deleted".to_owned(),
             _ => "it no longer exists".to_owned(),
         },
-        Became::Unknown { .. } => "it could not be read".to_owned(),
+        IntentOutcome::Unknown { .. } => "it could not be read".to_owned(),
     }
 }
 
@@ -173,23 +176,25 @@ fn state(phase: &Phase) -> String {
 /// What to do about an intent, in one sentence.
 fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
-        (Became::Made { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
-        (Became::NotVisible { .. }, _) => {
+        (IntentOutcome::Created { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
+        (IntentOutcome::NotVisible { .. }, _) => {
             "`drctl up` and `drctl down` look for it again, for the same time, before they go on: neither creates a second one."
         }
-        (Became::NotMade, _) => "`drctl up` creates it; `drctl down` forgets it.",
-        (Became::Held { .. }, _) => {
+        (IntentOutcome::NotCreated, _) => "`drctl up` creates it; `drctl down` forgets it.",
+        (IntentOutcome::NameTaken { .. }, _) => {
             "Choose another stack name or environment, or take it over with `drctl up --adopt`. `drctl down` does not touch it."
         }
-        (Became::There { .. }, Status::Deleting { .. }) => {
+        (IntentOutcome::Exists { .. }, Status::Deleting { .. }) => {
             "`drctl down` completes the deletion; `drctl up` keeps it if it is still configured."
         }
-        (Became::There { .. }, _) => "`drctl up` completes it; `drctl down` deletes it.",
-        (Became::Gone, Status::Deleting { .. }) => {
+        (IntentOutcome::Exists { .. }, _) => "`drctl up` completes it; `drctl down` deletes it.",
+        (IntentOutcome::Gone, Status::Deleting { .. }) => {
             "`drctl down` removes its record; `drctl up` recreates it if it is configured."
         }
-        (Became::Gone, _) => "`drctl up` recreates it; `drctl down` removes its record.",
-        (Became::Unknown { .. }, _) => "Its intent stays open. Fix the problem above, then run `drctl recover` again.",
+        (IntentOutcome::Gone, _) => "`drctl up` recreates it; `drctl down` removes its record.",
+        (IntentOutcome::Unknown { .. }, _) => {
+            "Its intent stays open. Fix the problem above, then run `drctl recover` again."
+        }
     }
 }
 
@@ -203,7 +208,7 @@ mod tests {
 
     const SINCE: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn intent(at: &str, status: Status, became: Became) -> Intent {
+    fn intent(at: &str, status: Status, became: IntentOutcome) -> Intent {
         let entry = Entry {
             status,
             region: "us-east-1".to_owned(),
@@ -223,19 +228,19 @@ mod tests {
 
     fn example() -> Recovery {
         let creating = || Status::Creating { attempt: "a1b2".to_owned(), since: SINCE };
-        let there = |differs| Became::There { id: "x-1".to_owned(), phase: Phase::Ready, differs };
-        let made = Became::Made { id: "vpc-1".to_owned(), phase: Phase::Pending("pending".to_owned()) };
+        let there = |differs| IntentOutcome::Exists { id: "x-1".to_owned(), phase: Phase::Ready, differs };
+        let made = IntentOutcome::Created { id: "vpc-1".to_owned(), phase: Phase::Pending("pending".to_owned()) };
         let names = Some(vec!["size".to_owned(), "zone".to_owned()]);
         Recovery {
             intents: vec![
                 intent("primary/vpc/main", creating(), made),
-                intent("primary/vpc/none", creating(), Became::NotMade),
-                intent("primary/vpc/held", creating(), Became::Held { by: refused() }),
+                intent("primary/vpc/none", creating(), IntentOutcome::NotCreated),
+                intent("primary/vpc/held", creating(), IntentOutcome::NameTaken { by: refused() }),
                 intent("primary/eip/a", Status::Updating { since: SINCE }, there(names)),
                 intent("primary/eip/b", Status::Updating { since: SINCE }, there(Some(Vec::new()))),
                 intent("primary/eip/c", Status::Deleting { since: SINCE }, there(None)),
-                intent("primary/eip/d", Status::Deleting { since: SINCE }, Became::Gone),
-                intent("secondary/eip/e", creating(), Became::Unknown { failure: refused() }),
+                intent("primary/eip/d", Status::Deleting { since: SINCE }, IntentOutcome::Gone),
+                intent("secondary/eip/e", creating(), IntentOutcome::Unknown { failure: refused() }),
             ],
             journal: Some(Journaled { transitions: 37, since: Some(SINCE) }),
             running: None,

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::status::{self, StatusDetails};
 use super::testing::{address, change, context, creation, item, live, plan, refused};
 use super::{Style, loss, plan as plan_view, summary};
-use drctl_engine::{Action, Class, Failure, Item, Leg, Outcome, Phase, Plan, Refusal, Report, Weight};
+use drctl_engine::{Action, Class, Failure, Item, Outcome, PathSegment, Phase, Plan, Refusal, Report, Weight};
 
 /// Compares what a view renders at both widths.
 fn both(name: &str, view: impl Fn(&Style) -> String) {
@@ -103,8 +103,8 @@ fn the_summary_of_a_run_that_failed() {
         took: took(125),
         durations: BTreeMap::from([(address("secondary/nat_gateway/a"), took(105))]),
         critical_path: vec![
-            Leg { address: address("secondary/vpc/main"), took: took(4) },
-            Leg { address: address("secondary/nat_gateway/a"), took: took(105) },
+            PathSegment { address: address("secondary/vpc/main"), took: took(4) },
+            PathSegment { address: address("secondary/nat_gateway/a"), took: took(105) },
         ],
         kept: Vec::new(),
     };

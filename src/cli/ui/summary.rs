@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits, refused};
-    use drctl_engine::Leg;
+    use drctl_engine::PathSegment;
     use drctl_engine::state::StateError;
 
     fn report(outcomes: Vec<(&str, Action, Outcome)>) -> Report {
@@ -317,7 +317,7 @@ mod tests {
             ("primary/subnet/c", Action::Record, Outcome::Done),
         ]);
         report.critical_path = [("primary/vpc/main", 1), ("primary/subnet/a", 120)]
-            .map(|(at, seconds)| Leg { address: address(at), took: Duration::from_secs(seconds) })
+            .map(|(at, seconds)| PathSegment { address: address(at), took: Duration::from_secs(seconds) })
             .into();
         let text = rendered(&report);
         assert!(

@@ -127,7 +127,7 @@ fn timeline(bar: &Bar, whole: Duration, cells: usize) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::cli::ui::testing::{address, assert_fits};
-    use drctl_engine::Leg;
+    use drctl_engine::PathSegment;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -152,7 +152,7 @@ pub(super) mod tests {
             bar("secondary/route_table_association/a-name-that-is-much-longer-than-others", 30, 31, &[(30, 31)]),
         ];
         bars.extend((0..20).map(|number| bar(&format!("primary/route/r{number}"), 12, 13, &[(12, 13)])));
-        let leg = |name: &str, seconds| Leg { address: address(name), took: at(seconds) };
+        let leg = |name: &str, seconds| PathSegment { address: address(name), took: at(seconds) };
         let path = vec![leg("primary/vpc/main", 20), leg("primary/db_instance/main", 480)];
         SimulatedRun {
             took: at(500),

@@ -176,7 +176,7 @@ async fn sync(node: &Node, id: &str, desired: &Properties, mut unsupported: BTre
             return Err(format!("{left:?} does not show"));
         }
         match node.driver.sync(&node.region, &live, desired, &left).await {
-            Ok(synced) if synced.later.is_none() => unsupported.extend(synced.unsupported.into_keys()),
+            Ok(synced) if synced.in_progress.is_none() => unsupported.extend(synced.unsupported.into_keys()),
             Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(failure) if matches!(failure.class, Class::Transient | Class::NotYet | Class::Throttled) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::registry::{TypeEntry, entry};
-use drctl_engine::Expected;
+use drctl_engine::TypicalDurations;
 use drctl_engine::state::{Address, Role};
 
 /// Which of the known durations to use.
@@ -156,9 +156,9 @@ pub fn of(address: &Address) -> Option<(&'static TypeEntry, &'static Latencies)>
 
 /// How long a resource typically takes; `None` for a type that does not exist.
 #[must_use]
-pub fn expected(address: &Address) -> Option<Expected> {
+pub fn expected(address: &Address) -> Option<TypicalDurations> {
     let (entry, latencies) = of(address)?;
-    Some(Expected {
+    Some(TypicalDurations {
         create: seconds(latencies.create.typical),
         update: seconds(entry.update_seconds),
         delete: seconds(latencies.delete.typical),

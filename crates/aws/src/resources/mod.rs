@@ -39,5 +39,5 @@ pub use typed::{Arn, Creation, Handle, Id, Resource, Stack, changed, live};
 use typed::{bears_name, goes_on, is_about_permission, read_each, read_named, readable, unidentified};
 
 pub use drctl_engine::{
-    AlsoDeleted, Attempt, Change, Class, Failure, Live, Owner, Phase, Ref, Removal, Synced, Traits, Weight,
+    AlsoDeleted, Attempt, Change, Class, Deletion, Failure, Live, Owner, Phase, Ref, Synced, TypeInfo, Weight,
 };

@@ -172,7 +172,7 @@ fn differing<R: Resource>(desired: &R, live: &Live) -> Vec<String> {
 /// The properties that differ, each with whether the resource has to be replaced for it.
 pub(super) fn compared<R: Resource>(desired: &R, live: &Live) -> Vec<(String, bool)> {
     let Ok(Value::Object(desired)) = serde_json::to_value(desired) else { panic!("a struct is an object") };
-    let changes = changes(&R::TRAITS, &desired, &live.properties);
+    let changes = changes(&R::INFO, &desired, &live.properties);
     changes.into_iter().map(|change| (change.property, change.forces_replacement.is_some())).collect()
 }
 

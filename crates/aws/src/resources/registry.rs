@@ -11,7 +11,7 @@ use super::{
     s3, secretsmanager, sns,
 };
 use crate::{Aws, Scope};
-use drctl_engine::{Driver, Drivers, Region, Traits};
+use drctl_engine::{Driver, DriverRegistry, Region, TypeInfo};
 
 /// The drivers of all types, for one run.
 pub struct Registry {
@@ -23,7 +23,7 @@ pub struct Registry {
 #[derive(Debug, Clone, Copy)]
 pub struct TypeEntry {
     /// Its constants.
-    pub traits: Traits,
+    pub traits: TypeInfo,
     /// Its service, by the name that AWS's limits of calls use.
     pub service: &'static str,
     /// How long AWS takes for it.
@@ -41,7 +41,7 @@ pub struct TypeEntry {
 impl TypeEntry {
     const fn of<R: Resource>() -> Self {
         Self {
-            traits: R::TRAITS,
+            traits: R::INFO,
             service: R::SERVICE,
             latencies: R::LATENCIES,
             update_seconds: R::UPDATE_SECONDS,
@@ -63,7 +63,7 @@ macro_rules! types {
         $(impl Registered for $resource {})+
 
         fn drivers(context: &Context) -> HashMap<&'static str, Arc<dyn Driver>> {
-            HashMap::from([$((<$resource as Resource>::TRAITS.kind, driver::<$resource>(context))),+])
+            HashMap::from([$((<$resource as Resource>::INFO.kind, driver::<$resource>(context))),+])
         }
     };
 }
@@ -165,11 +165,11 @@ impl Registry {
     }
 
     pub(super) fn typed<R: Registered>(&self) -> Arc<dyn Driver> {
-        self.drivers[R::TRAITS.kind].clone()
+        self.drivers[R::INFO.kind].clone()
     }
 }
 
-impl Drivers for Registry {
+impl DriverRegistry for Registry {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
         self.drivers.get(kind).cloned()
     }

@@ -18,8 +18,8 @@ use crate::clients::home;
 use crate::{ATTEMPT, Scope, TagMap};
 use drctl_engine::state::{Address, Role};
 use drctl_engine::{
-    AlsoDeleted, Attempt, Change, Class, Driver, Expected, Failure, Graph, GraphError, Live, Node, Owner, Phase,
-    Properties, Ref, Region, Removal, Synced, TAGS, Traits, Weight, resolve,
+    AlsoDeleted, Attempt, Change, Class, Deletion, Driver, Failure, Graph, GraphError, Live, Node, Owner, Phase,
+    Properties, Ref, Region, Synced, TAGS, TypeInfo, TypicalDurations, Weight, resolve,
 };
 
 /// Marks a reference to the id of an `R`.
@@ -42,7 +42,7 @@ pub struct Creation<'a> {
 /// Implementations are idempotent, swallow no error, and never wait: the engine waits by reading.
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// The constants of the type.
-    const TRAITS: Traits;
+    const INFO: TypeInfo;
 
     /// Its service, by the name that AWS's limits of calls use.
     const SERVICE: &'static str;
@@ -152,7 +152,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     ///
     /// # Errors
     /// What a call's answer means.
-    fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Removal, Failure>> + Send;
+    fn delete(cx: &Context, live: &Live) -> impl Future<Output = Result<Deletion, Failure>> + Send;
 }
 
 /// A resource as it was read, in the shape that the engine compares: without the properties that could not be read. `tags` are
@@ -161,7 +161,7 @@ pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<
     let mut map = to_map(&read.properties);
     for property in &read.unreadable {
         let was_there = map.remove(*property).is_some();
-        debug_assert!(was_there, "{} has no property {property}", R::TRAITS.kind);
+        debug_assert!(was_there, "{} has no property {property}", R::INFO.kind);
     }
     let owner = match tags {
         Some(tags) => {
@@ -187,7 +187,7 @@ pub fn live<R: Resource>(scope: &Scope, id: &str, phase: Phase, read: &Readable<
 fn identified<R: Resource>(live: Live) -> Result<Live, Failure> {
     // The id of a route begins with that of its table.
     if live.id.is_empty() || live.id.starts_with('_') {
-        return Err(unidentified(R::TRAITS.kind));
+        return Err(unidentified(R::INFO.kind));
     }
     Ok(live)
 }
@@ -292,7 +292,7 @@ fn to_map<R: Resource>(resource: &R) -> Properties {
     match serde_json::to_value(resource) {
         Ok(Value::Object(map)) => map,
         // Resources are structs of strings, numbers, lists and maps of them.
-        other => unreachable!("{} does not serialise to an object: {other:?}", R::TRAITS.kind),
+        other => unreachable!("{} does not serialise to an object: {other:?}", R::INFO.kind),
     }
 }
 
@@ -309,7 +309,7 @@ impl<R: Resource> Typed<R> {
 
     fn parse(desired: &Properties) -> Result<R, Failure> {
         serde_json::from_value(Value::Object(desired.clone())).map_err(|e| {
-            Failure::new(Class::Internal, format!("a {} cannot be read from its properties: {e}", R::TRAITS.kind))
+            Failure::new(Class::Internal, format!("a {} cannot be read from its properties: {e}", R::INFO.kind))
         })
     }
 
@@ -323,11 +323,11 @@ impl<R: Resource> Typed<R> {
 }
 
 impl<R: Resource> Driver for Typed<R> {
-    fn traits(&self) -> &Traits {
-        &R::TRAITS
+    fn traits(&self) -> &TypeInfo {
+        &R::INFO
     }
 
-    fn expected(&self, address: &Address) -> Expected {
+    fn expected(&self, address: &Address) -> TypicalDurations {
         super::durations::expected(address).unwrap_or_default()
     }
 
@@ -391,7 +391,7 @@ impl<R: Resource> Driver for Typed<R> {
                 // It was created, and has no id here: the engine looks for it as after a lost answer.
                 return Err(Failure::new(
                     Class::Ambiguous,
-                    format!("a {} was created, and the answer does not name it", R::TRAITS.kind),
+                    format!("a {} was created, and the answer does not name it", R::INFO.kind),
                 ));
             }
             Ok(id)
@@ -424,9 +424,9 @@ impl<R: Resource> Driver for Typed<R> {
             }
             if !others.is_empty() {
                 let rest = Self::parse(desired)?.sync(&cx, live, &others).await?;
-                synced.later = rest.later;
+                synced.in_progress = rest.in_progress;
                 synced.awaits = rest.awaits;
-                synced.shows = rest.shows;
+                synced.visible_after = rest.visible_after;
                 synced.unsupported.extend(rest.unsupported);
             }
             Ok(synced)
@@ -447,7 +447,7 @@ impl<R: Resource> Driver for Typed<R> {
         async move { R::weigh(&self.context.at(region), live, also).await }.boxed()
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>> {
         async move { R::delete(&self.context.at(region), live).await }.boxed()
     }
 }
@@ -522,7 +522,7 @@ impl<'a> Stack<'a> {
         region: &str,
         resource: &R,
     ) -> Result<Handle<R>, GraphError> {
-        let address = Address::new(role, R::TRAITS.kind, name);
+        let address = Address::new(role, R::INFO.kind, name);
         let mut desired = to_map(resource);
         if R::TAGGING != Tagging::None {
             let mut tags = if R::TAGGING.is_real() { self.tags.clone() } else { TagMap::new() };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Orphan, Standing};
-use crate::driver::{Drivers, Live, Owner};
+use super::{Orphan, OrphanKind};
+use crate::driver::{DriverRegistry, Live, Owner};
 use crate::graph::Graph;
 use crate::observe::{Observations, Observed};
 use crate::ownership::copy_address;
@@ -12,7 +12,7 @@ use crate::plan::{Action, Item, Plan};
 use crate::state::{Address, Entry, Role};
 
 /// What the deletion of orphans is planned from.
-pub struct Clearing<'a> {
+pub struct Cleanup<'a> {
     /// The orphans.
     pub orphans: &'a [Orphan],
     /// The configured resources: which are deleted before which, and which lie in which.
@@ -22,25 +22,25 @@ pub struct Clearing<'a> {
     /// What was observed of the graph: a resource without tags is deleted with what it lies in.
     pub observed: &'a Observations,
     /// Finds the types of resources.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// Types that are deleted after everything else, because nothing keeps AWS from deleting them while they are in use.
     pub last: &'a [&'static str],
 }
 
 /// Which orphans are deleted, and which are not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cleared {
+pub struct CleanupPlan {
     /// The deletions, dependents first.
     pub plan: Plan,
     /// The orphans that stay, each with the reason.
     pub refused: Vec<(Orphan, String)>,
 }
 
-impl Clearing<'_> {
+impl Cleanup<'_> {
     /// Makes the plan. The order of configured orphans follows from the graph. The order of all others follows from AWS: it refuses to
     /// delete what is still in use, and the engine asks again.
     #[must_use]
-    pub fn plan(&self) -> Cleared {
+    pub fn plan(&self) -> CleanupPlan {
         let mut refused = Vec::new();
         let mut taken: BTreeSet<Address> = self.entries.keys().cloned().collect();
         taken.extend(self.graph.nodes().map(|node| node.address.clone()));
@@ -85,7 +85,7 @@ impl Clearing<'_> {
             self.graph.nodes().filter_map(|node| self.configured(&node.address, &ordered)).collect();
         known.reverse();
         items.extend(known);
-        Cleared { plan: Plan { items }, refused }
+        CleanupPlan { plan: Plan { items }, refused }
     }
 
     /// The deletion of an orphan that the graph knows, or of a resource that carries no tags and lies in one.
@@ -186,9 +186,9 @@ impl Clearing<'_> {
 
 fn reason(orphan: &Orphan) -> String {
     match (&orphan.standing, &orphan.address) {
-        (Standing::Copy { of: Some(id) }, Some(address)) => format!("a second copy of {address}, which is {id}"),
-        (Standing::Copy { .. }, Some(address)) => format!("a second copy of {address}, which is being created"),
-        (Standing::Twin { others }, Some(address)) => {
+        (OrphanKind::Copy { of: Some(id) }, Some(address)) => format!("a second copy of {address}, which is {id}"),
+        (OrphanKind::Copy { .. }, Some(address)) => format!("a second copy of {address}, which is being created"),
+        (OrphanKind::Twin { others }, Some(address)) => {
             format!("one of {} resources that are tagged as {address}", others.len() + 1)
         }
         _ => "the state does not know it".to_owned(),

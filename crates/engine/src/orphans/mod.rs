@@ -11,18 +11,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::driver::{Drivers, Live, Owner, Phase, Region};
+use crate::driver::{DriverRegistry, Live, Owner, Phase, Region};
 use crate::failure::Failure;
 use crate::graph::Graph;
 use crate::observe::limited;
 use crate::state::{Address, Entry, Status};
 
-pub use cleanup::{Cleared, Clearing};
+pub use cleanup::{Cleanup, CleanupPlan};
 
 /// How an orphan relates to the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Standing {
+pub enum OrphanKind {
     /// The state holds nothing under its address.
     Lost,
     /// The state holds another resource under its address.
@@ -49,7 +49,7 @@ pub struct Orphan {
     /// The Region that it is in. If it spans Regions, the one in which it was created.
     pub region: String,
     /// How it relates to the state.
-    pub standing: Standing,
+    pub standing: OrphanKind,
     /// Whether something is configured under its address.
     pub configured: bool,
     /// The resource as it was seen.
@@ -77,13 +77,13 @@ pub struct Found {
 }
 
 /// Searches for orphans.
-pub struct Sweep<'a> {
+pub struct OrphanScan<'a> {
     /// The types to search for.
     pub kinds: &'a [&'static str],
     /// The Regions to search.
     pub regions: &'a [Region],
     /// Finds the types of resources.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// The configured resources.
     pub graph: &'a Graph,
     /// What the state holds.
@@ -108,7 +108,7 @@ impl Sighting {
     }
 }
 
-impl Sweep<'_> {
+impl OrphanScan<'_> {
     /// Searches for all types in all Regions at the same time. Each answers, or fails to answer, independently.
     pub async fn look(&self) -> Found {
         let mut calls = Vec::new();
@@ -167,7 +167,7 @@ fn unknown_to_state(sightings: Vec<Sighting>, graph: &Graph, entries: &BTreeMap<
         .map(|sighting| {
             let address = sighting.node().cloned();
             let standing = match &address {
-                None => Standing::Nameless,
+                None => OrphanKind::Nameless,
                 Some(address) => standing(&sighting.live.id, entries.get(address), &by_node[address]),
             };
             let configured = address.as_ref().is_some_and(|address| graph.get(address).is_some());
@@ -179,12 +179,12 @@ fn unknown_to_state(sightings: Vec<Sighting>, graph: &Graph, entries: &BTreeMap<
     orphans
 }
 
-fn standing(id: &str, entry: Option<&Entry>, ids: &[String]) -> Standing {
+fn standing(id: &str, entry: Option<&Entry>, ids: &[String]) -> OrphanKind {
     if let Some(entry) = entry {
-        return Standing::Copy { of: entry.id.clone() };
+        return OrphanKind::Copy { of: entry.id.clone() };
     }
     let others: Vec<String> = ids.iter().filter(|other| *other != id).cloned().collect();
-    if others.is_empty() { Standing::Lost } else { Standing::Twin { others } }
+    if others.is_empty() { OrphanKind::Lost } else { OrphanKind::Twin { others } }
 }
 
 /// Whether the state holds a resource under its id: in its Region or, if it spans Regions, under its address. Or whether an open
@@ -207,13 +207,13 @@ fn is_known(sighting: &Sighting, entries: &BTreeMap<Address, Entry>) -> bool {
 /// Why it cannot be adopted, in a sentence without a full stop.
 pub fn adoption(orphan: &Orphan, graph: &Graph) -> Result<(Address, Entry), String> {
     let address = match (&orphan.standing, &orphan.address) {
-        (Standing::Lost, Some(address)) => address,
-        (Standing::Copy { of: Some(id) }, _) => return Err(format!("it is a second copy: the state holds {id}")),
-        (Standing::Copy { of: None }, _) => {
+        (OrphanKind::Lost, Some(address)) => address,
+        (OrphanKind::Copy { of: Some(id) }, _) => return Err(format!("it is a second copy: the state holds {id}")),
+        (OrphanKind::Copy { of: None }, _) => {
             return Err("it is a second copy: the state says that another is being created".to_owned());
         }
-        (Standing::Twin { others }, _) => return Err(format!("{} carries the same address", others.join(", "))),
-        (Standing::Nameless, _) | (_, None) => {
+        (OrphanKind::Twin { others }, _) => return Err(format!("{} carries the same address", others.join(", "))),
+        (OrphanKind::Nameless, _) | (_, None) => {
             return Err("its tags do not say which resource of the stack it is".to_owned());
         }
     };

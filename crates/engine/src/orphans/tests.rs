@@ -21,7 +21,7 @@ fn plant(cloud: &Cloud, kind: &str, region: &str, tagged: &str) -> String {
 async fn scan(cloud: &Cloud, kind: &'static str, graph: &Graph, entries: &BTreeMap<Address, Entry>) -> Found {
     let regions = [Region::from(EAST), Region::from(WEST)];
     let timeout = Duration::from_secs(1);
-    Sweep { kinds: &[kind], regions: &regions, drivers: cloud, graph, entries, timeout }.look().await
+    OrphanScan { kinds: &[kind], regions: &regions, drivers: cloud, graph, entries, timeout }.look().await
 }
 
 fn regions(found: &Found) -> Vec<&str> {
@@ -34,7 +34,7 @@ fn after(on: &str) -> Properties {
     [(AFTER.to_owned(), serde_json::json!([on]))].into_iter().collect()
 }
 
-fn orphan(id: &str, of: &str, kind: &'static str, standing: Standing, configured: bool) -> Orphan {
+fn orphan(id: &str, of: &str, kind: &'static str, standing: OrphanKind, configured: bool) -> Orphan {
     let live = live(id, of, None, Phase::Ready);
     Orphan { address: of.parse().ok(), kind, region: EAST.to_owned(), standing, configured, live }
 }
@@ -56,10 +56,10 @@ async fn a_recorded_resource_and_one_that_is_being_deleted_or_created_are_not_or
     let entries =
         BTreeMap::from([held("primary/net/main", EAST, &recorded), (address("primary/net/coming"), creating)]);
     let found = scan(&cloud, "net", &Graph::new(), &entries).await;
-    let orphans: Vec<(&str, &Standing)> =
+    let orphans: Vec<(&str, &OrphanKind)> =
         found.orphans.iter().map(|orphan| (orphan.live.id.as_str(), &orphan.standing)).collect();
-    let copy_of = Standing::Copy { of: Some(recorded) };
-    let expected = [(&*odd, &Standing::Nameless), (&*lost, &Standing::Lost), (&*copy, &copy_of)];
+    let copy_of = OrphanKind::Copy { of: Some(recorded) };
+    let expected = [(&*odd, &OrphanKind::Nameless), (&*lost, &OrphanKind::Lost), (&*copy, &copy_of)];
     assert_eq!(orphans, expected);
     assert!(found.unreached.is_empty(), "{:?}", found.unreached);
 }
@@ -103,17 +103,17 @@ fn an_orphan_is_adopted_only_if_it_is_alone_at_a_configured_address() {
         node(&cloud, "primary/net/main", EAST, Properties::new()),
         node(&cloud, "primary/part/a", EAST, after("primary/net/main")),
     ]);
-    let lost = orphan("part-1", "primary/part/a", "part", Standing::Lost, true);
+    let lost = orphan("part-1", "primary/part/a", "part", OrphanKind::Lost, true);
     let (at, entry) = adoption(&lost, &configured).expect("it is adopted");
     assert_eq!((at, entry.id.as_deref()), (address("primary/part/a"), Some("part-1")));
     assert_eq!((entry.status, entry.depends_on), (Status::Created, vec![address("primary/net/main")]));
 
-    let twin = Standing::Twin { others: vec!["net-2".to_owned()] };
+    let twin = OrphanKind::Twin { others: vec!["net-2".to_owned()] };
     for (standing, at, says) in [
-        (Standing::Copy { of: Some("net-9".to_owned()) }, "primary/net/main", "the state holds net-9"),
+        (OrphanKind::Copy { of: Some("net-9".to_owned()) }, "primary/net/main", "the state holds net-9"),
         (twin, "primary/net/main", "net-2 carries the same address"),
-        (Standing::Lost, "primary/net/other", "nothing is configured"),
-        (Standing::Nameless, "-", "do not say"),
+        (OrphanKind::Lost, "primary/net/other", "nothing is configured"),
+        (OrphanKind::Nameless, "-", "do not say"),
     ] {
         let refusal = adoption(&orphan("net-1", at, "net", standing, true), &configured).expect_err(at);
         assert!(refusal.contains(says), "{refusal}");
@@ -121,7 +121,7 @@ fn an_orphan_is_adopted_only_if_it_is_alone_at_a_configured_address() {
 }
 
 /// The addresses in the plan, with what each depends on.
-fn planned(cleared: &Cleared) -> Vec<(String, Vec<String>)> {
+fn planned(cleared: &CleanupPlan) -> Vec<(String, Vec<String>)> {
     let text = |all: &[Address]| all.iter().map(ToString::to_string).collect();
     cleared.plan.items.iter().map(|item| (item.address.to_string(), text(&item.depends_on))).collect()
 }
@@ -135,14 +135,14 @@ fn configured_orphans_are_deleted_in_the_graphs_order_with_what_lies_in_them() {
         node(&cloud, "primary/rule/a", EAST, after("primary/part/a")),
     ]);
     let orphans = [
-        orphan("net-1", "primary/net/main", "net", Standing::Lost, true),
-        orphan("part-1", "primary/part/a", "part", Standing::Lost, true),
-        orphan("net-2", "primary/net/main", "net", Standing::Twin { others: vec!["net-1".to_owned()] }, true),
+        orphan("net-1", "primary/net/main", "net", OrphanKind::Lost, true),
+        orphan("part-1", "primary/part/a", "part", OrphanKind::Lost, true),
+        orphan("net-2", "primary/net/main", "net", OrphanKind::Twin { others: vec!["net-1".to_owned()] }, true),
     ];
     let rule = Live { owner: Owner::Implied, ..live("r", "primary/rule/a", None, Phase::Ready) };
     let observed = Observations::from([(address("primary/rule/a"), Observed::Live(Box::new(rule)))]);
     let entries = BTreeMap::new();
-    let clearing = Clearing {
+    let clearing = Cleanup {
         orphans: &orphans,
         graph: &configured,
         entries: &entries,
@@ -172,13 +172,13 @@ fn a_copy_is_deleted_under_an_address_of_its_own_and_an_orphan_in_use_stays() {
         ),
     ]);
     let orphans = [
-        orphan("base-1", "primary/base/old", "base", Standing::Lost, false),
-        orphan("base-2", "primary/base/lost", "base", Standing::Lost, false),
-        orphan("net-2", "primary/net/main", "net", Standing::Copy { of: Some("net-1".to_owned()) }, true),
+        orphan("base-1", "primary/base/old", "base", OrphanKind::Lost, false),
+        orphan("base-2", "primary/base/lost", "base", OrphanKind::Lost, false),
+        orphan("net-2", "primary/net/main", "net", OrphanKind::Copy { of: Some("net-1".to_owned()) }, true),
     ];
     let cloud = Cloud::new();
     let (graph, observed) = (Graph::new(), Observations::new());
-    let clearing = Clearing {
+    let clearing = Cleanup {
         orphans: &orphans,
         graph: &graph,
         entries: &entries,
@@ -206,13 +206,13 @@ fn what_an_orphan_that_stays_refers_to_stays_too() {
         node(&cloud, "primary/part/a", EAST, after("primary/net/main")),
     ]);
     let orphans = [
-        orphan("base-1", "primary/base/main", "base", Standing::Lost, true),
-        orphan("net-1", "primary/net/main", "net", Standing::Lost, true),
+        orphan("base-1", "primary/base/main", "base", OrphanKind::Lost, true),
+        orphan("net-1", "primary/net/main", "net", OrphanKind::Lost, true),
     ];
     let held = Entry { depends_on: vec![address("primary/net/main")], ..entry(EAST, "part-1", Status::Ready) };
     let entries = BTreeMap::from([(address("primary/part/a"), held)]);
     let observed = Observations::new();
-    let cleared = Clearing {
+    let cleared = Cleanup {
         orphans: &orphans,
         graph: &configured,
         entries: &entries,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::diff;
 use super::{Action, Consent, Item, Plan, Refusal};
-use crate::driver::{Change, Drivers, Expected, Live, Phase, Region, Traits};
+use crate::driver::{Change, DriverRegistry, Live, Phase, Region, TypeInfo, TypicalDurations};
 use crate::failure::{Class, Failure};
 use crate::graph::Graph;
 use crate::observe::{Observations, Observed};
@@ -41,7 +41,7 @@ pub struct Decision<'a> {
     /// What the state holds.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources that are only in the state.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// What was observed.
     pub observed: &'a Observations,
     /// Whether properties that are recorded as unsupported are left alone. Only on a custom endpoint.
@@ -211,7 +211,7 @@ impl Decision<'_> {
         &self,
         address: &Address,
         region: &Region,
-        traits: &Traits,
+        traits: &TypeInfo,
         desired: &Properties,
         unsettled: &Unsettled,
     ) -> Item {
@@ -408,7 +408,7 @@ fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -
 }
 
 /// How long the planned work on a resource takes. Recording it takes no time, unless it is still on its way.
-fn expected(item: &Item, takes: &Expected) -> Duration {
+fn expected(item: &Item, takes: &TypicalDurations) -> Duration {
     let is_pending = item.live.as_ref().is_some_and(|live| live.phase.awaited().is_some());
     match item.action {
         Action::Create => takes.create,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::driver::{Change, Traits};
+use crate::driver::{Change, TypeInfo};
 use crate::reference::{AFTER, Properties, is_unresolved};
 
 /// The property that holds tags. Others may add tags of their own.
@@ -14,7 +14,7 @@ pub const TAGS: &str = "tags";
 /// A property that is not in `live` cannot be read, and is not compared. Tags are compared key by key, for the desired keys: the tags
 /// that others have added are left alone.
 #[must_use]
-pub fn changes(traits: &Traits, desired: &Properties, live: &Properties) -> Vec<Change> {
+pub fn changes(traits: &TypeInfo, desired: &Properties, live: &Properties) -> Vec<Change> {
     let mut changes = Vec::new();
     for (name, new) in desired {
         if name == AFTER {
@@ -92,8 +92,8 @@ mod tests {
 
     use super::*;
 
-    const TRAITS: Traits =
-        Traits { immutable: &[("cidr", "it cannot be changed")], holds: &["gateway"], ..Traits::usual("t") };
+    const INFO: TypeInfo =
+        TypeInfo { immutable: &[("cidr", "it cannot be changed")], holds: &["gateway"], ..TypeInfo::usual("t") };
 
     fn properties(value: Value) -> Properties {
         match value {
@@ -109,7 +109,7 @@ mod tests {
             "tags": {"Name": "n", "ours": "o"}}));
         let live = properties(json!({"a": 1, "list": ["y", "x"], "cidr": "10.9.0.0/16", "extra": true,
             "tags": {"Name": "n", "theirs": "t"}}));
-        let changes = changes(&TRAITS, &desired, &live);
+        let changes = changes(&INFO, &desired, &live);
         let seen: Vec<_> = changes.iter().map(|change| (change.property.as_str(), change.forces_replacement)).collect();
         assert_eq!(seen, [("cidr", Some("it cannot be changed")), ("tags.ours", None)]);
         assert_eq!((&changes[1].old, &changes[1].new), (&Value::Null, &json!("o")));
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_version_that_others_have_raised_is_not_a_difference() {
-        let traits = Traits { versions: &["engine_version"], ..TRAITS };
+        let traits = TypeInfo { versions: &["engine_version"], ..INFO };
         let differs = |live: &str, desired: &str| {
             let [live, desired] = [live, desired].map(|version| properties(json!({ "engine_version": version })));
             !changes(&traits, &desired, &live).is_empty()
@@ -134,7 +134,7 @@ mod tests {
     fn a_holder_is_recreated_with_its_target_unless_it_holds_nothing_any_more() {
         let reference = json!({"$ref": "primary/vpc/main", "output": "id", "need": "ready"});
         let desired = properties(json!({"gateway": reference}));
-        let forced = |old: &str| changes(&TRAITS, &desired, &properties(json!({"gateway": old})))[0].forces_replacement;
+        let forced = |old: &str| changes(&INFO, &desired, &properties(json!({"gateway": old})))[0].forces_replacement;
         assert!(forced("igw-1").is_some());
         assert!(forced("").is_none(), "it can be attached in place");
     }

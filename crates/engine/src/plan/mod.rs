@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use futures::future::join_all;
 
-use crate::driver::{AlsoDeleted, Change, Drivers, Live, Region, Weight};
+use crate::driver::{AlsoDeleted, Change, DriverRegistry, Live, Region, Weight};
 use crate::failure::Failure;
 use crate::observe::limited;
 use crate::seconds;
@@ -141,7 +141,7 @@ impl Item {
 impl Plan {
     /// Finds out what each deletion means, for all of them at the same time: of what is deleted, replaced, or refused. None may take
     /// longer than `timeout`. Changes nothing in AWS.
-    pub async fn weigh(&mut self, drivers: &dyn Drivers, timeout: Duration) {
+    pub async fn weigh(&mut self, drivers: &dyn DriverRegistry, timeout: Duration) {
         let concerned = |item: &Item| item.is_deleted() || item.action == Action::Refused;
         let going = self.items.iter().filter(|item| concerned(item)).filter_map(|item| item.live.as_ref());
         let also: AlsoDeleted = going.flat_map(|live| live.arn.iter().chain([&live.id])).collect();

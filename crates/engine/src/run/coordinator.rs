@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::critical_path::critical_path;
-use super::events::{Event, Events};
+use super::events::{Event, EventSink};
 use super::handle::{Awaited, CoordinatorHandle, Message};
 use super::layout::{Layout, action_of, expected};
 use super::recorder::{Durable, Record, Recorder};
@@ -18,7 +18,7 @@ use super::report::Report;
 use super::schedule::{Deferral, Outcome, Schedule, StepId, StepKind};
 use super::worker::{Job, Worker};
 use crate::cancel::{Shutdown, Stage};
-use crate::driver::{Driver, Drivers, Region};
+use crate::driver::{Driver, DriverRegistry, Region};
 use crate::failure::{Class, Failure};
 use crate::graph::{Graph, Node};
 use crate::plan::{Action, Item, Plan, TAGS};
@@ -28,7 +28,7 @@ use crate::timing::Timing;
 
 /// How a run is carried out.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct RunOptions {
     /// How many steps may be at work in one Region at the same time. A step that waits for AWS does not count.
     pub cap: usize,
     /// How patiently the run waits.
@@ -44,11 +44,11 @@ pub struct Run<'a> {
     /// The desired resources.
     pub graph: &'a Graph,
     /// Finds the types of resources that are only in the state.
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     /// How it is carried out.
-    pub options: Options,
+    pub options: RunOptions,
     /// Where the events go.
-    pub events: &'a dyn Events,
+    pub events: &'a dyn EventSink,
 }
 
 impl Run<'_> {

@@ -12,7 +12,7 @@ use crate::state::Address;
 
 /// One link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Leg {
+pub struct PathSegment {
     /// The resource.
     pub address: Address,
     /// From the moment when nothing else held it up to the moment when the next one could go on.
@@ -21,7 +21,7 @@ pub struct Leg {
 }
 
 /// The chain, in the order of time.
-pub(super) fn critical_path(schedule: &Schedule, began: Instant) -> Vec<Leg> {
+pub(super) fn critical_path(schedule: &Schedule, began: Instant) -> Vec<PathSegment> {
     let ends = schedule.ids().filter_map(|step| Some((schedule.step(step).milestone(Need::Ready)?, step)));
     let Some((mut until, mut step)) = ends.max() else { return Vec::new() };
     let mut path = Vec::new();
@@ -31,7 +31,10 @@ pub(super) fn critical_path(schedule: &Schedule, began: Instant) -> Vec<Leg> {
             .filter_map(|(dependency, need)| Some((released(schedule, dependency, need, until)?, dependency)))
             .max();
         let from = before.map_or(began, |(at, _)| at);
-        path.push(Leg { address: schedule.step(step).address.clone(), took: until.saturating_duration_since(from) });
+        path.push(PathSegment {
+            address: schedule.step(step).address.clone(),
+            took: until.saturating_duration_since(from),
+        });
         let Some((at, dependency)) = before else { break };
         (step, until) = (dependency, at);
     }

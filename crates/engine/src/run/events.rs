@@ -96,12 +96,12 @@ pub enum Event {
 }
 
 /// Where events go.
-pub trait Events: Send + Sync {
+pub trait EventSink: Send + Sync {
     /// Takes one event. Must not block.
     fn emit(&self, event: Event);
 }
 
-impl<F: Fn(Event) + Send + Sync> Events for F {
+impl<F: Fn(Event) + Send + Sync> EventSink for F {
     fn emit(&self, event: Event) {
         self(event);
     }

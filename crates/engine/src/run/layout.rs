@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::schedule::{Schedule, StepId, StepKind};
-use crate::driver::{Driver, Drivers, Region};
+use crate::driver::{Driver, DriverRegistry, Region};
 use crate::graph::Graph;
 use crate::plan::{Action, Item, Plan};
 use crate::reference::{self, Need};
@@ -14,7 +14,7 @@ use crate::state::{Address, Entry};
 pub(super) struct Layout<'a> {
     pub plan: &'a Plan,
     pub graph: &'a Graph,
-    pub drivers: &'a dyn Drivers,
+    pub drivers: &'a dyn DriverRegistry,
     pub entries: &'a BTreeMap<Address, Entry>,
 }
 

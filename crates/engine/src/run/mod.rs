@@ -19,8 +19,8 @@ mod report;
 mod schedule;
 mod worker;
 
-pub use coordinator::{Options, Run};
-pub use critical_path::Leg;
-pub use events::{Event, Events};
+pub use coordinator::{Run, RunOptions};
+pub use critical_path::PathSegment;
+pub use events::{Event, EventSink};
 pub use report::Report;
 pub use schedule::Outcome;

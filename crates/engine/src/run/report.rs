@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::critical_path::Leg;
+use super::critical_path::PathSegment;
 use super::schedule::{Outcome, Schedule, StepId};
 use crate::failure::Failure;
 use crate::plan::{Action, Plan};
@@ -28,7 +28,7 @@ pub struct Report {
     /// How long each resource took, for those that were done.
     pub durations: BTreeMap<Address, Duration>,
     /// The chain of resources that determined how long the run took.
-    pub critical_path: Vec<Leg>,
+    pub critical_path: Vec<PathSegment>,
     /// Resources that were to be deleted and are kept, because something that stays needs them.
     pub kept: Vec<Address>,
 }

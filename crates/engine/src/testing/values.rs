@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Cloud;
-use crate::driver::{Drivers as _, Live, Owner, Phase};
+use crate::driver::{DriverRegistry as _, Live, Owner, Phase};
 use crate::graph::{Graph, Node};
 use crate::reference::Properties;
 use crate::state::{Address, Entry, Status};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, NODE, OURS, STACK, is_tagged};
-use crate::driver::Drivers as _;
+use crate::driver::DriverRegistry as _;
 use crate::graph::Node;
 use crate::plan::TAGS;
 use crate::reference::{Properties, Ref};

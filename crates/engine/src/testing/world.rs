@@ -20,7 +20,7 @@ use crate::cancel::{Shutdown, shutdown};
 use crate::graph::Graph;
 use crate::observe::Observer;
 use crate::plan::{Consent, Decision, Plan};
-use crate::run::{Event, Options, Outcome, Report, Run};
+use crate::run::{Event, Outcome, Report, Run, RunOptions};
 use crate::state::{Entry, Identity, Location, Regions, Snapshot, StateError, Status, Store};
 use crate::timing::Timing;
 
@@ -76,7 +76,7 @@ pub struct World {
     /// The cloud.
     pub cloud: Cloud,
     /// How its runs are carried out.
-    pub options: Options,
+    pub options: RunOptions,
     folder: TempDir,
 }
 
@@ -99,7 +99,7 @@ impl World {
         let builder = &mut tempfile::Builder::new();
         let builder = builder.prefix("drctl-engine-");
         let folder = if memory.is_dir() { builder.tempdir_in(memory) } else { builder.tempdir() };
-        let options = Options { cap: 8, timing: Timing::default(), adopt: false };
+        let options = RunOptions { cap: 8, timing: Timing::default(), adopt: false };
         Self { cloud, options, folder: folder.expect("a folder") }
     }
 

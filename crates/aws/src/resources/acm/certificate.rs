@@ -13,8 +13,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, goes_on, live, readable, unidentified,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging,
+    TypeInfo, Weight, goes_on, live, readable, unidentified,
 };
 
 /// A public TLS certificate for one name. ACM issues it once it sees a CNAME record that it asks for, and renews it for as long as
@@ -31,7 +31,7 @@ pub struct Certificate {
 }
 
 impl Resource for Certificate {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("domain", "the name of a certificate cannot be changed"),
             ("key_algorithm", "the key algorithm of a certificate cannot be changed"),
@@ -45,7 +45,7 @@ impl Resource for Certificate {
         patience: Duration::from_mins(20),
         // See docs/aws-behaviour.md#validation-record-is-shared.
         completed_by: &["validation_name", "validation_value"],
-        ..Traits::usual("certificate")
+        ..TypeInfo::usual("certificate")
     };
     const SERVICE: &'static str = "acm";
     const LATENCIES: &'static [Latencies] = &[
@@ -134,11 +134,11 @@ impl Resource for Certificate {
         Ok(Weight { hindrances: hindrances.collect(), ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().acm.delete_certificate().certificate_arn(&live.id).send();
         match cx.mutate("acm", "DeleteCertificate", call).await {
             Err(failure) if failure.class == Class::Transient => Err(in_use(cx, &live.id, failure).await?),
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Deletion::Requested),
         }
     }
 }
@@ -231,7 +231,7 @@ async fn describe(cx: &Context, arn: &str, tags: Option<TagMap>) -> Result<Optio
     };
     match (answer.certificate(), tags) {
         (Some(certificate), Some(tags)) => Ok(from_described(cx, arn, certificate, tags)),
-        (None, Some(_)) => Err(unidentified(Certificate::TRAITS.kind)),
+        (None, Some(_)) => Err(unidentified(Certificate::INFO.kind)),
         (_, None) => Ok(None),
     }
 }

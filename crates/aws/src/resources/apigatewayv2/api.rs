@@ -11,7 +11,7 @@ use super::{apis, arn, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging, TypeInfo, live,
 };
 
 /// An HTTP API. Outputs: `endpoint`, its URL; `host`, the URL without the scheme.
@@ -26,11 +26,11 @@ pub struct Api {
 }
 
 impl Resource for Api {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         // An account may delete one API in 30 s.
         // See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        ..Traits::usual("api")
+        ..TypeInfo::usual("api")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -90,10 +90,10 @@ impl Resource for Api {
     }
 
     /// AWS deletes everything in it with it.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().apigateway.delete_api().api_id(&live.id).send();
         match cx.mutate("apigateway", "DeleteApi", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(failure) => Err(still_mapped(cx, &live.id, None, failure).await?),
         }
     }

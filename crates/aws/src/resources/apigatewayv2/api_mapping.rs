@@ -7,8 +7,8 @@ use super::{Api, DomainName, domains, id_of, or_none, pages, parts, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// The output with AWS's own id of a mapping.
@@ -30,11 +30,11 @@ pub struct ApiMapping {
 }
 
 impl Resource for ApiMapping {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("domain", "a mapping cannot be moved to another domain name")],
         // A second mapping of the same path is refused.
         idempotent_create: true,
-        ..Traits::usual("api_mapping")
+        ..TypeInfo::usual("api_mapping")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -100,11 +100,11 @@ impl Resource for ApiMapping {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (domain, _) = parts(&live.id);
         let id = live.output(MAPPING_ID).unwrap_or_default();
         let call = cx.clients().apigateway.delete_api_mapping().domain_name(domain).api_mapping_id(id).send();
-        cx.mutate("apigateway", "DeleteApiMapping", call).await.map(|_| Removal::Ordered)
+        cx.mutate("apigateway", "DeleteApiMapping", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -7,7 +7,8 @@ use super::{Api, InApi, id_of, in_apis, in_its_api, or_none, pages, parts};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging, TypeInfo,
+    live,
 };
 
 /// The output with AWS's own id of an authorizer.
@@ -54,12 +55,12 @@ impl Authorizer {
 }
 
 impl Resource for Authorizer {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("api", "an authorizer cannot be moved to another API"),
             ("name", "an authorizer is identified by its name"),
         ],
-        ..Traits::usual("api_authorizer")
+        ..TypeInfo::usual("api_authorizer")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -122,11 +123,11 @@ impl Resource for Authorizer {
 
     /// Refused while a route refers to it: routes are changed or deleted first.
     /// See docs/aws-behaviour.md#authorizer-held-by-route.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (api, _) = parts(&live.id);
         let id = live.output(AUTHORIZER_ID).unwrap_or_default();
         let call = cx.clients().apigateway.delete_authorizer().api_id(api).authorizer_id(id).send();
-        cx.mutate("apigateway", "DeleteAuthorizer", call).await.map(|_| Removal::Ordered)
+        cx.mutate("apigateway", "DeleteAuthorizer", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::resources::acm::Certificate;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live, read_each,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live, read_each,
 };
 
 /// A domain name under which an API of the Region is reached. Outputs: `target_domain` and `target_zone`, the target for an alias
@@ -30,7 +30,7 @@ pub struct DomainName {
 }
 
 impl Resource for DomainName {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a domain name cannot be renamed")],
         // A certificate in use cannot be deleted.
         holds: &["certificate"],
@@ -38,7 +38,7 @@ impl Resource for DomainName {
         idempotent_create: true,
         // An account may make one call in 30 s. See docs/aws-behaviour.md#api-gateway-slow-operations.
         patience: Duration::from_mins(10),
-        ..Traits::usual("api_domain")
+        ..TypeInfo::usual("api_domain")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -126,7 +126,7 @@ impl Resource for DomainName {
 
     /// AWS deletes its mappings with it, so it is kept while it has mappings of someone else.
     /// See docs/aws-behaviour.md#mapping-holds-domain-and-api.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let others = mappings_of(cx, &live.id).await?;
         let others: Vec<String> = others.iter().filter(|mapping| !is_of_root(mapping)).map(in_words).collect();
         if !others.is_empty() {
@@ -135,7 +135,7 @@ impl Resource for DomainName {
                 .help("Delete these mappings or move them to another domain name, then run the same command again."));
         }
         let call = cx.clients().apigateway.delete_domain_name().domain_name(&live.id).send();
-        cx.mutate("apigateway", "DeleteDomainName", call).await.map(|_| Removal::Ordered)
+        cx.mutate("apigateway", "DeleteDomainName", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::lambda::Function;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 use drctl_engine::TAGS;
 
@@ -32,9 +32,9 @@ pub struct Integration {
 }
 
 impl Resource for Integration {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("api", "an integration cannot be moved to another API")],
-        ..Traits::usual("api_integration")
+        ..TypeInfo::usual("api_integration")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -96,7 +96,7 @@ impl Resource for Integration {
 
     /// Refused while a route leads to it. The stack's own routes refer to it, and so are deleted before it. A route of someone else
     /// stays. See docs/aws-behaviour.md#integration-held-by-route.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (api, id) = parts(&live.id);
         let call = cx.clients().apigateway.delete_integration().api_id(api).integration_id(id).send();
         match cx.mutate("apigateway", "DeleteIntegration", call).await {
@@ -104,7 +104,7 @@ impl Resource for Integration {
                 let routes = route::leading_to(cx, &live.id).await?;
                 Err(if routes.is_empty() { failure } else { held_by(&live.id, &routes, failure) })
             }
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Deletion::Requested),
         }
     }
 }

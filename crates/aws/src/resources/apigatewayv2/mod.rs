@@ -66,7 +66,7 @@ async fn domains(cx: &Context) -> Result<Vec<DescribedDomain>, Failure> {
 async fn of_stack(cx: &Context) -> Result<Vec<String>, Failure> {
     let apis = apis(cx).await?;
     let ours = apis.iter().filter(|api| cx.scope.is_ours(&tag_map(api.tags())));
-    ours.map(|api| api.api_id().map(str::to_owned).ok_or_else(|| unidentified(Api::TRAITS.kind))).collect()
+    ours.map(|api| api.api_id().map(str::to_owned).ok_or_else(|| unidentified(Api::INFO.kind))).collect()
 }
 
 /// A type whose resources belong to an API, and are read by listing them all: none is read by a call of its own.

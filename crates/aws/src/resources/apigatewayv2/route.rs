@@ -9,8 +9,8 @@ use super::{Api, Authorizer, InApi, Integration, id_of, in_apis, in_its_api, or_
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Handle, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Change, Context, Creation, Deletion, Failure, Handle, Id, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// The output with AWS's own id of a route.
@@ -48,14 +48,14 @@ pub enum Access {
 }
 
 impl Resource for Route {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("api", "a route cannot be moved to another API"),
             ("route_key", "a route is identified by its key"),
         ],
         // A second route of the same key is refused.
         idempotent_create: true,
-        ..Traits::usual("api_route")
+        ..TypeInfo::usual("api_route")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -120,11 +120,11 @@ impl Resource for Route {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (api, _) = parts(&live.id);
         let id = live.output(ROUTE_ID).unwrap_or_default();
         let call = cx.clients().apigateway.delete_route().api_id(api).route_id(id).send();
-        cx.mutate("apigateway", "DeleteRoute", call).await.map(|_| Removal::Ordered)
+        cx.mutate("apigateway", "DeleteRoute", call).await.map(|_| Deletion::Requested)
     }
 }
 

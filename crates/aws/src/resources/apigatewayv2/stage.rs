@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::logs::LogGroup;
 use crate::resources::permissions::{API_TAGS, API_TAGS_OFF, Grant, LOG_GROUPS, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live, read_each,
+    Arn, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, live, read_each,
 };
 
 /// A deployment of an API under a name. Its id is `API/NAME`.
@@ -35,11 +35,11 @@ pub struct Stage {
 }
 
 impl Resource for Stage {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("api", "a stage cannot be moved to another API"), ("name", "a stage cannot be renamed")],
         // A second stage of the same name is refused.
         idempotent_create: true,
-        ..Traits::usual("api_stage")
+        ..TypeInfo::usual("api_stage")
     };
     const SERVICE: &'static str = "apigateway";
     const LATENCIES: &'static [Latencies] = &[
@@ -140,11 +140,11 @@ impl Resource for Stage {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (api, name) = parts(&live.id);
         let call = cx.clients().apigateway.delete_stage().api_id(api).stage_name(name).send();
         match cx.mutate("apigateway", "DeleteStage", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(failure) => Err(still_mapped(cx, api, Some(name), failure).await?),
         }
     }

@@ -15,8 +15,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ALARM, Grant, later, on};
 use crate::resources::sns::Topic;
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// The most alarms that a page of `DescribeAlarms` can have. The default is 50.
@@ -74,11 +74,11 @@ pub struct Query {
 }
 
 impl Resource for Alarm {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "an alarm cannot be renamed")],
         // A second creation with the same name overwrites the alarm.
         idempotent_create: true,
-        ..Traits::usual("alarm")
+        ..TypeInfo::usual("alarm")
     };
     const SERVICE: &'static str = "cloudwatch";
     const LATENCIES: &'static [Latencies] = &[
@@ -138,9 +138,9 @@ impl Resource for Alarm {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().cloudwatch.delete_alarms().alarm_names(&live.id).send();
-        cx.mutate("cloudwatch", "DeleteAlarms", call).await.map(|_| Removal::Ordered)
+        cx.mutate("cloudwatch", "DeleteAlarms", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -7,8 +7,8 @@ use super::{marked, tags};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{DASHBOARD, Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits, live,
-    read_named,
+    Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging, TypeInfo,
+    live, read_named,
 };
 
 /// A dashboard. Dashboards belong to the account, not to a Region: a name stands for the same dashboard in every Region.
@@ -23,11 +23,11 @@ pub struct Dashboard {
 }
 
 impl Resource for Dashboard {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a dashboard cannot be renamed")],
         // A second creation with the same name overwrites the dashboard.
         idempotent_create: true,
-        ..Traits::usual("dashboard")
+        ..TypeInfo::usual("dashboard")
     };
     const SERVICE: &'static str = "cloudwatch";
     const LATENCIES: &'static [Latencies] = &[
@@ -105,9 +105,9 @@ impl Resource for Dashboard {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().cloudwatch.delete_dashboards().dashboard_names(&live.id).send();
-        cx.mutate("cloudwatch", "DeleteDashboards", call).await.map(|_| Removal::Ordered)
+        cx.mutate("cloudwatch", "DeleteDashboards", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -18,8 +18,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, protection, read_named,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Ref, Resource, Synced, Tagging,
+    TypeInfo, Weight, changed, protection, read_named,
 };
 
 /// A table whose items have one key attribute, a string.
@@ -48,7 +48,7 @@ pub struct Table {
 }
 
 impl Resource for Table {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("name", "a table cannot be renamed"),
             ("hash_key", "the key attribute of a table cannot be changed"),
@@ -58,7 +58,7 @@ impl Resource for Table {
         // See docs/aws-behaviour.md#one-table-change-at-a-time.
         patience: Duration::from_mins(30),
         holds_data: true,
-        ..Traits::usual("dynamodb_table")
+        ..TypeInfo::usual("dynamodb_table")
     };
     const SERVICE: &'static str = "dynamodb";
     const LATENCIES: &'static [Latencies] = &[
@@ -164,18 +164,18 @@ impl Resource for Table {
     /// (docs/aws-behaviour.md#replica-before-first-item).
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let id = &live.id;
-        let Some(table) = describe(cx, id).await? else { return Ok(Synced::later("it to be visible")) };
+        let Some(table) = describe(cx, id).await? else { return Ok(Synced::in_progress("it to be visible")) };
         let is_busy = |status: &TableStatus| {
             let at_work = matches!(status, TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting);
             at_work || out_of_use(status).is_some()
         };
         if table.table_status().is_some_and(is_busy) {
-            return Ok(Synced::later(replica::at_work(&table)));
+            return Ok(Synced::in_progress(replica::at_work(&table)));
         }
         let held = Replica::of(live);
         let replica_differs = changed(changes, "replica");
         if replica_differs && let Some(step) = self.replica.place(cx, &table).await? {
-            return Ok(Synced::later(step));
+            return Ok(Synced::in_progress(step));
         }
         // A replica that was added since the table was read has yet to be read.
         let replica_differs = replica_differs && held.region == self.replica.region;
@@ -188,7 +188,7 @@ impl Resource for Table {
         if changed(changes, "ttl_attribute") {
             let old = live.properties.get("ttl_attribute").and_then(Value::as_str).unwrap_or_default();
             if let Some(step) = settings::set_ttl(cx, id, old, &self.ttl_attribute).await? {
-                return Ok(Synced::later(step));
+                return Ok(Synced::in_progress(step));
             }
         }
         // From here on each change keeps the table busy: one at a time.
@@ -199,7 +199,7 @@ impl Resource for Table {
             return Ok(if is_last && step.is_none() {
                 Synced::default()
             } else {
-                Synced::later(step.unwrap_or("its last change to be finished"))
+                Synced::in_progress(step.unwrap_or("its last change to be finished"))
             });
         }
         if replica_differs {
@@ -215,12 +215,14 @@ impl Resource for Table {
 
     /// First the replica, then the table. Deletion protection is not lifted. Only the last call shows whether the replica's
     /// Region has forgotten it: until then it is refused (docs/aws-behaviour.md#table-was-a-source).
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let id = &live.id;
-        let Some(table) = describe(cx, id).await? else { return Ok(Removal::Ordered) };
+        let Some(table) = describe(cx, id).await? else { return Ok(Deletion::Requested) };
         match table.table_status() {
-            Some(TableStatus::Deleting) => return Ok(Removal::Ordered),
-            Some(TableStatus::Creating | TableStatus::Updating) => return Ok(Removal::Later(replica::at_work(&table))),
+            Some(TableStatus::Deleting) => return Ok(Deletion::Requested),
+            Some(TableStatus::Creating | TableStatus::Updating) => {
+                return Ok(Deletion::NotYet(replica::at_work(&table)));
+            }
             _ => {}
         }
         let replicas = replica::to_remove(cx, &table).await?;
@@ -228,13 +230,13 @@ impl Resource for Table {
         protection::refuse(live)?;
         replica::refuse_protected(cx, id, &replicas).await?;
         if let Some(replica) = replicas.first() {
-            return replica::remove(cx, id, replica).await.map(Removal::Later);
+            return replica::remove(cx, id, replica).await.map(Deletion::NotYet);
         }
         let call = cx.clients().dynamodb.delete_table().table_name(id).send();
         match cx.mutate("dynamodb", "DeleteTable", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(failure) if failure.class == Class::NotYet => {
-                Ok(Removal::Later("its replica's Region to forget it".to_owned()))
+                Ok(Deletion::NotYet("its replica's Region to forget it".to_owned()))
             }
             Err(failure) => Err(failure),
         }

@@ -9,8 +9,8 @@ use super::{Rule, Vpc, filter};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, SECURITY_GROUP, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// The output with the group's own id.
@@ -28,12 +28,12 @@ pub struct DefaultSecurityGroup {
 }
 
 impl Resource for DefaultSecurityGroup {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("vpc", "each VPC has its own default security group")],
         idempotent_create: true,
         // AWS refuses to delete it (`CannotDelete`) without its VPC. See docs/aws-behaviour.md#default-security-group-stays.
         removable: false,
-        ..Traits::usual("default_security_group")
+        ..TypeInfo::usual("default_security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -105,8 +105,8 @@ impl Resource for DefaultSecurityGroup {
         sync_rules(cx, &live.output(GROUP).unwrap_or_default(), changes, &self.ingress, &self.egress).await
     }
 
-    async fn delete(_: &Context, _: &Live) -> Result<Removal, Failure> {
-        Ok(Removal::Ordered)
+    async fn delete(_: &Context, _: &Live) -> Result<Deletion, Failure> {
+        Ok(Deletion::Requested)
     }
 }
 

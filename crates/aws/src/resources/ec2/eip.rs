@@ -9,7 +9,7 @@ use super::{arn, foreign, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Live, Phase, Readable, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Deletion, Failure, Live, Phase, Readable, Resource, Synced, Tagging, TypeInfo, live,
 };
 
 /// An Elastic IP address from Amazon's pool. It has no properties that can be chosen.
@@ -17,13 +17,13 @@ use crate::resources::{
 pub struct Eip {}
 
 impl Resource for Eip {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         // AllocateAddress has no client token.
         idempotent_create: false,
         // It cannot be released while its NAT gateway is still being deleted.
         // See docs/aws-behaviour.md#address-held-by-nat-gateway.
         patience: Duration::from_mins(5),
-        ..Traits::usual("eip")
+        ..TypeInfo::usual("eip")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -72,10 +72,10 @@ impl Resource for Eip {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.release_address().allocation_id(&live.id).send();
         match cx.mutate("ec2", "ReleaseAddress", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(refusal) => Err(foreign::user_of_address(cx, refusal, &live.id).await?),
         }
     }

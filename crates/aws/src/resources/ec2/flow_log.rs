@@ -13,8 +13,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, later, on, pass};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html>
@@ -39,7 +39,7 @@ pub struct FlowLog {
 }
 
 impl Resource for FlowLog {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("vpc", FIXED),
             ("traffic", FIXED),
@@ -50,7 +50,7 @@ impl Resource for FlowLog {
         idempotent_create: true,
         // Other services may see a role 2 min late. See docs/aws-behaviour.md#flow-log-role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        ..Traits::usual("flow_log")
+        ..TypeInfo::usual("flow_log")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -110,10 +110,10 @@ impl Resource for FlowLog {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_flow_logs().flow_log_ids(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteFlowLogs", call).await?;
-        unsuccessful(cx, "DeleteFlowLogs", answer.unsuccessful(), answer.request_id()).map(|()| Removal::Ordered)
+        unsuccessful(cx, "DeleteFlowLogs", answer.unsuccessful(), answer.request_id()).map(|()| Deletion::Requested)
     }
 }
 

@@ -11,8 +11,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, live,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, changed, live,
 };
 
 /// An internet gateway.
@@ -23,12 +23,12 @@ pub struct InternetGateway {
 }
 
 impl Resource for InternetGateway {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         holds: &["vpc"],
         // Detaching is refused while a public address is mapped in the VPC.
         // See docs/aws-behaviour.md#internet-gateway-held-by-addresses.
         patience: Duration::from_mins(5),
-        ..Traits::usual("internet_gateway")
+        ..TypeInfo::usual("internet_gateway")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -115,10 +115,10 @@ impl Resource for InternetGateway {
         Ok(Weight { hindrances: foreign::in_the_way_of(cx, live, Held::Gateway, also).await?, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         detach(cx, live).await?;
         let call = cx.clients().ec2.delete_internet_gateway().internet_gateway_id(&live.id).send();
-        cx.mutate("ec2", "DeleteInternetGateway", call).await.map(|_| Removal::Ordered)
+        cx.mutate("ec2", "DeleteInternetGateway", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -7,7 +7,8 @@ use super::{Eip, Subnet, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits, live,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging, TypeInfo,
+    live,
 };
 
 /// A public NAT gateway.
@@ -24,13 +25,13 @@ pub struct NatGateway {
 }
 
 impl Resource for NatGateway {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("subnet", "a NAT gateway cannot be moved to another subnet"),
             ("allocation", "the primary address of a NAT gateway cannot be changed"),
         ],
         idempotent_create: true,
-        ..Traits::usual("nat_gateway")
+        ..TypeInfo::usual("nat_gateway")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -85,9 +86,9 @@ impl Resource for NatGateway {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_nat_gateway().nat_gateway_id(&live.id).send();
-        cx.mutate("ec2", "DeleteNatGateway", call).await.map(|_| Removal::Ordered)
+        cx.mutate("ec2", "DeleteNatGateway", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus};
 
 use super::filter;
 use super::foreign::{self, Held};
-use crate::resources::{Class, Context, Failure, Live, Removal};
+use crate::resources::{Class, Context, Deletion, Failure, Live};
 
 /// The beginning of the description of every interface of Lambda.
 const LAMBDA: &str = "AWS Lambda VPC ENI";
@@ -26,10 +26,10 @@ pub(super) async fn unless_held<T>(
     answer: Result<T, Failure>,
     live: &Live,
     held: Held<'_>,
-) -> Result<Removal, Failure> {
+) -> Result<Deletion, Failure> {
     let refusal = match answer {
         Err(refusal) if refusal.code.as_deref() == Some("DependencyViolation") => refusal,
-        answer => return answer.map(|_| Removal::Ordered),
+        answer => return answer.map(|_| Deletion::Requested),
     };
     let within = match held {
         Held::Group(id) => filter("group-id", id),
@@ -57,7 +57,7 @@ pub(super) async fn unless_held<T>(
             held += 1;
         }
     }
-    Ok(Removal::Later(waits_for(held)))
+    Ok(Deletion::NotYet(waits_for(held)))
 }
 
 /// Returns whether the interface is deleted. Lambda may start to use it again at any time.

@@ -8,7 +8,7 @@ use super::{InternetGateway, NatGateway, RouteTable, VpcPeering, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging, TypeInfo,
     changed, live,
 };
 
@@ -72,14 +72,14 @@ impl Target {
 }
 
 impl Resource for Route {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("route_table", "a route cannot be moved to another table"),
             ("destination", "a route is identified by its destination"),
         ],
         // A second route to the same destination is refused.
         idempotent_create: true,
-        ..Traits::usual("route")
+        ..TypeInfo::usual("route")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -152,10 +152,10 @@ impl Resource for Route {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let (table, destination) = live.id.split_once('_').unwrap_or_default();
         let call = cx.clients().ec2.delete_route().route_table_id(table).destination_cidr_block(destination).send();
-        cx.mutate("ec2", "DeleteRoute", call).await.map(|_| Removal::Ordered)
+        cx.mutate("ec2", "DeleteRoute", call).await.map(|_| Deletion::Requested)
     }
 }
 

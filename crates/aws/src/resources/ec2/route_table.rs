@@ -10,8 +10,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, live,
+    AlsoDeleted, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, live,
 };
 
 /// A route table.
@@ -22,10 +22,10 @@ pub struct RouteTable {
 }
 
 impl Resource for RouteTable {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("vpc", "a route table cannot be moved to another VPC")],
         idempotent_create: true,
-        ..Traits::usual("route_table")
+        ..TypeInfo::usual("route_table")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -80,10 +80,10 @@ impl Resource for RouteTable {
         })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_route_table().route_table_id(&live.id).send();
         match cx.mutate("ec2", "DeleteRouteTable", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(refusal) => Err(foreign::named(cx, refusal, live, Held::Table(&live.id)).await?),
         }
     }

@@ -11,7 +11,7 @@ use super::{RouteTable, Subnet, filter, route_table};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, TABLE, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging, TypeInfo,
     changed, live,
 };
 
@@ -28,12 +28,12 @@ pub struct RouteTableAssociation {
 }
 
 impl Resource for RouteTableAssociation {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("subnet", "an association is identified by its subnet")],
         holds: &["route_table"],
         // A second association of the same subnet is refused.
         idempotent_create: true,
-        ..Traits::usual("route_table_association")
+        ..TypeInfo::usual("route_table_association")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -91,7 +91,7 @@ impl Resource for RouteTableAssociation {
             // Each replacement creates a new association. It is read again, because an earlier call whose answer was lost may have
             // succeeded.
             let Some(now) = Self::read(cx, &live.id).await? else {
-                return Ok(Synced::later("its association to be visible"));
+                return Ok(Synced::in_progress("its association to be visible"));
             };
             let desired = self.route_table.value();
             if now.properties.get("route_table").and_then(Value::as_str) != Some(desired) {
@@ -108,9 +108,9 @@ impl Resource for RouteTableAssociation {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.disassociate_route_table().association_id(aws_id(live)).send();
-        cx.mutate("ec2", "DisassociateRouteTable", call).await.map(|_| Removal::Ordered)
+        cx.mutate("ec2", "DisassociateRouteTable", call).await.map(|_| Deletion::Requested)
     }
 }
 

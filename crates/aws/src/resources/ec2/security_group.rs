@@ -15,8 +15,8 @@ use super::{Vpc, arn, filter, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, SECURITY_GROUP, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, live,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, live,
 };
 
 /// A security group.
@@ -143,7 +143,7 @@ impl Rule {
 }
 
 impl Resource for SecurityGroup {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("vpc", "a security group cannot be moved to another VPC"),
             ("name", "the name of a security group cannot be changed"),
@@ -154,7 +154,7 @@ impl Resource for SecurityGroup {
         // The network interfaces of a deleted Lambda function stay for 45 minutes, some for an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
-        ..Traits::usual("security_group")
+        ..TypeInfo::usual("security_group")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -241,7 +241,7 @@ impl Resource for SecurityGroup {
     /// A rule of another group that refers to this one keeps it from being deleted
     /// (docs/aws-behaviour.md#security-group-referenced). In this stack's groups, such rules are revoked. In other groups they are
     /// left alone, and the group is named.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let groups = of_stack(cx).await?;
         let referring = groups.iter().filter(|group| refers_to(group, &live.id));
         let others: Vec<&str> = referring.filter_map(Described::group_id).filter(|other| *other != live.id).collect();

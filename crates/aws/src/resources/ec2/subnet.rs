@@ -11,8 +11,8 @@ use super::{Vpc, arn, network_interface, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, Which, step};
 use crate::resources::permissions::{ANY, Grant, INTERFACE, VPC, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live,
+    AlsoDeleted, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, changed, live,
 };
 
 /// A subnet.
@@ -29,7 +29,7 @@ pub struct Subnet {
 }
 
 impl Resource for Subnet {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("vpc", "a subnet cannot be moved to another VPC"),
             ("cidr", "the CIDR block of a subnet cannot be changed"),
@@ -38,7 +38,7 @@ impl Resource for Subnet {
         // The network interfaces of a deleted Lambda function stay for 45 minutes, some for an hour.
         // See docs/aws-behaviour.md#lambda-interfaces-linger.
         patience: Duration::from_mins(75),
-        ..Traits::usual("subnet")
+        ..TypeInfo::usual("subnet")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -118,7 +118,7 @@ impl Resource for Subnet {
         })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_subnet().subnet_id(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteSubnet", call).await;
         network_interface::unless_held(cx, answer, live, Held::Subnet(&live.id)).await

@@ -10,8 +10,8 @@ use super::{arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live, unidentified,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging,
+    TypeInfo, Weight, changed, live, unidentified,
 };
 
 /// A virtual private cloud.
@@ -26,8 +26,10 @@ pub struct Vpc {
 }
 
 impl Resource for Vpc {
-    const TRAITS: Traits =
-        Traits { immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")], ..Traits::usual("vpc") };
+    const INFO: TypeInfo = TypeInfo {
+        immutable: &[("cidr", "the primary CIDR block of a VPC cannot be changed")],
+        ..TypeInfo::usual("vpc")
+    };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
         // "VPC (+DNS attrs)".
@@ -107,10 +109,10 @@ impl Resource for Vpc {
         Ok(Weight { hindrances: foreign::in_the_way_of(cx, live, Held::Vpc, also).await?, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_vpc().vpc_id(&live.id).send();
         match cx.mutate("ec2", "DeleteVpc", call).await {
-            Ok(_) => Ok(Removal::Ordered),
+            Ok(_) => Ok(Deletion::Requested),
             Err(refusal) => Err(foreign::named(cx, refusal, live, Held::Vpc).await?),
         }
     }
@@ -118,7 +120,7 @@ impl Resource for Vpc {
 
 /// Each of the two DNS attributes takes a call of its own.
 async fn from_described(cx: &Context, vpc: &Described) -> Result<Live, Failure> {
-    let id = vpc.vpc_id().ok_or_else(|| unidentified(Vpc::TRAITS.kind))?;
+    let id = vpc.vpc_id().ok_or_else(|| unidentified(Vpc::INFO.kind))?;
     let ec2 = &cx.clients().ec2;
     let attribute = |name: VpcAttributeName| {
         cx.read("ec2", "DescribeVpcAttribute", move || {

@@ -12,7 +12,7 @@ use super::{RouteTable, Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging, TypeInfo,
     changed, live, policy,
 };
 
@@ -31,13 +31,13 @@ pub struct VpcEndpoint {
 }
 
 impl Resource for VpcEndpoint {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("vpc", "an endpoint cannot be moved to another VPC"),
             ("service", "the service of an endpoint cannot be changed"),
         ],
         idempotent_create: true,
-        ..Traits::usual("vpc_endpoint")
+        ..TypeInfo::usual("vpc_endpoint")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -118,10 +118,10 @@ impl Resource for VpcEndpoint {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send();
         let answer = cx.mutate("ec2", "DeleteVpcEndpoints", call).await?;
-        unsuccessful(cx, "DeleteVpcEndpoints", answer.unsuccessful(), answer.request_id()).map(|()| Removal::Ordered)
+        unsuccessful(cx, "DeleteVpcEndpoints", answer.unsuccessful(), answer.request_id()).map(|()| Deletion::Requested)
     }
 }
 

@@ -12,8 +12,8 @@ use super::{Vpc, arn, ours, specification, tag_map};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, VPC, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live,
+    Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live,
 };
 
 /// A VPC peering connection between two Regions of one account.
@@ -34,13 +34,13 @@ pub struct VpcPeering {
 }
 
 impl Resource for VpcPeering {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("vpc", "the VPCs of a peering cannot be changed"),
             ("peer_vpc", "the VPCs of a peering cannot be changed"),
             ("peer_region", "the VPCs of a peering cannot be changed"),
         ],
-        ..Traits::usual("vpc_peering")
+        ..TypeInfo::usual("vpc_peering")
     };
     const SERVICE: &'static str = "ec2";
     const LATENCIES: &'static [Latencies] = &[
@@ -115,12 +115,12 @@ impl Resource for VpcPeering {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let there = cx.at(&self.peer_region);
         if changed(changes, "accepted") {
-            return self.accept(&there, &live.id).await.map(Synced::later);
+            return self.accept(&there, &live.id).await.map(Synced::in_progress);
         }
         // Until it is active, both Regions refuse the options (OperationNotPermitted). See
         // docs/aws-behaviour.md#peering-options-need-active.
         if live.phase != Phase::Ready {
-            return Ok(Synced::later("it to be active, as DNS resolution needs"));
+            return Ok(Synced::in_progress("it to be active, as DNS resolution needs"));
         }
         let mut synced = Synced::default();
         if changed(changes, "requester_dns_resolution") {
@@ -138,7 +138,7 @@ impl Resource for VpcPeering {
         Ok(synced)
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&live.id).send();
         match cx.mutate("ec2", "DeleteVpcPeeringConnection", call).await {
             // A connection that failed or is being deleted cannot be deleted: AWS removes it by itself. Any other can be deleted
@@ -148,10 +148,10 @@ impl Resource for VpcPeering {
                     Some(Live { phase: Phase::Pending(_) | Phase::Ready, .. }) => {
                         Err(Failure { class: Class::Transient, ..failure })
                     }
-                    _ => Ok(Removal::Ordered),
+                    _ => Ok(Deletion::Requested),
                 }
             }
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Deletion::Requested),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::tags;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live, policy, read_named,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging,
+    TypeInfo, Weight, changed, live, policy, read_named,
 };
 
 /// What a service may do on the stack's behalf.
@@ -33,10 +33,10 @@ pub struct Role {
 }
 
 impl Resource for Role {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a role cannot be renamed"), ("path", "a role cannot be moved to another path")],
         idempotent_create: true,
-        ..Traits::usual("iam_role")
+        ..TypeInfo::usual("iam_role")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "iam";
@@ -183,7 +183,7 @@ impl Resource for Role {
 
     /// A role can be deleted only when it has no policies: otherwise AWS answers `DeleteConflict`.
     /// See docs/aws-behaviour.md#role-must-be-emptied.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let iam = &cx.clients().iam;
         let id = &live.id;
         for name in policy_names(cx, id).await? {
@@ -199,7 +199,7 @@ impl Resource for Role {
             let call = iam.detach_role_policy().role_name(id).policy_arn(arn).send();
             or_absent(cx.mutate("iam", "DetachRolePolicy", call).await)?;
         }
-        cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(|_| Removal::Ordered)
+        cx.mutate("iam", "DeleteRole", iam.delete_role().role_name(id).send()).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -6,8 +6,8 @@ use super::{Key, Tagged, find, named, stack_alias};
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, KEY, later, on};
 use crate::resources::{
-    Change, Context, Creation, Failure, Id, Live, Owner, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live,
+    Change, Context, Creation, Deletion, Failure, Id, Live, Owner, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live,
 };
 
 /// A name for a key.
@@ -20,10 +20,10 @@ pub struct Alias {
 }
 
 impl Resource for Alias {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "an alias cannot be renamed")],
         idempotent_create: true,
-        ..Traits::usual("kms_alias")
+        ..TypeInfo::usual("kms_alias")
     };
     const SERVICE: &'static str = "kms";
     const LATENCIES: &'static [Latencies] = &[
@@ -71,9 +71,9 @@ impl Resource for Alias {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().kms.delete_alias().alias_name(&live.id).send();
-        cx.mutate("kms", "DeleteAlias", call).await.map(|_| Removal::Ordered)
+        cx.mutate("kms", "DeleteAlias", call).await.map(|_| Deletion::Requested)
     }
 }
 

@@ -11,8 +11,8 @@ use super::{Tagged, describe, find, named, tags, tags_of, users};
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_KEY, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, live, policy, read_each,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced,
+    Tagging, TypeInfo, Weight, changed, live, policy, read_each,
 };
 use crate::{ATTEMPT, NODE, TagMap};
 
@@ -32,13 +32,13 @@ pub struct Key {
 }
 
 impl Resource for Key {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         holds_data: true,
         // KMS is eventually consistent, mostly within seconds, at times within minutes, and has no client token:
         // https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
         // See docs/aws-behaviour.md#kms-is-eventually-consistent.
         grace: 6,
-        ..Traits::usual("kms_key")
+        ..TypeInfo::usual("kms_key")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "kms";
@@ -167,21 +167,21 @@ impl Resource for Key {
 
     /// Seven days is the shortest period that KMS accepts. A key that something is still encrypted with is kept: without the key
     /// it would be lost. See docs/aws-behaviour.md#key-in-use.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         if let Some(why) = users::at_present(cx, live).await? {
-            return Ok(Removal::Kept(why));
+            return Ok(Deletion::Kept(why));
         }
         let call = cx.clients().kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
         match cx.mutate("kms", "ScheduleKeyDeletion", call).await {
             Err(failure) if failure.code.as_deref() == Some("KMSInvalidStateException") => {
                 // KMS also refuses when the key is already scheduled for deletion, e.g. by a call whose answer was lost.
                 if describe(cx, &live.id).await?.is_none_or(|key| is_deleted(&key)) {
-                    Ok(Removal::Scheduled)
+                    Ok(Deletion::Scheduled)
                 } else {
                     Err(failure)
                 }
             }
-            answer => answer.map(|_| Removal::Scheduled),
+            answer => answer.map(|_| Deletion::Scheduled),
         }
     }
 }

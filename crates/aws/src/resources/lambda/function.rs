@@ -21,8 +21,8 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, FUNCTION, Grant, key, later, on, pass};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live, read_named, unidentified,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live, read_named, unidentified,
 };
 
 /// The time limit of a call that carries code: enough for the largest package over a line of 2 Mbit/s.
@@ -91,7 +91,7 @@ pub struct Function {
 }
 
 impl Resource for Function {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a function cannot be renamed")],
         // Its network interfaces keep AWS from deleting them.
         holds: &["subnets", "security_groups"],
@@ -99,7 +99,7 @@ impl Resource for Function {
         idempotent_create: true,
         // A role, a key's grant or an interface may not be visible yet. See docs/aws-behaviour.md#role-not-assumable-yet.
         patience: Duration::from_mins(5),
-        ..Traits::usual("lambda_function")
+        ..TypeInfo::usual("lambda_function")
     };
     const SERVICE: &'static str = "lambda";
     const LATENCIES: &'static [Latencies] = &[
@@ -152,7 +152,7 @@ impl Resource for Function {
     async fn read(cx: &Context, id: &str) -> Result<Option<Live>, Failure> {
         let lambda = &cx.clients().lambda;
         let answer = cx.read("lambda", "GetFunction", || lambda.get_function().function_name(id).send()).await?;
-        let found = answer.configuration.as_ref().ok_or_else(|| unidentified(Self::TRAITS.kind))?;
+        let found = answer.configuration.as_ref().ok_or_else(|| unidentified(Self::INFO.kind))?;
         let tags = if answer.tags_error().is_none() {
             answer.tags.clone()
         } else {
@@ -198,7 +198,7 @@ impl Resource for Function {
     /// comes first: new code may need new variables.
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Synced::later(state.clone()));
+            return Ok(Synced::in_progress(state.clone()));
         }
         let lambda = &cx.clients().lambda;
         let id = &live.id;
@@ -214,7 +214,7 @@ impl Resource for Function {
         }
         if CONFIGURATION.iter().any(|property| changed(changes, property)) {
             self.configure(cx, id, changes).await?;
-            return Ok(Synced::shows_after("its configuration to be updated"));
+            return Ok(Synced::visible_after("its configuration to be updated"));
         }
         if changed(changes, "code_sha256") {
             let call = lambda
@@ -226,23 +226,23 @@ impl Resource for Function {
                 .config_override(unhurried())
                 .send();
             cx.mutate("lambda", "UpdateFunctionCode", call).await?;
-            return Ok(Synced::shows_after("its code to be updated"));
+            return Ok(Synced::visible_after("its code to be updated"));
         }
         Ok(Synced::default())
     }
 
     /// It is taken out of its VPC first, so that Lambda releases its network interfaces while the function still exists
     /// (docs/aws-behaviour.md#lambda-interfaces-linger).
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Removal::Later(format!("it to leave state {state}")));
+            return Ok(Deletion::NotYet(format!("it to leave state {state}")));
         }
         if live.phase == Phase::Ready && is_in_vpc(live) && leaves_vpc(cx, &live.id).await? {
-            return Ok(Removal::Later("its network interfaces to be released".to_owned()));
+            return Ok(Deletion::NotYet("its network interfaces to be released".to_owned()));
         }
         let call = cx.clients().lambda.delete_function().function_name(&live.id).send();
         cx.mutate("lambda", "DeleteFunction", call).await?;
-        Ok(Removal::Ordered)
+        Ok(Deletion::Requested)
     }
 }
 

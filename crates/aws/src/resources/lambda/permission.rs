@@ -8,8 +8,8 @@ use crate::resources::apigatewayv2::Api;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live, policy,
+    Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, live, policy,
 };
 
 /// Lets an HTTP API call a function.
@@ -28,14 +28,14 @@ pub struct Permission {
 }
 
 impl Resource for Permission {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("function", "a statement cannot be moved to another function"),
             ("statement_id", "the id of a statement cannot be changed"),
         ],
         // AWS refuses a second statement with the same id.
         idempotent_create: true,
-        ..Traits::usual("lambda_permission")
+        ..TypeInfo::usual("lambda_permission")
     };
     const SERVICE: &'static str = "lambda";
     const LATENCIES: &'static [Latencies] = &[
@@ -94,9 +94,9 @@ impl Resource for Permission {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         revoke(cx, &live.id).await?;
-        Ok(Removal::Ordered)
+        Ok(Deletion::Requested)
     }
 }
 

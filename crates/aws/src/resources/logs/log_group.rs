@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, LOG_GROUPS, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, bears_name, changed, is_about_permission, live, readable,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, bears_name, changed, is_about_permission, live, readable,
 };
 
 /// A log group.
@@ -25,10 +25,10 @@ pub struct LogGroup {
 }
 
 impl Resource for LogGroup {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a log group cannot be renamed")],
         idempotent_create: true,
-        ..Traits::usual("log_group")
+        ..TypeInfo::usual("log_group")
     };
     const GOES_LAST: bool = true;
     const SERVICE: &'static str = "logs";
@@ -141,9 +141,9 @@ impl Resource for LogGroup {
         Ok(synced)
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().logs.delete_log_group().log_group_name(&live.id).send();
-        cx.mutate("logs", "DeleteLogGroup", call).await.map(|_| Removal::Ordered)
+        cx.mutate("logs", "DeleteLogGroup", call).await.map(|_| Deletion::Requested)
     }
 }
 

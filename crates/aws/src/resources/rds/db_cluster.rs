@@ -22,8 +22,8 @@ use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, CLUSTER, CLUSTERS, GLOBAL_CLUSTER, Grant, key, later, on};
 use crate::resources::secretsmanager::Secret;
 use crate::resources::{
-    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Id, Live, Phase, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, protection,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, changed, protection,
 };
 use drctl_engine::state::{Address, Role};
 
@@ -94,7 +94,7 @@ pub struct DbCluster {
 }
 
 impl Resource for DbCluster {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("name", "a member of a global cluster cannot be renamed"),
             // See docs/aws-behaviour.md#detached-cluster-is-live.
@@ -112,7 +112,7 @@ impl Resource for DbCluster {
         patience: Duration::from_mins(30),
         holds_data: true,
         versions: &["engine_version"],
-        ..Traits::usual("db_cluster")
+        ..TypeInfo::usual("db_cluster")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[
@@ -244,7 +244,7 @@ impl Resource for DbCluster {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // In any other state, AWS refuses with InvalidDBClusterStateFault.
         if live.phase != Phase::Ready {
-            return Ok(Synced::later("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes need"));
         }
         let mut synced = Synced::default();
         if changed(changes, "http_endpoint") {
@@ -263,8 +263,8 @@ impl Resource for DbCluster {
         if !others.is_empty() {
             self.modify(cx, live, changes).await?;
         }
-        if synced.later.is_none() && !(others.is_empty() && secret.is_empty()) {
-            synced.shows = Some("its modification".to_owned());
+        if synced.in_progress.is_none() && !(others.is_empty() && secret.is_empty()) {
+            synced.visible_after = Some("its modification".to_owned());
         }
         Ok(synced)
     }
@@ -279,7 +279,7 @@ impl Resource for DbCluster {
         if !is_alone || property != "global_cluster" || new.is_string() {
             return None;
         }
-        let address = Address::new(Role::Global, GlobalCluster::TRAITS.kind, "main");
+        let address = Address::new(Role::Global, GlobalCluster::INFO.kind, "main");
         let tags = cx.scope.tags(&address);
         let tags: Vec<String> = tags.iter().map(|(key, value)| format!("Key={key},Value={value}")).collect();
         Some(format!(
@@ -312,10 +312,10 @@ impl Resource for DbCluster {
     /// snapshot unless the user agreed to do without. Deletion protection is not lifted: the person who switched it on has to
     /// switch it off. <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
     /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Removal::Later(format!("it to be available instead of {state}, as its deletion needs")));
+            return Ok(Deletion::NotYet(format!("it to be available instead of {state}, as its deletion needs")));
         }
         // Before it leaves its global cluster: otherwise the deletion would stop halfway.
         protection::refuse(live)?;
@@ -323,7 +323,7 @@ impl Resource for DbCluster {
         if !global.is_empty() {
             let arn = live.arn.as_deref().unwrap_or_default();
             let call = rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
-            let leaving = Removal::Later("it to leave its global cluster".to_owned());
+            let leaving = Deletion::NotYet("it to leave its global cluster".to_owned());
             return match cx.mutate("rds", "RemoveFromGlobalCluster", call.send()).await {
                 // It has already left, which does not show yet. See docs/aws-behaviour.md#membership-seen-late.
                 Err(failure) if failure.class == Class::NotFound => Ok(leaving),
@@ -333,16 +333,16 @@ impl Resource for DbCluster {
         let call = rds.delete_db_cluster().db_cluster_identifier(&live.id).delete_automated_backups(true);
         if !cx.disposal.final_snapshots {
             let answer = cx.mutate("rds", "DeleteDBCluster", call.skip_final_snapshot(true).send()).await;
-            return step(answer, Removal::Ordered);
+            return step(answer, Deletion::Requested);
         }
         let snapshot = snapshot::name(live);
         let call = call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot);
         match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
             // A call whose answer was lost has ordered it: no other cluster's snapshot has this name.
             Err(failure) if failure.class == Class::Exists => {
-                Ok(Removal::Later(format!("its final snapshot {snapshot} to be made")))
+                Ok(Deletion::NotYet(format!("its final snapshot {snapshot} to be made")))
             }
-            answer => step(answer, Removal::Ordered),
+            answer => step(answer, Deletion::Requested),
         }
     }
 }
@@ -383,7 +383,7 @@ impl DbCluster {
             let tags = answer.db_clusters().first().map(|cluster| tag_map(cluster.tag_list())).unwrap_or_default();
             if tags.get(SECRET_VERSION).map(String::as_str) != Some(self.secret_version.value()) {
                 let what = format!("{name} in {region}, which writes, to take the new password");
-                return Ok(Some(Synced::later_than(writer, what)));
+                return Ok(Some(Synced::after(writer, what)));
             }
         } else {
             let password = Login::of(self, cx).await?;

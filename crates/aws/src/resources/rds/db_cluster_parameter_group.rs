@@ -10,8 +10,8 @@ use super::{databases, named, step, tags, tags_of};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging, Traits,
-    Weight, live, read_named,
+    AlsoDeleted, Change, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging,
+    TypeInfo, Weight, live, read_named,
 };
 
 /// How many parameters one call may change.
@@ -46,7 +46,7 @@ pub struct DbClusterParameterGroup {
 }
 
 impl Resource for DbClusterParameterGroup {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("name", "a parameter group cannot be renamed"),
             ("family", "the family of a parameter group cannot be changed"),
@@ -54,7 +54,7 @@ impl Resource for DbClusterParameterGroup {
         ],
         idempotent_create: true,
         patience: Duration::from_mins(15),
-        ..Traits::usual("db_cluster_parameter_group")
+        ..TypeInfo::usual("db_cluster_parameter_group")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[Latencies::of(
@@ -165,10 +165,10 @@ impl Resource for DbClusterParameterGroup {
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call =
             cx.clients().rds.delete_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id).send();
-        step(cx.mutate("rds", "DeleteDBClusterParameterGroup", call).await, Removal::Ordered)
+        step(cx.mutate("rds", "DeleteDBClusterParameterGroup", call).await, Deletion::Requested)
     }
 }
 

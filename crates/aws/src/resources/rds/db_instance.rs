@@ -11,8 +11,8 @@ use crate::resources::durations::{self, Latencies, Latency, Which};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, INSTANCES, key, later, on};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging, Traits,
-    changed, live,
+    Arn, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live,
 };
 use drctl_engine::state::Role;
 
@@ -45,7 +45,7 @@ pub struct DbInstance {
 }
 
 impl Resource for DbInstance {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("name", "an instance is known to its cluster by its name"),
             ("cluster", "an instance serves one cluster's storage"),
@@ -54,7 +54,7 @@ impl Resource for DbInstance {
         idempotent_create: true,
         patience: Duration::from_mins(30),
         holds_data: true,
-        ..Traits::usual("db_instance")
+        ..TypeInfo::usual("db_instance")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[
@@ -134,7 +134,7 @@ impl Resource for DbInstance {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // In any other state, AWS refuses with InvalidDBInstanceState.
         if live.phase != Phase::Ready {
-            return Ok(Synced::later("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes need"));
         }
         let is = |property: &str| changed(changes, property);
         let insights = is("performance_insights");
@@ -153,14 +153,14 @@ impl Resource for DbInstance {
             .set_promotion_tier(is("promotion_tier").then_some(self.promotion_tier))
             .send();
         cx.mutate("rds", "ModifyDBInstance", call).await?;
-        Ok(Synced::shows_after("its modification"))
+        Ok(Synced::visible_after("its modification"))
     }
 
     /// AWS does not delete the last instance of the cluster that writes while there are other clusters
     /// (docs/aws-behaviour.md#writer-leaves-last). There is no final snapshot to skip: the data belongs to the cluster.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().rds.delete_db_instance().db_instance_identifier(&live.id).send();
-        step(cx.mutate("rds", "DeleteDBInstance", call).await, Removal::Ordered)
+        step(cx.mutate("rds", "DeleteDBInstance", call).await, Deletion::Requested)
     }
 }
 

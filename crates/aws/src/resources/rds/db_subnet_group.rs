@@ -10,8 +10,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::ec2::Subnet;
 use crate::resources::permissions::{ANY, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Context, Creation, Failure, Id, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, Weight, live, read_named,
+    AlsoDeleted, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Reading, Ref, Resource, Synced,
+    Tagging, TypeInfo, Weight, live, read_named,
 };
 
 /// The subnets of a Region's instances.
@@ -26,14 +26,14 @@ pub struct DbSubnetGroup {
 }
 
 impl Resource for DbSubnetGroup {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a subnet group cannot be renamed")],
         // All its clusters would have to move to the other subnets, which they cannot.
         holds: &["subnets"],
         idempotent_create: true,
         // It is in use until the last instance has been deleted. See docs/aws-behaviour.md#group-in-use.
         patience: Duration::from_mins(15),
-        ..Traits::usual("db_subnet_group")
+        ..TypeInfo::usual("db_subnet_group")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[
@@ -131,9 +131,9 @@ impl Resource for DbSubnetGroup {
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().rds.delete_db_subnet_group().db_subnet_group_name(&live.id).send();
-        step(cx.mutate("rds", "DeleteDBSubnetGroup", call).await, Removal::Ordered)
+        step(cx.mutate("rds", "DeleteDBSubnetGroup", call).await, Deletion::Requested)
     }
 }
 

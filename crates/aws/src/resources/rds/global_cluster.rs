@@ -11,8 +11,8 @@ use super::{ENGINE, LIFECYCLE, named, phase, step, tag_map, tags};
 use crate::resources::durations::{self, Latencies, Latency};
 use crate::resources::permissions::{CLUSTERS, GLOBAL_CLUSTERS, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Removal, Resource, Synced, Tagging,
-    Traits, Weight, changed, live, protection,
+    AlsoDeleted, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Resource, Synced, Tagging,
+    TypeInfo, Weight, changed, live, protection,
 };
 
 /// An Aurora PostgreSQL global database. Output: `endpoint`, the host name that follows the writer.
@@ -32,7 +32,7 @@ pub struct GlobalCluster {
 }
 
 impl Resource for GlobalCluster {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("name", "its members refer to a global cluster by its name"),
             ("database_name", "the first database of a global cluster cannot be renamed"),
@@ -43,7 +43,7 @@ impl Resource for GlobalCluster {
         holds_data: true,
         // See docs/aws-behaviour.md#versions-only-rise.
         versions: &["engine_version"],
-        ..Traits::usual("global_cluster")
+        ..TypeInfo::usual("global_cluster")
     };
     const SERVICE: &'static str = "rds";
     const LATENCIES: &'static [Latencies] = &[
@@ -104,7 +104,7 @@ impl Resource for GlobalCluster {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if live.phase != Phase::Ready {
-            return Ok(Synced::later("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes need"));
         }
         if changed(changes, "deletion_protection") {
             protect(cx, &live.id, self.deletion_protection).await?;
@@ -125,10 +125,10 @@ impl Resource for GlobalCluster {
 
     /// AWS refuses as long as it has members, and for a while after the last one has left.
     /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         protection::refuse(live)?;
         let call = cx.clients().rds.delete_global_cluster().global_cluster_identifier(&live.id).send();
-        step(cx.mutate("rds", "DeleteGlobalCluster", call).await, Removal::Ordered)
+        step(cx.mutate("rds", "DeleteGlobalCluster", call).await, Deletion::Requested)
     }
 }
 
@@ -148,7 +148,7 @@ impl GlobalCluster {
             .send();
         match cx.mutate("rds", "ModifyGlobalCluster", call).await {
             Err(failure) if failure.message.contains("only supports Major Version Upgrades") => {}
-            answer => return answer.map(|_| Synced::later("its members to be upgraded")),
+            answer => return answer.map(|_| Synced::in_progress("its members to be upgraded")),
         }
         let found = described(cx, Some(id)).await?;
         let members = found.first().map(Described::global_cluster_members).unwrap_or_default();
@@ -163,10 +163,10 @@ impl GlobalCluster {
                 waits |= self.upgrade_member(cx, member).await?;
             }
             if waits {
-                return Ok(Synced::later(awaited));
+                return Ok(Synced::in_progress(awaited));
             }
         }
-        Ok(Synced::later("it to take the version of its members"))
+        Ok(Synced::in_progress("it to take the version of its members"))
     }
 
     /// Upgrades a member if needed. Returns whether it has to be waited for.

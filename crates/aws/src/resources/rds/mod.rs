@@ -21,7 +21,7 @@ pub use global_cluster::GlobalCluster;
 
 use aws_sdk_rds::types::Tag;
 
-use super::{Class, Context, Failure, Live, Phase, Removal, Resource};
+use super::{Class, Context, Deletion, Failure, Live, Phase, Resource};
 use crate::TagMap;
 
 /// Marks a reference to the version of a secret's value.
@@ -102,9 +102,9 @@ fn lacks(state: &str) -> Option<&'static str> {
 }
 
 /// A step of a removal. What AWS refuses at this moment is asked for again, after another look.
-fn step<T>(answer: Result<T, Failure>, done: Removal) -> Result<Removal, Failure> {
+fn step<T>(answer: Result<T, Failure>, done: Deletion) -> Result<Deletion, Failure> {
     match answer {
-        Err(failure) if failure.class == Class::NotYet => Ok(Removal::Later(failure.message)),
+        Err(failure) if failure.class == Class::NotYet => Ok(Deletion::NotYet(failure.message)),
         answer => answer.map(|_| done),
     }
 }
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_removal_refused_for_now_is_asked_for_again() {
-        let refused = |class| step::<()>(Err(Failure::new(class, "it is promoting")), Removal::Ordered);
-        assert_eq!(refused(Class::NotYet), Ok(Removal::Later("it is promoting".to_owned())));
+        let refused = |class| step::<()>(Err(Failure::new(class, "it is promoting")), Deletion::Requested);
+        assert_eq!(refused(Class::NotYet), Ok(Deletion::NotYet("it is promoting".to_owned())));
         assert_eq!(refused(Class::Denied).expect_err("denied").class, Class::Denied);
-        assert_eq!(step(Ok(()), Removal::Ordered), Ok(Removal::Ordered));
+        assert_eq!(step(Ok(()), Deletion::Requested), Ok(Deletion::Requested));
     }
 }

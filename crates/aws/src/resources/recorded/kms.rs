@@ -113,6 +113,6 @@ async fn an_alias_points_to_the_key_that_is_described_by_it() {
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html>
 #[test]
 fn a_key_whose_creation_was_not_answered_is_looked_for_for_minutes() {
-    let grace = Timing::default().grace * Key::TRAITS.grace;
-    assert!(!Key::TRAITS.idempotent_create && grace.as_secs() >= 120, "{grace:?}");
+    let grace = Timing::default().grace * Key::INFO.grace;
+    assert!(!Key::INFO.idempotent_create && grace.as_secs() >= 120, "{grace:?}");
 }

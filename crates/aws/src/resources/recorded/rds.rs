@@ -231,7 +231,7 @@ fn upgraded(refusal: &str, members: Answers) -> Result<Synced, Failure> {
     with(answers, async move |cx| {
         let live = GlobalCluster::read(&cx, "pay-prod").await?.expect("it is there");
         let Ok(serde_json::Value::Object(properties)) = serde_json::to_value(&desired) else { panic!("an object") };
-        let changes = drctl_engine::changes(&GlobalCluster::TRAITS, &properties, &live.properties);
+        let changes = drctl_engine::changes(&GlobalCluster::INFO, &properties, &live.properties);
         desired.sync(&cx, &live, &changes).await
     })
 }
@@ -246,7 +246,7 @@ fn members_are_upgraded_one_by_one_if_a_global_cluster_takes_only_major_versions
     let refusal = "ModifyGlobalCluster only supports Major Version Upgrades. To patch the members of your global cluster to a \
                    newer minor version you need to call ModifyDbCluster in each one of them.";
     let synced = upgraded(refusal, members).expect("the reader's upgrade is under way");
-    assert_eq!(synced.later.as_deref(), Some("its secondary clusters to be upgraded"));
+    assert_eq!(synced.in_progress.as_deref(), Some("its secondary clusters to be upgraded"));
 }
 
 /// Any other refusal with the same code is about the version. There is no answer for a call to a member.

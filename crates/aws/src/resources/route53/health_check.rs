@@ -11,8 +11,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, CHECK, Grant, later, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Phase, Readable, Reading, Ref, Removal, Resource,
-    Synced, Tagging, Traits, live,
+    Attempt, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Phase, Readable, Reading, Ref, Resource,
+    Synced, Tagging, TypeInfo, live,
 };
 
 /// The type of a health check that counts other health checks.
@@ -56,14 +56,14 @@ pub struct HealthCheck {
 }
 
 impl Resource for HealthCheck {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("kind", "the type of a health check cannot be changed"),
             ("request_interval", "the interval of a health check cannot be changed after its creation"),
         ],
         // The same token does not create a second check.
         idempotent_create: true,
-        ..Traits::usual("health_check")
+        ..TypeInfo::usual("health_check")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[
@@ -158,9 +158,9 @@ impl Resource for HealthCheck {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().route53.delete_health_check().health_check_id(&live.id).send();
-        cx.mutate("route53", "DeleteHealthCheck", call).await.map(|_| Removal::Ordered)
+        cx.mutate("route53", "DeleteHealthCheck", call).await.map(|_| Deletion::Requested)
     }
 }
 
@@ -284,7 +284,7 @@ fn from_described(cx: &Context, check: &Described, tags: TagMap) -> Option<Live>
     let id = check.id();
     let found = live(&cx.scope, id, Phase::Ready, &properties, Some(tags))
         .with_arn(format!("arn:aws:route53:::healthcheck/{id}"));
-    Some(reference::with_owner(&cx.scope, HealthCheck::TRAITS.kind, check.caller_reference(), found))
+    Some(reference::with_owner(&cx.scope, HealthCheck::INFO.kind, check.caller_reference(), found))
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use crate::TagMap;
 use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::permissions::{ANY, Grant, OWN_ZONE, later, on};
 use crate::resources::{
-    AlsoDeleted, Attempt, Change, Class, Context, Creation, Failure, Live, Owner, Phase, Reading, Removal, Resource,
-    Synced, Tagging, Traits, Weight, changed, live,
+    AlsoDeleted, Attempt, Change, Class, Context, Creation, Deletion, Failure, Live, Owner, Phase, Reading, Resource,
+    Synced, Tagging, TypeInfo, Weight, changed, live,
 };
 
 /// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
@@ -35,7 +35,7 @@ pub struct HostedZone {
 }
 
 impl Resource for HostedZone {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[(
             "name",
             "the domain of a hosted zone cannot be changed; the new zone has other name servers, which the parent domain has to \
@@ -45,7 +45,7 @@ impl Resource for HostedZone {
         idempotent_create: true,
         // While accelerated recovery is being switched, all other changes are refused.
         patience: Duration::from_mins(15),
-        ..Traits::usual("hosted_zone")
+        ..TypeInfo::usual("hosted_zone")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[
@@ -130,7 +130,7 @@ impl Resource for HostedZone {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         let mut synced = Synced::default();
         if let Phase::Pending(state) = &live.phase {
-            synced.later = Some(state.clone());
+            synced.in_progress = Some(state.clone());
             return Ok(synced);
         }
         let route53 = &cx.clients().route53;
@@ -152,21 +152,21 @@ impl Resource for HostedZone {
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Removal::Later(state.clone()));
+            return Ok(Deletion::NotYet(state.clone()));
         }
         // A zone with accelerated recovery cannot be deleted: terraform-provider-aws#45302.
         if live.properties.get("accelerated_recovery") == Some(&Value::Bool(true)) {
             accelerate(cx, &live.id, false).await?;
-            return Ok(Removal::Later("accelerated recovery to be switched off".to_owned()));
+            return Ok(Deletion::NotYet("accelerated recovery to be switched off".to_owned()));
         }
         let call = cx.clients().route53.delete_hosted_zone().id(&live.id).send();
         match cx.mutate("route53", "DeleteHostedZone", call).await {
             Err(failure) if failure.code.as_deref() == Some("HostedZoneNotEmpty") => {
                 Err(left_in(cx, &live.id, failure).await?)
             }
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Deletion::Requested),
         }
     }
 }
@@ -254,7 +254,7 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
         .with_arn(format!("arn:aws:route53:::hostedzone/{id}"));
     let servers = answer.delegation_set().map(|set| set.name_servers().iter().map(|name| plain_name(name)));
     let servers = servers.map(|names| names.collect::<Vec<_>>().join(",")).unwrap_or_default();
-    reference::with_owner(&cx.scope, HostedZone::TRAITS.kind, zone.caller_reference(), found)
+    reference::with_owner(&cx.scope, HostedZone::INFO.kind, zone.caller_reference(), found)
         .with_output("name_servers", servers)
 }
 

@@ -16,8 +16,8 @@ use crate::Scope;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{ANY, Grant, ZONE, on};
 use crate::resources::{
-    Attempt, Change, Class, Context, Creation, Failure, Id, Live, Owner, Phase, Reading, Ref, Removal, Resource,
-    Synced, Tagging, Traits, live,
+    Attempt, Change, Class, Context, Creation, Deletion, Failure, Id, Live, Owner, Phase, Reading, Ref, Resource,
+    Synced, Tagging, TypeInfo, live,
 };
 use drctl_engine::state;
 
@@ -62,7 +62,7 @@ pub struct Alias {
 }
 
 impl Resource for Record {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("zone", "a record cannot be moved to another zone"),
             ("name", "a record is identified by its name"),
@@ -73,7 +73,7 @@ impl Resource for Record {
         idempotent_create: true,
         // While its zone's accelerated recovery is being switched, every change is refused.
         patience: Duration::from_mins(15),
-        ..Traits::usual("record")
+        ..TypeInfo::usual("record")
     };
     const SERVICE: &'static str = "route53";
     const LATENCIES: &'static [Latencies] = &[
@@ -138,13 +138,13 @@ impl Resource for Record {
     }
 
     /// The call that deletes a record has to name all of it, so it is read first (docs/aws-behaviour.md#record-deleted-by-value).
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
-        let Some(key) = Key::parse(&live.id) else { return Ok(Removal::Ordered) };
-        let Some(record) = find(cx, &key).await? else { return Ok(Removal::Ordered) };
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
+        let Some(key) = Key::parse(&live.id) else { return Ok(Deletion::Requested) };
+        let Some(record) = find(cx, &key).await? else { return Ok(Deletion::Requested) };
         // It serves every certificate of the name in the account (docs/aws-behaviour.md#validation-record-is-shared): without it,
         // the certificates of others would silently not be renewed.
         if is_validation(&record) && !hosted_zone::is_ours(cx, &key.zone).await? {
-            return Ok(Removal::Left(
+            return Ok(Deletion::LeftBehind(
                 "it renews every certificate of this name in the account, and the zone is not this stack's; it can stay there \
                  without harm"
                     .to_owned(),
@@ -153,7 +153,7 @@ impl Resource for Record {
         match change(cx, &key.zone, ChangeAction::Delete, record).await {
             // Changed since it was read.
             Err(failure) if is_refused_batch(&failure) => Err(Failure { class: Class::Transient, ..failure }),
-            answer => answer.map(|()| Removal::Ordered),
+            answer => answer.map(|()| Deletion::Requested),
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{ANY, BUCKET, Grant, later, on};
 use crate::resources::{
-    AlsoDeleted, Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced,
-    Tagging, Traits, Weight, changed, live, policy, read_named,
+    AlsoDeleted, Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Readable, Ref, Resource,
+    Synced, Tagging, TypeInfo, Weight, changed, live, policy, read_named,
 };
 
 /// A bucket in one Region.
@@ -50,13 +50,13 @@ pub struct Bucket {
 }
 
 impl Resource for Bucket {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a bucket cannot be renamed")],
         idempotent_create: true,
         // A name can stay taken for a while after its bucket's deletion. See docs/aws-behaviour.md#bucket-name-stays-taken.
         patience: Duration::from_mins(10),
         holds_data: true,
-        ..Traits::usual("s3_bucket")
+        ..TypeInfo::usual("s3_bucket")
     };
     const SERVICE: &'static str = "s3";
     const LATENCIES: &'static [Latencies] = &[
@@ -196,7 +196,7 @@ impl Resource for Bucket {
         Ok(Weight { stake: stake(cx, live).await?, ..Weight::default() })
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         if !cx.disposal.empty_buckets
             && let Some(stake) = stake(cx, live).await?
         {
@@ -205,7 +205,7 @@ impl Resource for Bucket {
         }
         contents::refuse_if_locked(cx, &live.id).await?;
         if !contents::emptied(cx, &live.id).await? {
-            return Ok(Removal::Later("the rest of its objects to be deleted".to_owned()));
+            return Ok(Deletion::NotYet("the rest of its objects to be deleted".to_owned()));
         }
         let call = cx.clients().s3.delete_bucket().bucket(&live.id).expected_bucket_owner(&cx.scope.account).send();
         match cx.mutate("s3", "DeleteBucket", call).await {
@@ -213,7 +213,7 @@ impl Resource for Bucket {
                 "Something still writes to it: an application, or replication from another bucket. Stop that, then run the same \
                  command again.",
             )),
-            answer => answer.map(|_| Removal::Ordered),
+            answer => answer.map(|_| Deletion::Requested),
         }
     }
 }

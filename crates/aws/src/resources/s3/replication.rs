@@ -17,8 +17,8 @@ use crate::resources::iam::Role;
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, on, pass};
 use crate::resources::{
-    Arn, Change, Context, Creation, Failure, Id, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Arn, Change, Context, Creation, Deletion, Failure, Id, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 /// The rule's id, which is also a dimension of its metrics.
@@ -49,13 +49,13 @@ pub struct Replication {
 }
 
 impl Resource for Replication {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("bucket", "a replication cannot be moved to another bucket")],
         idempotent_create: true,
         // Versioning can take up to 15 minutes to be visible everywhere, but seldom takes long.
         // See docs/aws-behaviour.md#versioning-seen-late.
         patience: Duration::from_mins(10),
-        ..Traits::usual("s3_replication")
+        ..TypeInfo::usual("s3_replication")
     };
     const SERVICE: &'static str = "s3";
     const LATENCIES: &'static [Latencies] = &[
@@ -108,7 +108,7 @@ impl Resource for Replication {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx
             .clients()
             .s3
@@ -116,7 +116,7 @@ impl Resource for Replication {
             .bucket(&live.id)
             .expected_bucket_owner(&cx.scope.account)
             .send();
-        cx.mutate("s3", "DeleteBucketReplication", call).await.map(|_| Removal::Ordered)
+        cx.mutate("s3", "DeleteBucketReplication", call).await.map(|_| Deletion::Requested)
     }
 }
 

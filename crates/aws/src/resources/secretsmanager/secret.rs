@@ -12,8 +12,8 @@ use crate::resources::durations::{Latencies, Latency, step};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, key, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live,
 };
 use crate::{NODE, TagMap};
 
@@ -38,11 +38,11 @@ pub struct Secret {
 }
 
 impl Resource for Secret {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a secret cannot be renamed"), ("username", "it belongs to the password")],
         idempotent_create: true,
         holds_data: true,
-        ..Traits::usual("secret")
+        ..TypeInfo::usual("secret")
     };
     const SERVICE: &'static str = "secretsmanager";
     const LATENCIES: &'static [Latencies] = &[
@@ -156,7 +156,7 @@ impl Resource for Secret {
         let mut synced = Synced::default();
         if changed(changes, "replica_region") || changed(changes, "replica_kms_key") {
             match self.replicate(cx).await {
-                Ok(later) => synced.later = later,
+                Ok(later) => synced.in_progress = later,
                 answer => synced.unless_unsupported("replica_kms_key", answer)?,
             }
         }
@@ -165,19 +165,19 @@ impl Resource for Secret {
 
     /// First its replicas, which are deleted at once: AWS does not delete a secret that has replicas
     /// (docs/aws-behaviour.md#secret-has-replicas). It can be restored for seven days, the shortest period that AWS accepts.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let name = &live.id;
-        let Some(secret) = describe(cx, name).await? else { return Ok(Removal::Ordered) };
+        let Some(secret) = describe(cx, name).await? else { return Ok(Deletion::Requested) };
         if secret.deleted_date().is_some() {
-            return Ok(Removal::Scheduled);
+            return Ok(Deletion::Scheduled);
         }
         let regions: Vec<&str> = secret.replication_status().iter().map(region).collect();
         if !regions.is_empty() {
-            return remove_replicas(cx, name, &regions).await.map(Removal::Later);
+            return remove_replicas(cx, name, &regions).await.map(Deletion::NotYet);
         }
         let call = cx.clients().secrets.delete_secret().secret_id(name).recovery_window_in_days(7).send();
         cx.mutate("secretsmanager", "DeleteSecret", call).await?;
-        Ok(Removal::Scheduled)
+        Ok(Deletion::Scheduled)
     }
 }
 

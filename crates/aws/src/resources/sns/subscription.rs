@@ -7,8 +7,8 @@ use super::Topic;
 use crate::resources::durations::{Latencies, Latency};
 use crate::resources::permissions::{Grant, TOPIC, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Readable, Ref, Removal, Resource, Synced, Tagging,
-    Traits, live,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Readable, Ref, Resource, Synced, Tagging,
+    TypeInfo, live,
 };
 
 const EMAIL: &str = "email";
@@ -24,14 +24,14 @@ pub struct Subscription {
 }
 
 impl Resource for Subscription {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[
             ("topic", "a subscription cannot be moved to another topic"),
             ("endpoint", "the address of a subscription cannot be changed"),
         ],
         // An address is subscribed to a topic once. For a second call, AWS only sends the request for confirmation again.
         idempotent_create: true,
-        ..Traits::usual("sns_subscription")
+        ..TypeInfo::usual("sns_subscription")
     };
     const SERVICE: &'static str = "sns";
     const LATENCIES: &'static [Latencies] = &[
@@ -83,15 +83,15 @@ impl Resource for Subscription {
         Ok(Synced::default())
     }
 
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
-        let Some((topic, endpoint)) = parts(&live.id) else { return Ok(Removal::Ordered) };
-        let Some(found) = find(cx, topic, endpoint).await? else { return Ok(Removal::Ordered) };
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
+        let Some((topic, endpoint)) = parts(&live.id) else { return Ok(Deletion::Requested) };
+        let Some(found) = find(cx, topic, endpoint).await? else { return Ok(Deletion::Requested) };
         let Some(arn) = found.subscription_arn().filter(|arn| arn.starts_with("arn:")) else {
             // https://docs.aws.amazon.com/sns/latest/dg/sns-delete-subscription-topic.html
-            return Ok(Removal::Left("AWS deletes it after 48 hours if it is not confirmed".to_owned()));
+            return Ok(Deletion::LeftBehind("AWS deletes it after 48 hours if it is not confirmed".to_owned()));
         };
         let call = cx.clients().sns.unsubscribe().subscription_arn(arn).send();
-        cx.mutate("sns", "Unsubscribe", call).await.map(|_| Removal::Ordered)
+        cx.mutate("sns", "Unsubscribe", call).await.map(|_| Deletion::Requested)
     }
 }
 

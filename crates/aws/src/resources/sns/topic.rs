@@ -9,8 +9,8 @@ use crate::resources::durations::{Latencies, Latency};
 use crate::resources::kms::Key;
 use crate::resources::permissions::{Grant, later, on};
 use crate::resources::{
-    Arn, Change, Class, Context, Creation, Failure, Live, Phase, Reading, Ref, Removal, Resource, Synced, Tagging,
-    Traits, changed, live, policy, read_named, unidentified,
+    Arn, Change, Class, Context, Creation, Deletion, Failure, Live, Phase, Reading, Ref, Resource, Synced, Tagging,
+    TypeInfo, changed, live, policy, read_named, unidentified,
 };
 
 /// The topic that the alarms of a Region are published to.
@@ -28,10 +28,10 @@ pub struct Topic {
 }
 
 impl Resource for Topic {
-    const TRAITS: Traits = Traits {
+    const INFO: TypeInfo = TypeInfo {
         immutable: &[("name", "a topic cannot be renamed")],
         idempotent_create: true,
-        ..Traits::usual("sns_topic")
+        ..TypeInfo::usual("sns_topic")
     };
     const SERVICE: &'static str = "sns";
     const LATENCIES: &'static [Latencies] = &[
@@ -72,7 +72,7 @@ impl Resource for Topic {
         let sns = &cx.clients().sns;
         let arn = arn(cx, id);
         let answer = cx.read("sns", "GetTopicAttributes", || sns.get_topic_attributes().topic_arn(&arn).send()).await?;
-        let attributes = answer.attributes.ok_or_else(|| unidentified(Self::TRAITS.kind))?;
+        let attributes = answer.attributes.ok_or_else(|| unidentified(Self::INFO.kind))?;
         let tags = match cx
             .read("sns", "ListTagsForResource", || sns.list_tags_for_resource().resource_arn(&arn).send())
             .await
@@ -130,9 +130,9 @@ impl Resource for Topic {
     }
 
     /// AWS deletes its subscriptions with it.
-    async fn delete(cx: &Context, live: &Live) -> Result<Removal, Failure> {
+    async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().sns.delete_topic().topic_arn(arn(cx, &live.id)).send();
-        cx.mutate("sns", "DeleteTopic", call).await.map(|_| Removal::Ordered)
+        cx.mutate("sns", "DeleteTopic", call).await.map(|_| Deletion::Requested)
     }
 }
 

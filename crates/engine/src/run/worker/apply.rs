@@ -57,7 +57,7 @@ impl Worker {
                     self.publish_outputs(&live).await?;
                     let is_repeated = changed_at.is_some();
                     let synced = self.sync(&live, &changes).await?;
-                    if synced.later.is_some() {
+                    if synced.in_progress.is_some() {
                         // This started something that takes its time. What is set after it has its own time to become visible.
                         changed_at = None;
                     } else if pending.is_none() {
@@ -66,7 +66,7 @@ impl Worker {
                     if let Some(arn) = synced.awaits {
                         self.unless_in_vain(Awaited::Arn(arn)).await?;
                     }
-                    if let Some(state) = synced.later.or(synced.shows).or(pending) {
+                    if let Some(state) = synced.in_progress.or(synced.visible_after).or(pending) {
                         self.wait_within_limit(&live, &state, &began, &mut delays).await?;
                     } else if is_repeated {
                         self.wait("the change to be visible", delays.next().unwrap_or_default()).await?;
@@ -148,7 +148,7 @@ impl Worker {
                 }
                 Ok(synced)
             }
-            Err(failure) if failure.class == Class::NotYet => Ok(Synced::later(failure.message)),
+            Err(failure) if failure.class == Class::NotYet => Ok(Synced::in_progress(failure.message)),
             Err(failure) => Err(failure),
         }
     }

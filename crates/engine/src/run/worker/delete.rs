@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Worker;
-use crate::driver::{Attempt, Live, Phase, Removal};
+use crate::driver::{Attempt, Deletion, Live, Phase};
 use crate::failure::{Class, Failure};
 use crate::ownership::ownership;
 use crate::state::{Entry, Status};
@@ -62,17 +62,17 @@ impl Worker {
             let mut first = None;
             if !is_requested {
                 match self.mutate(true, || self.job.driver.delete(&self.job.region, &live)).await {
-                    Ok(Removal::Ordered) => is_requested = true,
-                    Ok(Removal::Later(what)) => first = Some(what),
-                    Ok(Removal::Left(how)) => {
+                    Ok(Deletion::Requested) => is_requested = true,
+                    Ok(Deletion::NotYet(what)) => first = Some(what),
+                    Ok(Deletion::LeftBehind(how)) => {
                         self.note(format!("{} cannot be deleted: {how}", live.id));
                         return self.record(None).await;
                     }
-                    Ok(Removal::Scheduled) => {
+                    Ok(Deletion::Scheduled) => {
                         self.note(format!("{} is scheduled for deletion, and can be restored until then", live.id));
                         return self.record(None).await;
                     }
-                    Ok(Removal::Kept(why)) => {
+                    Ok(Deletion::Kept(why)) => {
                         self.note(format!("{} is kept: {why}", live.id));
                         return self.record(Some(self.entry_of(&live, Status::Ready))).await;
                     }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::events::Event;
 use super::handle::{Awaited, CoordinatorHandle};
 use crate::cancel::{Shutdown, Stage};
-use crate::driver::{Driver, Expected, Live, Owner, Region, Traits};
+use crate::driver::{Driver, Live, Owner, Region, TypeInfo, TypicalDurations};
 use crate::failure::{Class, Failure};
 use crate::ownership::ownership;
 use crate::plan::diff;
@@ -72,12 +72,12 @@ impl Worker {
         Self { entry: job.entry.clone(), job, coordinator, shutdown, has_created: false }
     }
 
-    fn traits(&self) -> &Traits {
+    fn traits(&self) -> &TypeInfo {
         self.job.driver.traits()
     }
 
     /// How long each half of the work typically takes.
-    fn takes(&self) -> Expected {
+    fn takes(&self) -> TypicalDurations {
         self.job.driver.expected(&self.job.address)
     }
 

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use super::model::{name_of, refers};
 use super::types::{ResourceType, TYPES};
 use super::{Call, Cloud, Op};
-use crate::driver::{Attempt, Change, Driver, Drivers, Expected, Live, Region, Removal, Synced, Traits};
+use crate::driver::{
+    Attempt, Change, Deletion, Driver, DriverRegistry, Live, Region, Synced, TypeInfo, TypicalDurations,
+};
 use crate::failure::Failure;
 use crate::reference::Properties;
 use crate::state::Address;
@@ -31,11 +33,11 @@ impl CloudDriver {
 }
 
 impl Driver for CloudDriver {
-    fn traits(&self) -> &Traits {
+    fn traits(&self) -> &TypeInfo {
         &self.of.traits
     }
 
-    fn expected(&self, _: &Address) -> Expected {
+    fn expected(&self, _: &Address) -> TypicalDurations {
         self.of.expected
     }
 
@@ -83,13 +85,13 @@ impl Driver for CloudDriver {
         Box::pin(self.cloud.call(call, move |model| model.sync(self.of, region, &live.id, desired, changes)))
     }
 
-    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Removal, Failure>> {
+    fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>> {
         let call = self.call(Op::Delete, region, self.name(region, &live.id));
         Box::pin(self.cloud.call(call, move |model| model.delete(self.of, region, &live.id)))
     }
 }
 
-impl Drivers for Cloud {
+impl DriverRegistry for Cloud {
     fn driver(&self, kind: &str) -> Option<Arc<dyn Driver>> {
         let of = TYPES.iter().find(|known| known.traits.kind == kind)?;
         Some(Arc::new(CloudDriver { cloud: self.clone(), of }))

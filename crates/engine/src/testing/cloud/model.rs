@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::types::{PROOF_AFTER, Pace, ResourceType, type_of};
 use super::{ATTEMPT, Call, Crash, Fault, NODE, OURS, Op, Outage, Resource, STACK};
-use crate::driver::{Attempt, Change, Live, Owner, Phase, Removal, Synced};
+use crate::driver::{Attempt, Change, Deletion, Live, Owner, Phase, Synced};
 use crate::failure::{Class, Failure};
 use crate::plan::TAGS;
 use crate::reference::{Properties, is_unresolved};
@@ -302,7 +302,7 @@ impl Model {
         if let Some(leader) = desired.get("follows").and_then(Value::as_str) {
             let leader = self.resources.iter().find(|resource| resource.name == leader);
             if let Some(leader) = leader.filter(|leader| leader.properties.get("size") != desired.get("size")) {
-                return Ok(Synced::later_than(arn(leader), format!("{} to have the size", leader.id)));
+                return Ok(Synced::after(arn(leader), format!("{} to have the size", leader.id)));
             }
         }
         let resource = self.find_mut(of, region, id)?;
@@ -320,21 +320,21 @@ impl Model {
         Ok(Synced::default())
     }
 
-    pub(super) fn delete(&mut self, of: &ResourceType, region: &str, id: &str) -> Result<Removal, Failure> {
+    pub(super) fn delete(&mut self, of: &ResourceType, region: &str, id: &str) -> Result<Deletion, Failure> {
         assert!(of.traits.removable, "the engine deletes only what can be deleted: {id}");
         let properties = &mut self.find_mut(of, region, id)?.properties;
         if properties.contains_key("fleeting") {
-            return Ok(Removal::Left("it disappears by itself".to_owned()));
+            return Ok(Deletion::LeftBehind("it disappears by itself".to_owned()));
         }
         if properties.contains_key("kept") {
-            return Ok(Removal::Kept("something needs it".to_owned()));
+            return Ok(Deletion::Kept("something needs it".to_owned()));
         }
         if properties.contains_key("scheduled") {
-            return Ok(Removal::Scheduled);
+            return Ok(Deletion::Scheduled);
         }
         if properties.get("sealed") == Some(&json!(true)) {
             properties.insert("sealed".to_owned(), json!(false));
-            return Ok(Removal::Later("it to be open".to_owned()));
+            return Ok(Deletion::NotYet("it to be open".to_owned()));
         }
         let is_removable = |resource: &Resource| type_of(resource.kind).traits.removable;
         if let Some(holder) = self.resources.iter().find(|resource| is_removable(resource) && keeps(resource, id)) {
@@ -345,7 +345,7 @@ impl Model {
         // What cannot be deleted on its own is deleted with what it lies in.
         self.resources.retain(|resource| is_removable(resource) || !keeps(resource, id));
         self.prune();
-        Ok(Removal::Ordered)
+        Ok(Deletion::Requested)
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::driver::{Expected, Traits};
+use crate::driver::{TypeInfo, TypicalDurations};
 
 const IMMUTABLE: &[(&str, &str)] = &[("shape", "a shape is for life"), ("inside", "it cannot move")];
 
 /// The cloud's side of a resource type.
 #[derive(Debug)]
 pub(super) struct ResourceType {
-    pub traits: Traits,
+    pub traits: TypeInfo,
     /// How long its resources typically take.
-    pub expected: Expected,
+    pub expected: TypicalDurations,
     /// Whether its resources have a unique name, which is their id.
     pub is_named: bool,
     /// Whether its resources carry tags. Those without belong to whatever they lie in.
@@ -20,20 +20,20 @@ pub(super) struct ResourceType {
     pub is_strict: bool,
 }
 
-const fn traits(kind: &'static str, idempotent_create: bool) -> Traits {
-    Traits {
+const fn traits(kind: &'static str, idempotent_create: bool) -> TypeInfo {
+    TypeInfo {
         immutable: IMMUTABLE,
         holds: &["holds"],
         idempotent_create,
         patience: Duration::from_mins(1),
-        ..Traits::usual(kind)
+        ..TypeInfo::usual(kind)
     }
 }
 
 /// A type whose resources take so many seconds to be created.
-const fn of(traits: Traits, create: u64) -> ResourceType {
+const fn of(traits: TypeInfo, create: u64) -> ResourceType {
     let create = Duration::from_secs(create);
-    let expected = Expected { create, update: create, delete: Duration::from_secs(1) };
+    let expected = TypicalDurations { create, update: create, delete: Duration::from_secs(1) };
     ResourceType { traits, expected, is_named: false, is_tagged: true, is_strict: false }
 }
 
@@ -53,9 +53,9 @@ pub(super) static TYPES: &[ResourceType] = &[
     // A database cluster: it takes ten minutes, and accepts dependents from the start.
     of(traits("base", false), 600),
     // A certificate: it becomes available once something uses its proof, and shares that with others of its name.
-    of(Traits { completed_by: &["proof"], ..traits("deed", false) }, 120),
+    of(TypeInfo { completed_by: &["proof"], ..traits("deed", false) }, 120),
     // A setting of something else: it is deleted with what it lies in.
-    ResourceType { is_named: true, is_tagged: false, ..of(Traits { removable: false, ..traits("note", false) }, 1) },
+    ResourceType { is_named: true, is_tagged: false, ..of(TypeInfo { removable: false, ..traits("note", false) }, 1) },
 ];
 
 pub(super) fn type_of(kind: &str) -> &'static ResourceType {
