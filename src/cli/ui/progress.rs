@@ -217,6 +217,7 @@ mod tests {
             address: address("primary/vpc/main"),
             action: Action::Create,
             id: Some("vpc-0abc".to_owned()),
+            restored: false,
             took,
         }
     }

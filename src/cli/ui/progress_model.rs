@@ -111,7 +111,7 @@ impl ProgressModel {
                 let text = clean(&hint::complete(message));
                 hanging("! ", &text, style.width, 0).iter().map(|line| style.yellow(line)).collect()
             }
-            Event::Done { address, action, id, took } => {
+            Event::Done { address, action, id, restored, took } => {
                 let is_noted = self.active.get(address).is_some_and(|active| active.is_noted);
                 self.ended(address, *action, now, |lane| lane.done += 1);
                 // A note about a deletion says why the resource still exists: it is kept, or only AWS can delete it.
@@ -119,7 +119,8 @@ impl ProgressModel {
                     return Vec::new();
                 }
                 let id = id.as_deref().map(|id| format!(" ({})", clean(id))).unwrap_or_default();
-                let text = format!("{address} {} in {}", done(*action), duration(*took));
+                let text =
+                    format!("{address} {} in {}", if *restored { "restored" } else { done(*action) }, duration(*took));
                 // If the line would wrap, the id is left out: `drctl state list` has it.
                 let fits = !rows || columns(&text) + columns(&id) + 2 <= style.width;
                 vec![format!("{} {text}{}", style.green("✓"), if fits { style.dim(&id) } else { String::new() })]
@@ -396,7 +397,13 @@ mod tests {
     }
 
     fn done(text: &str) -> Event {
-        Event::Done { address: address(text), action: Action::Create, id: Some("nat-0abc".to_owned()), took: at(108) }
+        Event::Done {
+            address: address(text),
+            action: Action::Create,
+            id: Some("nat-0abc".to_owned()),
+            restored: false,
+            took: at(108),
+        }
     }
 
     #[test]
@@ -498,6 +505,7 @@ mod tests {
                 address: address(&format!("primary/alarm/a{number}")),
                 action: Action::Create,
                 id: None,
+                restored: false,
                 took: at(1),
             };
             model.take(&created, at(2), &style, true);
@@ -562,7 +570,7 @@ mod tests {
         let message = "key-1 is kept: a snapshot can be read only with it".to_owned();
         let said = model.take(&Event::Note { address: key.clone(), message }, at(1), &style, false);
         assert_eq!(said, ["· primary/kms_key/main: key-1 is kept: a snapshot can be read only with it"]);
-        let done = Event::Done { address: key, action: Action::Delete, id: None, took: at(1) };
+        let done = Event::Done { address: key, action: Action::Delete, id: None, restored: false, took: at(1) };
         assert!(model.take(&done, at(1), &style, false).is_empty());
         assert!(model.lane(0, at(1), &style, 0)[0].ends_with(" 1/1  1s"));
     }

@@ -126,6 +126,12 @@ async fn the_names_of_the_stack_itself_are_not_a_problem() {
     // Its secret is only scheduled for deletion, and taken back.
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     stack.run(&["check", "--preflight"]).exits(0);
-    stack.run(&["up", "--yes"]).exits(0);
+    let again = stack.run(&["up", "--yes"]).exits(0);
+    let shown = format!("{}{}", again.stdout, again.stderr);
+    let are = |what: &str| {
+        let of = |line: &&str| line.contains("/kms_key/main ");
+        shown.lines().filter(of).filter(|line| line.contains(what)).count()
+    };
+    assert_eq!((are(" restored in "), are(" created in ")), (2, 0), "both keys existed before:\n{shown}");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }

@@ -16,7 +16,7 @@ use super::layout::{Layout, action_of, expected};
 use super::recorder::{Durable, Record, Recorder};
 use super::report::Report;
 use super::schedule::{Deferral, Outcome, Schedule, StepId, StepKind};
-use super::worker::{Job, Worker};
+use super::worker::{Applied, Job, Worker};
 use crate::cancel::{Shutdown, Stage};
 use crate::driver::{Driver, DriverRegistry, Region};
 use crate::failure::{Class, Failure};
@@ -84,7 +84,7 @@ impl Run<'_> {
 struct Finished {
     step: StepId,
     /// The id of the resource, if it exists.
-    result: Result<Option<String>, Failure>,
+    result: Result<Option<Applied>, Failure>,
 }
 
 struct Coordinator<'a> {
@@ -365,10 +365,10 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    fn finished(&mut self, step: StepId, result: Result<Option<String>, Failure>) {
+    fn finished(&mut self, step: StepId, result: Result<Option<Applied>, Failure>) {
         let failure = match result {
-            Ok(id) => {
-                self.succeeded(step, id);
+            Ok(applied) => {
+                self.succeeded(step, applied);
                 return;
             }
             Err(failure) => failure,
@@ -387,7 +387,7 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    fn succeeded(&mut self, step: StepId, id: Option<String>) {
+    fn succeeded(&mut self, step: StepId, applied: Option<Applied>) {
         // The deletion of a resource without a record has nothing to make durable.
         self.schedule.mark_reached(step, Need::Ready);
         if self.schedule.step(step).is_outdated {
@@ -400,7 +400,8 @@ impl<'a> Coordinator<'a> {
         }
         let took = self.schedule.step(step).elapsed();
         if self.schedule.finish(step, took) {
-            self.run.events.emit(Event::Done { address, action, id, took });
+            let (id, restored) = applied.map_or((None, false), |applied| (Some(applied.id), applied.restored));
+            self.run.events.emit(Event::Done { address, action, id, restored, took });
         }
     }
 

@@ -58,6 +58,9 @@ pub enum Event {
         /// The id by which AWS knows it.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
+        /// Whether it was not created but restored: it existed, scheduled for deletion.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        restored: bool,
         /// How long it took.
         #[serde(rename = "seconds", serialize_with = "seconds::rounded")]
         took: Duration,

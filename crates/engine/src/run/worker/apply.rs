@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::assess::{Circumstances, Next, assess};
-use super::{Awaited, Worker};
+use super::{Applied, Awaited, Worker};
 use crate::cancel::Stopwatch;
 use crate::driver::{Change, Live, Synced};
 use crate::failure::{Class, Failure};
@@ -14,8 +14,8 @@ use crate::plan::diff;
 use crate::state::{Address, Status};
 
 impl Worker {
-    /// Brings the resource to what is desired. Returns its id.
-    pub(in crate::run) async fn apply(mut self) -> Result<String, Failure> {
+    /// Brings the resource to what is desired.
+    pub(in crate::run) async fn apply(mut self) -> Result<Applied, Failure> {
         let mut live = self.observe_or_create().await?;
         // Since when a change should be visible. While the resource is on its way, it may read as before.
         let mut changed_at: Option<Instant> = None;
@@ -38,7 +38,7 @@ impl Worker {
                 Next::Finish => {
                     let ready = self.entry_of(&live, Status::Ready);
                     self.record(Some(ready)).await?;
-                    return Ok(live.id);
+                    return Ok(Applied { id: live.id, restored: self.has_restored });
                 }
                 Next::Fail(failure) => return Err(failure),
                 Next::Recreate(why) => {

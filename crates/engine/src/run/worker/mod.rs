@@ -65,11 +65,21 @@ pub(super) struct Worker {
     entry: Option<Entry>,
     /// Whether this step has created it.
     has_created: bool,
+    /// Whether what this step has "created" existed before, scheduled for deletion.
+    has_restored: bool,
+}
+
+/// What an apply step has achieved.
+pub(super) struct Applied {
+    /// The id by which AWS knows the resource.
+    pub id: String,
+    /// Whether the resource existed before, scheduled for deletion, and was restored instead of created.
+    pub restored: bool,
 }
 
 impl Worker {
     pub(super) fn new(job: Job, coordinator: CoordinatorHandle, shutdown: Shutdown) -> Self {
-        Self { entry: job.entry.clone(), job, coordinator, shutdown, has_created: false }
+        Self { entry: job.entry.clone(), job, coordinator, shutdown, has_created: false, has_restored: false }
     }
 
     fn traits(&self) -> &TypeInfo {
