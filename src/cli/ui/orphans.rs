@@ -151,6 +151,11 @@ fn why(orphan: &Orphan) -> String {
         OrphanKind::Lost if orphan.configured => "the state does not know it".to_owned(),
         OrphanKind::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
         OrphanKind::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
+        OrphanKind::Successor { of } => {
+            format!(
+                "in use: the state holds {of} under this address, which no longer exists; `drctl up` records this one"
+            )
+        }
         OrphanKind::Copy { of: None } => {
             "the state says that another one is being created under this address".to_owned()
         }

@@ -143,6 +143,9 @@ impl Cleanup<'_> {
                 "its tag drctl:node says {node}, which is of another type: the tag was changed by hand"
             ));
         };
+        if let OrphanKind::Successor { of } = &orphan.standing {
+            return Some(format!("it has taken the place of {of}, which the state holds: `drctl up` records it"));
+        }
         if self.entries.contains_key(address) {
             return None;
         }

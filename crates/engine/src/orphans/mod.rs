@@ -30,6 +30,11 @@ pub enum OrphanKind {
         /// The id of that one; `None` while it is being created.
         of: Option<String>,
     },
+    /// The state holds another resource under its address, which no longer exists: this one has taken its place.
+    Successor {
+        /// The id of that one.
+        of: String,
+    },
     /// The state holds nothing under its address, and other resources are tagged with the same address.
     Twin {
         /// Their ids.
@@ -131,7 +136,33 @@ impl OrphanScan<'_> {
                 Err(failure) => unreached.push(Unreached { region, kind, failure }),
             }
         }
-        Found { orphans: unknown_to_state(sightings, self.graph, self.entries), unreached }
+        let mut orphans = Vec::new();
+        for mut orphan in unknown_to_state(sightings, self.graph, self.entries) {
+            match self.verified(&orphan).await {
+                Ok(standing) => {
+                    orphan.standing = standing;
+                    orphans.push(orphan);
+                }
+                Err(failure) => unreached.push(Unreached { region: orphan.region, kind: orphan.kind, failure }),
+            }
+        }
+        Found { orphans, unreached }
+    }
+
+    /// How an orphan relates to the state, given what AWS says of the resource that the state holds: a resource is a second copy only
+    /// while there is a first one.
+    async fn verified(&self, orphan: &Orphan) -> Result<OrphanKind, Failure> {
+        let standing = orphan.standing.clone();
+        let (OrphanKind::Copy { of: Some(id) }, Some(address)) = (&standing, &orphan.address) else {
+            return Ok(standing);
+        };
+        let (Some(entry), Some(driver)) = (self.entries.get(address), self.drivers.driver(orphan.kind)) else {
+            return Ok(standing);
+        };
+        let region = Region::from(entry.region.as_str());
+        let first = limited(self.timeout, self.timeout, &region, driver.read(&region, id)).await?;
+        let is_gone = first.is_none_or(|live| matches!(live.phase, Phase::Deleting(_)));
+        Ok(if is_gone { OrphanKind::Successor { of: id.clone() } } else { standing })
     }
 }
 
@@ -209,6 +240,9 @@ pub fn adoption(orphan: &Orphan, graph: &Graph) -> Result<(Address, Entry), Stri
     let address = match (&orphan.standing, &orphan.address) {
         (OrphanKind::Lost, Some(address)) => address,
         (OrphanKind::Copy { of: Some(id) }, _) => return Err(format!("it is a second copy: the state holds {id}")),
+        (OrphanKind::Successor { of }, _) => {
+            return Err(format!("the state holds {of}, which no longer exists: `drctl up` records this one instead"));
+        }
         (OrphanKind::Copy { of: None }, _) => {
             return Err("it is a second copy: the state says that another is being created".to_owned());
         }

@@ -65,6 +65,44 @@ async fn a_recorded_resource_and_one_that_is_being_deleted_or_created_are_not_or
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resource_is_a_copy_only_while_the_recorded_one_exists() {
+    // As after restoring a state from before the resource was replaced.
+    let cloud = Cloud::new();
+    let live = plant(&cloud, "net", EAST, "primary/net/main");
+    let configured = graph([node(&cloud, "primary/net/main", EAST, Properties::new())]);
+    let entries = BTreeMap::from([held("primary/net/main", EAST, "net-before")]);
+    let found = scan(&cloud, "net", &configured, &entries).await;
+    let [orphan] = &found.orphans[..] else { panic!("{found:?}") };
+    assert_eq!((&*orphan.live.id, &orphan.standing), (&*live, &OrphanKind::Successor { of: "net-before".to_owned() }));
+    assert!(adoption(orphan, &configured).expect_err("in use").contains("`drctl up` records this one"));
+    let cleanup = Cleanup {
+        orphans: &found.orphans,
+        graph: &configured,
+        entries: &entries,
+        observed: &Observations::new(),
+        drivers: &cloud,
+        last: &[],
+    };
+    let cleared = cleanup.plan();
+    assert!(cleared.plan.items.is_empty(), "what is in use is not deleted: {:?}", cleared.plan.items);
+    assert!(cleared.refused[0].1.contains("net-before"), "{:?}", cleared.refused);
+
+    // If the recorded one cannot be read, nothing is known.
+    cloud.outage(EAST, Outage::Refused);
+    let scan = OrphanScan {
+        kinds: &[],
+        regions: &[],
+        drivers: &cloud,
+        graph: &configured,
+        entries: &entries,
+        timeout: Duration::from_secs(60),
+    };
+    let orphan =
+        self::orphan(&live, "primary/net/main", "net", OrphanKind::Copy { of: Some("net-before".to_owned()) }, true);
+    assert_eq!(scan.verified(&orphan).await.expect_err("unread").class, Class::Unreachable);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resource_that_spans_regions_is_seen_in_both_and_is_one() {
     // The name of a role is its id.
     let cloud = Cloud::new();
