@@ -368,10 +368,31 @@ async fn a_key_that_is_pending_deletion_is_restored_and_nothing_else_is_done() {
 }
 
 #[tokio::test]
+async fn what_is_named_is_replaced_only_if_something_requires_it() {
+    let mut built = Built::new("").await;
+    let all: BTreeSet<Address> =
+        built.graph.nodes().map(|node| node.address.clone()).filter(|address| holds_data(address.kind())).collect();
+    let consent = Consent::Named(all);
+    assert!(built.plan(&built.graph, &consent).is_empty(), "everything is as configured");
+    // The owner of a global database differs: its members are replaced, the one that writes last.
+    built.set(PRIMARY, "master_username", json!("somebody"));
+    let plan = built.plan(&built.graph, &consent);
+    let gone: BTreeSet<&str> = lost(&plan).into_iter().map(|item| item.address.kind()).collect();
+    assert_eq!((lost(&plan).len(), gone), (4, BTreeSet::from(["db_cluster", "db_instance"])));
+    // A run that is interrupted when only the last instance is missing has nothing else to do when it is repeated.
+    let mut built = Built::new("").await;
+    built.observed.insert(at("secondary/db_instance/main"), Observed::Absent);
+    let plan = built.plan(&built.graph, &consent);
+    let busy: Vec<_> = plan.items.iter().filter(|item| item.action != Action::None).collect();
+    assert!(matches!(busy[..], [Item { action: Action::Create, .. }]), "{busy:?}");
+}
+
+#[tokio::test]
 async fn the_member_that_writes_is_deleted_only_with_all_others() {
     let mut built = Built::new("").await;
     built.writes(SECONDARY, PRIMARY);
     // It cannot be deleted alone: AWS would refuse after its instance has been deleted.
+    built.set(SECONDARY, "subnet_group", json!("other"));
     let alone = built.plan(&built.graph, &Consent::Named(BTreeSet::from([at(SECONDARY)])));
     let refused: Vec<_> = alone.refused().map(|(item, refusal)| (item.address.to_string(), refusal.clone())).collect();
     let [(cluster, refusal), (instance, _)] = &refused[..] else { panic!("{refused:?}") };

@@ -51,6 +51,9 @@ pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<E
     let inputs = PlanInputs { adopt: args.adopt, consent: &consent, ..session.plan_inputs(&recorded) };
     let plan = session.plan(&inputs, &shutdown).await?;
     args.replacements.check(&plan)?;
+    if let Some(note) = args.replacements.unneeded(&plan) {
+        output.progress(&note);
+    }
     let findings = session.preflight(&plan, &shutdown).await?;
     let context = session.context(args.full);
     if output.json {

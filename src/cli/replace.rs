@@ -5,12 +5,12 @@ use clap::Args;
 use super::error::CliError;
 use drctl_aws::resources::Disposal;
 use drctl_engine::state::Address;
-use drctl_engine::{Consent, Plan};
+use drctl_engine::{Action, Consent, Item, Plan};
 
 /// The resources that may be replaced although they hold data.
 #[derive(Debug, Clone, Args)]
 pub struct Replacements {
-    /// Delete and recreate this resource although it holds data; may be given several times
+    /// Agree that this resource is deleted and recreated although it holds data; may be given several times
     #[arg(long = "replace", value_name = "ADDRESS")]
     pub addresses: Vec<Address>,
     /// Keep no final snapshot of a database that is replaced: the only way if AWS cannot make one
@@ -43,5 +43,17 @@ impl Replacements {
             }),
             None => Ok(()),
         }
+    }
+
+    /// What to say about the named resources that hold data and stay as they are, if there are any: the option agrees that data is
+    /// lost, and does not demand it. So the same command can be repeated until it is done.
+    pub fn unneeded(&self, plan: &Plan) -> Option<String> {
+        let stays = |item: &&Item| {
+            matches!(item.action, Action::None | Action::Record | Action::Update)
+                && self.addresses.contains(&item.address)
+        };
+        let stay: Vec<String> = plan.items.iter().filter(stays).map(|item| item.address.to_string()).collect();
+        let it = if stay.len() == 1 { "its replacement" } else { "their replacement" };
+        (!stay.is_empty()).then(|| format!("Not replaced, because nothing requires {it}: {}", stay.join(", ")))
     }
 }

@@ -75,6 +75,9 @@ async fn build(
         let inputs = PlanInputs { entries: store.resources(), adopt: args.adopt, timeout, consent: &consent };
         let plan = session.plan(&inputs, &shutdown).await?;
         args.replacements.check(&plan)?;
+        if let Some(note) = args.replacements.unneeded(&plan) {
+            output.progress(&note);
+        }
         reporter.plan(&plan, &session.context(args.full))?;
         if plan.is_empty() {
             safeguards::check(&plan, session.config.protection.deletion)?;

@@ -255,6 +255,9 @@ fn a_replacement_is_shown_with_its_reason_and_needs_consent() {
     stack.run(&REPLACE_SECONDARY).exits(0).says("Apply complete!");
     assert_eq!(snapshots(&stack, "us-east-2"), 1, "a final snapshot must be taken first");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
+    // The new database is not replaced when the command is repeated, e.g. because it was interrupted.
+    stack.run(&REPLACE_SECONDARY).exits(0).says("No changes").says("Not replaced, because nothing requires");
+    assert_eq!(snapshots(&stack, "us-east-2"), 1, "nothing was replaced");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 

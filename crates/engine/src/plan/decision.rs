@@ -166,7 +166,30 @@ impl Decision<'_> {
         }
     }
 
+    /// Makes the plan, without regard to what AWS would refuse. What was named, and has to be deleted before something else that is
+    /// deleted, is replaced along with it.
     fn decide(&self) -> Plan {
+        let mut along: BTreeMap<Address, Address> = BTreeMap::new();
+        loop {
+            let plan = self.decide_along(&along);
+            let before = along.len();
+            let arns = |item: &Item| item.live.as_ref().and_then(|live| live.arn.clone());
+            let first = plan.items.iter().filter(|item| item.is_deleted()).flat_map(|item| {
+                let live = item.live.as_ref();
+                live.into_iter().flat_map(|live| &live.goes_after).map(|arn| (arn.clone(), item.address.clone()))
+            });
+            let first: BTreeMap<String, Address> = first.collect();
+            along.extend(plan.items.iter().filter(|item| !item.is_deleted()).filter_map(|item| {
+                let before = first.get(&arns(item)?)?;
+                self.consent.covers(&item.address).then(|| (item.address.clone(), before.clone()))
+            }));
+            if along.len() == before {
+                return plan;
+            }
+        }
+    }
+
+    fn decide_along(&self, along: &BTreeMap<Address, Address>) -> Plan {
         let mut items: Vec<Item> = Vec::with_capacity(self.graph.len());
         // The resources whose outputs are known now and stay the same: those that are neither created nor replaced.
         let mut stays: BTreeMap<&Address, &Live> = BTreeMap::new();
@@ -179,7 +202,7 @@ impl Decision<'_> {
                 None => self.entries.get(of).and_then(|entry| entry.output(output)),
             };
             let desired = reference::resolve(&node.desired, &lookup);
-            let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &unsettled);
+            let mut item = self.item(&node.address, &node.region, node.driver.traits(), &desired, &unsettled, along);
             item.expected = expected(&item, &node.driver.expected(&node.address));
             if let (Some(refusal), Some(live)) = (&mut item.refusal, &item.live)
                 && let Some(way) = node.driver.spare(&node.region, live, &item.changes)
@@ -214,6 +237,7 @@ impl Decision<'_> {
         traits: &TypeInfo,
         desired: &Properties,
         unsettled: &Unsettled,
+        along: &BTreeMap<Address, Address>,
     ) -> Item {
         let entry = self.entries.get(address);
         let needs = self.graph.needs(address);
@@ -277,9 +301,13 @@ impl Decision<'_> {
             }
             None => {}
         }
-        if matches!(self.consent, Consent::Named(named) if named.contains(address)) {
+        let is_named = matches!(self.consent, Consent::Named(named) if named.contains(address));
+        if is_named && !traits.holds_data {
             item.action = Action::Replace;
             item.reason = Some("its replacement was requested by name".to_owned());
+        } else if let Some(before) = along.get(address) {
+            item.action = Action::Replace;
+            item.reason = Some(format!("AWS deletes {before} only after it"));
         } else if let Some(change) = item.changes.iter().find(|change| change.forces_replacement.is_some()) {
             let why = change.forces_replacement.map(|why| format!("{}: {why}", change.property));
             if may_lose {
@@ -382,8 +410,8 @@ fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>>
 /// What somebody can do about a resource that has failed and holds data: `names` is all that would have to be named to replace it, and
 /// `impossible` says why it could not be done even then.
 fn ways_out_of_failure(names: &[Address], impossible: Option<&str>) -> String {
-    let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, after which it recovers by itself, or \
-                  restore it.";
+    let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, as said \
+                  above where drctl knows how, or restore it.";
     if let Some(why) = impossible {
         return format!("{repair} It cannot be deleted and created again even if its data may be lost: {why}.");
     }
@@ -402,7 +430,7 @@ fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -
         }
         Status::Ready if entry.depends_on != depends_on => Some("what it depends on has changed".to_owned()),
         Status::Ready => None,
-        Status::Created => Some("created by an earlier run that stopped before it was confirmed ready".to_owned()),
+        Status::Created => Some("created or adopted, and not yet confirmed ready".to_owned()),
         status => Some(format!("it is on record as `{}`", status.as_str())),
     }
 }
