@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use drctl_aws::{Aws, Connection, Scope};
 use drctl_engine::state::Address;
-use drctl_engine::{Need, Region};
+use drctl_engine::{Need, Node, Region};
 
 async fn drawn(toml: &str) -> Graph {
     let config = Config::parse("drctl.toml", toml, None).expect("a sound configuration");
@@ -401,5 +401,36 @@ async fn configured_tags_are_on_everything_that_takes_tags_and_do_not_replace_dr
     // Tags of alarms and dashboards are not read. A property that is read has to show that they have changed.
     for (of, name) in [("primary/alarm/lambda-errors", "description"), ("primary/dashboard/main", "body")] {
         assert_ne!(property(&graph, of, name), property(&plain, of, name));
+    }
+}
+
+/// The documents count resources in prose, which no command shows.
+#[tokio::test]
+async fn the_documents_count_what_the_stack_has() {
+    let graph = drawn("").await;
+    let of = |kind: &str| graph.nodes().filter(|node| node.address.kind() == kind).collect::<Vec<_>>();
+    let alarms = of("alarm");
+    let primary = alarms.iter().filter(|node| node.address.role() == Role::Primary).count();
+    // The others are expressions.
+    let is_metric = |query: &Value| query["metric"] != "";
+    let queries = |node: &Node| node.desired["queries"].as_array().expect("a list").clone();
+    let metrics = alarms.iter().flat_map(|node| queries(node)).filter(is_metric).count();
+    let (all, every) = (graph.nodes().count(), |kind: &str| of(kind).len());
+    let readme = include_str!("../../README.md");
+    let cost = include_str!("../../docs/cost.md");
+    for (page, words) in [
+        (readme, format!("{primary} alarms")),
+        (readme, format!("# {all} resources in a few seconds")),
+        (include_str!("../../docs/reliability.md"), format!("the whole stack, {all} resources")),
+        (include_str!("../../docs/performance.md"), format!("real stack has {all} nodes")),
+        (cost, format!("{} alarms on {metrics} metrics", alarms.len())),
+        (cost, format!("{} Aurora instances", every("db_instance"))),
+        (cost, format!("{} NAT gateways", every("nat_gateway"))),
+        (cost, format!("{} public IPv4 addresses", every("eip"))),
+        (cost, format!("{} KMS keys", every("kms_key"))),
+        (cost, format!("{} health checks", every("health_check"))),
+        (cost, format!("{} dashboards", every("dashboard"))),
+    ] {
+        assert!(page.contains(&words), "not in the page: {words}");
     }
 }

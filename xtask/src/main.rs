@@ -5,7 +5,7 @@
 mod resource;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 /// A task: its name, what its arguments are, what it does, and the command, run in the repository's root.
 struct Task {
@@ -26,6 +26,9 @@ const fn task(
     Task { name, arguments, about, environment: &[], command }
 }
 
+/// The arguments of a task that runs tests: a part of their names, and the options of the test program.
+const FILTER: &str = "[filter]";
+
 /// The full matrices: one seed, four workers.
 const FULL: &[(&str, &str)] = &[("DRCTL_MATRIX", "full"), ("DRCTL_SEEDS", "1"), ("DRCTL_WORKERS", "4")];
 
@@ -40,11 +43,11 @@ const TASKS: &[Task] = &[
     ),
     task(
         "engine",
-        "[filter]",
+        FILTER,
         "the engine's tests: seconds, without an AWS crate",
         &["cargo", "test", "-p", "drctl-engine", "--"],
     ),
-    task("it", "[filter]", "the binary against the sandbox", &["cargo", "test", "-p", "drctl", "--test", "it", "--"]),
+    task("it", FILTER, "the binary against the sandbox", &["cargo", "test", "-p", "drctl", "--test", "it", "--"]),
     task("lambda", "", "the function's tests", &["python3", "-m", "unittest", "discover", "-s", "lambda"]),
     task("localstack", "", "a whole life against LocalStack", &["localstack/test"]),
     Task {
@@ -80,7 +83,7 @@ const TASKS: &[Task] = &[
         ..task(
             "schema",
             "",
-            "write docs/state.schema.json anew from the types",
+            "regenerate docs/state.schema.json from the types",
             &["cargo", "test", "-p", "drctl", "--test", "it", "the_schema_in_the_repository"],
         )
     },
@@ -118,7 +121,28 @@ fn main() -> ExitCode {
 }
 
 fn run(task: &Task, rest: &[String]) -> ExitCode {
-    let [program, arguments @ ..] = task.command else { return ExitCode::from(2) };
+    let Some(mut command) = command_of(task, rest) else { return ExitCode::from(2) };
+    if task.arguments == FILTER && !rest.is_empty() {
+        match command.arg("--list").stderr(Stdio::inherit()).output() {
+            Ok(listed) if !listed.status.success() => return exit_code(listed.status),
+            Ok(listed) if !has_test(&String::from_utf8_lossy(&listed.stdout)) => {
+                eprintln!("No test matches `{}`: nothing was tested.", rest.join(" "));
+                return ExitCode::FAILURE;
+            }
+            Ok(_) => {}
+            Err(error) => return not_run(&command, &error),
+        }
+    }
+    let Some(mut command) = command_of(task, rest) else { return ExitCode::from(2) };
+    match command.status() {
+        Ok(status) => exit_code(status),
+        Err(error) => not_run(&command, &error),
+    }
+}
+
+/// The command of a task, with its arguments and environment. `None` if the task has none.
+fn command_of(task: &Task, rest: &[String]) -> Option<Command> {
+    let [program, arguments @ ..] = task.command else { return None };
     // A script of the repository's, or a program on the PATH.
     let program = if program.contains('/') { root().join(program) } else { PathBuf::from(program) };
     let mut command = Command::new(&program);
@@ -126,13 +150,22 @@ fn run(task: &Task, rest: &[String]) -> ExitCode {
     for (name, value) in task.environment.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
         command.env(name, value);
     }
-    match command.status() {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
-        Err(error) => {
-            eprintln!("{}: {error}", program.display());
-            ExitCode::FAILURE
-        }
-    }
+    Some(command)
+}
+
+/// Whether a listing of test programs names a test. A test program succeeds if its filter matches none, so a misspelt name
+/// would pass.
+fn has_test(listing: &str) -> bool {
+    listing.lines().any(|line| line.ends_with(": test"))
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn not_run(command: &Command, error: &std::io::Error) -> ExitCode {
+    eprintln!("{}: {error}", command.get_program().display());
+    ExitCode::FAILURE
 }
 
 fn help() -> String {
@@ -140,4 +173,15 @@ fn help() -> String {
     let tasks = TASKS.iter().map(|task| (task.name, task.arguments, task.about)).chain([resource]);
     let lines = tasks.map(|(name, arguments, about)| format!("  {:34}{about}\n", format!("{name} {arguments}")));
     std::iter::once("cargo xtask <task>\n\n".to_owned()).chain(lines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_test;
+
+    #[test]
+    fn a_filter_that_matches_no_test_is_noticed() {
+        assert!(has_test("kill::up_is_killed: test\n\n1 test, 0 benchmarks\n"));
+        assert!(!has_test("0 tests, 0 benchmarks\n\n0 tests, 0 benchmarks\n"));
+    }
 }

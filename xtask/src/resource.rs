@@ -39,7 +39,8 @@ pub(crate) fn write(root: &Path, arguments: &[String]) -> Result<String, String>
         format!(
             "the service is new: `crates/aws/src/resources/{service}/mod.rs` (see sns/mod.rs), `pub mod {service};` in \
              resources/mod.rs, a variant in resources/tagging.rs, its client in clients.rs, its crate in Cargo.toml (three \
-             places; a test compares two of them)"
+             places, and crates/aws/Cargo.toml), and its name in SERVICES of crates/aws/src/settings.rs: without it, its calls \
+             leave the sandbox"
         )
     } else {
         format!("`mod {short};` and `pub use {short}::{structure};` in crates/aws/src/resources/{service}/mod.rs")
@@ -50,7 +51,7 @@ pub(crate) fn write(root: &Path, arguments: &[String]) -> Result<String, String>
          1. {module}\n  \
          2. `{service}::{structure},` in crates/aws/src/resources/registry.rs\n  \
          3. the decisions in the file\n  \
-         4. a place in src/blueprint/, and a row in src/cli/ui/severity.rs\n  \
+         4. a place in src/blueprint/, a row in src/cli/ui/severity.rs, the survey, and the other rows of that page\n  \
          5. `cargo xtask it types::`\n"
     ))
 }

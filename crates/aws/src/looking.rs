@@ -1,5 +1,5 @@
-//! Who does not answer while AWS is only looked at. An answer is awaited for as long as the user has said, and whoever has let that
-//! time pass is not asked again: one Region that is gone must not use up the time of the other.
+//! Which Regions and services do not answer while AWS is only read, before a run. An answer is awaited for the time that the user
+//! set. A Region or service that exceeds it is not called again, so that a failed Region does not use up the other one's time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

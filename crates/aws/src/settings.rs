@@ -324,6 +324,8 @@ fn flaw(url: &str) -> Option<(String, Option<String>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     async fn read(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Settings, Unusable> {
@@ -484,5 +486,15 @@ mod tests {
         let keys = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_SESSION_TOKEN", "z")];
         assert!(read(&keys, &[]).await.expect("fine").fixed);
         assert!(!read(&keys[..2], &[]).await.expect("fine").fixed);
+    }
+
+    /// The sandbox takes the place of AWS for the services in [`SERVICES`]. Calls of any other client would go to AWS.
+    #[test]
+    fn every_client_has_its_row_in_services() {
+        let source = include_str!("clients.rs");
+        let names: BTreeSet<&str> =
+            source.split("at(\"").skip(1).filter_map(|rest| rest.split_once("\")")).map(|(name, _)| name).collect();
+        let listed: BTreeSet<&str> = SERVICES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, listed, "left: the clients in clients.rs; right: SERVICES");
     }
 }

@@ -1,6 +1,6 @@
-//! Regions that stop answering in the middle of a run. A call that is lost is repeated, by itself and by whoever has sent it, and so
-//! are those that come after it: together, that may take a quarter of an hour in which a run seems to stand still. So whoever watches
-//! the run is told, and a Region that stays silent is given up as a whole. Before a run, each command has its own limit.
+//! Regions that stop answering during a run. A lost call is repeated by `call.rs` and by the engine, so a run could appear to hang for
+//! a quarter of an hour. The silence is therefore reported, and a Region that stays silent is given up as a whole. Before a run, each
+//! command has its own limit (`looking.rs`).
 //! See docs/aws-behaviour.md#silent-region.
 
 use std::collections::BTreeMap;

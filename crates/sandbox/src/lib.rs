@@ -2,17 +2,20 @@
 //!
 //! It consists of two processes. *MiniStack*, a Python emulator that is installed once into the user's cache folder,
 //! holds the resources. In front of it runs drctl's own *proxy*, and the SDK's endpoint is the proxy. The emulator
-//! answers `available` at once, never lags, and never loses an answer; whatever AWS does differently is added by the
-//! proxy's rules:
+//! answers `available` at once, never lags, and never loses an answer; the proxy's rules add what AWS does differently.
+//!
+//! The rules, from the client's side; their order is decided in `rules::all`.
 //!
 //! | rule | what it adds |
 //! |---|---|
+//! | `rules::gaps::Owners` | the account and the Region of an API that is called by its host name |
 //! | `rules::regions` | Regions that are out, isolated, or slow, on request |
 //! | `rules::faults` | what can go wrong with any call, on request: lost answers, throttling, stale reads, a Region that is gone |
-//! | `rules::surprises` | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
+//! | `rules::surprises` (run by `rules::faults`) | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | a repeated client token gets the same answer |
-//! | `rules::gaps` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
+//! | `rules::gaps::of_answers` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
+//! | `rules::gaps::of_resources` | what MiniStack does not check of its resources (dependents, duplicate routes, …) |
 //!
 //! Both processes listen on loopback only, and both outlive the drctl that started them, so that killing drctl leaves
 //! "AWS" as it was. MiniStack ends with the proxy, whatever ends the proxy, `kill -9` included.

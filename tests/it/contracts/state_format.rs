@@ -13,6 +13,6 @@ fn the_schema_in_the_repository_matches_the_types() {
     let found = std::fs::read_to_string(path).expect("docs/state.schema.json");
     assert!(
         found == expected,
-        "the types have changed: run `UPDATE_SCHEMA=1 cargo test --test it schema` and look at the difference"
+        "the types have changed: run `UPDATE_SCHEMA=1 cargo test -p drctl --test it schema` and look at the difference"
     );
 }

@@ -107,11 +107,14 @@ impl World {
         Self { graph, recorded }
     }
 
-    /// One of each role that there is one of.
+    /// The first resource of each role and shape. The shape is the set of properties that have a value: a type may have resources
+    /// that refer to another one and resources that do not.
     fn nodes(&self, kind: &str) -> Vec<&Node> {
-        let mut nodes: BTreeMap<Role, &Node> = BTreeMap::new();
+        let mut nodes: BTreeMap<(Role, Vec<&str>), &Node> = BTreeMap::new();
         for node in self.graph.nodes().filter(|node| node.address.kind() == kind) {
-            nodes.entry(node.address.role()).or_insert(node);
+            let with_a_value = node.desired.iter().filter(|(_, value)| !value.is_null());
+            let shape = with_a_value.map(|(name, _)| name.as_str()).collect();
+            nodes.entry((node.address.role(), shape)).or_insert(node);
         }
         nodes.into_values().collect()
     }

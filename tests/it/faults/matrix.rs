@@ -5,7 +5,7 @@
 //! `cargo test` tries points that are spread over the whole range. To try all of them with three seeds, best with a release build
 //! in `DRCTL_BINARY`:
 //!
-//!     DRCTL_MATRIX=full DRCTL_SEEDS=1,2,3 cargo test --test it matrix -- --nocapture
+//!     DRCTL_MATRIX=full DRCTL_SEEDS=1,2,3 cargo test -p drctl --test it matrix -- --nocapture
 //!
 //! The results are in docs/reliability.md.
 

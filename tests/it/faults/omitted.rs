@@ -2,7 +2,7 @@
 //!
 //! CI leaves out every eighth field; all of them, one after the other:
 //!
-//!     DRCTL_MATRIX=full cargo test --test it omitted
+//!     DRCTL_MATRIX=full cargo test -p drctl --test it omitted
 //!
 //! `DRCTL_FIELDS=Path,apiId` leaves out only those.
 

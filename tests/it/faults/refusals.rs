@@ -7,7 +7,7 @@
 //! `cargo test` tries points that are spread over the whole range, and all of the calls that restore keys and secrets. To try all
 //! points, best with a release build in `DRCTL_BINARY`:
 //!
-//!     DRCTL_MATRIX=full DRCTL_WORKERS=4 cargo test --test it whatever_is_refused -- --nocapture
+//!     DRCTL_MATRIX=full DRCTL_WORKERS=4 cargo test -p drctl --test it whatever_is_refused -- --nocapture
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -22,7 +22,7 @@ use drctl_engine::Class;
 /// "", meaning).
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, Class);
 
-/// All rows.
+/// All rows. The first row that matches decides: put specific rows above general ones.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [
         acm::ROWS,

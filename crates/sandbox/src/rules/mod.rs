@@ -23,7 +23,7 @@ use rule::{Next, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
-/// Whose an API is comes first, since the rules after it ask for a request's Region. The conditions of the *Regions*,
+/// The owner of an API is determined first, because later rules need the request's Region. The conditions of the *Regions*,
 /// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
 /// makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select among the
 /// states that the pace has put into an answer. The gaps of resources come after it: the calls that they add take none

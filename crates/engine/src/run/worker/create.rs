@@ -132,8 +132,8 @@ impl Worker {
         self.record(Some(entry)).await
     }
 
-    /// AWS has refused a create call in a way that its service model describes: the call has created nothing, and its intent is
-    /// closed. It stays open if an earlier call of the same attempt may have been carried out: then the next run has to look again.
+    /// AWS has refused a create call, so it has created nothing, and its intent is closed. The intent stays open if an earlier call of
+    /// the same attempt may have been carried out: the next run then has to look again.
     async fn close_intent(&mut self, may_exist: bool) -> Result<(), Failure> {
         if may_exist { Ok(()) } else { self.record(None).await }
     }
