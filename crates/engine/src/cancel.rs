@@ -30,7 +30,7 @@ pub struct Shutdown {
     paused: Arc<AtomicU64>,
 }
 
-/// Counts the time in which the run was not paused: only then can anything that it waits for happen.
+/// Measures the time in which the run was not paused. Nothing that the run waits for can happen during a pause.
 #[derive(Debug)]
 pub struct Stopwatch {
     began: Instant,

@@ -28,37 +28,37 @@ pub struct TypeInfo {
     pub holds: &'static [&'static str],
     /// Whether the create call honours the attempt's token: the same token does not create a second resource.
     pub idempotent_create: bool,
-    /// How long a dependency, a role, or a name may go on refusing before the refusal is final.
+    /// How long AWS may refuse a call because of a dependency, a role, or a name before the refusal is final.
     pub patience: Duration,
     /// Whether a resource can be deleted on its own. If not, only its record is deleted, and AWS deletes it with what it belongs to.
     pub removable: bool,
     /// Whether data is lost for good when a resource is deleted. It is then deleted or replaced only if the user has named it
     /// ([`Consent`](crate::Consent)).
     pub holds_data: bool,
-    /// Outputs whose users complete a resource, and others that are desired alike: it becomes available only once what refers to one of
-    /// them is there, as certificates for a name are issued once the DNS record of one of them exists. If such a user fails, the
-    /// resource is not waited for any longer.
+    /// Outputs that another resource must use before this one becomes available. For example, a certificate is issued only once
+    /// the DNS record that uses one of its outputs exists. A use of the same outputs of a resource with the same desired
+    /// properties counts, too. If the other resource fails, the engine stops waiting for this one.
     pub completed_by: &'static [&'static str],
-    /// Properties that are versions, e.g. `17.7`: AWS and operators raise them, and nobody can lower them. A live version that is
-    /// later than the desired one, with the same major version, is not a difference.
+    /// Properties that are versions, e.g. `17.7`. A version can be raised but not lowered. A live version that is later than the
+    /// desired one, with the same major version, is not a difference.
     pub versions: &'static [&'static str],
-    /// How many times as long as usual a resource that a lost call has created may stay invisible.
+    /// By how much to multiply the usual grace period, in which a resource created by a lost call may be invisible.
     pub grace: u32,
 }
 
 /// How long the work on one resource typically takes, from the first call to the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TypicalDurations {
-    /// Until it is created and available.
+    /// Time until the resource is created and available.
     pub create: Duration,
-    /// Until it is changed in place.
+    /// Time until the change in place is complete.
     pub update: Duration,
-    /// Until it is deleted.
+    /// Time until the resource is deleted.
     pub delete: Duration,
 }
 
 impl TypeInfo {
-    /// A type with nothing unusual, to be completed with what is: `TypeInfo { holds_data: true, ..TypeInfo::usual("thing") }`.
+    /// The defaults of a type. Override the fields that differ: `TypeInfo { holds_data: true, ..TypeInfo::usual("thing") }`.
     #[must_use]
     pub const fn usual(kind: &'static str) -> Self {
         Self {
@@ -82,19 +82,19 @@ impl TypeInfo {
 pub enum Phase {
     /// It is available.
     Ready,
-    /// It is on its way to that, in the state that AWS calls this.
+    /// It is not available yet. The text is AWS's name for its state.
     Pending(String),
-    /// It does not work, and works again once somebody has put right what it lacks, e.g. its key: AWS's name for the state, and the
-    /// reason. It is waited for like one that is on its way, because the run that waits may be what puts that right.
+    /// It does not work, and will work again once the cause (e.g. a disabled key) is fixed. The text is AWS's name for the state,
+    /// and the reason. The engine waits for it as for a pending resource, because the current run may fix the cause.
     Stalled(String),
-    /// It will never become available: AWS's name for the state, and the reason.
+    /// It will never become available. The text is AWS's name for the state, and the reason.
     Failed(String),
-    /// It is being deleted, in the state that AWS calls this.
+    /// It is being deleted. The text is AWS's name for its state.
     Deleting(String),
 }
 
 impl Phase {
-    /// The state of a resource that is not available and may become so: it is waited for.
+    /// AWS's name for the state of a resource that is not available but may become so. The engine waits for such a resource.
     #[must_use]
     pub fn awaited(&self) -> Option<&str> {
         match self {
@@ -114,7 +114,7 @@ pub enum Owner {
         /// The attempt in its tags.
         attempt: Option<String>,
     },
-    /// This stack: it carries no tags, and lies within something that is this stack's.
+    /// This stack, although the resource has no tags: it is part of a resource that belongs to this stack.
     Implied,
     /// Unknown, because its tags name no stack. It is this stack's only if the state has recorded its id.
     Untagged,
@@ -137,8 +137,8 @@ pub struct Live {
     pub properties: Properties,
     /// What other resources may refer to, besides `id` and `arn`.
     pub outputs: BTreeMap<String, String>,
-    /// The ARNs of what has to be gone before this resource can be deleted, given its role at the moment: for the member of a global
-    /// database that writes, the other members.
+    /// The ARNs of resources that must be deleted before this one, given its current role. For example, the writing member of a
+    /// global database is deleted after the other members.
     pub goes_after: Vec<String>,
 }
 
@@ -189,49 +189,50 @@ pub struct Attempt {
     pub token: String,
 }
 
-/// What a call of [`Driver::sync`] has achieved.
+/// The result of a call of [`Driver::sync`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Synced {
-    /// Something that was started and takes its time, if anything. The rest is done afterwards.
+    /// A change that was started and is still in progress, if any. The remaining changes follow when it is complete.
     pub in_progress: Option<String>,
-    /// The ARN of another resource, if it is that one's change that the rest waits for. If that one fails in this run, the step does
-    /// not wait for it any longer.
+    /// The ARN of the resource whose change must complete first, if that is another resource. If that resource fails in this run,
+    /// the step stops waiting.
     pub awaits: Option<String>,
-    /// Something that was requested completely and becomes visible in a moment, if anything. The resource is read again before it is
-    /// requested once more.
+    /// A change that was requested in full but is not visible yet, if any. The resource is read again before the change is
+    /// requested again.
     pub visible_after: Option<String>,
     /// Properties that a custom endpoint does not know, with its answers.
     pub unsupported: BTreeMap<String, String>,
 }
 
-/// What a request to delete a resource has led to.
+/// The result of a request to delete a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    /// AWS is deleting it. What remains is to wait until it is gone.
+    /// AWS is deleting it. The engine waits until it no longer exists.
     Requested,
-    /// Something has to happen first, and was started. The engine waits for it, and requests the deletion again.
+    /// A step that has to come first was started. The engine waits for it, and requests the deletion again. The text says what it
+    /// waits for.
     NotYet(String),
-    /// Nobody can delete it, and it disappears by itself. The text says how.
+    /// drctl cannot delete it; AWS removes it later. The text says how.
     LeftBehind(String),
     /// It will be deleted in some days, and can be restored until then.
     Scheduled,
-    /// It is not deleted, because something that stays needs it. The text says what. It stays on record.
+    /// It is not deleted, because a remaining resource needs it. The text says which. It stays in the state.
     Kept(String),
 }
 
 /// What the deletion of a live resource would mean, found out before anything is deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// What would be lost, as far as AWS says: "1,204 items, 3.1 MB". `None` when nothing would.
+    /// What would be lost, as far as AWS says: "1,204 items, 3.1 MB". `None` if nothing would be lost.
     pub stake: Option<String>,
-    /// What would keep AWS from deleting it, e.g. something that belongs to somebody else: a sentence for each, with what to do
-    /// unless that is to delete it.
+    /// Reasons why AWS would refuse the deletion, e.g. a resource that does not belong to this stack. One sentence each, with
+    /// what to do if deleting that resource is not the answer.
     pub hindrances: Vec<String>,
-    /// Why it would not be deleted but kept, if so: something that stays needs it.
+    /// If the resource would be kept rather than deleted: why, e.g. because a remaining resource needs it.
     pub kept: Option<String>,
 }
 
-/// The ids and ARNs of everything that a plan deletes or replaces. What is among them stands in nobody's way.
+/// The ids and ARNs of everything that a plan deletes or replaces. These resources do not block other deletions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AlsoDeleted(BTreeSet<String>);
 
@@ -250,25 +251,25 @@ impl<S: Into<String>> FromIterator<S> for AlsoDeleted {
 }
 
 impl Synced {
-    /// Something was started, and nothing more can be done before it has happened.
+    /// A change was started, and the next one can be requested only once it is complete.
     #[must_use]
     pub fn in_progress(what: impl Into<String>) -> Self {
         Self { in_progress: Some(what.into()), ..Self::default() }
     }
 
-    /// The change of another resource has to come first, and nothing more can be done before it has happened.
+    /// The change of another resource has to complete before anything more can be requested.
     #[must_use]
     pub fn after(arn: impl Into<String>, what: impl Into<String>) -> Self {
         Self { awaits: Some(arn.into()), ..Self::in_progress(what) }
     }
 
-    /// Everything was requested, and becomes visible when this is over.
+    /// All changes were requested; they become visible after the given event.
     #[must_use]
     pub fn visible_after(what: impl Into<String>) -> Self {
         Self { visible_after: Some(what.into()), ..Self::default() }
     }
 
-    /// Takes note of a property that a custom endpoint does not know, and goes on without it.
+    /// Notes a property that a custom endpoint does not know, and continues without it.
     ///
     /// # Errors
     /// Any other failure of `answer`.
@@ -300,8 +301,8 @@ pub trait Driver: Send + Sync {
     /// All resources of this type in one Region that are tagged as this stack's, with as few calls as possible.
     fn list<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>>;
 
-    /// The same, with as many calls as it takes: for finding what the state has lost. Resources without tags are not among them: they
-    /// belong to what they lie in.
+    /// Like `list`, with as many calls as needed: finds resources that the state has lost. Untagged resources are not included,
+    /// because they belong to the resource that contains them.
     fn sweep<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Live>, Failure>> {
         self.list(region)
     }
@@ -329,14 +330,14 @@ pub trait Driver: Send + Sync {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<Synced, Failure>>;
 
-    /// How the resource can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for
-    /// an operator, in full sentences. Makes no call.
+    /// How the operator can keep a resource although its changes force a replacement, if AWS offers a way that drctl does not
+    /// take automatically. In full sentences. Makes no call.
     fn spare(&self, _region: &Region, _live: &Live, _changes: &[Change]) -> Option<String> {
         None
     }
 
-    /// Finds out what its deletion would mean, given what is deleted with it: what is lost, what stands in the way, and whether it
-    /// would be kept. Changes nothing.
+    /// Determines what deleting the resource would mean, given what else is deleted: what would be lost, what would block the
+    /// deletion, and whether the resource would be kept. Changes nothing.
     fn weigh<'a>(
         &'a self,
         _region: &'a Region,
@@ -346,8 +347,8 @@ pub trait Driver: Send + Sync {
         Box::pin(std::future::ready(Ok(Weight::default())))
     }
 
-    /// Deletes a resource, or takes the next step towards that. That it does not exist is success. The engine waits for its end with
-    /// [`Driver::read`].
+    /// Deletes a resource, or performs the next step of its deletion. A resource that does not exist counts as deleted. The
+    /// engine waits for the end of the deletion with [`Driver::read`].
     fn delete<'a>(&'a self, region: &'a Region, live: &'a Live) -> BoxFuture<'a, Result<Deletion, Failure>>;
 }
 

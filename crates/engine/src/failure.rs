@@ -25,7 +25,7 @@ pub enum Class {
     Ambiguous,
     /// The call was refused because something with that name exists.
     Exists,
-    /// What the call is about does not exist.
+    /// The target of the call does not exist.
     NotFound,
     /// The credentials are not valid, or lack a permission.
     Denied,
@@ -33,13 +33,13 @@ pub enum Class {
     Unreachable,
     /// A custom endpoint does not know the operation.
     Unsupported,
-    /// The resource belongs to somebody else.
+    /// The resource does not belong to this stack.
     Foreign,
     /// What was waited for did not happen in time.
     TimedOut,
     /// The step was given up because the run was interrupted.
     Interrupted,
-    /// drctl has a defect, or the disk refuses.
+    /// drctl has a defect, or the state could not be written to disk.
     Internal,
 }
 
@@ -49,7 +49,7 @@ pub enum Class {
 pub enum Silent {
     /// A Region, by its name.
     Region(String),
-    /// A service that is one for all Regions, by its name for people.
+    /// A global service, by its display name.
     Service(String),
 }
 
@@ -99,14 +99,14 @@ impl Failure {
         Self { silent: Some(Silent::Region(region.to_string())), ..Self::new(Class::TimedOut, message).help(help) }
     }
 
-    /// The same with what to do next.
+    /// Adds what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The failure as the state keeps it, for somebody who asks later.
+    /// The failure in the form that the state records for later.
     pub(crate) fn on_record(&self) -> Failed {
         let Self { class: _, message, operation, code, request_id, help, silent: _ } = self.clone();
         Failed { at: Timestamp::now(), message, operation, code, request_id, help }

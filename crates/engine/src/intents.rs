@@ -27,18 +27,18 @@ pub enum IntentOutcome {
         /// The condition that it is in.
         phase: Phase,
     },
-    /// The resource is not visible, but it was requested so short a time ago that it may still appear.
+    /// The resource is not visible, but was requested recently and may still appear.
     NotVisible {
-        /// From when on "not visible" means "does not exist".
+        /// The time after which "not visible" means "does not exist".
         until: Timestamp,
     },
     /// Nothing was created.
     #[serde(rename = "not_made")]
     NotCreated,
-    /// Its name belongs to somebody else.
+    /// The name is used by a resource that is not this stack's.
     #[serde(rename = "held")]
     NameTaken {
-        /// Who that is, and how that is known.
+        /// The owner, and how it was determined.
         by: Failure,
     },
     /// The resource exists.
@@ -53,7 +53,7 @@ pub enum IntentOutcome {
     },
     /// The resource does not exist.
     Gone,
-    /// The resource could not be looked at.
+    /// The resource could not be read.
     Unknown {
         /// Why it could not.
         failure: Failure,

@@ -80,8 +80,8 @@ pub struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Looks at everything at the same time. Each Region has its own time to answer in, and a resource waits for nothing but the
-    /// listing of its type and those that its name follows from: what hangs keeps nothing else from being looked at.
+    /// Observes everything concurrently. Each Region has its own time limit. A resource waits only for the listing of its type
+    /// and for the resources that determine its name, so a call that hangs delays nothing else.
     pub async fn observe(&self) -> Observations {
         let deadline = Instant::now() + self.timeout;
         let targets = self.targets();
@@ -184,8 +184,8 @@ impl Observer<'_> {
         }
     }
 
-    /// The name that is an id. What the resource refers to is waited for until the name is known, and no longer: the name may not
-    /// follow from what hangs.
+    /// The name that serves as the id. Waits for the resources that it refers to only until the name is known, because the name
+    /// may not depend on one that hangs.
     async fn natural_id(
         &self,
         target: &Target<'_>,

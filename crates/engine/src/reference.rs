@@ -25,8 +25,8 @@ const MARKER: &str = "$ref";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
-    /// Only that it exists for as long as the resource that refers to it: nothing waits on the way up, and the target is deleted last
-    /// on the way down.
+    /// The target must outlive the resource that refers to it: creation does not wait for it, and it is deleted after that
+    /// resource.
     Outlives,
     /// That it is available first, on the way up only. Which of the two is deleted first on the way down follows from their live roles
     /// ([`Live::goes_after`](crate::Live::goes_after)).
@@ -62,8 +62,8 @@ impl<T: ?Sized> Ref<T> {
         Self { inner: Inner::Output { of, output: output.into(), need: Need::Ready }, kind: PhantomData }
     }
 
-    /// The same, but the target only has to exist: for what AWS accepts while the target is still being created. Even so, a resource
-    /// that works is pointed at a new target only once that is ready.
+    /// Requires only that the target exists, for calls that AWS accepts while the target is being created. A working resource is
+    /// still pointed at a new target only once that target is ready.
     #[must_use]
     pub fn exists(mut self) -> Self {
         if let Inner::Output { need, .. } = &mut self.inner {
@@ -99,7 +99,7 @@ impl<T: ?Sized> Ref<T> {
         }
     }
 
-    /// The same without the kind, for lists that are only about order.
+    /// The reference without its type, for lists that only determine order.
     #[must_use]
     pub fn any(&self) -> Ref<()> {
         Ref { inner: self.inner.clone(), kind: PhantomData }

@@ -45,8 +45,8 @@ impl Timing {
     }
 }
 
-/// The delay after the `attempt`-th refusal, counted from 1: `first`, doubled each time up to `longest`, and of that a random part
-/// between half and all, because calls that were refused together must not come back together.
+/// The delay after the `attempt`-th refusal (starting at 1): `first`, doubled each time up to `longest`, then reduced to a random
+/// 50 to 100 percent, so that calls refused together are not repeated together.
 #[must_use]
 pub fn backoff(first: Duration, longest: Duration, attempt: usize) -> Duration {
     let doubled = first * 2_u32.saturating_pow(u32::try_from(attempt.saturating_sub(1).min(10)).unwrap_or(10));

@@ -37,8 +37,8 @@ pub struct CleanupPlan {
 }
 
 impl Cleanup<'_> {
-    /// Makes the plan. The order of configured orphans follows from the graph. The order of all others follows from AWS: it refuses to
-    /// delete what is still in use, and the engine asks again.
+    /// Makes the plan. Configured orphans are ordered by the graph. For all others, AWS refuses to delete resources that are in
+    /// use, and the engine retries.
     #[must_use]
     pub fn plan(&self) -> CleanupPlan {
         let mut refused = Vec::new();

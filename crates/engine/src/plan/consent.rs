@@ -35,12 +35,12 @@ impl Consent {
 pub struct Refusal {
     /// Whether it would be replaced. Otherwise it would be deleted.
     pub replaced: bool,
-    /// The reason for it: the property that differs and why it cannot be changed in place, or that it is no longer configured; and how
-    /// the resource can be kept instead, if AWS has a way.
+    /// Why: the property that differs and cannot be changed in place, or that the resource is no longer configured; and how to
+    /// keep it, if AWS offers a way.
     pub why: String,
-    /// All resources that hold data and would have to be named, including this one. Empty when it cannot be done at all.
+    /// All resources with data that must be named, including this one. Empty if it is impossible.
     pub names: Vec<Address>,
-    /// Why it could not be done even then, if that is so.
+    /// Why it is impossible even with consent, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impossible: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::observe::{Observations, Observed};
 use crate::reference::{self, Need, Properties};
 use crate::state::{Address, Entry, Status};
 
-/// The resources whose outputs are not known, or not all of them, while the plan is made.
+/// The resources with at least one output that is unknown at planning time.
 #[derive(Default)]
 struct Unsettled {
     /// Those that are created or replaced.
@@ -78,8 +78,8 @@ impl Decision<'_> {
         plan
     }
 
-    /// All resources that would have to be named for the refused items, and the replacement of another one, to be carried out, and why
-    /// they could not be carried out even then, if that is so.
+    /// All resources that must be named to carry out the refused items and the replacement of another one; and, if that is
+    /// impossible even then, why.
     fn what_it_would_take(&self, plan: &Plan, also: Option<&Address>) -> (Vec<Address>, Option<String>) {
         let named = match self.consent {
             Consent::Named(named) => named.clone(),
@@ -123,7 +123,8 @@ impl Decision<'_> {
         node.or_else(|| self.drivers.driver(address.kind())).is_some_and(|driver| driver.traits().holds_data)
     }
 
-    /// A resource that AWS deletes only after something else is not touched while that stays: otherwise half of the work would be done.
+    /// A resource that AWS deletes only after another one is left alone while that one stays. Otherwise only half of the deletion
+    /// would be carried out.
     fn refuse_the_impossible(&self, plan: &mut Plan) {
         let arns: BTreeMap<String, usize> = plan
             .items
@@ -390,8 +391,8 @@ impl Decision<'_> {
     }
 }
 
-/// What follows if a resource is in a state from which it does not recover by itself: why it is replaced, or, if data would be lost
-/// with it, what somebody has to put right.
+/// The result for a resource that cannot recover without help: why it is replaced or, if data would be lost, what the operator
+/// must fix.
 fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>> {
     match &live.phase {
         Phase::Pending(_) | Phase::Stalled(_) | Phase::Ready => None,
@@ -407,8 +408,8 @@ fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>>
     }
 }
 
-/// What somebody can do about a resource that has failed and holds data: `names` is all that would have to be named to replace it, and
-/// `impossible` says why it could not be done even then.
+/// The operator's options for a failed resource that holds data. `names` are all resources that must be named to replace it;
+/// `impossible` is why that cannot be done.
 fn ways_out_of_failure(names: &[Address], impossible: Option<&str>) -> String {
     let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, as said \
                   above where drctl knows how, or restore it.";

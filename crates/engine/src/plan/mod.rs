@@ -27,8 +27,8 @@ pub use diff::{TAGS, changes, digest};
 pub enum Action {
     /// Nothing, because it is as desired.
     None,
-    /// It is recorded: it is as desired, but the state does not say so, because an interrupted run created it, or because it is still
-    /// on its way.
+    /// It is recorded: it is as desired, but the state does not say so, because an interrupted run created it, or because it is
+    /// not available yet.
     Record,
     /// It is created.
     Create,
@@ -38,9 +38,9 @@ pub enum Action {
     Replace,
     /// It is deleted.
     Delete,
-    /// Nothing, because it would have to be deleted or replaced, and holds data that nobody has agreed to lose.
+    /// Not carried out, because data would be lost without the user's consent.
     Refused,
-    /// Nothing, because it could not be looked at, or is in a state that somebody has to put right.
+    /// Not carried out, because the resource could not be read, or because the operator must fix it first.
     Unknown,
 }
 
@@ -66,7 +66,7 @@ pub struct Item {
     /// Properties that the endpoint does not know, with its answers. They are neither set nor compared.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unsupported: BTreeMap<String, String>,
-    /// Why it could not be looked at, or what somebody has to put right.
+    /// Why it could not be read, or what the operator must fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// Why it is not deleted or replaced, and what that would take.
@@ -105,14 +105,14 @@ pub struct Counts {
     pub change: usize,
     /// To be deleted.
     pub destroy: usize,
-    /// To be kept although they are no longer wanted, because something that stays needs them.
+    /// To be kept although they are no longer configured, because a remaining resource needs them.
     #[serde(skip_serializing_if = "is_zero")]
     pub keep: usize,
     /// To be recorded in the state.
     pub record: usize,
     /// As desired already.
     pub unchanged: usize,
-    /// Not looked at, or to be put right by somebody.
+    /// Not read, or to be fixed by the operator.
     pub unknown: usize,
     /// Neither deleted nor replaced, because data would be lost.
     #[serde(skip_serializing_if = "is_zero")]
@@ -131,7 +131,7 @@ impl Item {
         matches!(self.action, Action::Delete | Action::Replace)
     }
 
-    /// Whether its deletion is wanted and will not happen, because something that stays needs it.
+    /// Whether its deletion is planned but will not happen, because a remaining resource needs it.
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.action == Action::Delete && matches!(&self.weight, Some(Ok(Weight { kept: Some(_), .. })))
@@ -139,8 +139,8 @@ impl Item {
 }
 
 impl Plan {
-    /// Finds out what each deletion means, for all of them at the same time: of what is deleted, replaced, or refused. None may take
-    /// longer than `timeout`. Changes nothing in AWS.
+    /// Determines, for all deleted, replaced, and refused items concurrently, what each deletion means. Each item has at most
+    /// `timeout`. Changes nothing in AWS.
     pub async fn weigh(&mut self, drivers: &dyn DriverRegistry, timeout: Duration) {
         let concerned = |item: &Item| item.is_deleted() || item.action == Action::Refused;
         let going = self.items.iter().filter(|item| concerned(item)).filter_map(|item| item.live.as_ref());

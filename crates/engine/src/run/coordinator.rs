@@ -103,7 +103,7 @@ struct Coordinator<'a> {
     updated: HashSet<Address>,
     /// The resources that this run was to delete and has kept.
     kept: HashSet<Address>,
-    /// The steps that were told that the step which they wait for has failed.
+    /// The steps that were notified that the step they wait for has failed.
     in_vain: HashMap<StepId, StepId>,
     is_interrupted: bool,
 }
@@ -427,7 +427,7 @@ impl<'a> Coordinator<'a> {
         self.skipped(&skipped, &address);
     }
 
-    /// What a step waits for will never be there: it is skipped for the same reason.
+    /// The dependency of this step will never become ready, so the step is skipped for the same reason.
     fn give_up(&mut self, step: StepId, dependency: StepId) {
         let (because, skipped) = self.schedule.give_up(step, dependency);
         self.skipped(&skipped, &because);

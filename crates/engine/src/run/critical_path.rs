@@ -15,7 +15,7 @@ use crate::state::Address;
 pub struct PathSegment {
     /// The resource.
     pub address: Address,
-    /// From the moment when nothing else held it up to the moment when the next one could go on.
+    /// The time from when nothing blocked this resource until the next resource could continue.
     #[serde(serialize_with = "seconds::exact")]
     pub took: Duration,
 }

@@ -8,14 +8,14 @@ use crate::failure::{Class, Failure};
 use crate::state::journal::Journal;
 use crate::state::{Address, StateError, Status, Store, Transition, check_transition};
 
-/// A transition that a step wants to be durable.
+/// A transition that a step asks to have recorded durably.
 pub(super) struct Record {
     pub step: StepId,
     pub transition: Transition,
     pub acknowledgement: Acknowledgement,
 }
 
-/// A transition that is durable, and whose step has not been told yet.
+/// A durable transition whose step has not been notified.
 pub(super) struct Durable {
     pub step: StepId,
     pub address: Address,
@@ -25,9 +25,9 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    /// Lets the step go on.
+    /// Lets the step continue.
     pub(super) fn acknowledge(self) {
-        // Nobody listens when the task was aborted: the record stands all the same.
+        // The task may have been aborted, and then nothing receives this. The record remains.
         drop(self.acknowledgement.send(Ok(())));
     }
 }
@@ -56,13 +56,13 @@ impl Recorder {
         self.writing.is_some()
     }
 
-    /// Whether the state could not be written. Then nothing more may be started; what is in flight comes to its end, and its intents
-    /// are on record.
+    /// Whether writing the state has failed. If so, no new step starts; steps in flight finish, and their intents remain
+    /// recorded.
     pub(super) fn has_failed(&self) -> bool {
         self.error.is_some()
     }
 
-    /// What kept the state from being written, if anything.
+    /// Why the state could not be written, if it could not.
     pub(super) fn into_error(self) -> Option<StateError> {
         self.error
     }

@@ -122,8 +122,8 @@ impl Entry {
     }
 }
 
-/// Why the last run that worked on a resource failed to. It is kept apart from the resources, because one whose creation was refused
-/// is not among them: without it, nobody knows the next morning why the resource does not exist.
+/// Why the last run failed on a resource. Stored separately, because a resource whose creation was refused has no entry: without
+/// this record, the reason would be lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failed {

@@ -112,7 +112,7 @@ impl StateError {
         Self::Defect(error.to_string())
     }
 
-    /// For a state that belongs to something else than this run.
+    /// For a state of another stack, environment, account, or pair of Regions.
     pub(super) fn foreign(path: &Path, what: &'static str, recorded: &str, expected: &str) -> Self {
         Self::Foreign {
             path: path.to_owned(),

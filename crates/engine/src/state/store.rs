@@ -250,8 +250,8 @@ impl Store {
         self.snapshot.protected = protected;
     }
 
-    /// Remembers what a run has failed at, and forgets older failures: of what it has done, and of resources that are neither
-    /// wanted nor on record. The next [`Store::fold`] writes it.
+    /// Records failures of this run, and removes older ones: of resources that this run completed, and of resources that are
+    /// neither configured nor recorded. The next [`Store::fold`] writes it.
     pub fn remember(
         &mut self,
         outcomes: impl IntoIterator<Item = (Address, Option<Failed>)>,
