@@ -91,7 +91,7 @@ async fn delete(
     safeguards::refuse_unread(&plan)?;
     safeguards::refuse_hindered(&plan)?;
     if plan.counts().destroy == 0 && plan.counts().keep > 0 {
-        reporter.say("Nothing to delete: what is left is kept.")?;
+        reporter.say("Nothing to delete. The remaining resources are kept.")?;
         return Ok(Exit::Done);
     }
     let question = Question { args, target: &target, plan: &plan };
@@ -137,7 +137,7 @@ impl Question<'_> {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
         let without_terminal =
-            format!("Nothing was changed. Run `drctl down --yes{}` to delete without a question.", self.snapshots());
+            format!("Nothing was changed. Run `drctl down --yes{}` to delete without confirmation.", self.snapshots());
         let (question, name) = (self.text(output.style.width), self.target.name());
         if !output.confirm(&question, &name, &without_terminal, shutdown).await? {
             return Ok(false);

@@ -24,11 +24,10 @@ use drctl_engine::{
 };
 
 const HELP: &str = with_exit_codes!(
-    "\
-Examples:
+    "Examples:
   drctl orphans --adopt        after a state was lost: records what is found; then run `drctl up`
   drctl orphans --delete       shows what will be deleted and asks
-  drctl orphans --timeout 5    if a Region may be gone"
+  drctl orphans --timeout 5    if a Region may have failed"
 );
 
 /// `drctl orphans`
@@ -253,7 +252,7 @@ async fn delete(
         };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
         let without_terminal = format!(
-            "Nothing was changed. Run `drctl orphans --delete --yes{}` to delete without a question.",
+            "Nothing was changed. Run `drctl orphans --delete --yes{}` to delete without confirmation.",
             args.repeated()
         );
         if !output.confirm(&question, &name, &without_terminal, &shutdown).await? {

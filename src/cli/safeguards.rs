@@ -53,7 +53,7 @@ pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
     }
     let listed = hindrances.join("\n");
     Err(Failure::new(Class::Foreign, format!("AWS would refuse to delete parts of this stack:\n{listed}"))
-        .help("Nothing was changed. Put right what is named above (delete what is not drctl's), then run the same command again.")
+        .help("Nothing was changed. Fix the problems above (delete the resources that drctl did not create), then run the same command again.")
         .into())
 }
 
@@ -64,7 +64,7 @@ pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
 pub fn refuse_unread(plan: &Plan) -> Result<(), CliError> {
     let Some((_, first)) = plan.unknown().next() else { return Ok(()) };
     let what = plural(plan.unknown().count(), "resource");
-    let message = format!("{what} could not be read, so what would be deleted is not known: {}", first.message);
+    let message = format!("{what} could not be read, so drctl cannot tell what would be deleted: {}", first.message);
     Err(Failure { message, ..first.clone() }
         .help("Nothing was changed. Run the same command again when everything can be read; `drctl status` shows what cannot.")
         .into())

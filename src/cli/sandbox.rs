@@ -17,11 +17,10 @@ use region::RegionArgs;
 
 use drctl_sandbox::{Control, Pace, Record, RegionOrders, ServeOptions, Served, StartOptions, Status, serve};
 
-const HELP: &str = "\
-Examples:
+const HELP: &str = "Examples:
   drctl up --sandbox                              starts it if it is not running
   drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
-  drctl sandbox region us-east-1 out              nothing in us-east-1 answers any more
+  drctl sandbox region us-east-1 out              us-east-1 stops answering
   drctl sandbox stop                              stops it; until then it runs in the background";
 
 /// `drctl sandbox`
@@ -193,7 +192,7 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
         let state = match &endpoint {
             Some(endpoint) => endpoint.clone(),
             None if dir.exists() => "not ready".to_owned(),
-            None => "its folder is gone: it stops by itself".to_owned(),
+            None => "its folder was deleted; it will stop automatically".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}  process {pid}, {state}. {end}", dir.display());

@@ -174,11 +174,10 @@ fn remnants(mut error: StateError, snapshot: &Snapshot) -> StateError {
     };
     let lists: Vec<String> = keys.values().map(list).collect();
     *help = format!(
-        "Nothing was changed. `drctl down` has deleted the stack that was there, except for {}, without which its final snapshots \
-         could not be restored.\nTo keep them, give the stack in the other Regions a record of its own: `drctl up --state-dir \
-         state-{expected}`, and the same option for every later command.\nTo be rid of them, delete the snapshots (`aws rds \
-         delete-db-cluster-snapshot`), which are listed by\n{}\nand run `drctl down` again: it works in the Regions on record, whatever \
-         drctl.toml says.",
+        "Nothing was changed. `drctl down` deleted the previous stack except for {}, which its final snapshots need.\nTo keep them, use a \
+         separate state for the stack in the new Regions: run `drctl up --state-dir state-{expected}`, and pass the same option to every \
+         later command.\nTo remove them, delete the snapshots (`aws rds delete-db-cluster-snapshot`), which are listed by\n{}\nand run \
+         `drctl down` again. It uses the recorded Regions, whatever drctl.toml says.",
         named.join(" and "),
         lists.join("\n")
     );

@@ -67,8 +67,8 @@ pub async fn state(global: &Global, args: &StateArgs, output: &Output) -> Result
                         message: format!(
                             "{address} is an open intent: the call that creates it may have been carried out"
                         ),
-                        help: "Nothing was changed. Run `drctl up` or `drctl down` to find out. If it were forgotten now, it \
-                               could be left behind in AWS."
+                        help: "Nothing was changed. Run `drctl up` or `drctl down` to find out. If its record were \
+                               removed now, the resource could be left behind in AWS."
                             .to_owned(),
                     });
                 }

@@ -13,9 +13,8 @@ use super::ui::status::{Health, StatusDetails, health};
 use super::{interrupt, ui};
 
 const HELP: &str = with_exit_codes!(
-    "\
-Examples:
-  drctl status --timeout 5       if a Region may be gone
+    "Examples:
+  drctl status --timeout 5       if a Region may have failed
   drctl status --json            for monitoring"
 );
 

@@ -106,7 +106,7 @@ async fn build(
             regions.primary,
             regions.secondary
         );
-        let without_terminal = "Nothing was changed. Look at `drctl plan`, then run `drctl up --yes`.";
+        let without_terminal = "Nothing was changed. Review `drctl plan`, then run `drctl up --yes`.";
         if !output.confirm(&question, "yes", without_terminal, &shutdown).await? {
             reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);

@@ -187,7 +187,7 @@ impl SimulatedAws {
                 Some(resource) if resource.create_done == resource.create_called => {
                     model.create.get(resource.create_called)
                 }
-                _ => return Ok(Synced::in_progress("it to be available, as changes need")),
+                _ => return Ok(Synced::in_progress("it to be available, as changes require")),
             };
             let Some(part) = next else { return Ok(Synced::default()) };
             self.call(address, model, part).await;
@@ -216,7 +216,7 @@ impl SimulatedAws {
             sleep(part.answer).await;
             self.limits.permit(&model.region, model.service, "DescribeNetworkInterfaces", Kind::Read).await;
             sleep(ROUND_TRIP).await;
-            return Ok(Deletion::NotYet("Lambda to let go of its network interfaces in it".to_owned()));
+            return Ok(Deletion::NotYet("Lambda to release its network interfaces in it".to_owned()));
         }
         self.call(address, model, part).await;
         let now = Instant::now();

@@ -32,32 +32,33 @@ const NOT_ALLOWED: [&str; 5] = [
 const POLICIES: [(&str, &str); 9] = [
     (
         "service control policy",
-        "A service control policy of the organisation forbids it: no grant in the account helps. Ask who administers the \
-         organisation.",
+        "A service control policy of the organisation forbids it, and a grant in the account cannot override that. \
+         Ask the administrator of the organisation.",
     ),
     (
         "resource control policy",
-        "A resource control policy of the organisation forbids it: no grant in the account helps. Ask who administers the \
-         organisation.",
+        "A resource control policy of the organisation forbids it, and a grant in the account cannot override that. \
+         Ask the administrator of the organisation.",
     ),
     (
         "permissions boundary",
-        "The permissions boundary of the caller does not allow it: no other grant helps. Have the action added to the boundary, \
-         or use a role without it.",
+        "The permissions boundary of the caller does not allow it, and no other grant can override that. Have the \
+         action added to the boundary, or use a role without it.",
     ),
     (
         "session policy",
-        "The session policy, with which the role was assumed, does not allow it: no grant to the role helps. Assume the role \
-         without that policy, or with a wider one.",
+        "The session policy, with which the role was assumed, does not allow it, and no grant to the role can \
+         override that. Assume the role without that policy, or with a wider one.",
     ),
     (
         "vpc endpoint policy",
-        "The policy of the VPC endpoint on the way to the service does not allow it: no grant to the caller helps. Change that \
-         policy, or call from elsewhere.",
+        "The policy of the VPC endpoint on the way to the service does not allow it, and no grant to the caller can \
+         override that. Change that policy, or call from elsewhere.",
     ),
     (
         "explicit deny in a resource-based policy",
-        "The resource's own policy (of a key, bucket, secret or topic) denies it: no grant to the caller helps. Change that policy.",
+        "The resource's own policy (of a key, bucket, secret or topic) denies it, and no grant to the caller can \
+         override that. Change that policy.",
     ),
     (
         "no resource-based policy allows",
@@ -65,7 +66,7 @@ const POLICIES: [(&str, &str); 9] = [
     ),
     (
         "explicit deny in an identity-based policy",
-        "A Deny among the caller's own policies forbids it: another grant does not help. Take that statement away, or meet its \
+        "A Deny among the caller's own policies forbids it: another grant does not help. Remove that statement, or meet its \
          condition (e.g. a login with MFA).",
     ),
     (
@@ -85,7 +86,7 @@ pub(super) fn help(aws: &Aws, region: &Region, service: &str, failure: &Failure,
             Cause::Clock(Some(ahead)) => format!("This machine's clock is wrong: it is {}. {CLOCK}", amount(ahead)),
             Cause::Clock(None) => format!("This machine's clock is wrong. {CLOCK}"),
             Cause::Expired if code == "RequestExpired" && !failure.message.contains("token") => format!(
-                "This machine's clock is wrong, or the credentials have expired: EC2 says the same of both. Compare `date -u` with \
+                "This machine's clock is wrong, or the credentials have expired: EC2 returns the same error for both. Compare `date -u` with \
                  another clock. {CLOCK} If it is right, renew the credentials ({}).",
                 aws.wallet.origin().renewal()
             ),
@@ -96,20 +97,26 @@ pub(super) fn help(aws: &Aws, region: &Region, service: &str, failure: &Failure,
             _ => denied(aws, region, code, &failure.message),
         }),
         Class::Unreachable => Some(unreachable(aws, service, &failure.message)),
-        Class::Unsupported => Some("This endpoint stands in for AWS and does not know the operation.".to_owned()),
+        Class::Unsupported => {
+            Some("This endpoint is used in place of AWS and does not support the operation.".to_owned())
+        }
         // A refusal that is not in the form of any service: what is between may have written it.
         Class::Refused | Class::Ambiguous if code.is_empty() && failure.message.starts_with("HTTP status") => {
             let proxy = proxy_before(aws.endpoint_of(service))?;
             Some(format!(
-                "The answer is not in AWS's form: it may be that of the proxy that {proxy} names. Hosts in NO_PROXY are asked \
-                 without one."
+                "The answer is not in AWS's form: it may come from the proxy that {proxy} names. Hosts in NO_PROXY are called \
+                 without a proxy."
             ))
         }
         // RequestLimitExceeded is about the rate of calls.
         _ if failure.class != Class::Throttled
             && (code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException")) =>
         {
-            Some("A quota of the account is used up. Ask for more in Service Quotas, or free some.".to_owned())
+            Some(
+                "A quota of the account is used up. Request an increase in Service Quotas, or delete what is no \
+                  longer needed."
+                    .to_owned(),
+            )
         }
         _ => None,
     }
@@ -119,9 +126,9 @@ fn denied(aws: &Aws, region: &Region, code: &str, message: &str) -> String {
     let said = message.to_ascii_lowercase();
     if UNKNOWN_CALLER.contains(&code) && aws.is_accepted_elsewhere(region) {
         return format!(
-            "Is {region} enabled for the account (opt-in)? The other Region takes the same credentials. `aws account \
-             enable-region --region-name {region}` enables it, which takes minutes to hours; or choose another one in [regions] \
-             of drctl.toml."
+            "Is {region} enabled for the account (opt-in)? The other Region accepts the same credentials. `aws \
+             account enable-region --region-name {region}` enables it, which takes minutes to hours; or choose \
+             another one in [regions] of drctl.toml."
         );
     }
     let from_policy = POLICIES.iter().find(|(words, _)| said.contains(words)).map(|(_, help)| *help);
@@ -138,24 +145,24 @@ fn denied(aws: &Aws, region: &Region, code: &str, message: &str) -> String {
 fn unreachable(aws: &Aws, service: &str, message: &str) -> String {
     let endpoint = aws.endpoint_of(service);
     if message.contains("no CA certificates") {
-        return "AWS is reached over TLS only. On Debian and Ubuntu: `apt-get install ca-certificates`; in a container: copy \
-                /etc/ssl/certs from another one."
+        return "AWS accepts only TLS connections. On Debian and Ubuntu: `apt-get install ca-certificates`; in a \
+                container: copy /etc/ssl/certs from another one."
             .to_owned();
     }
     // rustls, `error.rs`: "invalid peer certificate: UnknownIssuer", and others of its kind.
     if message.contains("invalid peer certificate") {
         let what = if message.contains("UnknownIssuer") {
-            "Whoever signed the server's certificate is not believed on this machine: a company's CA, or a proxy that reads along. \
-             Name a file with the CA's certificate in AWS_CA_BUNDLE, in `ca_bundle` of the profile, or in SSL_CERT_FILE."
+            "This machine does not trust the issuer of the server's certificate: a company's CA, or a proxy that decrypts TLS. Name a \
+             file with the CA's certificate in AWS_CA_BUNDLE, in `ca_bundle` of the profile, or in SSL_CERT_FILE."
         } else {
-            "The server's certificate is not good for this name or at this time. Check the endpoint's host name, this machine's \
-             clock, and what stands between it and AWS."
+            "The server's certificate is not valid for this name or at this time. Check the endpoint's host name, this machine's \
+             clock, and proxies between it and AWS."
         };
         return what.to_owned();
     }
     if let Some(proxy) = proxy_before(endpoint) {
         return format!(
-            "It is asked through the proxy that {proxy} names: is that one right? Hosts in NO_PROXY are asked without one."
+            "It is called through the proxy that {proxy} names. Is that the right one? Hosts in NO_PROXY are called without a proxy."
         );
     }
     match endpoint {

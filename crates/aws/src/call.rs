@@ -182,7 +182,7 @@ impl Aws {
                 Err(again("the credentials were renewed"))
             }
             Cause::Clock(ahead) if self.is_first_of_clock(region, service, ahead) => {
-                Err(again("the request was dated by a wrong clock"))
+                Err(again("the request was signed with a wrong date"))
             }
             _ => Err(failure),
         }
@@ -556,7 +556,8 @@ mod tests {
         let unknown = "AWS was not able to validate the provided access credentials";
         for code in ["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"] {
             let help = advised(code, unknown, true).await;
-            let asked = "Is ap-east-1 enabled for the account (opt-in)? The other Region takes the same credentials.";
+            let asked = "Is ap-east-1 enabled for the account (opt-in)? The other Region accepts the same \
+                         credentials.";
             assert!(help.starts_with(asked), "{code}: {help}");
             let help = advised(code, unknown, false).await;
             assert!(help.starts_with("Set AWS_PROFILE"), "{code}: {help}");
@@ -567,21 +568,29 @@ mod tests {
     async fn each_kind_of_policy_that_denies_has_its_own_advice() {
         let caller = "User: arn:aws:iam::111122223333:user/ops is not authorized to perform: ec2:DescribeVpcs";
         for (why, expected) in [
-            ("with an explicit deny in a service control policy", "no grant in the account helps"),
+            ("with an explicit deny in a service control policy", "a grant in the account cannot override that"),
             (
                 "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1",
-                "no grant in the account helps",
+                "a grant in the account cannot override that",
             ),
-            ("because no service control policy allows the ec2:DescribeVpcs action", "no grant in the account helps"),
+            (
+                "because no service control policy allows the ec2:DescribeVpcs action",
+                "a grant in the account cannot \
+                                                                                      override that",
+            ),
             ("with an explicit deny in a resource control policy", "resource control policy of the organisation"),
             ("because no permissions boundary allows the ec2:DescribeVpcs action", "added to the boundary"),
             ("with an explicit deny in a permissions boundary", "added to the boundary"),
             ("because no session policy allows the ec2:DescribeVpcs action", "Assume the role"),
             ("with an explicit deny in a VPC endpoint policy", "VPC endpoint"),
             ("because no VPC endpoint policy allows the ec2:DescribeVpcs action", "VPC endpoint"),
-            ("with an explicit deny in a resource-based policy", "denies it: no grant to the caller helps"),
+            (
+                "with an explicit deny in a resource-based policy",
+                "denies it, and no grant to the caller can override \
+                                                                  that",
+            ),
             ("because no resource-based policy allows the ec2:DescribeVpcs action", "caller added to that policy"),
-            ("with an explicit deny in an identity-based policy", "Take that statement away"),
+            ("with an explicit deny in an identity-based policy", "Remove that statement"),
             ("with an explicit deny", "another grant does not help"),
             ("because no identity-based policy allows the ec2:DescribeVpcs action", "Grant the action named above"),
         ] {

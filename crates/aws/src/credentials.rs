@@ -328,7 +328,7 @@ fn refusal(error: &CredentialsError) -> Option<&ErrorMetadata> {
 
 fn unanswered(class: Class, origin: &Origin, why: &str) -> Failure {
     let place = origin.place().map(|place| format!(" ({place})")).unwrap_or_default();
-    Failure::new(class, format!("who gives the credentials{place} did not answer: {why}")).help(origin.silence())
+    Failure::new(class, format!("the source of the credentials{place} did not answer: {why}")).help(origin.silence())
 }
 
 /// Whether it was the service's lack of time, and not ours of credentials: nothing was sent that needed them, so the same call may

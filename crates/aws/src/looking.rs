@@ -41,7 +41,7 @@ struct State {
 
 /// While this lives, AWS is only looked at.
 #[derive(Debug)]
-#[must_use = "without it, answers are awaited for as long as ever"]
+#[must_use = "without it, no time limit applies"]
 pub struct Looking<'a> {
     unheard: &'a Unheard,
     before: Option<Limit>,

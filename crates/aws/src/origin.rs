@@ -146,8 +146,8 @@ impl Origin {
     pub(super) fn notice(&self) -> Option<String> {
         let Self::Keys { over: Some((profile, variable)) } = self else { return None };
         Some(format!(
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set, and they come before {variable}, as with the AWS CLI: the \
-             credentials of the profile `{profile}` are not used. Unset the two to use the profile."
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set, and they take precedence over {variable}, as in \
+             the AWS CLI: the credentials of the profile `{profile}` are not used. Unset the two to use the profile."
         ))
     }
 
@@ -172,8 +172,8 @@ impl Origin {
                     None => "name another profile in AWS_PROFILE".to_owned(),
                 };
                 format!(
-                    "The credentials are those of the profile `{}`: they come from {}. Put that right, or {other}; or try \
-                     without an account: `--sandbox`.",
+                    "The credentials are those of the profile `{}`: they come from {}. Correct that, or {other}; or \
+                     try without an account: `--sandbox`.",
                     profile.name, profile.place
                 )
             }
@@ -197,12 +197,12 @@ impl Origin {
     pub(super) fn silence(&self) -> &'static str {
         match self {
             Self::Profile(Profile { kind: Kind::Process, .. }) => {
-                "Run the command of `credential_process` by itself: it may wait for somebody, or for a service that is not \
-                 reached."
+                "Run the command of `credential_process` on its own: it may wait for input, or for a service that \
+                 cannot be reached."
             }
             _ => {
-                "The credentials may be good: STS, SSO, or the service that gives them was throttled or is not reached. Run the \
-                 same command again; if it stays so, look at AWS's health dashboard."
+                "The credentials may be valid: STS, SSO, or the service that provides them was throttled or cannot \
+                 be reached. Run the same command again; if that does not help, check AWS's health dashboard."
             }
         }
     }
@@ -251,13 +251,13 @@ impl Profile {
                 )
             }
             Kind::Sso if code == Some("ForbiddenException") => format!(
-                "Check `{SSO_ACCOUNT}` and `{SSO_ROLE}` beside {}: the user has no such role in that account.",
+                "Check `{SSO_ACCOUNT}` and `{SSO_ROLE}` next to {}: the user has no such role in that account.",
                 self.place
             ),
             Kind::Sso => format!("Log in with `aws sso login --profile {}` and run the same command again.", self.base),
             Kind::Process => format!(
-                "The command is {}. Run it by itself: it has to exit with 0 and print JSON with `Version` 1, `AccessKeyId`, and \
-                 `SecretAccessKey`.",
+                "The command is {}. Run it on its own: it must exit with 0 and print JSON with `Version` 1, \
+                 `AccessKeyId`, and `SecretAccessKey`.",
                 self.place
             ),
             Kind::WebIdentity => format!("Check the role and the token: {}.", self.place),
@@ -272,8 +272,9 @@ impl Profile {
 fn export(profile: &str, variable: Option<&str>) -> String {
     let unset = variable.map(|variable| format!(" and unset {variable}")).unwrap_or_default();
     format!(
-        "Let the AWS CLI hand the credentials over: `eval \"$(aws configure export-credentials --profile {profile} --format \
-         env)\"`{unset}; or write another profile with `{PROCESS} = aws configure export-credentials --profile {profile}`."
+        "Let the AWS CLI export the credentials: `eval \"$(aws configure export-credentials --profile {profile} \
+         --format env)\"`{unset}; or write another profile with `{PROCESS} = aws configure export-credentials \
+         --profile {profile}`."
     )
 }
 
@@ -520,7 +521,7 @@ impl<'a> Reader<'a> {
         {
             return flaw(
                 format!("{} is {file}, which cannot be read: {error}", profile.place),
-                "Write the full path of the token's file: `~` and variables mean nothing there.",
+                "Write the full path of the token's file: `~` and variables are not expanded there.",
             );
         }
         Ok(profile)

@@ -79,21 +79,22 @@ impl std::fmt::Display for Notice {
         match self {
             Self::Paused { why, how, limit } => write!(
                 f,
-                "The credentials have expired ({why}). Renew them in another terminal ({how}): the run waits up to {} and goes on \
-                 by itself. Ctrl-C ends the wait.",
+                "The credentials have expired ({why}). Renew them in another terminal ({how}): the run waits up to \
+                 {} and continues once they are valid. Ctrl-C ends the wait.",
                 long(*limit)
             ),
             Self::Resumed { after } => {
-                write!(f, "The credentials were renewed after {}: the run goes on.", long(*after))
+                write!(f, "The credentials were renewed after {}: the run continues.", long(*after))
             }
             Self::Silent { place, since, until: Some(until) } => write!(
                 f,
-                "{place} has not answered since {since}. It is asked until {until} at the latest; then what needs it fails, and the \
-                 run ends when the rest is done. Ctrl-C ends it earlier."
+                "{place} has not answered since {since}. drctl calls it until {until} at the latest. After that, the \
+                 steps that need it fail, and the run ends when the other steps are done. Ctrl-C ends it earlier."
             ),
             Self::Silent { place, since, until: None } => write!(
                 f,
-                "{place} has not answered since {since}: this run asks it no more, what needs it fails, and the rest goes on."
+                "{place} has not answered since {since}: this run no longer calls it. The steps that need it fail, \
+                 and the others continue."
             ),
             Self::Answers { place, after } => write!(f, "{place} answers again, after {}.", long(*after)),
         }
@@ -184,8 +185,8 @@ impl Aws {
         };
         if !self.wallet.is_renewable() {
             return Err(refusal.help(
-                "They are in the environment (AWS_SESSION_TOKEN), which does not change while drctl runs. Set new ones and run \
-                 the same command again: it goes on where this one ends.",
+                "They are in the environment (AWS_SESSION_TOKEN), which does not change while drctl runs. Set new \
+                 ones and run the same command again: it continues where this one ends.",
             ));
         }
         let mut episode = self.renewal.episode.lock().await;
@@ -282,7 +283,7 @@ impl Drop for Paused<'_> {
 /// The same for every call, so that it is told once.
 fn in_vain(why: &str, how: &str) -> Failure {
     Failure::new(Class::Denied, format!("the credentials have expired, and {why}"))
-        .help(format!("Renew them ({how}) and run the same command again: it goes on where this one ended."))
+        .help(format!("Renew them ({how}) and run the same command again: it continues where this one ended."))
 }
 
 #[cfg(test)]

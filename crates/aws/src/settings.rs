@@ -190,8 +190,7 @@ impl<'a> Sources<'a> {
             .find_map(|variable| Some((variable, variable_of(env, variable)?)));
         let unreadable = |why: String| Unusable::Setting {
             message: format!("the AWS profiles cannot be read: {why}"),
-            help: "Put the file right, or name other ones in AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE."
-                .to_owned(),
+            help: "Correct the file, or name other ones in AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE.".to_owned(),
         };
         let selected = named.as_ref().map_or("default", |(_, profile)| profile);
         let profiles = Profiles::load(env, fs, selected).await.map_err(unreadable)?;
@@ -275,7 +274,7 @@ impl<'a> Sources<'a> {
         let path = at_home(self.env, &path);
         let unusable = |why: String| Unusable::Setting {
             message: format!("{place} names {path}, {why}"),
-            help: "Name a file of certificates in PEM form, or none: then the machine's own are believed.".to_owned(),
+            help: "Name a file of certificates in PEM format, or none to use this machine's certificates.".to_owned(),
         };
         let pem = fs.read_to_end(&path).await.map_err(|e| unusable(format!("which cannot be read: {e}")))?;
         Bundle::parse(&pem).map(Some).ok_or_else(|| unusable("in which there is no certificate".to_owned()))
@@ -293,7 +292,7 @@ fn flaw(url: &str) -> Option<(String, Option<String>)> {
     let form = || Some(FORM.to_owned());
     // What stands before an `@` may be a password: it is not repeated.
     if url.contains('@') {
-        return Some(("has a user name in it, which no endpoint takes".to_owned(), form()));
+        return Some(("contains a user name, which endpoints do not accept".to_owned(), form()));
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         let host = url.split([':', '/']).next().unwrap_or_default();
@@ -305,7 +304,7 @@ fn flaw(url: &str) -> Option<(String, Option<String>)> {
     }
     let parsed = url.parse::<Uri>();
     let Ok(uri) = parsed else {
-        return Some((format!("is no URL: `{url}`"), form()));
+        return Some((format!("is not a URL: `{url}`"), form()));
     };
     if rest.is_empty() || uri.host().is_none_or(str::is_empty) {
         return Some((format!("names no host: `{url}`"), form()));
@@ -314,10 +313,10 @@ fn flaw(url: &str) -> Option<(String, Option<String>)> {
     // A port that is none is read as none.
     let after_host = &authority[authority.rfind(']').map_or(0, |at| at + 1)..];
     if after_host.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
-        return Some((format!("has a port that is none: `{url}`"), form()));
+        return Some((format!("has an invalid port: `{url}`"), form()));
     }
     if uri.query().is_some() || url.contains('#') {
-        return Some((format!("has more than an endpoint can have: `{url}`"), form()));
+        return Some((format!("has a query or a fragment, which endpoints do not accept: `{url}`"), form()));
     }
     None
 }
@@ -402,9 +401,9 @@ mod tests {
             ("ftp://localhost", "AWS_ENDPOINT_URL begins with `ftp://`"),
             ("http://", "AWS_ENDPOINT_URL is no URL"),
             ("http://local host:4566", "AWS_ENDPOINT_URL is no URL"),
-            ("http://localhost:99999", "AWS_ENDPOINT_URL has a port that is none"),
-            ("http://localhost:", "AWS_ENDPOINT_URL has a port that is none"),
-            ("http://localhost:4566?x=1", "AWS_ENDPOINT_URL has more than an endpoint can have"),
+            ("http://localhost:99999", "AWS_ENDPOINT_URL has an invalid port"),
+            ("http://localhost:", "AWS_ENDPOINT_URL has an invalid port"),
+            ("http://localhost:4566?x=1", "AWS_ENDPOINT_URL has a query or a fragment, which endpoints do not accept"),
             ("http://user:secret@localhost:4566", "AWS_ENDPOINT_URL has a user name in it"),
         ] {
             let said = refused(&[("AWS_ENDPOINT_URL", url)], &[]).await;

@@ -98,10 +98,10 @@ impl Silence {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let episode = places.get(who)?.episode.as_ref().filter(|episode| episode.is_given_up)?;
         let message =
-            format!("{who} has not answered since {}, and this run asks it no more", time_of_day(&episode.at));
+            format!("{who} has not answered since {}, and this run no longer calls it", time_of_day(&episode.at));
         Some(Failure::new(Class::TimedOut, message).help(format!(
-            "Check the network and AWS's health dashboard for {who}. What was under way is on record: run the same command again \
-             once it answers."
+            "Check the network and AWS's health dashboard for {who}. Operations in flight are recorded: run the same \
+             command again once it answers."
         )))
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(times, [20, 60, 100, 140, 180]);
         let texts: Vec<String> = told.iter().map(|(_, notice)| notice.to_string()).collect();
         assert!(texts[0].starts_with("us-east-2 has not answered since ") && texts[0].contains(" until "), "{texts:?}");
-        assert!(texts[4].contains("asks it no more") && !texts[4].contains(" until "), "{texts:?}");
+        assert!(texts[4].contains("no longer calls it") && !texts[4].contains(" until "), "{texts:?}");
         assert!(silence.given_up(&Silent::Region("us-east-1".to_owned())).is_none(), "the other Region answers");
         // A call that was sent before is answered after all.
         assert!(silence.heard(&standby()).is_some_and(|notice| notice.to_string().contains("answers again")));

@@ -66,8 +66,8 @@ fn check_certificate(section: &mut Section<'_, '_>, certificate: &Given<bool>, d
     let advice = format!("Write a domain that you own: `domain = \"{OWN}\"`; or `certificate = false`.");
     let problem = match &domain.value {
         None => Problem::new(
-            "a certificate needs a domain of your own: AWS issues it once it finds a record there, and nobody can add \
-             one to example.com",
+            "a certificate needs a domain of your own: AWS issues it once it finds a record there, and no one can \
+             add one to example.com",
             advice,
         ),
         Some(name) if is_reserved(name) => Problem::new(

@@ -38,7 +38,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Tags {
         if tags.len() == MOST {
             let problem = Problem::new(
                 format!("[tags] has more than {MOST} tags: AWS allows 50 on a resource, and drctl needs five of them"),
-                "Remove the tags that nobody uses.",
+                "Remove tags that are not used.",
             );
             section.refuse(problem.at(span));
             break;

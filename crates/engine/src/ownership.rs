@@ -13,7 +13,7 @@ const COPY: &str = "-orphan-";
 /// [`Class::Foreign`], naming the owner.
 pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Result<(), Failure> {
     let foreign = |owner: String| {
-        Failure::new(Class::Foreign, format!("{} is not drctl's to touch: {owner}", live.id)).help(
+        Failure::new(Class::Foreign, format!("drctl must not change {}: {owner}", live.id)).help(
             "Choose another stack name or environment, or take it over with `drctl up --adopt` if it is meant to become part of \
              this stack.",
         )
@@ -24,7 +24,7 @@ pub fn ownership(address: &Address, live: &Live, recorded: Option<&str>) -> Resu
         }
         Owner::Ours { .. } | Owner::Implied => Ok(()),
         Owner::Untagged if recorded == Some(live.id.as_str()) => Ok(()),
-        Owner::Untagged => Err(foreign("it carries no tags of drctl's".to_owned())),
+        Owner::Untagged => Err(foreign("it has none of drctl's tags".to_owned())),
         Owner::Foreign(stack) => Err(foreign(format!("its tags say it belongs to {stack}"))),
     }
 }

@@ -10,9 +10,8 @@ use super::super::hint;
 use super::super::output::Output;
 use drctl_sandbox::{Control, Manner, RegionOrder, RegionOrders, RegionState};
 
-const HELP: &str = "\
-Examples:
-  drctl sandbox region us-east-1 out                    nothing in us-east-1 answers any more
+const HELP: &str = "Examples:
+  drctl sandbox region us-east-1 out                    us-east-1 stops answering
   drctl sandbox region us-east-1 out --for dynamodb     only its tables do not answer
   drctl sandbox region us-east-1 out --after 30s        in half a minute
   drctl sandbox region us-east-1 up                     it is back
@@ -61,8 +60,10 @@ impl RegionArgs {
 fn state() -> impl TypedValueParser<Value = RegionState> {
     let values = RegionState::ALL.map(|state| {
         PossibleValue::new(state.name()).help(match state {
-            RegionState::Out => "Nothing in it answers; without us-east-1, nor do the global control planes",
-            RegionState::Isolated => "It answers its clients, and nothing gets from or to another Region",
+            RegionState::Out => {
+                "No service in the Region answers. If it is us-east-1, the global control planes do not answer either"
+            }
+            RegionState::Isolated => "It answers its clients, but has no connection to other Regions",
             RegionState::Slow => "Its answers arrive later",
             RegionState::Up => "It works again",
         })
@@ -117,7 +118,7 @@ fn line(region: &str, order: &RegionOrder) -> String {
     let is = match (order.is, order.manner) {
         (RegionState::Out, Some(Manner::Reset)) => "out: connections are reset".to_owned(),
         (RegionState::Out, _) => "out: calls are not answered".to_owned(),
-        (RegionState::Isolated, _) => "isolated: nothing gets from or to another Region".to_owned(),
+        (RegionState::Isolated, _) => "isolated: no connection to other Regions".to_owned(),
         (RegionState::Slow, _) => format!("slow: answers arrive {} s later", order.by.unwrap_or_default()),
         (RegionState::Up, _) => "up".to_owned(),
     };

@@ -32,7 +32,7 @@ pub fn refused(plan: &Plan) -> String {
 fn stake(item: &Item) -> String {
     match &item.weight {
         Some(Ok(Weight { stake: Some(stake), .. })) => format!(". At stake: {}", clean(stake)),
-        Some(Err(failure)) => format!(". What is at stake could not be read: {}", clean(&failure.to_string())),
+        Some(Err(failure)) => format!(". What would be lost could not be read: {}", clean(&failure.to_string())),
         Some(Ok(Weight { stake: None, .. })) | None => String::new(),
     }
 }

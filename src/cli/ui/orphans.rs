@@ -128,7 +128,7 @@ pub fn unreached(all: &[Unreached], style: &Style) -> Vec<String> {
 #[must_use]
 pub fn summary(found: &Found) -> String {
     match (found.orphans.len(), found.unreached.is_empty()) {
-        (0, true) => "No orphans. The state knows everything that is tagged as this stack's.".to_owned(),
+        (0, true) => "No orphans. Every resource tagged for this stack is in the state.".to_owned(),
         (0, false) => "No orphans in what could be listed.".to_owned(),
         (count, true) => format!("{}.", plural(count, "orphan")),
         (count, false) => format!("{} in what could be listed.", plural(count, "orphan")),
@@ -148,8 +148,8 @@ fn name(orphan: &Orphan) -> String {
 
 fn why(orphan: &Orphan) -> String {
     let reason = match &orphan.standing {
-        OrphanKind::Lost if orphan.configured => "the state does not know it".to_owned(),
-        OrphanKind::Lost => "the state does not know it, and nothing is configured under its address".to_owned(),
+        OrphanKind::Lost if orphan.configured => "it is not in the state".to_owned(),
+        OrphanKind::Lost => "it is not in the state, and nothing is configured under its address".to_owned(),
         OrphanKind::Copy { of: Some(id) } => format!("second copy of {id}, which the state holds under this address"),
         OrphanKind::Successor { of } => {
             format!(
@@ -160,7 +160,7 @@ fn why(orphan: &Orphan) -> String {
             "the state says that another one is being created under this address".to_owned()
         }
         OrphanKind::Twin { others } => {
-            format!("the state knows no resource under this address; also found: {}", others.join(", "))
+            format!("no resource is recorded under this address; also found: {}", others.join(", "))
         }
         OrphanKind::Nameless => "its tags do not say which address it was created for".to_owned(),
     };
@@ -217,7 +217,7 @@ mod tests {
                 "primary · us-east-1",
                 "  ! primary/vpc/main  x-0abc",
                 "      # second copy of vpc-1, which the state holds under this address",
-                "      # the state does not know it",
+                "      # it is not in the state",
                 "    ? eip in us-east-2, subnet in us-east-2",
                 "3 orphans in what could be listed.",
             ] {
@@ -229,9 +229,7 @@ mod tests {
     #[test]
     fn the_summary_claims_only_what_could_be_listed() {
         let none = Found { orphans: Vec::new(), unreached: Vec::new() };
-        assert!(
-            render(&none, &context(false), "", &Style::plain(80)).contains("No orphans. The state knows everything")
-        );
+        assert!(render(&none, &context(false), "", &Style::plain(80)).contains("No orphans. Every resource tagged"));
         let unlisted = Found { orphans: Vec::new(), ..example() };
         assert_eq!(summary(&unlisted), "No orphans in what could be listed.");
     }

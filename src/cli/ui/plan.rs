@@ -293,7 +293,7 @@ pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
         item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Failed(_) | Phase::Deleting(_)))
     };
     let mut lines = Vec::new();
-    for (broken, what) in [(false, "could not be read"), (true, "that drctl does not put right by itself")] {
+    for (broken, what) in [(false, "could not be read"), (true, "that drctl cannot repair automatically")] {
         let found = plan.unknown().filter(|(item, _)| is_broken(item) == broken);
         let groups = failures::by_cause(found.map(|(item, failure)| (&item.address, failure)));
         let count: usize = groups.iter().map(|group| group.affected.len()).sum();
@@ -336,7 +336,7 @@ mod tests {
         let mut flow = creation("primary/flow_log/vpc", json!({"traffic": "ALL"}));
         flow.unsupported.insert("aggregation".to_owned(), "InvalidParameter".to_owned());
         let recorded = Item {
-            reason: Some("it is in AWS, and the state does not know it".to_owned()),
+            reason: Some("it is in AWS but not in the state".to_owned()),
             ..item("global/vpc_peering/main", Action::Record)
         };
         plan(vec![
@@ -506,7 +506,7 @@ mod tests {
         let text = render(&plan(vec![of("primary/vpc/main", "Denied"), failed]), &context(false), &Style::plain(100));
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("1 resource could not be read ? 1 resource (primary/vpc/main)"), "{text}");
-        let broken = "1 resource that drctl does not put right by itself ? 1 resource (primary/db_cluster/main)";
+        let broken = "1 resource that drctl cannot repair automatically ? 1 resource (primary/db_cluster/main)";
         assert!(words.contains(broken), "{text}");
     }
 }

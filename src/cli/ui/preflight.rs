@@ -58,7 +58,7 @@ pub fn brief(findings: &Findings, plan: &Plan, context: &PlanContext, style: &St
     lines.extend(notes(findings, context, style));
     let (unanswered, others): (Vec<&Unchecked>, Vec<&Unchecked>) =
         findings.unchecked.iter().partition(|note| note.unanswered);
-    let title = "Not checked, because there was no answer: `drctl up` changes nothing until there is";
+    let title = "Not checked, because there was no answer. `drctl up` changes nothing until these are checked";
     let (said, unanswered): (Vec<&Unchecked>, Vec<&Unchecked>) =
         unanswered.into_iter().partition(|note| is_silent_in(plan, note));
     lines.extend(not_checked_either(&said, style));
@@ -246,7 +246,7 @@ mod tests {
             region: region.map(str::to_owned),
             subject: subject.to_owned(),
             message: format!("{subject}: 3 more are needed, and 3 of 5 are in use"),
-            help: "Ask for 6 or more in Service Quotas (service ec2, quota L-0263D0A3), or free some.".to_owned(),
+            help: "Ask for 6 or more in Service Quotas (service ec2, quota L-0263D0A3), or delete some.".to_owned(),
             figures: Some(Figures { quota: 5, used: 3, planned: 3 }),
             in_plan: about == About::Name,
         }

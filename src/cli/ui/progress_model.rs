@@ -582,7 +582,7 @@ mod tests {
             ("waiting for its replica in us-east-2", "waiting for its replica in us-east-2"),
             ("pending validation by its DNS record", "pending validation by its DNS record"),
             ("still listed after its deletion", "still listed after its deletion"),
-            ("it to be available, as changes need", "waiting for it to be available, as changes need"),
+            ("it to be available, as changes require", "waiting for it to be available, as changes require"),
         ] {
             assert_eq!(awaited(on.to_owned()), shown);
         }

@@ -45,7 +45,7 @@ pub fn render(recovery: &Recovery, context: &PlanContext, style: &Style) -> Stri
     let mut lines = context.header(style);
     lines.push(String::new());
     if let Some(holder) = &recovery.running {
-        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
+        let text = format!("{} is running now: the following may be outdated.", clean(&holder.to_string()));
         lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
     if let Some(journal) = &recovery.journal {
@@ -178,7 +178,7 @@ fn advice(intent: &Intent) -> &'static str {
     match (&intent.became, &intent.entry.status) {
         (IntentOutcome::Created { .. }, _) => "`drctl up` records and completes it; `drctl down` deletes it.",
         (IntentOutcome::NotVisible { .. }, _) => {
-            "`drctl up` and `drctl down` look for it again, for the same time, before they go on: neither creates a second one."
+            "`drctl up` and `drctl down` look for it again for the same period before they continue. Neither creates a duplicate."
         }
         (IntentOutcome::NotCreated, _) => "`drctl up` creates it; `drctl down` forgets it.",
         (IntentOutcome::NameTaken { .. }, _) => {

@@ -292,16 +292,13 @@ const ROWS: &[Row] = &[
     // Types that watch the rest.
     row(
         "alarm",
-        (Major, "nobody is alerted when this goes wrong"),
+        (Major, "no one is alerted when this fails"),
         (Major, "the alarm does not watch what it should"),
-        &[
-            ("actions", Major, "nobody is alerted when this goes wrong"),
-            ("description", Minor, "the description differs"),
-        ],
+        &[("actions", Major, "no one is alerted when this fails"), ("description", Minor, "the description differs")],
     ),
     row(
         "sns_topic",
-        (Major, "alarms reach nobody"),
+        (Major, "alarms are not delivered to anyone"),
         (Major, "alarms may not be delivered"),
         &[("display_name", Minor, "the display name differs")],
     ),

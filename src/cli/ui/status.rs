@@ -179,7 +179,7 @@ pub fn deviates(plan: &Plan) -> bool {
 pub fn render(plan: &Plan, details: &StatusDetails, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
     if let Some(holder) = &details.running {
-        let text = format!("{} is running now: what follows may have changed.", clean(&holder.to_string()));
+        let text = format!("{} is running now: the following may be outdated.", clean(&holder.to_string()));
         lines.push(String::new());
         lines.extend(hanging("", &text, style.width, 0).iter().map(|line| style.yellow(line)));
     }
@@ -594,7 +594,7 @@ mod tests {
         let details = StatusDetails { running: Some(holder), ..StatusDetails::default() };
         let text = render(&example(), &details, &context(false), &Style::plain(80));
         assert!(
-            text.contains("\n`drctl up` (process 7 on vm) is running now: what follows may have changed.\n"),
+            text.contains("\n`drctl up` (process 7 on vm) is running now: the following may be outdated.\n"),
             "{text}"
         );
         let json = to_json(&example(), &details, &context(false));
@@ -611,7 +611,7 @@ mod tests {
             let text = render(&plan(items.clone()), &StatusDetails::default(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             assert!(text.contains("\n  + not created, 9 resources (primary/alarm/a0, "), "{text}");
-            assert!(text.contains("\n      nobody is alerted when this goes wrong\n"), "{text}");
+            assert!(text.contains("\n      no one is alerted when this fails\n"), "{text}");
             let trace = "      # an earlier run was about to create it, and it never appeared in AWS";
             assert!(text.lines().any(|line| line == trace), "{text}");
         }

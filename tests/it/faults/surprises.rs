@@ -72,7 +72,7 @@ fn occurrences(tally: &Value, name: &str) -> u64 {
 fn a_failed_nat_gateway_is_recreated_and_its_routes_follow_it() {
     let stack = Stack::new();
     stack.faults("surprises = [\"nat-failed\"]");
-    stack.run(&["up", "--yes"]).exits(0).says("created once more");
+    stack.run(&["up", "--yes"]).exits(0).says("deleted and recreated");
     assert_eq!(occurrences(&stack.no_faults(), "nat-failed"), 2, "one in each Region");
     stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);

@@ -431,7 +431,7 @@ fn data_that_cannot_be_used_makes_the_stack_not_ready_and_can_be_replaced_as_drc
         stack.run(&["status"]).exits(0).says("DR: NOT READY");
     }
     stack.faults("[[fault]]\ndoes = \"state\"\nresource = \"payment-dr-dev-primary\"\nstate = \"failed\"\n");
-    let plan = stack.run(&["plan"]).exits(1).says("1 resource that drctl does not put right by itself");
+    let plan = stack.run(&["plan"]).exits(1).says("1 resource that drctl cannot repair automatically");
     let command = plan.stdout.split('`').find(|part| part.starts_with("drctl up --replace ")).expect("the command");
     assert_eq!(command.matches("--replace").count(), 4, "{command}");
     let words: Vec<&str> = std::iter::once("plan").chain(command.split(' ').skip(2)).collect();

@@ -317,7 +317,7 @@ fn a_profile_whose_settings_are_in_order_is_used() {
     // A command that waits for somebody is told from a Region that does not answer.
     let mut command = container.command(&stack, Some("prod"), "[profile prod]\ncredential_process = sleep 20\n");
     command.args(["--timeout", "2"]);
-    run(command).exits(1).says("`credential_process` under [profile prod]").says("by itself: it may wait for somebody");
+    run(command).exits(1).says("`credential_process` under [profile prod]").says("on its own: it may wait for input");
     // What AWS refuses is explained by where the credentials come from.
     stack.faults("[[fault]]\ndoes = \"refuse\"\nstatus = 403\ncode = \"InvalidClientTokenId\"\nmessage = \"no\"\n");
     let ran = container.run(&stack, Some("prod"), &format!("[profile prod]\n{process}")).exits(5);
@@ -360,12 +360,13 @@ fn keys_in_the_environment_come_before_the_profile_and_that_is_said() {
         command.env("AWS_CONFIG_FILE", stack.path("config")).env("AWS_PROFILE", "ops");
         command
     };
-    let notice = "they come before AWS_PROFILE, as with the AWS CLI: the credentials of the profile `ops` are not used";
+    let notice =
+        "they take precedence over AWS_PROFILE, as in the AWS CLI: the credentials of the profile `ops` are not used";
     run(with_profile()).exits(0).says(&stack.account).says(notice);
     let mut json = with_profile();
     json.arg("--json");
     let ran = run(json).exits(0).says(notice);
-    assert!(!ran.stdout.contains("they come before"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("they take precedence over"), "{}", ran.stdout);
     stack.faults("[[fault]]\ndoes = \"refuse\"\nstatus = 403\ncode = \"InvalidClientTokenId\"\nmessage = \"no\"\n");
     run(with_profile()).exits(5).says("or unset them to use the profile `ops` that AWS_PROFILE names");
     stack.no_faults();
@@ -570,7 +571,8 @@ fn a_region_that_stops_answering_during_a_run_is_named_with_its_time_limit() {
     assert_eq!(code, Some(0), "nothing of it has failed: {said}");
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        words.contains(". It is asked until ") && words.contains(" at the latest; then what needs it fails"),
+        words.contains(". drctl calls it until ")
+            && words.contains(" at the latest. After that, the steps that need it fail"),
         "{said}"
     );
     assert!(!words.contains("us-east-1 has not answered"), "{said}");
@@ -662,7 +664,7 @@ fn refusals_are_explained_by_their_reason() {
             401,
             "AuthFailure",
             unknown,
-            "Is us-east-2 enabled for the account (opt-in)? The other Region takes the same credentials.",
+            "Is us-east-2 enabled for the account (opt-in)? The other Region accepts the same credentials.",
         ),
         ("", 401, "AuthFailure", unknown, "The credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         (
@@ -685,7 +687,7 @@ fn refusals_are_explained_by_their_reason() {
             403,
             "UnauthorizedOperation",
             "You are not authorized to perform this operation with an explicit deny in a service control policy",
-            "A service control policy of the organisation forbids it: no grant in the account helps",
+            "A service control policy of the organisation forbids it, and a grant in the account cannot override that",
         ),
     ] {
         stack.faults(&format!(

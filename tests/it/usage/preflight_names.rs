@@ -45,7 +45,7 @@ async fn a_public_name_that_already_has_a_record_is_one_problem() {
     let [problem]: [Value; 1] = problems(&checked, "name").try_into().expect("one problem");
     assert_eq!(
         problem["message"],
-        "api.pay.acme-bank.net has a record of type A that is not drctl's, and no other can stand beside it"
+        "api.pay.acme-bank.net has a record of type A that is not drctl's, and a name can have only one"
     );
     stack
         .run(&["up", "--yes"])

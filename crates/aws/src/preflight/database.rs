@@ -251,8 +251,8 @@ async fn class(
     let why = match fitness(wanted, &offered, zones) {
         Fitness::Fit => return findings,
         Fitness::Scarce(why) => {
-            let help = "If that zone fails, no instance of this class can be made in another one. A class that more zones offer, \
-                        as `instance_class` in [database], can.";
+            let help = "If that zone fails, no instance of this class can be created in another one. Set \
+                        `instance_class` in [database] to a class that more zones offer.";
             let note = Problem::new(About::InstanceClass, Some(region), wanted, why, help.to_owned());
             findings.notes.push(note);
             return findings;

@@ -10,8 +10,8 @@ use super::planned::{Planned, wanted};
 use super::{About, Findings, Preflight, Problem};
 use drctl_engine::{Class, Region};
 
-const OWN_DOMAIN: &str = "Write a domain that you own as `domain` in [dns], such as `domain = \"pay.your-company.com\"`; any below \
-                          one that is yours will do.";
+const OWN_DOMAIN: &str = "Write a domain that you own as `domain` in [dns], such as `domain = \
+                          \"pay.your-company.com\"`; any subdomain of a domain that you own works.";
 
 /// Checks both Regions and global names.
 pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
@@ -57,8 +57,8 @@ async fn given_zone(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Finding
             return findings;
         }
     };
-    let help = "Write the id of a public zone of `domain`, or of a domain above it, as `zone_id` in [dns]; or leave both empty to \
-                have a zone made.";
+    let help = "Write the id of a public zone of `domain`, or of a domain above it, as `zone_id` in [dns]; or leave \
+                both empty to have a zone created.";
     findings.problems.extend(wrong.into_iter().map(|fault| {
         Problem::new(About::Domain, None, format!("hosted zone {id}"), format!("{id}: {fault}"), help.to_owned())
     }));
@@ -73,7 +73,7 @@ fn faults(zone: &HostedZone, domain: &str) -> Vec<String> {
     }
     let is_within = domain == name || domain.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     if !is_within {
-        faults.push(format!("it is the zone of {name}, which takes no records of {domain}"));
+        faults.push(format!("it is the zone of {name}, which cannot hold records of {domain}"));
     }
     faults
 }

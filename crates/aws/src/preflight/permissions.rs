@@ -150,7 +150,7 @@ fn of_arn(arn: &str) -> Caller {
         Some(("user", _)) => Caller::User(arn.to_owned()),
         Some(("assumed-role", session)) => Caller::Role(session.split('/').next().unwrap_or_default().to_owned()),
         _ if resource == "root" => {
-            Caller::Other("the caller is the account's root user, whom IAM does not simulate".to_owned())
+            Caller::Other("the caller is the account's root user, which IAM does not simulate".to_owned())
         }
         _ => Caller::Other(format!("IAM simulates users and roles, and the caller is {arn}")),
     }

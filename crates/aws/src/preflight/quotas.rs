@@ -228,7 +228,7 @@ fn exceeded(preflight: &Preflight<'_>, region: &str, zone: &str, quota: Quota, f
     let Figures { quota: limit, used, planned } = figures;
     let message = format!("{} in {place}: {planned} more are planned, and {used} of {limit} are in use", quota.name);
     let mut help = format!(
-        "Ask for {} or more in Service Quotas (service {}, quota {}), or free some.",
+        "Ask for {} or more in Service Quotas (service {}, quota {}), or delete some.",
         figures.needed(),
         quota.service,
         quota.code

@@ -86,8 +86,8 @@ fn taken(
     let called = if identifier.is_empty() { String::new() } else { format!(" (set identifier {identifier})") };
     let kind = other.r#type().as_str();
     let is_of_stack = [format!("{stack}-primary"), format!("{stack}-secondary")].iter().any(|own| own == identifier);
-    let whose = if is_of_stack { "that the state does not know" } else { "that is not drctl's" };
-    let message = format!("{name} has a record of type {kind}{called} {whose}, and no other can stand beside it");
+    let whose = if is_of_stack { "that is not in the state" } else { "that is not drctl's" };
+    let message = format!("{name} has a record of type {kind}{called} {whose}, and a name can have only one");
     let help = format!(
         "Delete that record in the hosted zone {zone} if it is not needed; or choose another `domain` in [dns], then run the same \
          command again."
@@ -146,7 +146,7 @@ mod tests {
         let there = [record(RrType::A, None, None)];
         assert_eq!(
             message(&pair("pay-dev", "CNAME"), &there, &[]).as_deref(),
-            Some("api.pay.acme.com has a record of type A that is not drctl's, and no other can stand beside it")
+            Some("api.pay.acme.com has a record of type A that is not drctl's, and a name can have only one")
         );
         assert!(message(&pair("pay-dev", "A"), &there, &[]).is_some());
         assert_eq!(message(&pair("pay-dev", "A"), &[record(RrType::Txt, None, None)], &[]), None);
@@ -174,6 +174,6 @@ mod tests {
         assert_eq!(message(&pair("pay-dev", "CNAME"), &there, &[]), None);
         assert_eq!(message(&pair("pay-dev", "A"), &there, &["Z1/api.pay.acme.com/CNAME/pay-dev-primary"]), None);
         let said = message(&pair("pay-dev", "A"), &there, &[]).expect("a problem");
-        assert!(said.contains("that the state does not know"), "{said}");
+        assert!(said.contains("that is not in the state"), "{said}");
     }
 }

@@ -152,10 +152,13 @@ async fn tables(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
         match unless_absent(question.await) {
             Ok(None) => {}
             Ok(Some(_)) => {
-                let message = format!("{region} has a table {name} already: DynamoDB makes no replica over it");
+                let message = format!(
+                    "{region} has a table {name} already: DynamoDB cannot create a replica with \
+                                       that name"
+                );
                 let help = format!(
-                    "Choose another stack name or environment; or back the table in {region} up and delete it there, if nobody \
-                     needs it."
+                    "Choose another stack name or environment; or, if the table in {region} is no longer needed, \
+                     back it up and delete it there."
                 );
                 findings.problems.push(problem(region, item, message, help));
             }
@@ -182,9 +185,9 @@ async fn global_clusters(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Fi
         });
         match unless_absent(question.await) {
             Ok(Some(answer)) if !answer.global_clusters().is_empty() => {
-                let message = format!("the account has a global cluster {name} already, as {region} tells");
-                let help = "Choose another stack name or environment; or write the Regions as they were in [regions] if it is \
-                            this stack's."
+                let message = format!("the account has a global cluster {name} already, according to {region}");
+                let help = "Choose another stack name or environment; or restore the previous Regions in [regions] \
+                            if it is this stack's."
                     .to_owned();
                 findings.problems.push(problem(region, item, message, help));
             }
@@ -254,11 +257,13 @@ fn second_zone(item: &Item, domain: &str, all: &[HostedZone]) -> Option<Problem>
     let same = all.iter().filter(is_public).filter(|zone| plain_name(zone.name()) == domain);
     let ids: Vec<&str> = same.map(|zone| zone.id().rsplit('/').next().unwrap_or_default()).collect();
     let first = ids.first()?;
-    let message =
-        format!("the account has a public zone of {domain} already, {}, and a second one is made", listed(&ids));
+    let message = format!(
+        "the account has a public zone of {domain} already, {}, and a second one will be created",
+        listed(&ids)
+    );
     let help = format!(
-        "Only the zone that the domain is delegated to is asked. Write `zone_id = \"{first}\"` in [dns] to put the records \
-         there; or delegate the domain to the new zone afterwards."
+        "Resolvers query only the zone that the domain is delegated to. Write `zone_id = \"{first}\"` in [dns] to \
+         put the records there; or delegate the domain to the new zone afterwards."
     );
     Some(Problem::new(About::Domain, None, item.address.to_string(), message, help))
 }

@@ -17,7 +17,7 @@ pub(super) fn hindrance(cx: &Context, live: &Live, switch: &str) -> Option<Strin
 
 /// The sentence about a resource that is protected in a Region.
 pub(super) fn sentence(id: &str, region: &str, switch: &str) -> String {
-    format!("{id} in {region} is protected against deletion; if it may go: `aws {switch} --region {region}`")
+    format!("{id} in {region} is protected against deletion; to allow its deletion: `aws {switch} --region {region}`")
 }
 
 /// Refuses to delete a resource that is protected.
@@ -30,6 +30,8 @@ pub(super) fn refuse(live: &Live) -> Result<(), Failure> {
 
 /// The refusal to delete something that is protected.
 pub(super) fn refusal(what: &str) -> Failure {
-    Failure::new(Class::Refused, format!("{what} is protected against deletion in AWS"))
-        .help("Somebody switched that on. If it may go, switch it off, and run the same command again.")
+    Failure::new(Class::Refused, format!("{what} is protected against deletion in AWS")).help(
+        "drctl did not enable that. If the resource may be deleted, disable the protection, and run the same \
+               command again.",
+    )
 }

@@ -194,7 +194,7 @@ fn reason(orphan: &Orphan) -> String {
         (OrphanKind::Twin { others }, Some(address)) => {
             format!("one of {} resources that are tagged as {address}", others.len() + 1)
         }
-        _ => "the state does not know it".to_owned(),
+        _ => "it is not in the state".to_owned(),
     }
 }
 

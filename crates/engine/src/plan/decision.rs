@@ -162,7 +162,7 @@ impl Decision<'_> {
                 replaced,
                 why,
                 names: Vec::new(),
-                impossible: Some(format!("AWS refuses to remove {id}, which writes, while {arn} is attached to it")),
+                impossible: Some(format!("AWS refuses to remove {id}, the writer, while {arn} is attached to it")),
             });
         }
     }
@@ -401,9 +401,11 @@ fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>>
         // What to do about it follows from the whole plan.
         Phase::Failed(why) => Some(Err(Failure::new(Class::Refused, format!("{} is in state {why}", live.id)))),
         Phase::Deleting(state) => {
-            let message = format!("{} is {state}, and drctl did not ask for it", live.id);
-            Some(Err(Failure::new(Class::Refused, message)
-                .help("Find out who is deleting it. When it is gone, `drctl up` creates a new one, without its data.")))
+            let message = format!("{} is {state}, and drctl did not request that", live.id);
+            Some(Err(Failure::new(Class::Refused, message).help(
+                "Find out who is deleting it. Once it is deleted, `drctl up` creates a new one, without its \
+                       data.",
+            )))
         }
     }
 }
@@ -411,8 +413,7 @@ fn unrecoverable(live: &Live, may_lose: bool) -> Option<Result<String, Failure>>
 /// The operator's options for a failed resource that holds data. `names` are all resources that must be named to replace it;
 /// `impossible` is why that cannot be done.
 fn ways_out_of_failure(names: &[Address], impossible: Option<&str>) -> String {
-    let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, as said \
-                  above where drctl knows how, or restore it.";
+    let repair = "It holds data, so drctl does not replace it just because it failed. Fix the cause, or restore it.";
     if let Some(why) = impossible {
         return format!("{repair} It cannot be deleted and created again even if its data may be lost: {why}.");
     }
@@ -423,16 +424,16 @@ fn ways_out_of_failure(names: &[Address], impossible: Option<&str>) -> String {
 
 /// How the state's record of a resource that is as desired differs from it, if it does.
 fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -> Option<String> {
-    let Some(entry) = entry else { return Some("it is in AWS, and the state does not know it".to_owned()) };
+    let Some(entry) = entry else { return Some("it is in AWS but not in the state".to_owned()) };
     match &entry.status {
         Status::Ready if entry.id.as_deref() != Some(&live.id) => Some("its id is not the recorded one".to_owned()),
         Status::Ready if entry.outputs != live.outputs || entry.arn != live.arn => {
             Some("its outputs have changed".to_owned())
         }
-        Status::Ready if entry.depends_on != depends_on => Some("what it depends on has changed".to_owned()),
+        Status::Ready if entry.depends_on != depends_on => Some("its dependencies have changed".to_owned()),
         Status::Ready => None,
         Status::Created => Some("created or adopted, and not yet confirmed ready".to_owned()),
-        status => Some(format!("it is on record as `{}`", status.as_str())),
+        status => Some(format!("it is recorded as `{}`", status.as_str())),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn changes(traits: &TypeInfo, desired: &Properties, live: &Properties) -> Ve
         // If the target is recreated, it cannot be released before it is deleted.
         let holds_nothing = old.as_str() == Some("") || old.as_array().is_some_and(Vec::is_empty);
         let held = traits.holds.contains(&name.as_str()) && is_unresolved(new) && !holds_nothing;
-        let held = held.then_some("what it is attached to is recreated");
+        let held = held.then_some("the resource that it is attached to is recreated");
         let forces_replacement =
             traits.immutable.iter().find(|(property, _)| property == name).map(|(_, why)| *why).or(held);
         match (old, new) {

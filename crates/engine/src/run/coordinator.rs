@@ -166,7 +166,7 @@ impl<'a> Coordinator<'a> {
                     Err(error) => {
                         if let Some(step) = self.schedule.step_of_task(error.id()) {
                             let failure = Failure::new(Class::Internal, format!("a defect of drctl: {error}"))
-                                .help("Its intent is on record. Please report this with the output.");
+                                .help("Its intent is recorded. Please report this with the output.");
                             self.finished(step, Err(failure));
                         }
                     }
@@ -298,7 +298,7 @@ impl<'a> Coordinator<'a> {
                 let answer = match in_vain {
                     Some(dependency) => {
                         self.in_vain.insert(step, dependency);
-                        Err(Failure::new(Class::NotYet, "what it waits for has failed"))
+                        Err(Failure::new(Class::NotYet, "a step that it waits for has failed"))
                     }
                     None => Ok(()),
                 };

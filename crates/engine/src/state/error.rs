@@ -92,7 +92,7 @@ pub enum StateError {
     /// The thread that writes the journal panicked.
     #[error("a defect of drctl while writing the journal: {0}")]
     #[diagnostic(help(
-        "What was under way is on record as an open intent. Run the same command again, and report this."
+        "Operations in flight are recorded as open intents. Run the same command again, and report this."
     ))]
     Defect(String),
     /// An earlier write failed, and nothing more is written in this run.
@@ -128,8 +128,8 @@ impl StateError {
         use std::io::ErrorKind as Kind;
         let help = match source.kind() {
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
-                "The disk is full. Make room and run the same command again: what was under way is on record as an open \
-                 intent and is looked for in AWS before anything else is created."
+                "The disk is full. Make room and run the same command again: operations in flight are recorded as \
+                 open intents, which are resolved before anything else is created."
                     .to_owned()
             }
             // The advice is not to take another folder: a run without the record would not know what was created.
@@ -141,10 +141,10 @@ impl StateError {
             Kind::NotFound | Kind::NotADirectory | Kind::AlreadyExists => {
                 "Choose a folder that exists and is writable with --state-dir.".to_owned()
             }
-            _ if action == READ => {
-                "Nothing was changed. Put that right and run the same command again.".to_owned()
+            _ if action == READ => "Nothing was changed. Fix that and run the same command again.".to_owned(),
+            _ => {
+                "Operations in flight are recorded as open intents. Fix that and run the same command again.".to_owned()
             }
-            _ => "What was under way is on record as an open intent. Put that right and run the same command again.".to_owned(),
         };
         Self::Io { action, path: path.to_owned(), source, help }
     }
@@ -156,8 +156,8 @@ const READ: &str = "read";
 /// What to do about a state that belongs to another stack.
 fn foreign(what: &str) -> &'static str {
     if what.ends_with("Region") {
-        "A stack does not move: delete it with `drctl down` while drctl.toml has the Regions that it was built in, then build it \
-         in the others; or build it there beside this one, as another environment."
+        "A stack cannot move: delete it with `drctl down` while drctl.toml has the Regions that it was built in, \
+         then build it in the others; or build it there next to this one, as another environment."
     } else {
         "Check the credentials, --environment and drctl.toml; or keep the states apart with --state-dir."
     }

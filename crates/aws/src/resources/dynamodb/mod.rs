@@ -20,7 +20,7 @@ fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect::<Result<_, _>>()
-        .map_err(|e| Failure::new(Class::Internal, format!("tags that DynamoDB does not take: {e}")))
+        .map_err(|e| Failure::new(Class::Internal, format!("tags that DynamoDB does not accept: {e}")))
 }
 
 /// Sets tags on a table and on its replica, to which DynamoDB does not copy them. All others are left alone.
@@ -70,5 +70,5 @@ async fn tags_of(cx: &Context, table: &str) -> Result<TagMap, Failure> {
 /// A request that the SDK refuses because a field is missing, which is a defect of drctl.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn malformed(error: BuildError) -> Failure {
-    Failure::new(Class::Internal, format!("a request that DynamoDB does not take: {error}"))
+    Failure::new(Class::Internal, format!("a request that DynamoDB does not accept: {error}"))
 }

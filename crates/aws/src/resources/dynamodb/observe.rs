@@ -120,7 +120,7 @@ pub(super) fn out_of_use(status: &TableStatus) -> Option<Phase> {
             "{status}: it is cut off from its key; enable the key, or after 20 hours its replica is no longer a replica"
         )),
         TableStatus::ReplicationNotAuthorized => {
-            Phase::Stalled(format!("{status}: its replication is not permitted any more"))
+            Phase::Stalled(format!("{status}: its replication is no longer permitted"))
         }
         TableStatus::Archiving | TableStatus::Archived => Phase::Failed(format!(
             "{status}: its key could not be used for a week; its data are in the backup that DynamoDB made of it, to be restored"

@@ -71,7 +71,7 @@ impl Replica {
         match entry.replica_status() {
             Some(ReplicaStatus::CreationFailed) => remove(cx, name, entry).await.map(Some),
             Some(status) if is_out_of_use(status) => {
-                Ok(Some(format!("its replica in {} to be no longer {status}", self.region)))
+                Ok(Some(format!("its replica in {} to leave the state {status}", self.region)))
             }
             _ => Ok(None),
         }
@@ -96,7 +96,7 @@ impl Replica {
     fn in_the_way(&self, cx: &Context, found: &TableDescription) -> Result<String, Failure> {
         let passes = matches!(found.table_status(), Some(TableStatus::Creating | TableStatus::Deleting));
         if passes || elsewhere(&cx.at(&self.region), found).any(|replica| region(replica) == &*cx.region) {
-            return Ok(format!("{} to be done with the replica's last change", self.region));
+            return Ok(format!("{} to complete the replica's last change", self.region));
         }
         let name = found.table_name().unwrap_or_default();
         Err(Failure::new(
@@ -229,7 +229,7 @@ pub(super) async fn to_remove<'a>(
             Owner::Foreign(_) => false,
         };
         if !is_ours {
-            let message = format!("{name} has a replica in {} that is not drctl's to delete", region(replica));
+            let message = format!("{name} has a replica in {} that drctl must not delete", region(replica));
             return Err(Failure::new(Class::Foreign, message).help("Delete that replica, then run the command again."));
         }
     }

@@ -82,7 +82,7 @@ pub(super) async fn set_ttl(
         Err(failure) if matches!(failure.class, Class::Exists | Class::NotFound) => {}
         Err(failure) if failure.class == Class::NotYet => {
             return Err(Failure { class: Class::Refused, ..failure }
-                .help("DynamoDB takes one change of a table's expiry an hour. Run `drctl up` again after that."));
+                .help("DynamoDB accepts one change of a table's expiry per hour. Run `drctl up` again after that."));
         }
         Err(failure) => return Err(failure),
     }

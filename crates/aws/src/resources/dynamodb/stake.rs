@@ -36,7 +36,8 @@ fn kept(live: &Live) -> String {
     if days > 0 {
         let name = &live.id;
         format!(
-            "DynamoDB keeps the backup {name}$DeletedTableBackup for 35 days, and it can be restored for as long as its key is there"
+            "DynamoDB keeps the backup {name}$DeletedTableBackup for 35 days, and it can be restored while its key \
+             exists"
         )
     } else {
         "no backup is kept, as its point-in-time recovery is off".to_owned()

@@ -120,7 +120,7 @@ impl Resource for VpcPeering {
         // Until it is active, both Regions refuse the options (OperationNotPermitted). See
         // docs/aws-behaviour.md#peering-options-need-active.
         if live.phase != Phase::Ready {
-            return Ok(Synced::in_progress("it to be active, as DNS resolution needs"));
+            return Ok(Synced::in_progress("it to be active, as DNS resolution requires"));
         }
         let mut synced = Synced::default();
         if changed(changes, "requester_dns_resolution") {
@@ -162,7 +162,7 @@ impl VpcPeering {
     /// docs/aws-behaviour.md#peering-accepted-in-its-region.
     async fn accept(&self, there: &Context, id: &str) -> Result<&'static str, Failure> {
         if !self.accepted {
-            return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be taken back"))
+            return Err(Failure::new(Class::Refused, format!("{id} is accepted, which cannot be undone"))
                 .help("Delete it by hand instead."));
         }
         match describe(there, id).await?.as_ref().and_then(code_of) {

@@ -25,7 +25,7 @@ pub(super) fn tags(tags: &TagMap) -> Result<Vec<Tag>, Failure> {
     tags.iter()
         .map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build())
         .collect::<Result<_, _>>()
-        .map_err(|e| Failure::new(Class::Internal, format!("tags that KMS does not take: {e}")))
+        .map_err(|e| Failure::new(Class::Internal, format!("tags that KMS does not accept: {e}")))
 }
 
 /// The key of the stack's own alias: the only one that can be found without its id, or without reading every key.

@@ -244,7 +244,7 @@ impl Resource for DbCluster {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // In any other state, AWS refuses with InvalidDBClusterStateFault.
         if live.phase != Phase::Ready {
-            return Ok(Synced::in_progress("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes require"));
         }
         let mut synced = Synced::default();
         if changed(changes, "http_endpoint") {
@@ -315,7 +315,7 @@ impl Resource for DbCluster {
     async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
-            return Ok(Deletion::NotYet(format!("it to be available instead of {state}, as its deletion needs")));
+            return Ok(Deletion::NotYet(format!("it to be available instead of {state}, as its deletion requires")));
         }
         // Before it leaves its global cluster: otherwise the deletion would stop halfway.
         protection::refuse(live)?;
@@ -340,7 +340,7 @@ impl Resource for DbCluster {
         match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
             // A call whose answer was lost has ordered it: no other cluster's snapshot has this name.
             Err(failure) if failure.class == Class::Exists => {
-                Ok(Deletion::NotYet(format!("its final snapshot {snapshot} to be made")))
+                Ok(Deletion::NotYet(format!("its final snapshot {snapshot} to be taken")))
             }
             answer => step(answer, Deletion::Requested),
         }

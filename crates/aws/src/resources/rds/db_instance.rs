@@ -134,7 +134,7 @@ impl Resource for DbInstance {
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         // In any other state, AWS refuses with InvalidDBInstanceState.
         if live.phase != Phase::Ready {
-            return Ok(Synced::in_progress("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes require"));
         }
         let is = |property: &str| changed(changes, property);
         let insights = is("performance_insights");

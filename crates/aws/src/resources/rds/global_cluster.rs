@@ -104,7 +104,7 @@ impl Resource for GlobalCluster {
 
     async fn sync(&self, cx: &Context, live: &Live, changes: &[Change]) -> Result<Synced, Failure> {
         if live.phase != Phase::Ready {
-            return Ok(Synced::in_progress("it to be available, as changes need"));
+            return Ok(Synced::in_progress("it to be available, as changes require"));
         }
         if changed(changes, "deletion_protection") {
             protect(cx, &live.id, self.deletion_protection).await?;

@@ -89,12 +89,12 @@ fn lacks(state: &str) -> Option<&'static str> {
         "inaccessible-encryption-credentials-recoverable" => {
             "its KMS key cannot be used; once it can, the cluster has to be started (`aws rds start-db-cluster`)"
         }
-        "stopped" => "somebody has stopped it, and it has to be started (`aws rds start-db-cluster`)",
+        "stopped" => "it was stopped, and has to be started (`aws rds start-db-cluster`)",
         "storage-full" => "its storage is full",
         "insufficient-capacity" => "AWS has no capacity for its class in its zone at the moment",
         "incompatible-network" => "its network does not let AWS recover it, e.g. because a subnet has no free address",
         "incompatible-parameters" => "it cannot start with the parameters of its group",
-        "restore-error" | "cloning-failed" | "migration-failed" => "what it was made from could not be read completely",
+        "restore-error" | "cloning-failed" | "migration-failed" => "its source could not be read completely",
         "upgrade_failed" | "upgrade-failed" => "its engine could not be upgraded",
         state if state.starts_with("incompatible-") => "AWS cannot create or restore it as it is configured",
         _ => return None,

@@ -231,7 +231,7 @@ impl Record {
         for other in same_name.iter().filter(|other| self.excludes(other)) {
             if owner(cx, &key.zone, other).await? == Owner::Untagged {
                 let message = format!(
-                    "{} has a record of type {} that is not drctl's, and no other can stand beside it",
+                    "{} has a record of type {} that is not drctl's, and a name can have only one",
                     key.name,
                     other.r#type().as_str()
                 );

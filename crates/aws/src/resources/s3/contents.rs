@@ -38,12 +38,12 @@ fn locked(bucket: &str, mode: &ObjectLockRetentionMode) -> Failure {
     );
     match mode {
         ObjectLockRetentionMode::Governance => failure.help(
-            "Delete its objects by hand with s3:BypassGovernanceRetention and take its default retention away, then run the \
-             same command again.",
+            "Delete its objects by hand with s3:BypassGovernanceRetention and remove its default retention, then run \
+             the same command again.",
         ),
         _ => failure.help(
-            "Nobody, not even AWS Support, can delete them before their retention is over. Forget the bucket with \
-             `drctl state rm` if it is to stay.",
+            "They cannot be deleted before their retention period ends, not even by AWS Support. To keep the bucket, \
+             remove it from the state with `drctl state rm`.",
         ),
     }
 }

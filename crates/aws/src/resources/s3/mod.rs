@@ -54,7 +54,7 @@ fn listed<'a>(names: impl Iterator<Item = Option<&'a str>>) -> String {
 }
 
 fn incomplete(error: &BuildError) -> Failure {
-    Failure::new(Class::Internal, format!("a request that S3 does not take: {error}"))
+    Failure::new(Class::Internal, format!("a request that S3 does not accept: {error}"))
 }
 
 /// `None` if a setting was never set: S3 answers with an error of its own then.

@@ -267,7 +267,7 @@ fn from_described(cx: &Context, id: &str, secret: &DescribeSecretOutput) -> Resu
     if let Some(primary) = secret.primary_region().filter(|primary| *primary != &*cx.region) {
         let message = format!("{id} is a replica here: its primary is in {primary}");
         return Err(Failure::new(Class::Foreign, message).help(format!(
-            "Choose the Regions as they were; or make it a secret of its own with `aws secretsmanager \
+            "Restore the previous Regions; or make it a secret of its own with `aws secretsmanager \
              stop-replication-to-replica --region {} --secret-id {id}`.",
             cx.region
         )));

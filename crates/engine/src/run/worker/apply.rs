@@ -43,7 +43,7 @@ impl Worker {
                 Next::Fail(failure) => return Err(failure),
                 Next::Recreate(why) => {
                     was_recreated = true;
-                    self.note(format!("it went to state {why}; it is deleted and created once more"));
+                    self.note(format!("its state is {why}; it is deleted and recreated"));
                     self.delete_live(&live).await?;
                     live = self.create().await?;
                     continue;
@@ -119,7 +119,7 @@ impl Worker {
         if elapsed > self.time_limit(self.takes().create) {
             let message = format!("{} was still {state} after {} s", live.id, elapsed.as_secs());
             return Err(Failure::new(Class::TimedOut, message)
-                .help("It is on record. Look at it in the console; `drctl up` takes up the wait where it was left."));
+                .help("It is recorded. Check it in the console; `drctl up` continues to wait for it."));
         }
         self.wait(state, delays.next().unwrap_or_default()).await
     }

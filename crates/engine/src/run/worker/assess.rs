@@ -40,7 +40,7 @@ pub(super) fn assess(live: &Live, changes: Vec<Change>, known: &Circumstances) -
         Phase::Failed(why) => return Next::Fail(has_failed(live, why, known.holds_data)),
         Phase::Deleting(state) => {
             let failure = Failure::new(Class::Transient, format!("{} is {state}", live.id));
-            return Next::Fail(failure.help("Something else is deleting it. Run `drctl up` again when it is gone."));
+            return Next::Fail(failure.help("Something else is deleting it. Run `drctl up` again once it is deleted."));
         }
         Phase::Pending(state) | Phase::Stalled(state) => Some(state),
         Phase::Ready => None,

@@ -98,7 +98,7 @@ impl Worker {
             if Instant::now() >= until {
                 return Ok(None);
             }
-            self.wait("an earlier attempt to show itself", delays.next().unwrap_or_default()).await?;
+            self.wait("a resource of an earlier attempt to become visible", delays.next().unwrap_or_default()).await?;
         }
     }
 

@@ -22,7 +22,7 @@ impl Worker {
             if is_unplanned && self.traits().holds_data && self.was_in_use() {
                 let message = format!("{} did not exist when the plan was made, and exists now", live.id);
                 return Err(Failure::new(Class::Refused, message)
-                    .help("It holds data, and nobody has agreed to lose it. Look at `drctl plan` again."));
+                    .help("It holds data, and the plan did not include its deletion. Run `drctl plan` again."));
             }
             self.delete_live(&live).await?;
         } else if self.entry.is_some() {
@@ -99,9 +99,9 @@ impl Worker {
             if elapsed > self.time_limit(self.takes().delete) {
                 let message = format!("{} was {state} for {} s", live.id, elapsed.as_secs());
                 return Err(Failure::new(Class::TimedOut, message).help(if self.job.desired.is_empty() {
-                    "It is on record. Run the same command again: it takes up the wait where it was left."
+                    "It is recorded. Run the same command again: it continues to wait."
                 } else {
-                    "It is on record. `drctl up` takes up the wait where it was left."
+                    "It is recorded. `drctl up` continues to wait for it."
                 }));
             }
             self.wait(&state, delays.next().unwrap_or_default()).await?;

@@ -179,9 +179,9 @@ impl Worker {
             }
             if began.elapsed() > self.job.timing.visible {
                 let waited = began.elapsed().as_secs();
-                let message = format!("{id} was created, and AWS does not show it after {waited} s");
+                let message = format!("{id} was created, but is not visible in AWS after {waited} s");
                 return Err(Failure::new(Class::TimedOut, message).help(
-                    "It is on record. Run the same command again; if it was deleted by hand, it will be created again.",
+                    "It is recorded. Run the same command again; if it was deleted by hand, it will be created again.",
                 ));
             }
             self.wait("it to be visible", delays.next().unwrap_or_default()).await?;
