@@ -273,10 +273,10 @@ fn replication_role(config: &Config, facts: &Facts, sites: &[RegionSite<'_>; 2],
         permissions_boundary: config.iam.permissions_boundary.clone(),
         description: format!("{name}: S3 replication between the two buckets"),
         // There is no condition, as on AWS's page: it is not documented that S3 sends the account or the bucket of the source
-        // when it assumes the role for replication. If it does not, S3 would accept the configuration, and every object would
-        // end as `FAILED`. A role of this account can be given to S3 only by somebody who may pass it.
-        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
-        // See docs/aws-behaviour.md#replication-role-without-condition.
+        // when it assumes the role for replication. If it does not, S3 would accept the configuration, and every object would end
+        // as `FAILED`. Only a caller with the permission to pass a role of this account can give it to S3.
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html See
+        // docs/aws-behaviour.md#replication-role-without-condition.
         assume_role_policy: policy::document(
             [Statement::allow(["sts:AssumeRole"]).by("Service", ["s3.amazonaws.com"])],
         ),

@@ -156,8 +156,8 @@ fn security_groups(
             Rule::tcp(POSTGRES, site.peer_cidr, "The database in the other Region"),
         ],
         // On the way down: Lambda takes its network interfaces out of the group under the function's role, for up to an hour
-        // after the function is gone. As long as the group cannot be deleted, the role has to stay.
-        // See docs/aws-behaviour.md#execution-role-outlives-interfaces.
+        // after the function is deleted. While the group cannot be deleted, the role has to stay. See
+        // docs/aws-behaviour.md#execution-role-outlives-interfaces.
         after: vec![lambda_role.id().outlives().any()],
     };
     let lambda = stack.add(site.role, "lambda", site.region, &lambda)?;

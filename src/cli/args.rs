@@ -163,7 +163,7 @@ fn quoted(word: &str) -> String {
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for an operator.
     Text,
     /// One JSON object per line.
     Json,

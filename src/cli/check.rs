@@ -57,7 +57,7 @@ pub fn exit(findings: &Findings, plan: &Plan) -> Exit {
     }
 }
 
-/// Why `up` does not begin: something stands in its way, or does not answer.
+/// Why `up` would not start: a problem was found, or a Region or service did not answer.
 pub fn hindrance(findings: &Findings, plan: &Plan) -> Option<String> {
     let silent: BTreeSet<String> =
         plan.unknown().filter_map(|(_, failure)| failure.silent.as_ref()).map(ToString::to_string).collect();

@@ -222,7 +222,7 @@ fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
 }
 
 /// Decides what a missing state means. If nothing was ever built, there is nothing to delete, no matter how often `down` is run.
-/// But a stack that exists elsewhere must not be mistaken for one that is gone. So it is an error if the folder has other
+/// But a stack that exists elsewhere must not be mistaken for one that was deleted. So it is an error if the folder has other
 /// states, if there is a state of this name with (or without) `--sandbox`, or if the folder was named and does not exist.
 fn absent<T>(global: &Global, folder: &Path, name: &str) -> Result<Option<T>, CliError> {
     let (other, advice) = if global.sandbox {

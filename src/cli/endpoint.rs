@@ -17,7 +17,7 @@ use drctl_engine::{Failure, Region, RunOptions, Timing};
 /// How many steps may run in one Region at the same time: below the burst of every rate limit.
 pub const CAP: usize = 16;
 
-/// AWS, or what stands in for it.
+/// AWS, or an endpoint in its place.
 pub struct Endpoint {
     /// The clients.
     pub aws: Arc<Aws>,
@@ -50,8 +50,8 @@ impl Endpoint {
         waiting::watch(&self.output, &self.aws, work).await
     }
 
-    /// As [`Self::waiting`], for work that changes nothing: it is abandoned at the first signal, and whoever does not answer within
-    /// `limit` is not waited for.
+    /// As [`Self::waiting`], for work that changes nothing: it is abandoned at the first signal, and a Region or service that
+    /// does not answer within `limit` is not waited for.
     pub async fn ask<T>(
         &self,
         limit: Duration,

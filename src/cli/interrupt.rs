@@ -13,7 +13,7 @@ pub fn listen() -> Result<Shutdown, CliError> {
     let (trigger, listener) = shutdown();
     tokio::spawn(async move {
         let trigger: Trigger = trigger;
-        // Never ends: the trigger has to live as long as anything listens to it.
+        // Never ends: the trigger has to live while anything listens to it.
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}

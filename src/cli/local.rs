@@ -6,7 +6,7 @@ use super::args::Global;
 use super::error::CliError;
 use super::output::Output;
 
-/// What stands in for AWS.
+/// The endpoint in place of AWS.
 #[derive(Debug, Clone)]
 pub struct LocalAws {
     /// The URL at which it listens.

@@ -61,8 +61,8 @@ pub struct OrphansArgs {
 /// How long a Region may take for a single answer unless `--timeout` says otherwise, in seconds.
 const ANSWER: u64 = 60;
 
-/// How long the scan for one type in one Region may take as long as the Region answers. This is longer than for a listing, because
-/// KMS is asked about every key of the account.
+/// How long the scan for one type in one Region may take while the Region answers. This is longer than for a listing, because KMS
+/// is asked about every key of the account.
 const THOROUGH: Duration = Duration::from_mins(5);
 
 impl OrphansArgs {

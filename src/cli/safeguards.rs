@@ -1,5 +1,5 @@
-//! What keeps a plan from being carried out, found out before the first call that changes anything: data that nobody has agreed to
-//! lose, and what AWS would refuse halfway.
+//! Refuses plans before the first call that changes anything: plans that would lose data without consent, and deletions that AWS
+//! would refuse halfway.
 
 use super::error::CliError;
 use super::ui::loss;
@@ -41,8 +41,7 @@ fn refuse_loss(plan: &Plan, protected: bool) -> Result<(), CliError> {
 
 /// Refuses a plan if something would keep AWS from deleting what it deletes: before half of that is deleted, not after.
 ///
-/// # Errors
-/// What is in the way, and what to do.
+/// What would block the deletion, and what to do.
 pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
     let mut hindrances: Vec<String> = plan.hindrances().iter().map(|sentence| clean(sentence)).collect();
     if hindrances.is_empty() {

@@ -177,7 +177,7 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
     for Served { pid, dir } in drctl_sandbox::list() {
         let record = match Control::new(dir.clone()).status() {
             Ok(Status::Running(record)) => Some(record),
-            // It is starting, or its folder is gone: only its command line is known.
+            // It is starting, or its folder was deleted: only its command line is known.
             Ok(Status::Stopped | Status::Crashed(..)) | Err(_) => None,
         };
         let endpoint = record.as_ref().map(Record::endpoint);

@@ -1,4 +1,4 @@
-//! What to do about a failure, for whoever has to.
+//! Advice on a failure: what the operator can do about it.
 
 use super::classify::Cause;
 use super::clients::Aws;

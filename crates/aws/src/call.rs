@@ -17,7 +17,7 @@ use super::looking;
 use super::renewal::Notice;
 use drctl_engine::{Class, Failure, Region, Silent, backoff};
 
-/// How often a read is tried whose answer is lost: that says nothing about what it asked for.
+/// How often a read is tried if its answers are lost. A lost answer says nothing about the resource.
 const READS: usize = 6;
 
 /// How long a read is repeated that is throttled. That is an answer, and the next one differs: in a burst of half a minute who
@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Aws {
-    /// A call that only looks; repeated when its answer was throttled or lost.
+    /// A read-only call, repeated when its answer was throttled or lost.
     ///
     /// # Errors
     /// What the last answer means.
@@ -64,7 +64,7 @@ impl Aws {
         self.read(region, service, operation, || call().collect()).await
     }
 
-    /// The same, of a Region that may be gone: when a single answer takes longer than `within`, nobody is asked again.
+    /// Like `read`, for a Region that may have failed: if a single answer takes longer than `within`, the call is not repeated.
     ///
     /// # Errors
     /// What the last answer means; [`Class::TimedOut`] without one.
@@ -116,12 +116,12 @@ impl Aws {
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
                 Class::Ambiguous => lost < READS || self.silence.is_told(&looking::silent(service, region)),
-                // A Region that is gone is not made better by asking longer.
+                // Repeating the call does not help if the Region has failed.
                 Class::Unreachable => lost < 2,
                 _ => false,
             };
             if !again || limit.is_some_and(|limit| limit.left(heard) <= pause) {
-                // Cut every time: nobody is there.
+                // Every connection was cut: nothing answers there.
                 let class = if cut == attempt { Class::Unreachable } else { failure.class };
                 return Err(self.given_up(within, service, region, Failure { class, ..failure }));
             }
@@ -130,7 +130,7 @@ impl Aws {
         }
     }
 
-    /// The last failure of a read; who did not answer, if nobody did, is named and kept in mind.
+    /// The last failure of a read. If a Region or service did not answer, it is named in the failure and noted.
     fn given_up(&self, within: Option<Duration>, service: &'static str, region: &Region, failure: Failure) -> Failure {
         // Without an operation it is about this machine.
         if !matches!(failure.class, Class::Unreachable | Class::TimedOut) || failure.operation.is_none() {
@@ -213,7 +213,7 @@ impl Aws {
     where
         E: SdkRefusal,
     {
-        // Before a run, whoever asks has a limit of his own.
+        // Before a run, each command has a limit of its own.
         let run = self.renewal.patience().map(|run| (run, looking::silent(service, region)));
         if let Some((_, who)) = &run
             && let Some(failure) = self.silence.given_up(who)
@@ -293,7 +293,7 @@ impl Aws {
         }
     }
 
-    /// Nothing was sent: in the middle of a run, that there are no credentials any more is as good as that they have expired.
+    /// Nothing was sent. During a run, missing credentials are treated like expired ones.
     fn without_credentials(&self, none: Failure, region: &Region, service: &str, operation: &str) -> Refusal {
         let mut failure = none;
         failure.operation = Some(classify::name(service, operation, region));

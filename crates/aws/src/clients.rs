@@ -29,11 +29,10 @@ use drctl_engine::{Class, Failure, Region};
 /// How long to wait for the other Region's answer after one has answered that it does not know the caller.
 const SECOND_OPINION: Duration = Duration::from_secs(2);
 
-/// Where the control planes are of the services that are one for all Regions.
-/// See docs/aws-behaviour.md#global-control-planes.
+/// The Region of the control planes of global services. See docs/aws-behaviour.md#global-control-planes.
 pub(super) const GLOBAL_HOME: &str = "us-east-1";
 
-/// The name for people of a service that is one for all Regions.
+/// The display name of a global service.
 pub(super) fn global_name(service: &str) -> Option<&'static str> {
     match service {
         "iam" => Some("IAM"),

@@ -1,5 +1,5 @@
 //! The credentials: from the selected profile, or from the SDK's chain; with retries of their own, held until they are about to
-//! expire, and asked for anew when somebody has renewed them.
+//! expire, and requested again after the operator has renewed them.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -28,20 +28,21 @@ use super::http::NoCertificates;
 use super::origin::Origin;
 use drctl_engine::{Class, Failure};
 
-/// How often a provider asks STS, SSO and their like before it gives up: a burst of throttling is no lack of credentials.
+/// How often a provider calls STS, SSO, and the like before it gives up: throttling does not mean that there are no credentials.
 /// See docs/aws-behaviour.md#credential-provider-fails-briefly.
 const ATTEMPTS: u32 = 5;
 
 /// How long one such answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// After so long without an answer, STS is asked in the next Region as well.
+/// The time without an answer after which STS is called in the next Region as well.
 const NEXT: Duration = Duration::from_secs(2);
 
-/// So long before they expire, new credentials are asked for; the old ones serve until then.
+/// How long before their expiry new credentials are requested. The old ones are used until then.
 const LEAD: Duration = Duration::from_mins(2);
 
-/// How long credentials are held that do not say when they expire; and, whatever they say by this machine's clock, at least.
+/// How long credentials without an expiry are held. Below, the shortest time for any credentials, because this machine's clock
+/// may be wrong.
 const LONGEST: Duration = Duration::from_mins(15);
 const SHORTEST: Duration = Duration::from_secs(30);
 
@@ -76,19 +77,19 @@ impl Source {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// Made anew when credentials are renewed: it keeps what it has read of profiles and of SSO's tokens.
+    /// Recreated when credentials are renewed, because it caches profiles and SSO tokens.
     provider: Option<SharedCredentialsProvider>,
     credentials: Option<(Credentials, Instant)>,
 }
 
-/// Credentials of which nobody knows yet whether AWS takes them, and whose they are.
+/// Credentials for which it is not known yet whether AWS accepts them, and whose they are.
 #[derive(Debug)]
 pub(super) struct Candidate {
     provider: Option<SharedCredentialsProvider>,
     pub(super) credentials: Credentials,
 }
 
-/// The credentials of a process. Everybody who needs some waits for the same answer.
+/// The credentials of a process. All calls that need them wait for the same answer.
 #[derive(Debug)]
 pub(super) struct Wallet {
     source: Source,
@@ -113,7 +114,7 @@ impl Wallet {
         }
     }
 
-    /// What there is by now: files may say otherwise than they did. Nobody signs with it before it is taken.
+    /// The credentials that are available now; profile files may have changed. Nothing is signed with them before [`Self::take`].
     ///
     /// # Errors
     /// Why there is nothing.
@@ -127,9 +128,9 @@ impl Wallet {
         candidate.map_err(|error| self.failure(&error))
     }
 
-    /// That somebody still waits for credentials, and not for the service that the call is for.
+    /// The failure of a call that still waits for credentials, and not for its service.
     pub(super) fn silence(&self, limit: Duration) -> Option<Failure> {
-        // It is locked as long as the credentials are asked for.
+        // It is locked while credentials are requested.
         let is_asking = self.held.try_lock().is_err();
         is_asking.then(|| self.late(limit))
     }
@@ -228,7 +229,7 @@ async fn first_of(
     let mut first = None;
     while let Some(answer) = asked.next().await {
         match answer {
-            // Another Region does not know better.
+            // Another Region would refuse them, too.
             Err(error) if failure(&error, origin).class == Class::Denied => return Err(error),
             Err(error) => first = first.or(Some(error)),
             found => return found,
@@ -238,7 +239,7 @@ async fn first_of(
 }
 
 /// The profile alone, or the SDK's chain. Apart from the clients' configuration, whose retries are off: a create call that is
-/// repeated blindly may make two, and a role that is assumed twice harms nobody.
+/// repeated blindly may create two resources, but assuming a role twice does no harm.
 async fn provider(
     profile: Option<&str>,
     origin: &Origin,
@@ -257,8 +258,8 @@ async fn provider(
     loader = loader.profile_name(profile.unwrap_or("default"));
     let config = loader.load().await;
     if let Origin::Profile(profile) = origin {
-        // Not the chain, which goes on to other credentials when the profile has changed and cannot be used any more.
-        // See docs/aws-behaviour.md#unusable-profile-is-passed-over.
+        // Not the chain, which continues with other credentials if the profile has changed and can no longer be used. See
+        // docs/aws-behaviour.md#unusable-profile-is-passed-over.
         let alike = ProviderConfig::without_region()
             .with_behavior_version(Some(BehaviorVersion::latest()))
             .with_http_client(http.clone())
@@ -279,7 +280,7 @@ fn lasting(credentials: &Credentials) -> Duration {
     left.saturating_sub(LEAD).max(SHORTEST)
 }
 
-/// What it means that there are no credentials.
+/// The failure to get credentials.
 fn failure(error: &CredentialsError, origin: &Origin) -> Failure {
     let why = chain(error);
     if sources(error).any(<dyn StdError + 'static>::is::<NoCertificates>) {
@@ -331,8 +332,8 @@ fn unanswered(class: Class, origin: &Origin, why: &str) -> Failure {
     Failure::new(class, format!("the source of the credentials{place} did not answer: {why}")).help(origin.silence())
 }
 
-/// Whether it was the service's lack of time, and not ours of credentials: nothing was sent that needed them, so the same call may
-/// pass later.
+/// Whether the service did not answer in time, rather than having no credentials: nothing was sent that needed them, so the same
+/// call may pass later.
 fn cause(error: &CredentialsError) -> Option<Class> {
     let code = sources(error).find_map(|source| source.downcast_ref::<ErrorMetadata>()).and_then(ErrorMetadata::code);
     if let Some(code) = code

@@ -79,7 +79,7 @@ impl Add<Nanos> for Reading {
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Reading>>;
 
-/// One limiter and the queue before it: whoever asks first is served first, and only one at a time waits for the clock.
+/// One limiter and the queue before it: calls are served in their order, and only one at a time waits for the clock.
 type Gate = Arc<tokio::sync::Mutex<Limiter>>;
 
 /// The limits in force.

@@ -20,26 +20,26 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// What is left for an answer, when `since` then nothing was heard.
+    /// The time left for an answer if nothing has been received since `since`.
     pub(super) fn left(self, since: Instant) -> Duration {
         self.until.min(since + self.answer).saturating_duration_since(Instant::now())
     }
 }
 
-/// Who has not answered in time.
+/// The Regions and services that have not answered in time.
 #[derive(Debug, Default)]
 pub(super) struct Unheard(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     limit: Option<Limit>,
-    /// The services that something has come from since AWS is looked at, each in its Region.
+    /// The services that have answered since the limit was set, with their Regions.
     heard: BTreeSet<(Region, &'static str)>,
-    /// The services that nothing has come from in time; `None` for all of a Region.
+    /// The services that have not answered in time; `None` for all of a Region.
     silent: BTreeMap<(Region, Option<&'static str>), Failure>,
 }
 
-/// While this lives, AWS is only looked at.
+/// While this value lives, AWS is only read.
 #[derive(Debug)]
 #[must_use = "without it, no time limit applies"]
 pub struct Looking<'a> {
@@ -63,7 +63,7 @@ impl Unheard {
         self.state().limit
     }
 
-    /// Why it is not asked again, if it was silent and AWS is still only looked at.
+    /// Why it is not called again, if it did not answer and AWS is still only read.
     pub(super) fn of(&self, service: &'static str, region: &Region) -> Option<Failure> {
         let state = self.state();
         state.limit?;
@@ -71,7 +71,7 @@ impl Unheard {
         state.silent.get(&(region.clone(), Some(service))).or_else(whole).cloned()
     }
 
-    /// An answer has come, whatever it says.
+    /// An answer was received, whether a success or an error.
     pub(super) fn heard(&self, service: &'static str, region: &Region) {
         let mut state = self.state();
         // In a run, `Silence` knows who answers.
@@ -80,7 +80,7 @@ impl Unheard {
         }
     }
 
-    /// No answer has come, and none is awaited any more.
+    /// No answer was received, and none is awaited any longer.
     pub(super) fn keep(&self, service: &'static str, region: &Region, failure: &Failure) {
         let mut state = self.state();
         // A service that has answered something may answer something else.
@@ -89,7 +89,7 @@ impl Unheard {
         }
         let mut heard_here =
             state.heard.iter().filter(|(other, service)| other == region && global_name(service).is_none());
-        // Whoever refuses connections says so at once, and each service has an endpoint of its own.
+        // A refused connection says nothing about the other services of the Region: each has an endpoint of its own.
         if failure.class == Class::TimedOut && global_name(service).is_none() && heard_here.next().is_none() {
             state.silent.insert((region.clone(), None), failure.clone());
         }
@@ -98,8 +98,8 @@ impl Unheard {
 }
 
 impl Aws {
-    /// Until what is returned is dropped, AWS is only looked at: a single answer is awaited for `answer`, and all of them together
-    /// for `whole`. What has not answered in time, a Region or a service, is not asked again, also when AWS is looked at later.
+    /// Until the returned value is dropped, AWS is only read: a single answer is awaited for `answer`, and all of them together
+    /// for `whole`. A Region or service that has not answered in time is not called again, also during later reads.
     pub fn looking(&self, answer: Duration, whole: Duration) -> Looking<'_> {
         let mut state = self.unheard.state();
         state.heard.clear();
@@ -107,14 +107,14 @@ impl Aws {
         Looking { unheard: &self.unheard, before: state.limit.replace(limit) }
     }
 
-    /// Whether somebody has not answered in time, and is not asked again.
+    /// Whether a Region or service has not answered in time, and is not called again.
     #[must_use]
     pub fn has_silence(&self) -> bool {
         !self.unheard.state().silent.is_empty()
     }
 }
 
-/// Who did not answer, when a call to a service in a Region was not answered.
+/// The Region or global service that did not answer a call.
 pub(super) fn silent(service: &str, region: &Region) -> Silent {
     global_name(service).map_or_else(|| Silent::Region(region.to_string()), |name| Silent::Service(name.to_owned()))
 }
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(known("ec2", &east), None, "it has answered");
         assert_eq!(known("rds", &east).as_deref(), Some("us-east-1 did not answer within 1 s"));
         assert_eq!(known("ec2", &west).as_deref(), Some("us-west-2 did not answer within 1 s"));
-        // What is changed is not kept back by what was silent while it was looked at.
+        // A change is sent even if the Region did not answer while AWS was read.
         drop(looking);
         assert_eq!((known("ec2", &west), aws.has_silence()), (None, true));
         let _looking = aws.looking(SECOND, SECOND);

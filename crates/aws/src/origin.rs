@@ -54,7 +54,7 @@ pub(super) enum Origin {
     },
     /// A profile, and nothing else.
     Profile(Profile),
-    /// Whatever the SDK's chain finds: nothing is selected.
+    /// The credentials that the SDK's chain finds: no profile is selected.
     #[default]
     Machine,
 }
@@ -151,7 +151,7 @@ impl Origin {
         ))
     }
 
-    /// What to do when AWS does not take these credentials.
+    /// What to do if AWS does not accept these credentials.
     pub(super) fn advice(&self) -> String {
         match self {
             Self::Keys { over } => {

@@ -21,7 +21,7 @@ pub(super) struct Profiles {
 struct File {
     /// As it is set, or AWS's default.
     path: String,
-    /// What stands before the name of a profile in a heading, except for `default`.
+    /// The prefix of a profile's name in a heading, except for `default`.
     prefix: &'static str,
     sections: EnvConfigSections,
     text: String,

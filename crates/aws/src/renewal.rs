@@ -1,7 +1,8 @@
-//! Credentials that expire in the middle of a run. A call that is refused for that was not carried out: the run waits until
-//! somebody has renewed them, and goes on by itself.
+//! Credentials that expire during a run. A call that is refused for that reason was not carried out: the run waits until the
+//! operator has renewed them, and then continues.
 //!
-//! One call asks, in turns of seconds; all others queue behind it. So the operator is told once, whatever was in flight.
+//! One call checks every few seconds; all others queue behind it. So the operator is notified once, however many calls were in
+//! flight.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,30 +17,30 @@ use super::credentials::Candidate;
 use drctl_engine::cancel::{Shutdown, Stage};
 use drctl_engine::{Class, Failure, Region};
 
-/// How long after an expiry is looked for new credentials, and how long at most when those are refused as well.
+/// The delay between checks for new credentials after an expiry: the first, and the longest if those are refused as well.
 const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How long STS may take to say whether it takes them.
+/// How long STS may take to accept them.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Credentials that are refused again so soon after they were taken are the same trouble: it is not told twice.
+/// Credentials that are refused again within this time after they were accepted have the same problem: it is not reported twice.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// How a run waits, for credentials above all, and who is told.
+/// How a run waits for credentials and silent Regions, and where it reports that.
 #[derive(Debug)]
 pub struct Patience {
-    /// How long at most; nothing is waited for when it is zero.
+    /// The longest wait. If it is zero, the run does not wait.
     pub limit: Duration,
     /// What ends the wait.
     pub shutdown: Shutdown,
-    /// Who is told.
+    /// The receiver of the notices.
     pub tell: UnboundedSender<Notice>,
 }
 
 const INTERRUPTED: &str = "were not renewed before the run was interrupted";
 
-/// What an operator is told.
+/// A notice for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// The run waits.
@@ -51,7 +52,7 @@ pub enum Notice {
         /// How long it waits at most.
         limit: Duration,
     },
-    /// It goes on.
+    /// The run continues.
     Resumed {
         /// How long it has waited.
         after: Duration,
@@ -106,13 +107,13 @@ fn long(duration: Duration) -> String {
     if seconds >= 120 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
 }
 
-/// What is known of expiries.
+/// The state of the wait for new credentials.
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
     patience: Mutex<Option<Arc<Patience>>>,
     /// How often credentials were renewed: a call that was sent before the last time is repeated at once.
     generation: AtomicU64,
-    /// Whether somebody waits: others do not send what would be refused.
+    /// Whether a call waits for credentials: others do not send what would be refused.
     paused: AtomicBool,
     /// Since when the run waits, until a call has passed.
     untold: Mutex<Option<Instant>>,
@@ -127,7 +128,8 @@ struct Episode {
     given_up: Option<String>,
 }
 
-/// As long as it is held, expired credentials are waited for, and Regions that do not answer are told and given up.
+/// While it is held, the run waits for expired credentials to be renewed, and reports Regions that do not answer before giving
+/// them up.
 #[must_use]
 pub struct Patient<'a>(&'a Renewal);
 
@@ -142,7 +144,7 @@ impl Renewal {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a run waits for credentials rather than fail.
+    /// Whether a run waits for credentials rather than fails.
     pub(super) fn is_patient(&self) -> bool {
         self.patience().is_some_and(|patience| !patience.limit.is_zero())
     }
@@ -151,7 +153,7 @@ impl Renewal {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// While somebody waits for credentials, nobody else sends a call.
+    /// While one call waits for credentials, no other call is sent.
     pub(super) async fn hold(&self) {
         if self.paused.load(Ordering::SeqCst) && self.patience().is_some() {
             drop(self.episode.lock().await);
@@ -162,7 +164,7 @@ impl Renewal {
     pub(super) fn passed(&self) {
         let since = self.untold.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(since), Some(patience)) = (since, self.patience()) {
-            // A run that has ended listens no more.
+            // A run that has ended receives no notices.
             drop(patience.tell.send(Notice::Resumed { after: since.elapsed() }));
         }
     }
@@ -177,8 +179,7 @@ impl Aws {
 
     /// Waits until there are other credentials than those of `generation`, with which a call was refused.
     ///
-    /// # Errors
-    /// The refusal, when nobody waits; why there are none, when it was in vain.
+    /// The refusal, if the run does not wait; or why there are no credentials, if the wait was in vain.
     pub(super) async fn renewed(&self, region: &Region, generation: u64, refusal: Failure) -> Result<(), Failure> {
         let Some(patience) = self.renewal.patience().filter(|patience| !patience.limit.is_zero()) else {
             return Err(refusal);
@@ -245,7 +246,8 @@ impl Aws {
                 answer = asked => answer,
             };
             let Ok(Some((candidate, account))) = answer else { continue };
-            // Somebody has logged in elsewhere: what the run has begun is not there. They are never signed with.
+            // The operator has logged in to another account, in which the resources of this run do not exist. Nothing is signed
+            // with these credentials.
             if let (Some(before), Some(now)) = (self.account.get(), account)
                 && *before != now
             {
@@ -280,7 +282,7 @@ impl Drop for Paused<'_> {
     }
 }
 
-/// The same for every call, so that it is told once.
+/// The same for every call, so that it is reported once.
 fn in_vain(why: &str, how: &str) -> Failure {
     Failure::new(Class::Denied, format!("the credentials have expired, and {why}"))
         .help(format!("Renew them ({how}) and run the same command again: it continues where this one ended."))

@@ -1,5 +1,5 @@
-//! What the environment and the profiles say about how AWS is reached. Everything that cannot be meant is found here, before the
-//! first call. A variable that is empty is as one that is not set.
+//! What the environment and the profiles say about how AWS is reached. Invalid settings are found here, before the first call. An
+//! empty variable counts as one that is not set.
 
 use std::collections::BTreeMap;
 
@@ -54,21 +54,21 @@ const DOMAINS: [&str; 14] = [
     "api.aws.hci.ic.gov",
 ];
 
-/// Why AWS cannot be reached as the settings are.
+/// Why AWS cannot be reached with these settings.
 #[derive(Debug)]
 pub enum Unusable {
-    /// A setting that cannot be meant.
+    /// An invalid setting.
     Setting {
         /// Which one, and what is wrong with it.
         message: String,
         /// What to write instead.
         help: String,
     },
-    /// There cannot be credentials.
+    /// There are no usable credentials.
     Denied(Failure),
 }
 
-/// How AWS is reached, as far as the operator has a say in it.
+/// How AWS is reached, as far as the operator decides it.
 #[derive(Debug, Default)]
 pub struct Settings {
     /// The profile that is named, by a variable.
@@ -81,7 +81,7 @@ pub struct Settings {
     besides: Option<String>,
     /// By the name of the service as calls have it.
     endpoints: BTreeMap<&'static str, String>,
-    /// What is to be believed instead of the machine's certificates.
+    /// The certificates to trust instead of the machine's own.
     pub(super) bundle: Option<Bundle>,
     /// Whether the credentials are in this process's environment and end with their session: nothing renews them while it runs.
     pub(super) fixed: bool,
@@ -90,8 +90,7 @@ pub struct Settings {
 impl Settings {
     /// Reads the environment of this process and the profiles of its user.
     ///
-    /// # Errors
-    /// A setting that cannot be meant, or a profile that does not exist or gives no credentials.
+    /// An invalid setting, or a profile that does not exist or provides no credentials.
     pub async fn read() -> Result<Self, Unusable> {
         Self::read_from(&Env::real(), &Fs::real()).await
     }
@@ -195,11 +194,11 @@ impl<'a> Sources<'a> {
         let selected = named.as_ref().map_or("default", |(_, profile)| profile);
         let profiles = Profiles::load(env, fs, selected).await.map_err(unreadable)?;
         let missing = named.as_ref().filter(|(_, profile)| !profiles.contains(profile));
-        // The SDK takes such a file for an empty one, and goes on to other credentials than those that are in it.
+        // The SDK treats such a file as empty, and continues with other credentials than those that are in it.
         if let Some(why) = profiles.unreadable().filter(|_| missing.is_some() || !has_keys(env)) {
             return Err(unreadable(why));
         }
-        // As the AWS CLI: a profile that is named has to exist, whatever other credentials there are.
+        // As with the AWS CLI, a profile that is named has to exist, even if there are other credentials.
         if let Some((variable, profile)) = missing {
             let instead = profiles.instead_of(profile);
             return Err(Unusable::Denied(
@@ -290,7 +289,7 @@ pub(super) fn variable_of(env: &Env, name: &str) -> Option<String> {
 fn flaw(url: &str) -> Option<(String, Option<String>)> {
     const FORM: &str = "Write scheme, host and port, e.g. http://localhost:4566.";
     let form = || Some(FORM.to_owned());
-    // What stands before an `@` may be a password: it is not repeated.
+    // The text before an `@` may be a password: it is not repeated.
     if url.contains('@') {
         return Some(("contains a user name, which endpoints do not accept".to_owned(), form()));
     }

@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use super::renewal::Notice;
 use drctl_engine::{Class, Failure, Silent};
 
-/// How long a Region may leave every call unanswered before nothing more is sent there. A connection that is set up again, such as a
-/// VPN's, takes a minute or two; a Region that is gone is gone for longer.
+/// How long a Region may leave every call unanswered before nothing more is sent there. A connection that is set up again, such
+/// as a VPN's, takes a minute or two; a failed Region stays silent for longer.
 const LIMIT: Duration = Duration::from_mins(3);
 
-/// How long a silence has to last to be told, and how often it is told.
+/// How long a silence lasts before it is reported, and how often it is reported.
 const WORTH_TELLING: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// If nobody has asked for so long, a silence is a new one: longer than any pause between two tries.
+/// If no call was made for this long, a silence is a new one: longer than any pause between two tries.
 const GAP: Duration = Duration::from_secs(30);
 
-/// What is known of who answers.
+/// Which Regions and services answer.
 #[derive(Debug, Default)]
 pub(super) struct Silence(Mutex<BTreeMap<Silent, Place>>);
 
@@ -47,7 +47,7 @@ struct Episode {
 }
 
 impl Silence {
-    /// An answer has come, whatever it says. Returns what is to be told, if its absence was.
+    /// An answer was received. Returns the notice to report, if the silence was reported.
     pub(super) fn heard(&self, who: &Silent) -> Option<Notice> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = places.entry(who.clone()).or_default();
@@ -56,7 +56,8 @@ impl Silence {
         Some(Notice::Answers { place: who.to_string(), after: ended.since.elapsed() })
     }
 
-    /// The answer to a call that began at `began` has not come, and is not waited for any longer. Returns what is to be told.
+    /// The answer to a call that began at `began` was not received, and is no longer awaited. Returns the notice to report, if
+    /// any.
     pub(super) fn lost(&self, who: &Silent, began: Instant) -> Option<Notice> {
         let now = Instant::now();
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,14 +87,14 @@ impl Silence {
         })
     }
 
-    /// Whether its silence was told: then it is asked until that is over, or [`Self::given_up`].
+    /// Whether its silence was reported. If so, it is called until the silence ends or is [given up](Self::given_up).
     pub(super) fn is_told(&self, who: &Silent) -> bool {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let episode = places.get(who).and_then(|place| place.episode.as_ref());
         episode.is_some_and(|episode| episode.told.is_some())
     }
 
-    /// Why nothing more is sent there, if that is so. It is the same for every call, so that it is told once.
+    /// Why nothing more is sent there, if so. It is the same for every call, so that it is reported once.
     pub(super) fn given_up(&self, who: &Silent) -> Option<Failure> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let episode = places.get(who)?.episode.as_ref().filter(|episode| episode.is_given_up)?;
@@ -154,7 +155,7 @@ mod tests {
         assert!(silence.heard(&standby()).is_none(), "nothing was told");
         let slow = Instant::now();
         sleep(ANSWER).await;
-        // Meanwhile another call was answered: a lost one alone is no silence.
+        // Meanwhile, another call was answered: one lost answer is not a silence.
         assert!(silence.heard(&standby()).is_none());
         assert!(silence.lost(&standby(), slow).is_none());
         for _ in 0..4 {

@@ -8,8 +8,7 @@ use super::section::{Given, Section};
 /// The hosted zone and the name in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Dns {
-    /// The domain of the hosted zone. Default `NAME.example.com`, which nobody can delegate: see
-    /// [`Dns::is_placeholder`].
+    /// The domain of the hosted zone. Default `NAME.example.com`, which cannot be delegated: see [`Dns::is_placeholder`].
     pub domain: String,
     /// The existing hosted zone for the records; with `None` (written `""`), drctl creates one. Default `None`.
     pub zone_id: Option<String>,

@@ -149,7 +149,7 @@ impl Config {
         let name = file.display().to_string();
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,
-            // Whoever made a link that leads nowhere wanted the settings behind it, so the defaults would be wrong.
+            // The user made the link for the settings behind it, so the defaults would be wrong.
             Err(error) if error.kind() == ErrorKind::NotFound && !required && !file.is_symlink() => Vec::new(),
             Err(error) => return Err(ConfigError::unreadable(&name, &error)),
         };

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-/// The candidate that `written` most likely stands for, if one is near enough.
+/// The candidate that `written` most likely means, if one is near enough.
 #[must_use]
 pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
@@ -14,7 +14,7 @@ pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>)
         .map(|(_, candidate)| candidate)
 }
 
-/// How many typos in a name are tolerated: with more, the suggestion would be something that nobody meant.
+/// How many typos in a name are tolerated: with more, the suggestion would be arbitrary.
 fn tolerated_typos(name: &str) -> usize {
     (name.chars().count() / 3).clamp(1, 3)
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How far a run has been told to stop.
+/// How far a run has been asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Go on.
+    /// Continue.
     Run,
     /// Start nothing more, let mutations in flight finish and be recorded, and drop the waits.
     Drain,

@@ -24,7 +24,7 @@ pub enum Observed {
     Live(Box<Live>),
     /// It does not exist.
     Absent,
-    /// It could not be looked at, or must not be touched.
+    /// It could not be read, or must not be touched.
     Unknown(Failure),
 }
 
@@ -99,7 +99,7 @@ impl Observer<'_> {
             let (tell, told) = oneshot::channel();
             looks.push(async move {
                 let observed = Arc::new(self.look(target, listing, of, deadline).await);
-                // Nobody may be waiting for it.
+                // It is possible that nothing waits for it.
                 drop(tell.send(observed.clone()));
                 (target.address.clone(), observed)
             });
@@ -210,7 +210,7 @@ impl Observer<'_> {
         }
     }
 
-    /// Refuses a resource that belongs to somebody else: a name or a recorded id alone does not prove ownership.
+    /// Refuses a resource that is not this stack's: a name or a recorded id alone does not prove ownership.
     fn owned(&self, address: &Address, live: Live, recorded: Option<&str>) -> Observed {
         match ownership(address, &live, recorded) {
             // Only a desired resource can be taken over.

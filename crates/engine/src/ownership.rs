@@ -4,7 +4,7 @@ use crate::driver::{Live, Owner};
 use crate::failure::{Class, Failure};
 use crate::state::Address;
 
-/// Stands between the name of a node and a number, in the address under which a copy of the node is deleted.
+/// Separates the name of a node from a number in the address under which a copy of the node is deleted.
 const COPY: &str = "-orphan-";
 
 /// Checks that a live resource is this node's: by its tags, or by its recorded id when the tags were removed.

@@ -230,7 +230,7 @@ fn replication(config: &Config, facts: &Facts, site: &RegionSite<'_>, other: &Re
 }
 
 /// The alarm on the check that DNS follows. There is no reason to wait longer, since the check itself waits for three failures.
-/// Without data, nobody knows what DNS answers.
+/// Without data, it is unknown what DNS answers.
 fn health(check: &Ref<Id<HealthCheck>>) -> Watch {
     Watch {
         comparison: BELOW,

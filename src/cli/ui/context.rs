@@ -16,7 +16,7 @@ pub struct PlanContext {
     pub primary_region: String,
     /// The secondary Region.
     pub secondary_region: String,
-    /// The endpoint that stands in for AWS, if one does.
+    /// The endpoint in place of AWS, if any.
     pub endpoint: Option<String>,
     /// Whether creations are shown with all their properties.
     pub verbose: bool,

@@ -60,8 +60,8 @@ pub(super) fn by_cause<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure
     grouped(failures, Cause::of)
 }
 
-/// Groups failures of earlier runs, of which it is not recorded what they meant, by what was answered: the same answer to whatever call
-/// has one cause, unless it is that the call is not permitted.
+/// Groups failures of earlier runs, whose class is not recorded, by the answer: the same answer to any call has one cause, unless
+/// the call is not permitted.
 pub(super) fn by_answer<'a, T>(failures: impl IntoIterator<Item = (T, &'a Failure)>) -> Vec<FailureGroup<'a, T>> {
     grouped(failures, |failure| {
         let code = failure.code.as_deref().unwrap_or_default();

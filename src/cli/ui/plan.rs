@@ -287,7 +287,7 @@ fn left_alone(plan: &Plan, style: &Style) -> Vec<String> {
     lines
 }
 
-/// What could not be read, and what was read and has to be put right by somebody, each with the reason.
+/// The resources that could not be read, and those that the operator has to repair, each with the reason.
 pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
     let is_broken = |item: &Item| {
         item.live.as_ref().is_some_and(|live| matches!(live.phase, Phase::Failed(_) | Phase::Deleting(_)))

@@ -14,7 +14,7 @@ use drctl_engine::{Action, Item};
 pub enum Severity {
     /// A Region does not serve, cannot take over, or data is lost or exposed.
     Critical,
-    /// Everything works, with less protection or with nobody being alerted.
+    /// Everything works, but with less protection, or no one is alerted.
     Major,
     /// Everything works as well as before.
     Minor,

@@ -56,7 +56,7 @@ pub enum Health {
     Pending,
     /// It exists, but is not as configured.
     Drifted,
-    /// It exists, but does not work, and somebody has to do something about it.
+    /// It exists, but does not work until the operator fixes it.
     Failed,
     /// It is being deleted.
     Deleting,

@@ -9,7 +9,7 @@ use drctl_engine::{Action, Region};
 /// The subject of findings about Lambda's executions.
 const CONCURRENCY: &str = "concurrent executions";
 
-/// The quotas that RDS returns: the type, RDS's name for it, and a name for people.
+/// The quotas that RDS returns: the type, RDS's name for it, and a display name.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_AccountQuota.html>
 const DATABASE: [(&str, &str, &str); 4] = [
     ("db_cluster", "DBClusters", "database clusters"),

@@ -1,9 +1,9 @@
 //! What is found out before the first call that makes anything: would AWS take what the plan is going to make? All problems at
 //! once, and nothing is changed. Only what is to be made or changed is checked.
 //!
-//! A *problem* stops `up`: AWS would refuse it. A *note* does not: AWS would accept it, but an operator should know. What
-//! could not be checked is *unchecked*. Where an endpoint does not know the question, or the caller may not ask it, that stops
-//! nothing; where nobody has answered, `up` would not get through either.
+//! A *problem* stops `up`: AWS would refuse it. A *note* does not: AWS would accept it, but an operator should know. What could
+//! not be checked is *unchecked*. If the endpoint does not support the call, or the caller lacks the permission for it, that
+//! stops nothing. If nothing has answered, `up` would fail, too.
 
 mod actions;
 mod allowances;
@@ -36,7 +36,7 @@ use planned::Planned;
 /// What is checked, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Preflight<'a> {
-    /// AWS, or what stands in for it.
+    /// AWS, or an endpoint in its place.
     pub aws: &'a Arc<Aws>,
     /// What is configured.
     pub config: &'a Config,
@@ -71,7 +71,7 @@ pub enum About {
     InstanceClass,
     /// A quota of the account.
     Quota,
-    /// A name that somebody else has.
+    /// A name that is already in use.
     Name,
     /// The public domain.
     Domain,
@@ -81,7 +81,7 @@ pub enum About {
     Permission,
 }
 
-/// Something that stands in the way of `up`, or a note that does not.
+/// A finding: a problem that stops `up`, or a note that does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What it is about.
@@ -158,7 +158,7 @@ impl Problem {
 }
 
 impl Findings {
-    /// Whether something stands in the way.
+    /// Whether there is a problem.
     #[must_use]
     pub fn is_blocking(&self) -> bool {
         !self.problems.is_empty()
@@ -170,7 +170,7 @@ impl Findings {
         self.problems.iter().any(|problem| problem.about == About::Permission)
     }
 
-    /// Whether it is not known that nothing stands in the way, because nobody has answered.
+    /// Whether a problem cannot be ruled out, because a Region or service has not answered.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         self.unchecked.iter().any(|unchecked| unchecked.unanswered)
@@ -181,8 +181,8 @@ impl Findings {
         self.unchecked.push(Unchecked { about, region, subject, why, help: None, unanswered: false, silent: None });
     }
 
-    /// A question came back without what was asked for. Whoever does not answer is named once, with everything that this keeps
-    /// from being checked, in whichever Region that would be made.
+    /// A check failed. A Region or service that does not answer is named once, with everything that could therefore not be
+    /// checked, whichever Region it is for.
     fn unanswered(&mut self, about: About, region: &str, subject: &str, failure: &Failure) {
         let (region, why) = match &failure.silent {
             Some(Silent::Region(region)) => (Some(region.as_str()), failure.message.clone()),

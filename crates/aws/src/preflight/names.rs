@@ -1,8 +1,7 @@
 //! Names: those that are taken, the public domain, and the hosted zone that is configured for it.
 //!
 //! The plan has already found out whether a name is taken: it looks for every desired resource by its name, and a bucket of
-//! another account, a role without this stack's tags, or a table of another stack belongs to somebody else. No call is repeated
-//! here.
+//! another account, a role without this stack's tags, or a table of another stack is not this stack's. No call is repeated here.
 
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 

@@ -96,7 +96,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     Findings::settled(vec![findings])
 }
 
-/// Whoever may not ask may still do, and need not be somebody that IAM knows.
+/// A caller without the permission to simulate may have all others, and need not be a user or a role of IAM.
 fn not_asked(findings: &mut Findings, region: Option<&str>, failure: &Failure) {
     match &failure.silent {
         Some(who) => findings.unanswered(About::Permission, &who.to_string(), SUBJECT, failure),

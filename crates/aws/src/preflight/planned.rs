@@ -37,7 +37,7 @@ impl<'a> Planned<'a> {
         self.made(kind).filter(|item| item.action == Action::Create).map(|_| 1).sum()
     }
 
-    /// The items whose names belong to resources of somebody else, as the plan has found.
+    /// The items whose names are in use by resources that are not this stack's, according to the plan.
     pub(super) fn taken(&self) -> impl Iterator<Item = (&'a Item, &'a Failure)> {
         let failures = self.items.values().copied().filter_map(|item| Some((item, item.failure.as_ref()?)));
         failures.filter(|(_, failure)| failure.class == Class::Foreign)

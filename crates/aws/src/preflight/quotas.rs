@@ -17,7 +17,7 @@ use drctl_engine::{Action, Class, Failure, Region};
 struct Quota {
     /// The type of what it counts, as in addresses.
     kind: &'static str,
-    /// What it counts, for people.
+    /// The display name of what it counts.
     name: &'static str,
     /// The service's code.
     service: &'static str,

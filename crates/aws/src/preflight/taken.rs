@@ -27,7 +27,7 @@ pub(super) async fn check(preflight: &Preflight<'_>, planned: &Planned<'_>) -> F
     Findings::settled(vec![secrets, tables, globals, alarms, zones])
 }
 
-/// What is not there is no failure.
+/// A resource that does not exist is not a failure.
 fn unless_absent<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match answer {
         Err(failure) if failure.class == Class::NotFound => Ok(None),
@@ -47,9 +47,9 @@ fn copy_region<'a>(preflight: &Preflight<'a>, item: &Item, properties: &[&str]) 
     other.filter(|_| is_copied)
 }
 
-/// A secret keeps its name for as long as it may still be restored, and a replica takes no name that is taken.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/create-manage-multi-region-secrets.html>.
-/// See docs/aws-behaviour.md#secret-scheduled-for-deletion and docs/aws-behaviour.md#secret-replica-name-taken.
+/// A secret keeps its name while it can be restored, and a replica cannot use a name that is in use.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/create-manage-multi-region-secrets.html>. See
+/// docs/aws-behaviour.md#secret-scheduled-for-deletion and docs/aws-behaviour.md#secret-replica-name-taken.
 async fn secrets(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     let mut findings = Findings::default();
     let config = preflight.config;
@@ -174,7 +174,7 @@ async fn global_clusters(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Fi
     let mut findings = Findings::default();
     for item in planned.made("global_cluster") {
         let (Some(name), Some(region)) = (wanted(item, "name"), copy_region(preflight, item, &[])) else { continue };
-        // One that is made anew gives up its name first.
+        // A resource that is recreated releases its name first.
         if item.id.is_some() {
             continue;
         }
@@ -300,7 +300,7 @@ mod tests {
         let tagged = scope().tags(&item.address).into_iter();
         let tags: Vec<Tag> = tagged.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
         assert_eq!(told(deleted().set_tags(Some(tags))), None);
-        // One that is there, the plan has looked at.
+        // The plan has already read those that exist.
         assert_eq!(told(DescribeSecretOutput::builder()), None);
     }
 

@@ -46,7 +46,7 @@ impl Default for Disposal {
 }
 
 impl Context {
-    /// A context for one run: listings are kept as long as it lives.
+    /// A context for one run. Listings are cached while it lives.
     #[must_use]
     pub fn new(aws: Arc<Aws>, region: Region, scope: Arc<Scope>, disposal: Disposal) -> Self {
         Self { aws, region, scope, disposal, listings: Arc::default(), within: None }

@@ -1,5 +1,5 @@
 //! AWS's own deletion protection. `[protection] deletion` sets it, and `up` lifts it if that is `false`. A deletion does not lift
-//! it: what is protected then was protected by somebody else, or under a state that was lost.
+//! it: a resource that is still protected was protected outside drctl, or under a state that was lost.
 
 use serde_json::Value;
 

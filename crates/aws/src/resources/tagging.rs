@@ -7,7 +7,7 @@ use drctl_engine::{Class, Failure, Live};
 /// How a type of resource is tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tagging {
-    /// It carries no tags.
+    /// It has no tags.
     None,
     /// By its id, with EC2's `CreateTags`.
     Ec2,

@@ -130,15 +130,15 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         changes: &[Change],
     ) -> impl Future<Output = Result<Synced, Failure>> + Send;
 
-    /// How it can be kept although changes force its replacement, if AWS has a way that drctl does not take by itself: for an operator,
-    /// in full sentences.
+    /// How the operator can keep it although its changes force a replacement, if AWS offers a way that drctl does not take
+    /// automatically. In full sentences.
     #[must_use]
     fn spare(_: &Context, _: &Live, _: &[Change]) -> Option<String> {
         None
     }
 
-    /// What its deletion means, given everything that is deleted with it: what is lost, what keeps AWS from deleting it, and
-    /// whether it is kept.
+    /// What its deletion means, given everything that is deleted with it: what would be lost, what would block the deletion, and
+    /// whether it would be kept.
     ///
     /// # Errors
     /// What a call's answer means.
@@ -147,8 +147,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         std::future::ready(Ok(Weight::default()))
     }
 
-    /// Deletes it, or takes the next step towards that. If it does not exist, the result is a success or [`Class::NotFound`],
-    /// which the engine treats as one.
+    /// Deletes it, or performs the next step of its deletion. If it does not exist, the result is a success or
+    /// [`Class::NotFound`], which the engine treats as one.
     ///
     /// # Errors
     /// What a call's answer means.
@@ -230,7 +230,7 @@ pub(super) fn goes_on<T>(last: Option<&Result<T, Failure>>) -> bool {
 
 /// The resources that exist, of those that were read one by one and that may belong to others.
 ///
-/// If reading one is refused and reading others is not, it belongs to somebody else: permissions that distinguish them cover the
+/// If reading one is refused and reading others is not, it is not this stack's: permissions that distinguish them cover the
 /// stack's own. If reading all of them is refused, nothing is known.
 ///
 /// # Errors

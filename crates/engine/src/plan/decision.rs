@@ -24,8 +24,8 @@ struct Unsettled {
 }
 
 impl Unsettled {
-    /// Whether a change counts, as far as its new value is known. If the value is unknown because its source could not be looked at,
-    /// it is not a difference. If its source is on its way, it may be one, but never a reason to replace anything.
+    /// Whether a change counts, as far as its new value is known. If the value is unknown because its source could not be read,
+    /// it is not a difference. If its source is not available yet, it may be one, but never a reason to replace anything.
     fn is_difference(&self, change: &Change) -> bool {
         reference::references_in(&change.new).iter().all(|found| {
             let may_differ = change.forces_replacement.is_none() && self.pending.contains(&found.of);
@@ -199,7 +199,7 @@ impl Decision<'_> {
             let lookup = |of: &Address, output: &str| match stays.get(of) {
                 Some(live) => live.output(output),
                 None if unsettled.created.contains(of) => None,
-                // A resource that could not be looked at is taken to be as recorded.
+                // A resource that could not be read is assumed to be as recorded.
                 None => self.entries.get(of).and_then(|entry| entry.output(output)),
             };
             let desired = reference::resolve(&node.desired, &lookup);
@@ -295,7 +295,7 @@ impl Decision<'_> {
                 item.reason = Some(reason);
                 return item;
             }
-            // A resource that has failed must not keep the rest of the stack from being put right.
+            // A resource that has failed must not keep the rest of the stack from being repaired.
             Some(Err(failure)) => {
                 item.failure = Some(failure);
                 return item;

@@ -209,7 +209,7 @@ impl Plan {
         self.items.iter().filter_map(|item| item.refusal.as_ref().map(|refusal| (item, refusal)))
     }
 
-    /// The items that could not be looked at.
+    /// The items that could not be read.
     pub fn unknown(&self) -> impl Iterator<Item = (&Item, &Failure)> {
         self.items.iter().filter_map(|item| item.failure.as_ref().map(|failure| (item, failure)))
     }

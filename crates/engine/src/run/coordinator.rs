@@ -52,7 +52,7 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Walks the plan. Goes on after failures; ends early on a signal.
+    /// Carries out the plan. Continues after failures; ends early on a signal.
     pub async fn apply(&self, store: &mut Store, shutdown: Shutdown) -> Report {
         let began = Instant::now();
         let mut coordinator = Coordinator::new(self, store, shutdown);
@@ -67,7 +67,7 @@ impl Run<'_> {
         }
         let outcomes = report.outcomes.iter().filter_map(|(address, _, outcome)| match outcome {
             Outcome::Done => Some((address.clone(), None)),
-            // If the disk refuses, that is no reason to write to it.
+            // A failure to write is not a reason to write again.
             Outcome::Failed(failure) if failure.class != Class::Internal => {
                 Some((address.clone(), Some(failure.on_record())))
             }
@@ -189,7 +189,7 @@ impl<'a> Coordinator<'a> {
 
     fn start(&mut self, step: StepId) {
         let Some(item) = self.items.get(&self.schedule.step(step).address).copied() else { return };
-        // Whatever kept the resource from being looked at, no step of this run can make it pass.
+        // No step of this run can fix what kept the resource from being read.
         if let Some(failure) = &item.failure {
             self.fail(step, failure.clone());
             return;
@@ -302,7 +302,7 @@ impl<'a> Coordinator<'a> {
                     }
                     None => Ok(()),
                 };
-                // When the worker has gone, nobody waits.
+                // If the worker has ended, nothing waits for this.
                 drop(acknowledgement.send(answer));
             }
             Message::ReleaseSlot { step } => self.schedule.release_slot(step),
@@ -378,7 +378,7 @@ impl<'a> Coordinator<'a> {
         } else if let Some(dependency) = self.in_vain.remove(&step) {
             self.give_up(step, dependency);
         } else if self.schedule.step(step).is_outdated {
-            // Whatever it failed at, it was started with something that no longer exists.
+            // Whatever the reason for its failure, it was started with something that no longer exists.
             self.schedule.restart_once_restored(step);
         } else if failure.class == Class::NotYet {
             self.refused_as_too_early(step, failure);

@@ -8,7 +8,7 @@ use super::schedule::StepId;
 use crate::failure::{Class, Failure};
 use crate::state::{Address, Entry, Transition};
 
-/// A worker waits for this before it goes on.
+/// A worker waits for this before it continues.
 pub(super) type Acknowledgement = oneshot::Sender<Result<(), Failure>>;
 
 pub(super) enum Message {
@@ -35,7 +35,7 @@ pub(super) enum Message {
 pub(super) enum Awaited {
     /// A change of the resource with this ARN.
     Arn(String),
-    /// The resources that refer to one of these outputs of the step's own resource, or of one that is desired alike.
+    /// The resources that refer to one of these outputs of the step's own resource, or of one with the same desired properties.
     Users(&'static [&'static str]),
 }
 

@@ -101,9 +101,9 @@ impl Layout<'_> {
         }
     }
 
-    /// What an update points a working resource at. The resource goes on working with its old targets until the new ones are ready,
-    /// whatever would be enough for a resource that is being created: otherwise, a route would lead nowhere while its next gateway
-    /// is being created.
+    /// What an update points a working resource at. The resource continues to work with its old targets until the new ones are
+    /// ready, even if less would be enough for a resource that is being created: otherwise, a route would lead nowhere while its
+    /// next gateway is being created.
     fn new_targets(&self, item: &Item) -> BTreeSet<Address> {
         let Some(node) = self.graph.get(&item.address).filter(|_| item.action == Action::Update) else {
             return BTreeSet::new();
@@ -118,7 +118,7 @@ fn steps_for(action: Action) -> &'static [StepKind] {
     match action {
         Action::Delete => &[StepKind::Delete],
         Action::Replace => &[StepKind::Delete, StepKind::Apply],
-        // A resource that could not be looked at has a step, too: it fails, and its dependents are skipped.
+        // A resource that could not be read has a step, too: it fails, and its dependents are skipped.
         Action::Create | Action::Update | Action::Record | Action::Unknown => &[StepKind::Apply],
         Action::None | Action::Refused => &[],
     }

@@ -1,4 +1,4 @@
-//! Group commit: whatever comes in while the disk is busy is made durable together, with one fsync.
+//! Group commit: records that arrive while the disk is busy are made durable together, with one fsync.
 
 use tokio::task::{JoinError, JoinHandle};
 

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::plan::{Action, Plan};
 use crate::state::{Address, StateError};
 
-/// How a run came out. A run returns no `Result`: whatever happened, the state is written before its report exists.
+/// How a run came out. A run does not return a `Result`: the state is written before its report exists, in every case.
 #[derive(Debug)]
 #[must_use = "a run's report says what failed"]
 pub struct Report {
@@ -19,7 +19,8 @@ pub struct Report {
     pub interrupted: bool,
     /// Replacements of which only the first half was done: the resource was deleted, and was not created again.
     pub only_deleted: BTreeSet<Address>,
-    /// Resources that were interrupted while their calls, or what these had started, were under way: AWS may go on with them.
+    /// Resources that were interrupted while their calls, or what these had started, were in progress: AWS may continue with
+    /// them.
     pub under_way: BTreeSet<Address>,
     /// What kept the state from being written, if anything.
     pub state: Option<StateError>,

@@ -150,7 +150,7 @@ impl StateError {
     }
 }
 
-/// The action on a state that is only looked at.
+/// The action on a state that is only read.
 const READ: &str = "read";
 
 /// What to do about a state that belongs to another stack.

@@ -33,7 +33,7 @@ pub struct Transition {
     pub at: Timestamp,
     /// The resource.
     pub address: Address,
-    /// What the state holds of it from then on. Absent when it is gone.
+    /// What the state holds of it from then on. Absent if the state no longer holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
 }

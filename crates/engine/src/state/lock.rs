@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StateError;
 
-/// Who holds a lock, as written into the lock file for people to read. Nothing is ever decided by it.
+/// Who holds a lock, as written into the lock file for the operator. No decision depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The id of the process.

@@ -35,7 +35,7 @@ pub struct Identity {
 pub struct Regions {
     /// The Region that serves, e.g. `us-east-1`.
     pub primary: String,
-    /// The Region that stands by, e.g. `us-east-2`.
+    /// The standby Region, e.g. `us-east-2`.
     pub secondary: String,
 }
 

@@ -168,7 +168,7 @@ pub fn check_identity(path: &Path, recorded: &Identity, expected: &Identity) -> 
     }
 }
 
-/// A state that is open for writing. The lock is held as long as it lives.
+/// A state that is open for writing. The lock is held while it lives.
 #[derive(Debug)]
 pub struct Store {
     /// `None` for a state in memory.
@@ -180,7 +180,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty state without files, which is gone when it is dropped: for runs that create nothing that lasts.
+    /// An empty state without files, for runs that create nothing that lasts, such as simulations.
     #[must_use]
     pub fn in_memory(identity: Identity) -> Self {
         Self { at: None, snapshot: Snapshot::new(identity), journal: None, is_folded: true, _lock: None }

@@ -1,4 +1,4 @@
-//! What can be read only with a key. As long as any of it exists, the key is kept.
+//! Resources that can be read only with a key. While any of them exists, the key is kept.
 //!
 //! KMS itself does not check: it schedules the deletion of a key that is in use, and a database that is encrypted with it stops
 //! at once. See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.

@@ -1,4 +1,4 @@
-//! All databases of a Region, whoever owns them: AWS does not delete a group or a key that they use.
+//! All databases of a Region, including those of others: AWS does not delete a group or a key that they use.
 
 use std::sync::Arc;
 

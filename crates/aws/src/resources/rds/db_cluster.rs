@@ -269,13 +269,13 @@ impl Resource for DbCluster {
         Ok(synced)
     }
 
-    /// A cluster of its own can become the writer of a new global cluster, as long as there is none of the stack's.
-    /// See docs/aws-behaviour.md#global-cluster-from-a-cluster.
+    /// A standalone cluster can become the writer of a new global cluster while the stack has none. See
+    /// docs/aws-behaviour.md#global-cluster-from-a-cluster.
     fn spare(cx: &Context, live: &Live, changes: &[Change]) -> Option<String> {
         let is_alone = live.properties.get("global_cluster").and_then(Value::as_str) == Some("");
         let forced: Vec<&Change> = changes.iter().filter(|change| change.forces_replacement.is_some()).collect();
         let [Change { property, new, .. }] = forced[..] else { return None };
-        // As long as its name is not known, the global cluster does not exist.
+        // While its name is unknown, the global cluster does not exist.
         if !is_alone || property != "global_cluster" || new.is_string() {
             return None;
         }

@@ -31,7 +31,7 @@ pub struct DbInstance {
     pub performance_insights: bool,
     /// The key that encrypts those records. Immutable: forces replacement.
     pub performance_insights_kms_key: Ref<Arn<Key>>,
-    /// Whether AWS may upgrade its minor version by itself; without effect in a global database:
+    /// Whether AWS may upgrade its minor version automatically; without effect in a global database:
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html>,
     /// docs/aws-behaviour.md#aurora-global-database-limits. In-place.
     pub auto_minor_version_upgrade: bool,
@@ -156,7 +156,7 @@ impl Resource for DbInstance {
         Ok(Synced::visible_after("its modification"))
     }
 
-    /// AWS does not delete the last instance of the cluster that writes while there are other clusters
+    /// AWS does not delete the last instance of the writing cluster while there are other clusters
     /// (docs/aws-behaviour.md#writer-leaves-last). There is no final snapshot to skip: the data belongs to the cluster.
     async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let call = cx.clients().rds.delete_db_instance().db_instance_identifier(&live.id).send();

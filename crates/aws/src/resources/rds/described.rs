@@ -76,7 +76,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
     found
 }
 
-/// A capacity in the form in which it is compared with a desired one. Somebody may have set half a unit.
+/// A capacity in the form in which it is compared with a desired one. It may have been set to half a unit by hand.
 fn acu(capacity: f64) -> Value {
     capacity.to_string().parse::<i32>().map_or_else(|_| json!(capacity), Value::from)
 }

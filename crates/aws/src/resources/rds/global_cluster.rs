@@ -123,8 +123,8 @@ impl Resource for GlobalCluster {
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
-    /// AWS refuses as long as it has members, and for a while after the last one has left.
-    /// See docs/aws-behaviour.md#global-cluster-not-empty-yet.
+    /// AWS refuses while it has members, and for a while after the last one has left. See
+    /// docs/aws-behaviour.md#global-cluster-not-empty-yet.
     async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         protection::refuse(live)?;
         let call = cx.clients().rds.delete_global_cluster().global_cluster_identifier(&live.id).send();

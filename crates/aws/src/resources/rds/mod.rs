@@ -30,9 +30,9 @@ pub enum SecretVersion {}
 /// The engine of all clusters.
 const ENGINE: &str = "aurora-postgresql";
 
-/// Without this, AWS goes on past the end of the engine version's support and bills that by the vCPU hour.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/extended-support.html>.
-/// See docs/aws-behaviour.md#aurora-version-calendar.
+/// Without this, AWS continues past the end of the engine version's support and bills that per vCPU hour.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/extended-support.html>. See
+/// docs/aws-behaviour.md#aurora-version-calendar.
 const LIFECYCLE: &str = "open-source-rds-extended-support-disabled";
 
 /// Tags in the form that RDS takes.
@@ -61,11 +61,11 @@ pub(super) async fn tag(cx: &Context, live: &Live, wanted: &TagMap) -> Result<()
 
 /// What a status means, of clusters, instances and global clusters alike.
 ///
-/// While it backs up, optimises its storage or changes how it reports, it serves, and AWS takes what is asked of it. While its
-/// settings change (`modifying`, `resetting-master-credentials`, …) it may serve, but they are not yet what they shall be. What comes
-/// back only when somebody does something has failed: a wait would be in vain.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>.
-/// See docs/aws-behaviour.md#rds-statuses and docs/aws-behaviour.md#lost-key-stops-the-database.
+/// While it backs up, optimises its storage or changes how it reports, it serves, and AWS accepts changes. While its settings
+/// change (`modifying`, `resetting-master-credentials`, …) it may serve, but they do not have their desired values yet. A state
+/// that does not end without the operator counts as failed: a wait would be in vain.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/accessing-monitoring.html>. See
+/// docs/aws-behaviour.md#rds-statuses and docs/aws-behaviour.md#lost-key-stops-the-database.
 fn phase(status: Option<&str>) -> Phase {
     match status.unwrap_or("available") {
         "available" | "backing-up" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" => {
@@ -81,7 +81,7 @@ fn phase(status: Option<&str>) -> Phase {
     }
 }
 
-/// What is wrong in a state that does not pass by itself.
+/// What is wrong in a state that does not end without help.
 fn lacks(state: &str) -> Option<&'static str> {
     Some(match state {
         "failed" => "AWS cannot recover it, and its data have to be restored to a point in time",

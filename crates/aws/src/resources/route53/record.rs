@@ -50,7 +50,7 @@ pub struct Record {
     pub health_check: Option<Ref<Id<HealthCheck>>>,
 }
 
-/// The AWS resource that a record stands for.
+/// The AWS resource that a record points to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
     /// The name of the resource's host.

@@ -1,6 +1,6 @@
-//! Caller references. Route 53 does not accept tags with a creation, and keeps the reference for as long as the resource exists. So
-//! the reference itself says who owns a zone or a health check: a resource that was created, was not tagged yet, and is not in any
-//! state is found by its reference.
+//! Caller references. Route 53 does not accept tags with a creation, and keeps the reference while the resource exists. So the
+//! reference itself tells the owner of a zone or a health check: a resource that was created, was not tagged yet, and is not in
+//! any state is found by its reference.
 //!
 //! The form is `TOKEN.SCOPE.r/name`: the attempt's token, which makes it unique (a reference can be used only once, and stays used
 //! for days after the resource is deleted), a digest of stack and environment, and the node's role and name. It has at most 64

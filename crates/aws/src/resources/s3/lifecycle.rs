@@ -44,8 +44,8 @@ impl Days {
     /// The days after which some rules remove things.
     ///
     /// # Errors
-    /// The names of the rules if they do anything else, to be shown in place of both numbers: a plan that overwrites a rule that
-    /// somebody added names it.
+    /// The names of the rules if they do anything else, to be shown in place of both numbers: a plan that overwrites a
+    /// rule that was added by hand names it.
     pub(super) fn of(rules: &[LifecycleRule]) -> Result<Self, String> {
         let in_force: Vec<&LifecycleRule> =
             rules.iter().filter(|rule| *rule.status() == ExpirationStatus::Enabled).collect();

@@ -25,7 +25,7 @@ use crate::resources::{
 pub const RULE_ID: &str = "everything";
 
 /// Copies everything that is written to a bucket to another one. If a live configuration does anything else, the names of its
-/// rules are read as its destination: a plan that overwrites a rule that somebody added names it.
+/// rules are read as its destination: a plan that overwrites a rule that was added by hand names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replication {
     /// The bucket to copy from, which is versioned. Immutable: forces replacement.

@@ -5,7 +5,7 @@ use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use crate::resources::stake::{count, size};
 use crate::resources::{Class, Context, Failure, Live};
 
-/// How many versions are counted: one page, which takes one call whatever the size of the bucket.
+/// How many versions are counted: one page, which takes one call, regardless of the size of the bucket.
 const PAGE: i32 = 1000;
 
 /// What was counted in a bucket.

@@ -239,8 +239,8 @@ impl Secret {
     }
 
     /// A secret of the same name keeps the replica from being created (docs/aws-behaviour.md#secret-replica-name-taken). It is
-    /// never overwritten, whoever owns it: it may hold the only copy of a password, e.g. as a replica that was promoted in a
-    /// failover.
+    /// never overwritten, even if it is this stack's: it may hold the only copy of a password, e.g. as a replica that was
+    /// promoted in a failover.
     async fn refuse_clash(&self, cx: &Context, there: &Context) -> Result<(), Failure> {
         let Some(found) = describe(there, &self.name).await? else { return Ok(()) };
         if found.primary_region() == Some(&*cx.region) {

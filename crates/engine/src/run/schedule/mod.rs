@@ -26,7 +26,7 @@ pub use step::{Outcome, Step, StepKind};
 /// Identifies a step of a run.
 pub type StepId = NodeIndex;
 
-/// What becomes of a step that cannot go on yet.
+/// The result for a step that cannot continue yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deferral {
     /// It is blocked until its dependencies have come further.
@@ -35,7 +35,7 @@ pub enum Deferral {
     Requeued,
     /// All of its dependencies were ready when it started, so there is nothing to wait for.
     NothingToWaitFor,
-    /// This dependency has failed or was skipped, so the step can never go on.
+    /// This dependency has failed or was skipped, so the step can never continue.
     DependencyFailed(StepId),
 }
 
@@ -314,8 +314,8 @@ impl Schedule {
         self.skip_dependents(id, &because)
     }
 
-    /// The step cannot go on, because this dependency has failed or was skipped. Returns the address of the failure behind it, and
-    /// the steps that are skipped, this one among them.
+    /// The step cannot continue, because this dependency has failed or was skipped. Returns the address of the failure behind it,
+    /// and the steps that are skipped, this one among them.
     pub fn give_up(&mut self, id: StepId, dependency: StepId) -> (Address, Vec<StepId>) {
         let because = match &self.steps[dependency] {
             Step { outcome: Some(Outcome::Skipped(root)), .. } => root.clone(),
@@ -381,7 +381,7 @@ impl Schedule {
                         skipped.push(id);
                         stack.push(id);
                     }
-                    // A step for which existence was enough may be at work already: it goes on.
+                    // A step for which existence was enough may have started already: it continues.
                     _ => {}
                 }
             }

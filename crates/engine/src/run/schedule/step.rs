@@ -48,8 +48,7 @@ pub(super) enum Progress {
 pub(super) enum BlockedOn {
     /// Some dependencies have not come as far as the step needs.
     Dependencies,
-    /// A dependency exists, and does not have an output yet that the step refers to. Whatever is recorded of a dependency next may
-    /// bring it.
+    /// A dependency exists, but does not have an output yet that the step refers to. The next record of a dependency may have it.
     Output,
 }
 

@@ -69,7 +69,8 @@ impl Worker {
         }
     }
 
-    /// AWS says that the name is taken: by this very resource, which an earlier call has created, or by somebody else's.
+    /// AWS says that the name is taken: by this very resource, which an earlier call has created, or by one that is not this
+    /// stack's.
     async fn take_name(&mut self, failure: Failure, attempt: &Attempt, may_exist: bool) -> Result<Live, Failure> {
         let refusal = match self.holder_of_name().await? {
             Some(live) => match self.check_owner(&live) {

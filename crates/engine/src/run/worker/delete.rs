@@ -1,4 +1,4 @@
-//! A delete step: deletes the resource and waits until it is gone.
+//! A delete step: deletes the resource and waits until it no longer exists.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::ownership::ownership;
 use crate::state::{Entry, Status};
 
 impl Worker {
-    /// Deletes the resource and waits until it is gone.
+    /// Deletes the resource and waits until it no longer exists.
     pub(in crate::run) async fn delete(mut self) -> Result<(), Failure> {
         let is_unplanned = self.job.live.is_none();
         let live = match self.job.live.take() {
@@ -83,13 +83,13 @@ impl Worker {
             match self.interruptible(self.job.driver.read(&self.job.region, &live.id)).await? {
                 Some(now) => live = now,
                 None if first.is_none() => return self.record(None).await,
-                // Its deletion has not been requested yet: a read that lags does not prove that it is gone.
+                // Its deletion has not been requested yet: a read that lags does not prove that it no longer exists.
                 None => {}
             }
             let state = match (first, &live.phase) {
                 (Some(what), _) => what,
                 (None, Phase::Deleting(state)) => state.clone(),
-                // A resource that has failed may stay listed for hours, and nobody can delete it: AWS removes it by itself.
+                // A resource that has failed may stay listed for hours, and cannot be deleted: AWS removes it.
                 (None, Phase::Failed(_)) if had_failed => return self.record(None).await,
                 (None, Phase::Failed(_) | Phase::Pending(_) | Phase::Stalled(_) | Phase::Ready) => {
                     "still listed after its deletion".to_owned()

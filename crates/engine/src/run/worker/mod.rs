@@ -32,7 +32,7 @@ const LOST_ANSWERS: usize = 6;
 /// For how long at most: a call whose reads are lost one after the other takes minutes each time.
 const LOST_FOR: Duration = Duration::from_mins(3);
 
-/// Everything that a worker is told about its step.
+/// Everything that a worker needs to know about its step.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the step")]
 pub(super) struct Job {
     pub address: Address,
@@ -188,7 +188,7 @@ impl Worker {
         }
     }
 
-    /// Reads the resource that has the unique name, whoever owns it.
+    /// Reads the resource that has the unique name, including one that is not this stack's.
     async fn holder_of_name(&self) -> Result<Option<Live>, Failure> {
         let recorded = self.entry.as_ref().and_then(|entry| entry.natural_id.clone());
         match self.job.driver.natural_id(&self.job.desired).or(recorded) {
