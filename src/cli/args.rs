@@ -188,7 +188,7 @@ pub enum Command {
     Down(DownArgs),
     /// Show what an interrupted run left open, and what became of it
     Recover(RecoverArgs),
-    /// List tagged resources that the state does not know; adopt or delete them
+    /// List tagged resources that are not in the state; adopt or delete them
     Orphans(OrphansArgs),
     /// Say how long `up` and `down` take on AWS, without calling AWS
     Simulate(SimulateArgs),

@@ -82,13 +82,13 @@ impl OrphansArgs {
         options + &self.waiting()
     }
 
-    /// The one that says how long is waited.
+    /// The option that limits the wait.
     fn waiting(&self) -> String {
         if self.timeout == ANSWER { String::new() } else { format!(" --timeout {}", self.timeout) }
     }
 }
 
-/// Lists resources that are tagged as this stack's and that the state does not know. Records or deletes them on request.
+/// Lists resources that are tagged as this stack's and are not in the state. Records or deletes them on request.
 pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     if args.delete {

@@ -19,7 +19,7 @@ pub struct Replacements {
 }
 
 impl Replacements {
-    /// What is kept of what is replaced.
+    /// What is kept of a resource that is replaced.
     pub fn disposal(&self) -> Disposal {
         Disposal { final_snapshots: !self.no_final_snapshot, ..Disposal::default() }
     }

@@ -83,7 +83,7 @@ pub struct SandboxOptions {
     pub faults: Option<PathBuf>,
 }
 
-/// Reads `--pace`. The sandbox knows no command line, so the help for each value is here.
+/// Reads `--pace`. The crate of the sandbox has no command line, so the help for each value is here.
 fn pace() -> impl TypedValueParser<Value = Pace> {
     let values = Pace::ALL.map(|pace| {
         PossibleValue::new(pace.name()).help(match pace {

@@ -56,7 +56,7 @@ impl RegionArgs {
     }
 }
 
-/// Reads the state. The sandbox knows no command line, so the help for each value is here.
+/// Reads the state. The crate of the sandbox has no command line, so the help for each value is here.
 fn state() -> impl TypedValueParser<Value = RegionState> {
     let values = RegionState::ALL.map(|state| {
         PossibleValue::new(state.name()).help(match state {
