@@ -427,7 +427,10 @@ mod tests {
             ErrorMetadata::builder().code("Throttling").message("Rate exceeded").build(),
         ));
         let said = of_profile(ROLE, &busy).await;
-        assert!(said.starts_with("Throttled: who gives the credentials (`sso_session` under [profile base]"), "{said}");
+        assert!(
+            said.starts_with("Throttled: the source of the credentials (`sso_session` under [profile base]"),
+            "{said}"
+        );
     }
 
     #[tokio::test]

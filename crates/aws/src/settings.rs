@@ -403,7 +403,7 @@ mod tests {
             ("http://localhost:99999", "AWS_ENDPOINT_URL has an invalid port"),
             ("http://localhost:", "AWS_ENDPOINT_URL has an invalid port"),
             ("http://localhost:4566?x=1", "AWS_ENDPOINT_URL has a query or a fragment, which endpoints do not accept"),
-            ("http://user:secret@localhost:4566", "AWS_ENDPOINT_URL has a user name in it"),
+            ("http://user:secret@localhost:4566", "AWS_ENDPOINT_URL contains a user name"),
         ] {
             let said = refused(&[("AWS_ENDPOINT_URL", url)], &[]).await;
             assert!(said.starts_with(expected) && !said.contains("secret"), "{url}: {said}");

@@ -247,13 +247,13 @@ const BROKEN: &[(&str, &str, &str)] = &[
     (
         "credential_process = /nonexistent/program\n",
         "the profile `SELECTED` gives no credentials: ",
-        "The command is `credential_process` under HEADING in FILE. Run it by itself",
+        "The command is `credential_process` under HEADING in FILE. Run it on its own",
     ),
     (
         "credential_process = echo first you log in >&2; exit 3\n",
         "the profile `SELECTED` gives no credentials: Error retrieving credentials: external process exited with code exit \
          status: 3. Stderr: first you log in",
-        "The command is `credential_process` under HEADING in FILE. Run it by itself",
+        "The command is `credential_process` under HEADING in FILE. Run it on its own",
     ),
     (
         "credential_process = echo '<html>'\n",
