@@ -22,7 +22,7 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<Stage>);
 
-/// What a run listens to.
+/// The signals that a run listens to.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     stage: watch::Receiver<Stage>,

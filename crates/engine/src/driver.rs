@@ -1,4 +1,5 @@
-//! What the engine asks of a type of resource: observe, create, sync, weigh, delete. The engine does everything else.
+//! The interface between the engine and a type of resource: observe, create, sync, weigh, delete. The engine does everything
+//! else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,7 +31,8 @@ pub struct TypeInfo {
     pub idempotent_create: bool,
     /// How long AWS may refuse a call because of a dependency, a role, or a name before the refusal is final.
     pub patience: Duration,
-    /// Whether a resource can be deleted on its own. If not, only its record is deleted, and AWS deletes it with what it belongs to.
+    /// Whether a resource can be deleted on its own. If not, only its record is deleted, and AWS deletes it with the resource
+    /// that contains it.
     pub removable: bool,
     /// Whether data is lost for good when a resource is deleted. It is then deleted or replaced only if the user has named it
     /// ([`Consent`](crate::Consent)).
@@ -135,7 +137,7 @@ pub struct Live {
     pub owner: Owner,
     /// Its properties, with the same names as the desired ones. Those that cannot be read are left out.
     pub properties: Properties,
-    /// What other resources may refer to, besides `id` and `arn`.
+    /// The outputs that other resources may refer to, besides `id` and `arn`.
     pub outputs: BTreeMap<String, String>,
     /// The ARNs of resources that must be deleted before this one, given its current role. For example, the writing member of a
     /// global database is deleted after the other members.
@@ -153,14 +155,14 @@ impl Live {
         }
     }
 
-    /// The same with an ARN.
+    /// Adds an ARN.
     #[must_use]
     pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
         self.arn = Some(arn.into());
         self
     }
 
-    /// The same with an output that other resources may refer to.
+    /// Adds an output that other resources may refer to.
     #[must_use]
     pub fn with_output(mut self, name: &str, value: impl Into<String>) -> Self {
         self.outputs.insert(name.to_owned(), value.into());
@@ -220,7 +222,7 @@ pub enum Deletion {
     Kept(String),
 }
 
-/// What the deletion of a live resource would mean, found out before anything is deleted.
+/// The consequences of deleting a live resource, determined before anything is deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Weight {
     /// What would be lost, as far as AWS says: "1,204 items, 3.1 MB". `None` if nothing would be lost.
@@ -321,7 +323,7 @@ pub trait Driver: Send + Sync {
         attempt: &'a Attempt,
     ) -> BoxFuture<'a, Result<String, Failure>>;
 
-    /// Sets the properties that differ to what is desired, with as few calls as possible.
+    /// Sets the properties that differ to their desired values, with as few calls as possible.
     fn sync<'a>(
         &'a self,
         region: &'a Region,

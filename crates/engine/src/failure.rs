@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::driver::Region;
 use crate::state::Failed;
 
-/// What a failure means for the step, and for its intent.
+/// The meaning of a failure for the step and its intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -35,7 +35,7 @@ pub enum Class {
     Unsupported,
     /// The resource does not belong to this stack.
     Foreign,
-    /// What was waited for did not happen in time.
+    /// The awaited event did not happen in time.
     TimedOut,
     /// The step was given up because the run was interrupted.
     Interrupted,
@@ -43,7 +43,7 @@ pub enum Class {
     Internal,
 }
 
-/// What did not answer. In JSON its name.
+/// The Region or service that did not answer. In JSON, its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Silent {
@@ -79,7 +79,7 @@ pub struct Failure {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// What did not answer, if that is why: not always the Region in which the resource is.
+    /// The Region or service that did not answer, if that is the reason: not always the Region of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent: Option<Silent>,
 }

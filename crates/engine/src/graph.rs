@@ -35,7 +35,7 @@ pub enum GraphError {
     Unknown {
         /// The node.
         from: Address,
-        /// What it refers to.
+        /// The target of the reference.
         to: Address,
     },
 }
@@ -93,7 +93,7 @@ impl Graph {
         self.nodes.node_weights().collect::<Vec<_>>().into_iter()
     }
 
-    /// What a node refers to, sorted, and what it needs of each.
+    /// The targets of a node's references, sorted, and what it needs of each.
     #[must_use]
     pub fn needs(&self, address: &Address) -> Vec<(Address, Need)> {
         let Some(at) = self.index.get(address) else { return Vec::new() };
@@ -106,13 +106,13 @@ impl Graph {
         needs
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there are no nodes.
+    /// Whether the graph is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()

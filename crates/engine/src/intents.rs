@@ -15,7 +15,7 @@ use crate::plan::diff;
 use crate::reference::{Properties, is_unresolved, resolve};
 use crate::state::{Address, Entry, Status};
 
-/// What became of an intent.
+/// The result of an intent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum IntentOutcome {
@@ -65,9 +65,9 @@ pub enum IntentOutcome {
 pub struct Intent {
     /// The resource.
     pub address: Address,
-    /// What the state holds of the resource.
+    /// The entry of the resource in the state.
     pub entry: Entry,
-    /// What became of it.
+    /// Its result.
     pub became: IntentOutcome,
 }
 
@@ -82,11 +82,11 @@ impl Intent {
     }
 }
 
-/// Finds out what became of the intents.
+/// Determines the results of the intents.
 pub struct Inspection<'a> {
     /// The configured resources.
     pub graph: &'a Graph,
-    /// What the state holds.
+    /// The entries of the state.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources.
     pub drivers: &'a dyn DriverRegistry,
@@ -97,7 +97,7 @@ pub struct Inspection<'a> {
 }
 
 impl Inspection<'_> {
-    /// Looks at all open intents at the same time, and at what was created and has not been seen ready.
+    /// Reads, concurrently, the resources of all open intents, and those that were created but not seen ready yet.
     pub async fn look(&self) -> Vec<Intent> {
         let open = self.entries.iter().filter(|(_, entry)| entry.status != Status::Ready);
         let looks = open.map(|(address, entry)| async move {
@@ -135,7 +135,7 @@ impl Inspection<'_> {
         })
     }
 
-    /// Finds what an attempt has created, by its name or else by the attempt, as the next run will.
+    /// Finds the resource that an attempt has created, by its name or else by the attempt, as the next run will.
     async fn created(
         &self,
         address: &Address,
@@ -164,7 +164,7 @@ impl Inspection<'_> {
         resolve(desired, &|of: &Address, output: &str| self.entries.get(of).and_then(|entry| entry.output(output)))
     }
 
-    /// The properties that differ, as far as their values are known: a value that is still to come is not a difference.
+    /// The properties that differ, as far as their values are known: an unknown value is not a difference.
     fn differs(&self, address: &Address, entry: &Entry, live: &Live) -> Option<Vec<String>> {
         let node = self.graph.get(address)?;
         let mut changes = diff::changes(node.driver.traits(), &self.resolved(&node.desired), &live.properties);

@@ -1,4 +1,4 @@
-//! Observation: what exists, with one listing per type and Region for all resources of the type.
+//! Observation: reads the existing resources, with one listing per type and Region for all resources of the type.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ownership::ownership;
 use crate::reference::{self, Properties};
 use crate::state::{Address, Entry, Status};
 
-/// What was seen of one resource.
+/// The observation of one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
     /// It exists.
@@ -28,7 +28,7 @@ pub enum Observed {
     Unknown(Failure),
 }
 
-/// What was seen of every resource in the graph and in the state, by address.
+/// The observations of every resource in the graph and in the state, by address.
 pub type Observations = BTreeMap<Address, Observed>;
 
 struct Listing {
@@ -54,7 +54,7 @@ impl Listing {
 /// The listing of a type in a Region, which every resource of the type there waits for.
 type Listed<'a> = Shared<BoxFuture<'a, Result<Arc<Listing>, Failure>>>;
 
-/// What was seen of a resource, for those whose names follow from it.
+/// The observation of a resource, for resources whose names depend on it.
 type Seen = Shared<oneshot::Receiver<Arc<Observed>>>;
 
 /// A resource to look for.
@@ -69,7 +69,7 @@ struct Target<'a> {
 pub struct Observer<'a> {
     /// The desired resources.
     pub graph: &'a Graph,
-    /// What the state holds.
+    /// The entries of the state.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources that are only in the state.
     pub drivers: &'a dyn DriverRegistry,
@@ -110,7 +110,7 @@ impl Observer<'_> {
         observed.into_iter().map(|(address, observed)| (address, Arc::unwrap_or_clone(observed))).collect()
     }
 
-    /// What is desired, in the order of the graph, and then what only the state knows.
+    /// The desired resources, in the order of the graph, and then those that are only in the state.
     fn targets(&self) -> Vec<Target<'_>> {
         let desired = self.graph.nodes().map(|node| Target {
             address: &node.address,
@@ -220,7 +220,7 @@ impl Observer<'_> {
     }
 }
 
-/// What is tagged with an address, of a type that is listed.
+/// The listed resources that are tagged with an address.
 fn tagged(address: &Address, entry: Option<&Entry>, listing: &Listing) -> Observed {
     let candidates = listing.by_node.get(address).map_or(&[][..], Vec::as_slice);
     let mut candidates: Vec<&Live> = candidates

@@ -21,7 +21,7 @@ pub const AFTER: &str = "after";
 
 const MARKER: &str = "$ref";
 
-/// What a reference needs of its target.
+/// The state that a reference needs its target to be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {

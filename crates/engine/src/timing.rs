@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How patiently a run waits. The defaults are for AWS; for a custom endpoint they may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The first delay between two reads of a resource that is on its way. It grows up to `poll_max`.
+    /// The first delay between two reads of a resource that is not available yet. It grows up to `poll_max`.
     pub poll_first: Duration,
     /// The longest such delay.
     pub poll_max: Duration,

@@ -11,19 +11,19 @@ use crate::ownership::copy_address;
 use crate::plan::{Action, Item, Plan};
 use crate::state::{Address, Entry, Role};
 
-/// What the deletion of orphans is planned from.
+/// The inputs for planning the deletion of orphans.
 pub struct Cleanup<'a> {
     /// The orphans.
     pub orphans: &'a [Orphan],
-    /// The configured resources: which are deleted before which, and which lie in which.
+    /// The configured resources: their order of deletion, and which of them contains which.
     pub graph: &'a Graph,
-    /// What the state holds.
+    /// The entries of the state.
     pub entries: &'a BTreeMap<Address, Entry>,
-    /// What was observed of the graph: a resource without tags is deleted with what it lies in.
+    /// The observations of the graph: a resource without tags is deleted with the one that contains it.
     pub observed: &'a Observations,
     /// Finds the types of resources.
     pub drivers: &'a dyn DriverRegistry,
-    /// Types that are deleted after everything else, because nothing keeps AWS from deleting them while they are in use.
+    /// Types that are deleted after everything else, because AWS does not refuse to delete them while they are in use.
     pub last: &'a [&'static str],
 }
 

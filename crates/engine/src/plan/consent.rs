@@ -30,7 +30,7 @@ impl Consent {
     }
 }
 
-/// Why a resource is not deleted or replaced, and what it would take.
+/// Why a resource is not deleted or replaced, and how it could be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// Whether it would be replaced. Otherwise it would be deleted.

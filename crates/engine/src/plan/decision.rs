@@ -34,15 +34,15 @@ impl Unsettled {
     }
 }
 
-/// What a plan is decided from.
+/// The inputs of a decision.
 pub struct Decision<'a> {
     /// The desired resources.
     pub graph: &'a Graph,
-    /// What the state holds.
+    /// The entries of the state.
     pub entries: &'a BTreeMap<Address, Entry>,
     /// Finds the types of resources that are only in the state.
     pub drivers: &'a dyn DriverRegistry,
-    /// What was observed.
+    /// The observations.
     pub observed: &'a Observations,
     /// Whether properties that are recorded as unsupported are left alone. Only on a custom endpoint.
     pub respect_unsupported: bool,
@@ -331,7 +331,7 @@ impl Decision<'_> {
         item
     }
 
-    /// The deletions of what is in the state and no longer in the graph, dependents before what they depend on.
+    /// The deletions of resources that are in the state but no longer in the graph, dependents before their dependencies.
     fn deletions(&self) -> Vec<Item> {
         let leaving: BTreeMap<&Address, &Entry> =
             self.entries.iter().filter(|(address, _)| self.graph.get(address).is_none()).collect();
@@ -437,7 +437,7 @@ fn outdated_record(entry: Option<&Entry>, live: &Live, depends_on: &[Address]) -
     }
 }
 
-/// How long the planned work on a resource takes. Recording it takes no time, unless it is still on its way.
+/// The duration of the planned work on a resource. Recording it takes no time, unless it is not available yet.
 fn expected(item: &Item, takes: &TypicalDurations) -> Duration {
     let is_pending = item.live.as_ref().is_some_and(|live| live.phase.awaited().is_some());
     match item.action {

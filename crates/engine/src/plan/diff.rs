@@ -1,4 +1,4 @@
-//! Differences between what is desired and what exists.
+//! Differences between desired and live properties.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! The plan: what is to be done, decided from what is desired, what was observed, and what is recorded. No call is made.
+//! The plan: the actions, decided from desired, observed, and recorded resources. No call is made.
 
 mod consent;
 mod decision;
@@ -21,7 +21,7 @@ pub use consent::{Consent, Refusal};
 pub use decision::Decision;
 pub use diff::{TAGS, changes, digest};
 
-/// What is done with one resource.
+/// The action on one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -44,14 +44,14 @@ pub enum Action {
     Unknown,
 }
 
-/// What is planned for one resource.
+/// The planned action on one resource, with its details.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Item {
     /// The resource.
     pub address: Address,
     /// The Region that its calls go to.
     pub region: String,
-    /// What is done with it.
+    /// The action.
     pub action: Action,
     /// Why that is done, where the action alone does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub struct Item {
     /// Why it could not be read, or what the operator must fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Why it is not deleted or replaced, and what that would take.
+    /// Why it is not deleted or replaced, and how it could be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
     /// How long the action typically takes.
@@ -78,13 +78,13 @@ pub struct Item {
     /// The resource as it was observed.
     #[serde(skip)]
     pub live: Option<Box<Live>>,
-    /// What its deletion means, if it is deleted or would have to be ([`Plan::weigh`]).
+    /// The consequences of its deletion, if it is deleted or would have to be ([`Plan::weigh`]).
     #[serde(skip)]
     pub weight: Option<Result<Weight, Failure>>,
-    /// What it refers to, and what therefore has to outlive it.
+    /// The resources that it refers to, and that therefore have to outlive it.
     #[serde(skip)]
     pub depends_on: Vec<Address>,
-    /// What has to be ready before it is created: what it refers to, and what only comes first.
+    /// The resources that have to be ready before it is created: those that it refers to, and those that only come first.
     #[serde(skip)]
     pub waits_for: Vec<Address>,
 }
@@ -96,7 +96,7 @@ pub struct Plan {
     pub items: Vec<Item>,
 }
 
-/// How many resources of a plan there are of each kind.
+/// The number of resources in a plan, by kind of action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// To be created. A replacement counts here and under `destroy`, as in Terraform.
@@ -160,7 +160,7 @@ impl Plan {
         }
     }
 
-    /// What would keep AWS from deleting what is deleted or replaced, a sentence each.
+    /// The reasons why AWS would refuse to delete or replace resources of the plan, one sentence each.
     #[must_use]
     pub fn hindrances(&self) -> BTreeSet<String> {
         let going = self.items.iter().filter(|item| item.is_deleted());
@@ -175,7 +175,7 @@ impl Plan {
         going.flat_map(of).collect()
     }
 
-    /// How many resources there are of each kind.
+    /// The number of resources, by kind of action.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
@@ -198,7 +198,7 @@ impl Plan {
         counts
     }
 
-    /// Whether there is anything to do.
+    /// Whether the plan contains any action.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.iter().all(|item| matches!(item.action, Action::None | Action::Unknown | Action::Refused))

@@ -39,7 +39,7 @@ pub struct RunOptions {
 
 /// Carries out a plan.
 pub struct Run<'a> {
-    /// What was planned.
+    /// The plan.
     pub plan: &'a Plan,
     /// The desired resources.
     pub graph: &'a Graph,
@@ -443,7 +443,7 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Which resource a step is about, and what it does.
+    /// The resource of a step, and its action.
     fn describe(&self, step: StepId) -> Option<(Address, Action)> {
         let step = self.schedule.step(step);
         let item = self.items.get(&step.address)?;

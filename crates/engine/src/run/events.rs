@@ -19,7 +19,7 @@ pub enum Event {
         address: Address,
         /// The Region that its calls go to.
         region: String,
-        /// What is done with it.
+        /// The action.
         action: Action,
         /// How long that typically takes.
         #[serde(rename = "expected_seconds", serialize_with = "seconds::rounded")]
@@ -29,7 +29,7 @@ pub enum Event {
     Waiting {
         /// The resource.
         address: Address,
-        /// What it waits for.
+        /// The awaited state or event.
         on: String,
     },
     /// A call was refused or lost, and is repeated.
@@ -53,7 +53,7 @@ pub enum Event {
     Done {
         /// The resource.
         address: Address,
-        /// What was done.
+        /// The action.
         action: Action,
         /// The id by which AWS knows it.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub enum Event {
     Failed {
         /// The resource.
         address: Address,
-        /// What was tried.
+        /// The action that was tried.
         action: Action,
         /// Why it failed.
         failure: Failure,

@@ -31,7 +31,7 @@ pub(super) enum Message {
     Event(Event),
 }
 
-/// What a step waits for besides AWS.
+/// The events that a step can wait for, apart from AWS.
 pub(super) enum Awaited {
     /// A change of the resource with this ARN.
     Arn(String),
@@ -39,7 +39,7 @@ pub(super) enum Awaited {
     Users(&'static [&'static str]),
 }
 
-/// What the worker of a step holds of the coordinator.
+/// A worker's connection to the coordinator.
 #[derive(Clone)]
 pub(super) struct CoordinatorHandle {
     step: StepId,

@@ -10,7 +10,7 @@ use crate::plan::{Action, Item, Plan};
 use crate::reference::{self, Need};
 use crate::state::{Address, Entry};
 
-/// What a run is laid out from.
+/// The inputs of a layout.
 pub(super) struct Layout<'a> {
     pub plan: &'a Plan,
     pub graph: &'a Graph,
@@ -124,7 +124,7 @@ fn steps_for(action: Action) -> &'static [StepKind] {
     }
 }
 
-/// What a step is called: a replacement is a deletion and a creation.
+/// The name of a step: a replacement is a deletion and a creation.
 pub(super) fn action_of(kind: StepKind, item: &Item) -> Action {
     match (kind, item.action) {
         (StepKind::Delete, _) => Action::Delete,

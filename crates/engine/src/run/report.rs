@@ -22,7 +22,7 @@ pub struct Report {
     /// Resources that were interrupted while their calls, or what these had started, were in progress: AWS may continue with
     /// them.
     pub under_way: BTreeSet<Address>,
-    /// What kept the state from being written, if anything.
+    /// Why the state could not be written, if it could not.
     pub state: Option<StateError>,
     /// How long the run took.
     pub took: Duration,

@@ -1,4 +1,4 @@
-//! What can be wrong with a state, and what its owner can do about it.
+//! Problems with a state, and what the operator can do about them.
 
 use std::path::{Path, PathBuf};
 

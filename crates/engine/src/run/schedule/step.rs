@@ -9,12 +9,12 @@ use crate::failure::Failure;
 use crate::reference::Need;
 use crate::state::Address;
 
-/// What a step does to its resource. A replacement takes one step of each kind.
+/// The action of a step. A replacement takes one step of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepKind {
     /// It deletes the resource.
     Delete,
-    /// It creates the resource, or changes it to what is desired.
+    /// It creates the resource, or changes it to its desired properties.
     Apply,
 }
 
@@ -77,7 +77,7 @@ impl Milestones {
 pub struct Step {
     /// The resource that it is about.
     pub address: Address,
-    /// What it does to the resource.
+    /// Its action.
     pub kind: StepKind,
     pub(super) region: usize,
     pub(super) expected: Duration,

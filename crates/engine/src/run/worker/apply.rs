@@ -98,8 +98,8 @@ impl Worker {
         changes
     }
 
-    /// Whether a resource that has failed may be deleted and created once more: only one that was just created. If its type holds
-    /// data, this very step must have created it, because what an earlier run has created may have been used since.
+    /// Whether a resource that has failed may be deleted and recreated: only one that was just created. If its type holds data,
+    /// this very step must have created it, because a resource that an earlier run has created may have been used since.
     fn may_recreate(&self, live: &Live) -> bool {
         let was_just_created = self
             .entry

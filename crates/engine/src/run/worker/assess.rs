@@ -12,7 +12,7 @@ pub(super) enum Next {
     Finish,
     /// It gives up.
     Fail(Failure),
-    /// It deletes the resource, whose creation was accepted and then failed in this state, and creates it once more.
+    /// It deletes the resource, whose creation was accepted and then failed in this state, and recreates it.
     Recreate(String),
     /// It sets these properties.
     Sync(Vec<Change>),
@@ -20,10 +20,10 @@ pub(super) enum Next {
     Wait(String),
 }
 
-/// What is known besides the resource itself.
+/// Facts besides the resource itself.
 #[derive(Debug, Clone)]
 pub(super) struct Circumstances {
-    /// Whether the resource may be deleted and created once more if it has failed.
+    /// Whether the resource may be deleted and recreated if it has failed.
     pub may_recreate: bool,
     /// Whether deleting the resource loses data.
     pub holds_data: bool,

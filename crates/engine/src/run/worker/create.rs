@@ -83,8 +83,8 @@ impl Worker {
         Err(refusal)
     }
 
-    /// Finds out what became of an attempt. Only after the grace period does "not found" mean "not created". It is counted from now:
-    /// the wall clock may have been set since the intent was written, and a period that is cut short could lead to a second resource.
+    /// Determines the result of an attempt. Only after the grace period does "not found" mean "not created". It is counted from
+    /// now: the wall clock may have been set since the intent was written, and too short a period could lead to a duplicate.
     pub(super) async fn resolve(&self, attempt: &Attempt, grace: Duration) -> Result<Option<Live>, Failure> {
         let until = Instant::now() + grace;
         let mut delays = self.job.timing.polls();
@@ -103,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// How long what an attempt has created may stay hidden before the attempt is repeated. The same token does not create a second
-    /// one, so there is nothing to wait for where AWS honours it.
+    /// How long a resource that an attempt has created may stay invisible before the attempt is repeated. The same token does not
+    /// create a second one, so there is nothing to wait for where AWS honours it.
     fn grace(&self) -> Duration {
         if self.traits().idempotent_create { Duration::ZERO } else { self.longest_grace() }
     }
