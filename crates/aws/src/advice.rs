@@ -5,9 +5,9 @@ use super::clients::Aws;
 use super::http::proxy_before;
 use drctl_engine::{Class, Failure, Region};
 
-/// Codes of calls whose caller is not known. AWS says the same in a Region that is not enabled for the account as of keys that
-/// are wrong: <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>.
-/// See docs/aws-behaviour.md#region-not-enabled.
+/// Codes of calls whose caller is not known. AWS returns the same codes in a Region that is not enabled for the account as for
+/// wrong keys: <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>. See
+/// docs/aws-behaviour.md#region-not-enabled.
 const UNKNOWN_CALLER: [&str; 7] = [
     "AuthFailure",
     "InvalidClientTokenId",

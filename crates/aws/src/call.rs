@@ -20,8 +20,8 @@ use drctl_engine::{Class, Failure, Region, Silent, backoff};
 /// How often a read is tried if its answers are lost. A lost answer says nothing about the resource.
 const READS: usize = 6;
 
-/// How long a read is repeated that is throttled. That is an answer, and the next one differs: in a burst of half a minute who
-/// gives up after a few tries has ended the run for nothing.
+/// How long a throttled read is repeated. Throttling is an answer, and a later one may differ: giving up after a few tries would
+/// end the run because of a burst of half a minute.
 const THROTTLED: Duration = Duration::from_mins(2);
 
 /// The first pause between two tries of a read, and the longest.
@@ -150,9 +150,9 @@ impl Aws {
         failure
     }
 
-    /// A call that changes something. Sent once: only the engine knows whether it may be repeated. One that was refused for its
-    /// credentials or its date, and would not be again, comes back as [`Class::Throttled`].
-    /// See docs/aws-behaviour.md#lost-answer.
+    /// A call that changes something. Sent once: only the engine knows whether it may be repeated. A call that was refused
+    /// because of its credentials or its date, and would be accepted now, returns [`Class::Throttled`]. See
+    /// docs/aws-behaviour.md#lost-answer.
     ///
     /// # Errors
     /// What the answer means.
@@ -232,7 +232,7 @@ impl Aws {
         self.limits.permit(region, service, operation, kind).await;
         let _waiting = self.waiting.begin(region);
         let limit = within.unwrap_or(Duration::MAX);
-        // Before the call, whose time it is not: STS may have to be asked first, and more than once.
+        // Before the call, so that its time limit does not include this: STS may have to be called first, and more than once.
         match timeout(limit, Box::pin(self.wallet.get())).await {
             Ok(Ok(_)) => {}
             Ok(Err(none)) => return Err(self.without_credentials(none, region, service, operation)),

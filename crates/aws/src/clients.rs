@@ -41,12 +41,12 @@ pub(super) fn global_name(service: &str) -> Option<&'static str> {
     }
 }
 
-/// The Region that a call to a service goes to, whichever Region asks.
+/// The Region that a call to a service goes to, for a caller in any Region.
 pub(super) fn home(service: &str, region: &Region) -> Region {
     if global_name(service).is_some() { GLOBAL_HOME.into() } else { region.clone() }
 }
 
-/// Where calls go and who makes them, if that is not to follow from the environment and the profiles.
+/// Where calls go and who makes them, if the environment and the profiles are not to decide it.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
     /// The Region of calls that do not name another, unless the environment or the profile names one.

@@ -209,8 +209,8 @@ impl ProvideCredentials for Wallet {
     }
 }
 
-/// The credentials of the Region that answers first. STS has one of each, and one may be gone: whose credentials come from a role
-/// would have none then, not even for the other Region.
+/// The credentials of the Region that answers first. Each Region has an STS of its own, which may have failed: without the other
+/// one, credentials from a role would be missing even for the other Region.
 async fn first_of(
     profile: Option<&str>,
     origin: &Origin,

@@ -1,4 +1,4 @@
-//! Rate limits per Region, service and class of call, below AWS's own: who stays under them is not throttled.
+//! Rate limits per Region, service and class of call, below AWS's own: a caller that stays below them is not throttled.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

@@ -74,7 +74,7 @@ impl Unheard {
     /// An answer was received, whether a success or an error.
     pub(super) fn heard(&self, service: &'static str, region: &Region) {
         let mut state = self.state();
-        // In a run, `Silence` knows who answers.
+        // In a run, `Silence` records this.
         if state.limit.is_some() {
             state.heard.insert((region.clone(), service));
         }

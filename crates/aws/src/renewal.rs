@@ -268,7 +268,7 @@ impl Aws {
     }
 }
 
-/// A wait: while it lasts, no time passes for who waits for something else.
+/// A wait. While it lasts, the stopwatches of all other waits stand still.
 struct Paused<'a> {
     renewal: &'a Renewal,
     shutdown: &'a Shutdown,

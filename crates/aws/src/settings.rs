@@ -130,7 +130,7 @@ impl Settings {
         self.origin.notice()
     }
 
-    /// The same for who has another Region as well, in which credentials are asked for when the first one is silent.
+    /// Adds another Region, in which credentials are requested if the first one does not answer.
     #[must_use]
     pub fn besides(self, region: &str) -> Self {
         Self { besides: Some(region.to_owned()), ..self }

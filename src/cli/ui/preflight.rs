@@ -132,7 +132,7 @@ fn notes(findings: &Findings, context: &PlanContext, style: &Style) -> Vec<Strin
     lines
 }
 
-/// Whether the plan says already who did not answer a check.
+/// Whether the plan already names the Region or service that did not answer a check.
 fn is_silent_in(plan: &Plan, note: &Unchecked) -> bool {
     note.silent.is_some() && plan.unknown().any(|(_, failure)| failure.silent == note.silent)
 }

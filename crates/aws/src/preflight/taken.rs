@@ -89,7 +89,7 @@ async fn described(
     unless_absent(question.await)
 }
 
-/// One of this stack's is taken back when the secret is made.
+/// A secret of this stack is restored when it is created again.
 fn foreign_and_deleted(scope: &Scope, item: &Item, name: &str, secret: &DescribeSecretOutput) -> Option<Problem> {
     secret.deleted_date()?;
     let tags: TagMap = secret
@@ -112,7 +112,7 @@ fn foreign_and_deleted(scope: &Scope, item: &Item, name: &str, secret: &Describe
 }
 
 fn in_place_of_the_replica(item: &Item, name: &str, region: &str, secret: &DescribeSecretOutput) -> Option<Problem> {
-    // The secret's own replica is there already, or goes before the secret is recreated.
+    // The secret's own replica exists already, or is deleted before the secret is recreated.
     if item.action != Action::Create && secret.primary_region() == Some(item.region.as_str()) {
         return None;
     }
@@ -136,7 +136,7 @@ async fn tables(preflight: &Preflight<'_>, planned: &Planned<'_>) -> Findings {
     for item in planned.staying("dynamodb_table") {
         let Some(name) = wanted(item, "name") else { continue };
         let Some(region) = copy_region(preflight, item, &["replica"]) else { continue };
-        // The table's own replica is there already, or goes before the table is recreated.
+        // The table's own replica exists already, or is deleted before the table is recreated.
         let replica = item
             .live
             .as_ref()

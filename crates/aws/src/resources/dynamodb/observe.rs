@@ -111,9 +111,9 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     Ok(found)
 }
 
-/// What it means that a table is in this state, in which it cannot be read or changed, apart from its creation and deletion. A table
-/// that has lost its key has not failed: it comes back with it. An archived one does not: its data are in a backup.
-/// See docs/aws-behaviour.md#replica-loses-its-key and docs/aws-behaviour.md#table-statuses.
+/// What it means that a table is in this state, in which it cannot be read or changed, apart from its creation and deletion. A
+/// table that has lost its key has not failed: it works again once the key does. An archived one does not: its data are in a
+/// backup. See docs/aws-behaviour.md#replica-loses-its-key and docs/aws-behaviour.md#table-statuses.
 pub(super) fn out_of_use(status: &TableStatus) -> Option<Phase> {
     Some(match status {
         TableStatus::InaccessibleEncryptionCredentials => Phase::Stalled(format!(

@@ -305,7 +305,7 @@ async fn update(cx: &Context, table: &str, change: ReplicationGroupUpdate) -> Re
     cx.mutate("dynamodb", "UpdateTable", call).await.map(drop)
 }
 
-/// Who owns a replica. A replica whose table does not exist, or not yet, has no tags.
+/// The owner of a replica. A replica whose table does not exist, or not yet, has no tags.
 async fn owner(cx: &Context, table: &str, region: &str) -> Result<Owner, Failure> {
     let there = cx.at(region);
     match describe(&there, table).await?.and_then(|found| found.table_status) {

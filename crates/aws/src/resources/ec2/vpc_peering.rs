@@ -25,7 +25,7 @@ pub struct VpcPeering {
     pub peer_vpc: Ref<Id<Vpc>>,
     /// The Region of the VPC that accepts it. Immutable: forces replacement.
     pub peer_region: String,
-    /// Whether it is accepted, which cannot be taken back. In-place.
+    /// Whether it is accepted, which cannot be undone. In-place.
     pub accepted: bool,
     /// Whether the requester's public DNS names resolve to private addresses in the accepter's VPC. In-place.
     pub requester_dns_resolution: bool,

@@ -74,7 +74,7 @@ pub(super) async fn hindrances(
     Ok(users.collect())
 }
 
-/// Who owns something that is in the way, as the end of a sentence.
+/// The owner of a resource that blocks the deletion, as the end of a sentence.
 pub(super) fn whose(cx: &Context, tags: &TagMap) -> &'static str {
     if cx.scope.is_ours(tags) {
         ", and has this stack's tags but is not in the state: `drctl orphans` lists it"

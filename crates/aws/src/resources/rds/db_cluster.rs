@@ -309,9 +309,9 @@ impl Resource for DbCluster {
     }
 
     /// In the order that AWS requires: it leaves its global cluster, is available again, and is deleted. It leaves a final
-    /// snapshot unless the user agreed to do without. Deletion protection is not lifted: the person who switched it on has to
-    /// switch it off. <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>.
-    /// See docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
+    /// snapshot unless the user agreed to do without. Deletion protection is not lifted: the person who enabled it has to disable
+    /// it. <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-deleting.html>. See
+    /// docs/aws-behaviour.md#member-leaves-before-deletion and docs/aws-behaviour.md#final-snapshot.
     async fn delete(cx: &Context, live: &Live) -> Result<Deletion, Failure> {
         let rds = &cx.clients().rds;
         if let Phase::Pending(state) = &live.phase {
@@ -338,7 +338,7 @@ impl Resource for DbCluster {
         let snapshot = snapshot::name(live);
         let call = call.skip_final_snapshot(false).final_db_snapshot_identifier(&snapshot);
         match cx.mutate("rds", "DeleteDBCluster", call.send()).await {
-            // A call whose answer was lost has ordered it: no other cluster's snapshot has this name.
+            // A call whose answer was lost has requested it: no other cluster's snapshot has this name.
             Err(failure) if failure.class == Class::Exists => {
                 Ok(Deletion::NotYet(format!("its final snapshot {snapshot} to be taken")))
             }

@@ -14,8 +14,8 @@ const BATCHES: usize = 10;
 /// Uploads aborted per round, each with a call of its own.
 const UPLOADS: i32 = 100;
 
-/// Refuses a bucket whose objects S3 does not delete for anybody, before the first of them is deleted.
-/// See docs/aws-behaviour.md#object-lock-keeps-objects.
+/// Refuses a bucket whose objects S3 does not let anyone delete, before the first of them is deleted. See
+/// docs/aws-behaviour.md#object-lock-keeps-objects.
 pub(super) async fn refuse_if_locked(cx: &Context, bucket: &str) -> Result<(), Failure> {
     let s3 = &cx.clients().s3;
     let account = &cx.scope.account;
