@@ -23,7 +23,7 @@ const EVERYTHING: &str = "[dns]\ndomain = \"pay.example-bank.com\"\ncertificate 
                           [\"on.call@example-bank.com\"]\n[api]\nauth = \"jwt\"\njwt_issuer = \"https://id.example-bank.com\"\n\
                           jwt_audience = [\"payments\"]\n";
 
-/// Properties that are set in place and cannot be varied here, with the reason.
+/// Properties that are set in place and cannot be varied here, with the reason: of a type, or of one of its resources.
 const CANNOT_BE_VARIED: &[(&str, &str, &str)] = &[
     ("vpc_peering", "accepted", "an accepted peering cannot be unaccepted"),
     ("kms_key", "pending_deletion", "only `down` sets it, and `up` takes it back"),
@@ -35,8 +35,15 @@ const CANNOT_BE_VARIED: &[(&str, &str, &str)] = &[
     ("lambda_function", "code_sha256", "it follows from the package"),
     ("lambda_function", "last_update", "a word of Lambda's own"),
     ("api_mapping", "stage", "the API has one stage"),
-    ("record", "alias", "a record that has values has none"),
-    ("record", "health_check", "a record without failover has none"),
+    ("global/record/certificate", "alias", "a record that has values has none"),
+    ("global/record/certificate", "health_check", "a record without failover has none"),
+    ("global/record/api-primary", "failover", "the other record of the pair has the other role"),
+    ("global/record/api-primary", "ttl", "an alias uses the time of its target"),
+    ("global/record/api-primary", "values", "an alias has none"),
+    ("global/record/api-secondary", "failover", "the other record of the pair has the other role"),
+    ("global/record/api-secondary", "ttl", "an alias uses the time of its target"),
+    ("global/record/api-secondary", "values", "an alias has none"),
+    ("global/record/api-secondary", "health_check", "the secondary of a pair has none"),
 ];
 
 /// Other values that a property may have, where one that is made up would not be valid. An object is laid over the one that is
@@ -49,6 +56,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("dynamodb_table", "replica", r#"{"recovery_days": 34}"#),
     ("lambda_function", "reserved_concurrency", "5"),
     ("alarm", "queries", r#"{"period": 300}"#),
+    ("record", "alias", r#"{"evaluate_target_health": true}"#),
 ];
 
 const RULE: &str =
@@ -112,7 +120,7 @@ impl World {
     fn nodes(&self, kind: &str) -> Vec<&Node> {
         let mut nodes: BTreeMap<(Role, Vec<&str>), &Node> = BTreeMap::new();
         for node in self.graph.nodes().filter(|node| node.address.kind() == kind) {
-            let with_a_value = node.desired.iter().filter(|(_, value)| !value.is_null());
+            let with_a_value = node.desired.iter().filter(|(name, value)| *name != AFTER && !value.is_null());
             let shape = with_a_value.map(|(name, _)| name.as_str()).collect();
             nodes.entry((node.address.role(), shape)).or_insert(node);
         }
@@ -215,6 +223,11 @@ fn laid_over(there: &Value, value: Value) -> Value {
     }
 }
 
+/// Whether a row of a table is about this resource: it names its type or its address.
+fn is_about(row: &str, address: &Address) -> bool {
+    row == address.kind() || row == address.to_string()
+}
+
 /// What a property is changed to.
 enum Other {
     Value(Value),
@@ -225,9 +238,8 @@ enum Other {
 
 /// What the table says, another target of its reference, or a value that is made up.
 fn other(world: &World, node: &Node, desired: &Properties, property: &str) -> Other {
-    let kind = node.address.kind();
-    if let Some((.., value)) = OTHERS.iter().find(|(of, name, _)| (*of, *name) == (kind, property)) {
-        let value: Value = serde_json::from_str(value).unwrap_or_else(|e| panic!("{kind} {property}: {e}"));
+    if let Some((.., value)) = OTHERS.iter().find(|(of, name, _)| is_about(of, &node.address) && *name == property) {
+        let value: Value = serde_json::from_str(value).unwrap_or_else(|e| panic!("{} {property}: {e}", node.address));
         return Other::Value(laid_over(&desired[property], value));
     }
     let alone = Properties::from_iter([(property.to_owned(), node.desired[property].clone())]);
@@ -280,7 +292,7 @@ async fn every_registered_type_keeps_the_contract() {
                 !is_fixed && !is_apart && !unsupported.contains(*property) && live.properties.contains_key(*property)
             });
             for property in in_place {
-                if CANNOT_BE_VARIED.iter().any(|(of, name, _)| *of == kind && name == property) {
+                if CANNOT_BE_VARIED.iter().any(|(of, name, _)| is_about(of, &node.address) && name == property) {
                     continue;
                 }
                 let other = match other(&world, node, &desired, property) {
