@@ -612,7 +612,7 @@ mod tests {
         let broken = "[profile ops]\nrole_arn = r\nsource_profile = none\n";
         let origin = find(&[id, secret, profile], &[("config", broken)]).await.expect("the keys are used");
         let notice = origin.notice().expect("said");
-        assert!(notice.contains("before AWS_PROFILE") && notice.contains("`ops` are not used"), "{notice}");
+        assert!(notice.contains("precedence over AWS_PROFILE") && notice.contains("`ops` are not used"), "{notice}");
         // A profile that has no credentials is named for its other settings.
         for config in ["[profile ops]\nregion = eu-west-1\n", ""] {
             let origin = find(&[id, secret, profile], &[("config", config)]).await.expect("the keys are used");
