@@ -53,6 +53,15 @@ fn the_engine_and_the_configuration_do_not_depend_on_aws() {
     assert_eq!(own("aws"), ["drctl-config", "drctl-engine"]);
 }
 
+/// The rules are shared by the sandbox and by what drives the real Route 53, and must not bring anything along.
+#[test]
+fn the_rules_of_dns_failover_depend_on_nothing() {
+    let manifest = manifest("crates/failover-dns/Cargo.toml");
+    for table in ["dependencies", "dev-dependencies"] {
+        assert_eq!(names(&manifest, table), BTreeSet::new(), "{table}");
+    }
+}
+
 #[test]
 fn only_one_crate_compiles_calls_to_aws() {
     let product = names(&manifest("Cargo.toml"), "dependencies");

@@ -1,27 +1,23 @@
 //! How Route 53 decides which Region a name leads to, computed here.
 //!
-//! No emulator evaluates health checks or answers DNS, and AWS shows only the result. So the documented rules are
-//! implemented here: the status of a check given its observations ([`check`]), the record that answers a name ([`record`]),
-//! and a prober that observes as one of Route 53's checkers would ([`probe`]). They are applied to what Route 53 currently
-//! has ([`mod@load`]).
+//! The rules are those of [`drctl_failover_dns`]. Here, they are applied to what Route 53 currently has ([`mod@load`]), and a
+//! prober observes as one of Route 53's checkers would ([`probe`]).
 //!
 //! One difference is by design: Route 53 has checkers in many places, and takes an endpoint as healthy when more than 18% of
 //! them do; here one checker looks, from one place.
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html>.
 //! See docs/aws-behaviour.md#health-check-quorum.
 
-pub mod check;
 pub mod load;
 pub mod probe;
-pub mod record;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use check::{Checks, Observation};
+use drctl_failover_dns::check::{Checks, Observation};
+use drctl_failover_dns::record::{Record, Records};
 use futures::future::join_all;
 use probe::Endpoint;
-use record::{Record, Records};
 
 pub use load::load;
 
@@ -86,9 +82,10 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Mutex;
 
-    use super::check::{Check, Kind};
+    use drctl_failover_dns::check::{Check, Kind};
+    use drctl_failover_dns::record::{Failover, Target};
+
     use super::probe::ProbeError;
-    use super::record::{Failover, Target};
     use super::*;
 
     const PRIMARY: &str = "p.execute-api.us-east-1.amazonaws.com";

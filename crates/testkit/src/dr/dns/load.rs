@@ -10,9 +10,10 @@ use aws_sdk_route53::types::{
     HealthCheck, HealthCheckType, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover as Role, RrType,
 };
 
+use drctl_failover_dns::check::{Check, Checks, Kind};
+use drctl_failover_dns::record::{Failover, Record, Target, bare, is_same};
+
 use super::Evaluator;
-use super::check::{Check, Checks, Kind};
-use super::record::{Failover, Record, Target, bare, is_same};
 
 /// Why a name cannot be evaluated.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-route-53-chooses-records.html> and
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-types.html>.
 
-use super::check::Checks;
+use crate::check::Checks;
 
 /// The role of a record in a failover pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,18 +117,21 @@ impl Records {
 }
 
 /// A name in the form in which names are compared: case and a dot at the end make no difference.
-pub(super) fn bare(name: &str) -> String {
+#[must_use]
+pub fn bare(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-pub(super) fn is_same(one: &str, other: &str) -> bool {
+/// Whether two names are the same: case and a dot at the end make no difference.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
     bare(one) == bare(other)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{Check, Kind, Observation};
     use super::*;
+    use crate::check::{Check, Kind, Observation};
 
     /// The checks `p` and `s`. Those in `unhealthy` are unhealthy.
     fn checks(unhealthy: &[&str]) -> Checks {
