@@ -4,7 +4,9 @@
 //! <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html> and
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
+use crate::quorum::Quorum;
 
 /// The result of observing an endpoint once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,49 +57,46 @@ pub enum Kind {
         /// How many of them have to be healthy.
         threshold: usize,
     },
+    /// A CloudWatch alarm.
+    Alarm {
+        /// The status while the alarm has no data.
+        insufficient_data: InsufficientData,
+    },
     /// Something that drctl does not use, by AWS's name for it. Such a check counts as healthy.
     Other(String),
 }
 
-/// The last observations of an endpoint, and the resulting status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct History {
-    threshold: usize,
-    recent: VecDeque<bool>,
-    healthy: bool,
+/// `InsufficientDataHealthStatus`: the status of a check whose alarm has no data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsufficientData {
+    /// Healthy.
+    Healthy,
+    /// Unhealthy.
+    Unhealthy,
+    /// The status from the last time at which there was data; healthy if there never was.
+    LastKnownStatus,
 }
 
-impl History {
-    /// The history of a new check: it is healthy until it has observed enough.
-    #[must_use]
-    pub fn new(failure_threshold: usize) -> Self {
-        let threshold = failure_threshold.max(1);
-        Self { threshold, recent: VecDeque::with_capacity(threshold), healthy: true }
-    }
-
-    /// Adds an observation. Only as many equal ones in a row as the threshold change the status, in either direction.
-    pub fn observe(&mut self, success: bool) {
-        if self.recent.len() == self.threshold {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(success);
-        if self.recent.len() == self.threshold && self.recent.iter().all(|seen| *seen == success) {
-            self.healthy = success;
-        }
-    }
-
-    /// Whether the endpoint counts as healthy.
-    #[must_use]
-    pub fn healthy(&self) -> bool {
-        self.healthy
-    }
+/// What CloudWatch makes of the data of an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmState {
+    /// `OK`
+    Ok,
+    /// `ALARM`
+    Alarm,
+    /// `INSUFFICIENT_DATA`
+    InsufficientData,
 }
 
-/// Health checks, and their histories.
+/// The checker that observes when there is only one.
+const ONLY: usize = 0;
+
+/// Health checks, and what was observed of what they depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
     checks: BTreeMap<String, Check>,
-    histories: BTreeMap<String, History>,
+    endpoints: BTreeMap<String, Quorum>,
+    alarms: BTreeMap<String, bool>,
 }
 
 impl Checks {
@@ -105,11 +104,53 @@ impl Checks {
     #[must_use]
     pub fn new(checks: impl IntoIterator<Item = Check>) -> Self {
         let checks: BTreeMap<String, Check> = checks.into_iter().map(|check| (check.id.clone(), check)).collect();
-        let histories = checks.values().filter_map(|check| match &check.kind {
-            Kind::Endpoint { failure_threshold, .. } => Some((check.id.clone(), History::new(*failure_threshold))),
-            _ => None,
-        });
-        Self { histories: histories.collect(), checks }
+        let (mut endpoints, mut alarms) = (BTreeMap::new(), BTreeMap::new());
+        for (id, check) in &checks {
+            match &check.kind {
+                Kind::Endpoint { failure_threshold, .. } => {
+                    endpoints.insert(id.clone(), Quorum::new(*failure_threshold));
+                }
+                Kind::Alarm { .. } => {
+                    alarms.insert(id.clone(), true);
+                }
+                Kind::Calculated { .. } | Kind::Other(_) => {}
+            }
+        }
+        Self { checks, endpoints, alarms }
+    }
+
+    /// Replaces the checks by those that Route 53 has now.
+    ///
+    /// A check that is still there keeps its status. If it observes something else now, or has been disabled, its checkers
+    /// start counting again.
+    pub fn replace(&mut self, checks: impl IntoIterator<Item = Check>) {
+        let old = std::mem::replace(self, Self::new(checks));
+        for (id, quorum) in old.endpoints {
+            if !self.endpoints.contains_key(&id) {
+                continue;
+            }
+            self.endpoints.insert(id.clone(), quorum);
+            let goes_on =
+                |check: &Check| !check.disabled && old.checks.get(&id).is_some_and(|old| old.kind == check.kind);
+            if !self.checks.get(&id).is_some_and(goes_on) {
+                self.restart(&id);
+            }
+        }
+        for (id, healthy) in old.alarms {
+            if let Some(status) = self.alarms.get_mut(&id) {
+                *status = healthy;
+            }
+        }
+    }
+
+    /// Lets the checkers of a check start counting again, because they look at something else now. The status stays.
+    pub fn restart(&mut self, id: &str) {
+        let kind = self.checks.get(id).map(|check| &check.kind);
+        if let Some(Kind::Endpoint { failure_threshold, .. }) = kind
+            && let Some(quorum) = self.endpoints.get_mut(id)
+        {
+            *quorum = quorum.restarted(*failure_threshold);
+        }
     }
 
     /// All of them, by their ids, and whether each is healthy.
@@ -127,11 +168,43 @@ impl Checks {
         watched.collect()
     }
 
-    /// Adds an observation to a check.
+    /// Adds an observation to a check that has only one checker.
     pub fn observe(&mut self, id: &str, observation: &Observation) {
-        if let Some(history) = self.histories.get_mut(id) {
-            history.observe(observation.is_success());
+        self.observe_from(ONLY, id, observation.is_success());
+    }
+
+    /// Adds to a check what one of its checkers observed.
+    pub fn observe_from(&mut self, checker: usize, id: &str, success: bool) {
+        if let Some(quorum) = self.endpoints.get_mut(id) {
+            quorum.observe(checker, success);
         }
+    }
+
+    /// A checker of a check does not report any more.
+    pub fn silence(&mut self, checker: usize, id: &str) {
+        if let Some(quorum) = self.endpoints.get_mut(id) {
+            quorum.silence(checker);
+        }
+    }
+
+    /// Adds to a check what CloudWatch makes of the data of its alarm. See docs/aws-behaviour.md#health-check-of-an-alarm.
+    ///
+    /// "If the data stream indicates that the state of the alarm is OK, the health check is considered healthy. If the data
+    /// stream indicates that the state is Alarm, the health check is considered unhealthy."
+    pub fn observe_alarm(&mut self, id: &str, state: AlarmState) {
+        let Some(Kind::Alarm { insufficient_data }) = self.checks.get(id).map(|check| &check.kind) else { return };
+        let healthy = match (state, insufficient_data) {
+            (AlarmState::InsufficientData, InsufficientData::LastKnownStatus) => return,
+            (AlarmState::Ok, _) | (AlarmState::InsufficientData, InsufficientData::Healthy) => true,
+            (AlarmState::Alarm, _) | (AlarmState::InsufficientData, InsufficientData::Unhealthy) => false,
+        };
+        self.alarms.insert(id.to_owned(), healthy);
+    }
+
+    /// The checkers of a check's endpoint; `None` if it has none.
+    #[must_use]
+    pub fn quorum(&self, id: &str) -> Option<&Quorum> {
+        self.endpoints.get(id)
     }
 
     /// Whether a check is healthy.
@@ -149,7 +222,8 @@ impl Checks {
         let healthy = match &check.kind {
             // "After you disable a health check, Route 53 considers the status of the health check to always be healthy."
             _ if check.disabled => true,
-            Kind::Endpoint { .. } => self.histories.get(id).is_none_or(History::healthy),
+            Kind::Endpoint { .. } => self.endpoints.get(id).is_none_or(Quorum::healthy),
+            Kind::Alarm { .. } => self.alarms.get(id).is_none_or(|healthy| *healthy),
             Kind::Calculated { children, threshold } => {
                 above.push(id);
                 let mut healthy = 0;
@@ -237,9 +311,9 @@ mod tests {
         assert!(!checks.healthy("a"));
         see(&mut checks, "a", &[200]);
         assert!(checks.healthy("a"));
-        let mut history = History::new(0);
-        history.observe(false);
-        assert!(!history.healthy(), "a threshold of zero counts as one");
+        let mut checks = Checks::new([endpoint("a", 0)]);
+        see(&mut checks, "a", &[500]);
+        assert!(!checks.healthy("a"), "a threshold of zero counts as one");
     }
 
     /// "After you disable a health check, Route 53 considers the status of the health check to always be healthy … If you want
@@ -313,5 +387,59 @@ mod tests {
         assert!(checks.healthy("tcp") && checks.healthy("gone") && checks.healthy("parent"));
         let statuses: Vec<_> = checks.statuses().map(|(check, healthy)| (check.id.as_str(), healthy)).collect();
         assert_eq!(statuses, [("parent", true), ("tcp", true)]);
+    }
+
+    /// `InsufficientDataHealthStatus` has three values, and an alarm three states.
+    #[test]
+    fn a_check_of_an_alarm_follows_the_alarm() {
+        use InsufficientData::{Healthy, LastKnownStatus, Unhealthy};
+        for (insufficient_data, without_data_after_ok, without_data_after_alarm) in
+            [(Healthy, true, true), (Unhealthy, false, false), (LastKnownStatus, true, false)]
+        {
+            let mut checks = Checks::new([check("a", Kind::Alarm { insufficient_data })]);
+            assert!(checks.healthy("a"), "a new check is healthy");
+            checks.observe_alarm("a", AlarmState::Ok);
+            assert!(checks.healthy("a"));
+            checks.observe_alarm("a", AlarmState::InsufficientData);
+            assert_eq!(checks.healthy("a"), without_data_after_ok, "{insufficient_data:?}");
+            checks.observe_alarm("a", AlarmState::Alarm);
+            assert!(!checks.healthy("a"));
+            checks.observe_alarm("a", AlarmState::InsufficientData);
+            assert_eq!(checks.healthy("a"), without_data_after_alarm, "{insufficient_data:?}");
+        }
+    }
+
+    #[test]
+    fn several_checkers_decide_together_and_one_decides_alone() {
+        let mut checks = Checks::new([endpoint("a", 1)]);
+        (0..16).for_each(|checker| checks.observe_from(checker, "a", checker < 3));
+        assert!(checks.healthy("a"), "three of sixteen");
+        checks.silence(0, "a");
+        assert!(!checks.healthy("a"), "two of fifteen");
+        assert_eq!(checks.quorum("a").map(Quorum::share), Some((2, 15)));
+        checks.restart("a");
+        assert_eq!((checks.healthy("a"), checks.quorum("a").map(Quorum::share)), (false, Some((0, 0))));
+        assert_eq!(checks.quorum("gone"), None);
+    }
+
+    #[test]
+    fn checks_that_are_read_again_keep_their_status() {
+        let alarm = || check("alarm", Kind::Alarm { insufficient_data: InsufficientData::Healthy });
+        let mut checks = Checks::new([endpoint("same", 2), endpoint("changed", 2), endpoint("off", 2), alarm()]);
+        for id in ["same", "changed", "off"] {
+            see(&mut checks, id, &[500, 500, 200]);
+        }
+        checks.observe_alarm("alarm", AlarmState::Alarm);
+        let off = Check { disabled: true, ..endpoint("off", 2) };
+        checks.replace([endpoint("same", 2), endpoint("changed", 3), off, alarm(), endpoint("new", 2)]);
+        let healthy = |checks: &Checks| {
+            checks.statuses().filter(|(_, healthy)| *healthy).map(|(check, _)| check.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(healthy(&checks), ["new", "off"], "a disabled check is healthy");
+        see(&mut checks, "same", &[200]);
+        see(&mut checks, "changed", &[200, 200]);
+        assert_eq!(healthy(&checks), ["new", "off", "same"], "only the unchanged check has counted the success before");
+        checks.replace([endpoint("off", 2)]);
+        assert_eq!(healthy(&checks), Vec::<String>::new(), "enabled again, it is as it was");
     }
 }

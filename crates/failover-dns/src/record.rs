@@ -28,6 +28,8 @@ pub struct Record {
     pub failover: Option<Failover>,
     /// The check that has to be healthy for it to answer.
     pub health_check: Option<String>,
+    /// For how many seconds resolvers may keep the answer; `None` for an alias, which has the TTL of its target.
+    pub ttl: Option<u32>,
     /// What it answers.
     pub target: Target,
 }
@@ -70,17 +72,29 @@ impl Records {
         Self(records)
     }
 
-    /// The record that answers a name; `None` if the name has no record.
+    /// All of them, in the order of the zone.
+    pub fn all(&self) -> impl Iterator<Item = &Record> {
+        self.0.iter()
+    }
+
+    /// The record that answers a name; `None` if the name has no record. If the name has records of several types, this is
+    /// about the type of the failover pair.
+    #[must_use]
+    pub fn answer(&self, name: &str, checks: &Checks) -> Option<&Record> {
+        let group = self.named(name);
+        let first = group.iter().find(|record| record.failover.is_some()).or(group.first()).copied()?;
+        self.answer_of(name, &first.record_type, checks)
+    }
+
+    /// The record that answers a name and a type; `None` if there is no such record.
     ///
     /// In a failover pair, that is the primary if it is healthy; otherwise the secondary if it is healthy; otherwise the
     /// primary, because then "Route 53 considers all the records in the group to be healthy". A single record answers in
     /// any case. Among records with other policies, which drctl does not create, it is the first healthy one.
     #[must_use]
-    pub fn answer(&self, name: &str, checks: &Checks) -> Option<&Record> {
+    pub fn answer_of(&self, name: &str, record_type: &str, checks: &Checks) -> Option<&Record> {
         let mut group = self.named(name);
-        // The records of a pair have the same type, so a record of another type is not part of it.
-        let first = group.iter().find(|record| record.failover.is_some()).or(group.first()).copied()?;
-        group.retain(|record| record.record_type == first.record_type);
+        group.retain(|record| record.record_type == record_type);
         // The sort is stable: without roles, the order stays.
         group.sort_by_key(|record| record.failover == Some(Failover::Secondary));
         let healthy = group.iter().find(|record| self.is_healthy(record, checks, &mut Vec::new()));
@@ -155,12 +169,14 @@ mod tests {
             set_identifier: value.to_owned(),
             failover: role,
             health_check: check.map(str::to_owned),
+            ttl: Some(60),
             target: Target::Values(vec![value.to_owned()]),
         }
     }
 
     fn alias(of: &Record, name: &str, in_zone: bool, evaluate_target_health: bool) -> Record {
-        Record { target: Target::Alias { name: name.to_owned(), in_zone, evaluate_target_health }, ..of.clone() }
+        let target = Target::Alias { name: name.to_owned(), in_zone, evaluate_target_health };
+        Record { target, ttl: None, ..of.clone() }
     }
 
     /// The secondary is first, because the order in a zone is by set identifier and has no meaning.
@@ -212,6 +228,26 @@ mod tests {
         let other = Record { name: "www.example.com".to_owned(), ..record(None, None, "other") };
         let primary = record(Some(Failover::Primary), Some("p"), "primary");
         assert_eq!(answer(&Records::new(vec![text, other, primary]), &["p"]), "primary");
+    }
+
+    /// A marker beside the name, as drctl builds it: both pairs follow the same check.
+    #[test]
+    fn each_type_of_a_name_is_answered_by_its_own_records() {
+        let of_type = |record: Record, kind: &str| Record { record_type: kind.to_owned(), ..record };
+        let pair = [(Failover::Primary, Some("p")), (Failover::Secondary, None)];
+        let records = pair.into_iter().flat_map(|(role, check)| {
+            ["A", "TXT"].map(|kind| of_type(record(Some(role), check, &format!("{kind} {role:?}")), kind))
+        });
+        let records = Records::new(records.collect());
+        for (unhealthy, role) in [(&[][..], "Primary"), (&["p"][..], "Secondary")] {
+            for kind in ["A", "TXT"] {
+                let checks = checks(unhealthy);
+                let answer = records.answer_of("api.example.com", kind, &checks).map(Record::leads_to);
+                assert_eq!(answer, Some(vec![format!("{kind} {role}").as_str()]));
+            }
+        }
+        assert_eq!(records.answer_of("api.example.com", "AAAA", &checks(&[])), None);
+        assert_eq!(records.all().count(), 4);
     }
 
     /// `EvaluateTargetHealth`: "an alias resource record set inherits the health of the referenced AWS resource".

@@ -128,6 +128,7 @@ mod tests {
             set_identifier: host.to_owned(),
             failover: Some(role),
             health_check: check.map(str::to_owned),
+            ttl: Some(60),
             target: Target::Values(vec![host.to_owned()]),
         }
     }

@@ -146,6 +146,7 @@ fn record_of(zone: &str, record: &ResourceRecordSet) -> Record {
             _ => None,
         },
         health_check: record.health_check_id().map(str::to_owned),
+        ttl: record.ttl().and_then(|ttl| u32::try_from(ttl).ok()),
         target: match record.alias_target() {
             Some(target) => Target::Alias {
                 name: target.dns_name().to_owned(),
