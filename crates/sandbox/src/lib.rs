@@ -36,6 +36,7 @@ mod rules;
 mod serve;
 mod sync;
 mod wire;
+#[allow(dead_code, unused_imports, reason = "the proxy is about to be wired to it")]
 mod world;
 
 pub use control::{Control, Served, list};

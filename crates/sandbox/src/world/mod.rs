@@ -3,10 +3,12 @@
 //! | part | what it holds |
 //! |---|---|
 //! | [`regions`] | the condition of each Region: up, out, isolated, or slow |
+//! | [`route53`] | health checkers that look at endpoints, and name servers that answer by their verdicts |
 //!
 //! A part knows nothing of calls and answers: the rules ask it, and `/_drctl/…` changes it.
 
 pub(super) mod regions;
+pub(crate) mod route53;
 
 use regions::Regions;
 

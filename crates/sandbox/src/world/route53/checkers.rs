@@ -1,0 +1,227 @@
+//! Route 53's health checkers for all accounts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use drctl_failover_dns::check::Checks;
+use futures::future::join_all;
+use tokio::sync::watch as channel;
+use tokio::task::JoinHandle;
+
+use super::account::Account;
+use super::probe::Prober;
+use super::verdict::{CHECKERS, Verdict};
+use super::watch::{self, Means};
+use super::zones::{ReadError, Source, Zone, Zones};
+use crate::sync::lock;
+
+/// When the checkers look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rhythm {
+    /// All the time, at the interval of each check divided by this: the pace `aws`.
+    Scaled(f64),
+    /// Whenever somebody asks for the result, which then counts at once, as if as many looks as it takes had been the same: the
+    /// pace `instant`, in which nothing takes time. Checks that nobody asks about cost nothing.
+    WhenAsked,
+}
+
+/// Whether the checkers in a Region report, given the account and the Region. Those of a Region that is out do not.
+pub(crate) type Reporting = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+
+/// The checkers. A clone is the same checkers; they end with the last one.
+#[derive(Clone)]
+pub(crate) struct Checkers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    means: Arc<Means>,
+    rhythm: Rhythm,
+    /// In the order in which they were first heard of.
+    accounts: Mutex<Vec<Arc<Attended>>>,
+    changes: channel::Sender<u64>,
+}
+
+/// An account, and the tasks of its checks. The tasks know only the account, so that they end when this is dropped.
+struct Attended {
+    account: Arc<Account>,
+    /// How often its configuration has changed.
+    wanted: AtomicU64,
+    /// Which of these changes was read last.
+    read: tokio::sync::Mutex<u64>,
+    tasks: Mutex<BTreeMap<String, Task>>,
+}
+
+/// A task that looks at something, until this is dropped.
+struct Task {
+    source: Source,
+    handle: JoinHandle<()>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl Checkers {
+    pub(crate) fn new(zones: Arc<dyn Zones>, prober: Arc<dyn Prober>, reporting: Reporting, rhythm: Rhythm) -> Self {
+        let means = Arc::new(Means { zones, prober, reporting });
+        let inner = Inner { means, rhythm, accounts: Mutex::default(), changes: channel::Sender::new(0) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// To be called after each call that may have changed something in an account's Route 53: from then on, every answer
+    /// is about the new configuration. The account's checks are looked at from its first change on.
+    ///
+    /// Needs a Tokio runtime.
+    pub(crate) fn changed(&self, account: &str) {
+        let attended = self.attended(account);
+        attended.wanted.fetch_add(1, Ordering::SeqCst);
+        if let Rhythm::Scaled(_) = self.inner.rhythm {
+            let checkers = self.clone();
+            tokio::spawn(async move {
+                // The next question reads it again, and reports the error to whoever asks.
+                if let Err(error) = checkers.inner.refresh(&attended).await {
+                    tracing::warn!(%error, "the health checkers do not know of a change yet");
+                }
+            });
+        }
+    }
+
+    /// Forgets all accounts, because "AWS" has been emptied.
+    pub(crate) fn reset(&self) {
+        lock(&self.inner.accounts).clear();
+        self.inner.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Counts the changes of any check's status in any account.
+    pub(crate) fn changes(&self) -> channel::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// The accounts that were heard of, in that order.
+    pub(crate) fn accounts(&self) -> Vec<String> {
+        lock(&self.inner.accounts).iter().map(|attended| attended.account.id.clone()).collect()
+    }
+
+    /// The status of every health check of an account, by id, and the reasons.
+    ///
+    /// # Errors
+    /// If the account's configuration has changed and cannot be read.
+    pub(crate) async fn verdicts(&self, account: &str) -> Result<Vec<Verdict>, ReadError> {
+        Ok(self.asked(account).await?.account.verdicts())
+    }
+
+    /// The checks of an account with what was observed: the second argument of `Records::answer_of`.
+    ///
+    /// # Errors
+    /// If the account's configuration has changed and cannot be read.
+    pub(crate) async fn checks(&self, account: &str) -> Result<Checks, ReadError> {
+        Ok(self.asked(account).await?.account.checks())
+    }
+
+    /// The public zones of an account.
+    ///
+    /// # Errors
+    /// If the account's configuration has changed and cannot be read.
+    pub(crate) async fn zones(&self, account: &str) -> Result<Arc<Vec<Zone>>, ReadError> {
+        let attended = self.attended(account);
+        self.inner.refresh(&attended).await?;
+        Ok(attended.account.zones())
+    }
+
+    async fn asked(&self, account: &str) -> Result<Arc<Attended>, ReadError> {
+        let attended = self.attended(account);
+        self.inner.refresh(&attended).await?;
+        if self.inner.rhythm == Rhythm::WhenAsked {
+            self.inner.look_now(&attended.account).await?;
+        }
+        Ok(attended)
+    }
+
+    /// An account that is heard of for the first time has not been read.
+    fn attended(&self, account: &str) -> Arc<Attended> {
+        let mut accounts = lock(&self.inner.accounts);
+        if let Some(found) = accounts.iter().find(|attended| attended.account.id == account) {
+            return Arc::clone(found);
+        }
+        let new = Arc::new(Attended {
+            account: Arc::new(Account::new(account, self.inner.changes.clone())),
+            wanted: AtomicU64::new(1),
+            read: tokio::sync::Mutex::default(),
+            tasks: Mutex::default(),
+        });
+        accounts.push(Arc::clone(&new));
+        new
+    }
+}
+
+impl Inner {
+    /// Reads an account's configuration if it has changed since it was read.
+    async fn refresh(&self, attended: &Attended) -> Result<(), ReadError> {
+        let mut read = attended.read.lock().await;
+        let wanted = attended.wanted.load(Ordering::SeqCst);
+        if *read == wanted {
+            return Ok(());
+        }
+        let configuration = self.means.zones.read(&attended.account.id).await?;
+        attended.account.configure(configuration);
+        if let Rhythm::Scaled(scale) = self.rhythm {
+            self.watch(attended, scale);
+        }
+        *read = wanted;
+        Ok(())
+    }
+
+    /// Starts the tasks of new checks, and ends those of deleted, disabled, and changed ones.
+    fn watch(&self, attended: &Attended, scale: f64) {
+        let mut tasks = lock(&attended.tasks);
+        let mut old = std::mem::take(&mut *tasks);
+        for (id, source, _) in attended.account.watched() {
+            let task = match old.remove(&id) {
+                Some(task) if task.source == source => task,
+                _ => {
+                    let (means, account) = (Arc::clone(&self.means), Arc::clone(&attended.account));
+                    let handle = match &source {
+                        Source::Endpoint(endpoint) => {
+                            tokio::spawn(watch::endpoint(means, account, id.clone(), endpoint.clone(), scale))
+                        }
+                        Source::Alarm(alarm) => {
+                            tokio::spawn(watch::alarm(means, account, id.clone(), alarm.clone(), scale))
+                        }
+                        Source::Nothing => continue,
+                    };
+                    Task { source, handle }
+                }
+            };
+            tasks.insert(id, task);
+        }
+    }
+
+    /// Looks at everything that the checks of an account depend on, and lets the results count.
+    async fn look_now(&self, account: &Account) -> Result<(), ReadError> {
+        let looks = account.watched().into_iter().map(|(id, source, threshold)| async move {
+            match source {
+                Source::Endpoint(endpoint) => {
+                    let outcome = self.means.prober.look(&account.id, &endpoint).await;
+                    for checker in watch::chosen(&endpoint) {
+                        if (self.means.reporting)(&account.id, CHECKERS[checker].region) {
+                            account.report(&id, checker, threshold, &outcome);
+                        } else {
+                            account.silence(&id, checker);
+                        }
+                    }
+                }
+                Source::Alarm(alarm) => account.alarm(&id, self.means.zones.alarm(&account.id, &alarm).await?),
+                Source::Nothing => {}
+            }
+            Ok(())
+        });
+        join_all(looks).await.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
