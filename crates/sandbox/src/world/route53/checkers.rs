@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use drctl_failover_dns::check::Checks;
 use futures::future::join_all;
+use serde::Serialize;
 use tokio::sync::watch as channel;
 use tokio::task::JoinHandle;
 
 use super::account::Account;
+use super::answer::{self, Leading};
 use super::probe::Prober;
 use super::verdict::{CHECKERS, Verdict};
 use super::watch::{self, Means};
@@ -41,6 +43,15 @@ struct Inner {
     /// In the order in which they were first heard of.
     accounts: Mutex<Vec<Arc<Attended>>>,
     changes: channel::Sender<u64>,
+}
+
+/// What Route 53 decides in an account.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Picture {
+    /// Where each name with a failover pair leads.
+    pub(crate) names: Vec<Leading>,
+    /// The status of each check.
+    pub(crate) checks: Vec<Verdict>,
 }
 
 /// An account, and the tasks of its checks. The tasks know only the account, so that they end when this is dropped.
@@ -120,6 +131,15 @@ impl Checkers {
     /// If the account's configuration has changed and cannot be read.
     pub(crate) async fn checks(&self, account: &str) -> Result<Checks, ReadError> {
         Ok(self.asked(account).await?.account.checks())
+    }
+
+    /// Where the names of an account lead now, and why: for `GET /_drctl/dns`.
+    ///
+    /// # Errors
+    /// If the account's configuration has changed and cannot be read.
+    pub(crate) async fn picture(&self, account: &str) -> Result<Picture, ReadError> {
+        let account = Arc::clone(&self.asked(account).await?.account);
+        Ok(Picture { names: answer::leading(&account.zones(), &account.checks()), checks: account.verdicts() })
     }
 
     /// The public zones of an account.

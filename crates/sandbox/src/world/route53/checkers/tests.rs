@@ -463,5 +463,6 @@ async fn when_asked_the_endpoints_of_the_moment_count() -> TestResult {
     dead.store(false, Ordering::Relaxed);
     let verdict = world.verdict("c").await?;
     assert_eq!((verdict.healthy, verdict.share), (true, Some((14, 14))));
+    assert_eq!(world.checkers.picture(ACCOUNT).await?.checks.len(), 2);
     Ok(())
 }
