@@ -77,7 +77,7 @@ pub enum SandboxError {
     )]
     #[diagnostic(
         code(drctl::sandbox::no_cache_folder),
-        help("Set HOME, or XDG_CACHE_HOME to a folder that may hold about 100 MB.")
+        help("Set HOME, or XDG_CACHE_HOME to a folder that may hold about 150 MB.")
     )]
     NoCacheFolder,
 

