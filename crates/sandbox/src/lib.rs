@@ -47,4 +47,5 @@ pub use record::{Record, Status};
 pub use rules::surprises::{Refusal, surprise_refusals};
 pub use serve::serve;
 pub use wire::recorded::RecordedRequest;
+pub use world::postgres;
 pub use world::regions::{Manner, RegionOrder, RegionOrders, RegionState};

@@ -2,11 +2,13 @@
 //!
 //! | part | what it holds |
 //! |---|---|
+//! | [`postgres`] | real PostgreSQL servers, which replicate through a pipe that can be late, slow, or cut |
 //! | [`regions`] | the condition of each Region: up, out, isolated, or slow |
 //! | [`route53`] | health checkers that look at endpoints, and name servers that answer by their verdicts |
 //!
 //! A part knows nothing of calls and answers: the rules ask it, and `/_drctl/…` changes it.
 
+pub mod postgres;
 pub(super) mod regions;
 pub(crate) mod route53;
 
