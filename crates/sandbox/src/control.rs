@@ -16,6 +16,7 @@ use super::options::{self, Progress, StartOptions};
 use super::process;
 use super::record::{FileLock, Folder, Holder, Record, Status};
 use super::world::regions::{RegionOrder, RegionOrders};
+use super::world::replication::{LagOrders, ReplicationState};
 
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
@@ -352,6 +353,34 @@ impl Control {
         let asked = self.ask(method, "/_drctl/regions", body, HEALTH_LIMIT).await?;
         let read = asked.and_then(|answer| serde_json::from_slice(&answer).map_err(|error| error.to_string()));
         read.map_err(|message| SandboxError::RegionsRefused { message })
+    }
+
+    /// How long replication takes, and what is on its way.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, or is older than this drctl.
+    pub async fn replication(&self) -> Result<ReplicationState, SandboxError> {
+        self.ask_about_replication("GET", String::new()).await
+    }
+
+    /// Sets how long the replication of services takes, for every account. Returns the lags, and what is on its way.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, is older than this drctl, or refuses the order.
+    pub async fn order_lags(&self, orders: &LagOrders) -> Result<ReplicationState, SandboxError> {
+        self.ask_about_replication("PUT", serde_json::json!(orders).to_string()).await
+    }
+
+    async fn ask_about_replication(
+        &self,
+        method: &'static str,
+        body: String,
+    ) -> Result<ReplicationState, SandboxError> {
+        let asked = self.ask(method, "/_drctl/replication", body, HEALTH_LIMIT).await?;
+        let read = asked.and_then(|answer| serde_json::from_slice(&answer).map_err(|error| error.to_string()));
+        read.map_err(|message| SandboxError::ReplicationRefused { message })
     }
 
     /// Sends a request to the running sandbox. Returns the answer's body, or why there is none.

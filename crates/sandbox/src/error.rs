@@ -305,6 +305,17 @@ pub enum SandboxError {
         message: String,
     },
 
+    /// The sandbox refused to change or to show how long replication takes.
+    #[error("how long replication takes in the sandbox was neither changed nor shown: {message}")]
+    #[diagnostic(
+        code(drctl::sandbox::replication_refused),
+        help("See what can be ordered, and how, with `drctl sandbox lag --help`.")
+    )]
+    ReplicationRefused {
+        /// Its error message.
+        message: String,
+    },
+
     /// Another drctl has held the lock for longer than any operation here takes.
     #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
     #[diagnostic(
@@ -408,6 +419,7 @@ mod tests {
             SandboxError::NotRunning { reason: String::new() },
             SandboxError::ResetFailed { message: text() },
             SandboxError::RegionsRefused { message: text() },
+            SandboxError::ReplicationRefused { message: text() },
             SandboxError::Busy { doing: "installing", seconds: 1, path: path() },
             SandboxError::WillNotEnd { pid: 1 },
         ];

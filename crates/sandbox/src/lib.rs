@@ -16,6 +16,7 @@
 //! | `rules::gaps::of_answers` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
 //! | `rules::gaps::of_resources` | what MiniStack does not check of its resources (dependents, duplicate routes, …) |
+//! | `rules::replication` | replication between Regions that takes time, and is cut with them |
 //!
 //! Both processes listen on loopback only, and both outlive the drctl that started them, so that killing drctl leaves
 //! "AWS" as it was. MiniStack ends with the proxy, whatever ends the proxy, `kill -9` included.
@@ -49,3 +50,4 @@ pub use serve::serve;
 pub use wire::recorded::RecordedRequest;
 pub use world::postgres;
 pub use world::regions::{Manner, RegionOrder, RegionOrders, RegionState};
+pub use world::replication::{Lag, LagOrder, LagOrders, Pending, ReplicationState};

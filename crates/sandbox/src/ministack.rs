@@ -45,6 +45,13 @@ def of_function(config):
     return {**credentials(config), "AWS_SESSION_TOKEN": config.get("FunctionArn", "")}
 
 lambda_runtime.execution_credentials = of_function
+"#;
+
+/// The Python code by which replication takes time; `world::replication` says how long.
+const REPLICATION: &str = include_str!("ministack/replication.py");
+
+/// The Python code that runs the emulator, after the two above.
+const RUN: &str = r#"
 sys.argv = ["ministack"]
 runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 "#;
@@ -113,7 +120,7 @@ impl MiniStack {
             .map_err(|error| error.of(Place::Temporary))?;
         let mut command = Command::new(python);
         command
-            .args(["-I", "-u", "-c", LAUNCHER, MARKER])
+            .args(["-I", "-u", "-c", &[LAUNCHER, REPLICATION, RUN].concat(), MARKER])
             .arg(folder.path())
             .current_dir(folder.path())
             .stdin(Stdio::piped())

@@ -12,8 +12,10 @@
 //! | `GET /_drctl/held?account=…` | waits until a call is held, and answers as `faults` does |
 //! | `PUT /_drctl/regions?account=…`, an order for each Region | changes the Regions' conditions, for one account or for all of them |
 //! | `GET /_drctl/regions?account=…` | the orders in force and to come, for each Region that is not simply up |
+//! | `PUT /_drctl/replication?account=…`, `{"dynamodb": {"lag": 5}}` | sets how many seconds replication takes, for one account or for all of them; `null`: as long as usual |
+//! | `GET /_drctl/replication?account=…` | the lag of each service, and what is on its way |
 //!
-//! An order is `{"us-east-1": {"is": "out", "for": ["dynamodb"], "after": 30, "manner": "reset"}}`. `is` is `out`,
+//! An order for a Region is `{"us-east-1": {"is": "out", "for": ["dynamodb"], "after": 30, "manner": "reset"}}`. `is` is `out`,
 //! `isolated`, `slow`, or `up`; the rest may be left out. `for` names services, otherwise it is for all of them; `after`
 //! is the number of seconds until it takes effect. `out` has a `manner`, `hang` (the default) or `reset`; `slow` has
 //! `by`, the seconds by which answers are late (2).
@@ -64,10 +66,17 @@ pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Byt
             Err(why) => problem(StatusCode::BAD_REQUEST, &why),
         },
         ("GET", "regions") => regions(proxy, account),
-        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions") => {
+        ("PUT", "replication") => match order_replication(proxy, account, body) {
+            Ok(()) => replication(proxy, account),
+            Err(why) => problem(StatusCode::BAD_REQUEST, &why),
+        },
+        ("GET", "replication") => replication(proxy, account),
+        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions" | "replication") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
         }
-        _ => problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, held, and regions"),
+        _ => {
+            problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, held, regions, and replication")
+        }
     }
 }
 
@@ -82,6 +91,15 @@ fn regions(proxy: &Proxy, account: Option<&str>) -> Answer {
 fn order_regions(proxy: &Proxy, account: Option<&str>, body: &Bytes) -> Result<(), String> {
     let orders = serde_json::from_slice(body).map_err(|error| format!("this is not an order for Regions: {error}"))?;
     proxy.world.regions.order(account, &orders)
+}
+
+fn replication(proxy: &Proxy, account: Option<&str>) -> Answer {
+    Answer::json(StatusCode::OK, &json!(proxy.world.replication.shown(account)))
+}
+
+fn order_replication(proxy: &Proxy, account: Option<&str>, body: &Bytes) -> Result<(), String> {
+    let orders = serde_json::from_slice(body).map_err(|error| format!("this is not an order for lags: {error}"))?;
+    proxy.world.replication.order(account, &orders)
 }
 
 fn health(proxy: &Proxy) -> Answer {

@@ -22,7 +22,7 @@ use super::error::SandboxError;
 use super::options::Pace;
 use super::rules;
 use super::rules::faults::{FaultFile, Faults};
-use super::rules::rule::{Next, Rule};
+use super::rules::rule::{Next, Origin, Rule};
 use super::wire::answer::{Answer, Delivery};
 use super::wire::call::Call;
 use super::wire::recorded::RecordedRequest;
@@ -55,7 +55,7 @@ pub(super) struct ProxyOptions {
 pub(super) struct Proxy {
     options: ProxyOptions,
     rules: Vec<Box<dyn Rule>>,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     faults: Arc<Faults>,
     world: World,
     calls: CallLog,
@@ -68,23 +68,28 @@ struct Cut;
 
 impl Proxy {
     pub(super) fn new(options: ProxyOptions) -> Result<Self, SandboxError> {
-        let upstream = Upstream::new(&options.upstream, options.emulator_log.clone())?;
+        let upstream = Arc::new(Upstream::new(&options.upstream, options.emulator_log.clone())?);
         let faults = Arc::new(Faults::default());
         if let Some(file) = &options.faults {
             faults.put(None, file);
         }
-        let world = World::default();
         let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
-        let rules = rules::all(&world, &faults, options.own_ministack, scale);
+        let world = World::new(scale);
+        let emulator: Arc<dyn Origin> = Arc::clone(&upstream) as _;
+        let rules = rules::all(&world, &faults, options.own_ministack.then_some(&emulator), scale);
         Ok(Self { options, rules, upstream, faults, world, calls: CallLog::default() })
     }
 
     /// Serves until the task is dropped.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        tokio::join!(self.accept(listener), rules::metrics::publish(&self.world.metrics, self.upstream.as_ref()));
+    }
+
+    async fn accept(self: &Arc<Self>, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).serve_connection(stream));
+                    tokio::spawn(Arc::clone(self).serve_connection(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -153,7 +158,7 @@ impl Proxy {
         let seq = self.calls.next_number();
         let request = Some(RecordedRequest::of(&call));
         let function = call.function().map(str::to_owned);
-        let answer = Next::new(&self.rules, &self.upstream).run(&mut call).await;
+        let answer = Next::new(&self.rules, self.upstream.as_ref()).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = answer.status.as_u16();
         let Call { account, region, service, operation, .. } = call;

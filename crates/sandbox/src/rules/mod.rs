@@ -4,8 +4,10 @@ mod dynamodb;
 mod ec2;
 pub(super) mod faults;
 mod gaps;
+pub(super) mod metrics;
 mod pace;
 mod regions;
+mod replication;
 pub(super) mod rule;
 pub(super) mod surprises;
 mod tokens;
@@ -19,7 +21,7 @@ use super::wire::answer::Answer;
 use super::wire::call::Call;
 use super::wire::xml::Element;
 use super::world::World;
-use rule::{Next, Rule};
+use rule::{Next, Origin, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
 ///
@@ -27,14 +29,14 @@ use rule::{Next, Rule};
 /// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
 /// makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select among the
 /// states that the pace has put into an answer. The gaps of resources come after it: the calls that they add take none
-/// of AWS's time.
+/// of AWS's time. *Replication* comes last, next to the emulator: it reads what the emulator owes in every answer.
 ///
-/// `own_ministack`: whether the emulator is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
+/// `ministack`: the emulator, if it is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
 /// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
 pub(super) fn all(
     world: &World,
     faults: &Arc<faults::Faults>,
-    own_ministack: bool,
+    ministack: Option<&Arc<dyn Origin>>,
     scale: Option<f64>,
 ) -> Vec<Box<dyn Rule>> {
     let owners = Arc::new(gaps::Owners::default());
@@ -44,14 +46,15 @@ pub(super) fn all(
         Box::new(Arc::clone(faults)),
         Box::new(tokens::Tokens::default()),
     ];
-    if own_ministack {
+    if ministack.is_some() {
         rules.extend(gaps::of_answers(&owners, scale));
     }
     if let Some(scale) = scale {
         rules.push(Box::new(pace::PaceRule::new(scale)));
     }
-    if own_ministack {
+    if let Some(ministack) = ministack {
         rules.extend(gaps::of_resources());
+        rules.push(Box::new(replication::Replicated::new(world, ministack)));
     }
     rules
 }

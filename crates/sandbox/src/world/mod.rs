@@ -2,20 +2,44 @@
 //!
 //! | part | what it holds |
 //! |---|---|
+//! | [`metrics`] | what AWS's services measure, on its way to CloudWatch |
 //! | [`postgres`] | real PostgreSQL servers, which replicate through a pipe that can be late, slow, or cut |
 //! | [`regions`] | the condition of each Region: up, out, isolated, or slow |
+//! | [`replication`] | what one Region owes another, and how long it takes to arrive |
 //! | [`route53`] | health checkers that look at endpoints, and name servers that answer by their verdicts |
 //!
 //! A part knows nothing of calls and answers: the rules ask it, and `/_drctl/…` changes it.
 
+pub(crate) mod metrics;
 pub mod postgres;
 pub(super) mod regions;
+pub(super) mod replication;
 pub(crate) mod route53;
 
+use metrics::Metrics;
 use regions::Regions;
+use replication::Replication;
 
 /// The world of one sandbox. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) regions: Regions,
+    pub(super) replication: Replication,
+    pub(super) metrics: Metrics,
+}
+
+impl World {
+    /// `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
+    pub(super) fn new(scale: Option<f64>) -> Self {
+        let regions = Regions::default();
+        let replication = Replication::new(regions.clone(), scale);
+        Self { regions, replication, metrics: Metrics::default() }
+    }
+}
+
+/// The world of the instant pace.
+impl Default for World {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
