@@ -1,5 +1,6 @@
 //! `drctl sandbox`.
 
+mod lag;
 mod region;
 
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use super::error::{CliError, Exit};
 use super::hint;
 use super::local::sandbox_folder;
 use super::output::Output;
+use lag::LagArgs;
 use region::RegionArgs;
 
 use drctl_sandbox::{Control, Pace, Record, RegionOrders, ServeOptions, Served, StartOptions, Status, serve};
@@ -47,6 +49,8 @@ pub enum SandboxCommand {
     List,
     /// Take a Region out, isolate it, slow it down, or bring it back
     Region(RegionArgs),
+    /// Set how long replication between Regions takes
+    Lag(LagArgs),
     /// Show the sandbox log
     Logs,
     /// Run it in the foreground
@@ -136,6 +140,7 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
         }
         SandboxCommand::List => list(global, output)?,
         SandboxCommand::Region(args) => return region::region(&control, args, output).await,
+        SandboxCommand::Lag(args) => return lag::set(&control, args, output).await,
         SandboxCommand::Logs => {
             let path = control.log_path();
             let text = std::fs::read(&path)

@@ -436,7 +436,7 @@ mod tests {
     #[test]
     fn every_help_is_a_sentence() {
         let errors = one_of_each();
-        assert_eq!(errors.len(), 23);
+        assert_eq!(errors.len(), 24);
         for error in errors {
             let help = error.help().map(|help| help.to_string()).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase) && help.ends_with('.'), "{error}: {help}");

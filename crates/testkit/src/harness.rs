@@ -243,6 +243,12 @@ impl Stack {
         self.ask_sandbox("PUT", "regions", &orders.to_string())
     }
 
+    /// Orders how long replication takes for this account: `{"dynamodb": {"lag": 2}}`. Returns the lags, and what is on
+    /// its way.
+    pub fn lags(&self, orders: &Value) -> Value {
+        self.ask_sandbox("PUT", "replication", &orders.to_string())
+    }
+
     /// Puts faults in force for this account, in place of the previous ones.
     pub fn faults(&self, toml: &str) {
         self.ask_sandbox("PUT", "faults", toml);

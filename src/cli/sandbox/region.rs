@@ -74,7 +74,7 @@ fn state() -> impl TypedValueParser<Value = RegionState> {
 }
 
 /// Reads a time: `30s`, `500ms`, `2m`, or a number of seconds.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
     let found = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
     let (number, unit) = found.unwrap_or((text, 1.0));

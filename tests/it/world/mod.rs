@@ -1,3 +1,4 @@
 //! What happens in the world around AWS: Regions that fail, and come back.
 
 mod regions;
+mod replication;

@@ -48,6 +48,7 @@ class Owed:
 
 
 # DynamoDB -------------------------------------------------------------------------------------------------------------
+# See docs/aws-behaviour.md#global-table-replicates-by-item.
 #
 # Each Region has a table of its own in MiniStack, and the group is a list of Regions in each of them. A table of a group
 # also gets the number of the last write to each of its items, whether it was made there or has arrived from elsewhere:
@@ -130,6 +131,7 @@ dynamodb._replicate_write = lambda table, event_name, old_item, new_item: None
 
 
 # S3 -------------------------------------------------------------------------------------------------------------------
+# See docs/aws-behaviour.md#object-replication-has-a-status.
 
 
 class S3Change(Owed):
@@ -148,7 +150,8 @@ class S3Change(Owed):
         super().__init__("s3", get_account_id(), source, target, subject, size)
 
     def version(self):
-        return next((v for v in s3._object_versions.get((self.bucket, self.key)) or [] if v["version_id"] == self.id()), None)
+        versions = s3._object_versions.get((self.bucket, self.key)) or []
+        return next((version for version in versions if version["version_id"] == self.id()), None)
 
     def deliver(self):
         with request_scope(self.account, self.source):
@@ -270,11 +273,9 @@ class Secret(Owed):
             status = next((s for s in self.secret["ReplicationStatus"] if s["Region"] == self.region), None)
             if status is None or secrets.get(name) is not self.secret:
                 return "gone"
-            there = secrets.get_scoped(self.account, self.region, name)
-            arn = secretsmanager._secret_arn_for_region(self.secret, self.region)
-            if there is not None and there["ARN"] != arn:
-                status["Status"] = "Failed"
-                status["StatusMessage"] = f"Replication failed: Secret name {name} already exists in region {self.region}."
+            if is_taken(self.secret, self.region):
+                message = f"Replication failed: Secret name {name} already exists in region {self.region}."
+                status.update({"Status": "Failed", "StatusMessage": message})
                 return "failed"
             if self.replica is not None:
                 secrets.set_scoped(self.account, self.region, name, self.replica)
@@ -291,16 +292,30 @@ def owe_secret(secret):
 
 
 def owe_new_replicas(data):
-    answer = replicate_secret(data)
+    wanted = [replica for replica in data.get("AddReplicaRegions") or [] if replica.get("Region")]
+    _, secret = secretsmanager._resolve(data.get("SecretId"))
+    # Where another secret has the name, MiniStack refuses; AWS makes no replica, and says so later.
+    # See docs/aws-behaviour.md#secret-replica-name-taken.
+    taken = []
+    if secret is not None and not data.get("ForceOverwriteReplicaSecret"):
+        taken = [replica for replica in wanted if is_taken(secret, replica["Region"])]
+    answer = replicate_secret({**data, "AddReplicaRegions": [replica for replica in wanted if replica not in taken]})
     if answer[0] != 200:
         return answer
-    _, secret = secretsmanager._resolve(data["SecretId"])
-    added = [replica.get("Region") for replica in data.get("AddReplicaRegions", [])]
-    for status in secret["ReplicationStatus"]:
-        if status["Region"] in added:
-            replica = secretsmanager._secrets.pop_scoped(get_account_id(), status["Region"], secret["Name"])
-            Secret(secret, status, replica)
+    statuses = {status["Region"]: status for status in secret["ReplicationStatus"]}
+    statuses.update({replica["Region"]: dict(replica) for replica in taken})
+    secret["ReplicationStatus"] = list(statuses.values())
+    for replica in wanted:
+        region, made = replica["Region"], None
+        if replica not in taken:
+            made = secretsmanager._secrets.pop_scoped(get_account_id(), region, secret["Name"])
+        Secret(secret, statuses[region], made)
     return secretsmanager.json_response({"ARN": secret["ARN"], "ReplicationStatus": secret["ReplicationStatus"]})
+
+
+def is_taken(secret, region):
+    there = secretsmanager._secrets.get_scoped(get_account_id(), region, secret["Name"])
+    return there is not None and there["ARN"] != secretsmanager._secret_arn_for_region(secret, region)
 
 
 secretsmanager._sync_replicas, secretsmanager._replicate_secret_to_regions = owe_secret, owe_new_replicas

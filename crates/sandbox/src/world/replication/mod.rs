@@ -3,6 +3,7 @@
 //! The emulator keeps what is owed, and this module decides when it is delivered: after the service's lag, in the order
 //! of the writes, and not while the two Regions are not connected. There is a queue for each account, service, and
 //! direction, so none waits for another. What is delivered into is not known here: a [`Carrier`] does that.
+//! See docs/aws-behaviour.md#global-table-replicates-by-item and docs/aws-behaviour.md#object-replication-has-a-status.
 
 mod lag;
 #[cfg(test)]
