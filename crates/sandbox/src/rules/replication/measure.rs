@@ -188,7 +188,7 @@ mod tests {
         let there = |name, value| ("us-east-2".to_owned(), name, value);
         assert!(samples.contains(&there("OperationsPendingReplication", 1.0)), "{samples:?}");
         assert!(samples.contains(&there("BytesPendingReplication", 100.0)), "{samples:?}");
-        world.replication.reset();
+        world.replication.reset(None);
         let samples = shown(&world);
         assert!(samples.contains(&there("OperationsPendingReplication", 0.0)), "{samples:?}");
         assert!(shown(&world).is_empty());

@@ -76,7 +76,7 @@ impl Rule for Replicated {
     }
 
     fn reset(&self) {
-        self.replication().reset();
+        self.replication().reset(None);
         self.world.metrics.reset();
     }
 }

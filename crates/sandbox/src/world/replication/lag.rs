@@ -117,8 +117,8 @@ impl Lags {
         USUAL.map(shown).into_iter().collect()
     }
 
-    /// Forgets what was ordered.
-    pub(super) fn reset(&mut self) {
-        self.ordered.clear();
+    /// Forgets what was ordered for one account, or everything.
+    pub(super) fn reset(&mut self, account: Option<&str>) {
+        self.ordered.retain(|(of, _), _| account.is_some() && of.as_deref() != account);
     }
 }

@@ -346,11 +346,11 @@ impl Replication {
         found.into_values().collect()
     }
 
-    /// Forgets what is owed, and what was ordered.
-    pub(crate) fn reset(&self) {
+    /// Forgets what is owed, and what was ordered, for one account or for all of them.
+    pub(crate) fn reset(&self, account: Option<&str>) {
         let mut state = lock(&self.shared.state);
-        state.queues.clear();
-        state.lags.reset();
+        state.queues.retain(|direction, _| account.is_some_and(|account| direction.account != account));
+        state.lags.reset(account);
         drop(state);
         self.shared.changes.send_modify(|changes| *changes += 1);
     }

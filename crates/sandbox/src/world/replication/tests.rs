@@ -226,12 +226,26 @@ async fn the_usual_lag_is_that_of_aws_divided_by_the_scale() {
 async fn nothing_is_left_in_an_emptied_world() {
     let bench = Bench::late("dynamodb", 1.0);
     bench.write(1).await;
-    bench.replication.reset();
+    bench.replication.reset(None);
     let shown = bench.replication.shown(None);
     assert!(shown.pending.is_empty() && !shown.lags["dynamodb"].ordered);
     bench.order(None, &json!({"dynamodb": {"lag": 5}})).expect("taken");
     bench.write(2).await;
     pass(6000).await;
+    assert_eq!(bench.delivered(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_emptied_by_itself() {
+    let bench = Bench::new(None);
+    for (number, account) in [(1, ACCOUNT), (2, OTHER)] {
+        bench.order(Some(account), &json!({"dynamodb": {"lag": 1}})).expect("taken");
+        bench.owe(number, account, "dynamodb", "us-east-1", "us-east-2").await;
+    }
+    bench.replication.reset(Some(ACCOUNT));
+    assert!(!bench.replication.shown(Some(ACCOUNT)).lags["dynamodb"].ordered);
+    assert!(bench.replication.shown(Some(OTHER)).lags["dynamodb"].ordered);
+    pass(2000).await;
     assert_eq!(bench.delivered(), [2]);
 }
 
