@@ -99,7 +99,7 @@ def written(table, key, item, size):
     item = copy.deepcopy(item)
     for region in regions:
         if region != source:
-            Item(account, source, region, table["TableName"], table[LINEAGE], key, item, write, size)
+            Item(account, source, region, table["TableName"], table.get(LINEAGE), key, item, write, size)
 
 
 def set_and_owe(table, pk, sk, item):
@@ -350,8 +350,8 @@ def listed_for(call):
     """What an answer lists: what its call owes, and what nobody's call owes, if its service may be asked for that."""
     call["answered"] = True
     if call["lists_strays"]:
-        call["owed"] += strays
-        strays.clear()
+        while strays:
+            call["owed"].append(strays.pop(0))
     strays.extend(call["owed"][LISTED:])
     return [owed[number].listed for number in call["owed"][:LISTED] if number in owed]
 
