@@ -1,9 +1,11 @@
 //! `drctl sandbox`.
 
+mod databases;
 mod lag;
 mod region;
 
 use std::fmt::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -17,12 +19,15 @@ use super::output::Output;
 use lag::LagArgs;
 use region::RegionArgs;
 
-use drctl_sandbox::{Control, Pace, Record, RegionOrders, ServeOptions, Served, StartOptions, Status, serve};
+use drctl_sandbox::{
+    AuroraStatus, Control, Pace, Record, RegionOrders, ServeOptions, Served, StartOptions, Status, serve,
+};
 
 const HELP: &str = "Examples:
   drctl up --sandbox                              starts it if it is not running
   drctl sandbox start --pace aws --time-scale 20  with AWS's durations, 20 times faster
   drctl sandbox region us-east-1 out              us-east-1 stops answering
+  drctl sandbox psql us-east-2                    SQL at the database in us-east-2
   drctl sandbox stop                              stops it; until then it runs in the background";
 
 /// `drctl sandbox`
@@ -51,6 +56,18 @@ pub enum SandboxCommand {
     Region(RegionArgs),
     /// Set how long replication between Regions takes
     Lag(LagArgs),
+    /// Open psql at the database that is the writer, or at that of a Region
+    Psql {
+        /// The Region, e.g. us-east-2 [default: the writer's]
+        #[arg(value_name = "REGION")]
+        region: Option<String>,
+        /// The account, if several have a database
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        /// Options for psql, e.g. `-- --command 'select 1'`
+        #[arg(last = true, value_name = "OPTION")]
+        options: Vec<String>,
+    },
     /// Show the sandbox log
     Logs,
     /// Run it in the foreground
@@ -117,7 +134,7 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
                 Status::Stopped | Status::Crashed(..) => StartOptions::default(),
             };
             let record = control.start(start_options(options, running)?, &progress).await?;
-            describe(&Status::Running(record), &RegionOrders::new(), output)?;
+            describe(&Status::Running(record), &RegionOrders::new(), &AuroraStatus::default(), output)?;
         }
         SandboxCommand::Stop => {
             let was_running = control.stop().await?;
@@ -129,11 +146,11 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
         }
         SandboxCommand::Status => {
             let status = control.status()?;
-            let regions = match &status {
-                Status::Running(_) => control.regions().await?,
-                Status::Stopped | Status::Crashed(..) => RegionOrders::new(),
+            let (regions, aurora) = match &status {
+                Status::Running(_) => (control.regions().await?, control.aurora().await?),
+                Status::Stopped | Status::Crashed(..) => (RegionOrders::new(), AuroraStatus::default()),
             };
-            describe(&status, &regions, output)?;
+            describe(&status, &regions, &aurora, output)?;
             if !matches!(status, Status::Running(_)) {
                 return Ok(Exit::Failed);
             }
@@ -141,6 +158,13 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
         SandboxCommand::List => list(global, output)?,
         SandboxCommand::Region(args) => return region::region(&control, args, output).await,
         SandboxCommand::Lag(args) => return lag::set(&control, args, output).await,
+        SandboxCommand::Psql { region, account, options } => {
+            let mut psql = control.psql(account.as_deref(), region.as_deref()).await?;
+            // It takes this process's place: the terminal is its own, and so is the exit code.
+            let source = psql.args(options).exec();
+            let action = format!("start {}", psql.get_program().to_string_lossy());
+            return Err(CliError::Io { action, source });
+        }
         SandboxCommand::Logs => {
             let path = control.log_path();
             let text = std::fs::read(&path)
@@ -220,15 +244,16 @@ fn say(output: &Output, event: &str, text: &str) -> Result<(), CliError> {
     if output.json { output.print_json(&serde_json::json!({"event": event})) } else { output.print(text) }
 }
 
-fn describe(status: &Status, regions: &RegionOrders, output: &Output) -> Result<(), CliError> {
+fn describe(status: &Status, regions: &RegionOrders, aurora: &AuroraStatus, output: &Output) -> Result<(), CliError> {
     let (word, record, why): (_, Option<&Record>, Option<String>) = match status {
         Status::Running(record) => ("running", Some(record), None),
         Status::Crashed(record, why) => ("crashed", Some(record), Some(why.clone())),
         Status::Stopped => ("stopped", None, None),
     };
     if output.json {
-        return output
-            .print_json(&serde_json::json!({"status": word, "sandbox": record, "regions": regions, "why": why}));
+        return output.print_json(
+            &serde_json::json!({"status": word, "sandbox": record, "regions": regions, "aurora": aurora, "why": why}),
+        );
     }
     let Some(record) = record else {
         return output.print(&hint::complete(
@@ -252,6 +277,9 @@ fn describe(status: &Status, regions: &RegionOrders, output: &Output) -> Result<
     );
     if !regions.is_empty() {
         text = format!("{text}\n{}", region::text(regions));
+    }
+    if !aurora.clusters.is_empty() {
+        text = format!("{text}\n{}", databases::text(aurora));
     }
     output.print(&text)
 }

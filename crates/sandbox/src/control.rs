@@ -15,11 +15,16 @@ use super::ministack;
 use super::options::{self, Progress, StartOptions};
 use super::process;
 use super::record::{FileLock, Folder, Holder, Record, Status};
+use super::world::aurora::listing::{AuroraStatus, PsqlAccess};
 use super::world::regions::{RegionOrder, RegionOrders};
 use super::world::replication::{LagOrders, ReplicationState};
 
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 const RESET_LIMIT: Duration = Duration::from_secs(30);
+/// Each server is asked how far it is.
+const DATABASES_LIMIT: Duration = Duration::from_secs(30);
+/// A server that is starting is waited for.
+const PSQL_LIMIT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A start that installs MiniStack takes minutes, and whoever waits for it waits that long.
 const CONTROL_WITHIN: Duration = Duration::from_mins(20);
@@ -381,6 +386,33 @@ impl Control {
         let asked = self.ask(method, "/_drctl/replication", body, HEALTH_LIMIT).await?;
         let read = asked.and_then(|answer| serde_json::from_slice(&answer).map_err(|error| error.to_string()));
         read.map_err(|message| SandboxError::ReplicationRefused { message })
+    }
+
+    /// Aurora's clusters, and the servers behind them.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, or is older than this drctl.
+    pub async fn aurora(&self) -> Result<AuroraStatus, SandboxError> {
+        let asked = self.ask("GET", "/_drctl/aurora", String::new(), DATABASES_LIMIT).await?;
+        let read = asked.and_then(|answer| serde_json::from_slice(&answer).map_err(|error| error.to_string()));
+        read.map_err(|message| SandboxError::NoDatabase { message })
+    }
+
+    /// The command that opens `psql` at the cluster of a Region, or at the writer; in one account, or in whichever has
+    /// one.
+    ///
+    /// The password is in the command's environment and not among its arguments, which every user of the machine can see.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox is not running, when there is no such cluster or more than one, or when it takes no SQL.
+    pub async fn psql(&self, account: Option<&str>, region: Option<&str>) -> Result<Command, SandboxError> {
+        let body = serde_json::json!({"account": account, "region": region}).to_string();
+        let asked = self.ask("POST", "/_drctl/psql", body, PSQL_LIMIT).await?;
+        let read =
+            asked.and_then(|answer| serde_json::from_slice::<PsqlAccess>(&answer).map_err(|error| error.to_string()));
+        read.and_then(|access| access.command()).map_err(|message| SandboxError::NoDatabase { message })
     }
 
     /// Sends a request to the running sandbox. Returns the answer's body, or why there is none.

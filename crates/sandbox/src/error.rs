@@ -316,6 +316,19 @@ pub enum SandboxError {
         message: String,
     },
 
+    /// The running sandbox has no database that is meant, or does not say which it has.
+    #[error("the sandbox's database cannot be reached: {message}")]
+    #[diagnostic(
+        code(drctl::sandbox::no_database),
+        help(
+            "See the databases and how they are with `drctl sandbox status`. `drctl up --sandbox` builds one in each Region."
+        )
+    )]
+    NoDatabase {
+        /// Its error message.
+        message: String,
+    },
+
     /// Another drctl has held the lock for longer than any operation here takes.
     #[error("another drctl has been {doing} for {seconds} s (it holds {})", .path.display())]
     #[diagnostic(
@@ -420,6 +433,7 @@ mod tests {
             SandboxError::ResetFailed { message: text() },
             SandboxError::RegionsRefused { message: text() },
             SandboxError::ReplicationRefused { message: text() },
+            SandboxError::NoDatabase { message: text() },
             SandboxError::Busy { doing: "installing", seconds: 1, path: path() },
             SandboxError::WillNotEnd { pid: 1 },
         ];

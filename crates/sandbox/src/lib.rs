@@ -14,6 +14,7 @@
 //! | `rules::surprises` (run by `rules::faults`) | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | a repeated client token gets the same answer |
 //! | `rules::gaps::of_answers` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
+//! | `rules::aurora` | PostgreSQL servers for Aurora's clusters |
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
 //! | `rules::gaps::of_resources` | what MiniStack does not check of its resources (dependents, duplicate routes, …) |
 //! | `rules::replication` | replication between Regions that takes time, and is cut with them |
@@ -48,6 +49,7 @@ pub use record::{Record, Status};
 pub use rules::surprises::{Refusal, surprise_refusals};
 pub use serve::serve;
 pub use wire::recorded::RecordedRequest;
+pub use world::aurora::listing::{AuroraCluster, AuroraStatus};
 pub use world::postgres;
 pub use world::regions::{Manner, RegionOrder, RegionOrders, RegionState};
 pub use world::replication::{Lag, LagOrder, LagOrders, Pending, ReplicationState};

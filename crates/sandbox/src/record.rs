@@ -7,6 +7,7 @@
 //! | `control.lock` | held while a process starts or stops the sandbox |
 //! | `progress.log` | what the start is doing, for the processes that wait for it |
 //! | `failure.json` | why the last sandbox ended, if it was not asked to |
+//! | `postgres` | the servers of Aurora's clusters, by account and Region, for as long as the sandbox runs |
 //! | `sandbox.log`, `ministack.log` | the logs of the two processes |
 //!
 //! A process id in a file proves nothing, since ids are reused. What proves that the sandbox is alive is the lock: the
@@ -133,6 +134,11 @@ impl Folder {
 
     pub(super) fn ministack_log(&self) -> PathBuf {
         self.dir.join("ministack.log")
+    }
+
+    /// The servers of Aurora's clusters, and what they are copied from.
+    pub(super) fn postgres(&self) -> PathBuf {
+        self.dir.join("postgres")
     }
 
     pub(super) fn progress(&self) -> PathBuf {

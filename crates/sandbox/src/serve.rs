@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::options::{self, Pace, Progress, ServeOptions};
 use super::proxy::{Proxy, ProxyOptions};
 use super::record::{Failure, FileLock, Folder, Record};
 use super::sync::lock;
+use super::world::aurora::Place;
 
 /// A process that only looks at the lock holds it for an instant: it is not another sandbox.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
@@ -91,9 +92,9 @@ async fn run(
     }
     let listener = listen(options.port).await?;
     let port = port_of(&listener)?;
-    let mut ministack = None;
+    let (mut ministack, mut aurora) = (None, None);
     if options.upstream.is_none() {
-        let started = tokio::select! {
+        let (started, programs) = tokio::select! {
             started = start_ministack(folder, port, &say) => started?,
             reason = ending.requested() => {
                 say(&format!("ending before MiniStack was ready: {reason}"));
@@ -101,9 +102,10 @@ async fn run(
             }
         };
         ministack = Some(started);
+        aurora = Some(Place { programs, home: folder.postgres() });
     }
     let ending = ending.requested_or_folder_gone(lock);
-    let result = serve_until(ending, options, folder, listener, ministack.as_mut(), &say).await;
+    let result = serve_until(ending, options, folder, listener, (ministack.as_mut(), aurora), &say).await;
     if let Some(ministack) = &mut ministack {
         ministack.stop().await;
     }
@@ -115,10 +117,15 @@ async fn run(
     result
 }
 
-async fn start_ministack(folder: &Folder, proxy: u16, progress: Progress<'_>) -> Result<MiniStack, SandboxError> {
+/// Starts MiniStack. Also returns where PostgreSQL's programs are.
+async fn start_ministack(
+    folder: &Folder,
+    proxy: u16,
+    progress: Progress<'_>,
+) -> Result<(MiniStack, Option<PathBuf>), SandboxError> {
     let python = install::ensure(progress).await?;
     progress("starting MiniStack");
-    MiniStack::start(&python, folder, proxy).await
+    Ok((MiniStack::start(&python, folder, proxy).await?, install::postgres_of(&python)))
 }
 
 async fn serve_until(
@@ -126,7 +133,7 @@ async fn serve_until(
     options: &ServeOptions,
     folder: &Folder,
     listener: TcpListener,
-    mut ministack: Option<&mut MiniStack>,
+    (mut ministack, aurora): (Option<&mut MiniStack>, Option<Place>),
     progress: Progress<'_>,
 ) -> Result<(), SandboxError> {
     let port = port_of(&listener)?;
@@ -140,6 +147,7 @@ async fn serve_until(
         time_scale: options.time_scale,
         emulator_log: ministack.is_some().then(|| folder.ministack_log()),
         faults: options.faults.as_deref().map(options::read_faults).transpose()?,
+        aurora,
     })?);
     let serving = tokio::spawn(Arc::clone(&proxy).serve(listener));
     let record = Record {
@@ -173,6 +181,7 @@ async fn serve_until(
         }
     };
     serving.abort();
+    proxy.end().await;
     result
 }
 

@@ -249,6 +249,17 @@ impl Stack {
         self.ask_sandbox("PUT", "replication", &orders.to_string())
     }
 
+    /// Aurora's clusters of this account, and the servers behind them.
+    pub fn aurora(&self) -> Value {
+        self.ask_sandbox("GET", "aurora", "")
+    }
+
+    /// How `psql` gets to this account's cluster in a Region: `program`, `port`, `user`, `database`, and `password`.
+    pub fn psql(&self, region: &str) -> Value {
+        let body = serde_json::json!({"account": self.account, "region": region});
+        self.ask_sandbox("POST", "psql", &body.to_string())
+    }
+
     /// Puts faults in force for this account, in place of the previous ones.
     pub fn faults(&self, toml: &str) {
         self.ask_sandbox("PUT", "faults", toml);
@@ -262,6 +273,20 @@ impl Stack {
     /// Waits until a call is held by a fault of this account.
     pub fn held(&self) -> Value {
         self.ask_sandbox("GET", "held", "")
+    }
+}
+
+/// The servers of a test that is over would take memory and disk from those to come: a sandbox has hundreds of tests.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let url = self.endpoint.trim_start_matches("http://");
+        // Another emulator does not know the request, and a sandbox that has ended has no servers.
+        if let Ok(mut stream) = std::net::TcpStream::connect(url) {
+            let request = format!("DELETE /_drctl/aurora?account={} HTTP/1.0\r\nHost: {url}\r\n\r\n", self.account);
+            let sent = std::io::Write::write_all(&mut stream, request.as_bytes());
+            let mut answer = String::new();
+            let _answered = sent.and_then(|()| stream.read_to_string(&mut answer));
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! What happens in the world around AWS: Regions that fail, and come back.
 
+mod aurora;
 mod regions;
 mod replication;

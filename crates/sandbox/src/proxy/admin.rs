@@ -14,6 +14,9 @@
 //! | `GET /_drctl/regions?account=…` | the orders in force and to come, for each Region that is not simply up |
 //! | `PUT /_drctl/replication?account=…`, `{"dynamodb": {"lag": 5}}` | sets how many seconds replication takes, for one account or for all of them; `null`: as long as usual |
 //! | `GET /_drctl/replication?account=…` | the lag of each service, and what is on its way |
+//! | `GET /_drctl/aurora?account=…` | Aurora's clusters: port, role, how far they are |
+//! | `DELETE /_drctl/aurora?account=…` | ends their servers and removes the data: for tests that are over |
+//! | `POST /_drctl/psql`, `{"account": …, "region": …}` | how `psql` gets to the cluster of a Region, or to the writer |
 //!
 //! An order for a Region is `{"us-east-1": {"is": "out", "for": ["dynamodb"], "after": 30, "manner": "reset"}}`. `is` is `out`,
 //! `isolated`, `slow`, or `up`; the rest may be left out. `for` names services, otherwise it is for all of them; `after`
@@ -22,12 +25,22 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Proxy;
 use crate::rules::faults::FaultFile;
 use crate::wire::answer::Answer;
 use crate::wire::form::Form;
+use crate::world::aurora::listing::PsqlAccess;
+
+/// Which cluster `psql` is to get to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PsqlRequest {
+    account: Option<String>,
+    region: Option<String>,
+}
 
 /// The prefix of the interface's paths. No AWS operation has a path like this.
 pub(super) const PREFIX: &str = "/_drctl/";
@@ -71,12 +84,22 @@ pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Byt
             Err(why) => problem(StatusCode::BAD_REQUEST, &why),
         },
         ("GET", "replication") => replication(proxy, account),
-        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions" | "replication") => {
+        ("GET", "aurora") => Answer::json(StatusCode::OK, &json!(proxy.world.aurora.status(account).await)),
+        ("DELETE", "aurora") => match proxy.world.aurora.reset(account).await {
+            Ok(()) => Answer::json(StatusCode::OK, &json!({"removed": true})),
+            Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        },
+        ("POST", "psql") => match psql(proxy, body).await {
+            Ok(access) => Answer::json(StatusCode::OK, &json!(access)),
+            Err(why) => problem(StatusCode::CONFLICT, &why),
+        },
+        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions" | "replication" | "aurora" | "psql") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
         }
-        _ => {
-            problem(StatusCode::NOT_FOUND, "/_drctl/ has health, reset, calls, faults, held, regions, and replication")
-        }
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "/_drctl/ has health, reset, calls, faults, held, regions, replication, aurora, and psql",
+        ),
     }
 }
 
@@ -102,6 +125,12 @@ fn order_replication(proxy: &Proxy, account: Option<&str>, body: &Bytes) -> Resu
     proxy.world.replication.order(account, &orders)
 }
 
+async fn psql(proxy: &Proxy, body: &Bytes) -> Result<PsqlAccess, String> {
+    let asked: PsqlRequest =
+        serde_json::from_slice(body).map_err(|error| format!("this does not say which cluster is meant: {error}"))?;
+    proxy.world.aurora.psql(asked.account.as_deref(), asked.region.as_deref()).await
+}
+
 fn health(proxy: &Proxy) -> Answer {
     let ministack = if proxy.options.own_ministack { "running" } else { "none" };
     let body = json!({
@@ -125,6 +154,9 @@ async fn reset(proxy: &Proxy) -> Answer {
         rule.reset();
     }
     proxy.calls.forget(None);
+    if let Err(why) = proxy.world.aurora.reset(None).await {
+        return problem(StatusCode::BAD_GATEWAY, &format!("the PostgreSQL servers are not gone: {why}"));
+    }
     match emulator {
         Ok(status) if status.is_success() => Answer::json(StatusCode::OK, &json!({"reset": true})),
         Ok(status) => problem(StatusCode::BAD_GATEWAY, &format!("MiniStack answered {status}")),

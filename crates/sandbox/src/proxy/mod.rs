@@ -27,6 +27,7 @@ use super::wire::answer::{Answer, Delivery};
 use super::wire::call::Call;
 use super::wire::recorded::RecordedRequest;
 use super::world::World;
+use super::world::aurora::Place;
 use call_log::{CallLog, CallRecord};
 use upstream::Upstream;
 
@@ -49,6 +50,8 @@ pub(super) struct ProxyOptions {
     pub(super) emulator_log: Option<PathBuf>,
     /// The faults that are in force from the start, for every account.
     pub(super) faults: Option<FaultFile>,
+    /// Where the servers of Aurora's clusters are; `None` if there can be none.
+    pub(super) aurora: Option<Place>,
 }
 
 /// The proxy.
@@ -74,7 +77,7 @@ impl Proxy {
             faults.put(None, file);
         }
         let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
-        let world = World::new(scale);
+        let world = World::new(options.aurora.clone(), scale);
         let emulator: Arc<dyn Origin> = Arc::clone(&upstream) as _;
         let rules = rules::all(&world, &faults, options.own_ministack.then_some(&emulator), scale);
         Ok(Self { options, rules, upstream, faults, world, calls: CallLog::default() })
@@ -96,6 +99,13 @@ impl Proxy {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Ends what the world runs, with its data: the emulator forgets them, too.
+    pub(super) async fn end(&self) {
+        if let Err(why) = self.world.aurora.reset(None).await {
+            tracing::error!(why, "cannot remove the PostgreSQL servers");
         }
     }
 
@@ -208,6 +218,7 @@ mod tests {
             time_scale: 60.0,
             emulator_log: None,
             faults: None,
+            aurora: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();

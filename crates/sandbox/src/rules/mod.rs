@@ -1,5 +1,6 @@
 //! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
+mod aurora;
 mod dynamodb;
 mod ec2;
 pub(super) mod faults;
@@ -29,7 +30,8 @@ use rule::{Next, Origin, Rule};
 /// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
 /// makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select among the
 /// states that the pace has put into an answer. The gaps of resources come after it: the calls that they add take none
-/// of AWS's time. *Replication* comes last, next to the emulator: it reads what the emulator owes in every answer.
+/// of AWS's time. *Aurora* follows what the emulator has carried out. *Replication* comes last, next to the emulator: it
+/// reads what the emulator owes in every answer.
 ///
 /// `ministack`: the emulator, if it is the sandbox's own MiniStack, whose gaps are known. `scale`: how many times
 /// faster than AWS time passes; `None` in the instant pace, in which nothing takes time.
@@ -54,6 +56,7 @@ pub(super) fn all(
     }
     if let Some(ministack) = ministack {
         rules.extend(gaps::of_resources());
+        rules.push(Box::new(aurora::Clusters::new(world)));
         rules.push(Box::new(replication::Replicated::new(world, ministack)));
     }
     rules

@@ -2,6 +2,7 @@
 //!
 //! | part | what it holds |
 //! |---|---|
+//! | [`aurora`] | Aurora's clusters, each a PostgreSQL server |
 //! | [`metrics`] | what AWS's services measure, on its way to CloudWatch |
 //! | [`postgres`] | real PostgreSQL servers, which replicate through a pipe that can be late, slow, or cut |
 //! | [`regions`] | the condition of each Region: up, out, isolated, or slow |
@@ -10,12 +11,14 @@
 //!
 //! A part knows nothing of calls and answers: the rules ask it, and `/_drctl/…` changes it.
 
+pub(crate) mod aurora;
 pub(crate) mod metrics;
 pub mod postgres;
 pub(super) mod regions;
 pub(super) mod replication;
 pub(crate) mod route53;
 
+use aurora::Aurora;
 use metrics::Metrics;
 use regions::Regions;
 use replication::Replication;
@@ -24,22 +27,25 @@ use replication::Replication;
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) regions: Regions,
+    pub(super) aurora: Aurora,
     pub(super) replication: Replication,
     pub(super) metrics: Metrics,
 }
 
 impl World {
-    /// `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
-    pub(super) fn new(scale: Option<f64>) -> Self {
+    /// `place`: where Aurora's servers are; `None` if there can be none. `scale`: how many times faster than AWS time
+    /// passes; `None` if nothing takes AWS's time.
+    pub(super) fn new(place: Option<aurora::Place>, scale: Option<f64>) -> Self {
         let regions = Regions::default();
+        let aurora = Aurora::new(place, &regions, scale);
         let replication = Replication::new(regions.clone(), scale);
-        Self { regions, replication, metrics: Metrics::default() }
+        Self { regions, aurora, replication, metrics: Metrics::default() }
     }
 }
 
 /// The world of the instant pace.
 impl Default for World {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 }

@@ -194,6 +194,15 @@ impl Programs {
         }
     }
 
+    /// Makes what new servers are copied from, if it is not there yet, so that the first of them does not take longer.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub async fn prepare(&self) -> Result<(), PostgresError> {
+        self.template().await.map(|_| ())
+    }
+
     /// The empty cluster, which is made first if there is none.
     pub(super) async fn template(&self) -> Result<&Template, PostgresError> {
         self.0.template.get_or_try_init(|| self.make_template()).await

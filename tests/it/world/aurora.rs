@@ -1,0 +1,79 @@
+//! Aurora's clusters are PostgreSQL servers: what is written in one Region is in the other, as late as it is made.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use drctl_testkit::harness::Stack;
+
+const PRIMARY: &str = "us-east-1";
+const SECONDARY: &str = "us-east-2";
+
+/// How long what is not late may take on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+const LAG: Duration = Duration::from_secs(5);
+
+/// Runs SQL with the sandbox's own psql, and returns what it prints.
+fn sql(stack: &Stack, region: &str, statement: &str) -> Result<String, String> {
+    let access = stack.psql(region);
+    let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
+    let output = Command::new(text("program"))
+        .args(["--host=127.0.0.1", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
+        .args([format!("--port={}", access["port"]), format!("--username={}", text("user"))])
+        .args([format!("--dbname={}", text("database")), format!("--command={statement}")])
+        .env("PGPASSWORD", text("password"))
+        .output()
+        .expect("psql runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+}
+
+/// Waits until a statement has this result in the secondary Region.
+#[track_caller]
+fn arrives(stack: &Stack, statement: &str, result: &str) {
+    let started = Instant::now();
+    while sql(stack, SECONDARY, statement).as_deref() != Ok(result) {
+        assert!(started.elapsed() < SOON, "{statement} is not {result} in {SECONDARY}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn cluster<'a>(status: &'a Value, region: &str) -> &'a Value {
+    let clusters = status["clusters"].as_array().expect("clusters");
+    clusters.iter().find(|cluster| cluster["region"] == region).expect("a cluster in the Region")
+}
+
+#[test]
+fn a_row_that_is_written_at_home_is_in_the_other_region_as_late_as_the_lag() {
+    let stack = Stack::new();
+    stack.configure("");
+    stack.run(&["up", "--yes"]).exits(0);
+    let status = stack.aurora();
+    assert!(status["postgres"].is_string(), "{status:#}");
+    assert_eq!(cluster(&status, PRIMARY)["role"], "writer", "{status:#}");
+    assert_eq!(cluster(&status, SECONDARY)["role"], "secondary", "{status:#}");
+
+    sql(&stack, PRIMARY, "create table trial (id int primary key); insert into trial values (1)").expect("written");
+    arrives(&stack, "select count(*) from trial", "1");
+    let refused = sql(&stack, SECONDARY, "insert into trial values (9)").expect_err("a secondary");
+    assert!(refused.contains("read-only"), "{refused}");
+
+    stack.lags(&json!({"aurora": {"lag": LAG.as_secs()}}));
+    let written = Instant::now();
+    sql(&stack, PRIMARY, "insert into trial values (2)").expect("written");
+    let early = sql(&stack, SECONDARY, "select count(*) from trial");
+    assert!(early.as_deref() == Ok("1") || written.elapsed() >= LAG, "{early:?} after {:?}", written.elapsed());
+    arrives(&stack, "select count(*) from trial", "2");
+    assert!(written.elapsed() >= LAG, "{:?}", written.elapsed());
+
+    // A Region that is out takes no SQL, and nothing reaches it.
+    stack.lags(&json!({"aurora": {"lag": 0}}));
+    stack.regions(&json!({SECONDARY: {"is": "out"}}));
+    sql(&stack, PRIMARY, "insert into trial values (3)").expect("written");
+    stack.regions(&json!({SECONDARY: {"is": "up"}}));
+    arrives(&stack, "select count(*) from trial", "3");
+
+    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+    assert_eq!(stack.aurora()["clusters"], json!([]));
+}
