@@ -1,5 +1,6 @@
 //! What happens in the world around AWS: Regions that fail, and come back.
 
 mod aurora;
+mod global_database;
 mod regions;
 mod replication;

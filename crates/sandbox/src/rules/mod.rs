@@ -5,6 +5,7 @@ mod dynamodb;
 mod ec2;
 pub(super) mod faults;
 mod gaps;
+mod global_database;
 pub(super) mod metrics;
 mod pace;
 mod regions;
@@ -50,6 +51,8 @@ pub(super) fn all(
     ];
     if ministack.is_some() {
         rules.extend(gaps::of_answers(&owners, scale));
+        // After the gaps, so that they see what is in progress; and before the pace, so that it says what exists already.
+        rules.extend(global_database::rules(&world.databases, faults));
     }
     if let Some(scale) = scale {
         rules.push(Box::new(pace::PaceRule::new(scale)));

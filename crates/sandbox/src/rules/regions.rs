@@ -153,7 +153,7 @@ mod tests {
     const ACCOUNT: &str = "111122223333";
 
     fn world(orders: &serde_json::Value) -> World {
-        let world = World::default();
+        let world = World::new(None, None);
         put(&world, orders);
         world
     }

@@ -87,6 +87,20 @@ impl Answer {
         answer
     }
 
+    /// A successful answer of RDS, with this result.
+    pub(crate) fn rds(operation: &str, result: Vec<Element>) -> Self {
+        let id = request_id();
+        let metadata = Element::with_children("ResponseMetadata", vec![Element::with_text("RequestId", &id)]);
+        let result = Element::with_children(&format!("{operation}Result"), result);
+        let mut root = Element::with_children(&format!("{operation}Response"), vec![result, metadata]);
+        root.set_attributes(r#" xmlns="http://rds.amazonaws.com/doc/2014-10-31/""#);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        let mut answer = Self::new(StatusCode::OK, headers, Bytes::from(root.to_document()));
+        answer.identify(&id);
+        answer
+    }
+
     /// A refusal in the protocol of `call`.
     pub(crate) fn refusal(call: &Call, status: StatusCode, code: &str, message: &str) -> Self {
         let id = request_id();

@@ -18,8 +18,11 @@ pub(super) mod regions;
 pub(super) mod replication;
 pub(crate) mod route53;
 
+use std::sync::Arc;
+
 use aurora::Aurora;
 use metrics::Metrics;
+use aurora::databases::GlobalDatabases;
 use regions::Regions;
 use replication::Replication;
 
@@ -28,6 +31,7 @@ use replication::Replication;
 pub(super) struct World {
     pub(super) regions: Regions,
     pub(super) aurora: Aurora,
+    pub(super) databases: GlobalDatabases,
     pub(super) replication: Replication,
     pub(super) metrics: Metrics,
 }
@@ -37,9 +41,16 @@ impl World {
     /// passes; `None` if nothing takes AWS's time.
     pub(super) fn new(place: Option<aurora::Place>, scale: Option<f64>) -> Self {
         let regions = Regions::default();
+        let has_servers = place.is_some();
         let aurora = Aurora::new(place, &regions, scale);
+        let databases = if has_servers {
+            let servers = Arc::new(aurora.clone());
+            GlobalDatabases::new(regions.clone(), Arc::clone(&servers) as _, servers, scale)
+        } else {
+            GlobalDatabases::without_servers(regions.clone(), scale)
+        };
         let replication = Replication::new(regions.clone(), scale);
-        Self { regions, aurora, replication, metrics: Metrics::default() }
+        Self { regions, aurora, databases, replication, metrics: Metrics::default() }
     }
 }
 

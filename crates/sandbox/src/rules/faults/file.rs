@@ -6,12 +6,19 @@ use serde::Deserialize;
 
 use crate::rules::surprises;
 use crate::wire::call::Call;
+use crate::world::aurora::operation::{Course, Ending};
 
 /// The contents of a fault file.
 ///
 /// ```toml
 /// seed = 7                     # what `chance` draws from; the same seed gives the same draws
 /// surprises = ["nat-failed"]   # AWS's surprises, by name; "all" for all of them
+///
+/// [aurora]                     # of switchovers and failovers that begin while this is in force
+/// durations = "worst"          # or "typical"
+/// switchover = "fails"         # or "cancelled"; or "stuck", which stays pending until the faults are lifted; or "succeeds"
+/// failover = "stuck"           # or "fails", or "succeeds"
+/// fence = "times-out"          # or "holds"
 ///
 /// [[fault]]
 /// service = "ec2"              # the signing name, `execute-api` for requests to APIs; all services if left out
@@ -34,6 +41,8 @@ pub(crate) struct FaultFile {
     pub(super) seed: u64,
     #[serde(default)]
     pub(super) surprises: Vec<String>,
+    #[serde(default)]
+    pub(super) aurora: Course,
     #[serde(default, rename = "fault")]
     pub(super) faults: Vec<Fault>,
 }
@@ -118,6 +127,9 @@ impl FaultFile {
         let file: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         for (number, fault) in (1..).zip(&file.faults) {
             fault.check().map_err(|why| format!("fault {number}: {why}"))?;
+        }
+        if file.aurora.failover == Ending::Cancelled {
+            return Err("aurora: a failover cannot be cancelled".to_owned());
         }
         for name in &file.surprises {
             if name != surprises::ALL && surprises::named(name).is_none() {
@@ -248,6 +260,8 @@ mod tests {
         assert!(error("[[fault]]\ndoes = \"fail\"\nstate = \"a\"").contains("only the fault `state`"));
         assert!(error("[[fault]]\ndoes = \"fail\"\nstatus = 200").contains("400"));
         assert!(error("surprises = [\"none-such\"]").contains("nat-failed"));
+        assert!(error("[aurora]\nfence = \"breaks\"").contains("times-out"));
+        assert!(error("[aurora]\nfailover = \"cancelled\"").contains("cannot be cancelled"));
         assert_eq!(error("surprises = [\"all\"]\n[[fault]]\ndoes = \"lose-answer\""), "");
     }
 

@@ -31,6 +31,7 @@ use crate::rules::rule::{Next, Origin, Rule};
 use crate::sync::lock;
 use crate::wire::answer::{Answer, Delivery};
 use crate::wire::call::Call;
+use crate::world::aurora::operation::Course;
 
 /// The faults in force.
 #[derive(Default)]
@@ -44,6 +45,7 @@ pub(crate) struct Faults {
 struct InForce {
     seed: u64,
     since: Instant,
+    aurora: Course,
     faults: Vec<ArmedFault>,
     surprises: Vec<(&'static Surprise, Box<dyn Rule>)>,
     stale: Stale,
@@ -112,6 +114,18 @@ impl Faults {
         }
     }
 
+    /// The course that is chosen for an account's switchovers and failovers, and what is done when the faults that choose it
+    /// are lifted.
+    pub(crate) fn of_aurora(&self, account: &str) -> (Course, BoxFuture<'static, ()>) {
+        let Some(in_force) = self.of(account) else { return (Course::default(), std::future::ready(()).boxed()) };
+        let mut lifted = in_force.lifted.subscribe();
+        let until = async move {
+            // An error means that the faults have been dropped, and so are not in force, either.
+            let _lifted_or_dropped = lifted.wait_for(|lifted| *lifted).await;
+        };
+        (in_force.aurora, until.boxed())
+    }
+
     fn of(&self, account: &str) -> Option<Arc<InForce>> {
         lock(&self.by_account).get(account).cloned().or_else(|| lock(&self.for_all).clone())
     }
@@ -133,6 +147,7 @@ impl InForce {
         Self {
             seed: file.seed,
             since: Instant::now(),
+            aurora: file.aurora,
             faults: file.faults.iter().map(armed).collect(),
             surprises: chosen.map(|surprise| (surprise, surprise.rule())).collect(),
             stale: Stale::default(),

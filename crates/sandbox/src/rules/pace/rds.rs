@@ -8,9 +8,6 @@ mod tracked;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
-
 use self::tracked::{CLUSTER, GLOBAL, INSTANCE, Key, ResourceType, Tracked, TrackedResources, instances, members};
 use super::latencies::seconds_of;
 use super::{Moment, ServicePace};
@@ -215,7 +212,7 @@ fn described(tracked: &TrackedResources, call: &Call, kind: &'static ResourceTyp
         let deleting =
             asked.and_then(|id| tracked.get(&Key::of(call, kind, id))).filter(|one| one.deleted_at.is_some());
         if let Some(one) = deleting {
-            *answer = listing(kind, one.item.clone());
+            *answer = Answer::rds(kind.describe, vec![Element::with_children(kind.set, vec![one.item.clone()])]);
         }
         return;
     }
@@ -238,14 +235,4 @@ fn described(tracked: &TrackedResources, call: &Call, kind: &'static ResourceTyp
         }
         true
     });
-}
-
-fn listing(kind: &ResourceType, item: Element) -> Answer {
-    let set = Element::with_children(kind.set, vec![item]);
-    let result = Element::with_children(&format!("{}Result", kind.describe), vec![set]);
-    let mut root = Element::with_children(&format!("{}Response", kind.describe), vec![result]);
-    root.set_attributes(r#" xmlns="http://rds.amazonaws.com/doc/2014-10-31/""#);
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    Answer::new(StatusCode::OK, headers, root.to_document().into())
 }

@@ -9,14 +9,22 @@
 //! | `servers` | what the control plane of a global database has its servers do |
 //! | `switch` | how that is done |
 //! | `listing` | what there is, for people |
+//! | `databases`, `operation` | the control plane of global databases: switchovers and failovers in progress |
+//! | `events`, `lost` | what it tells, and the snapshots of the writes that failovers lost |
 //!
 //! A cluster has one server, however many instances it has. Its server is made in the background when it gets its first
 //! instance; whoever wants to send it SQL waits.
 
 mod account;
+pub(crate) mod databases;
+#[cfg(test)]
+mod databases_tests;
+pub(crate) mod events;
 mod life;
 mod links;
 pub(crate) mod listing;
+pub(crate) mod lost;
+pub(crate) mod operation;
 pub(crate) mod servers;
 mod switch;
 #[cfg(test)]
@@ -33,6 +41,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use self::account::{Account, Cluster, Role, Snapshot, State};
+use self::lost::{SnapshotData, SnapshotName};
 use self::servers::Done;
 use crate::sync::lock;
 use crate::world::postgres::Programs;
@@ -554,4 +563,18 @@ impl Aurora {
 fn parts(arn: &str) -> (String, String) {
     let mut parts = arn.splitn(7, ':').skip(3).map(str::to_owned);
     (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default())
+}
+
+impl SnapshotData for Aurora {
+    fn copy<'a>(&'a self, account: &'a str, from: SnapshotName<'a>, to: SnapshotName<'a>) -> Done<'a, ()> {
+        self.copy_snapshot(account, (from.region, from.id), (to.region, to.id))
+    }
+
+    fn delete<'a>(&'a self, account: &'a str, snapshot: SnapshotName<'a>) -> Done<'a, ()> {
+        self.delete_snapshot(account, (snapshot.region, snapshot.id))
+    }
+
+    fn restore<'a>(&'a self, account: &'a str, snapshot: SnapshotName<'a>, cluster: &'a str) -> Done<'a, ()> {
+        self.restore(account, (snapshot.region, snapshot.id), cluster)
+    }
 }

@@ -262,6 +262,9 @@ async fn fail_over(
         return Err(undo(&shared, &account, &pair, explained(&error)).await);
     }
     crown(&shared, &account, &global, &pair).await?;
+    // A password that was just changed may be among what was lost.
+    account.change_one(pair.to, |cluster| cluster.password_due = true);
+    life::set_password(&account, pair.to).await;
     let Some(id) = lost else { return Ok(LostWrites::Unwanted) };
     if pair.connects {
         life::keep(&shared, &account, pair.from, &id).await?;

@@ -1,8 +1,7 @@
-//! Which clusters can join, leave, and lead a global database, and in which order.
+//! Which clusters can join and leave a global database, and in which order.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::StatusCode;
 
 use super::{cluster, clusters, code, global, globals, instances, members, parameter};
 use crate::rules::rule::{Next, Rule};
@@ -57,9 +56,6 @@ async fn check(call: &Call, next: Next<'_>) -> Result<(), Answer> {
             password(call, next, parameter(call, "DBClusterIdentifier")).await
         }
         "CreateDBCluster" => joining(call, next, parameter(call, "GlobalClusterIdentifier")).await,
-        "SwitchoverGlobalCluster" | "FailoverGlobalCluster" => {
-            switch(call, parameter(call, "TargetDbClusterIdentifier"))
-        }
         _ => Ok(()),
     }
 }
@@ -136,17 +132,6 @@ async fn joining(call: &Call, next: Next<'_>, name: &str) -> Result<(), Answer> 
         return refuse("InvalidParameterCombination", message);
     }
     Ok(())
-}
-
-/// `switch-by-arn`: a name is unique only within a Region, so AWS does not find a cluster by its name here.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_FailoverGlobalCluster.html>,
-/// `TargetDbClusterIdentifier`. See docs/aws-behaviour.md#switch-by-arn.
-fn switch(call: &Call, target: &str) -> Result<(), Answer> {
-    if target.is_empty() || target.starts_with("arn:") {
-        return Ok(());
-    }
-    let message = format!("DBCluster {target} not found.");
-    Err(Answer::refusal(call, StatusCode::NOT_FOUND, "DBClusterNotFoundFault", &message))
 }
 
 /// Replaces a refusal of MiniStack by one in AWS's words.

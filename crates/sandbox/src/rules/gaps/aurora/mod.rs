@@ -10,12 +10,10 @@
 //! | `secondary-password` | its password is not changed apart from the writer's | `_modify_db_cluster_impl` refuses that for `aurora-mysql` only | `members` |
 //! | `first-member-login` | the first member needs the name and the password of the owner | `_create_db_cluster_impl` has defaults for them | `members` |
 //! | `global-cluster-from-a-cluster` | a global cluster has what the cluster has that it is made from | `_create_global_cluster` takes over only its engine | `origins` |
-//! | `switch-by-arn` | the target of a switchover or failover is identified by its ARN | `_switchover_global_cluster` also takes a name | `members` |
 //! | `versions-only-rise` | no downgrade, and no other major version unless it is announced | `_unsupported_aurora_engine_version_error` only checks that the version exists | `versions` |
 //! | `replicas-first` | the writer is not upgraded before the other members | `_modify_db_cluster_impl` does not look at them | `versions` |
 //! | `group-in-use` | a parameter group or subnet group cannot be deleted while a cluster uses it | `_delete_db_cluster_param_group` and `_delete_subnet_group` do not check | `groups` |
 //! | `final-snapshot` | a deletion says whether it leaves a snapshot, and creates it | `_delete_db_cluster` ignores it | `snapshots` |
-//! | `final-snapshot` | a deletion says whether it leaves a snapshot, and makes it | `snapshots` |
 //!
 //! MiniStack itself has the rule that a database exists only if the first member named it
 //! (`first-member-names-its-database`): `DescribeDBClusters` shows it.

@@ -154,16 +154,6 @@ async fn a_global_cluster_has_what_the_cluster_has_that_it_is_made_from() {
 }
 
 #[tokio::test]
-async fn a_switchover_names_its_target_by_arn() {
-    for operation in ["SwitchoverGlobalCluster", "FailoverGlobalCluster"] {
-        let to =
-            |target: &str| format!("Action={operation}&GlobalClusterIdentifier=g&TargetDbClusterIdentifier={target}");
-        refused("us-east-1", &to("b"), "DBClusterNotFoundFault", "not found").await;
-        passes("us-east-1", &to(B)).await;
-    }
-}
-
-#[tokio::test]
 async fn versions_only_rise_and_a_new_major_version_is_announced() {
     for what in ["ModifyDBCluster&DBClusterIdentifier=a", "ModifyGlobalCluster&GlobalClusterIdentifier=g"] {
         let to = |version: &str| format!("Action={what}&EngineVersion={version}");
