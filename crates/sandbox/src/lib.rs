@@ -16,6 +16,7 @@
 //! | `rules::gaps::of_answers` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
 //! | `rules::aurora` | PostgreSQL servers for Aurora's clusters |
 //! | `rules::global_database` | switchovers and failovers of Aurora in AWS's stages, with their refusals, events, and snapshots |
+//! | `rules::data_api` | SQL over HTTPS on those servers |
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
 //! | `rules::gaps::of_resources` | what MiniStack does not check of its resources (dependents, duplicate routes, …) |
 //! | `rules::replication` | replication between Regions that takes time, and is cut with them |

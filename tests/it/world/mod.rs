@@ -1,6 +1,7 @@
 //! What happens in the world around AWS: Regions that fail, and come back.
 
 mod aurora;
+mod data_api;
 mod global_database;
 mod regions;
 mod replication;

@@ -1,6 +1,7 @@
 //! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
 mod aurora;
+mod data_api;
 mod dynamodb;
 mod ec2;
 pub(super) mod faults;
@@ -29,7 +30,8 @@ use rule::{Next, Origin, Rule};
 ///
 /// The owner of an API is determined first, because later rules need the request's Region. The conditions of the *Regions*,
 /// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
-/// makes no second call to the rules after them. The *gaps* of answers come before the *pace*: they select among the
+/// makes no second call to the rules after them. The *Data API* answers its calls by itself, and asks the rules after it
+/// for secrets. The *gaps* of answers come before the *pace*: they select among the
 /// states that the pace has put into an answer. The gaps of resources come after it: the calls that they add take none
 /// of AWS's time. *Aurora* follows what the emulator has carried out. *Replication* comes last, next to the emulator: it
 /// reads what the emulator owes in every answer.
@@ -50,6 +52,7 @@ pub(super) fn all(
         Box::new(tokens::Tokens::default()),
     ];
     if ministack.is_some() {
+        rules.push(Box::new(data_api::DataApi::new(Arc::new(world.aurora.clone()), &world.regions)));
         rules.extend(gaps::of_answers(&owners, scale));
         // After the gaps, so that they see what is in progress; and before the pace, so that it says what exists already.
         rules.extend(global_database::rules(&world.databases, faults));

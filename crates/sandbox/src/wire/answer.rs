@@ -71,6 +71,13 @@ impl Answer {
         answer
     }
 
+    /// A successful answer of a REST service in JSON.
+    pub(crate) fn rest_json(value: &serde_json::Value) -> Self {
+        let mut answer = Self::json(StatusCode::OK, value);
+        answer.identify(&request_id());
+        answer
+    }
+
     /// A successful answer of EC2.
     pub(crate) fn ec2(operation: &str, content: Vec<Element>) -> Self {
         let id = request_id();

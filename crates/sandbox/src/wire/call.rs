@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::form::Form;
 use super::rest;
@@ -168,6 +168,32 @@ impl Call {
             asked.headers.insert(TARGET, target);
         }
         asked.headers.remove(http::header::CONTENT_LENGTH);
+        asked.body = Bytes::from(body.to_string());
+        asked
+    }
+
+    /// A call to another service in the JSON protocol, made as this one's caller in the same Region.
+    pub(crate) fn ask_json_of(&self, service: &str, target: &str, body: &serde_json::Value) -> Self {
+        let mut asked = self.clone();
+        let signed = self.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let scope = |service: &str| format!("/{}/{service}/", self.region);
+        let signed = signed.replacen(&scope(&self.service), &scope(service), 1);
+        for (name, value) in [
+            (AUTHORIZATION.as_str(), signed.as_str()),
+            (TARGET, target),
+            (CONTENT_TYPE.as_str(), "application/x-amz-json-1.1"),
+            (HOST.as_str(), "localhost"),
+        ] {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                asked.headers.insert(name, value);
+            }
+        }
+        asked.headers.remove(http::header::CONTENT_LENGTH);
+        service.clone_into(&mut asked.service);
+        target.rsplit_once('.').map_or(target, |(_, name)| name).clone_into(&mut asked.operation);
+        asked.protocol = Protocol::Json;
+        asked.method = Method::POST;
+        asked.uri = Uri::from_static("/");
         asked.body = Bytes::from(body.to_string());
         asked
     }
@@ -403,5 +429,26 @@ pub(crate) mod tests {
             Some("Logs_20140328.DescribeLogGroups")
         );
         assert_eq!(asked.json()["limit"], 1);
+        let call = rest("rds-data", "POST", "/Execute", "{}");
+        let asked =
+            call.ask_json_of("secretsmanager", "secretsmanager.GetSecretValue", &serde_json::json!({"SecretId": "s"}));
+        let request = http::Request::from_parts(asked.request_parts(), ());
+        let sent = Call::parse(request.into_parts().0, asked.body().clone());
+        assert!(
+            sent.is("secretsmanager", "GetSecretValue") && sent.account == call.account && sent.region == call.region
+        );
+        assert_eq!(
+            (sent.protocol, sent.uri.path(), sent.json()["SecretId"].as_str()),
+            (Protocol::Json, "/", Some("s"))
+        );
+    }
+
+    impl Call {
+        /// The request as which it is sent on.
+        fn request_parts(&self) -> Parts {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            (parts.method, parts.uri, parts.headers) = (self.method.clone(), self.uri.clone(), self.headers.clone());
+            parts
+        }
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn operation(service: &str, method: &Method, uri: &Uri) -> String {
         "lambda" => lambda(method, &path),
         "apigateway" => apigateway(method, &path),
         "route53" => route53(method, &path),
+        "rds-data" => rds_data(method, &path),
         _ => None,
     };
     known.unwrap_or_else(|| format!("{method} {}", uri.path()))
@@ -145,6 +146,16 @@ fn route53(method: &Method, path: &[&str]) -> Option<String> {
     Some(name.to_owned())
 }
 
+fn rds_data(method: &Method, path: &[&str]) -> Option<String> {
+    let name = match (method.as_str(), path) {
+        ("POST", ["Execute"]) => "ExecuteStatement",
+        ("POST", ["BatchExecute"]) => "BatchExecuteStatement",
+        ("POST", [name @ ("BeginTransaction" | "CommitTransaction" | "RollbackTransaction" | "ExecuteSql")]) => name,
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
 /// The operations on tags. `read` is the name of the one that reads them, which differs between the two services.
 fn tags(verb: &str, read: &str) -> Option<String> {
     let name = match verb {
@@ -193,6 +204,14 @@ mod tests {
         assert_eq!(named("apigateway", "DELETE", "/v2/domainnames/api.x.org/apimappings/1"), "DeleteApiMapping");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset"), "ChangeResourceRecordSets");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset/"), "ChangeResourceRecordSets");
+    }
+
+    #[test]
+    fn operations_of_the_data_api_are_not_named_as_their_paths() {
+        assert_eq!(named("rds-data", "POST", "/Execute"), "ExecuteStatement");
+        assert_eq!(named("rds-data", "POST", "/BatchExecute"), "BatchExecuteStatement");
+        assert_eq!(named("rds-data", "POST", "/CommitTransaction"), "CommitTransaction");
+        assert_eq!(named("rds-data", "GET", "/Execute"), "GET /Execute");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::{DbError, ErrorPosition};
-use tokio_postgres::{NoTls, Statement};
+use tokio_postgres::{NoTls, Row, Statement};
 
 use super::parameter::{Parameter, Sent};
 use super::value::Value;
@@ -67,6 +67,21 @@ impl fmt::Display for SqlError {
     }
 }
 
+impl SqlError {
+    /// What the server would say of a statement with another number of parameters; it is not asked.
+    fn of_bind(given: usize, needed: usize) -> Self {
+        Self {
+            severity: "ERROR".to_owned(),
+            state: "08P01".to_owned(),
+            message: format!("bind message supplies {given} parameters, but prepared statement \"\" requires {needed}"),
+            detail: None,
+            hint: None,
+            position: None,
+            constraint: None,
+        }
+    }
+}
+
 impl From<&DbError> for SqlError {
     fn from(error: &DbError) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -118,6 +133,12 @@ pub enum ClientError {
         column: String,
         /// PostgreSQL's name of the type.
         type_name: String,
+    },
+    /// The result is larger than the caller wants it. The statement has been carried out.
+    #[error("the result has more than {limit} bytes")]
+    TooLarge {
+        /// What the caller wants at most, in bytes.
+        limit: usize,
     },
     /// The server answered something else than the protocol allows, or the statement cannot be sent.
     #[error("the exchange with the PostgreSQL server failed")]
@@ -256,21 +277,45 @@ impl Client {
     /// When the server refuses it, when the connection ends, or when the result has a type that [`Value`] cannot hold.
     /// In the last case, the statement has been carried out.
     pub async fn query(&self, sql: &str, parameters: &[Parameter]) -> Result<Rows, ClientError> {
+        self.query_within(sql, parameters, usize::MAX).await
+    }
+
+    /// [`Client::query`] with a limit to the result's size, in bytes. It is counted as if the values were sent as text:
+    /// two bytes for each row, and four and the text for each value.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Client::query`], and when the result is larger.
+    pub async fn query_within(&self, sql: &str, parameters: &[Parameter], limit: usize) -> Result<Rows, ClientError> {
         let types: Vec<_> = parameters.iter().map(Parameter::declared_type).collect();
         let statement = self.inner.prepare_typed(sql, &types).await?;
+        let (given, needed) = (parameters.len(), statement.params().len());
+        if given != needed {
+            return Err(ClientError::Sql(SqlError::of_bind(given, needed)));
+        }
         let columns = columns(&statement);
         let stream = self.inner.query_raw(&statement, parameters.iter().map(Sent)).await?;
         futures::pin_mut!(stream);
-        let mut rows = Vec::new();
+        let (mut rows, mut size) = (Vec::new(), 0_usize);
+        let mut unsupported = None;
+        // It is read to its end in any case: otherwise, the statement would not be.
         while let Some(row) = stream.try_next().await? {
-            let mut values = Vec::with_capacity(columns.len());
-            for (index, column) in columns.iter().enumerate() {
-                values.push(row.try_get::<_, Value>(index).map_err(|error| {
-                    tracing::debug!(%error, column = column.name, "a value cannot be represented");
-                    ClientError::UnsupportedType { column: column.name.clone(), type_name: column.type_name.clone() }
-                })?);
+            if size > limit || unsupported.is_some() {
+                continue;
             }
-            rows.push(values);
+            match values(&row, &columns) {
+                Ok(values) => {
+                    size += 2 + values.iter().map(|value| 4 + value.text_length()).sum::<usize>();
+                    rows.push(values);
+                }
+                Err(error) => unsupported = Some(error),
+            }
+        }
+        if let Some(unsupported) = unsupported {
+            return Err(unsupported);
+        }
+        if size > limit {
+            return Err(ClientError::TooLarge { limit });
         }
         let affected = stream.rows_affected().unwrap_or_default();
         Ok(Rows { columns, rows, affected })
@@ -320,6 +365,16 @@ impl Client {
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
     }
+}
+
+fn values(row: &Row, columns: &[Column]) -> Result<Vec<Value>, ClientError> {
+    let value = |(index, column): (usize, &Column)| {
+        row.try_get::<_, Value>(index).map_err(|error| {
+            tracing::debug!(%error, column = column.name, "a value cannot be represented");
+            ClientError::UnsupportedType { column: column.name.clone(), type_name: column.type_name.clone() }
+        })
+    };
+    columns.iter().enumerate().map(value).collect()
 }
 
 fn columns(statement: &Statement) -> Vec<Column> {

@@ -5,8 +5,8 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
 use super::value::Value;
 
-/// What a string is meant to be. Without it, a parameter that is a string is a `varchar`, which PostgreSQL does not turn
-/// into anything else by itself.
+/// What a string is meant to be. Without it, a parameter that is a string is a `text`, which PostgreSQL does not turn into
+/// anything else by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// A `date`: `2026-11-29`.
@@ -58,7 +58,7 @@ impl Parameter {
             (Value::Bool(_), None) => Type::BOOL,
             (Value::Long(_), None) => Type::INT8,
             (Value::Double(_), None) => Type::FLOAT8,
-            (Value::String(_), None) => Type::VARCHAR,
+            (Value::String(_), None) => Type::TEXT,
             (Value::Bytes(_), None) => Type::BYTEA,
             (Value::Array(elements), None) => array_type(elements),
         }
@@ -71,7 +71,7 @@ fn array_type(elements: &[Value]) -> Type {
         Some(Value::Bool(_)) => Type::BOOL_ARRAY,
         Some(Value::Long(_)) => Type::INT8_ARRAY,
         Some(Value::Double(_)) => Type::FLOAT8_ARRAY,
-        Some(Value::String(_)) => Type::VARCHAR_ARRAY,
+        Some(Value::String(_)) => Type::TEXT_ARRAY,
         Some(Value::Bytes(_)) => Type::BYTEA_ARRAY,
         Some(Value::Array(inner)) => array_type(inner),
         Some(Value::Null) | None => Type::UNKNOWN,
@@ -151,6 +151,6 @@ mod tests {
         assert_eq!(Parameter::hinted("x", Hint::Uuid).declared_type(), Type::UUID);
         assert_eq!(Parameter { value: Value::Null, hint: Some(Hint::Date) }.declared_type(), Type::DATE);
         assert_eq!(Parameter::from(Value::Null).declared_type(), Type::UNKNOWN);
-        assert_eq!(Parameter::from(Value::String("x".into())).declared_type(), Type::VARCHAR);
+        assert_eq!(Parameter::from(Value::String("x".into())).declared_type(), Type::TEXT);
     }
 }

@@ -26,6 +26,21 @@ pub enum Value {
     Array(Vec<Value>),
 }
 
+impl Value {
+    /// How long it is as text, in bytes, roughly as PostgreSQL writes it.
+    pub(super) fn text_length(&self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Long(number) => number.to_string().len(),
+            Self::Double(number) => number.to_string().len(),
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => 2 + 2 * bytes.len(),
+            Self::Array(elements) => 1 + elements.iter().map(|element| 1 + element.text_length()).sum::<usize>().max(1),
+        }
+    }
+}
+
 /// Why a value cannot be decoded.
 pub(super) type Undecodable = Box<dyn std::error::Error + Sync + Send>;
 

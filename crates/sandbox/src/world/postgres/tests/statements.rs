@@ -106,10 +106,10 @@ async fn parameters_have_the_types_that_they_are_declared_with() -> TestResult {
         (Value::Bool(true).into(), "boolean"),
         (Value::Long(1).into(), "bigint"),
         (Value::Double(0.1).into(), "double precision"),
-        (text("it's"), "character varying"),
+        (text("it's"), "text"),
         (Value::Bytes(vec![1, 0, 2]).into(), "bytea"),
         (Value::Array(vec![Value::Long(1), Value::Null]).into(), "bigint[]"),
-        (Value::Array(vec![Value::String("a\"b,\\".into())]).into(), "character varying[]"),
+        (Value::Array(vec![Value::String("a\"b,\\".into())]).into(), "text[]"),
         (Parameter::hinted("2026-11-29", Hint::Date), "date"),
         (Parameter::hinted("12.50", Hint::Decimal), "numeric"),
         (Parameter::hinted("{\"a\": 1}", Hint::Json), "json"),
@@ -168,6 +168,22 @@ async fn results_say_what_their_columns_are() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_result_beyond_its_limit_is_not_kept_and_its_statement_is_carried_out() -> TestResult {
+    let place = Place::new().await?;
+    let server = place.server("one").await?;
+    let client = client(&server).await?;
+    client.batch("create table t (text text)").await?;
+    // A row is its text, the number of its columns in two bytes, and the length of each in four.
+    let insert = "insert into t select repeat('é', 5) from generate_series(1, 10) returning text";
+    assert_eq!(client.query_within(insert, &[], 160).await?.rows.len(), 10);
+    let refused = client.query_within(insert, &[], 159).await;
+    assert!(matches!(refused, Err(ClientError::TooLarge { limit: 159 })), "{refused:?}");
+    assert_eq!(one(&client, "select count(*) from t", &[]).await?, Value::Long(20));
+    server.remove().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn refusals_have_their_code_and_message_and_statements_can_be_cancelled() -> TestResult {
     let place = Place::new().await?;
     let server = place.server("one").await?;
@@ -180,8 +196,9 @@ async fn refusals_have_their_code_and_message_and_statements_can_be_cancelled() 
     assert_eq!((error.state.as_str(), error.position), ("42P01", Some(15)));
     assert_eq!(error.message, "relation \"nothing\" does not exist");
     assert_eq!(refused("select 1; select 2").await?.state, "42601");
-    let missing = client.query("select $1", &[]).await;
-    assert!(matches!(missing, Err(ClientError::Protocol { .. })), "{missing:?}");
+    let error = refused("select $1::text").await?;
+    assert_eq!(error.state, "08P01");
+    assert_eq!(error.message, "bind message supplies 0 parameters, but prepared statement \"\" requires 1");
     client.batch("create table t (id int primary key); insert into t values (1)").await?;
     let error = refused("insert into t values (1)").await?;
     assert_eq!((error.state.as_str(), error.constraint.as_deref()), ("23505", Some("t_pkey")));
