@@ -96,6 +96,9 @@ pub struct SandboxOptions {
     /// Port of the endpoint on 127.0.0.1; 0 chooses a free one [default: 0]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Port of the name server on 127.0.0.1, for UDP and TCP; 0 chooses a free one [default: 0]
+    #[arg(long)]
+    pub dns_port: Option<u16>,
     /// Proxy this emulator instead of MiniStack, e.g. <http://127.0.0.1:4566>
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
@@ -172,11 +175,12 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
             output.print(&String::from_utf8_lossy(&text))?;
         }
         SandboxCommand::Serve { options, dir, exit_with_stdin } => {
-            let StartOptions { pace, time_scale, port, upstream, faults } =
+            let StartOptions { pace, time_scale, port, dns_port, upstream, faults } =
                 start_options(options, StartOptions::default())?;
             let options = ServeOptions {
                 dir: dir.clone().unwrap_or(folder),
                 port,
+                dns_port,
                 pace,
                 time_scale,
                 upstream,
@@ -195,6 +199,7 @@ fn start_options(options: &SandboxOptions, defaults: StartOptions) -> Result<Sta
         pace: options.pace.unwrap_or(defaults.pace),
         time_scale: options.time_scale.unwrap_or(defaults.time_scale),
         port: options.port.unwrap_or(defaults.port),
+        dns_port: options.dns_port.unwrap_or(defaults.dns_port),
         upstream: options.upstream.clone().or(defaults.upstream),
         faults: absolute(options.faults.as_deref())?.or(defaults.faults),
     })
@@ -275,6 +280,9 @@ fn describe(status: &Status, regions: &RegionOrders, aurora: &AuroraStatus, outp
         record.pid,
         record.pace
     );
+    if let Some(dns) = record.dns() {
+        text = format!("{text}\nDNS answers at {dns}: dig @{} -p {} NAME", dns.ip(), dns.port());
+    }
     if !regions.is_empty() {
         text = format!("{text}\n{}", region::text(regions));
     }

@@ -94,7 +94,7 @@ const ONLY: usize = 0;
 /// Health checks, and what was observed of what they depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
-    checks: BTreeMap<String, Check>,
+    by_id: BTreeMap<String, Check>,
     endpoints: BTreeMap<String, Quorum>,
     alarms: BTreeMap<String, bool>,
 }
@@ -116,7 +116,7 @@ impl Checks {
                 Kind::Calculated { .. } | Kind::Other(_) => {}
             }
         }
-        Self { checks, endpoints, alarms }
+        Self { by_id: checks, endpoints, alarms }
     }
 
     /// Replaces the checks by those that Route 53 has now.
@@ -131,8 +131,8 @@ impl Checks {
             }
             self.endpoints.insert(id.clone(), quorum);
             let goes_on =
-                |check: &Check| !check.disabled && old.checks.get(&id).is_some_and(|old| old.kind == check.kind);
-            if !self.checks.get(&id).is_some_and(goes_on) {
+                |check: &Check| !check.disabled && old.by_id.get(&id).is_some_and(|old| old.kind == check.kind);
+            if !self.by_id.get(&id).is_some_and(goes_on) {
                 self.restart(&id);
             }
         }
@@ -145,7 +145,7 @@ impl Checks {
 
     /// Lets the checkers of a check start counting again, because they look at something else now. The status stays.
     pub fn restart(&mut self, id: &str) {
-        let kind = self.checks.get(id).map(|check| &check.kind);
+        let kind = self.by_id.get(id).map(|check| &check.kind);
         if let Some(Kind::Endpoint { failure_threshold, .. }) = kind
             && let Some(quorum) = self.endpoints.get_mut(id)
         {
@@ -155,13 +155,13 @@ impl Checks {
 
     /// All of them, by their ids, and whether each is healthy.
     pub fn statuses(&self) -> impl Iterator<Item = (&Check, bool)> {
-        self.checks.values().map(|check| (check, self.healthy(&check.id)))
+        self.by_id.values().map(|check| (check, self.healthy(&check.id)))
     }
 
     /// The endpoints that are observed, one per check: id, host and path. A disabled check does not observe anything.
     #[must_use]
     pub fn watched(&self) -> Vec<(&str, &str, &str)> {
-        let watched = self.checks.values().filter(|check| !check.disabled).filter_map(|check| match &check.kind {
+        let watched = self.by_id.values().filter(|check| !check.disabled).filter_map(|check| match &check.kind {
             Kind::Endpoint { host, path, .. } => Some((check.id.as_str(), host.as_str(), path.as_str())),
             _ => None,
         });
@@ -192,7 +192,7 @@ impl Checks {
     /// "If the data stream indicates that the state of the alarm is OK, the health check is considered healthy. If the data
     /// stream indicates that the state is Alarm, the health check is considered unhealthy."
     pub fn observe_alarm(&mut self, id: &str, state: AlarmState) {
-        let Some(Kind::Alarm { insufficient_data }) = self.checks.get(id).map(|check| &check.kind) else { return };
+        let Some(Kind::Alarm { insufficient_data }) = self.by_id.get(id).map(|check| &check.kind) else { return };
         let healthy = match (state, insufficient_data) {
             (AlarmState::InsufficientData, InsufficientData::LastKnownStatus) => return,
             (AlarmState::Ok, _) | (AlarmState::InsufficientData, InsufficientData::Healthy) => true,
@@ -218,7 +218,7 @@ impl Checks {
 
     /// `above` are the checks that count this one. They are left out, because a check that counted itself would have no status.
     fn status<'a>(&'a self, id: &'a str, above: &mut Vec<&'a str>) -> bool {
-        let Some(check) = self.checks.get(id) else { return true };
+        let Some(check) = self.by_id.get(id) else { return true };
         let healthy = match &check.kind {
             // "After you disable a health check, Route 53 considers the status of the health check to always be healthy."
             _ if check.disabled => true,

@@ -213,6 +213,7 @@ impl Control {
             .args(["sandbox", "serve", "--dir"])
             .arg(folder.path())
             .args(["--port", &options.port.to_string()])
+            .args(["--dns-port", &options.dns_port.to_string()])
             .args(["--pace", &options.pace.to_string()])
             .args(["--time-scale", &options.time_scale.to_string()]);
         if let Some(upstream) = &options.upstream {
@@ -554,6 +555,7 @@ mod tests {
         Record {
             pid,
             port,
+            dns_port: None,
             ministack_pid: Some(std::process::id()),
             ministack_port: Some(1),
             upstream: None,

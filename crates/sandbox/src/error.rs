@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::world::route53::StartError;
+
 /// A Python that was found and cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPython {
@@ -108,6 +110,27 @@ pub enum SandboxError {
         port: u16,
         /// The error of the operating system.
         source: io::Error,
+    },
+
+    /// There is no port for the name server.
+    #[error("the sandbox cannot listen for DNS on loopback, port {port}, over UDP and TCP")]
+    #[diagnostic(
+        code(drctl::sandbox::dns_port),
+        help("Choose another with --dns-port, 1024 or higher, or leave it out: the sandbox then takes a free one.")
+    )]
+    DnsPort {
+        /// The requested port; 0 for a free one.
+        port: u16,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+
+    /// The health checkers cannot speak TLS.
+    #[error("the sandbox's health checkers cannot set up TLS: {reason}")]
+    #[diagnostic(code(drctl::sandbox::health_checkers), help("This is a bug in drctl: please report it."))]
+    HealthCheckers {
+        /// What TLS says.
+        reason: String,
     },
 
     /// The proxy cannot listen, and the port is not taken.
@@ -356,6 +379,15 @@ pub enum SandboxError {
     },
 }
 
+impl From<StartError> for SandboxError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Listen { port, source } => Self::DnsPort { port, source },
+            StartError::Tls(error) => Self::HealthCheckers { reason: error.to_string() },
+        }
+    }
+}
+
 impl SandboxError {
     pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -421,6 +453,8 @@ mod tests {
             SandboxError::NoCacheFolder,
             SandboxError::InstallFailed { step: text(), output: text() },
             SandboxError::PortInUse { port: 1, source: io() },
+            SandboxError::DnsPort { port: 1, source: io() },
+            SandboxError::HealthCheckers { reason: "x".to_owned() },
             SandboxError::Listen { source: io() },
             SandboxError::BadFaults { path: path(), reason: text() },
             SandboxError::UpstreamSilent { url: text(), why: text() },
@@ -450,7 +484,7 @@ mod tests {
     #[test]
     fn every_help_is_a_sentence() {
         let errors = one_of_each();
-        assert_eq!(errors.len(), 24);
+        assert_eq!(errors.len(), 27);
         for error in errors {
             let help = error.help().map(|help| help.to_string()).unwrap_or_default();
             assert!(help.starts_with(char::is_uppercase) && help.ends_with('.'), "{error}: {help}");

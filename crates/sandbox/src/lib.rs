@@ -13,6 +13,7 @@
 //! | `rules::faults` | what can go wrong with any call, on request: lost answers, throttling, stale reads, a Region that is gone |
 //! | `rules::surprises` (run by `rules::faults`) | AWS's own refusals and events, by their entries in docs/aws-behaviour.md |
 //! | `rules::tokens` | a repeated client token gets the same answer |
+//! | `rules::changes` | Route 53's health checkers and name servers learn of each change |
 //! | `rules::gaps::of_answers` | what is missing from MiniStack's answers (filters, the tags of flow logs, peering options, …) |
 //! | `rules::aurora` | PostgreSQL servers for Aurora's clusters |
 //! | `rules::global_database` | switchovers and failovers of Aurora in AWS's stages, with their refusals, events, and snapshots |
@@ -20,6 +21,9 @@
 //! | `rules::pace` | AWS's durations and intermediate states, in the [`Pace::Aws`] pace |
 //! | `rules::gaps::of_resources` | what MiniStack does not check of its resources (dependents, duplicate routes, …) |
 //! | `rules::replication` | replication between Regions that takes time, and is cut with them |
+//!
+//! Beside the rules is the *world*: the conditions of Regions, PostgreSQL servers, and Route 53's data plane, whose checkers
+//! look at the APIs through the proxy, and whose name servers answer by what they find.
 //!
 //! Both processes listen on loopback only, and both outlive the drctl that started them, so that killing drctl leaves
 //! "AWS" as it was. MiniStack ends with the proxy, whatever ends the proxy, `kill -9` included.
@@ -40,7 +44,6 @@ mod rules;
 mod serve;
 mod sync;
 mod wire;
-#[allow(dead_code, unused_imports, reason = "the proxy is about to be wired to it")]
 mod world;
 
 pub use control::{Control, Served, list};

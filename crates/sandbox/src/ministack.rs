@@ -24,6 +24,9 @@ use super::record::Folder;
 ///
 /// On AWS, a function's credentials have a session token, which every SDK sends along. Here it is the function's ARN: by
 /// it, the proxy knows whose a call is, and from which Region it comes.
+///
+/// MiniStack judges an alarm by all metrics of its name, whatever their dimensions are. Here, the alarm on one health check is
+/// not raised by another one.
 const LAUNCHER: &str = r#"
 import os, runpy, signal, sys, threading, time
 
@@ -45,6 +48,20 @@ def of_function(config):
     return {**credentials(config), "AWS_SESSION_TOKEN": config.get("FunctionArn", "")}
 
 lambda_runtime.execution_credentials = of_function
+
+from ministack.services import cloudwatch
+evaluate = cloudwatch._evaluate_alarm
+
+def by_its_dimensions(alarm):
+    everything = cloudwatch._metrics
+    wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    cloudwatch._metrics = {key: points for key, points in everything.items() if key[2] == wanted}
+    try:
+        evaluate(alarm)
+    finally:
+        cloudwatch._metrics = everything
+
+cloudwatch._evaluate_alarm = by_its_dimensions
 "#;
 
 /// The Python code by which replication takes time; `world::replication` says how long.

@@ -68,6 +68,8 @@ pub struct ServeOptions {
     pub dir: PathBuf,
     /// The proxy's port; 0 takes a free one.
     pub port: u16,
+    /// The name server's port, for UDP and TCP; 0 takes a free one.
+    pub dns_port: u16,
     /// How long things take.
     pub pace: Pace,
     /// How many times faster than AWS the [`Pace::Aws`] pace is.
@@ -89,6 +91,8 @@ pub struct StartOptions {
     pub time_scale: f64,
     /// The proxy's port; 0 takes a free one.
     pub port: u16,
+    /// The name server's port, for UDP and TCP; 0 takes a free one.
+    pub dns_port: u16,
     /// The URL of the emulator to use instead of the sandbox's own MiniStack.
     pub upstream: Option<String>,
     /// The fault file that is in force from the start, for every account.
@@ -100,7 +104,7 @@ const DEFAULT_TIME_SCALE: f64 = 60.0;
 
 impl Default for StartOptions {
     fn default() -> Self {
-        Self { pace: Pace::Instant, time_scale: DEFAULT_TIME_SCALE, port: 0, upstream: None, faults: None }
+        Self { pace: Pace::Instant, time_scale: DEFAULT_TIME_SCALE, port: 0, dns_port: 0, upstream: None, faults: None }
     }
 }
 
@@ -112,6 +116,9 @@ impl fmt::Display for StartOptions {
         }
         if self.port != 0 {
             write!(formatter, ", port {}", self.port)?;
+        }
+        if self.dns_port != 0 {
+            write!(formatter, ", DNS port {}", self.dns_port)?;
         }
         if let Some(upstream) = &self.upstream {
             write!(formatter, ", upstream {upstream}")?;

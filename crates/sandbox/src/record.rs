@@ -15,6 +15,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,9 @@ pub struct Record {
     pub pid: u32,
     /// The proxy's port on loopback.
     pub port: u16,
+    /// The name server's port on loopback, for UDP and TCP; none if a drctl that had no name server serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_port: Option<u16>,
     /// The emulator's process; none if the emulator was given with `--upstream`.
     pub ministack_pid: Option<u32>,
     /// The emulator's port on loopback; none if the emulator was given with `--upstream`.
@@ -58,6 +62,12 @@ impl Record {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Where the name server answers, over UDP and TCP.
+    #[must_use]
+    pub fn dns(&self) -> Option<SocketAddr> {
+        self.dns_port.map(|port| (Ipv4Addr::LOCALHOST, port).into())
+    }
+
     /// Whether this sandbox is running with `options`.
     #[must_use]
     pub fn satisfies(&self, options: &StartOptions) -> bool {
@@ -65,6 +75,7 @@ impl Record {
         self.pace == options.pace
             && same_scale
             && (options.port == 0 || options.port == self.port)
+            && (options.dns_port == 0 || Some(options.dns_port) == self.dns_port)
             && options.faults == self.faults
             && options.upstream.as_deref().map(|url| url.trim_end_matches('/')) == self.upstream.as_deref()
     }
@@ -76,6 +87,7 @@ impl Record {
             pace: self.pace,
             time_scale: self.time_scale,
             port: self.port,
+            dns_port: self.dns_port.unwrap_or_default(),
             upstream: self.upstream.clone(),
             faults: self.faults.clone(),
         }
@@ -301,6 +313,7 @@ mod tests {
         Record {
             pid: 4711,
             port: 40001,
+            dns_port: Some(40053),
             ministack_pid: Some(4712),
             ministack_port: Some(40002),
             upstream: None,
@@ -365,10 +378,14 @@ mod tests {
 
     #[test]
     fn the_same_options_are_recognised() {
-        let wanted = StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, upstream: None, faults: None };
+        let wanted =
+            StartOptions { pace: Pace::Aws, time_scale: 60.0, port: 0, dns_port: 0, upstream: None, faults: None };
         assert!(record().satisfies(&wanted));
         assert!(record().satisfies(&StartOptions { port: 40001, ..wanted.clone() }));
         assert!(!record().satisfies(&StartOptions { port: 40003, ..wanted.clone() }));
+        assert!(record().satisfies(&StartOptions { dns_port: 40053, ..wanted.clone() }));
+        assert!(!record().satisfies(&StartOptions { dns_port: 40054, ..wanted.clone() }));
+        assert!(record().satisfies(&record().options()), "it runs with its own options");
         assert!(!record().satisfies(&StartOptions { time_scale: 1.0, ..wanted.clone() }));
         assert!(!record().satisfies(&StartOptions { pace: Pace::Instant, ..wanted.clone() }));
         assert!(!record().satisfies(&StartOptions { upstream: Some("http://127.0.0.1:1".into()), ..wanted }));

@@ -140,7 +140,9 @@ async fn serve_until(
     let own_port = ministack.as_ref().map(|ministack| ministack.port());
     let upstream =
         options.upstream.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", own_port.unwrap_or_default()));
-    let proxy = Arc::new(Proxy::new(ProxyOptions {
+    let started = Proxy::start(ProxyOptions {
+        port,
+        dns_port: options.dns_port,
         upstream,
         own_ministack: ministack.is_some(),
         pace: options.pace,
@@ -148,11 +150,14 @@ async fn serve_until(
         emulator_log: ministack.is_some().then(|| folder.ministack_log()),
         faults: options.faults.as_deref().map(options::read_faults).transpose()?,
         aurora,
-    })?);
+    });
+    let proxy = Arc::new(started.await?);
+    let dns_port = Some(proxy.dns_port());
     let serving = tokio::spawn(Arc::clone(&proxy).serve(listener));
     let record = Record {
         pid: std::process::id(),
         port,
+        dns_port,
         ministack_pid: ministack.as_ref().map(|ministack| ministack.pid()),
         ministack_port: own_port,
         upstream: options.upstream.clone(),
@@ -190,7 +195,8 @@ fn ready_line(record: &Record) -> String {
         Pace::Instant => "pace instant".to_owned(),
         Pace::Aws => format!("pace aws, {} times as fast", record.time_scale),
     };
-    format!("the sandbox is ready at {} ({pace})", record.endpoint())
+    let dns = record.dns().map(|dns| format!(", and answers DNS at {dns}")).unwrap_or_default();
+    format!("the sandbox is ready at {} ({pace}){dns}", record.endpoint())
 }
 
 async fn listen(port: u16) -> Result<TcpListener, SandboxError> {

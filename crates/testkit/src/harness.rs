@@ -260,6 +260,12 @@ impl Stack {
         self.ask_sandbox("POST", "psql", &body.to_string())
     }
 
+    /// What Route 53 decides for this account: `address`, where its own name server listens, and under `accounts` its names and
+    /// its health checks.
+    pub fn dns(&self) -> Value {
+        self.ask_sandbox("GET", "dns", "")
+    }
+
     /// Puts faults in force for this account, in place of the previous ones.
     pub fn faults(&self, toml: &str) {
         self.ask_sandbox("PUT", "faults", toml);

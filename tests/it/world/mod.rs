@@ -2,6 +2,7 @@
 
 mod aurora;
 mod data_api;
+mod dns;
 mod global_database;
 mod regions;
 mod replication;

@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /_drctl/health` | `{pid, pace, time_scale, upstream, ministack}` |
+//! | `GET /_drctl/health` | `{pid, pace, time_scale, upstream, ministack, dns}` |
 //! | `POST /_drctl/reset` | empties the emulator and the proxy's memory |
 //! | `GET /_drctl/calls?account=…` | the recorded calls, in order; with `&requests` also the requests, without secrets |
 //! | `DELETE /_drctl/calls?account=…` | forgets them |
@@ -17,6 +17,7 @@
 //! | `GET /_drctl/aurora?account=…` | Aurora's clusters: port, role, how far they are |
 //! | `DELETE /_drctl/aurora?account=…` | ends their servers and removes the data: for tests that are over |
 //! | `POST /_drctl/psql`, `{"account": …, "region": …}` | how `psql` gets to the cluster of a Region, or to the writer |
+//! | `GET /_drctl/dns?account=…` | where a name server listens, where the names lead, and the status of each health check with what the checkers saw; of one account, which gets a name server of its own, or of all |
 //!
 //! An order for a Region is `{"us-east-1": {"is": "out", "for": ["dynamodb"], "after": 30, "manner": "reset"}}`. `is` is `out`,
 //! `isolated`, `slow`, or `up`; the rest may be left out. `for` names services, otherwise it is for all of them; `after`
@@ -24,11 +25,13 @@
 //! `by`, the seconds by which answers are late (2).
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use http::{Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Proxy;
+use crate::error::with_causes;
 use crate::rules::faults::FaultFile;
 use crate::wire::answer::Answer;
 use crate::wire::form::Form;
@@ -93,12 +96,17 @@ pub(super) async fn answer(proxy: &Proxy, method: &Method, uri: &Uri, body: &Byt
             Ok(access) => Answer::json(StatusCode::OK, &json!(access)),
             Err(why) => problem(StatusCode::CONFLICT, &why),
         },
-        (_, "health" | "reset" | "calls" | "faults" | "held" | "regions" | "replication" | "aurora" | "psql") => {
-            problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
-        }
+        ("GET", "dns") => match dns(proxy, account).await {
+            Ok(picture) => Answer::json(StatusCode::OK, &picture),
+            Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &why),
+        },
+        (
+            _,
+            "health" | "reset" | "calls" | "faults" | "held" | "regions" | "replication" | "aurora" | "psql" | "dns",
+        ) => problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path())),
         _ => problem(
             StatusCode::NOT_FOUND,
-            "/_drctl/ has health, reset, calls, faults, held, regions, replication, aurora, and psql",
+            "/_drctl/ has health, reset, calls, faults, held, regions, replication, aurora, psql, and dns",
         ),
     }
 }
@@ -131,28 +139,45 @@ async fn psql(proxy: &Proxy, body: &Bytes) -> Result<PsqlAccess, String> {
     proxy.world.aurora.psql(asked.account.as_deref(), asked.region.as_deref()).await
 }
 
+async fn dns(proxy: &Proxy, account: Option<&str>) -> Result<serde_json::Value, String> {
+    let route53 = &proxy.route53;
+    let address = match account {
+        Some(account) => route53.address_of(account).await.map_err(|error| with_causes(&error))?,
+        None => route53.address(),
+    };
+    let accounts = account.map_or_else(|| route53.accounts(), |account| vec![account.to_owned()]);
+    let pictures = accounts.into_iter().map(|account| async move {
+        let picture = route53.picture(&account).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>((account, serde_json::to_value(picture).map_err(|error| error.to_string())?))
+    });
+    let accounts: serde_json::Map<_, _> = try_join_all(pictures).await?.into_iter().collect();
+    Ok(json!({"address": address, "accounts": accounts}))
+}
+
 fn health(proxy: &Proxy) -> Answer {
     let ministack = if proxy.options.own_ministack { "running" } else { "none" };
     let body = json!({
         "pid": std::process::id(),
         "pace": proxy.options.pace,
         "time_scale": proxy.options.time_scale,
-        "upstream": proxy.upstream.url(),
+        "upstream": proxy.aws.upstream.url(),
         "ministack": ministack,
+        "dns": proxy.route53.address(),
     });
     Answer::json(StatusCode::OK, &body)
 }
 
 async fn reset(proxy: &Proxy) -> Answer {
     let emulator = if proxy.options.own_ministack {
-        proxy.upstream.post("/_ministack/reset").await
+        proxy.aws.upstream.post("/_ministack/reset").await
     } else {
-        Err(format!("drctl does not know how to empty the emulator at {}", proxy.upstream.url()))
+        Err(format!("drctl does not know how to empty the emulator at {}", proxy.aws.upstream.url()))
     };
     // After the emulator, so that no rule learns again what is about to be emptied.
-    for rule in &proxy.rules {
+    for rule in proxy.way.iter().chain(&proxy.aws.rules) {
         rule.reset();
     }
+    proxy.route53.reset().await;
     proxy.calls.forget(None);
     if let Err(why) = proxy.world.aurora.reset(None).await {
         return problem(StatusCode::BAD_GATEWAY, &format!("the PostgreSQL servers are not gone: {why}"));

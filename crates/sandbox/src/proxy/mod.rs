@@ -3,6 +3,8 @@
 mod admin;
 pub(super) mod call_log;
 mod upstream;
+#[cfg(test)]
+mod wiring;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{Request, Response, StatusCode};
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,14 +23,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::error::SandboxError;
 use super::options::Pace;
-use super::rules;
 use super::rules::faults::{FaultFile, Faults};
 use super::rules::rule::{Next, Origin, Rule};
+use super::rules::{self, Rules};
 use super::wire::answer::{Answer, Delivery};
 use super::wire::call::Call;
 use super::wire::recorded::RecordedRequest;
 use super::world::World;
 use super::world::aurora::Place;
+use super::world::route53::{HANGS, Route53};
 use call_log::{CallLog, CallRecord};
 use upstream::Upstream;
 
@@ -41,6 +45,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The options of the proxy.
 #[derive(Debug, Clone)]
 pub(super) struct ProxyOptions {
+    /// The port on which it will serve: Route 53's health checkers reach the APIs there.
+    pub(super) port: u16,
+    /// The port of the name server; 0 takes a free one.
+    pub(super) dns_port: u16,
     /// The emulator's URL.
     pub(super) upstream: String,
     /// Whether the emulator is the sandbox's own MiniStack.
@@ -57,11 +65,25 @@ pub(super) struct ProxyOptions {
 /// The proxy.
 pub(super) struct Proxy {
     options: ProxyOptions,
-    rules: Vec<Box<dyn Rule>>,
-    upstream: Arc<Upstream>,
+    /// What happens to a call on its way to AWS.
+    way: Vec<Box<dyn Rule>>,
+    aws: Arc<Aws>,
     faults: Arc<Faults>,
     world: World,
+    route53: Arc<Route53>,
     calls: CallLog,
+}
+
+/// AWS for whoever gets there: the emulator, and the rules that make it behave as AWS does.
+struct Aws {
+    rules: Vec<Box<dyn Rule>>,
+    upstream: Arc<Upstream>,
+}
+
+impl Origin for Aws {
+    fn answer<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Answer> {
+        async move { Next::new(&self.rules, &*self.upstream).run(&mut call.clone()).await }.boxed()
+    }
 }
 
 /// Ends the connection without an answer.
@@ -70,7 +92,8 @@ pub(super) struct Proxy {
 struct Cut;
 
 impl Proxy {
-    pub(super) fn new(options: ProxyOptions) -> Result<Self, SandboxError> {
+    /// Starts what does not wait for calls: Route 53's checkers and name servers.
+    pub(super) async fn start(options: ProxyOptions) -> Result<Self, SandboxError> {
         let upstream = Arc::new(Upstream::new(&options.upstream, options.emulator_log.clone())?);
         let faults = Arc::new(Faults::default());
         if let Some(file) = &options.faults {
@@ -79,13 +102,23 @@ impl Proxy {
         let scale = (options.pace == Pace::Aws).then_some(options.time_scale);
         let world = World::new(options.aurora.clone(), scale);
         let emulator: Arc<dyn Origin> = Arc::clone(&upstream) as _;
-        let rules = rules::all(&world, &faults, options.own_ministack.then_some(&emulator), scale);
-        Ok(Self { options, rules, upstream, faults, world, calls: CallLog::default() })
+        let Rules { way, aws } = rules::all(&world, &faults, options.own_ministack.then_some(&emulator), scale);
+        let aws = Arc::new(Aws { rules: aws, upstream });
+        let origin: Arc<dyn Origin> = Arc::clone(&aws) as _;
+        let route53 = Route53::of_sandbox(origin, &world.regions, options.port, scale, options.dns_port).await?;
+        let route53 = Arc::new(route53);
+        world.attach(&route53);
+        Ok(Self { options, way, aws, faults, world, route53, calls: CallLog::default() })
+    }
+
+    /// The port of the name server for the zones of all accounts.
+    pub(super) fn dns_port(&self) -> u16 {
+        self.route53.address().port()
     }
 
     /// Serves until the task is dropped.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        tokio::join!(self.accept(listener), rules::metrics::publish(&self.world.metrics, self.upstream.as_ref()));
+        tokio::join!(self.accept(listener), rules::metrics::publish(&self.world.metrics, self.aws.upstream.as_ref()));
     }
 
     async fn accept(self: &Arc<Self>, listener: TcpListener) {
@@ -145,6 +178,7 @@ impl Proxy {
             return Ok(admin::answer(&self, &parts.method, &parts.uri, &body).await.into_response());
         }
         let call = Call::parse(parts, body);
+        let by_checker = call.is_health_check();
         // In a task of its own: what AWS is doing goes on if the client is killed while it waits.
         let answer = tokio::spawn(self.carry_out(call)).await;
         let answer = answer.unwrap_or_else(|error| {
@@ -155,6 +189,11 @@ impl Proxy {
         match answer.delivery {
             Delivery::Sent => Ok(answer.into_response()),
             Delivery::Reset => Err(Cut),
+            Delivery::Never if by_checker => {
+                let mut told = answer.into_response();
+                told.headers_mut().insert(HANGS, HeaderValue::from_static("1"));
+                Ok(told)
+            }
             Delivery::Never => {
                 // Dropped when the client closes the connection.
                 answer.over().await;
@@ -164,11 +203,14 @@ impl Proxy {
     }
 
     async fn carry_out(self: Arc<Self>, mut call: Call) -> Answer {
+        if call.is_health_check() {
+            return Next::new(&self.way, &*self.aws).run(&mut call).await;
+        }
         let started = Instant::now();
         let seq = self.calls.next_number();
         let request = Some(RecordedRequest::of(&call));
         let function = call.function().map(str::to_owned);
-        let answer = Next::new(&self.rules, self.upstream.as_ref()).run(&mut call).await;
+        let answer = Next::new(&self.way, &*self.aws).run(&mut call).await;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = answer.status.as_u16();
         let Call { account, region, service, operation, .. } = call;
@@ -211,7 +253,11 @@ mod tests {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
         let options = ProxyOptions {
+            port,
+            dns_port: 0,
             upstream,
             own_ministack: false,
             pace: Pace::Instant,
@@ -220,9 +266,7 @@ mod tests {
             faults: None,
             aurora: None,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        tokio::spawn(Arc::new(Proxy::new(options)?).serve(listener));
+        tokio::spawn(Arc::new(Proxy::start(options).await?).serve(listener));
         Ok(port)
     }
 

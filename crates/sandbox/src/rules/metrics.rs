@@ -36,19 +36,23 @@ pub(crate) async fn publish(metrics: &Metrics, emulator: &dyn Origin) {
     }
 }
 
+/// A metric's name, dimensions, and unit.
+type Metric = (&'static str, Vec<(&'static str, String)>, &'static str);
+
 /// The data of each place: the values of the same metric in one.
 fn by_place(samples: Vec<Sample>) -> BTreeMap<Place, Vec<Value>> {
-    let mut places: BTreeMap<Place, BTreeMap<_, Vec<f64>>> = BTreeMap::new();
+    let mut places: BTreeMap<Place, BTreeMap<Metric, Vec<f64>>> = BTreeMap::new();
     for Sample { account, region, namespace, name, dimensions, unit, value } in samples {
         let metrics = places.entry((account, region, namespace)).or_default();
         metrics.entry((name, dimensions, unit)).or_default().push(value);
     }
-    let datum = |((name, dimensions, unit), values): ((&str, Vec<(&str, String)>, &str), Vec<f64>)| {
-        let dimensions: Vec<Value> =
-            dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
-        json!({"MetricName": name, "Dimensions": dimensions, "Unit": unit, "Values": values})
-    };
-    places.into_iter().map(|(place, metrics)| (place, metrics.into_iter().map(datum).collect())).collect()
+    let data = |metrics: BTreeMap<Metric, Vec<f64>>| metrics.into_iter().map(datum).collect();
+    places.into_iter().map(|(place, metrics)| (place, data(metrics))).collect()
+}
+
+fn datum(((name, dimensions, unit), values): (Metric, Vec<f64>)) -> Value {
+    let dimensions: Vec<Value> = dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
+    json!({"MetricName": name, "Dimensions": dimensions, "Unit": unit, "Values": values})
 }
 
 async fn put(emulator: &dyn Origin, account: &str, region: &str, body: &Value) {

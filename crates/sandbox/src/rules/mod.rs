@@ -1,6 +1,7 @@
 //! What the proxy adds to an emulator: one file or folder per difference from AWS.
 
 mod aurora;
+mod changes;
 mod data_api;
 mod dynamodb;
 mod ec2;
@@ -27,6 +28,14 @@ use super::world::World;
 use rule::{Next, Origin, Rule};
 
 /// The rules of a sandbox, from the client's side to the emulator's.
+pub(super) struct Rules {
+    /// What happens to a call on its way to AWS.
+    pub(super) way: Vec<Box<dyn Rule>>,
+    /// What AWS does with the calls that arrive there.
+    pub(super) aws: Vec<Box<dyn Rule>>,
+}
+
+/// All rules.
 ///
 /// The owner of an API is determined first, because later rules need the request's Region. The conditions of the *Regions*,
 /// and then the *faults* with AWS's surprises, are what happens on the way to AWS. *Tokens* come next, so that a replay
@@ -43,29 +52,26 @@ pub(super) fn all(
     faults: &Arc<faults::Faults>,
     ministack: Option<&Arc<dyn Origin>>,
     scale: Option<f64>,
-) -> Vec<Box<dyn Rule>> {
+) -> Rules {
     let owners = Arc::new(gaps::Owners::default());
-    let mut rules: Vec<Box<dyn Rule>> = vec![
-        Box::new(Arc::clone(&owners)),
-        Box::new(regions::Conditions::new(world)),
-        Box::new(Arc::clone(faults)),
-        Box::new(tokens::Tokens::default()),
-    ];
+    let way: Vec<Box<dyn Rule>> =
+        vec![Box::new(Arc::clone(&owners)), Box::new(regions::Conditions::new(world)), Box::new(Arc::clone(faults))];
+    let mut aws: Vec<Box<dyn Rule>> = vec![Box::new(tokens::Tokens::default()), Box::new(changes::Changes::new(world))];
     if ministack.is_some() {
-        rules.push(Box::new(data_api::DataApi::new(Arc::new(world.aurora.clone()), &world.regions)));
-        rules.extend(gaps::of_answers(&owners, scale));
+        aws.push(Box::new(data_api::DataApi::new(Arc::new(world.aurora.clone()), &world.regions)));
+        aws.extend(gaps::of_answers(world, &owners, scale));
         // After the gaps, so that they see what is in progress; and before the pace, so that it says what exists already.
-        rules.extend(global_database::rules(&world.databases, faults));
+        aws.extend(global_database::rules(&world.databases, faults));
     }
     if let Some(scale) = scale {
-        rules.push(Box::new(pace::PaceRule::new(scale)));
+        aws.push(Box::new(pace::PaceRule::new(scale)));
     }
     if let Some(ministack) = ministack {
-        rules.extend(gaps::of_resources());
-        rules.push(Box::new(aurora::Clusters::new(world)));
-        rules.push(Box::new(replication::Replicated::new(world, ministack)));
+        aws.extend(gaps::of_resources());
+        aws.push(Box::new(aurora::Clusters::new(world)));
+        aws.push(Box::new(replication::Replicated::new(world, ministack)));
     }
-    rules
+    Rules { way, aws }
 }
 
 /// The account and Region of the resources that a rule remembers. Ids are unique, but a caller sees only its own.

@@ -1,12 +1,13 @@
 //! A call to AWS, read from the signed request.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::form::Form;
 use super::rest;
+use crate::world::route53;
 
 /// The account of a call whose access key is not an account id: MiniStack's default.
 const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -100,9 +101,17 @@ impl Call {
         (token.starts_with("arn:") && token.contains(":function:")).then_some(token)
     }
 
+    /// Whether it is the look of one of Route 53's health checkers at an API.
+    pub(crate) fn is_health_check(&self) -> bool {
+        let agent = self.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        agent == Some(route53::USER_AGENT)
+    }
+
     /// Whether the operation only reads.
     pub(crate) fn reads(&self) -> bool {
-        ["Describe", "List", "Get", "Head", "GET ", "HEAD "].iter().any(|start| self.operation.starts_with(start))
+        ["Describe", "List", "Get", "Head", "GET ", "HEAD ", "TestDNSAnswer"]
+            .iter()
+            .any(|start| self.operation.starts_with(start))
     }
 
     /// The parameters as the client sent them, even if others are forwarded in their place.

@@ -137,6 +137,8 @@ fn route53(method: &Method, path: &[&str]) -> Option<String> {
         ("POST", ["healthcheck", _]) => "UpdateHealthCheck",
         ("DELETE", ["healthcheck", _]) => "DeleteHealthCheck",
         ("GET", ["healthcheck", _, "status"]) => "GetHealthCheckStatus",
+        ("GET", ["healthcheck", _, "lastfailurereason"]) => "GetHealthCheckLastFailureReason",
+        ("GET", ["testdnsanswer"]) => "TestDNSAnswer",
         ("GET", ["change", _]) => "GetChange",
         ("POST", ["tags", _]) => "ListTagsForResources",
         ("GET", ["tags", _, _]) => "ListTagsForResource",
@@ -203,6 +205,7 @@ mod tests {
         assert_eq!(named("apigateway", "PATCH", "/v2/apis/a1/authorizers/b2"), "UpdateAuthorizer");
         assert_eq!(named("apigateway", "DELETE", "/v2/domainnames/api.x.org/apimappings/1"), "DeleteApiMapping");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset"), "ChangeResourceRecordSets");
+        assert_eq!(named("route53", "GET", "/2013-04-01/testdnsanswer?hostedzoneid=Z1"), "TestDNSAnswer");
         assert_eq!(named("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset/"), "ChangeResourceRecordSets");
     }
 

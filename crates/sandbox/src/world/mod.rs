@@ -18,13 +18,14 @@ pub(super) mod regions;
 pub(super) mod replication;
 pub(crate) mod route53;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use aurora::Aurora;
-use metrics::Metrics;
 use aurora::databases::GlobalDatabases;
+use metrics::Metrics;
 use regions::Regions;
 use replication::Replication;
+use route53::Route53;
 
 /// The world of one sandbox. Clones share it.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) databases: GlobalDatabases,
     pub(super) replication: Replication,
     pub(super) metrics: Metrics,
+    /// Weak, because it asks the rules about what Route 53 has, and the rules ask it about what follows.
+    route53: Arc<OnceLock<Weak<Route53>>>,
 }
 
 impl World {
@@ -50,7 +53,17 @@ impl World {
             GlobalDatabases::without_servers(regions.clone(), scale)
         };
         let replication = Replication::new(regions.clone(), scale);
-        Self { regions, aurora, databases, replication, metrics: Metrics::default() }
+        Self { regions, aurora, databases, replication, metrics: Metrics::default(), route53: Arc::default() }
+    }
+
+    /// Makes Route 53's data plane known to the rules. There is only one: a second call changes nothing.
+    pub(super) fn attach(&self, route53: &Arc<Route53>) {
+        self.route53.get_or_init(|| Arc::downgrade(route53));
+    }
+
+    /// Route 53's data plane; `None` before it has started, and after it has ended.
+    pub(super) fn route53(&self) -> Option<Arc<Route53>> {
+        self.route53.get()?.upgrade()
     }
 }
 

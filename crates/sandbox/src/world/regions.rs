@@ -321,6 +321,11 @@ impl Regions {
         found
     }
 
+    /// Whether anything of a service in a Region is heard elsewhere: it is neither out nor isolated.
+    pub(crate) fn is_heard(&self, account: &str, place: Place<'_>) -> bool {
+        !matches!(self.condition(account, place), Condition::Out(_) | Condition::Isolated)
+    }
+
     /// The condition of a service in a Region, as an account sees it.
     pub(crate) fn condition(&self, account: &str, place: Place<'_>) -> Condition {
         let regions = lock(&self.shared.regions);

@@ -183,10 +183,11 @@ impl Fault {
 
     /// Whether the call matches the fault.
     pub(super) fn matches(&self, call: &Call) -> bool {
-        // A request of which nothing is known is not AWS's: a fault has to name its service.
+        // A request of which nothing is known is not AWS's, and the looks of health checkers would be counted among the calls of
+        // the caller who is tested: for both, a fault has to name the service.
         let service = match &self.service {
             Some(pattern) => is_like(pattern, &call.service),
-            None => call.is_known(),
+            None => call.is_known() && !call.is_health_check(),
         };
         service
             && self.operation.as_deref().is_none_or(|pattern| is_like(pattern, &call.operation))

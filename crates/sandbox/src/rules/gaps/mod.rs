@@ -28,7 +28,8 @@
 //! | `dynamodb_tables` | `services/dynamodb.py`: `_create_replica` copies the source's key, `_update_continuous_backups` drops the recovery period, and `_delete_table` deletes a source before its replicas |
 //! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
 //! | `route53` | `services/route53.py`: `_build_health_check_el` writes booleans as `True`, `_parse_health_check_config` looks for children one element too deep, and there is no `ListTagsForResources` |
-//! | `health_check_status` | `services/route53.py` has no `GetHealthCheckStatus` |
+//! | `health_check_status` | `services/route53.py` has no health checkers: neither `GetHealthCheckStatus` and `GetHealthCheckLastFailureReason`, nor their metrics |
+//! | `dns_answer` | `services/route53.py` answers no names, and has no `TestDNSAnswer` |
 //! | `cloudwatch`, `cloudwatch_cbor` | `services/cloudwatch.py` reads CBOR with the package cbor2, which MiniStack does not require |
 //! | `cloudwatch_math` | `services/cloudwatch.py`: `_put_metric_alarm` drops `Metrics` |
 
@@ -41,6 +42,7 @@ mod cloudwatch;
 mod cloudwatch_cbor;
 mod cloudwatch_math;
 mod dependents;
+mod dns_answer;
 mod dynamodb_tables;
 mod endpoint_policies;
 mod execute_api;
@@ -62,11 +64,12 @@ mod serialised_changes;
 use std::sync::Arc;
 
 use crate::rules::rule::Rule;
+use crate::world::World;
 pub(super) use execute_api::Owners;
 
 /// The rules that add to answers. The selection comes first, since it selects by what the others have filled in.
 /// `owners`: whose the APIs are. `scale`: how many times faster than AWS time passes; `None` if nothing takes time.
-pub(super) fn of_answers(owners: &Arc<Owners>, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
+pub(super) fn of_answers(world: &World, owners: &Arc<Owners>, scale: Option<f64>) -> Vec<Box<dyn Rule>> {
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(selection::Selection),
         Box::new(flow_logs::FlowLogs::default()),
@@ -80,7 +83,8 @@ pub(super) fn of_answers(owners: &Arc<Owners>, scale: Option<f64>) -> Vec<Box<dy
         Box::new(preflight_upgrades::PreflightUpgrades),
         Box::new(dynamodb_tables::DynamoDbTables::default()),
         Box::new(secret_replicas::SecretReplicas::default()),
-        Box::new(health_check_status::HealthCheckStatus::default()),
+        Box::new(health_check_status::HealthCheckStatus::new(world)),
+        Box::new(dns_answer::DnsAnswer::new(world)),
         Box::new(route53::Route53),
         // After this rule, CloudWatch's calls are in JSON.
         Box::new(cloudwatch::CborToJson),

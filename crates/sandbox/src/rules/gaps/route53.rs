@@ -95,9 +95,13 @@ async fn tags_of_several(call: &Call, next: Next<'_>) -> Answer {
             false
         });
     }
-    let mut root = Element::new("ListTagsForResourcesResponse");
+    answer_with("ListTagsForResourcesResponse", vec![Element::with_children("ResourceTagSets", sets)])
+}
+
+/// A successful answer of Route 53.
+pub(super) fn answer_with(name: &str, members: Vec<Element>) -> Answer {
+    let mut root = Element::with_children(name, members);
     root.set_attributes(r#" xmlns="https://route53.amazonaws.com/doc/2013-04-01/""#);
-    root.push(Element::with_children("ResourceTagSets", sets));
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     Answer::new(StatusCode::OK, headers, Bytes::from(root.to_document()))

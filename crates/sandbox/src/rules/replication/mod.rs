@@ -6,7 +6,7 @@
 //! delivered when it is due. Calls about the configuration (replicas, rules, tags, protection) are not touched.
 //!
 //! It is done there and not here, by calls that repeat a write in the other Region, for three reasons. What a write
-//! changes is known there, for all of them alike: an expression, a transaction, a statement of PartiQL, the deletion of
+//! changes is known there, for all of them alike: an expression, a transaction, a statement of `PartiQL`, the deletion of
 //! an expired item. Which of two writes came later can be decided only where nothing happens between the look and the
 //! change. And a write that arrives must neither be judged by conditions nor be replicated again, which no call of
 //! DynamoDB's or S3's can say.

@@ -28,6 +28,8 @@ struct Known {
     zones: Arc<Vec<Zone>>,
     /// The last look of each checker, by check.
     reports: BTreeMap<String, BTreeMap<usize, Report>>,
+    /// The last of these looks that was a failure.
+    failures: BTreeMap<String, BTreeMap<usize, Report>>,
     alarms: BTreeMap<String, AlarmState>,
     /// The status of each check, and since when it has it.
     statuses: BTreeMap<String, (bool, Timestamp)>,
@@ -51,6 +53,7 @@ impl Account {
                 .map(|check| check.check.id.clone())
                 .collect();
             known.reports.retain(|id, _| goes_on.contains(id));
+            known.failures.retain(|id, _| goes_on.contains(id));
             known.alarms.retain(|id, _| goes_on.contains(id));
             known.checks.replace(checks.iter().map(|check| check.check.clone()));
             for check in checks.iter().filter(|check| !goes_on.contains(&check.check.id)) {
@@ -78,6 +81,9 @@ impl Account {
                 success: outcome.success,
                 status: outcome.status.clone(),
             };
+            if !report.success {
+                known.failures.entry(id.to_owned()).or_default().insert(checker, report.clone());
+            }
             known.reports.entry(id.to_owned()).or_default().insert(checker, report);
         });
     }
@@ -133,6 +139,11 @@ impl Account {
         watched.collect()
     }
 
+    /// Whether the checkers together take the endpoint of a check as healthy so far, whatever the status of the check is.
+    pub(super) fn takes_as_alive(&self, id: &str) -> bool {
+        lock(&self.known).checks.quorum(id).is_some_and(Quorum::healthy)
+    }
+
     pub(super) fn zones(&self) -> Arc<Vec<Zone>> {
         Arc::clone(&lock(&self.known).zones)
     }
@@ -157,7 +168,10 @@ impl Known {
             reason.push_str("; the status is inverted");
         }
         let quorum = self.checks.quorum(&check.id).filter(|_| !check.disabled);
-        let reports = self.reports.get(&check.id).filter(|_| !check.disabled);
+        let looks = |of: &BTreeMap<String, BTreeMap<usize, Report>>| -> Vec<Report> {
+            let looks = of.get(&check.id).filter(|_| !check.disabled);
+            looks.into_iter().flat_map(BTreeMap::values).cloned().collect()
+        };
         Some(Verdict {
             id: check.id.clone(),
             of: self.subject(check),
@@ -167,7 +181,8 @@ impl Known {
             disabled: check.disabled,
             reason,
             share: quorum.map(Quorum::share),
-            reports: reports.into_iter().flat_map(BTreeMap::values).cloned().collect(),
+            reports: looks(&self.reports),
+            failures: looks(&self.failures),
         })
     }
 

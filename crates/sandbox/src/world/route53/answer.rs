@@ -224,6 +224,35 @@ fn record(owner: &Name, set: &Set, kind: RecordType, value: &str) -> Option<Reco
     Some(Record::from_rdata(owner.clone(), set.ttl.unwrap_or(ALIAS_TTL), data))
 }
 
+/// What `TestDNSAnswer` reports: the answer of the name servers to one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tested {
+    /// The name of the response code: `NOERROR`, `NXDOMAIN`, and so on.
+    pub(crate) code: &'static str,
+    /// The name server.
+    pub(crate) server: String,
+    /// The values of the answer.
+    pub(crate) data: Vec<String>,
+}
+
+/// Asks a zone as a resolver would.
+pub(super) fn tested(zone: &Zone, checks: &Checks, asked: &Name, kind: RecordType) -> Tested {
+    let is_in_zone = apex(zone).is_some_and(|apex| apex.zone_of(asked));
+    let reply = if is_in_zone { of_zone(zone, checks, asked, kind) } else { Reply::code(ResponseCode::Refused) };
+    let servers = zone.records.answer_of(&zone.name, "NS", checks);
+    let server = servers.and_then(|servers| servers.leads_to().first().map(|server| bare(server)));
+    Tested {
+        code: match reply.code {
+            ResponseCode::NoError => "NOERROR",
+            ResponseCode::NXDomain => "NXDOMAIN",
+            ResponseCode::Refused => "REFUSED",
+            _ => "SERVFAIL",
+        },
+        server: server.unwrap_or_default(),
+        data: reply.answers.iter().map(|record| record.data.to_string()).collect(),
+    }
+}
+
 /// Where a name with a failover pair leads now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Leading {
@@ -446,6 +475,22 @@ pub(super) mod tests {
             assert_eq!((reply.code, reply.authoritative, reply.answers.len()), (ResponseCode::NoError, false, 0));
             assert_eq!(reply.referral[0].name.to_ascii(), "sub.example.com.");
         }
+    }
+
+    #[test]
+    fn a_test_reports_the_answer_of_the_moment() {
+        let host = |host: &str| set("api.example.com.", "CNAME", &[host]);
+        let zone = zone("example.com.", pair(host("p.example.org."), host("s.example.org.")).to_vec());
+        let test = |name: &str, healthy| {
+            let name = Name::from_ascii(name).expect("a name");
+            let Tested { code, server, data } = tested(&zone, &checks(healthy), &name, RecordType::CNAME);
+            assert_eq!(server, "ns-1.awsdns-1.com");
+            (code, data)
+        };
+        assert_eq!(test("api.example.com.", true), ("NOERROR", vec!["p.example.org.".to_owned()]));
+        assert_eq!(test("api.example.com.", false), ("NOERROR", vec!["s.example.org.".to_owned()]));
+        assert_eq!(test("other.example.com.", true), ("NXDOMAIN", Vec::new()));
+        assert_eq!(test("api.example.org.", true), ("REFUSED", Vec::new()));
     }
 
     #[test]

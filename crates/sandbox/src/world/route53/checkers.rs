@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use drctl_failover_dns::check::Checks;
 use futures::future::join_all;
@@ -23,8 +23,8 @@ use crate::sync::lock;
 pub(crate) enum Rhythm {
     /// All the time, at the interval of each check divided by this: the pace `aws`.
     Scaled(f64),
-    /// Whenever somebody asks for the result, which then counts at once, as if as many looks as it takes had been the same: the
-    /// pace `instant`, in which nothing takes time. Checks that nobody asks about cost nothing.
+    /// Whenever somebody asks for the result, as often as it takes to be sure of it: the pace `instant`, in which nothing takes
+    /// time. Every look is that of all checkers. Checks that nobody asks about cost nothing.
     WhenAsked,
 }
 
@@ -61,18 +61,17 @@ struct Attended {
     wanted: AtomicU64,
     /// Which of these changes was read last.
     read: tokio::sync::Mutex<u64>,
-    tasks: Mutex<BTreeMap<String, Task>>,
+    /// By check, and what each looks at.
+    tasks: Mutex<BTreeMap<String, (Source, Task)>>,
+    metrics: OnceLock<Task>,
 }
 
-/// A task that looks at something, until this is dropped.
-struct Task {
-    source: Source,
-    handle: JoinHandle<()>,
-}
+/// A task that ends when this is dropped.
+struct Task(JoinHandle<()>);
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.handle.abort();
+        self.0.abort();
     }
 }
 
@@ -108,6 +107,7 @@ impl Checkers {
     }
 
     /// Counts the changes of any check's status in any account.
+    #[cfg(test)]
     pub(crate) fn changes(&self) -> channel::Receiver<u64> {
         self.inner.changes.subscribe()
     }
@@ -123,6 +123,19 @@ impl Checkers {
     /// If the account's configuration has changed and cannot be read.
     pub(crate) async fn verdicts(&self, account: &str) -> Result<Vec<Verdict>, ReadError> {
         Ok(self.asked(account).await?.account.verdicts())
+    }
+
+    /// The status of one health check; `None` if there is no such check. No other check is looked at for this.
+    ///
+    /// # Errors
+    /// If the account's configuration has changed and cannot be read.
+    pub(crate) async fn verdict(&self, account: &str, id: &str) -> Result<Option<Verdict>, ReadError> {
+        let attended = self.attended(account);
+        self.inner.refresh(&attended).await?;
+        if self.inner.rhythm == Rhythm::WhenAsked {
+            self.inner.look_now(&attended.account, |check| check == id).await?;
+        }
+        Ok(attended.account.verdicts().into_iter().find(|verdict| verdict.id == id))
     }
 
     /// The checks of an account with what was observed: the second argument of `Records::answer_of`.
@@ -156,7 +169,8 @@ impl Checkers {
         let attended = self.attended(account);
         self.inner.refresh(&attended).await?;
         if self.inner.rhythm == Rhythm::WhenAsked {
-            self.inner.look_now(&attended.account).await?;
+            self.inner.look_now(&attended.account, |_| true).await?;
+            watch::publish(&self.inner.means, &attended.account).await;
         }
         Ok(attended)
     }
@@ -172,6 +186,7 @@ impl Checkers {
             wanted: AtomicU64::new(1),
             read: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
+            metrics: OnceLock::new(),
         });
         accounts.push(Arc::clone(&new));
         new
@@ -201,10 +216,10 @@ impl Inner {
         let mut old = std::mem::take(&mut *tasks);
         for (id, source, _) in attended.account.watched() {
             let task = match old.remove(&id) {
-                Some(task) if task.source == source => task,
+                Some((same, task)) if same == source => task,
                 _ => {
                     let (means, account) = (Arc::clone(&self.means), Arc::clone(&attended.account));
-                    let handle = match &source {
+                    Task(match &source {
                         Source::Endpoint(endpoint) => {
                             tokio::spawn(watch::endpoint(means, account, id.clone(), endpoint.clone(), scale))
                         }
@@ -212,20 +227,32 @@ impl Inner {
                             tokio::spawn(watch::alarm(means, account, id.clone(), alarm.clone(), scale))
                         }
                         Source::Nothing => continue,
-                    };
-                    Task { source, handle }
+                    })
                 }
             };
-            tasks.insert(id, task);
+            tasks.insert(id, (source, task));
         }
+        drop(tasks);
+        attended.metrics.get_or_init(|| {
+            Task(tokio::spawn(watch::metrics(Arc::clone(&self.means), Arc::clone(&attended.account), scale)))
+        });
     }
 
-    /// Looks at everything that the checks of an account depend on, and lets the results count.
-    async fn look_now(&self, account: &Account) -> Result<(), ReadError> {
-        let looks = account.watched().into_iter().map(|(id, source, threshold)| async move {
+    /// Looks at everything that these checks of an account depend on, and lets the results count.
+    async fn look_now(&self, account: &Account, of: impl Fn(&str) -> bool) -> Result<(), ReadError> {
+        let watched = account.watched().into_iter().filter(|(id, ..)| of(id));
+        let looks = watched.map(|(id, source, threshold)| async move {
             match source {
                 Source::Endpoint(endpoint) => {
-                    let outcome = self.means.prober.look(&account.id, &endpoint).await;
+                    let look = || self.means.prober.look(&account.id, &endpoint);
+                    let mut outcome = look().await;
+                    // It takes as many failures in a row: a function that starts slowly has failed one look.
+                    for _ in 1..threshold {
+                        if outcome.success || !account.takes_as_alive(&id) {
+                            break;
+                        }
+                        outcome = look().await;
+                    }
                     for checker in watch::chosen(&endpoint) {
                         if (self.means.reporting)(&account.id, CHECKERS[checker].region) {
                             account.report(&id, checker, threshold, &outcome);

@@ -29,8 +29,8 @@ const QUEUED: usize = 32;
 /// Route 53's own servers announce.
 const LARGEST_UDP: u16 = 4096;
 
-/// A UDP port that is free need not be free for TCP, but three in a row are hardly taken.
-const PORT_ATTEMPTS: usize = 3;
+/// A TCP port that is free need not be free for UDP, but so many in a row are not taken.
+const PORT_ATTEMPTS: usize = 8;
 
 /// Whose zones a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,15 +68,16 @@ impl DnsServer {
     }
 }
 
-/// The same port for UDP and TCP.
+/// The same port for UDP and TCP. TCP chooses it: its ports are the scarce ones, since connections that have ended keep theirs
+/// for a minute.
 async fn sockets(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
     let mut attempt = 1;
     loop {
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        match TcpListener::bind(udp.local_addr()?).await {
-            Ok(tcp) => return Ok((udp, tcp)),
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        match UdpSocket::bind(tcp.local_addr()?).await {
+            Ok(udp) => return Ok((udp, tcp)),
             Err(error) if port != 0 || attempt == PORT_ATTEMPTS => return Err(error),
-            Err(error) => tracing::debug!(%error, "the port of the name server is taken for TCP"),
+            Err(error) => tracing::debug!(%error, "the port of the name server is taken for UDP"),
         }
         attempt += 1;
     }

@@ -1,4 +1,4 @@
-//! Reading Route 53's configuration, and the states of alarms, from the emulator.
+//! Reading Route 53's configuration, and the states of alarms, from the emulator, and publishing metrics there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +10,42 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 
-use super::zones::{Alarm, Configuration, Endpoint, HealthCheck, Protocol, ReadError, Source, Zone, Zones};
+use super::zones::{Alarm, Configuration, Endpoint, HealthCheck, Measured, Protocol, ReadError, Source, Zone, Zones};
 use crate::rules::rule::Origin;
 use crate::wire::call::Call;
 use crate::wire::form::Form;
 use crate::wire::xml::Element;
-
-/// Route 53 is global, and its API is in this Region.
-const REGION: &str = "us-east-1";
+use crate::world::regions::{GLOBAL, Place, Regions};
 
 /// The prefix of the ids in Route 53's answers.
 const ZONE: &str = "/hostedzone/";
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The emulator as the source of zones, checks, and alarms.
 ///
-/// It asks the emulator, and not the proxy: the checkers and the name servers are Route 53's data plane, which goes on
-/// when the Region of its control plane is gone, and their questions are nobody's calls.
+/// It asks AWS as callers see it who get there, but not on their way: the checkers and the name servers are Route 53's data
+/// plane, which goes on when the Region of its control plane is gone, and their questions are nobody's calls. Only CloudWatch
+/// is asked by its Region's condition.
 pub(crate) struct Emulator {
     origin: Arc<dyn Origin>,
+    regions: Regions,
 }
 
 impl Emulator {
-    pub(crate) fn new(origin: Arc<dyn Origin>) -> Self {
-        Self { origin }
+    pub(crate) fn new(origin: Arc<dyn Origin>, regions: Regions) -> Self {
+        Self { origin, regions }
+    }
+
+    fn hears_cloudwatch(&self, account: &str, region: &str) -> bool {
+        self.regions.is_heard(account, Place { region, service: "monitoring" })
     }
 
     /// Asks Route 53. `None` if it answers that something does not exist.
     async fn get(&self, account: &str, operation: &'static str, path: &str) -> Result<Option<Element>, ReadError> {
         let fail = failure("route53", operation, account);
         let path = format!("/2013-04-01/{path}");
-        let call = Call::signed_by(account, REGION, "route53", (Method::GET, &path), "text/xml", Bytes::new());
+        let call = Call::signed_by(account, GLOBAL, "route53", (Method::GET, &path), "text/xml", Bytes::new());
         self.ask(call.ok_or_else(|| fail("the call cannot be written".to_owned()))?, fail).await
     }
 
@@ -105,6 +111,9 @@ impl Emulator {
     /// AWS reads the data of an alarm and not its state, which makes a difference only for `SetAlarmState`.
     /// See docs/aws-behaviour.md#health-check-of-an-alarm.
     async fn alarm_state(&self, account: &str, alarm: &Alarm) -> Result<AlarmState, ReadError> {
+        if !self.hears_cloudwatch(account, &alarm.region) {
+            return Ok(AlarmState::InsufficientData);
+        }
         let fail = failure("cloudwatch", "DescribeAlarms", account);
         let form: Form = [
             ("Action", "DescribeAlarms"),
@@ -114,9 +123,8 @@ impl Emulator {
         ]
         .into_iter()
         .collect();
-        let kind = "application/x-www-form-urlencoded";
         let body = Bytes::from(form.encode());
-        let call = Call::signed_by(account, &alarm.region, "monitoring", (Method::POST, "/"), kind, body);
+        let call = Call::signed_by(account, &alarm.region, "monitoring", (Method::POST, "/"), FORM, body);
         let answer = self.ask(call.ok_or_else(|| fail("the call cannot be written".to_owned()))?, fail).await?;
         let path = ["DescribeAlarmsResult", "MetricAlarms", "member", "StateValue"];
         let states = answer.iter().flat_map(|answer| answer.at(&path)).map(Element::text).collect::<Vec<_>>();
@@ -125,6 +133,28 @@ impl Emulator {
             Some(&"ALARM") => AlarmState::Alarm,
             _ => AlarmState::InsufficientData,
         })
+    }
+
+    /// The metrics are in this one Region, wherever the endpoints are. See docs/aws-behaviour.md#global-control-planes.
+    async fn put_metrics(&self, account: &str, values: &[Measured]) -> Result<(), ReadError> {
+        if !self.hears_cloudwatch(account, GLOBAL) {
+            return Ok(());
+        }
+        let fail = failure("cloudwatch", "PutMetricData", account);
+        let mut form: Form = [("Action", "PutMetricData"), ("Version", "2010-08-01"), ("Namespace", "AWS/Route53")]
+            .into_iter()
+            .collect();
+        for (number, measured) in (1..).zip(values) {
+            let mut set = |member: &str, value: &str| form.set(&format!("MetricData.member.{number}.{member}"), value);
+            set("MetricName", measured.metric);
+            set("Unit", measured.unit);
+            set("Value", &measured.value.to_string());
+            set("Dimensions.member.1.Name", "HealthCheckId");
+            set("Dimensions.member.1.Value", &measured.check);
+        }
+        let call =
+            Call::signed_by(account, GLOBAL, "monitoring", (Method::POST, "/"), FORM, Bytes::from(form.encode()));
+        self.ask(call.ok_or_else(|| fail("the call cannot be written".to_owned()))?, fail).await.map(|_| ())
     }
 }
 
@@ -135,6 +165,10 @@ impl Zones for Emulator {
 
     fn alarm<'a>(&'a self, account: &'a str, alarm: &'a Alarm) -> BoxFuture<'a, Result<AlarmState, ReadError>> {
         self.alarm_state(account, alarm).boxed()
+    }
+
+    fn publish<'a>(&'a self, account: &'a str, values: Vec<Measured>) -> BoxFuture<'a, Result<(), ReadError>> {
+        async move { self.put_metrics(account, &values).await }.boxed()
     }
 }
 
@@ -257,7 +291,7 @@ mod tests {
                 None => Answer::refusal(call, StatusCode::NOT_FOUND, "NoSuchHostedZone", "gone"),
             }
         });
-        Emulator::new(Arc::new(origin))
+        Emulator::new(Arc::new(origin), Regions::default())
     }
 
     fn configured(config: &str) -> HealthCheck {
@@ -416,6 +450,55 @@ mod tests {
         Ok(())
     }
 
+    fn out(regions: &Regions, region: &str) {
+        let orders = serde_json::from_value(serde_json::json!({ region: {"is": "out"} })).expect("orders");
+        regions.order(Some(ACCOUNT), &orders).expect("an order that makes sense");
+    }
+
+    #[tokio::test]
+    async fn an_alarm_in_a_region_that_is_out_has_no_data() -> Result<(), ReadError> {
+        let emulator = emulator(|_| {
+            let member = "<member><StateValue>OK</StateValue></member>";
+            Some(format!("<r><DescribeAlarmsResult><MetricAlarms>{member}</MetricAlarms></DescribeAlarmsResult></r>"))
+        });
+        out(&emulator.regions, "us-east-2");
+        for (region, expected) in [("us-east-1", AlarmState::Ok), ("us-east-2", AlarmState::InsufficientData)] {
+            let alarm = Alarm { region: region.to_owned(), name: "a".to_owned() };
+            assert_eq!(emulator.alarm(ACCOUNT, &alarm).await?, expected, "{region}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn metrics_are_published_in_us_east_1_while_it_is_there() -> Result<(), ReadError> {
+        let origin = Arc::new(Scripted::new(|call| {
+            assert_eq!((call.region.as_str(), call.operation.as_str()), ("us-east-1", "PutMetricData"));
+            ok("<PutMetricDataResponse/>")
+        }));
+        let emulator = Emulator::new(origin.clone(), Regions::default());
+        let values = || {
+            let measured = |metric, unit, value| Measured { check: "c1".to_owned(), metric, unit, value };
+            vec![measured("HealthCheckStatus", "None", 1.0), measured("HealthCheckPercentageHealthy", "Percent", 87.0)]
+        };
+        emulator.publish(ACCOUNT, values()).await?;
+        let sent = Form::parse(origin.asked()[0].as_bytes());
+        for (parameter, value) in [
+            ("Namespace", "AWS/Route53"),
+            ("MetricData.member.1.MetricName", "HealthCheckStatus"),
+            ("MetricData.member.1.Value", "1"),
+            ("MetricData.member.2.Value", "87"),
+            ("MetricData.member.2.Unit", "Percent"),
+            ("MetricData.member.2.Dimensions.member.1.Name", "HealthCheckId"),
+            ("MetricData.member.2.Dimensions.member.1.Value", "c1"),
+        ] {
+            assert_eq!(sent.get(parameter), Some(value), "{parameter}");
+        }
+        out(&emulator.regions, "us-east-1");
+        emulator.publish(ACCOUNT, values()).await?;
+        assert_eq!(origin.asked().len(), 1);
+        Ok(())
+    }
+
     #[tokio::test]
     async fn a_failure_names_the_call_and_the_reason() {
         let emulator = emulator(|_| Some("not XML".to_owned()));
@@ -425,7 +508,8 @@ mod tests {
             "{error}"
         );
         let origin = Scripted::new(|call| Answer::refusal(call, StatusCode::SERVICE_UNAVAILABLE, "Busy", "later"));
-        let error = Emulator::new(Arc::new(origin)).read(ACCOUNT).await.map(|_| ()).expect_err("refused").to_string();
+        let emulator = Emulator::new(Arc::new(origin), Regions::default());
+        let error = emulator.read(ACCOUNT).await.map(|_| ()).expect_err("refused").to_string();
         assert!(error.contains("503") && error.contains("later"), "{error}");
     }
 }

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::zones::Measured;
+
 /// A checker of Route 53: the Region in which it is, and the address from which it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checker {
@@ -57,7 +59,7 @@ pub(crate) struct Report {
 pub(crate) struct Verdict {
     /// The check's id.
     pub(crate) id: String,
-    /// What it is about, e.g. `GET /health of api.example.com`.
+    /// What it is about, e.g. `https://api.example.com/health`.
     pub(crate) of: String,
     /// Whether Route 53 takes it as healthy, with `Inverted` and `Disabled` taken into account: the metric
     /// `HealthCheckStatus` is 1 or 0 accordingly.
@@ -75,6 +77,22 @@ pub(crate) struct Verdict {
     pub(crate) share: Option<(usize, usize)>,
     /// The last look of each checker that reports.
     pub(crate) reports: Vec<Report>,
+    /// The last look of each checker that was a failure, whether the checker still reports or not.
+    #[serde(skip)]
+    pub(crate) failures: Vec<Report>,
+}
+
+impl Verdict {
+    /// What CloudWatch is told: "1 indicates healthy, and 0 indicates unhealthy", and of an endpoint "the percentage of Route 53
+    /// health checkers that consider" it healthy.
+    pub(super) fn measured(&self) -> Vec<Measured> {
+        let of = |metric, unit, value| Measured { check: self.id.clone(), metric, unit, value };
+        let percentage = self.share.and_then(|(healthy, all)| (healthy * 100).checked_div(all));
+        let percentage = percentage.and_then(|percentage| u32::try_from(percentage).ok());
+        let status = of("HealthCheckStatus", "None", if self.healthy { 1.0 } else { 0.0 });
+        let percentage = percentage.map(|value| of("HealthCheckPercentageHealthy", "Percent", f64::from(value)));
+        [Some(status), percentage].into_iter().flatten().collect()
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::account::Account;
 use super::checkers::Reporting;
 use super::probe::{Outcome, Prober};
-use super::verdict::CHECKERS;
-use super::zones::{Alarm, Endpoint, Zones};
+use super::verdict::{CHECKERS, Verdict};
+use super::zones::{Alarm, Endpoint, Measured, Zones};
 
 /// The shortest time between two looks of a checker. No emulator could answer faster ones.
 const FASTEST: Duration = Duration::from_millis(100);
@@ -23,6 +23,9 @@ const SHARED: Duration = Duration::from_millis(250);
 
 /// The time between two readings of an alarm, at AWS's speed.
 const ALARM: Duration = Duration::from_secs(10);
+
+/// The time between two values of a metric, at AWS's speed.
+const METRIC: Duration = Duration::from_mins(1);
 
 /// What the tasks need.
 pub(super) struct Means {
@@ -107,5 +110,23 @@ pub(super) async fn alarm(means: Arc<Means>, account: Arc<Account>, id: String, 
             Err(error) => tracing::warn!(%error, check = id, "a health check cannot read its alarm"),
         }
         sleep(scaled(ALARM, scale)).await;
+    }
+}
+
+/// Publishes the metrics of an account's checks for ever.
+pub(super) async fn metrics(means: Arc<Means>, account: Arc<Account>, scale: f64) {
+    loop {
+        sleep(scaled(METRIC, scale)).await;
+        publish(&means, &account).await;
+    }
+}
+
+/// Publishes what holds now. Nothing depends on it but the metrics themselves, which then lack a value.
+pub(super) async fn publish(means: &Means, account: &Account) {
+    let values: Vec<Measured> = account.verdicts().iter().flat_map(Verdict::measured).collect();
+    if !values.is_empty()
+        && let Err(error) = means.zones.publish(&account.id, values).await
+    {
+        tracing::warn!(%error, "the metrics of the health checks lack a value");
     }
 }

@@ -7,7 +7,7 @@ use drctl_failover_dns::check::{AlarmState, Check};
 use drctl_failover_dns::record::Records;
 use futures::future::BoxFuture;
 
-/// Why Route 53's configuration, or an alarm, cannot be read.
+/// Why Route 53's configuration, or an alarm, cannot be read, or a metric not be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{service}:{operation} of account {account} failed in the emulator: {reason}")]
 pub(crate) struct ReadError {
@@ -30,6 +30,23 @@ pub(crate) trait Zones: Send + Sync {
     /// # Errors
     /// If it cannot be read.
     fn alarm<'a>(&'a self, account: &'a str, alarm: &'a Alarm) -> BoxFuture<'a, Result<AlarmState, ReadError>>;
+
+    /// Adds values to the metrics of health checks.
+    ///
+    /// # Errors
+    /// If they are not accepted.
+    fn publish<'a>(&'a self, account: &'a str, values: Vec<Measured>) -> BoxFuture<'a, Result<(), ReadError>>;
+}
+
+/// A value of a metric of a health check.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/monitoring-health-checks.html>
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measured {
+    /// The check's id.
+    pub(crate) check: String,
+    pub(crate) metric: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) value: f64,
 }
 
 /// What Route 53 has in one account.
@@ -138,6 +155,7 @@ pub(crate) mod tests {
         alarms: Mutex<BTreeMap<String, AlarmState>>,
         broken: Mutex<bool>,
         reads: AtomicUsize,
+        published: Mutex<Vec<Measured>>,
     }
 
     impl Written {
@@ -151,6 +169,11 @@ pub(crate) mod tests {
 
         pub(crate) fn break_down(&self, broken: bool) {
             *lock(&self.broken) = broken;
+        }
+
+        /// The values that were published since this was asked last.
+        pub(crate) fn published(&self) -> Vec<Measured> {
+            std::mem::take(&mut *lock(&self.published))
         }
 
         /// How often an account was read.
@@ -178,6 +201,11 @@ pub(crate) mod tests {
         fn alarm<'a>(&'a self, _: &'a str, alarm: &'a Alarm) -> BoxFuture<'a, Result<AlarmState, ReadError>> {
             let state = lock(&self.alarms).get(&alarm.name).copied().unwrap_or(AlarmState::InsufficientData);
             async move { Ok(state) }.boxed()
+        }
+
+        fn publish<'a>(&'a self, _: &'a str, values: Vec<Measured>) -> BoxFuture<'a, Result<(), ReadError>> {
+            lock(&self.published).extend(values);
+            async { Ok(()) }.boxed()
         }
     }
 

@@ -105,7 +105,7 @@ impl World {
     /// Waits until a check has this status. Returns the time since the start.
     async fn until(&self, id: &str, healthy: bool) -> Result<Duration, ReadError> {
         let mut changes = self.checkers.changes();
-        let waited = timeout(Duration::from_secs(600), async {
+        let waited = timeout(Duration::from_mins(10), async {
             while self.healthy(id).await? != healthy {
                 changes.changed().await.expect("the checkers are there");
             }
@@ -418,7 +418,7 @@ async fn nothing_is_looked_at_after_a_reset_or_when_the_checkers_are_dropped() -
     let (counter, looks) = (Arc::clone(&world.looks), world.looks());
     assert!(looks > 16);
     drop(world);
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert_eq!(counter.load(Ordering::Relaxed), looks);
     Ok(())
 }
@@ -442,6 +442,82 @@ async fn every_answer_is_about_the_configuration_after_the_change() -> TestResul
         1,
         "it is read again, although nothing has changed since"
     );
+    Ok(())
+}
+
+/// The values that were published of a check, by metric.
+fn published(world: &World, id: &str) -> Vec<(&'static str, f64)> {
+    let published = world.zones.published().into_iter().filter(|measured| measured.check == id);
+    published.map(|measured| (measured.metric, measured.value)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_have_a_value_for_each_minute() -> TestResult {
+    let world = World::down_between(Rhythm::Scaled(1.0), 65, 1000);
+    let calculated = with(check("all"), |check, _| {
+        check.kind = Kind::Calculated { children: vec!["c".to_owned()], threshold: 1 };
+    });
+    world.put(ACCOUNT, vec![check("c"), HealthCheck { source: Source::Nothing, ..calculated }]);
+    world.at(59).await;
+    assert_eq!(world.zones.published(), []);
+    world.at(61).await;
+    assert_eq!(published(&world, "c"), [("HealthCheckStatus", 1.0), ("HealthCheckPercentageHealthy", 100.0)]);
+    world.at(121).await;
+    assert_eq!(published(&world, "all"), [("HealthCheckStatus", 0.0)], "no checker looks at a calculated check");
+    world.at(301).await;
+    let minutes = [("HealthCheckStatus", 0.0), ("HealthCheckPercentageHealthy", 0.0)].repeat(3);
+    assert_eq!(published(&world, "c"), minutes);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_asked_the_metrics_get_a_value_and_a_single_check_costs_no_other() -> TestResult {
+    let world = World::new(Rhythm::WhenAsked, |_, _| Behaviour::Answers);
+    world.put(ACCOUNT, vec![check("c"), check("other")]);
+    let verdict = world.checkers.verdict(ACCOUNT, "c").await?.expect("a check");
+    assert_eq!((verdict.reports.len(), world.looks()), (16, 1));
+    assert_eq!(world.checkers.verdict(ACCOUNT, "gone").await?, None);
+    assert_eq!((world.zones.published(), world.looks()), (Vec::new(), 1));
+    world.checkers.checks(ACCOUNT).await?;
+    assert_eq!(published(&world, "other"), [("HealthCheckStatus", 1.0), ("HealthCheckPercentageHealthy", 100.0)]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_asked_it_takes_as_many_failures_as_the_threshold_says() -> TestResult {
+    let starts_slowly =
+        World::new(
+            Rhythm::WhenAsked,
+            |_, now| {
+                if now < Duration::from_secs(3) { Behaviour::Hangs } else { Behaviour::Answers }
+            },
+        );
+    starts_slowly.put(ACCOUNT, vec![check("c")]);
+    assert!(starts_slowly.healthy("c").await?);
+    assert_eq!(starts_slowly.looks(), 3);
+    let world = World::down_between(Rhythm::WhenAsked, 0, 100);
+    world.put(ACCOUNT, vec![check("c")]);
+    assert!(!world.healthy("c").await?);
+    assert_eq!(world.looks(), 3);
+    assert!(!world.healthy("c").await?);
+    assert_eq!(world.looks(), 4, "one more is enough to know that nothing has changed");
+    world.at(100).await;
+    assert!(world.healthy("c").await?);
+    assert_eq!(world.looks(), 5, "an endpoint that answers is not dead");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_failure_of_each_checker_is_kept() -> TestResult {
+    let world = World::down_between(Rhythm::Scaled(1.0), 15, 25);
+    world.put(ACCOUNT, vec![check("c")]);
+    world.at(14).await;
+    assert_eq!(world.verdict("c").await?.failures, []);
+    world.at(60).await;
+    let verdict = world.verdict("c").await?;
+    assert!(verdict.reports.iter().all(|report| report.success));
+    assert_eq!(verdict.failures.len(), 16);
+    assert!(verdict.failures.iter().all(|report| !report.success && report.status.starts_with("Failure: HTTP")));
     Ok(())
 }
 
