@@ -13,6 +13,7 @@ const HELP: &str = "\
 Examples:
   drctl sandbox lag dynamodb 5s      a write to a table arrives in the other Region after 5 seconds
   drctl sandbox lag s3 2m            an object after 2 minutes
+  drctl sandbox lag aurora 5s        a row after 5 seconds
   drctl sandbox lag dynamodb usual   as long as it usually takes
   drctl sandbox lag                  shows the lags, and what is on its way";
 
@@ -20,7 +21,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct LagArgs {
-    /// dynamodb, s3, or secretsmanager; without it, the lags and what is on its way are shown
+    /// aurora, dynamodb, s3, or secretsmanager; without it, the lags and what is on its way are shown
     #[arg(value_name = "SERVICE", requires = "lag")]
     service: Option<String>,
     /// How long its replication takes, e.g. 5s or 500ms; or `usual`

@@ -24,6 +24,8 @@
 //! is the number of seconds until it takes effect. `out` has a `manner`, `hang` (the default) or `reset`; `slow` has
 //! `by`, the seconds by which answers are late (2).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::try_join_all;
 use http::{Method, StatusCode, Uri};
@@ -36,6 +38,7 @@ use crate::rules::faults::FaultFile;
 use crate::wire::answer::Answer;
 use crate::wire::form::Form;
 use crate::world::aurora::listing::PsqlAccess;
+use crate::world::replication::LagOrders;
 
 /// Which cluster `psql` is to get to.
 #[derive(Debug, Default, Deserialize)]
@@ -129,8 +132,15 @@ fn replication(proxy: &Proxy, account: Option<&str>) -> Answer {
 }
 
 fn order_replication(proxy: &Proxy, account: Option<&str>, body: &Bytes) -> Result<(), String> {
-    let orders = serde_json::from_slice(body).map_err(|error| format!("this is not an order for lags: {error}"))?;
-    proxy.world.replication.order(account, &orders)
+    let orders: LagOrders =
+        serde_json::from_slice(body).map_err(|error| format!("this is not an order for lags: {error}"))?;
+    proxy.world.replication.order(account, &orders)?;
+    // Aurora's servers replicate by themselves.
+    if let Some(order) = orders.get("aurora") {
+        let lag = order.lag.map(Duration::try_from_secs_f64).transpose().map_err(|error| error.to_string())?;
+        proxy.world.aurora.set_lag(account, lag);
+    }
+    Ok(())
 }
 
 async fn psql(proxy: &Proxy, body: &Bytes) -> Result<PsqlAccess, String> {

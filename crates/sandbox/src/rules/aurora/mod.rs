@@ -58,6 +58,8 @@ impl Rule for Clusters {
             if call.service != "rds" {
                 return next.run(call).await;
             }
+            // Whoever asks about databases is likely to create one.
+            self.aurora.prepare();
             let mut answer = next.run(call).await;
             if !answer.is_success() {
                 return answer;

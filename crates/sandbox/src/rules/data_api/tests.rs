@@ -351,16 +351,16 @@ async fn a_transaction_that_nobody_uses_is_rolled_back() -> TestResult {
         Transactions::with(Lifetime { unused: Duration::from_millis(unused), at_most: Duration::from_millis(at_most) })
     };
     fixture.run("create table t (id int primary key)").await?;
-    for transactions in [lifetime(600, 60_000), lifetime(60_000, 1200)] {
+    for transactions in [lifetime(1500, 60_000), lifetime(60_000, 2500)] {
         fixture.api.transactions = transactions;
         let id = fixture.begin().await?;
         let statement = |sql: &str| json!({"transactionId": id, "sql": sql});
         fixture.done("/Execute", &statement("insert into t values (1)")).await?;
         for _ in 0..2 {
-            tokio::time::sleep(Duration::from_millis(350)).await;
+            tokio::time::sleep(Duration::from_millis(800)).await;
             fixture.done("/Execute", &statement("select 1")).await?;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         let gone = fixture.refused("/Execute", &statement("select 1")).await;
         assert!(gone.starts_with("404 TransactionNotFoundException"), "{gone}");
         // Its lock is gone, too: this would wait for it.
@@ -443,12 +443,12 @@ async fn a_statement_that_takes_too_long_is_ended_or_goes_on() -> TestResult {
     );
 
     fixture.api.waits_for = Duration::from_millis(200);
-    let slow = json!({"sql": "insert into t select 1 from pg_sleep(0.6)", "continueAfterTimeout": true});
+    let slow = json!({"sql": "insert into t select 1 from pg_sleep(1.5)", "continueAfterTimeout": true});
     let (status, body) = fixture.call("/Execute", &slow).await;
     assert_eq!((status, &body["code"]), (400, &json!("StatementTimeoutException")));
     assert!(body["dbConnectionId"].as_i64().is_some_and(|session| session > 0), "{body}");
     assert_eq!(fixture.count("t").await?, Some(0));
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(fixture.count("t").await?, Some(1));
     let quick = json!({"sql": "select 1", "continueAfterTimeout": true});
     assert_eq!(fixture.done("/Execute", &quick).await?["records"], json!([[{"longValue": 1}]]));

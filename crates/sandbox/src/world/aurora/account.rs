@@ -53,8 +53,8 @@ pub(super) struct Cluster {
     pub(super) owner: String,
     /// The master user's password; `None` if only a snapshot knows it.
     pub(super) password: Option<String>,
-    /// Whether the server has another password.
-    pub(super) password_due: bool,
+    /// The same, if the server does not have it yet.
+    pub(super) due_password: Option<String>,
     /// The database that it was created with.
     pub(super) database: Option<String>,
     pub(super) http_endpoint: bool,

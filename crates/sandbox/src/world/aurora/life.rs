@@ -245,12 +245,11 @@ async fn standby(
 pub(super) async fn open_door(account: &Account, number: u64, door: Option<Arc<Pipe>>) -> Result<(), String> {
     let port = account.read(|catalogue| catalogue.clusters.get(&number)?.server.as_ref()?.port());
     let Some(port) = port else { return Ok(()) };
-    match door {
-        Some(door) => door.set_target(port),
-        None => {
-            let door = Pipe::open(port).await.map_err(|error| explained(&error))?;
-            account.change_one(number, |cluster| cluster.door = Some(Arc::new(door)));
-        }
+    if let Some(door) = door {
+        door.set_target(port);
+    } else {
+        let door = Pipe::open(port).await.map_err(|error| explained(&error))?;
+        account.change_one(number, |cluster| cluster.door = Some(Arc::new(door)));
     }
     Ok(())
 }
@@ -259,8 +258,7 @@ pub(super) async fn open_door(account: &Account, number: u64, door: Option<Arc<P
 pub(super) async fn set_password(account: &Account, number: u64) {
     let due = account.read(|catalogue| {
         let cluster = catalogue.clusters.get(&number)?;
-        let server = cluster.server.clone().filter(|server| cluster.password_due && !server.is_standby())?;
-        Some((server, cluster.password.clone()?))
+        Some((cluster.server.clone().filter(|server| !server.is_standby())?, cluster.due_password.clone()?))
     });
     let Some((server, password)) = due else { return };
     if server.port().is_none() {
@@ -269,7 +267,9 @@ pub(super) async fn set_password(account: &Account, number: u64) {
     match server.set_owner_password(&password).await {
         Ok(()) => drop(account.change_one(number, |cluster| {
             // It may have changed again.
-            cluster.password_due = cluster.password.as_ref() != Some(&password);
+            if cluster.due_password.as_ref() == Some(&password) {
+                cluster.due_password = None;
+            }
         })),
         // It is tried again with the next start.
         Err(error) => tracing::error!(why = explained(&error), "cannot change the password of a cluster's master user"),
@@ -325,13 +325,15 @@ pub(super) async fn detach(shared: &Arc<Shared>, account: &Arc<Account>, number:
     if plan.role == Role::Secondary {
         failure = promote(shared, account, number, &plan).await.err();
     }
-    let rests = account.change_one(number, |cluster| {
+    account.change_one(number, |cluster| {
         cluster.global = None;
         cluster.role = Role::Writer;
         cluster.stream = None;
         cluster.fenced = false;
-        if plan.role != Role::Secondary {
-            return false;
+        // A writer goes on as it is. One that a failover has replaced, and that was stopped, starts again.
+        let was_stopped = matches!(plan.role, Role::Replaced { .. }) && matches!(cluster.state, State::Unavailable(_));
+        if plan.role != Role::Secondary && !was_stopped {
+            return;
         }
         cluster.state = match failure {
             Some(why) => {
@@ -339,13 +341,11 @@ pub(super) async fn detach(shared: &Arc<Shared>, account: &Arc<Account>, number:
                 State::Failed(why)
             }
             None if cluster.instances.is_empty() => State::Idle,
-            None => State::Serving,
+            None => State::Starting,
         };
-        cluster.instances.is_empty()
     });
-    if rests == Some(true) {
-        stop(account, number).await;
-    }
+    serve(shared, account, number).await;
+    rest(account, number).await;
 }
 
 /// Makes a secondary a server of its own, with what has arrived.

@@ -32,7 +32,7 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,6 +137,8 @@ struct Shared {
     lags: Mutex<HashMap<Option<String>, Duration>>,
     /// Whether the conditions of the Regions are being followed.
     follows: AtomicBool,
+    /// Whether what servers need has been prepared, or is being.
+    is_prepared: AtomicBool,
 }
 
 /// What whoever wants to reach a cluster finds.
@@ -161,6 +163,7 @@ impl Aurora {
                 accounts: Mutex::default(),
                 lags: Mutex::default(),
                 follows: AtomicBool::new(false),
+                is_prepared: AtomicBool::new(false),
             }),
         }
     }
@@ -174,6 +177,15 @@ impl Aurora {
     /// The account, if it has had anything to do with Aurora.
     fn known(&self, id: &str) -> Option<Arc<Account>> {
         lock(&self.shared.accounts).get(id).cloned()
+    }
+
+    /// Has PostgreSQL's programs looked for, and made what all servers are copied from, in the background and only once:
+    /// whoever waits for the first server then waits half a second less.
+    pub(crate) fn prepare(&self) {
+        if self.shared.place.is_some() && !self.shared.is_prepared.swap(true, Ordering::Relaxed) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { life::prepare(&shared).await });
+        }
     }
 
     /// A cluster was created. It has no server yet.
@@ -193,7 +205,7 @@ impl Aurora {
                 name,
                 owner,
                 password,
-                password_due: false,
+                due_password: None,
                 database,
                 http_endpoint: new.http_endpoint,
                 instances: BTreeSet::new(),
@@ -208,9 +220,6 @@ impl Aurora {
                 deleted: false,
             });
         });
-        // The first server needs them: they are looked for before somebody waits.
-        let shared = Arc::clone(&self.shared);
-        drop(account.enqueue(async move { life::prepare(&shared).await }));
     }
 
     /// A cluster got an instance. With the first one, its server is made or started.
@@ -271,7 +280,7 @@ impl Aurora {
         let changed = account.change(|catalogue| {
             let (number, _) = catalogue.named(region, cluster)?;
             let cluster = catalogue.clusters.get_mut(&number)?;
-            cluster.password_due = cluster.server.is_some() || cluster.state != State::Idle;
+            cluster.due_password = Some(password.to_owned());
             // The secondaries have the writer's password.
             let global = cluster.global.clone();
             for (other, cluster) in &mut catalogue.clusters {
@@ -470,7 +479,7 @@ impl Aurora {
         let mut changed = account.changed();
         let deadline = Instant::now() + REACHED_WITHIN;
         loop {
-            match self.find(&account, cluster_arn) {
+            match find(&account, cluster_arn) {
                 Found::Not(why) => return Err(why),
                 Found::Reach(reach, server, _) if server.is_running().await => return Ok(reach),
                 Found::Reach(_, _, number) => {
@@ -487,35 +496,6 @@ impl Aurora {
         }
     }
 
-    fn find(&self, account: &Account, arn: &str) -> Found {
-        account.read(|catalogue| {
-            let Some((number, cluster)) = catalogue.find(arn) else { return Found::Not(Unavailable::NoSuchCluster) };
-            let refusal = match &cluster.state {
-                _ if !cluster.http_endpoint => Unavailable::HttpEndpointDisabled,
-                _ if cluster.instances.is_empty() => Unavailable::NoInstance,
-                State::Unavailable(word) => Unavailable::NotAvailable((*word).to_owned()),
-                State::Failed(why) => Unavailable::Failed(why.clone()),
-                _ if cluster.role == Role::Secondary => Unavailable::Reader,
-                State::Serving => match (&cluster.door, &cluster.server) {
-                    (Some(door), Some(server)) => {
-                        let reach = Reach {
-                            port: door.port(),
-                            database: cluster.database.clone(),
-                            owner: cluster.owner.clone(),
-                            is_writer: !cluster.fenced,
-                            region: cluster.region.clone(),
-                            cluster: cluster.name.clone(),
-                        };
-                        return Found::Reach(reach, Arc::clone(server), number);
-                    }
-                    _ => return Found::Wait,
-                },
-                State::Starting | State::Idle => return Found::Wait,
-            };
-            Found::Not(refusal)
-        })
-    }
-
     /// Orders how late changes are in the other Regions of global databases, for one account or for all of them; `None`: as
     /// late as usual. What is on its way follows the order, too.
     pub(crate) fn set_lag(&self, account: Option<&str>, lag: Option<Duration>) {
@@ -530,11 +510,6 @@ impl Aurora {
         }
     }
 
-    /// The lag that was ordered for an account, or for all of them.
-    pub(crate) fn ordered_lag(&self, account: Option<&str>) -> Option<Duration> {
-        links::ordered_lag(&self.shared, account)
-    }
-
     /// Removes every cluster of an account, or of all accounts, with the data and the snapshots.
     ///
     /// # Errors
@@ -544,19 +519,46 @@ impl Aurora {
         let removed: Vec<Arc<Account>> = {
             let mut accounts = lock(&self.shared.accounts);
             let mut lags = lock(&self.shared.lags);
-            match account {
-                Some(account) => {
-                    lags.remove(&Some(account.to_owned()));
-                    accounts.remove(account).into_iter().collect()
-                }
-                None => {
-                    lags.clear();
-                    accounts.drain().map(|(_, account)| account).collect()
-                }
+            if let Some(account) = account {
+                lags.remove(&Some(account.to_owned()));
+                accounts.remove(account).into_iter().collect()
+            } else {
+                lags.clear();
+                accounts.drain().map(|(_, account)| account).collect()
             }
         };
         life::remove_accounts(&self.shared, removed).await
     }
+}
+
+/// What whoever wants to send SQL to a cluster finds at the moment.
+fn find(account: &Account, arn: &str) -> Found {
+    account.read(|catalogue| {
+        let Some((number, cluster)) = catalogue.find(arn) else { return Found::Not(Unavailable::NoSuchCluster) };
+        let refusal = match &cluster.state {
+            _ if !cluster.http_endpoint => Unavailable::HttpEndpointDisabled,
+            _ if cluster.instances.is_empty() => Unavailable::NoInstance,
+            State::Unavailable(word) => Unavailable::NotAvailable((*word).to_owned()),
+            State::Failed(why) => Unavailable::Failed(why.clone()),
+            _ if cluster.role == Role::Secondary => Unavailable::Reader,
+            State::Serving => match (&cluster.door, &cluster.server) {
+                (Some(door), Some(server)) => {
+                    let reach = Reach {
+                        port: door.port(),
+                        database: cluster.database.clone(),
+                        owner: cluster.owner.clone(),
+                        is_writer: !cluster.fenced,
+                        region: cluster.region.clone(),
+                        cluster: cluster.name.clone(),
+                    };
+                    return Found::Reach(reach, Arc::clone(server), number);
+                }
+                _ => return Found::Wait,
+            },
+            State::Starting | State::Idle => return Found::Wait,
+        };
+        Found::Not(refusal)
+    })
 }
 
 /// Region and name in an ARN of a cluster.

@@ -263,7 +263,7 @@ async fn fail_over(
     }
     crown(&shared, &account, &global, &pair).await?;
     // A password that was just changed may be among what was lost.
-    account.change_one(pair.to, |cluster| cluster.password_due = true);
+    account.change_one(pair.to, |cluster| cluster.due_password.clone_from(&cluster.password));
     life::set_password(&account, pair.to).await;
     let Some(id) = lost else { return Ok(LostWrites::Unwanted) };
     if pair.connects {
