@@ -95,6 +95,25 @@ async fn a_key_is_kept_as_long_as_a_living_database_or_table_needs_it() {
     stack.run(&["down", "--yes"]).exits(0).says("2 destroyed");
 }
 
+/// The backup of the sessions table, which is deleted, is what somebody has made to keep its items.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_kept_as_long_as_a_backup_of_the_table_needs_it() {
+    let stack = built("");
+    let (here, there) = (key_of(&stack, PRIMARY).await, key_of(&stack, SECONDARY).await);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk(PRIMARY).await);
+    let table = dynamodb.list_tables().send().await.expect("listed").table_names()[0].clone();
+    let backup = dynamodb.create_backup().table_name(&table).backup_name("before-down").send().await.expect("a backup");
+    let backup = backup.backup_details.expect("its details").backup_arn;
+
+    let ran = stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("1 kept");
+    let plan = ran.says("the backup before-down can be read only with it").stdout;
+    let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("but its key is deleted in 7 days unless something else needs it"), "{plan}");
+    assert!(is_enabled(&stack, PRIMARY, &here).await && !is_enabled(&stack, SECONDARY, &there).await);
+    dynamodb.delete_backup().backup_arn(backup).send().await.expect("deleted");
+    stack.run(&["down", "--yes"]).exits(0).says("1 destroyed");
+}
+
 /// The cluster of the stack that the state has lost is still under the key, and in the subnet group.
 #[test]
 fn a_cluster_that_is_no_longer_on_record_is_in_the_way_and_named() {

@@ -27,6 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     ("dynamodb", "", "ContinuousBackupsUnavailableException", "", Class::Transient),
     // Of the operations about backups; the others have ResourceNotFoundException.
     ("dynamodb", "DescribeContinuousBackups", "TableNotFoundException", "", Class::NotFound),
+    ("dynamodb", "DescribeBackup", "BackupNotFoundException", "", Class::NotFound),
     // It was visible a moment ago: a new table or replica is not visible to every operation at once.
     // See docs/aws-behaviour.md#new-replica-answers-describe-only.
     ("dynamodb", "UpdateContinuousBackups", "TableNotFoundException", "", Class::Transient),

@@ -208,9 +208,9 @@ impl Resource for Table {
         Ok(Synced::default())
     }
 
-    async fn weigh(cx: &Context, live: &Live, _: &AlsoDeleted) -> Result<Weight, Failure> {
+    async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
         let hindrances = replica::hindrances(cx, live).await?;
-        Ok(Weight { stake: stake(cx, live).await?, hindrances, kept: None })
+        Ok(Weight { stake: stake(cx, live, also).await?, hindrances, kept: None })
     }
 
     /// First the replica, then the table. Deletion protection is not lifted. Only the last call shows whether the replica's

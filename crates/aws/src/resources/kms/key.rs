@@ -68,7 +68,7 @@ impl Resource for Key {
         ),
         // Before a key is deleted, drctl looks for what can be read only with it.
         later(ANY, "rds", "DescribeDBClusters DescribeDBClusterSnapshots DescribeDBInstances DescribeDBSnapshots"),
-        later(ANY, "dynamodb", "DescribeTable ListTables"),
+        later(ANY, "dynamodb", "DescribeBackup DescribeTable ListBackups ListTables"),
         later(ANY, "secretsmanager", "ListSecrets"),
     ];
     const SAMPLE_ID: &'static str = "1234abcd-12ab-34cd-56ef-1234567890ab";

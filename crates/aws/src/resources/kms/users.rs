@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{SseDescription, TableDescription};
+use aws_sdk_dynamodb::operation::list_backups::ListBackupsOutput;
+use aws_sdk_dynamodb::types::{
+    BackupDescription, BackupDetails, BackupSummary, BackupType, BackupTypeFilter, SourceTableFeatureDetails,
+    SseDescription, TableDescription,
+};
 use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, DbSnapshot};
 use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::types::SecretListEntry;
@@ -13,10 +17,14 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
 
 use crate::resources::rds::{Databases, databases, listed_databases, unless_unsupported};
-use crate::resources::{AlsoDeleted, Context, Failure, Live};
+use crate::resources::typed::bears_name;
+use crate::resources::{AlsoDeleted, Class, Context, Failure, Live};
 
-/// How many tables are described at a time.
+/// How many tables or backups are described at a time.
 const AT_A_TIME: usize = 8;
+
+/// How the name of the backup ends that DynamoDB leaves of a deleted table. See docs/aws-behaviour.md#deleted-table-leaves-a-backup.
+const LAST_BACKUP: &str = "$DeletedTableBackup";
 
 /// Something that is encrypted with a customer managed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,15 +88,23 @@ fn remaining(users: &[User], key: &Live, also: &AlsoDeleted, final_snapshots: bo
 fn reason(users: &[String]) -> Option<String> {
     let it = if users.len() == 1 { "it" } else { "them" };
     let needs = || format!("{} can be read only with it. Delete {it} when no longer needed", users.join(", "));
-    (!users.is_empty()).then(|| format!("{}, then run `drctl down` again", needs()))
+    // Nobody can delete it.
+    let of_dynamodb = users.iter().any(|user| user.ends_with(LAST_BACKUP));
+    let expires = if of_dynamodb {
+        ". DynamoDB deletes a backup of a deleted table after 35 days; `drctl down --no-final-snapshot` gives it up now"
+    } else {
+        ""
+    };
+    (!users.is_empty()).then(|| format!("{}, then run `drctl down` again{expires}", needs()))
 }
 
-/// Everything in the Region that drctl knows to look for: databases, their snapshots, tables, and secrets.
+/// Everything in the Region that drctl knows to look for: databases, their snapshots, tables, their backups, and secrets.
 async fn all(
     cx: &Context,
     databases: impl Future<Output = Result<Arc<Databases>, Failure>>,
 ) -> Result<Vec<User>, Failure> {
-    let (databases, snapshots, tables, secrets) = try_join!(databases, snapshots(cx), tables(cx), secrets(cx))?;
+    let (databases, snapshots, tables, backups, secrets) =
+        try_join!(databases, snapshots(cx), tables(cx), backups(cx), secrets(cx))?;
     let clusters = databases.clusters.iter();
     let mut users: Vec<User> = clusters
         .filter_map(|it: &DbCluster| {
@@ -100,7 +116,7 @@ async fn all(
     users.extend(alone.filter_map(|it: &DbInstance| {
         User::of("database", it.db_instance_identifier(), it.db_instance_arn(), it.kms_key_id())
     }));
-    users.extend(snapshots.into_iter().chain(tables).chain(secrets));
+    users.extend(snapshots.into_iter().chain(tables).chain(backups).chain(secrets));
     Ok(users)
 }
 
@@ -132,7 +148,7 @@ async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
             let call = || dynamodb.describe_table().table_name(&name).send();
             let table = match cx.read("dynamodb", "DescribeTable", call).await {
                 // Deleted since it was listed.
-                Err(failure) if failure.class == drctl_engine::Class::NotFound => None,
+                Err(failure) if failure.class == Class::NotFound => None,
                 answer => answer?.table,
             };
             let key = table.as_ref().and_then(TableDescription::sse_description);
@@ -141,6 +157,51 @@ async fn tables(cx: &Context) -> Result<Vec<User>, Failure> {
         .buffer_unordered(AT_A_TIME)
         .try_collect::<Vec<_>>();
     Ok(users.await?.into_iter().flatten().collect())
+}
+
+/// Backups of tables, which outlive their tables: those that somebody has made, by AWS Backup as well, and those that DynamoDB leaves
+/// of deleted tables. Of the stack's own table, the latter counts like a final snapshot.
+/// See docs/aws-behaviour.md#table-backup-needs-its-key.
+async fn backups(cx: &Context) -> Result<Vec<User>, Failure> {
+    let (dynamodb, stack) = (&cx.clients().dynamodb, cx.scope.name());
+    let is_given_up = |backup: &BackupSummary| {
+        let is_own = backup.table_name().is_some_and(|table| bears_name(&stack, table));
+        is_own && backup.backup_type() == Some(&BackupType::System) && !cx.disposal.final_snapshots
+    };
+    let (mut arns, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
+    loop {
+        let call = || {
+            let call = dynamodb.list_backups().backup_type(BackupTypeFilter::All);
+            call.set_exclusive_start_backup_arn(after.clone()).send()
+        };
+        let page = unless_unsupported(cx.read("dynamodb", "ListBackups", call).await.map(Some))?;
+        let listed = page.as_ref().map(ListBackupsOutput::backup_summaries).unwrap_or_default();
+        let stay = listed.iter().filter(|backup| !is_given_up(backup));
+        arns.extend(stay.filter_map(|backup| backup.backup_arn().map(str::to_owned)));
+        after = page.and_then(|page| page.last_evaluated_backup_arn);
+        if after.is_none() {
+            break;
+        }
+    }
+    let users = stream::iter(arns)
+        .map(|arn| async move {
+            let call = || dynamodb.describe_backup().backup_arn(&arn).send();
+            let backup = match cx.read("dynamodb", "DescribeBackup", call).await {
+                // Deleted since it was listed.
+                Err(failure) if failure.class == Class::NotFound => None,
+                answer => answer?.backup_description,
+            };
+            Ok::<_, Failure>(backup.as_ref().and_then(|backup| of_backup(&arn, backup)))
+        })
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<Vec<_>>();
+    Ok(users.await?.into_iter().flatten().collect())
+}
+
+fn of_backup(arn: &str, backup: &BackupDescription) -> Option<User> {
+    let key = backup.source_table_feature_details().and_then(SourceTableFeatureDetails::sse_description);
+    let name = backup.backup_details().map(BackupDetails::backup_name);
+    User::of("backup", name, Some(arn), key.and_then(SseDescription::kms_master_key_arn))
 }
 
 /// Secrets, without those that are scheduled for deletion, which a listing leaves out.
@@ -191,6 +252,8 @@ mod tests {
             said.ends_with("can be read only with it. Delete them when no longer needed, then run `drctl down` again")
         );
         assert_eq!(reason(&[]), None);
+        let backup = reason(&["the backup pay-sessions$DeletedTableBackup".to_owned()]).expect("one");
+        assert!(backup.ends_with("after 35 days; `drctl down --no-final-snapshot` gives it up now"), "{backup}");
     }
 
     #[test]

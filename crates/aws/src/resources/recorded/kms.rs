@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{Answers, NOTHING, compared, found, read};
+use super::{Answers, NOTHING, compared, found, query, read, with};
 use crate::resources::kms::{Alias, Key};
-use crate::resources::{Live, Owner, Phase, Ref, Resource as _, policy};
+use crate::resources::{Deletion, Live, Owner, Phase, Ref, Resource as _, policy};
 use drctl_engine::Timing;
 
 const ID: &str = "04fa09fb-afe3-46c8-ad3c-410b8047f7b9";
@@ -115,4 +115,46 @@ async fn an_alias_points_to_the_key_that_is_described_by_it() {
 fn a_key_whose_creation_was_not_answered_is_looked_for_for_minutes() {
     let grace = Timing::default().grace * Key::INFO.grace;
     assert!(!Key::INFO.idempotent_create && grace.as_secs() >= 120, "{grace:?}");
+}
+
+/// The shape of AWS's API reference of `DescribeBackup`, of a table that was deleted while it could be restored to a point in time.
+#[test]
+fn a_deleted_tables_last_backup_keeps_its_key_like_a_final_snapshot() {
+    let arn = format!("arn:aws:kms:us-east-1:123456789012:key/{ID}");
+    let backup = "arn:aws:dynamodb:us-east-1:123456789012:table/pay-prod-sessions/backup/01";
+    let details =
+        r#""BackupName": "pay-prod-sessions$DeletedTableBackup", "BackupStatus": "AVAILABLE", "BackupType": "SYSTEM""#;
+    let answers = Answers::default()
+        .to("DescribeKey", format!(r#"{{"KeyMetadata": {{{KEY}}}}}"#))
+        .to("GetKeyPolicy", POLICY)
+        .to("GetKeyRotationStatus", ROTATED)
+        .to("ListResourceTags", TAGS)
+        .to("DescribeDBClusters", query("DescribeDBClusters", "<DBClusters/>"))
+        .to("DescribeDBInstances", query("DescribeDBInstances", "<DBInstances/>"))
+        .to("DescribeDBClusterSnapshots", query("DescribeDBClusterSnapshots", "<DBClusterSnapshots/>"))
+        .to("DescribeDBSnapshots", query("DescribeDBSnapshots", "<DBSnapshots/>"))
+        .to("ListTables", r#"{"TableNames": []}"#)
+        .to("ListSecrets", r#"{"SecretList": []}"#)
+        .to(
+            "ListBackups",
+            format!(r#"{{"BackupSummaries": [{{"TableName": "pay-prod-sessions", "BackupArn": "{backup}", {details}}}]}}"#),
+        )
+        .to(
+            "DescribeBackup",
+            format!(
+                r#"{{"BackupDescription": {{"BackupDetails": {{"BackupArn": "{backup}", "BackupCreationDateTime": 1770988835.8,
+                {details}}}, "SourceTableFeatureDetails": {{"SSEDescription": {{"Status": "ENABLED", "SSEType": "KMS",
+                "KMSMasterKeyArn": "{arn}"}}}}}}}}"#
+            ),
+        )
+        .to("ScheduleKeyDeletion", format!(r#"{{"KeyId": "{arn}", "KeyState": "PendingDeletion", "PendingWindowInDays": 7}}"#));
+    let (kept, given_up) = with(answers, async |mut cx| {
+        let live = Key::read(&cx, ID).await.expect("it reads").expect("it is there");
+        let kept = Key::delete(&cx, &live).await.expect("an answer");
+        cx.disposal.final_snapshots = false;
+        (kept, Key::delete(&cx, &live).await.expect("an answer"))
+    });
+    let Deletion::Kept(why) = kept else { panic!("{kept:?}") };
+    assert!(why.starts_with("the backup pay-prod-sessions$DeletedTableBackup can be read only with it"), "{why}");
+    assert_eq!(given_up, Deletion::Scheduled);
 }
