@@ -74,7 +74,7 @@ fn database(
         name: name.clone(),
         engine_version: config.database.engine_version.to_string(),
         database_name: config.database.database_name.clone(),
-        deletion_protection: config.protection.deletion,
+        deletion_protection: primary.deletion_protection,
         encrypted: true,
     };
     let global = stack.add(Role::Global, "main", primary.region, &global)?;
@@ -134,7 +134,7 @@ fn cluster(
         security_groups: vec![network.database.id()],
         kms_key: base.key.arn(),
         port: i32::from(POSTGRES),
-        deletion_protection: config.protection.deletion,
+        deletion_protection: site.deletion_protection,
         backup_retention_days: whole(database.backup_retention_days),
         backup_window: database.backup_window.to_string(),
         maintenance_window: database.maintenance_window.to_string(),
@@ -180,13 +180,9 @@ fn sessions(
         kms_key: here.key.arn(),
         ttl_attribute: config.sessions.ttl_attribute.clone(),
         recovery_days,
-        deletion_protection: config.protection.deletion,
-        replica: Replica {
-            region: secondary.region.to_owned(),
-            kms_key: there.key.arn(),
-            recovery_days,
-            deletion_protection: config.protection.deletion,
-        },
+        deletion_protection: primary.deletion_protection,
+        replica: Replica { region: secondary.region.to_owned(), kms_key: there.key.arn(), recovery_days },
+        replica_deletion_protection: secondary.deletion_protection,
     };
     stack.add(Role::Global, "sessions", primary.region, &table)?;
     Ok(())

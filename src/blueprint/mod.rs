@@ -54,6 +54,7 @@ pub(crate) struct RegionSite<'a> {
     cidr: ipnet::Ipv4Net,
     peer_cidr: ipnet::Ipv4Net,
     nat: Nat,
+    deletion_protection: Option<bool>,
 }
 
 /// The graph of the whole architecture.
@@ -95,6 +96,8 @@ fn sites<'a>(config: &'a Config, facts: &'a Facts) -> [RegionSite<'a>; 2] {
         cidr: config.network.primary_cidr,
         peer_cidr: config.network.secondary_cidr,
         nat: config.network.nat,
+        // Switched off only where drctl has switched it on: what a person has switched on stays.
+        deletion_protection: if config.protection.deletion { Some(true) } else { facts.protected.then_some(false) },
     };
     let secondary = RegionSite {
         placement: placement(Role::Secondary, there),

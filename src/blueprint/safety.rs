@@ -39,6 +39,7 @@ async fn draw(toml: &str) -> (Registry, Graph) {
         account: ACCOUNT.to_owned(),
         primary_zones: zones(config.regions.primary.as_str()),
         secondary_zones: zones(config.regions.secondary.as_str()),
+        protected: false,
     };
     // Nothing is called.
     let nowhere = Connection {

@@ -10,6 +10,11 @@ use drctl_engine::state::Address;
 use drctl_engine::{Need, Node, Region};
 
 async fn drawn(toml: &str) -> Graph {
+    drawn_as(toml, false).await
+}
+
+/// The graph of a stack that drctl has protected before, or has not.
+async fn drawn_as(toml: &str, protected: bool) -> Graph {
     let config = Config::parse("drctl.toml", toml, None).expect("a sound configuration");
     let account = "111122223333".to_owned();
     let zones = |region: &str| ["a", "b", "c"].map(|letter| format!("{region}{letter}"));
@@ -17,6 +22,7 @@ async fn drawn(toml: &str) -> Graph {
         account: account.clone(),
         primary_zones: zones(config.regions.primary.as_str()),
         secondary_zones: zones(config.regions.secondary.as_str()),
+        protected,
     };
     // Nothing is called.
     let nowhere =
@@ -33,6 +39,25 @@ async fn drawn(toml: &str) -> Graph {
 
 fn address(text: &str) -> Address {
     text.parse().expect("an address")
+}
+
+/// The protection that a stack asks for.
+async fn protection(toml: &str, protected: bool) -> Vec<Value> {
+    let graph = drawn_as(toml, protected).await;
+    let of = ["global/global_cluster/main", "primary/db_cluster/main", "secondary/db_cluster/main"];
+    let clusters = of.into_iter().map(|of| property(&graph, of, "deletion_protection"));
+    let table = ["deletion_protection", "replica_deletion_protection"];
+    clusters.chain(table.map(|name| property(&graph, "global/dynamodb_table/sessions", name))).collect()
+}
+
+#[tokio::test]
+async fn protection_is_lifted_only_where_drctl_has_switched_it_on() {
+    let on = "[protection]\ndeletion = true\n";
+    for protected in [false, true] {
+        assert_eq!(protection(on, protected).await, vec![Value::Bool(true); 5]);
+    }
+    assert_eq!(protection("", true).await, vec![Value::Bool(false); 5]);
+    assert_eq!(protection("", false).await, vec![Value::Null; 5], "what a person has switched on is left as it is");
 }
 
 /// What a node needs of another one, if it refers to it directly.
@@ -55,7 +80,7 @@ fn goes_before(graph: &Graph, first: &str, last: &str) -> bool {
 }
 
 fn property(graph: &Graph, of: &str, name: &str) -> Value {
-    graph.get(&address(of)).unwrap_or_else(|| panic!("no {of}")).desired[name].clone()
+    graph.get(&address(of)).unwrap_or_else(|| panic!("no {of}")).desired.get(name).cloned().unwrap_or_default()
 }
 
 #[tokio::test]
@@ -189,8 +214,7 @@ async fn nothing_is_written_into_the_table_before_its_replica_exists() {
     assert_eq!(property(&graph, "global/dynamodb_table/sessions", "kms_key")["$ref"], "primary/kms_key/main");
     // Protection in each Region, as configured. See docs/aws-behaviour.md#replica-settings-are-regional.
     let protected = drawn("[protection]\ndeletion = true\n").await;
-    let replica = property(&protected, "global/dynamodb_table/sessions", "replica");
-    assert_eq!(replica["deletion_protection"], true);
+    assert_eq!(property(&protected, "global/dynamodb_table/sessions", "replica_deletion_protection"), true);
 }
 
 #[tokio::test]

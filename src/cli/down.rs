@@ -11,7 +11,7 @@ use super::error::{CliError, Exit};
 use super::interrupt::{self, unless_interrupted};
 use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
-use super::run::{ApplyInputs, Reporter};
+use super::run::{ApplyInputs, Reporter, exit};
 use super::safeguards;
 use super::target::{PlanInputs, Target, registry};
 use super::ui::loss;
@@ -99,7 +99,8 @@ async fn delete(
         reporter.say("Nothing was changed.")?;
         return Ok(Exit::Failed);
     }
-    reporter.apply(&plan, &ApplyInputs::new(&target, false), &mut store, shutdown).await
+    let report = reporter.apply(&plan, &ApplyInputs::new(&target, false), &mut store, shutdown).await?;
+    Ok(exit(&report))
 }
 
 /// Connects to AWS on behalf of the stack that a state is about.

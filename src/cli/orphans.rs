@@ -11,7 +11,7 @@ use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::interrupt;
 use super::output::Output;
-use super::run::{ApplyInputs, Reporter};
+use super::run::{ApplyInputs, Reporter, exit};
 use super::safeguards;
 use super::session::{Availability, Session};
 use super::target::Target;
@@ -263,7 +263,7 @@ async fn delete(
     // Without the graph: nothing is created here.
     let nothing = Graph::new();
     let inputs = ApplyInputs { graph: &nothing, ..ApplyInputs::new(target, false) };
-    let exit = reporter.apply(&plan, &inputs, &mut store, shutdown).await?;
+    let exit = exit(&reporter.apply(&plan, &inputs, &mut store, shutdown).await?);
     Ok(if exit == Exit::Done && !is_all { Exit::Failed } else { exit })
 }
 

@@ -104,14 +104,14 @@ impl<'a> Reporter<'a> {
         if self.events.is_some() { Ok(()) } else { self.output.print(text) }
     }
 
-    /// Carries out a plan, reports on it, and returns the exit code.
+    /// Carries out a plan, and reports on it.
     pub async fn apply(
         &self,
         plan: &Plan,
         inputs: &ApplyInputs<'_>,
         store: &mut Store,
         shutdown: Shutdown,
-    ) -> Result<Exit, CliError> {
+    ) -> Result<Report, CliError> {
         let ApplyInputs { target, graph, adopt } = *inputs;
         let options = target.endpoint.options(adopt);
         let run = |events| Run { plan, graph, drivers: &target.registry, options, events };
@@ -133,7 +133,7 @@ impl<'a> Reporter<'a> {
             }
             report
         };
-        Ok(exit(&report))
+        Ok(report)
     }
 
     /// Writes everything that was reported, so that it precedes an error. If the reader has gone away, that matters only if the
@@ -149,7 +149,8 @@ impl<'a> Reporter<'a> {
     }
 }
 
-fn exit(report: &Report) -> Exit {
+/// The exit code that tells how a run came out.
+pub fn exit(report: &Report) -> Exit {
     if report.state.is_some() {
         return Exit::State;
     }

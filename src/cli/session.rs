@@ -99,8 +99,11 @@ impl Session {
             check_identity(&location.snapshot(), &snapshot.identity, &identity)
                 .map_err(|error| remnants(error, snapshot))?;
         }
+        let protected = recorded.as_ref().is_some_and(|snapshot| snapshot.protected);
         let entries = recorded.map(|snapshot| snapshot.resources).unwrap_or_default();
-        let facts = endpoint.waiting(facts(&aws, &identity, &entries, availability)).await?;
+        let zones = endpoint.waiting(zones(&aws, &identity, &entries, availability)).await?;
+        let [primary_zones, secondary_zones] = zones;
+        let facts = Facts { account, primary_zones, secondary_zones, protected };
         // A bucket is replaced only if it was named, and with it what is in it.
         let disposal = Disposal { empty_buckets: true, ..Disposal::default() };
         let registry = registry(&aws, &identity, disposal);
@@ -224,12 +227,13 @@ async fn account(
     }
 }
 
-async fn facts(
+/// The zones that are used in the primary and in the secondary Region.
+async fn zones(
     aws: &Arc<Aws>,
     identity: &Identity,
     entries: &BTreeMap<Address, Entry>,
     availability: Availability,
-) -> Result<Facts, Failure> {
+) -> Result<[[String; 3]; 2], Failure> {
     let zones = |role: Role, region: &str| {
         let region = Region::from(region);
         async move {
@@ -245,10 +249,10 @@ async fn facts(
             }
         }
     };
-    let (primary_zones, secondary_zones) = futures::future::try_join(
+    let (primary, secondary) = futures::future::try_join(
         zones(Role::Primary, &identity.regions.primary),
         zones(Role::Secondary, &identity.regions.secondary),
     )
     .await?;
-    Ok(Facts { account: identity.account.clone(), primary_zones, secondary_zones })
+    Ok([primary, secondary])
 }

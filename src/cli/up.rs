@@ -8,11 +8,12 @@ use super::args::{Global, seconds, with_exit_codes};
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::replace::Replacements;
-use super::run::{ApplyInputs, Reporter};
+use super::run::{ApplyInputs, Reporter, exit};
 use super::session::{Availability, Session};
 use super::target::PlanInputs;
 use super::{check, interrupt, outputs, safeguards};
 use drctl_engine::cancel::Shutdown;
+use drctl_engine::{Action, Change, Item, Outcome, Plan, Report};
 
 /// How old a plan may be when it is confirmed. If it is older, it is made again first.
 const FRESH: Duration = Duration::from_mins(1);
@@ -68,7 +69,10 @@ async fn build(
     session.target.dispose(args.replacements.disposal());
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "up")?;
-    store.protect(session.config.protection.deletion);
+    let is_protected = session.config.protection.deletion;
+    // Until it is lifted everywhere, a later run has to know that it is drctl's own.
+    let was_protected = store.snapshot().protected;
+    store.protect(is_protected || was_protected);
     let consent = args.replacements.consent();
     let plan = loop {
         let planned = Instant::now();
@@ -80,9 +84,11 @@ async fn build(
         }
         reporter.plan(&plan, &session.context(args.full))?;
         if plan.is_empty() {
-            safeguards::check(&plan, session.config.protection.deletion)?;
+            safeguards::check(&plan, is_protected)?;
+            let is_known = plan.unknown().next().is_none();
+            store.protect(is_protected || (was_protected && !is_known));
             store.fold()?;
-            if plan.unknown().next().is_some() {
+            if !is_known {
                 return Ok(check::unknown(&plan));
             }
             reporter.say(&outputs::of_up(store.snapshot(), &session.config, &output.style))?;
@@ -90,7 +96,7 @@ async fn build(
         }
         let findings = session.preflight(&plan, &shutdown).await?;
         reporter.preflight(&findings, &plan, &session.context(args.full))?;
-        safeguards::check(&plan, session.config.protection.deletion)?;
+        safeguards::check(&plan, is_protected)?;
         if let Some(hindrance) = check::hindrance(&findings, &plan) {
             reporter.say(&hindrance)?;
             return Ok(check::exit(&findings, &plan));
@@ -122,9 +128,26 @@ async fn build(
     };
     // The protection is written first: a run that is killed must not lose it.
     store.fold()?;
-    let exit = reporter.apply(&plan, &ApplyInputs::new(target, args.adopt), &mut store, shutdown).await?;
+    let report = reporter.apply(&plan, &ApplyInputs::new(target, args.adopt), &mut store, shutdown).await?;
+    if was_protected && !is_protected && report.state.is_none() && is_lifted(&plan, &report) {
+        store.protect(false);
+        store.fold()?;
+    }
+    let exit = exit(&report);
     if exit == Exit::Done {
         reporter.say(&outputs::of_up(store.snapshot(), &session.config, &output.style))?;
     }
     Ok(exit)
+}
+
+/// Whether a run has switched deletion protection off wherever its plan was to.
+fn is_lifted(plan: &Plan, report: &Report) -> bool {
+    let lifts = |item: &&Item| {
+        let of_protection = |change: &Change| change.property.ends_with("deletion_protection");
+        item.action != Action::Create && item.changes.iter().any(of_protection)
+    };
+    let is_done = |item: &Item| {
+        report.outcomes.iter().any(|(address, _, outcome)| *address == item.address && *outcome == Outcome::Done)
+    };
+    plan.unknown().next().is_none() && plan.items.iter().filter(lifts).all(is_done)
 }

@@ -77,6 +77,7 @@ impl Simulation {
             account: ACCOUNT.to_owned(),
             primary_zones: zones(&identity.regions.primary),
             secondary_zones: zones(&identity.regions.secondary),
+            protected: false,
         };
         // With an endpoint and an account, the SDK looks for nothing. No call is made.
         let nowhere = Connection {

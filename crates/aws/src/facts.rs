@@ -18,6 +18,8 @@ pub struct Facts {
     pub primary_zones: [String; 3],
     /// The zones used in the secondary Region.
     pub secondary_zones: [String; 3],
+    /// Whether drctl has switched AWS's deletion protection on, which only then is its own to switch off again.
+    pub protected: bool,
 }
 
 /// The names of the three subnets of a kind, in the order of their zones.

@@ -123,6 +123,7 @@ const ROWS: &[Row] = &[
         (Critical, "the sessions table is missing, or does not work in both Regions"),
         (Major, "the sessions table is not as configured"),
         &[
+            ("replica_deletion_protection", Major, PROTECTION),
             ("replica", Critical, "the sessions table's replica in the other Region is missing or differs"),
             ("stream_view", Critical, "the sessions table has no stream for its replication"),
             ("kms_key", Critical, ENCRYPTION),

@@ -104,6 +104,7 @@ impl World {
             account: stack.account.clone(),
             primary_zones: zones(Role::Primary),
             secondary_zones: zones(Role::Secondary),
+            protected: snapshot.protected,
         };
         let scope = Scope {
             stack: config.stack.name.clone(),

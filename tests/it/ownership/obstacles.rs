@@ -136,15 +136,19 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
 
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk(SECONDARY).await);
     let table = dynamodb.list_tables().send().await.expect("listed").table_names()[0].clone();
+    // It is not drctl's, so it is no difference either.
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     let protect = |on| dynamodb.update_table().table_name(&table).deletion_protection_enabled(on).send();
     protect(true).await.expect("protected");
     refused(&stack, &["down", "--yes"]).says(&format!("{table} in us-east-2 is protected against deletion"));
     protect(false).await.expect("unprotected");
 
-    let globals = rds.modify_global_cluster().global_cluster_identifier("payment-dr-dev").deletion_protection(true);
-    globals.send().await.expect("protected");
+    let globals =
+        |on| rds.modify_global_cluster().global_cluster_identifier("payment-dr-dev").deletion_protection(on).send();
+    globals(true).await.expect("protected");
     refused(&stack, &["down", "--yes"]).says("--global-cluster-identifier payment-dr-dev --no-deletion-protection");
     // The same when the state is lost: then everything is an orphan.
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     std::fs::remove_file(stack.path(STATE)).expect("the state is lost");
     refused(&stack, &["orphans", "--delete", "--yes", "--empty-buckets"]).says("payment-dr-dev in");
     stack.run(&["orphans", "--adopt"]).exits(0);
@@ -157,6 +161,8 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
 async fn a_replacement_that_foreign_resources_would_stop_halfway_is_not_begun() {
     let stack = built("");
     let route53 = aws_sdk_route53::Client::new(&stack.sdk(PRIMARY).await);
+    refused(&stack, &["down", "--yes"]).says("--global-cluster-identifier payment-dr-dev --no-deletion-protection");
+    globals(false).await.expect("unprotected");
     let zones = route53.list_hosted_zones().send().await.expect("listed");
     let zone = zones.hosted_zones().iter().find(|zone| zone.name().starts_with("payment-dr-dev")).expect("the zone");
     let record = ResourceRecordSet::builder().name(format!("mail.{}", zone.name())).r#type(RrType::Txt).ttl(60);

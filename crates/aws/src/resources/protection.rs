@@ -1,5 +1,6 @@
-//! AWS's own deletion protection. `[protection] deletion` sets it, and `up` lifts it if that is `false`. A deletion does not lift
-//! it: a resource that is still protected was protected outside drctl, or under a state that was lost.
+//! AWS's own deletion protection. `[protection] deletion = true` has `up` set it. With `false`, `up` lifts it if the state says that drctl
+//! has set it, and leaves it as it is otherwise. A deletion does not lift it: a resource that is still protected was protected outside
+//! drctl, or under a state that was lost.
 
 use serde_json::Value;
 

@@ -53,7 +53,8 @@ pub struct Snapshot {
     pub tool_version: String,
     /// The stack that it belongs to.
     pub identity: Identity,
-    /// Whether `protection.deletion` was on at the last `up`: then `down` refuses, even without a configuration.
+    /// Whether drctl has set deletion protection, by `protection.deletion`, and has not lifted it yet: then `down` refuses, even without
+    /// a configuration.
     #[serde(default)]
     pub protected: bool,
     /// The resources, by address.

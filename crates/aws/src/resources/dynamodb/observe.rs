@@ -37,8 +37,9 @@ fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
         kms_key: Ref::known(table.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default()),
         ttl_attribute: String::new(),
         recovery_days: 0,
-        deletion_protection: reading.value("deletion_protection", table.deletion_protection_enabled()),
+        deletion_protection: table.deletion_protection_enabled(),
         replica: Replica::none(),
+        replica_deletion_protection: None,
     }
 }
 
@@ -91,12 +92,10 @@ pub(super) async fn settled(cx: &Context, table: &TableDescription) -> Result<Li
     properties.ttl_attribute = reading.value("ttl_attribute", ttl);
     let mut there = None;
     match seen {
-        Seen::There { region, replica, tags } => {
-            there = Some((arn(&cx.at(&region), name), tags));
-            match replica {
-                Some(replica) => properties.replica = replica,
-                None => reading.is_unreadable("replica"),
-            }
+        Seen::There { replica, protection, tags } => {
+            there = Some((arn(&cx.at(&replica.region), name), tags));
+            properties.replica = replica;
+            properties.replica_deletion_protection = protection;
         }
         Seen::Unsettled(_) => reading.is_unreadable("replica"),
         Seen::None => {}
@@ -216,7 +215,7 @@ mod tests {
         let plain = |table: &TableDescription| from_described(table, &mut Reading::default());
         let table = plain(&TableDescription::builder().table_name("t").build());
         assert_eq!((table.billing_mode.as_str(), table.stream_view.as_str()), ("PROVISIONED", ""));
-        assert_eq!((table.kms_key.value(), table.deletion_protection), ("", false));
+        assert_eq!((table.kms_key.value(), table.deletion_protection), ("", None));
         let off = StreamSpecification::builder()
             .stream_enabled(false)
             .stream_view_type(StreamViewType::NewAndOldImages)
@@ -238,7 +237,6 @@ mod tests {
             region: "us-east-2".into(),
             kms_key: Ref::known("arn:aws:kms:us-east-2:123456789012:key/1"),
             recovery_days: 35,
-            deletion_protection: true,
         };
         let key = replica.kms_key.value().to_owned();
         let plain = from_described(&TableDescription::builder().build(), &mut Reading::default());

@@ -17,7 +17,7 @@ use crate::resources::{Arn, Class, Context, Failure, Live, Owner, Phase, Ref, pr
 /// How long the replica's Region may take for a single answer about the replica.
 const ANSWER: Duration = Duration::from_secs(6);
 
-/// A table's replica in another Region. All empty, zero and false when there is none.
+/// A table's replica in another Region. All empty and zero when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     /// Its Region. With another Region, the replica is deleted, and another one is created there. In-place.
@@ -27,24 +27,21 @@ pub struct Replica {
     pub kms_key: Ref<Arn<Key>>,
     /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
     pub recovery_days: i32,
-    /// Whether it is protected against deletion. In-place.
-    pub deletion_protection: bool,
 }
 
 /// What was found out about a table's replica.
 pub(super) enum Seen {
     /// There is none, or only one whose creation failed.
     None,
-    /// It is there, in this Region and with these tags; `replica` is `None` if AWS did not return all of its settings, which are
-    /// compared as a whole.
-    There { region: String, replica: Option<Replica>, tags: TagMap },
+    /// It is there, with these tags, and protected against deletion or not if AWS says so.
+    There { replica: Replica, protection: Option<bool>, tags: TagMap },
     /// It is being created or deleted, or cannot be used: the phase of the table because of that.
     Unsettled(Phase),
 }
 
 impl Replica {
     pub(super) fn none() -> Self {
-        Self { region: String::new(), kms_key: Ref::known(""), recovery_days: 0, deletion_protection: false }
+        Self { region: String::new(), kms_key: Ref::known(""), recovery_days: 0 }
     }
 
     /// The replica as it was when the table was last read.
@@ -116,14 +113,6 @@ impl Replica {
         }
         if self.recovery_days != held.recovery_days {
             settings::set_recovery_days(&cx.at(&self.region), table, self.recovery_days).await?;
-        }
-        Ok(())
-    }
-
-    /// Sets its deletion protection, which each Region has of its own. See docs/aws-behaviour.md#replica-settings-are-regional.
-    pub(super) async fn sync_protection(&self, cx: &Context, table: &str, held: &Self) -> Result<(), Failure> {
-        if self.deletion_protection != held.deletion_protection {
-            settings::set_deletion_protection(&cx.at(&self.region), table, self.deletion_protection).await?;
         }
         Ok(())
     }
@@ -200,14 +189,8 @@ async fn look(there: &Context, table: &str) -> Result<Option<Seen>, Failure> {
     let Some(recovery_days) = days else { return Ok(None) };
     // If it is left out, the replica is encrypted with a key of DynamoDB's own.
     let key = found.sse_description().and_then(SseDescription::kms_master_key_arn).unwrap_or_default();
-    let region = there.region.to_string();
-    let replica = found.deletion_protection_enabled().map(|deletion_protection| Replica {
-        region: region.clone(),
-        kms_key: Ref::known(key),
-        recovery_days,
-        deletion_protection,
-    });
-    Ok(Some(Seen::There { region, replica, tags }))
+    let replica = Replica { region: there.region.to_string(), kms_key: Ref::known(key), recovery_days };
+    Ok(Some(Seen::There { replica, protection: found.deletion_protection_enabled(), tags }))
 }
 
 /// The Regions of the replicas to be deleted with a table.

@@ -41,10 +41,15 @@ pub struct Table {
     pub ttl_attribute: String,
     /// How many days back it can be restored to, 1 to 35; 0 switches that off. In-place.
     pub recovery_days: i32,
-    /// Whether it is protected against deletion. In-place.
-    pub deletion_protection: bool,
+    /// Whether it is protected against deletion; `None` leaves that as it is. In-place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
     /// Its replica in another Region. In-place.
     pub replica: Replica,
+    /// Whether the replica is protected against deletion, which each Region has of its own; `None` leaves that as it is. In-place.
+    /// See docs/aws-behaviour.md#replica-settings-are-regional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_deletion_protection: Option<bool>,
 }
 
 impl Resource for Table {
@@ -153,7 +158,7 @@ impl Resource for Table {
             .billing_mode(BillingMode::from(self.billing_mode.as_str()))
             .stream_specification(self.stream(!self.stream_view.is_empty())?)
             .sse_specification(self.encryption())
-            .deletion_protection_enabled(self.deletion_protection)
+            .set_deletion_protection_enabled(self.deletion_protection)
             .set_tags(Some(tags(&creation.tags)?))
             .send();
         cx.mutate("dynamodb", "CreateTable", call).await?;
@@ -179,6 +184,8 @@ impl Resource for Table {
         }
         // A replica that was added since the table was read has yet to be read.
         let replica_differs = replica_differs && held.region == self.replica.region;
+        let protect_replica =
+            self.replica_deletion_protection.filter(|_| changed(changes, "replica_deletion_protection"));
         if changed(changes, "recovery_days") {
             settings::set_recovery_days(cx, id, self.recovery_days).await?;
         }
@@ -195,15 +202,17 @@ impl Resource for Table {
         // See docs/aws-behaviour.md#one-table-change-at-a-time.
         if let Some(property) = OWN.into_iter().find(|property| changed(changes, property)) {
             let step = self.update(cx, live, &held, property).await?;
-            let is_last = !replica_differs && OWN.into_iter().filter(|other| changed(changes, other)).count() == 1;
+            let is_last = !replica_differs
+                && protect_replica.is_none()
+                && OWN.into_iter().filter(|other| changed(changes, other)).count() == 1;
             return Ok(if is_last && step.is_none() {
                 Synced::default()
             } else {
                 Synced::in_progress(step.unwrap_or("its last change to be finished"))
             });
         }
-        if replica_differs {
-            self.replica.sync_protection(cx, id, &held).await?;
+        if let Some(on) = protect_replica {
+            settings::set_deletion_protection(&cx.at(&self.replica.region), id, on).await?;
         }
         Ok(Synced::default())
     }
@@ -268,7 +277,7 @@ impl Table {
                     .then_some("its stream to be off before it is switched on again");
                 call.stream_specification(self.stream(!is_on)?)
             }
-            _ => call.deletion_protection_enabled(self.deletion_protection),
+            _ => call.set_deletion_protection_enabled(self.deletion_protection),
         };
         cx.mutate("dynamodb", "UpdateTable", call.send()).await?;
         Ok(step)

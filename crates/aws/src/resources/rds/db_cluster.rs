@@ -64,8 +64,9 @@ pub struct DbCluster {
     pub kms_key: Ref<Arn<Key>>,
     /// The TCP port. In-place.
     pub port: i32,
-    /// Whether AWS refuses to delete it. In-place.
-    pub deletion_protection: bool,
+    /// Whether AWS refuses to delete it; `None` leaves that as it is. In-place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
     /// Days for which backups are kept. In-place.
     pub backup_retention_days: i32,
     /// When it is backed up, in UTC, e.g. `03:00-04:00`. In-place.
@@ -215,7 +216,7 @@ impl Resource for DbCluster {
             .storage_encrypted(true)
             .kms_key_id(self.kms_key.value())
             .port(self.port)
-            .deletion_protection(self.deletion_protection)
+            .set_deletion_protection(self.deletion_protection)
             .backup_retention_period(self.backup_retention_days)
             .preferred_backup_window(&self.backup_window)
             .preferred_maintenance_window(&self.maintenance_window)
@@ -413,7 +414,7 @@ impl DbCluster {
             .set_db_cluster_parameter_group_name(is("parameter_group").then(|| self.parameter_group.value().to_owned()))
             .set_vpc_security_group_ids(is("security_groups").then(|| self.security_group_ids()))
             .set_port(is("port").then_some(self.port))
-            .set_deletion_protection(is("deletion_protection").then_some(self.deletion_protection))
+            .set_deletion_protection(self.deletion_protection.filter(|_| is("deletion_protection")))
             .set_backup_retention_period(is("backup_retention_days").then_some(self.backup_retention_days))
             .set_preferred_backup_window(is("backup_window").then(|| self.backup_window.clone()))
             .set_preferred_maintenance_window(is("maintenance_window").then(|| self.maintenance_window.clone()))
@@ -476,7 +477,7 @@ pub(super) mod tests {
             security_groups: vec![Ref::known("sg-1")],
             kms_key: Ref::known("arn:aws:kms:us-east-2:111122223333:key/0f"),
             port: 5432,
-            deletion_protection: true,
+            deletion_protection: Some(true),
             backup_retention_days: 7,
             backup_window: "03:00-04:00".to_owned(),
             maintenance_window: "sun:05:00-sun:06:00".to_owned(),

@@ -39,7 +39,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
         security_groups: reading.value("security_groups", groups),
         kms_key: Ref::known(reading.text("kms_key", cluster.kms_key_id())),
         port: reading.value("port", cluster.port()),
-        deletion_protection: reading.value("deletion_protection", cluster.deletion_protection()),
+        deletion_protection: cluster.deletion_protection(),
         backup_retention_days: reading.value("backup_retention_days", cluster.backup_retention_period()),
         backup_window: reading.text("backup_window", cluster.preferred_backup_window()),
         maintenance_window: reading.text("maintenance_window", cluster.preferred_maintenance_window()),

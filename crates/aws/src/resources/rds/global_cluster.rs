@@ -25,8 +25,9 @@ pub struct GlobalCluster {
     pub engine_version: String,
     /// The database that is created with it. Immutable: forces replacement.
     pub database_name: String,
-    /// Whether AWS refuses to delete it. In-place.
-    pub deletion_protection: bool,
+    /// Whether AWS refuses to delete it; `None` leaves that as it is. In-place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
     /// Whether its members are encrypted, each with its Region's key. Immutable: forces replacement.
     pub encrypted: bool,
 }
@@ -95,7 +96,7 @@ impl Resource for GlobalCluster {
             .engine_version(&self.engine_version)
             .engine_lifecycle_support(LIFECYCLE)
             .database_name(&self.database_name)
-            .deletion_protection(self.deletion_protection)
+            .set_deletion_protection(self.deletion_protection)
             .storage_encrypted(self.encrypted)
             .set_tags(Some(tags(&creation.tags)))
             .send();
@@ -106,8 +107,10 @@ impl Resource for GlobalCluster {
         if live.phase != Phase::Ready {
             return Ok(Synced::in_progress("it to be available, as changes require"));
         }
-        if changed(changes, "deletion_protection") {
-            protect(cx, &live.id, self.deletion_protection).await?;
+        if changed(changes, "deletion_protection")
+            && let Some(on) = self.deletion_protection
+        {
+            protect(cx, &live.id, on).await?;
         }
         if changed(changes, "engine_version") { self.upgrade(cx, &live.id).await } else { Ok(Synced::default()) }
     }
@@ -227,7 +230,7 @@ fn from_described(cx: &Context, global: &Described) -> Live {
         name: id.to_owned(),
         engine_version: reading.text("engine_version", global.engine_version()),
         database_name: reading.text("database_name", global.database_name().filter(|name| !name.is_empty())),
-        deletion_protection: reading.value("deletion_protection", global.deletion_protection()),
+        deletion_protection: global.deletion_protection(),
         encrypted: reading.value("encrypted", global.storage_encrypted()),
     };
     let tags = Some(tag_map(global.tag_list()));

@@ -49,13 +49,9 @@ fn table() -> Table {
         kms_key: Ref::known(KEY),
         ttl_attribute: "expires_at".to_owned(),
         recovery_days: 35,
-        deletion_protection: true,
-        replica: Replica {
-            region: String::new(),
-            kms_key: Ref::known(""),
-            recovery_days: 0,
-            deletion_protection: false,
-        },
+        deletion_protection: Some(true),
+        replica: Replica { region: String::new(), kms_key: Ref::known(""), recovery_days: 0 },
+        replica_deletion_protection: None,
     }
 }
 
@@ -149,13 +145,20 @@ fn replicated() -> String {
 }
 
 fn there() -> Table {
-    let replica = Replica {
-        region: "us-east-2".to_owned(),
-        kms_key: Ref::known(OTHER_KEY),
-        recovery_days: 0,
-        deletion_protection: false,
-    };
-    Table { replica, ..table() }
+    let replica = Replica { region: "us-east-2".to_owned(), kms_key: Ref::known(OTHER_KEY), recovery_days: 0 };
+    Table { replica, replica_deletion_protection: Some(false), ..table() }
+}
+
+/// Somebody may have switched it on by hand, which is neither a difference nor lifted.
+#[tokio::test]
+async fn protection_that_is_not_asked_for_is_not_a_difference() {
+    let answers = answers(&replicated())
+        .to("us-east-2 DescribeTable", described(&TABLE.replace(KEY, OTHER_KEY)))
+        .to("us-east-2 DescribeContinuousBackups", NOT_RECOVERABLE);
+    let live = read::<Table>(answers, "pay-prod-sessions").await;
+    assert_eq!(compared(&there(), &live), [("replica_deletion_protection".to_owned(), false)]);
+    let silent = Table { deletion_protection: None, replica_deletion_protection: None, ..there() };
+    assert_eq!(compared(&silent, &live), NOTHING);
 }
 
 /// No recorded answer shows a replica, so this is `ReplicaDescription` in AWS's API reference. The table's Region returns a
@@ -173,9 +176,8 @@ async fn a_replica_is_read_in_its_own_region() {
     assert_eq!(live.outputs["replica_arn"], "arn:aws:dynamodb:us-east-2:123456789012:table/pay-prod-sessions");
 }
 
-/// A replica is compared as a whole, so without one of its settings it is not compared at all.
 #[tokio::test]
-async fn a_replica_whose_region_leaves_a_setting_out_is_not_compared() {
+async fn a_replica_whose_region_does_not_say_whether_it_is_protected_is_not_compared_in_that() {
     let other = TABLE.replace(KEY, OTHER_KEY).replace(r#""DeletionProtectionEnabled": true,"#, "");
     let answers = answers(&replicated())
         .to("us-east-2 DescribeTable", described(&other))

@@ -84,7 +84,7 @@ fn cluster() -> DbCluster {
         security_groups: vec![Ref::known("sg-0a"), Ref::known("sg-0b")],
         kms_key: Ref::known(KEY),
         port: 5432,
-        deletion_protection: true,
+        deletion_protection: Some(true),
         backup_retention_days: 7,
         backup_window: "03:00-04:00".to_owned(),
         maintenance_window: "sun:05:00-sun:06:00".to_owned(),
@@ -191,7 +191,7 @@ fn global() -> GlobalCluster {
         name: "pay-prod".to_owned(),
         engine_version: "17.7".to_owned(),
         database_name: "payments".to_owned(),
-        deletion_protection: true,
+        deletion_protection: Some(true),
         encrypted: true,
     }
 }
