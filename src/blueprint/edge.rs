@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::compute::HttpFront;
 use super::{GLOBAL, RegionSite};
+use drctl_aws::facts::Facts;
 use drctl_aws::resources::acm::Certificate;
 use drctl_aws::resources::apigatewayv2::{Api, ApiMapping, DomainName};
 use drctl_aws::resources::route53::{Alias, HealthCheck, HostName, HostedZone, Record};
@@ -19,10 +20,11 @@ const TTL: i32 = 60;
 pub(super) fn build(
     stack: &mut Stack<'_>,
     config: &Config,
+    facts: &Facts,
     sites: &[RegionSite<'_>; 2],
     fronts: &[HttpFront; 2],
 ) -> Result<Handle<HealthCheck>, GraphError> {
-    let zone = zone(stack, config)?;
+    let zone = zone(stack, config, facts)?;
     let primary = health_checks(stack, fronts)?;
     let targets = if config.dns.certificate { Some(domains(stack, config, sites, fronts, &zone)?) } else { None };
     let name = config.dns.public_name();
@@ -47,12 +49,14 @@ pub(super) fn build(
     Ok(primary)
 }
 
-fn zone(stack: &mut Stack<'_>, config: &Config) -> Result<Ref<Id<HostedZone>>, GraphError> {
-    if let Some(id) = &config.dns.zone_id {
+/// The zone that is named in the configuration, unless drctl has made that one; otherwise one of its own.
+fn zone(stack: &mut Stack<'_>, config: &Config, facts: &Facts) -> Result<Ref<Id<HostedZone>>, GraphError> {
+    let own = facts.own_zone.as_ref().filter(|zone| config.dns.zone_id.as_ref() == Some(&zone.id));
+    if let Some(id) = config.dns.zone_id.as_ref().filter(|_| own.is_none()) {
         return Ok(Ref::known(id.as_str()));
     }
     let zone = HostedZone {
-        name: config.dns.domain.clone(),
+        name: own.and_then(|zone| zone.name.clone()).unwrap_or_else(|| config.dns.domain.clone()),
         comment: format!("{}: the public name", config.name()),
         accelerated_recovery: true,
     };

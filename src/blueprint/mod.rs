@@ -75,7 +75,7 @@ pub fn graph(config: &Config, facts: &Facts, registry: &Registry) -> Result<Grap
     let data = data::build(&mut stack, config, facts, &sites, &bases, &networks)?;
     let inputs = compute::ComputeInputs { sites: &sites, bases: &bases, networks: &networks };
     let fronts = compute::build(&mut stack, config, facts, &inputs, &data, &lambda_role)?;
-    let primary_check = edge::build(&mut stack, config, &sites, &fronts)?;
+    let primary_check = edge::build(&mut stack, config, facts, &sites, &fronts)?;
     let observed = |at: usize| observability::Observed {
         topic: bases[at].topic.clone(),
         api: fronts[at].api.clone(),

@@ -40,6 +40,7 @@ async fn draw(toml: &str) -> (Registry, Graph) {
         primary_zones: zones(config.regions.primary.as_str()),
         secondary_zones: zones(config.regions.secondary.as_str()),
         protected: false,
+        own_zone: None,
     };
     // Nothing is called.
     let nowhere = Connection {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
+use drctl_aws::facts::OwnZone;
 use drctl_aws::{Aws, Connection, Scope};
 use drctl_engine::state::Address;
 use drctl_engine::{Need, Node, Region};
@@ -15,6 +16,11 @@ async fn drawn(toml: &str) -> Graph {
 
 /// The graph of a stack that drctl has protected before, or has not.
 async fn drawn_as(toml: &str, protected: bool) -> Graph {
+    drawn_with(toml, protected, None).await
+}
+
+/// The same, with the hosted zone that is on record.
+async fn drawn_with(toml: &str, protected: bool, own_zone: Option<OwnZone>) -> Graph {
     let config = Config::parse("drctl.toml", toml, None).expect("a sound configuration");
     let account = "111122223333".to_owned();
     let zones = |region: &str| ["a", "b", "c"].map(|letter| format!("{region}{letter}"));
@@ -23,6 +29,7 @@ async fn drawn_as(toml: &str, protected: bool) -> Graph {
         primary_zones: zones(config.regions.primary.as_str()),
         secondary_zones: zones(config.regions.secondary.as_str()),
         protected,
+        own_zone,
     };
     // Nothing is called.
     let nowhere =
@@ -39,6 +46,22 @@ async fn drawn_as(toml: &str, protected: bool) -> Graph {
 
 fn address(text: &str) -> Address {
     text.parse().expect("an address")
+}
+
+#[tokio::test]
+async fn the_id_of_the_stacks_own_zone_does_not_make_it_somebody_elses() {
+    let toml = "[dns]\ndomain = \"eu.example.com\"\nzone_id = \"Z0123456789ABCDEFGHIJ\"\n";
+    let zone = |id: &str, name: Option<&str>| Some(OwnZone { id: id.to_owned(), name: name.map(str::to_owned) });
+    let own = zone("Z0123456789ABCDEFGHIJ", Some("example.com"));
+    // Its domain stays what it is: another one would be another zone.
+    let graph = drawn_with(toml, false, own).await;
+    assert_eq!(property(&graph, "global/hosted_zone/main", "name"), "example.com");
+    assert_eq!(property(&graph, "global/record/api-primary", "zone")["$ref"], "global/hosted_zone/main");
+    for other in [None, zone("Z1", Some("example.com"))] {
+        let graph = drawn_with(toml, false, other).await;
+        assert!(graph.get(&address("global/hosted_zone/main")).is_none());
+        assert_eq!(property(&graph, "global/record/api-primary", "zone"), "Z0123456789ABCDEFGHIJ");
+    }
 }
 
 /// The protection that a stack asks for.

@@ -103,7 +103,8 @@ impl Session {
         let entries = recorded.map(|snapshot| snapshot.resources).unwrap_or_default();
         let zones = endpoint.waiting(zones(&aws, &identity, &entries, availability)).await?;
         let [primary_zones, secondary_zones] = zones;
-        let facts = Facts { account, primary_zones, secondary_zones, protected };
+        let own_zone = Facts::recorded_hosted_zone(&entries);
+        let facts = Facts { account, primary_zones, secondary_zones, protected, own_zone };
         // A bucket is replaced only if it was named, and with it what is in it.
         let disposal = Disposal { empty_buckets: true, ..Disposal::default() };
         let registry = registry(&aws, &identity, disposal);

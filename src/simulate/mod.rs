@@ -78,6 +78,7 @@ impl Simulation {
             primary_zones: zones(&identity.regions.primary),
             secondary_zones: zones(&identity.regions.secondary),
             protected: false,
+            own_zone: None,
         };
         // With an endpoint and an account, the SDK looks for nothing. No call is made.
         let nowhere = Connection {

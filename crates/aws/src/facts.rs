@@ -20,6 +20,17 @@ pub struct Facts {
     pub secondary_zones: [String; 3],
     /// Whether drctl has switched AWS's deletion protection on, which only then is its own to switch off again.
     pub protected: bool,
+    /// The hosted zone that drctl has made for this stack.
+    pub own_zone: Option<OwnZone>,
+}
+
+/// A hosted zone on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnZone {
+    /// Its id.
+    pub id: String,
+    /// Its domain; `None` if it was recorded before drctl noted that.
+    pub name: Option<String>,
 }
 
 /// The names of the three subnets of a kind, in the order of their zones.
@@ -52,6 +63,13 @@ impl Facts {
         };
         let [a, b, c] = LETTERS.map(zone);
         Some([a?, b?, c?])
+    }
+
+    /// The hosted zone of a stack, if it was made by drctl.
+    #[must_use]
+    pub fn recorded_hosted_zone(entries: &BTreeMap<Address, Entry>) -> Option<OwnZone> {
+        let entry = entries.get(&Address::new(Role::Global, "hosted_zone", "main"))?;
+        Some(OwnZone { id: entry.id.clone()?, name: entry.output("name") })
     }
 
     /// Finds the first three zones of a Region, sorted by zone id, among those that are available without opting in; those known

@@ -105,6 +105,7 @@ impl World {
             primary_zones: zones(Role::Primary),
             secondary_zones: zones(Role::Secondary),
             protected: snapshot.protected,
+            own_zone: Facts::recorded_hosted_zone(&recorded),
         };
         let scope = Scope {
             stack: config.stack.name.clone(),

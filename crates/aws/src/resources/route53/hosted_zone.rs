@@ -20,8 +20,8 @@ use crate::resources::{
     Synced, Tagging, TypeInfo, Weight, changed, live,
 };
 
-/// A public hosted zone. Its output `name_servers` lists the hosts that the parent domain has to delegate to, separated by
-/// commas.
+/// A public hosted zone. Outputs: `name`, its domain, and `name_servers`, the hosts that the parent domain has to delegate to,
+/// separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostedZone {
     /// The domain, in lower case and without a dot at the end. Immutable: forces replacement.
@@ -147,8 +147,7 @@ impl Resource for HostedZone {
     }
 
     async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
-        let left = record_set::left_in(cx, &live.id, also).await?;
-        let hindrances = if left.is_empty() { Vec::new() } else { vec![still_holds(&live.id, &left)] };
+        let hindrances = record_set::left_in(cx, &live.id, also).await?.sentences(&live.id);
         Ok(Weight { hindrances, ..Weight::default() })
     }
 
@@ -255,6 +254,7 @@ fn from_described(cx: &Context, zone: &Described, answer: &GetHostedZoneOutput, 
     let servers = answer.delegation_set().map(|set| set.name_servers().iter().map(|name| plain_name(name)));
     let servers = servers.map(|names| names.collect::<Vec<_>>().join(",")).unwrap_or_default();
     reference::with_owner(&cx.scope, HostedZone::INFO.kind, zone.caller_reference(), found)
+        .with_output("name", plain_name(zone.name()))
         .with_output("name_servers", servers)
 }
 
@@ -284,17 +284,16 @@ async fn accelerate(cx: &Context, id: &str, on: bool) -> Result<(), Failure> {
 /// docs/aws-behaviour.md#zone-and-checks-in-use.
 async fn left_in(cx: &Context, id: &str, refusal: Failure) -> Result<Failure, Failure> {
     let left = record_set::left_in(cx, id, &AlsoDeleted::default()).await?;
-    if left.is_empty() {
+    let sentences = left.sentences(id);
+    if sentences.is_empty() {
         return Ok(refusal);
     }
-    Ok(Failure { class: Class::Refused, message: still_holds(id, &left), ..refusal }
-        .help("Delete them or move them to another zone, then run the same command again."))
-}
-
-fn still_holds(zone: &str, records: &[String]) -> String {
-    let listed = records.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-    let more = if records.len() > 10 { format!(" and {} more", records.len() - 10) } else { String::new() };
-    format!("{zone} still has records that this stack has not created: {listed}{more}")
+    let help = if left.others.is_empty() {
+        "Run the same command again after that."
+    } else {
+        "Delete what is not this stack's or move it to another zone, then run the same command again."
+    };
+    Ok(Failure { class: Class::Refused, message: sentences.join("; "), ..refusal }.help(help))
 }
 
 #[cfg(test)]

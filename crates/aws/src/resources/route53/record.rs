@@ -274,13 +274,13 @@ async fn owner(cx: &Context, zone: &str, record: &Described) -> Result<Owner, Fa
     })
 }
 
-fn is_named_ours(scope: &Scope, record: &Described) -> bool {
+pub(super) fn is_named_ours(scope: &Scope, record: &Described) -> bool {
     // The name of another environment may begin with this one's.
     let ours = [state::Role::Primary, state::Role::Secondary].map(|role| format!("{}-{role}", scope.name()));
     record.set_identifier().is_some_and(|identifier| ours.iter().any(|name| name == identifier))
 }
 
-fn is_validation(record: &Described) -> bool {
+pub(super) fn is_validation(record: &Described) -> bool {
     record.name().starts_with('_')
         && *record.r#type() == RrType::Cname
         && record.resource_records().iter().any(|value| plain_name(value.value()).ends_with(VALIDATIONS))

@@ -4,6 +4,8 @@ use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSet
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecordSet as Described, RrType};
 
 use super::plain_name;
+use super::record::{is_named_ours, is_validation};
+use crate::Scope;
 use crate::resources::{AlsoDeleted, Class, Context, Failure};
 
 /// What identifies a record set.
@@ -133,20 +135,66 @@ async fn list_from(
     cx.read("route53", "ListResourceRecordSets", call).await
 }
 
+/// Records that keep a zone from being deleted, each with its name and type.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// The stack's own, which are not deleted with the zone because the state does not hold them.
+    pub own: Vec<String>,
+    /// All others.
+    pub others: Vec<String>,
+}
+
+impl Left {
+    /// A sentence for each of the two kinds, with what to do about it.
+    pub(super) fn sentences(&self, zone: &str) -> Vec<String> {
+        let listed = |records: &[String]| {
+            let first = records.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            if records.len() > 10 { format!("{first} and {} more", records.len() - 10) } else { first }
+        };
+        let own = || {
+            format!(
+                "{zone} still has records of this stack that are not in the state: {}; run `drctl up` first, which records them",
+                listed(&self.own)
+            )
+        };
+        let others = || format!("{zone} still has records that this stack has not created: {}", listed(&self.others));
+        let own = (!self.own.is_empty()).then(own);
+        own.into_iter().chain((!self.others.is_empty()).then(others)).collect()
+    }
+}
+
 /// The records of a zone, except those that every zone has and those that are also deleted.
-pub(super) async fn left_in(cx: &Context, zone: &str, also: &AlsoDeleted) -> Result<Vec<String>, Failure> {
-    let records = sets(cx, zone, None).await?;
+pub(super) async fn left_in(cx: &Context, zone: &str, also: &AlsoDeleted) -> Result<Left, Failure> {
+    Ok(left_of(&cx.scope, zone, &sets(cx, zone, None).await?, also))
+}
+
+fn left_of(scope: &Scope, zone: &str, records: &[Described], also: &AlsoDeleted) -> Left {
     // The zone's own SOA record is at its top, and its NS record beside it.
     let top = records.iter().find(|record| *record.r#type() == RrType::Soa).map(|record| record.name().to_owned());
     let left = records.iter().filter(|record| {
         let is_its_own = matches!(record.r#type(), RrType::Soa | RrType::Ns) && Some(record.name()) == top.as_deref();
         !is_its_own && !also.contains(&record_id(zone, record))
     });
-    Ok(left.map(|record| format!("{} {}", plain_name(record.name()), record.r#type().as_str())).collect())
+    let validates_own = |record: &Described| {
+        let of = |own: &Described| is_named_ours(scope, own) && record.name().ends_with(&format!(".{}", own.name()));
+        is_validation(record) && records.iter().any(of)
+    };
+    let (own, others): (Vec<_>, Vec<_>) =
+        left.partition(|record| is_named_ours(scope, record) || validates_own(record));
+    let names = |records: Vec<&Described>| {
+        let name = |record: &Described| {
+            let identifier = record.set_identifier().map(|identifier| format!(" ({identifier})")).unwrap_or_default();
+            format!("{} {}{identifier}", plain_name(record.name()), record.r#type().as_str())
+        };
+        records.into_iter().map(name).collect()
+    };
+    Left { own: names(own), others: names(others) }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_route53::types::ResourceRecord;
+
     use super::*;
 
     fn record(name: &str, kind: RrType, identifier: Option<&str>) -> Described {
@@ -169,6 +217,39 @@ mod tests {
         assert!(!key.is_of(&record("api.example.com.", RrType::Cname, None)));
         assert!(!key.is_of(&record("api.example.com.", RrType::A, Some("primary"))));
         assert!(!key.is_of(&record("www.example.com.", RrType::Cname, Some("primary"))));
+    }
+
+    #[test]
+    fn records_of_the_stack_that_the_state_has_lost_are_not_called_anybody_elses() {
+        let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
+        let value = ResourceRecord::builder().value("_2.x.acm-validations.aws.").build().expect("complete");
+        let validates = |name: &str| {
+            let record = record(name, RrType::Cname, None);
+            Described { resource_records: Some(vec![value.clone()]), ..record }
+        };
+        let records = [
+            record("example.com.", RrType::Soa, None),
+            record("example.com.", RrType::Ns, None),
+            record("api.example.com.", RrType::Cname, Some("pay-prod-primary")),
+            record("api.example.com.", RrType::Cname, Some("pay-prod-secondary")),
+            record("mail.example.com.", RrType::Txt, None),
+            validates("_1.api.example.com."),
+            validates("_1.www.example.com."),
+        ];
+        let also = ["Z1/api.example.com/CNAME/pay-prod-secondary"].into_iter().collect();
+        let left = left_of(&scope, "Z1", &records, &also);
+        assert_eq!(left.own, ["api.example.com CNAME (pay-prod-primary)", "_1.api.example.com CNAME"]);
+        assert_eq!(left.others, ["mail.example.com TXT", "_1.www.example.com CNAME"]);
+        let [own, others] = &left.sentences("Z1")[..] else { panic!("{left:?}") };
+        assert!(
+            own.contains("not in the state: api.example.com CNAME") && own.contains("run `drctl up` first"),
+            "{own}"
+        );
+        assert_eq!(
+            others,
+            "Z1 still has records that this stack has not created: mail.example.com TXT, _1.www.example.com CNAME"
+        );
+        assert_eq!(Left::default().sentences("Z1"), Vec::<String>::new());
     }
 
     #[test]
