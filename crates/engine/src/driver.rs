@@ -234,21 +234,40 @@ pub struct Weight {
     pub kept: Option<String>,
 }
 
-/// The ids and ARNs of everything that a plan deletes or replaces. These resources do not block other deletions.
+/// The ids and ARNs of everything that a plan deletes or replaces, and what its changes in place let go of. These do not block other
+/// deletions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AlsoDeleted(BTreeSet<String>);
+pub struct AlsoDeleted {
+    deleted: BTreeSet<String>,
+    /// Pairs: the id or ARN of a resource that is changed in place, and a value that it has until then.
+    left: BTreeSet<(String, String)>,
+}
 
 impl AlsoDeleted {
+    /// The same with changes in place: each with the id or ARN of what is changed, and the value that it has until then, e.g. the name
+    /// of the group that a cluster leaves.
+    #[must_use]
+    pub fn leaving(mut self, left: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.left.extend(left);
+        self
+    }
+
     /// Whether the resource with this id or ARN is deleted as well.
     #[must_use]
     pub fn contains(&self, id_or_arn: &str) -> bool {
-        self.0.contains(id_or_arn)
+        self.deleted.contains(id_or_arn)
+    }
+
+    /// Whether the resource with this id or ARN is changed so that it no longer uses the one of this name.
+    #[must_use]
+    pub fn is_left(&self, by: &str, name: &str) -> bool {
+        self.left.contains(&(by.to_owned(), name.to_owned()))
     }
 }
 
 impl<S: Into<String>> FromIterator<S> for AlsoDeleted {
     fn from_iter<I: IntoIterator<Item = S>>(ids: I) -> Self {
-        Self(ids.into_iter().map(Into::into).collect())
+        Self { deleted: ids.into_iter().map(Into::into).collect(), left: BTreeSet::new() }
     }
 }
 

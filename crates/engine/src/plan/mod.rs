@@ -144,7 +144,13 @@ impl Plan {
     pub async fn weigh(&mut self, drivers: &dyn DriverRegistry, timeout: Duration) {
         let concerned = |item: &Item| item.is_deleted() || item.action == Action::Refused;
         let going = self.items.iter().filter(|item| concerned(item)).filter_map(|item| item.live.as_ref());
+        let changed = self.items.iter().filter(|item| item.action == Action::Update);
+        let left = changed.filter_map(|item| Some((item.live.as_ref()?, &item.changes))).flat_map(|(live, changes)| {
+            let by = live.arn.as_ref().unwrap_or(&live.id);
+            changes.iter().filter_map(move |change| Some((by.clone(), change.old.as_str()?.to_owned())))
+        });
         let also: AlsoDeleted = going.flat_map(|live| live.arn.iter().chain([&live.id])).collect();
+        let also = also.leaving(left);
         let weights = self.items.iter().enumerate().filter_map(|(at, item)| {
             let (live, driver) =
                 (item.live.as_ref().filter(|_| concerned(item))?, drivers.driver(item.address.kind())?);

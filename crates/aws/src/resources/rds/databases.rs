@@ -50,14 +50,14 @@ pub(crate) fn unless_unsupported<T: Default>(answer: Result<T, Failure>) -> Resu
     }
 }
 
-/// What would keep AWS from deleting something that databases use: a sentence for each cluster and instance that uses it and is
-/// not deleted with it.
+/// What would keep AWS from deleting something that databases use, e.g. `the subnet group` of this name: a sentence for each cluster and
+/// instance that uses it, is not deleted with it, and does not leave it in the same plan.
 ///
 /// # Errors
 /// What a call's answer means.
 pub(super) async fn hindrances(
     cx: &Context,
-    what: &str,
+    (what, id): (&str, &str),
     also: &AlsoDeleted,
     cluster_uses: impl Fn(&DbCluster) -> bool,
     instance_uses: impl Fn(&DbInstance) -> bool,
@@ -68,8 +68,8 @@ pub(super) async fn hindrances(
     let instances = databases.instances.iter().filter(|it| instance_uses(it));
     let instances = instances.map(|it| ("instance", it.db_instance_identifier(), it.db_instance_arn(), it.tag_list()));
     let users = clusters.chain(instances).filter_map(|(kind, name, arn, tags)| {
-        let name = name.filter(|_| arn.is_none_or(|arn| !also.contains(arn)))?;
-        Some(format!("the {kind} {name} in {} uses {what}{}", cx.region, whose(cx, &tag_map(tags))))
+        let name = name.filter(|_| arn.is_none_or(|arn| !also.contains(arn) && !also.is_left(arn, id)))?;
+        Some(format!("the {kind} {name} in {} uses {what} {id}{}", cx.region, whose(cx, &tag_map(tags))))
     });
     Ok(users.collect())
 }
@@ -77,7 +77,7 @@ pub(super) async fn hindrances(
 /// The owner of a resource that blocks the deletion, as the end of a sentence.
 pub(super) fn whose(cx: &Context, tags: &TagMap) -> &'static str {
     if cx.scope.is_ours(tags) {
-        ", and has this stack's tags but is not in the state: `drctl orphans` lists it"
+        ", and has this stack's tags: unless it is in the state, `drctl orphans` lists it"
     } else {
         ", and is not drctl's"
     }

@@ -297,9 +297,9 @@ impl Resource for DbCluster {
     /// AWS does not delete a cluster that has instances, and drctl does not touch those of others, e.g. of Application Auto
     /// Scaling.
     async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
-        let what = format!("the storage of {}", live.id);
+        let what = ("the storage of", live.id.as_str());
         let is_member = |instance: &DbInstance| instance.db_cluster_identifier() == Some(&live.id);
-        let mut hindrances = databases::hindrances(cx, &what, also, |_| false, is_member).await?;
+        let mut hindrances = databases::hindrances(cx, what, also, |_| false, is_member).await?;
         let switch = format!("rds modify-db-cluster --db-cluster-identifier {} --no-deletion-protection", live.id);
         hindrances.extend(protection::hindrance(cx, live, &switch));
         if cx.disposal.final_snapshots {

@@ -160,8 +160,8 @@ impl Resource for DbClusterParameterGroup {
 
     async fn weigh(cx: &Context, live: &Live, also: &AlsoDeleted) -> Result<Weight, Failure> {
         let uses = |cluster: &DbCluster| cluster.db_cluster_parameter_group() == Some(&live.id);
-        let what = format!("the parameter group {}", live.id);
-        let hindrances = databases::hindrances(cx, &what, also, uses, |_| false).await?;
+        let what = ("the parameter group", live.id.as_str());
+        let hindrances = databases::hindrances(cx, what, also, uses, |_| false).await?;
         Ok(Weight { hindrances, ..Weight::default() })
     }
 

@@ -126,8 +126,8 @@ impl Resource for DbSubnetGroup {
             let group = instance.db_subnet_group().and_then(Described::db_subnet_group_name);
             instance.db_cluster_identifier().is_none_or(str::is_empty) && group == Some(&live.id)
         };
-        let what = format!("the subnet group {}", live.id);
-        let hindrances = databases::hindrances(cx, &what, also, by_cluster, by_instance).await?;
+        let what = ("the subnet group", live.id.as_str());
+        let hindrances = databases::hindrances(cx, what, also, by_cluster, by_instance).await?;
         Ok(Weight { hindrances, ..Weight::default() })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Answers, NOTHING, compared, differing, found, query, query_error, read, with};
 use crate::resources::rds::{DbCluster, DbClusterParameterGroup, DbInstance, DbSubnetGroup, GlobalCluster};
-use crate::resources::{Failure, Owner, Phase, Ref, Resource as _, Synced};
+use crate::resources::{AlsoDeleted, Failure, Live, Owner, Phase, Ref, Resource as _, Synced};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/8785aeb9-a616-4e2b-bbd3-df3cde76bcc5";
 
@@ -426,4 +426,35 @@ async fn what_an_answer_about_a_parameter_group_lacks_does_not_replace_it() {
         .to("ListTagsForResource", query("ListTagsForResource", "<TagList/>"));
     let live = read::<DbClusterParameterGroup>(answers, "pay-prod-primary").await;
     assert_eq!(compared(&desired, &live), NOTHING);
+}
+
+/// A group of another major version is a group of another name, so the plan replaces it, and the cluster leaves it.
+#[test]
+fn a_group_is_not_held_by_a_cluster_that_leaves_it() {
+    let own = "arn:aws:rds:us-east-1:123456789012:cluster:pay-prod-primary";
+    let answers = Answers::default()
+        .to("DescribeDBClusters", clusters(CLUSTER))
+        .to("DescribeDBInstances", query("DescribeDBInstances", "<DBInstances/>"));
+    let (held, left) = with(answers, async |cx| {
+        let live = Live {
+            id: "pay-prod-primary".to_owned(),
+            arn: None,
+            phase: Phase::Ready,
+            owner: Owner::Implied,
+            properties: serde_json::Map::new(),
+            outputs: BTreeMap::new(),
+            goes_after: Vec::new(),
+        };
+        let weigh =
+            async |also: &AlsoDeleted| DbClusterParameterGroup::weigh(&cx, &live, also).await.expect("an answer");
+        let none = AlsoDeleted::default();
+        let leaves = none.clone().leaving([(own.to_owned(), "pay-prod-primary".to_owned())]);
+        (weigh(&none).await.hindrances, weigh(&leaves).await.hindrances)
+    });
+    let [held] = &held[..] else { panic!("{held:?}") };
+    assert!(
+        held.contains("uses the parameter group pay-prod-primary") && !held.contains("is not in the state"),
+        "{held}"
+    );
+    assert_eq!(left, Vec::<String>::new());
 }

@@ -24,6 +24,7 @@
 //! | `rds` | `services/rds.py`: `_create_db_cluster_impl` keeps no log exports, `_sync_cluster_endpoints` renames endpoints, an instance's key of Performance Insights is empty, and `_modify_db_instance` ignores its promotion tier, Performance Insights, and minor upgrades |
 //! | `aurora` | `services/rds.py` accepts what AWS refuses of global databases, parameters, versions, and snapshots; see there, by name |
 //! | `preflight_classes` | `services/rds.py`: `_describe_orderable_options` has the same ten classes for every engine, in two zones |
+//! | `default_groups` | `services/rds.py`: `_modify_global_cluster_impl` leaves the clusters of a major upgrade in their parameter groups |
 //! | `preflight_upgrades` | `services/rds.py`: `_describe_engine_versions` answers an empty `ValidUpgradeTarget` |
 //! | `dynamodb_tables` | `services/dynamodb.py`: `_create_replica` copies the source's key, `_update_continuous_backups` drops the recovery period, and `_delete_table` deletes a source before its replicas |
 //! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
@@ -44,6 +45,7 @@ mod cloudwatch_math;
 mod dependents;
 mod dns_answer;
 mod dynamodb_tables;
+mod default_groups;
 mod endpoint_policies;
 mod execute_api;
 mod flow_logs;
@@ -83,6 +85,7 @@ pub(super) fn of_answers(world: &World, owners: &Arc<Owners>, scale: Option<f64>
         Box::new(preflight_upgrades::PreflightUpgrades),
         Box::new(dynamodb_tables::DynamoDbTables::default()),
         Box::new(secret_replicas::SecretReplicas::default()),
+        Box::new(default_groups::DefaultGroups),
         Box::new(health_check_status::HealthCheckStatus::new(world)),
         Box::new(dns_answer::DnsAnswer::new(world)),
         Box::new(route53::Route53),
