@@ -97,7 +97,7 @@ async fn a_key_is_kept_as_long_as_a_living_database_or_table_needs_it() {
 
 /// The backup of the sessions table, which is deleted, is what somebody has made to keep its items.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_kept_as_long_as_a_backup_of_the_table_needs_it() {
+async fn a_key_is_kept_as_long_as_a_backup_or_a_secret_needs_it() {
     let stack = built("");
     let (here, there) = (key_of(&stack, PRIMARY).await, key_of(&stack, SECONDARY).await);
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk(PRIMARY).await);
@@ -105,13 +105,20 @@ async fn a_key_is_kept_as_long_as_a_backup_of_the_table_needs_it() {
     let backup = dynamodb.create_backup().table_name(&table).backup_name("before-down").send().await.expect("a backup");
     let backup = backup.backup_details.expect("its details").backup_arn;
 
-    let ran = stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("1 kept");
-    let plan = ran.says("the backup before-down can be read only with it").stdout;
+    // Secrets Manager shows the key as it was given.
+    let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk(SECONDARY).await);
+    let secret = secrets.create_secret().name("reports").secret_string("-").kms_key_id("alias/payment-dr-dev");
+    secret.send().await.expect("a secret");
+
+    let ran = stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("2 kept");
+    let ran = ran.says("the backup before-down can be read only with it");
+    let plan = ran.says("the secret reports can be read only with it").stdout;
     let words = plan.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("but its key is deleted in 7 days unless something else needs it"), "{plan}");
-    assert!(is_enabled(&stack, PRIMARY, &here).await && !is_enabled(&stack, SECONDARY, &there).await);
+    assert!(is_enabled(&stack, PRIMARY, &here).await && is_enabled(&stack, SECONDARY, &there).await);
     dynamodb.delete_backup().backup_arn(backup).send().await.expect("deleted");
-    stack.run(&["down", "--yes"]).exits(0).says("1 destroyed");
+    secrets.delete_secret().secret_id("reports").send().await.expect("deleted");
+    stack.run(&["down", "--yes"]).exits(0).says("2 destroyed");
 }
 
 /// The cluster of the stack that the state has lost is still under the key, and in the subnet group.
@@ -129,6 +136,8 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
     let rds = aws_sdk_rds::Client::new(&stack.sdk(PRIMARY).await);
     let protect = |on| rds.modify_db_cluster().db_cluster_identifier(CLUSTER).deletion_protection(on).send();
     protect(true).await.expect("protected");
+    // It is not drctl's, so it is no difference either.
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     let ran =
         refused(&stack, &["down", "--yes"]).says("payment-dr-dev-primary in us-east-1 is protected against deletion");
     ran.says("aws rds modify-db-cluster --db-cluster-identifier payment-dr-dev-primary --no-deletion-protection");
@@ -136,10 +145,9 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
 
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk(SECONDARY).await);
     let table = dynamodb.list_tables().send().await.expect("listed").table_names()[0].clone();
-    // It is not drctl's, so it is no difference either.
-    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     let protect = |on| dynamodb.update_table().table_name(&table).deletion_protection_enabled(on).send();
     protect(true).await.expect("protected");
+    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     refused(&stack, &["down", "--yes"]).says(&format!("{table} in us-east-2 is protected against deletion"));
     protect(false).await.expect("unprotected");
 
@@ -148,12 +156,13 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
     globals(true).await.expect("protected");
     refused(&stack, &["down", "--yes"]).says("--global-cluster-identifier payment-dr-dev --no-deletion-protection");
     // The same when the state is lost: then everything is an orphan.
-    stack.run(&["plan", "--detailed-exitcode"]).exits(0).says("No changes.");
     std::fs::remove_file(stack.path(STATE)).expect("the state is lost");
     refused(&stack, &["orphans", "--delete", "--yes", "--empty-buckets"]).says("payment-dr-dev in");
     stack.run(&["orphans", "--adopt"]).exits(0);
-    // The configuration says that nothing is protected: `up` puts that right, and then it goes.
+    // The state does not know whose it is any more, so `up` does not lift it.
     stack.run(&["up", "--yes"]).exits(0);
+    refused(&stack, &["down", "--yes"]).says("--global-cluster-identifier payment-dr-dev --no-deletion-protection");
+    globals(false).await.expect("unprotected");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
 }
 
@@ -161,8 +170,6 @@ async fn deletion_protection_is_never_lifted_by_a_deletion() {
 async fn a_replacement_that_foreign_resources_would_stop_halfway_is_not_begun() {
     let stack = built("");
     let route53 = aws_sdk_route53::Client::new(&stack.sdk(PRIMARY).await);
-    refused(&stack, &["down", "--yes"]).says("--global-cluster-identifier payment-dr-dev --no-deletion-protection");
-    globals(false).await.expect("unprotected");
     let zones = route53.list_hosted_zones().send().await.expect("listed");
     let zone = zones.hosted_zones().iter().find(|zone| zone.name().starts_with("payment-dr-dev")).expect("the zone");
     let record = ResourceRecordSet::builder().name(format!("mail.{}", zone.name())).r#type(RrType::Txt).ttl(60);

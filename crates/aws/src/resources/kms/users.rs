@@ -3,6 +3,7 @@
 //! KMS itself does not check: it schedules the deletion of a key that is in use, and a database that is encrypted with it stops
 //! at once. See docs/aws-behaviour.md#key-in-use and docs/aws-behaviour.md#snapshot-needs-its-key.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::list_backups::ListBackupsOutput;
@@ -17,7 +18,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use futures::try_join;
 
 use crate::resources::rds::{Databases, databases, listed_databases, unless_unsupported};
-use crate::resources::typed::bears_name;
+use crate::resources::typed::{bears_name, is_about_permission};
 use crate::resources::{AlsoDeleted, Class, Context, Failure, Live};
 
 /// How many tables or backups are described at a time.
@@ -204,12 +205,32 @@ fn of_backup(arn: &str, backup: &BackupDescription) -> Option<User> {
     User::of("backup", name, Some(arn), key.and_then(SseDescription::kms_master_key_arn))
 }
 
-/// Secrets, without those that are scheduled for deletion, which a listing leaves out.
+/// Secrets, without those that are scheduled for deletion, which a listing leaves out. The key may be given by an alias.
+/// See docs/aws-behaviour.md#secret-keys-are-listed.
 async fn secrets(cx: &Context) -> Result<Vec<User>, Failure> {
     let secrets = &cx.clients().secrets;
     let listed = cx.pages("secretsmanager", "ListSecrets", || secrets.list_secrets().into_paginator().send()).await?;
     let listed = listed.iter().flat_map(ListSecretsOutput::secret_list);
-    Ok(listed.filter_map(|it: &SecretListEntry| User::of("secret", it.name(), None, it.kms_key_id())).collect())
+    let mut users: Vec<User> =
+        listed.filter_map(|it: &SecretListEntry| User::of("secret", it.name(), None, it.kms_key_id())).collect();
+    let aliases: BTreeSet<String> = users.iter().map(|user| user.key.clone()).filter(|key| is_alias(key)).collect();
+    for alias in aliases {
+        let key = match super::describe(cx, &alias).await {
+            Ok(key) => key.and_then(|key| key.arn),
+            // Not this stack's: its key lets the account describe it.
+            Err(failure) if is_about_permission(&failure) => None,
+            Err(failure) => return Err(failure),
+        };
+        if let Some(arn) = key {
+            users.iter_mut().filter(|user| user.key == alias).for_each(|user| user.key.clone_from(&arn));
+        }
+    }
+    Ok(users)
+}
+
+/// Whether a key is given by the name or the ARN of an alias.
+fn is_alias(key: &str) -> bool {
+    key.starts_with("alias/") || key.contains(":alias/")
 }
 
 #[cfg(test)]

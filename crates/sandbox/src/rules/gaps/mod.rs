@@ -28,6 +28,7 @@
 //! | `preflight_upgrades` | `services/rds.py`: `_describe_engine_versions` answers an empty `ValidUpgradeTarget` |
 //! | `dynamodb_tables` | `services/dynamodb.py`: `_create_replica` copies the source's key, `_update_continuous_backups` drops the recovery period, and `_delete_table` deletes a source before its replicas |
 //! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
+//! | `secret_keys` | `services/secretsmanager.py`: `_list_secrets` shows no `KmsKeyId` |
 //! | `route53` | `services/route53.py`: `_build_health_check_el` writes booleans as `True`, `_parse_health_check_config` looks for children one element too deep, and there is no `ListTagsForResources` |
 //! | `health_check_status` | `services/route53.py` has no health checkers: neither `GetHealthCheckStatus` and `GetHealthCheckLastFailureReason`, nor their metrics |
 //! | `dns_answer` | `services/route53.py` answers no names, and has no `TestDNSAnswer` |
@@ -60,6 +61,7 @@ mod rds;
 mod route53;
 mod routes;
 mod secret_replicas;
+mod secret_keys;
 mod selection;
 mod serialised_changes;
 
@@ -88,6 +90,7 @@ pub(super) fn of_answers(world: &World, owners: &Arc<Owners>, scale: Option<f64>
         Box::new(default_groups::DefaultGroups),
         Box::new(health_check_status::HealthCheckStatus::new(world)),
         Box::new(dns_answer::DnsAnswer::new(world)),
+        Box::new(secret_keys::SecretKeys),
         Box::new(route53::Route53),
         // After this rule, CloudWatch's calls are in JSON.
         Box::new(cloudwatch::CborToJson),
