@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::{Filter, VpcEndpointType};
+use aws_sdk_ec2::types::{Filter, GatewayType, VpcEndpointType};
 
 use drctl_testkit::harness::Stack;
 use drctl_testkit::survey::survey;
@@ -48,11 +48,26 @@ async fn foreign_resources_in_the_network_are_named_instead_of_being_waited_for(
 
     ec2.delete_vpc_endpoints().vpc_endpoint_ids(&endpoint).send().await.expect("deleted");
     ec2.terminate_instances().instance_ids(&instance).send().await.expect("terminated");
+    let acl = ec2.create_network_acl().vpc_id(vpc).send().await.expect("an ACL").network_acl.expect("one");
+    let acl = acl.network_acl_id.expect("an id");
+    let private = ec2.create_vpn_gateway().r#type(GatewayType::Ipsec1).send().await.expect("a gateway");
+    let private = private.vpn_gateway.expect("one").vpn_gateway_id.expect("an id");
+    ec2.attach_vpn_gateway().vpn_gateway_id(&private).vpc_id(vpc).send().await.expect("attached");
+    let egress = ec2.create_egress_only_internet_gateway().vpc_id(vpc).send().await.expect("a gateway");
+    let egress = egress.egress_only_internet_gateway.expect("one").egress_only_internet_gateway_id.expect("an id");
     let began = Instant::now();
     let ran = stack.run(&["down", "--yes"]).exits(1);
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
-    ran.says(&format!("{vpc} holds the security group {group} (GuardDutyManagedSecurityGroup), which is not drctl's"));
+    ran.says(&format!("{vpc} holds the security group {group} (GuardDutyManagedSecurityGroup), which is not drctl's"))
+        .says(&format!("{vpc} holds the network ACL {acl}, which is not drctl's"))
+        .says(&format!("{vpc} is attached to the virtual private gateway {private}"))
+        .says(&format!("{vpc} is attached to the egress-only internet gateway {egress}"));
 
+    ec2.delete_network_acl().network_acl_id(&acl).send().await.expect("deleted");
+    ec2.detach_vpn_gateway().vpn_gateway_id(&private).vpc_id(vpc).send().await.expect("detached");
+    ec2.delete_vpn_gateway().vpn_gateway_id(&private).send().await.expect("deleted");
+    let egress = ec2.delete_egress_only_internet_gateway().egress_only_internet_gateway_id(&egress);
+    egress.send().await.expect("deleted");
     ec2.delete_security_group().group_id(&group).send().await.expect("deleted");
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     let left = survey(&stack, REGIONS).await;

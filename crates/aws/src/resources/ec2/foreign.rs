@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{
-    Address, IpPermission, NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceType, RouteTable,
-    RouteTableAssociation, SecurityGroup, State, Subnet, Tag, VpcEndpoint, VpcEndpointType, VpcPeeringConnection,
-    VpcPeeringConnectionStateReasonCode as PeeringCode,
+    Address, AttachmentStatus, EgressOnlyInternetGateway, InternetGateway, InternetGatewayAttachment, IpPermission,
+    NatGateway, NatGatewayState, NetworkAcl, NetworkInterface, NetworkInterfaceType, RouteTable, RouteTableAssociation,
+    SecurityGroup, State, Subnet, Tag, VpcEndpoint, VpcEndpointType, VpcPeeringConnection,
+    VpcPeeringConnectionStateReasonCode as PeeringCode, VpnGateway,
 };
 use futures::try_join;
 use serde_json::Value;
@@ -78,6 +79,16 @@ struct Contents {
     subnets: Vec<Subnet>,
     tables: Vec<RouteTable>,
     peerings: Vec<VpcPeeringConnection>,
+    acls: Vec<NetworkAcl>,
+    attached: Attached,
+}
+
+/// The gateways that may be attached to a VPC.
+#[derive(Default)]
+struct Attached {
+    internet: Vec<InternetGateway>,
+    egress_only: Vec<EgressOnlyInternetGateway>,
+    private: Vec<VpnGateway>,
 }
 
 /// The resources that are not drctl's and would keep AWS from deleting a part of the stack's network: a sentence for each, without
@@ -189,10 +200,15 @@ impl Contents {
         };
         let asked = peerings("requester-vpc-info.vpc-id");
         let accepted = peerings("accepter-vpc-info.vpc-id");
-        let (endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted) =
-            try_join!(endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted)?;
+        let acls = cx.pages("ec2", "DescribeNetworkAcls", || {
+            ec2.describe_network_acls().filters(within()).into_paginator().items().send()
+        });
+        let attached = Attached::read(cx, vpc);
+        let (endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted, acls, attached) =
+            try_join!(endpoints, gateways, groups, interfaces, subnets, tables, asked, accepted, acls, attached)?;
         let peerings = asked.into_iter().chain(accepted).collect();
-        Ok(Self { vpc: vpc.to_owned(), endpoints, gateways, groups, interfaces, subnets, tables, peerings })
+        let vpc = vpc.to_owned();
+        Ok(Self { vpc, endpoints, gateways, groups, interfaces, subnets, tables, peerings, acls, attached })
     }
 
     /// The resources that are not drctl's.
@@ -221,6 +237,15 @@ impl Contents {
             description: format!("{vpc} is in the peering {}", peering.vpc_peering_connection_id().unwrap_or_default()),
             ..Obstacle::default()
         }));
+        // Some emulators ignore the filters for this VPC.
+        let acls = self.acls.iter().filter(|acl| {
+            let is_in = acl.vpc_id() == Some(vpc);
+            is_in && acl.is_default() != Some(true) && !own.has(acl.network_acl_id(), acl.tags.as_deref())
+        });
+        let acls = acls.map(|acl| format!("{vpc} holds the network ACL {}", acl.network_acl_id().unwrap_or_default()));
+        let gateways = self.attached.to(vpc, own).into_iter();
+        let gateways = gateways.map(|gateway| format!("{vpc} is attached to {gateway}"));
+        obstacles.extend(acls.chain(gateways).map(|description| Obstacle { description, ..Obstacle::default() }));
         obstacles
     }
 
@@ -331,6 +356,45 @@ impl Contents {
     }
 }
 
+impl Attached {
+    async fn read(cx: &Context, vpc: &str) -> Result<Self, Failure> {
+        let ec2 = &cx.clients().ec2;
+        let to_this = || filter("attachment.vpc-id", vpc);
+        let internet = cx.pages("ec2", "DescribeInternetGateways", || {
+            ec2.describe_internet_gateways().filters(to_this()).into_paginator().items().send()
+        });
+        // It cannot be filtered by VPC.
+        let egress_only = cx.pages("ec2", "DescribeEgressOnlyInternetGateways", || {
+            ec2.describe_egress_only_internet_gateways().into_paginator().items().send()
+        });
+        let private = cx.read("ec2", "DescribeVpnGateways", || ec2.describe_vpn_gateways().filters(to_this()).send());
+        let (internet, egress_only, private) = try_join!(internet, egress_only, private)?;
+        Ok(Self { internet, egress_only, private: private.vpn_gateways.unwrap_or_default() })
+    }
+
+    /// The gateways that are attached to a VPC and are not drctl's.
+    fn to(&self, vpc: &str, own: &Own<'_>) -> Vec<String> {
+        let holds = |attachments: &[InternetGatewayAttachment]| {
+            let is_there = |it: &InternetGatewayAttachment| it.state() != Some(&AttachmentStatus::Detached);
+            attachments.iter().any(|it| it.vpc_id() == Some(vpc) && is_there(it))
+        };
+        let internet = self.internet.iter().filter(|it| holds(it.attachments()));
+        let internet = internet.filter(|it| !own.has(it.internet_gateway_id(), it.tags.as_deref()));
+        let egress = self.egress_only.iter().filter(|it| holds(it.attachments()));
+        let egress = egress.filter(|it| !own.has(it.egress_only_internet_gateway_id(), it.tags.as_deref()));
+        let private = self.private.iter().filter(|it| {
+            let is_there = |state: Option<&AttachmentStatus>| state != Some(&AttachmentStatus::Detached);
+            let is_attached = it.vpc_attachments().iter().any(|to| to.vpc_id() == Some(vpc) && is_there(to.state()));
+            is_attached && !own.has(it.vpn_gateway_id(), it.tags.as_deref())
+        });
+        let named = |kind: &str, id: Option<&str>| format!("the {kind} {}", id.unwrap_or_default());
+        let internet = internet.map(|it| named("internet gateway", it.internet_gateway_id()));
+        let egress = egress.map(|it| named("egress-only internet gateway", it.egress_only_internet_gateway_id()));
+        let private = private.map(|it| named("virtual private gateway", it.vpn_gateway_id()));
+        internet.chain(egress).chain(private).collect()
+    }
+}
+
 /// Whether AWS keeps an interface for the stack's function or database: such an interface is in one of the stack's groups, and
 /// Lambda writes the function's name into the description.
 fn is_kept_for(interface: &NetworkInterface, scope: &Scope, own_groups: &BTreeSet<&str>) -> bool {
@@ -390,7 +454,7 @@ fn name_of(interface: &NetworkInterface) -> String {
 mod tests {
     use aws_sdk_ec2::types::{
         GroupIdentifier, NatGatewayAddress, NetworkInterfaceAssociation, NetworkInterfaceAttachment,
-        SecurityGroupIdentifier, Tag, UserIdGroupPair,
+        SecurityGroupIdentifier, Tag, UserIdGroupPair, VpcAttachment,
     };
 
     use super::*;
@@ -447,7 +511,22 @@ mod tests {
                 RouteTable::builder().route_table_id("rtb-1").associations(used).set_tags(Some(own())).build(),
             ],
             peerings: Vec::new(),
+            acls: vec![NetworkAcl::builder().network_acl_id("acl-default").vpc_id("vpc-1").is_default(true).build()],
+            attached: Attached {
+                internet: vec![
+                    InternetGateway::builder()
+                        .internet_gateway_id("igw-1")
+                        .attachments(attachment("vpc-1", AttachmentStatus::Attached))
+                        .set_tags(Some(own()))
+                        .build(),
+                ],
+                ..Attached::default()
+            },
         }
+    }
+
+    fn attachment(vpc: &str, state: AttachmentStatus) -> InternetGatewayAttachment {
+        InternetGatewayAttachment::builder().vpc_id(vpc).state(state).build()
     }
 
     fn descriptions(contents: &Contents) -> Vec<String> {
@@ -569,6 +648,33 @@ mod tests {
         assert_eq!(holding(&vpc, Held::Table("rtb-1")), [subnet]);
         assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), [gateway]);
         assert_eq!(holding(&vpc, Held::Gateway), [gateway]);
+    }
+
+    #[test]
+    fn network_acls_and_gateways_of_others_keep_the_vpc() {
+        let mut vpc = contents();
+        let acl = |id: &str, of: &str| NetworkAcl::builder().network_acl_id(id).vpc_id(of).build();
+        vpc.acls.extend([acl("acl-2", "vpc-1"), acl("acl-3", "vpc-9")]);
+        let egress = |id: &str, of: &str| {
+            let attached = attachment(of, AttachmentStatus::Attached);
+            EgressOnlyInternetGateway::builder().egress_only_internet_gateway_id(id).attachments(attached).build()
+        };
+        vpc.attached.egress_only = vec![egress("eigw-1", "vpc-1"), egress("eigw-9", "vpc-9")];
+        let private = |id: &str, state: AttachmentStatus| {
+            let attached = VpcAttachment::builder().vpc_id("vpc-1").state(state).build();
+            VpnGateway::builder().vpn_gateway_id(id).vpc_attachments(attached).build()
+        };
+        vpc.attached.private =
+            vec![private("vgw-1", AttachmentStatus::Attached), private("vgw-2", AttachmentStatus::Detached)];
+        let held = [
+            "vpc-1 holds the network ACL acl-2",
+            "vpc-1 is attached to the egress-only internet gateway eigw-1",
+            "vpc-1 is attached to the virtual private gateway vgw-1",
+        ];
+        assert_eq!(holding(&vpc, Held::Vpc), held);
+        assert_eq!(holding(&vpc, Held::Subnet("subnet-a")), Vec::<String>::new());
+        vpc.attached.internet[0].tags = None;
+        assert_eq!(holding(&vpc, Held::Vpc)[1], "vpc-1 is attached to the internet gateway igw-1");
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl Resource for Vpc {
         ),
         later(&["arn:aws:ec2:{region}:{account}:vpc/{own}"], "ec2", "DeleteVpc"),
         on(ANY, "ec2", "DescribeVpcs"),
+        // Before a VPC is deleted, drctl looks for what belongs to others and would stop that.
+        later(ANY, "ec2", "DescribeEgressOnlyInternetGateways DescribeNetworkAcls DescribeVpnGateways"),
     ];
     const SAMPLE_ID: &'static str = "vpc-0a1b2c3d4e5f60718";
     const TAGGING: Tagging = Tagging::Ec2;

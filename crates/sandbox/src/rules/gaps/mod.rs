@@ -13,6 +13,7 @@
 //! | `peering_options` | `services/ec2.py` has no `ModifyVpcPeeringConnectionOptions` |
 //! | `routes` | `services/ec2.py`: `_create_route` and `_associate_route_table` add a second one next to the first; `_replace_route` turns a target that is not a gateway, a NAT gateway, or an instance into `local` |
 //! | `dependents` | `services/ec2.py`: `_delete_subnet`, `_delete_route_table`, `_delete_internet_gateway`, and `_delete_security_group` check no dependents, and `_delete_vpc` checks neither route tables, endpoints, nor peering connections |
+//! | `vpc_dependents` | `services/ec2.py`: `_delete_vpc` checks neither network ACLs, virtual private gateways, nor egress-only internet gateways |
 //! | `interfaces` | `services/ec2.py`: `_describe_network_interfaces` does not list those of instances and applies no filters; subnets and groups are deleted while an interface is in them |
 //! | `serialised_changes` | (nothing in MiniStack: the rules after it read before they act, and need it) |
 //! | `keys` | keys that are disabled or pending deletion are changed and used; see there, by name |
@@ -23,12 +24,12 @@
 //! | `acm` | `services/acm.py`: `_request_certificate` ignores the key algorithm and the token, and `_cert_shape` always says `RSA_2048` |
 //! | `rds` | `services/rds.py`: `_create_db_cluster_impl` keeps no log exports, `_sync_cluster_endpoints` renames endpoints, an instance's key of Performance Insights is empty, and `_modify_db_instance` ignores its promotion tier, Performance Insights, and minor upgrades |
 //! | `aurora` | `services/rds.py` accepts what AWS refuses of global databases, parameters, versions, and snapshots; see there, by name |
-//! | `preflight_classes` | `services/rds.py`: `_describe_orderable_options` has the same ten classes for every engine, in two zones |
 //! | `default_groups` | `services/rds.py`: `_modify_global_cluster_impl` leaves the clusters of a major upgrade in their parameter groups |
+//! | `preflight_classes` | `services/rds.py`: `_describe_orderable_options` has the same ten classes for every engine, in two zones |
 //! | `preflight_upgrades` | `services/rds.py`: `_describe_engine_versions` answers an empty `ValidUpgradeTarget` |
 //! | `dynamodb_tables` | `services/dynamodb.py`: `_create_replica` copies the source's key, `_update_continuous_backups` drops the recovery period, and `_delete_table` deletes a source before its replicas |
-//! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
 //! | `secret_keys` | `services/secretsmanager.py`: `_list_secrets` shows no `KmsKeyId` |
+//! | `secret_replicas` | `services/secretsmanager.py`: `_create_secret` ignores replica Regions, and only says of a name scheduled for deletion that it exists; there is no `RemoveRegionsFromReplication`; `_delete_secret` does not look at replicas |
 //! | `route53` | `services/route53.py`: `_build_health_check_el` writes booleans as `True`, `_parse_health_check_config` looks for children one element too deep, and there is no `ListTagsForResources` |
 //! | `health_check_status` | `services/route53.py` has no health checkers: neither `GetHealthCheckStatus` and `GetHealthCheckLastFailureReason`, nor their metrics |
 //! | `dns_answer` | `services/route53.py` answers no names, and has no `TestDNSAnswer` |
@@ -43,10 +44,10 @@ mod authorizers;
 mod cloudwatch;
 mod cloudwatch_cbor;
 mod cloudwatch_math;
+mod default_groups;
 mod dependents;
 mod dns_answer;
 mod dynamodb_tables;
-mod default_groups;
 mod endpoint_policies;
 mod execute_api;
 mod flow_logs;
@@ -60,10 +61,11 @@ mod preflight_upgrades;
 mod rds;
 mod route53;
 mod routes;
-mod secret_replicas;
 mod secret_keys;
+mod secret_replicas;
 mod selection;
 mod serialised_changes;
+mod vpc_dependents;
 
 use std::sync::Arc;
 
@@ -83,14 +85,14 @@ pub(super) fn of_answers(world: &World, owners: &Arc<Owners>, scale: Option<f64>
         Box::new(log_keys::LogKeys::default()),
         Box::new(execute_api::ExecuteApi::new(Arc::clone(owners))),
         Box::new(rds::Rds::default()),
+        Box::new(default_groups::DefaultGroups),
         Box::new(preflight_classes::PreflightClasses),
         Box::new(preflight_upgrades::PreflightUpgrades),
         Box::new(dynamodb_tables::DynamoDbTables::default()),
+        Box::new(secret_keys::SecretKeys),
         Box::new(secret_replicas::SecretReplicas::default()),
-        Box::new(default_groups::DefaultGroups),
         Box::new(health_check_status::HealthCheckStatus::new(world)),
         Box::new(dns_answer::DnsAnswer::new(world)),
-        Box::new(secret_keys::SecretKeys),
         Box::new(route53::Route53),
         // After this rule, CloudWatch's calls are in JSON.
         Box::new(cloudwatch::CborToJson),
@@ -109,6 +111,7 @@ pub(super) fn of_resources() -> Vec<Box<dyn Rule>> {
         Box::new(serialised_changes::SerialisedChanges::default()),
         Box::new(routes::Routes),
         Box::new(dependents::DEPENDENTS),
+        Box::new(vpc_dependents::VPC_DEPENDENTS),
         Box::new(authorizers::AUTHORIZERS),
         Box::new(interfaces::Interfaces),
         Box::new(apigateway_tags::ApiGatewayTags),
