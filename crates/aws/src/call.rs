@@ -115,9 +115,9 @@ impl Aws {
             let pause = backoff(FIRST_PAUSE, LONGEST_PAUSE, attempt);
             let again = match failure.class {
                 Class::Throttled => began.elapsed() < THROTTLED,
-                Class::Ambiguous => lost < READS || self.silence.is_told(&looking::silent(service, region)),
-                // Repeating the call does not help if the Region has failed.
-                Class::Unreachable => lost < 2,
+                Class::Ambiguous => lost < READS || failure.silent.is_some(),
+                // Repeating the call does not help if the Region has failed, unless that was announced.
+                Class::Unreachable => lost < 2 || failure.silent.is_some(),
                 _ => false,
             };
             if !again || limit.is_some_and(|limit| limit.left(heard) <= pause) {
@@ -231,7 +231,9 @@ impl Aws {
         self.renewal.hold().await;
         self.limits.permit(region, service, operation, kind).await;
         let _waiting = self.waiting.begin(region);
-        let limit = within.unwrap_or(Duration::MAX);
+        // No longer than was announced.
+        let announced = run.as_ref().and_then(|(_, who)| self.silence.left(who));
+        let limit = within.into_iter().chain(announced).min().unwrap_or(Duration::MAX);
         // Before the call, so that its time limit does not include this: STS may have to be called first, and more than once.
         match timeout(limit, Box::pin(self.wallet.get())).await {
             Ok(Ok(_)) => {}
@@ -245,7 +247,9 @@ impl Aws {
             // On the heap: it is large, and what is awaited inside of it is polled on top of it.
             let Ok(answer) = timeout(limit, Box::pin(call)).await else {
                 note(&|who| self.silence.lost(who, began));
-                return Err(silent(limit, region, service, operation));
+                let given_up = run.as_ref().and_then(|(_, who)| self.silence.given_up(who));
+                let given_up = given_up.map(|failure| Refusal { failure, cause: Cause::Other });
+                return Err(given_up.unwrap_or_else(|| silent(limit, region, service, operation)));
             };
             match answer {
                 Ok(output) => {
@@ -256,7 +260,7 @@ impl Aws {
                     Ok(output)
                 }
                 Err(error) => {
-                    let refusal = classify::refusal(self, region, service, operation, &error);
+                    let mut refusal = classify::refusal(self, region, service, operation, &error);
                     let failure = &refusal.failure;
                     if error.raw_response().is_some() {
                         self.unheard.heard(service, region);
@@ -271,6 +275,10 @@ impl Aws {
                         tracing::Span::current().record("request_id", id);
                     }
                     tracing::debug!(class = ?failure.class, code = failure.code, "{}", failure.message);
+                    let is_lost = error.raw_response().is_none();
+                    // Whoever was told that it is asked until some time relies on that.
+                    let told = run.as_ref().map(|(_, who)| who).filter(|who| is_lost && self.silence.is_told(who));
+                    refusal.failure.silent = told.cloned();
                     Err(refusal)
                 }
             }
@@ -450,6 +458,7 @@ mod tests {
         assert!(failure.message.starts_with("us-east-2 has not answered since "), "{failure}");
         let notices = std::iter::from_fn(|| told.try_recv().ok()).count();
         assert!((4..=7).contains(&notices), "every half minute, and when it is over: {notices}");
+        assert!(began.elapsed() <= Duration::from_secs(181), "no longer than announced: {:?}", began.elapsed());
         // Nothing is sent there any more; the other Region answers, and so do the services that are one for all.
         let (began, sent) = (Instant::now(), asked.get());
         assert_eq!(aws.mutate(&gone, "ec2", "CreateVpc", hangs()).await, Err(failure));
@@ -458,6 +467,29 @@ mod tests {
         for (region, service) in [("us-east-1", "rds"), ("us-east-2", "iam")] {
             assert_eq!(aws.read(&region.into(), service, "Describe", fine).await, Ok(()));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_is_lost_in_a_silence_that_was_told_says_so() {
+        let aws = Aws::unreached().await;
+        let (_trigger, shutdown) = drctl_engine::cancel::shutdown();
+        let (tell, _told) = tokio::sync::mpsc::unbounded_channel();
+        let _run = aws.wait_for_credentials(Patience { limit: Duration::ZERO, shutdown, tell });
+        let gone = Region::from("us-east-2");
+        let began = Instant::now();
+        let mut seen = Vec::new();
+        // As the engine repeats it.
+        while seen.last() != Some(&(Class::TimedOut, false)) {
+            let hangs = async {
+                tokio::time::sleep(Duration::from_secs(12)).await;
+                Err::<(), _>(unanswered())
+            };
+            let failure = aws.mutate(&gone, "rds", "DeleteDBInstance", hangs).await.expect_err("no answer");
+            seen.push((failure.class, failure.silent.is_some()));
+        }
+        assert_eq!(seen[..2], [(Class::Ambiguous, false), (Class::Ambiguous, true)], "told after 15 s");
+        assert!(seen[2..seen.len() - 1].iter().all(|one| *one == (Class::Ambiguous, true)), "{seen:?}");
+        assert_eq!(began.elapsed(), Duration::from_mins(3));
     }
 
     /// STS, whose clock is `ahead` seconds before this one, and which takes only what is dated by it; or nothing, when it is

@@ -94,6 +94,13 @@ impl Silence {
         episode.is_some_and(|episode| episode.told.is_some())
     }
 
+    /// How much longer it is called, if its silence was reported.
+    pub(super) fn left(&self, who: &Silent) -> Option<Duration> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let episode = places.get(who)?.episode.as_ref().filter(|episode| episode.told.is_some())?;
+        Some(LIMIT.saturating_sub(episode.since.elapsed()))
+    }
+
     /// Why nothing more is sent there, if so. It is the same for every call, so that it is reported once.
     pub(super) fn given_up(&self, who: &Silent) -> Option<Failure> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,6 +152,7 @@ mod tests {
         assert!(texts[4].contains("no longer calls it") && !texts[4].contains(" until "), "{texts:?}");
         assert!(silence.given_up(&Silent::Region("us-east-1".to_owned())).is_none(), "the other Region answers");
         // A call that was sent before is answered after all.
+        assert_eq!(silence.left(&standby()), Some(Duration::ZERO));
         assert!(silence.heard(&standby()).is_some_and(|notice| notice.to_string().contains("answers again")));
         assert!(silence.given_up(&standby()).is_none());
     }

@@ -259,7 +259,9 @@ impl Worker {
                 Class::Transient => began.elapsed() < patience,
                 Class::NotYet => self.job.dependencies_are_ready && began.elapsed() < patience,
                 Class::Ambiguous | Class::Unreachable => {
-                    may_run_twice && attempts < LOST_ANSWERS && began.elapsed() < LOST_FOR
+                    let is_early = attempts < LOST_ANSWERS && began.elapsed() < LOST_FOR;
+                    // Whoever does not answer is named until it is given up as a whole, which was announced.
+                    may_run_twice && (is_early || failure.silent.is_some())
                 }
                 _ => false,
             };

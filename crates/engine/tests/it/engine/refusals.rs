@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drctl_engine::state::Status;
 use drctl_engine::testing::{EAST, Fault, Op, WEST, Want, World, undisturbed};
-use drctl_engine::{Class, Event, Failure, Outcome};
+use drctl_engine::{Class, Event, Failure, Outcome, Silent};
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_node_stops_its_dependents_and_nothing_else() {
@@ -169,6 +169,27 @@ async fn a_call_whose_answers_take_minutes_to_be_lost_is_not_repeated_for_a_quar
     let ran = world.up(&[Want::new("net", "n").size(2)]).await;
     assert_eq!(ran.failed(), ["n"]);
     assert!(ran.took < Duration::from_mins(5), "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_repeated_for_as_long_as_a_region_is_announced_to_be_asked() {
+    let net = Want::new("net", "n");
+    let silent =
+        Failure { silent: Some(Silent::Region(EAST.to_owned())), ..Failure::new(Class::Ambiguous, "no answer") };
+    for op in [Op::Sync, Op::Delete] {
+        let world = World::new();
+        assert!(world.up(&[net.clone()]).await.report.is_success());
+        world.cloud.inject("n", op, Fault::Refuse(silent.clone()), 9);
+        let ran = if op == Op::Sync { world.up(&[net.clone().size(2)]).await } else { world.down().await };
+        assert!(ran.report.is_success(), "{op:?}: {:?}", ran.failed());
+        // It is given up with another class.
+        let gone = Failure::new(Class::TimedOut, "it has not answered, and is asked no more");
+        let world = World::new();
+        assert!(world.up(&[net.clone()]).await.report.is_success());
+        world.cloud.refuse_once("n", op, gone);
+        let ran = if op == Op::Sync { world.up(&[net.clone().size(2)]).await } else { world.down().await };
+        assert_eq!(ran.failed(), ["n"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
