@@ -345,7 +345,10 @@ async fn the_survivor_of_a_global_database_becomes_the_writer_of_a_new_one() {
     here.delete_db_instance().db_instance_identifier("payment-dr-dev-primary-1").send().await.expect("lost");
     let call = here.delete_db_cluster().db_cluster_identifier("payment-dr-dev-primary").skip_final_snapshot(true);
     call.send().await.expect("lost");
-    here.delete_global_cluster().global_cluster_identifier("payment-dr-dev").send().await.expect("lost");
+    // AWS keeps the global cluster without its members.
+    let refused = stack.run(&["up", "--yes"]).exits(3).says("To keep it, with its data");
+    assert!(refused.stderr.contains("`aws rds delete-global-cluster --region us-east-2 "), "{}", refused.stderr);
+    here.delete_global_cluster().global_cluster_identifier("payment-dr-dev").send().await.expect("as drctl says");
     let kept = resource_id(&stack, SECONDARY, "payment-dr-dev-secondary").await;
 
     let refused = stack.run(&["up", "--yes"]).exits(3).says("To keep it, with its data");

@@ -30,6 +30,9 @@ use drctl_engine::state::{Address, Role};
 /// The tag that says which version of the secret the password was last taken from.
 pub(super) const SECRET_VERSION: &str = "drctl:secret-version";
 
+/// Set on a live cluster while the stack's global cluster exists and has no members. Never compared.
+pub(super) const VACANT: &str = "global_cluster_is_vacant";
+
 /// An Aurora PostgreSQL cluster in a global database. Outputs: `endpoint` (the writer's) and `reader_endpoint`.
 ///
 /// All members are described in the same way. Which of them is created first, and which one writes, is read from the global
@@ -102,8 +105,8 @@ impl Resource for DbCluster {
             (
                 "global_cluster",
                 "an existing cluster cannot join a global cluster: it would have to be replaced, and its data would be lost. A \
-                 cluster that has left its global cluster accepts writes, and may hold the newest data: decide first which of \
-                 the two is to be the primary",
+                 cluster that has left its global cluster accepts writes, and may hold the newest data: if there is another \
+                 one, decide first which of the two is to be the primary",
             ),
             ("master_username", "the owner of the database cannot be changed"),
             ("subnet_group", "a cluster cannot be moved to other subnets"),
@@ -270,25 +273,35 @@ impl Resource for DbCluster {
         Ok(synced)
     }
 
-    /// A standalone cluster can become the writer of a new global cluster while the stack has none. See
+    /// A standalone cluster can become the writer of a new global cluster while the stack has none with members. See
     /// docs/aws-behaviour.md#global-cluster-from-a-cluster.
     fn spare(cx: &Context, live: &Live, changes: &[Change]) -> Option<String> {
         let is_alone = live.properties.get("global_cluster").and_then(Value::as_str) == Some("");
         let forced: Vec<&Change> = changes.iter().filter(|change| change.forces_replacement.is_some()).collect();
         let [Change { property, new, .. }] = forced[..] else { return None };
         // While its name is unknown, the global cluster does not exist.
-        if !is_alone || property != "global_cluster" || new.is_string() {
+        let exists = new.is_string();
+        let is_vacant = live.properties.get(VACANT) == Some(&Value::Bool(true));
+        if !is_alone || property != "global_cluster" || (exists && !is_vacant) {
             return None;
         }
+        let (region, name) = (&cx.region, cx.scope.name());
+        let first = if exists {
+            format!(
+                "first delete the old one, which has no members any more: `aws rds delete-global-cluster --region {region} \
+                 --global-cluster-identifier {name}` (if AWS says that it is protected: `aws rds modify-global-cluster --region \
+                 {region} --global-cluster-identifier {name} --no-deletion-protection` before that); then "
+            )
+        } else {
+            String::new()
+        };
         let address = Address::new(Role::Global, GlobalCluster::INFO.kind, "main");
         let tags = cx.scope.tags(&address);
         let tags: Vec<String> = tags.iter().map(|(key, value)| format!("Key={key},Value={value}")).collect();
         Some(format!(
-            "To keep it, with its data, as the writer of a new global cluster: `aws rds create-global-cluster --region {} \
-             --global-cluster-identifier {} --source-db-cluster-identifier {} --tags {}`; then run the same command again, which \
-             adds the other Region's cluster as a copy of it",
-            cx.region,
-            cx.scope.name(),
+            "To keep it, with its data, as the writer of a new global cluster: {first}`aws rds create-global-cluster --region {region} \
+             --global-cluster-identifier {name} --source-db-cluster-identifier {} --tags {}`; then run the same command again, \
+             which adds the other Region's cluster as a copy of it",
             live.arn.as_deref()?,
             tags.join(" ")
         ))

@@ -3,7 +3,7 @@
 use aws_sdk_rds::types::{DbCluster as Described, GlobalCluster as Global, VpcSecurityGroupMembership};
 use serde_json::{Value, json};
 
-use super::db_cluster::{DbCluster, SECRET_VERSION};
+use super::db_cluster::{DbCluster, SECRET_VERSION, VACANT};
 use super::member::Membership;
 use super::{phase, tag_map};
 use crate::resources::{Context, Live, Reading, Ref, live};
@@ -62,6 +62,12 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
         if let Some(capacity) = capacity {
             found.properties.insert(property.to_owned(), acu(capacity));
         }
+    }
+    // See docs/aws-behaviour.md#detached-cluster-is-live.
+    let is_vacant = |global: &&Global| global.global_cluster_members().is_empty();
+    let own = globals.iter().find(|global| global.global_cluster_identifier() == Some(&*cx.scope.name()));
+    if own.filter(is_vacant).is_some() {
+        found.properties.insert(VACANT.to_owned(), json!(true));
     }
     found.goes_after = membership.leave_before();
     for (name, host) in [
