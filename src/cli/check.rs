@@ -36,7 +36,7 @@ pub struct CheckArgs {
 pub async fn check(global: &Global, args: &CheckArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let session = Session::open(global, output, Availability::Either, timeout, &shutdown).await?;
     let plan = session.plan(&session.plan_inputs(&session.recorded()?), &shutdown).await?;
     let findings = session.preflight(&plan, &shutdown).await?;
     let context = session.context(false);

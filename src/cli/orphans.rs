@@ -165,7 +165,7 @@ async fn scan(session: &Session, entries: &BTreeMap<Address, Entry>, shutdown: &
 }
 
 async fn adopt(global: &Global, args: &OrphansArgs, output: &Output, shutdown: &Shutdown) -> Result<Exit, CliError> {
-    let session = Session::open(global, output, Availability::Required, args.answer(), shutdown).await?;
+    let session = Session::open(global, output, Availability::Either, args.answer(), shutdown).await?;
     let target = &session.target;
     let mut store = target.location.open(target.identity.clone(), "orphans")?;
     let found = scan(&session, store.resources(), shutdown).await?;
@@ -207,7 +207,7 @@ async fn delete(
     left_json: &mut Option<Value>,
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
-    let mut session = Session::open(global, output, Availability::Required, args.answer(), &shutdown).await?;
+    let mut session = Session::open(global, output, Availability::Either, args.answer(), &shutdown).await?;
     let disposal = Disposal { final_snapshots: !args.no_final_snapshot, empty_buckets: args.empty_buckets };
     session.target.dispose(disposal);
     let target = &session.target;

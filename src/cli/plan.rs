@@ -45,7 +45,7 @@ pub struct PlanArgs {
 pub async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
     let shutdown = interrupt::listen()?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut session = Session::open(global, output, Availability::Required, timeout, &shutdown).await?;
+    let mut session = Session::open(global, output, Availability::Either, timeout, &shutdown).await?;
     session.target.dispose(args.replacements.disposal());
     let (recorded, consent) = (session.recorded()?, args.replacements.consent());
     let inputs = PlanInputs { adopt: args.adopt, consent: &consent, ..session.plan_inputs(&recorded) };

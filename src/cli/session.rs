@@ -44,10 +44,20 @@ pub struct Session {
 /// How much of AWS has to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
-    /// Both Regions: for commands that change something.
+    /// Both Regions: for commands that create something.
     Required,
+    /// Whichever answers, and the account itself: for commands that plan, or change no more than what they have seen.
+    Either,
     /// Whichever answers: for commands that only report.
     BestEffort,
+}
+
+impl Availability {
+    /// Whether the command goes on although the zones of a Region are not known for this reason.
+    fn goes_on_without(self, failure: &Failure) -> bool {
+        let is_silent = matches!(failure.class, Class::TimedOut | Class::Unreachable);
+        self == Self::BestEffort || (self == Self::Either && is_silent)
+    }
 }
 
 impl Session {
@@ -84,7 +94,7 @@ impl Session {
         let account = account(&endpoint, &regions, recorded.as_ref(), availability, timeout);
         // Regions never change once something is recorded in them.
         let is_first = recorded.as_ref().is_none_or(|snapshot| snapshot.resources.is_empty());
-        let account = if availability == Availability::Required && is_first {
+        let account = if availability != Availability::BestEffort && is_first {
             in_known_regions(&aws, &regions, account).await?
         } else {
             account.await?
@@ -243,7 +253,7 @@ async fn zones(
             }
             match Facts::discover_zones(aws, &region).await {
                 // With nothing recorded and no answer, no resource of the Region can be read either: the names are never used.
-                Err(_) if availability == Availability::BestEffort => {
+                Err(failure) if availability.goes_on_without(&failure) => {
                     Ok(["a", "b", "c"].map(|letter| format!("{region}{letter}")))
                 }
                 zones => zones,
