@@ -20,7 +20,8 @@ use drctl_aws::resources::{Disposal, go_last, holds_data, kinds};
 use drctl_engine::cancel::Shutdown;
 use drctl_engine::state::{Address, Entry, Snapshot, Transition};
 use drctl_engine::{
-    Cleanup, CleanupPlan, Found, Graph, Observations, Observer, OrphanKind, OrphanScan, Plan, Region, adoption,
+    Cleanup, CleanupPlan, Found, Graph, Observations, Observed, Observer, OrphanKind, OrphanScan, Plan, Region,
+    adoption,
 };
 
 const HELP: &str = with_exit_codes!(
@@ -284,12 +285,14 @@ async fn clear(
     } else {
         Observations::new()
     };
+    let is_unread = observed.values().any(|seen| matches!(seen, Observed::Unknown(_)));
     let clearing = Cleanup {
         orphans: &found.orphans,
         graph: &target.graph,
         entries,
         observed: &observed,
         drivers: &target.registry,
+        is_partial: is_unread || !found.unreached.is_empty(),
         last: &go_last(),
     };
     Ok(clearing.plan())

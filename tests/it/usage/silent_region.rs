@@ -172,6 +172,17 @@ fn orphans_keeps_to_its_time_and_names_the_region_that_was_not_looked_at() {
         stack.no_faults();
         stack.run(&["up", "--yes"]).exits(0);
     }
+    // Nobody knows what is left of the database in the other Region.
+    let standby = ["secondary/db_cluster/main", "secondary/db_instance/main"];
+    for address in standby {
+        stack.run(&["state", "rm", address, "--yes"]).exits(0);
+    }
+    take_out(&stack, "us-east-1", "hang");
+    let kept = timed(&stack, &["orphans", "--delete", "--yes", "--no-final-snapshot"]).exits(1);
+    let kept = kept.says("2 orphans left alone").says("it holds data, and not everything could be read");
+    assert!(!kept.stdout.contains("destroyed"), "{}", kept.stdout);
+    stack.no_faults();
+    stack.run(&["orphans", "--adopt"]).exits(0).says("Adopted: 2.");
     take_out(&stack, "us-east-2", "reset");
     let json = timed(&stack, &["orphans", "--json"]).exits(1).json();
     assert_eq!(blamed(&json), ["us-east-2"], "{json:#}");

@@ -23,6 +23,8 @@ pub struct Cleanup<'a> {
     pub observed: &'a Observations,
     /// Finds the types of resources.
     pub drivers: &'a dyn DriverRegistry,
+    /// Whether something could not be read: then resources that hold data stay, because what else uses them is not known.
+    pub is_partial: bool,
     /// Types that are deleted after everything else, because AWS does not refuse to delete them while they are in use.
     pub last: &'a [&'static str],
 }
@@ -99,6 +101,7 @@ impl Cleanup<'_> {
         match self.observed.get(address) {
             Some(Observed::Live(live))
                 if live.owner == Owner::Implied
+                    && !(self.is_partial && node.driver.traits().holds_data)
                     && node.driver.traits().removable
                     && !self.entries.contains_key(address) =>
             {
@@ -137,6 +140,13 @@ impl Cleanup<'_> {
 
     /// Why an orphan has to stay, if it has to.
     fn obstacle(&self, orphan: &Orphan) -> Option<String> {
+        if self.is_partial && self.drivers.driver(orphan.kind).is_some_and(|driver| driver.traits().holds_data) {
+            return Some(
+                "it holds data, and not everything could be read, so whether another copy is left is not known: run the same \
+                 command again when everything can be read"
+                    .to_owned(),
+            );
+        }
         let Some(address) = &orphan.address else {
             let Owner::Ours { node: Some(node), .. } = &orphan.live.owner else { return None };
             return Some(format!(

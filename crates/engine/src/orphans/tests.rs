@@ -186,6 +186,7 @@ fn configured_orphans_are_deleted_in_the_graphs_order_with_what_lies_in_them() {
         entries: &entries,
         observed: &observed,
         drivers: &cloud,
+        is_partial: false,
         last: &[],
     };
     let cleared = clearing.plan();
@@ -222,6 +223,7 @@ fn a_copy_is_deleted_under_an_address_of_its_own_and_an_orphan_in_use_stays() {
         entries: &entries,
         observed: &observed,
         drivers: &cloud,
+        is_partial: false,
         last: &["base"],
     };
     let cleared = clearing.plan();
@@ -256,6 +258,7 @@ fn what_an_orphan_that_stays_refers_to_stays_too() {
         entries: &entries,
         observed: &observed,
         drivers: &cloud,
+        is_partial: false,
         last: &[],
     }
     .plan();
@@ -264,4 +267,37 @@ fn what_an_orphan_that_stays_refers_to_stays_too() {
     let [base, net] = reasons[..] else { panic!("{reasons:?}") };
     assert!(base.contains("primary/net/main, which stays"), "{base}");
     assert!(net.contains("primary/part/a, which the state holds"), "{net}");
+}
+
+#[test]
+fn what_holds_data_stays_while_something_could_not_be_read() {
+    let cloud = Cloud::new();
+    let configured = graph([
+        node(&cloud, "primary/net/main", EAST, Properties::new()),
+        node(&cloud, "primary/store/main", EAST, after("primary/net/main")),
+        node(&cloud, "primary/part/a", EAST, Properties::new()),
+    ]);
+    let orphans = [
+        ("net-1", "primary/net/main", "net"),
+        ("store-1", "primary/store/main", "store"),
+        ("part-1", "primary/part/a", "part"),
+    ];
+    let orphans = orphans.map(|(id, of, kind)| orphan(id, of, kind, OrphanKind::Lost, true));
+    let (entries, observed) = (BTreeMap::new(), Observations::new());
+    let cleanup = |is_partial| Cleanup {
+        orphans: &orphans,
+        graph: &configured,
+        entries: &entries,
+        observed: &observed,
+        drivers: &cloud,
+        is_partial,
+        last: &[],
+    };
+    assert_eq!(cleanup(false).plan().plan.items.len(), 3);
+    let partial = cleanup(true).plan();
+    assert_eq!(planned(&partial).into_iter().map(|(at, _)| at).collect::<Vec<_>>(), ["primary/part/a"]);
+    let reasons: Vec<&str> = partial.refused.iter().map(|(_, why)| why.as_str()).collect();
+    let [net, store] = reasons[..] else { panic!("{reasons:?}") };
+    assert!(net.contains("primary/store/main, which stays, refers to it"), "{net}");
+    assert!(store.starts_with("it holds data, and not everything could be read"), "{store}");
 }

@@ -52,6 +52,8 @@ pub(super) static TYPES: &[ResourceType] = &[
     of(traits("link", false), 10),
     // A database cluster: it takes ten minutes, and accepts dependents from the start.
     of(traits("base", false), 600),
+    // A bucket: it holds data, and has no token.
+    of(TypeInfo { holds_data: true, ..traits("store", false) }, 1),
     // A certificate: it becomes available once something uses its proof, and shares that with others of its name.
     of(TypeInfo { completed_by: &["proof"], ..traits("deed", false) }, 120),
     // A setting of something else: it is deleted with what it lies in.
