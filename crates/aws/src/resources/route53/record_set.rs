@@ -224,8 +224,8 @@ mod tests {
         let scope = Scope { stack: "pay".into(), environment: "prod".into(), account: "123456789012".into() };
         let value = ResourceRecord::builder().value("_2.x.acm-validations.aws.").build().expect("complete");
         let validates = |name: &str| {
-            let record = record(name, RrType::Cname, None);
-            Described { resource_records: Some(vec![value.clone()]), ..record }
+            let record = Described::builder().name(name).r#type(RrType::Cname);
+            record.resource_records(value.clone()).build().expect("complete")
         };
         let records = [
             record("example.com.", RrType::Soa, None),
