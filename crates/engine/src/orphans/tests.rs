@@ -81,6 +81,7 @@ async fn a_resource_is_a_copy_only_while_the_recorded_one_exists() {
         entries: &entries,
         observed: &Observations::new(),
         drivers: &cloud,
+        is_partial: false,
         last: &[],
     };
     let cleared = cleanup.plan();
