@@ -49,15 +49,14 @@ fn a_row_that_is_written_at_home_is_in_the_other_region_as_late_as_the_lag() {
     let stack = Stack::new();
     stack.configure("");
     stack.run(&["up", "--yes"]).exits(0);
-    let status = stack.aurora();
-    assert!(status["postgres"].is_string(), "{status:#}");
-    assert_eq!(cluster(&status, PRIMARY)["role"], "writer", "{status:#}");
-    assert_eq!(cluster(&status, SECONDARY)["role"], "secondary", "{status:#}");
-
     sql(&stack, PRIMARY, "create table trial (id int primary key); insert into trial values (1)").expect("written");
     arrives(&stack, "select count(*) from trial", "1");
     let refused = sql(&stack, SECONDARY, "insert into trial values (9)").expect_err("a secondary");
     assert!(refused.contains("read-only"), "{refused}");
+    let status = stack.aurora();
+    assert!(status["postgres"].is_string(), "{status:#}");
+    assert_eq!(cluster(&status, PRIMARY)["role"], "writer", "{status:#}");
+    assert_eq!(cluster(&status, SECONDARY)["role"], "secondary", "{status:#}");
 
     stack.lags(&json!({"aurora": {"lag": LAG.as_secs()}}));
     let written = Instant::now();

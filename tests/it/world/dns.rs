@@ -79,7 +79,9 @@ async fn the_name_moves_to_the_standby_when_home_is_out_and_back() {
     assert_eq!(leads_to(&resolver, &name).await, Some(away));
     let picture = stack.dns();
     let checks = picture["accounts"][&stack.account]["checks"].as_array().expect("checks");
-    let looks = |of: &str| checks.iter().filter(|check| check["of"].as_str().is_some_and(|about| about.ends_with(of)));
+    let looks = |of: &'static str| {
+        checks.iter().filter(move |check| check["of"].as_str().is_some_and(|about| about.ends_with(of)))
+    };
     for check in looks("/health") {
         assert_eq!(
             check["reports"].as_array().map(Vec::len),

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `CreateDBCluster` | none yet; the master user and the database are noted |
 //! | the first `CreateDBInstance` | made, or started with the data of before; of a secondary cluster, a standby |
-//! | `DescribeDBInstances` | an instance whose server is starting is `creating`, and `failed` if the server does not run |
+//! | `DescribeDBInstances` | an instance whose server does not run is `failed` |
 //! | the last `DeleteDBInstance` | stopped; not that of a member of a global database with other members |
 //! | `DeleteDBCluster` | removed |
 //! | `ModifyDBCluster` | the master user has the new password |
@@ -37,9 +37,9 @@ use crate::world::aurora::{Aurora, NewCluster};
 
 const ENGINE: &str = "aurora-postgresql";
 
-/// How long the description of an instance waits for a server that is starting. That takes less than half a second on an
-/// idle machine, and a caller that is told `creating` would look again much later.
-const STARTS_WITHIN: Duration = Duration::from_secs(2);
+/// How long the description of an instance waits for a server that is starting, to see whether it fails. One that takes
+/// longer is shown as the emulator shows it: whoever sends it SQL waits for it.
+const FAILS_WITHIN: Duration = Duration::from_millis(300);
 
 /// Has the world follow the emulator. It comes last of all rules: what it sees, the emulator answers.
 pub(super) struct Clusters {
@@ -198,27 +198,24 @@ impl Clusters {
         done.map_err(|why| Answer::refusal(call, StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", &why))
     }
 
-    /// Shows how the servers of instances are.
+    /// Shows which instances have failed.
     async fn show(&self, call: &Call, answer: &mut Answer) {
         let Ok(root) = Element::parse(answer.body()) else { return };
-        let instances = root.at(&["DescribeDBInstancesResult", "DBInstances", "DBInstance"]);
-        let mut shown = Vec::new();
-        for instance in instances {
+        let mut failed = Vec::new();
+        for instance in root.at(&["DescribeDBInstancesResult", "DBInstances", "DBInstance"]) {
             let cluster = instance.text_of("DBClusterIdentifier").unwrap_or_default();
-            let status = self.aurora.settled(&call.account, &call.region, cluster, STARTS_WITHIN).await;
-            if let (Some(status), Some(name)) = (status, instance.text_of("DBInstanceIdentifier")) {
-                shown.push((name.to_owned(), status));
+            if self.aurora.has_failed(&call.account, &call.region, cluster, FAILS_WITHIN).await {
+                failed.extend(instance.text_of("DBInstanceIdentifier").map(str::to_owned));
             }
         }
-        if shown.is_empty() {
+        if failed.is_empty() {
             return;
         }
         answer.edit_xml(|root| {
             let instances = root.child_or_new("DescribeDBInstancesResult").child_or_new("DBInstances");
             for instance in instances.children_mut() {
-                let name = instance.text_of("DBInstanceIdentifier").unwrap_or_default().to_owned();
-                if let Some((_, status)) = shown.iter().find(|(shown, _)| *shown == name) {
-                    instance.set_text_of("DBInstanceStatus", status);
+                if instance.text_of("DBInstanceIdentifier").is_some_and(|name| failed.iter().any(|one| one == name)) {
+                    instance.set_text_of("DBInstanceStatus", "failed");
                 }
             }
             true

@@ -442,28 +442,20 @@ impl Aurora {
         self.known(account)?.read(|catalogue| catalogue.writer(global).map(|(_, writer)| writer.arn.clone()))
     }
 
-    /// Waits until a cluster's server has started or failed, at most for this long. Returns the status that its instances
-    /// have, in AWS's word for it, if they are not available: `creating` or `failed`.
-    pub(crate) async fn settled(
-        &self,
-        account: &str,
-        region: &str,
-        cluster: &str,
-        limit: Duration,
-    ) -> Option<&'static str> {
-        let account = self.known(account)?;
+    /// Whether a cluster's server does not run although it should. Waits for one that is starting, at most for this long.
+    pub(crate) async fn has_failed(&self, account: &str, region: &str, cluster: &str, limit: Duration) -> bool {
+        let Some(account) = self.known(account) else { return false };
         let mut changed = account.changed();
         let deadline = Instant::now() + limit;
         loop {
             let state =
                 account.read(|catalogue| catalogue.named(region, cluster).map(|(_, cluster)| cluster.state.clone()));
-            match state? {
-                State::Failed(_) => return Some("failed"),
-                State::Starting => {}
-                State::Idle | State::Serving | State::Unavailable(_) => return None,
+            match state {
+                Some(State::Starting) => {}
+                state => return matches!(state, Some(State::Failed(_))),
             }
             if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
-                return Some("creating");
+                return false;
             }
         }
     }
