@@ -89,7 +89,7 @@ impl<'d, 'i> Section<'d, 'i> {
         self.problems.push(problem);
     }
 
-    /// Reads a string with `parse`. `example` is shown if the value is not a string.
+    /// Reads a string with `parse`. `example` is shown if the value is not a string, and would not be right as one.
     pub(super) fn text<T>(
         &mut self,
         key: &'static str,
@@ -100,13 +100,12 @@ impl<'d, 'i> Section<'d, 'i> {
         let name = self.name;
         self.take(key, default, |value| match value {
             DeValue::String(text) => parse(text),
-            other => Err(wrong_type(
-                name,
-                key,
-                "a string",
-                other,
-                format!("Write `{key} = \"{example}\"`, with the double quotes."),
-            )),
+            other => {
+                let meant = unquoted(other).filter(|text| parse(text).is_ok());
+                let text = meant.as_deref().unwrap_or(example);
+                let advice = format!("Write `{key} = \"{text}\"`, with the double quotes.");
+                Err(wrong_type(name, key, "a string", other, advice))
+            }
         })
     }
 
@@ -198,7 +197,8 @@ impl<'d, 'i> Section<'d, 'i> {
         }
     }
 
-    /// Reads every key of the section, with the place and the text of its value. `example` is shown if a value is not a string.
+    /// Reads every key of the section, with the place and the text of its value. `example` is shown if a value is
+    /// neither a string nor could be one.
     pub(super) fn pairs(&mut self, example: &str) -> Vec<(String, Span, String)> {
         self.keys.are_open = true;
         let mut pairs = Vec::new();
@@ -207,7 +207,9 @@ impl<'d, 'i> Section<'d, 'i> {
             match value.get_ref() {
                 DeValue::String(text) => pairs.push((name.to_owned(), value.span(), text.clone().into_owned())),
                 other => {
-                    let advice = format!("Write `{name} = \"{example}\"`, with the double quotes.");
+                    let meant = unquoted(other);
+                    let text = meant.as_deref().unwrap_or(example);
+                    let advice = format!("Write `{name} = \"{text}\"`, with the double quotes.");
                     let problem = wrong_type(self.name, name, "a string", other, advice);
                     self.refuse(problem.at(value.span()));
                 }
@@ -239,6 +241,17 @@ impl<'d, 'i> Section<'d, 'i> {
                 Given { value: default, origin: Origin::Refused }
             }
         }
+    }
+}
+
+/// What somebody has written who left out the quotes.
+fn unquoted(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(time) => Some(time.to_string()),
+        DeValue::Integer(_) | DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 

@@ -291,6 +291,11 @@ fn tags() {
     refuses("[tags]\nnote = §\"a \"\n", "begins or ends with a space", "CostCenter");
     refuses("[tags]\nCostCenter = §4711\n", "must be a string, not a whole number", "`CostCenter = \"4711\"`");
     refuses("[tags]\nteam = §{ owner = \"x\" }\n", "must be a string, not a table", "with the double quotes");
+    // What is proposed is what was written, with its quotes, if it is valid so.
+    refuses("[tags]\nA = §1\n", "must be a string, not a whole number", "Write `A = \"1\"`");
+    refuses("[tags]\nA = §true\n", "must be a string, not true or false", "Write `A = \"true\"`");
+    refuses("[database]\nengine_version = §17.7\n", "must be a string", "Write `engine_version = \"17.7\"`");
+    refuses("[regions]\nprimary = §1\n", "must be a string", "Write `primary = \"us-east-1\"`");
     let many = |count: usize| (0..count).map(|n| format!("k{n} = \"v\"")).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(accepts(&format!("[tags]\n{}", many(45))).tags.len(), 45);
     refuses(&format!("[tags]\n{}last = §\"v\"\n", many(45)), "more than 45 tags", "Remove tags");
