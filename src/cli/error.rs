@@ -1,15 +1,16 @@
 //! Why a command failed, and the exit code for it.
 
 use std::fmt;
+use std::path::Path;
 
 use miette::Diagnostic;
 use thiserror::Error;
 
 use super::hint;
 use crate::blueprint::BlueprintError;
-use drctl_config::ConfigError;
+use drctl_config::{Config, ConfigError};
 use drctl_engine::state::StateError;
-use drctl_engine::{Class, Failure};
+use drctl_engine::{Class, Failure, GraphError};
 #[cfg(feature = "sandbox")]
 use drctl_sandbox::{Place, SandboxError};
 
@@ -61,9 +62,9 @@ pub enum CliError {
     /// A call to AWS failed.
     #[error(transparent)]
     Aws(#[from] Failure),
-    /// The blueprint could not be built.
+    /// The blueprint has a defect.
     #[error(transparent)]
-    Blueprint(#[from] BlueprintError),
+    Graph(#[from] GraphError),
     /// The command was used wrongly, or asks for something that is refused.
     #[error("{message}")]
     Usage {
@@ -83,11 +84,28 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// Why the graph of a configuration could not be built, which was read as [`Config::load`] does. Code that cannot be used is
+    /// reported where the file names it.
+    #[must_use]
+    pub fn unbuilt(error: BlueprintError, file: Option<&Path>) -> Self {
+        match error {
+            BlueprintError::Graph(defect) => Self::Graph(defect),
+            BlueprintError::Package(unusable) => Self::Config(Config::unusable(
+                file,
+                "lambda",
+                "package",
+                &unusable.to_string(),
+                "Nothing was changed. Name a zip file or a folder with the function's code, from the working folder; or write \
+                 `package = \"built-in\"`.",
+            )),
+        }
+    }
+
     /// The exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage { .. } | Self::Blueprint(BlueprintError::Package(_)) => Exit::Usage,
+            Self::Config(_) | Self::Usage { .. } => Exit::Usage,
             #[cfg(feature = "sandbox")]
             Self::Sandbox(SandboxError::BadOption { .. } | SandboxError::BadFaults { .. }) => Exit::Usage,
             #[cfg(feature = "sandbox")]
@@ -96,7 +114,7 @@ impl CliError {
             Self::Sandbox(_) => Exit::Failed,
             Self::State(_) => Exit::State,
             Self::Aws(failure) => Exit::of(failure),
-            Self::Blueprint(BlueprintError::Graph(_)) | Self::Io { .. } => Exit::Failed,
+            Self::Graph(_) | Self::Io { .. } => Exit::Failed,
         }
     }
 
@@ -165,11 +183,8 @@ impl Diagnostic for CliError {
             #[cfg(feature = "sandbox")]
             Self::Sandbox(error) => error.help()?.to_string(),
             Self::Aws(failure) => failure.help.clone()?,
-            Self::Blueprint(BlueprintError::Graph(_)) => {
+            Self::Graph(_) => {
                 "Nothing was changed. This is a defect of drctl: please report it, with your drctl.toml.".to_owned()
-            }
-            Self::Blueprint(BlueprintError::Package(_)) => {
-                "Nothing was changed. See `package` in [lambda] of drctl.toml.".to_owned()
             }
             Self::Usage { help, .. } => help.clone(),
             Self::Io { source, .. } => access(source)?.to_owned(),

@@ -118,7 +118,8 @@ impl Session {
         // A bucket is replaced only if it was named, and with it what is in it.
         let disposal = Disposal { empty_buckets: true, ..Disposal::default() };
         let registry = registry(&aws, &identity, disposal);
-        let graph = blueprint::graph(&config, &facts, &registry)?;
+        let graph = blueprint::graph(&config, &facts, &registry)
+            .map_err(|error| CliError::unbuilt(error, global.config.as_deref()))?;
         let target = Target { endpoint, registry, identity, location, graph };
         Ok(Self { config, target, facts, timeout, deadline })
     }

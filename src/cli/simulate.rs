@@ -36,7 +36,9 @@ pub async fn simulate(global: &Global, args: &SimulateArgs, output: &Output) -> 
         None => Draw::Typical,
     };
     let options = RunOptions { cap: CAP, timing: Timing::default(), adopt: false };
-    let simulation = Simulation::new(&config, draw, options).await?;
+    let simulation = Simulation::new(&config, draw, options)
+        .await
+        .map_err(|error| CliError::unbuilt(error, global.config.as_deref()))?;
     // It has a runtime of its own, which must not be waited for on a thread of this one.
     let simulated = tokio::task::spawn_blocking(move || simulation.run())
         .await

@@ -179,7 +179,8 @@ impl ConfigError {
         } else {
             Problem::new(
                 format!("`{source_name}` is not a text file, so it is not a configuration"),
-                "Name the configuration file with --config, or create one with `drctl init`.",
+                // With a name, because a hint would repeat that of this file.
+                "Name the configuration file with --config; `drctl init --config new.toml` writes a new one.",
             )
         };
         Self::new(source_name, "", vec![problem])

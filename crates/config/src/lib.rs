@@ -145,6 +145,35 @@ impl Config {
         Self::load_file(path.unwrap_or(Path::new(DEFAULT_FILE)), path.is_some(), environment)
     }
 
+    /// A problem with a setting that shows only when it is used, such as a file that does not exist, at its place in the file at
+    /// `path` (as for [`Config::load`]).
+    #[must_use]
+    pub fn unusable(
+        path: Option<&Path>,
+        section: &'static str,
+        key: &'static str,
+        message: &str,
+        advice: &str,
+    ) -> ConfigError {
+        let file = path.unwrap_or(Path::new(DEFAULT_FILE));
+        let problem = || Problem::new(message, advice);
+        // It was read before. If it cannot be read any more, the problem has no place.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let mut problems = match Document::parse(&text) {
+            Ok(mut document) => {
+                document.section(section, |section| section.text(key, (), "", |_| Err(problem())));
+                document.finish()
+            }
+            Err(_) => Vec::new(),
+        };
+        // The rest of the file has been checked.
+        problems.retain(|found| found.message() == problem().message());
+        if problems.is_empty() {
+            problems.push(problem());
+        }
+        ConfigError::new(&file.display().to_string(), &text, problems)
+    }
+
     fn load_file(file: &Path, required: bool, environment: Option<&str>) -> Result<Self, ConfigError> {
         let name = file.display().to_string();
         let bytes = match fs::read(file) {

@@ -231,6 +231,41 @@ fn a_cause_is_reported_once_and_with_json_only_on_stdout() {
     assert_eq!(json["event"], "error");
     assert!(json["message"].as_str().is_some_and(|message| message.contains("No such file")), "{json}");
     assert!(json["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{json}");
+    for args in
+        [&["plan", "--json", "--timeout", "0"][..], &["state", "rm", "foo", "--json"], &["plan", "--jsno", "--json"]]
+    {
+        let ran = stack.run(args).exits(3);
+        let json = ran.json();
+        assert_eq!(
+            (ran.stderr.as_str(), &json["event"], &json["exit_code"]),
+            ("", &"error".into(), &3.into()),
+            "{json}"
+        );
+    }
+    assert_eq!(stack.run(&["plan", "--timeout", "0"]).exits(3).stdout, "");
+}
+
+#[test]
+fn a_run_with_nothing_to_do_says_so_in_json() {
+    let stack = Stack::new();
+    for args in [&["down", "--yes", "--json"][..], &["orphans", "--delete", "--yes", "--json"]] {
+        let ran = stack.run(args).exits(0);
+        let last: serde_json::Value = serde_json::from_str(ran.stdout.lines().last().expect("a line")).expect("JSON");
+        assert_eq!(last["event"], "nothing_to_do", "{}", ran.stdout);
+        assert!(last["message"].as_str().is_some_and(|message| !message.is_empty()), "{last}");
+    }
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_reported_where_it_is_named() {
+    let stack = Stack::new();
+    stack.configure("[lambda]\nhandler = \"a.b\"\npackage = \"nowhere.zip\"\n");
+    for command in [&["plan"][..], &["simulate"]] {
+        let refused = stack.run(command).exits(3).says("drctl.toml:3:11").says("nowhere.zip cannot be read");
+        refused.says("Nothing was changed");
+    }
+    let json = stack.run(&["plan", "--json"]).exits(3).json();
+    assert_eq!(json["problems"][0]["location"]["line"], 3, "{json}");
 }
 
 #[test]
@@ -238,6 +273,8 @@ fn nothing_of_a_binary_file_is_shown() {
     let stack = Stack::new();
     let text = stderr(&stack, &["plan", "--config", drctl()], 3);
     assert!(text.contains("is not a text file") && text.len() < 1000, "{} bytes: {text:.1000}", text.len());
+    // What is proposed does not overwrite that file.
+    assert!(text.contains("`drctl init --config new.toml`"), "{text}");
 }
 
 #[test]
