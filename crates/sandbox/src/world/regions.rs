@@ -138,16 +138,44 @@ fn seconds(name: &str, value: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(value).map_err(|_| format!("`{name}` must be a number of seconds"))
 }
 
-/// Refuses what is not the name of a Region, such as `us-east1`.
+/// The first words of the names of AWS's Regions, in all partitions, and the last ones before the number: `regionRegex` in the
+/// partitions file of the SDKs.
+const AREAS: [&str; 12] = ["af", "ap", "ca", "cn", "eu", "eusc", "il", "me", "mx", "sa", "us", "us-gov"];
+const DIRECTIONS: [&str; 9] =
+    ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+
+/// Refuses what is not the name of a Region of AWS, such as `us-east1` or `us-esat-1`: nothing would happen to any Region.
 fn check_name(region: &str) -> Result<(), String> {
-    let parts: Vec<&str> = region.split('-').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    match parts.split_last() {
-        Some((number, words)) if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() => {
-            Ok(())
-        }
-        _ => Err(format!("`{region}` is not the name of a Region; write it as in us-east-1")),
+    let wrong = |like: &str| Err(format!("`{region}` is not the name of a Region; write it as in {like}"));
+    let Some((words, number)) = region.rsplit_once('-').filter(|(_, number)| number.parse::<u8>().is_ok()) else {
+        return wrong("us-east-1");
+    };
+    let Some((area, direction)) = words.rsplit_once('-') else { return wrong("us-east-1") };
+    // The isolated partitions and the European Sovereign Cloud have more words: us-iso-east-1, eusc-de-east-1.
+    let is_area =
+        AREAS.contains(&area) || area.split_once('-').is_some_and(|(first, rest)| is_longer_area(first, rest));
+    if is_area && DIRECTIONS.contains(&direction) {
+        return Ok(());
     }
+    let nearest = |written: &str, words: &[&'static str]| {
+        let nearest = words.iter().map(|word| (letters_apart(written, word), *word)).min();
+        nearest.filter(|(apart, _)| *apart <= 2).map(|(_, word)| word)
+    };
+    let area = if is_area { Some(area) } else { nearest(area, &AREAS) };
+    match (area, nearest(direction, &DIRECTIONS)) {
+        (Some(area), Some(direction)) => wrong(&format!("{area}-{direction}-{number}")),
+        _ => wrong("us-east-1"),
+    }
+}
+
+fn is_longer_area(first: &str, rest: &str) -> bool {
+    AREAS.contains(&first) && (rest.starts_with("iso") || first == "eusc")
+}
+
+/// How many letters one word has that the other one has not. Swapped letters do not count: they are the most frequent mistake.
+fn letters_apart(one: &str, other: &str) -> usize {
+    let count = |word: &str, letter: char| word.chars().filter(|found| *found == letter).count();
+    ('a'..='z').map(|letter| count(one, letter).abs_diff(count(other, letter))).sum()
 }
 
 /// What a service in a Region is at the moment.
@@ -461,8 +489,21 @@ mod tests {
             assert!(error.contains(why), "{wrong}: {error}");
         }
         assert!(regions.orders(None).is_empty());
-        for region in ["us-gov-west-1", "ap-southeast-2", "mx-central-1"] {
+        for region in
+            ["us-gov-west-1", "ap-southeast-2", "mx-central-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"]
+        {
             assert_eq!(check_name(region), Ok(()));
+        }
+        for (mistake, meant) in [
+            ("us-esat-1", "us-east-1"),
+            ("eu-cental-1", "eu-central-1"),
+            ("su-west-2", "us-west-2"),
+            ("us-east-1a", "us-east-1"),
+            ("us-moon-1", "us-east-1"),
+            ("us-x-east-1", "us-east-1"),
+        ] {
+            let refused = format!("`{mistake}` is not the name of a Region; write it as in {meant}");
+            assert_eq!(check_name(mistake), Err(refused));
         }
     }
 }
