@@ -4,7 +4,7 @@
 use super::error::CliError;
 use super::ui::loss;
 use super::ui::plan::loses_data;
-use super::ui::plural;
+use super::ui::{loss, plural, unread};
 use super::ui::text::clean;
 use drctl_engine::{Class, Failure, Plan};
 
@@ -61,10 +61,15 @@ pub fn refuse_hindered(plan: &Plan) -> Result<(), CliError> {
 /// # Errors
 /// What could not be read, and why.
 pub fn refuse_unread(plan: &Plan) -> Result<(), CliError> {
-    let Some((_, first)) = plan.unknown().next() else { return Ok(()) };
-    let what = plural(plan.unknown().count(), "resource");
-    let message = format!("{what} could not be read, so drctl cannot tell what would be deleted: {}", first.message);
-    Err(Failure { message, ..first.clone() }
+    let failures = || plan.unknown().map(|(_, failure)| failure);
+    let denied = failures().find(|failure| failure.class == Class::Denied);
+    let Some(worst) = denied.or_else(|| failures().next()) else { return Ok(()) };
+    let message = format!(
+        "{} could not be read, so drctl cannot tell what would be deleted:\n{}",
+        plural(failures().count(), "resource"),
+        unread(plan).join("\n")
+    );
+    Err(Failure::new(worst.class, message)
         .help("Nothing was changed. Run the same command again when everything can be read; `drctl status` shows what cannot.")
         .into())
 }

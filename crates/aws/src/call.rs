@@ -139,9 +139,9 @@ impl Aws {
         let limit = self.unheard.limit().map(|limit| limit.answer);
         let failure = if failure.class == Class::TimedOut {
             let allowed = within.into_iter().chain(limit).min().unwrap_or_default();
-            Failure { operation: failure.operation, ..looking::failure(allowed, service, region) }
+            Failure { operation: failure.operation, ..self.unheard.failure(allowed, service, region) }
         } else {
-            Failure { silent: Some(looking::silent(service, region)), ..failure }
+            Failure { silent: Some(self.unheard.who(service, region)), ..failure }
         };
         // One that has less time than others may have answered them.
         if within.is_none_or(|within| limit.is_some_and(|limit| limit <= within)) {

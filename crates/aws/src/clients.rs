@@ -289,6 +289,8 @@ impl Aws {
                         .ok_or_else(|| Failure::new(Class::Internal, "sts:GetCallerIdentity named no account"))?;
                     return Ok(self.account.get_or_init(|| account).clone());
                 }
+                // Nothing else has been asked yet, so it is not known whether it is STS or the Region that does not answer.
+                Ok(Some(Err(failure))) if failure.silent.is_some() && failure.class == Class::TimedOut => {}
                 Ok(Some(Err(failure))) => {
                     // The Region may not be enabled for the account, and the other one may be down.
                     if failure.class == Class::Denied {

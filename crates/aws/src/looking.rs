@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clients::{Aws, GLOBAL_HOME, global_name};
+use super::settings::SERVICES;
 use drctl_engine::{Class, Failure, Region, Silent};
 
 /// How long answers are awaited.
@@ -53,6 +54,13 @@ impl Drop for Looking<'_> {
     }
 }
 
+impl State {
+    /// Whether anything of a Region has answered.
+    fn is_heard(&self, region: &Region) -> bool {
+        self.heard.iter().any(|(other, service)| other == region && global_name(service).is_none())
+    }
+}
+
 impl Unheard {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,6 +69,31 @@ impl Unheard {
     /// How long answers are awaited, if that is limited.
     pub(super) fn limit(&self) -> Option<Limit> {
         self.state().limit
+    }
+
+    /// Who did not answer, when a call to a service in a Region was not answered: the service if other calls there were, otherwise
+    /// the Region.
+    pub(super) fn who(&self, service: &str, region: &Region) -> Silent {
+        match silent(service, region) {
+            Silent::Region(_) if self.state().is_heard(region) => {
+                Silent::ServiceIn { service: name(service).to_owned(), region: region.to_string() }
+            }
+            who => who,
+        }
+    }
+
+    /// Nothing has come within `limit`.
+    pub(super) fn failure(&self, limit: Duration, service: &str, region: &Region) -> Failure {
+        let who = self.who(service, region);
+        if who == silent(service, region) {
+            return failure(limit, service, region);
+        }
+        let message = format!("{who} did not answer within {} s", limit.as_secs());
+        let help = format!(
+            "Other services in {region} did. Check AWS's health dashboard for it, and the way to its endpoint: a VPC endpoint, a \
+             proxy, or a firewall may be for it alone."
+        );
+        Failure { silent: Some(who), ..Failure::new(Class::TimedOut, message).help(help) }
     }
 
     /// Why it is not called again, if it did not answer and AWS is still only read.
@@ -77,6 +110,10 @@ impl Unheard {
         // In a run, `Silence` records this.
         if state.limit.is_some() {
             state.heard.insert((region.clone(), service));
+            if global_name(service).is_none() {
+                // It was one service of it that was silent.
+                state.silent.remove(&(region.clone(), None));
+            }
         }
     }
 
@@ -87,10 +124,8 @@ impl Unheard {
         if state.limit.is_none() || state.heard.contains(&(region.clone(), service)) {
             return;
         }
-        let mut heard_here =
-            state.heard.iter().filter(|(other, service)| other == region && global_name(service).is_none());
         // A refused connection says nothing about the other services of the Region: each has an endpoint of its own.
-        if failure.class == Class::TimedOut && global_name(service).is_none() && heard_here.next().is_none() {
+        if failure.class == Class::TimedOut && global_name(service).is_none() && !state.is_heard(region) {
             state.silent.insert((region.clone(), None), failure.clone());
         }
         state.silent.insert((region.clone(), Some(service)), failure.clone());
@@ -114,12 +149,21 @@ impl Aws {
     }
 }
 
-/// The Region or global service that did not answer a call.
+/// The name for people of a service.
+fn name(service: &str) -> &str {
+    match SERVICES.iter().find(|(known, _)| *known == service) {
+        Some(("apigateway", _)) => "API Gateway",
+        Some((_, name)) => name,
+        None => service,
+    }
+}
+
+/// The Region or global service that did not answer a call, when nothing is known of other calls.
 pub(super) fn silent(service: &str, region: &Region) -> Silent {
     global_name(service).map_or_else(|| Silent::Region(region.to_string()), |name| Silent::Service(name.to_owned()))
 }
 
-/// Nothing has come within `limit`.
+/// Nothing has come within `limit`, and nothing is known of other calls.
 pub(super) fn failure(limit: Duration, service: &str, region: &Region) -> Failure {
     let Some(name) = global_name(service) else { return Failure::silence(region, limit) };
     let message = format!("{name} did not answer within {} s", limit.as_secs());
@@ -154,6 +198,30 @@ mod tests {
         assert_eq!((known("ec2", &west), aws.has_silence()), (None, true));
         let _looking = aws.looking(SECOND, SECOND);
         assert!(known("ec2", &west).is_some(), "it was silent before");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_alone_is_silent_is_named_and_its_region_is_not() {
+        let aws = Aws::unreached().await;
+        let (east, west) = (Region::from("us-east-1"), Region::from("us-west-2"));
+        let silence = &aws.unheard;
+        let _looking = aws.looking(SECOND, SECOND);
+        silence.heard("ec2", &east);
+        // What is one for all Regions says nothing about the Region that it is in.
+        silence.heard("iam", &east);
+        let of = |service, region| silence.failure(SECOND, service, region);
+        let (alone, whole) = (of("apigateway", &east), of("s3", &west));
+        assert_eq!(alone.message, "API Gateway in us-east-1 did not answer within 1 s");
+        let who = Silent::ServiceIn { service: "API Gateway".to_owned(), region: "us-east-1".to_owned() };
+        assert_eq!(alone.silent, Some(who));
+        assert_eq!(whole, failure(SECOND, "s3", &west));
+        assert_eq!(of("route53", &east).message, "Route 53 did not answer within 1 s");
+        // The first to be asked seemed to be the whole Region, until another one answered.
+        silence.keep("sts", &west, &of("sts", &west));
+        assert!(silence.of("s3", &west).is_some());
+        silence.heard("ec2", &west);
+        assert_eq!((silence.of("s3", &west), silence.of("sts", &west).is_some()), (None, true));
+        assert_eq!(of("s3", &west).message, "S3 in us-west-2 did not answer within 1 s");
     }
 
     #[tokio::test]

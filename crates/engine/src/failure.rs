@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::driver::Region;
 use crate::state::Failed;
@@ -44,19 +44,33 @@ pub enum Class {
 }
 
 /// The Region or service that did not answer. In JSON, its name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Silent {
     /// A Region, by its name.
     Region(String),
     /// A global service, by its display name.
     Service(String),
+    /// A service in a Region of which other services have answered.
+    ServiceIn {
+        /// The service, by its name for people.
+        service: String,
+        /// The Region, by its name.
+        region: String,
+    },
 }
 
 impl fmt::Display for Silent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Region(name) | Self::Service(name)) = self;
-        f.write_str(name)
+        match self {
+            Self::Region(name) | Self::Service(name) => f.write_str(name),
+            Self::ServiceIn { service, region } => write!(f, "{service} in {region}"),
+        }
+    }
+}
+
+impl Serialize for Silent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

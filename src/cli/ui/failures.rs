@@ -5,7 +5,7 @@ use super::Style;
 use super::text::{clean, columns, list, plural, wrap};
 use crate::cli::hint;
 use drctl_engine::state::Address;
-use drctl_engine::{Class, Failure, Silent};
+use drctl_engine::{Class, Failure, Plan, Silent};
 
 /// The codes with which AWS says that the caller is known but not allowed to make this call.
 const NOT_PERMITTED: [&str; 3] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
@@ -22,7 +22,7 @@ pub(super) enum Cause {
         /// What to do.
         help: Option<String>,
     },
-    /// A Region, or a service that is one for all Regions, that does not answer.
+    /// A Region or a service that does not answer.
     Silent(Silent),
     /// Any other cause: the same call with the same answer.
     Answer(Box<Failure>),
@@ -123,6 +123,20 @@ impl<T> FailureGroup<'_, T> {
     }
 }
 
+/// Why resources of a plan could not be read, a line for each cause: who did not answer, or what AWS said, and how many resources
+/// that concerns.
+pub fn unread(plan: &Plan) -> Vec<String> {
+    let groups = by_cause(plan.unknown());
+    let line = |group: &FailureGroup<'_, _>| {
+        let Failure { silent, operation, code, message, .. } = group.failure;
+        // Whose call it was does not matter, if nobody answers.
+        let before = [operation, code].into_iter().flatten().filter(|_| silent.is_none());
+        let text: String = before.map(|part| format!("{}: ", clean(part))).collect();
+        format!("- {text}{} ({})", clean(message), plural(group.affected.len(), "resource"))
+    };
+    groups.iter().map(line).collect()
+}
+
 /// The texts without control characters and repetitions, in their order.
 fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
@@ -180,7 +194,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cli::ui::testing::{address, refused};
+    use crate::cli::ui::testing::{address, item, plan, refused};
+    use drctl_engine::{Action, Item};
 
     #[test]
     fn a_failure_shows_what_happened_its_request_id_and_what_to_do() {
@@ -244,6 +259,33 @@ mod tests {
         ];
         let groups = by_cause(failures.iter().enumerate());
         assert_eq!(groups.iter().map(|group| group.affected.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn whoever_kept_resources_from_being_read_is_named_with_how_many() {
+        let item = |at: &str, failure: Failure| Item { failure: Some(failure), ..item(at, Action::Unknown) };
+        let silent = |who: &str, operation: &str| Failure {
+            operation: Some(operation.to_owned()),
+            ..Failure::silence(&who.into(), Duration::from_secs(3))
+        };
+        let route_53 = Failure {
+            silent: Some(Silent::Service("Route 53".to_owned())),
+            ..Failure::new(Class::TimedOut, "Route 53 did not answer within 3 s")
+        };
+        // What comes first is not all.
+        let plan = plan(vec![
+            item("global/hosted_zone/main", route_53),
+            item("primary/vpc/main", silent("us-east-1", "ec2:DescribeVpcs in us-east-1")),
+            item("primary/alarm/errors", silent("us-east-1", "cloudwatch:DescribeAlarms in us-east-1")),
+            item("secondary/vpc/main", refused()),
+        ]);
+        let lines = unread(&plan);
+        let silent = [
+            "- Route 53 did not answer within 3 s (1 resource)",
+            "- us-east-1 did not answer within 3 s (2 resources)",
+        ];
+        assert_eq!(lines[..2], silent);
+        assert!(lines.len() == 3 && lines[2].ends_with(" (1 resource)"), "{lines:?}");
     }
 
     #[test]

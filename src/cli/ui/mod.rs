@@ -33,6 +33,7 @@ use drctl_engine::Action;
 use drctl_engine::state::Role;
 
 pub use events::JsonEvents;
+pub use failures::unread;
 pub use plan::PlanContext;
 pub use progress::Progress;
 pub use status::Health;

@@ -117,6 +117,27 @@ fn iam_and_route_53_are_named_when_no_other_region_needs_us_east_1() {
 }
 
 #[test]
+fn everybody_who_was_silent_is_named_and_a_service_that_alone_was_as_such() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    take_out(&stack, "us-east-1", "hang");
+    let down = timed(&stack, &["down", "--yes"]).exits(1).says("- us-east-1 did not answer within 3 s (");
+    down.says("- IAM did not answer within 3 s (")
+        .says("- Route 53 did not answer within 3 s (")
+        .says("Nothing was changed");
+    for (service, name) in [("s3", "S3"), ("dynamodb", "DynamoDB")] {
+        stack.faults(&format!("[[fault]]\nregion = \"us-east-2\"\nservice = \"{service}\"\ndoes = \"hang\"\n"));
+        let who = format!("{name} in us-east-2");
+        let json = timed(&stack, &["plan", "--json"]).exits(1).json();
+        assert_eq!(blamed(&json), [who.as_str()], "{json:#}");
+        timed(&stack, &["status"]).exits(1).says(&format!("could not be read: {who} did not answer"));
+        timed(&stack, &["down", "--yes"]).exits(1).says(&format!("- {who} did not answer within 3 s ("));
+    }
+    stack.faults("[[fault]]\nservice = \"sts\"\ndoes = \"hang\"\n");
+    timed(&stack, &["plan"]).exits(1).says("STS did not answer within 3 s in us-east-1 and us-east-2");
+}
+
+#[test]
 fn what_nobody_answered_is_unchecked_and_stops_up() {
     let stack = Stack::new();
     // Only the checks ask these.

@@ -185,7 +185,9 @@ impl Findings {
     /// checked, whichever Region it is for.
     fn unanswered(&mut self, about: About, region: &str, subject: &str, failure: &Failure) {
         let (region, why) = match &failure.silent {
-            Some(Silent::Region(region)) => (Some(region.as_str()), failure.message.clone()),
+            Some(Silent::Region(region) | Silent::ServiceIn { region, .. }) => {
+                (Some(region.as_str()), failure.message.clone())
+            }
             Some(Silent::Service(_)) => (None, failure.message.clone()),
             None => (Some(region), reason(failure)),
         };
