@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 pub use super::context::PlanContext;
 
 use super::failures::{self, hanging};
+use super::loss::stakes;
 use super::text::{about, clean, columns, duration, list, pad, plural, worth_naming};
 use super::values::{brief, difference, full};
 use super::{Style, by_role, heading, joined, symbol};
@@ -122,7 +123,8 @@ pub fn loses_data(plan: &Plan) -> impl Iterator<Item = &Address> {
     plan.items.iter().filter(is_lost).map(|item| &item.address).filter(|address| holds_data(address.kind()))
 }
 
-/// The warning about data loss. It must not be overlooked, so it is the last thing before the counts.
+/// The warning about data loss, with what is known of how much it is. It must not be overlooked, so it is the last thing before the
+/// counts.
 fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
     let lost: Vec<&Address> = loses_data(plan).collect();
     if lost.is_empty() {
@@ -135,6 +137,9 @@ fn data_loss(plan: &Plan, style: &Style) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     lines.extend(hanging("DATA LOSS: ", &text, style.width, 0).iter().map(|line| style.bold(&style.red(line))));
+    for stake in stakes(plan) {
+        lines.extend(hanging("", &stake, style.width, 2));
+    }
     lines
 }
 
@@ -312,7 +317,7 @@ pub(super) fn unknown(plan: &Plan, style: &Style) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::ui::testing::{assert_fits, change, context, creation, item, live, plan, refused};
-    use drctl_engine::{Change, Failure};
+    use drctl_engine::{Change, Failure, Weight};
 
     fn example() -> Plan {
         let vpc = json!({"$ref": "primary/vpc/main", "output": "id", "need": "exists"});
@@ -420,7 +425,10 @@ mod tests {
             lost("global/global_cluster/main", Action::Replace),
             item("global/dynamodb_table/sessions", Action::Update),
             lost("primary/subnet/a", Action::Delete),
-            lost("primary/s3_bucket/data", Action::Delete),
+            Item {
+                weight: Some(Ok(Weight { stake: Some("3 object versions in pay".to_owned()), ..Weight::default() })),
+                ..lost("primary/s3_bucket/data", Action::Delete)
+            },
             Item {
                 reason: Some("it is no longer in AWS: only its record goes".to_owned()),
                 ..item("secondary/s3_bucket/data", Action::Delete)
@@ -430,7 +438,8 @@ mod tests {
             let text = render(&planned, &context(false), &Style::plain(width));
             assert_fits(&text, width);
             let expected = "DATA LOSS: 2 resources that hold data will be deleted: \
-                        global/global_cluster/main, primary/s3_bucket/data.";
+                        global/global_cluster/main, primary/s3_bucket/data. 3 object versions in pay \
+                        (primary/s3_bucket/data)";
             let parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
             let parts: Vec<String> = parts.collect();
             assert_eq!(parts[parts.len() - 2], expected, "{text}");
