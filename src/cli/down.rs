@@ -68,7 +68,7 @@ async fn delete(
     shutdown: Shutdown,
 ) -> Result<Exit, CliError> {
     let Some(Found { location, snapshot, config }) = find(global, args)? else {
-        reporter.say(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
+        reporter.nothing(&format!("Nothing to delete: there is no state in {}.", state_folder(global).display()))?;
         return Ok(Exit::Done);
     };
     refuse_protected(&snapshot, config.as_ref())?;
@@ -80,7 +80,7 @@ async fn delete(
     refuse_protected(store.snapshot(), config.as_ref())?;
     if store.resources().is_empty() {
         store.fold()?;
-        reporter.say("Nothing to delete: the state holds no resources.")?;
+        reporter.nothing("Nothing to delete: the state holds no resources.")?;
         return Ok(Exit::Done);
     }
     // The user agrees to the losses below. Until then, no call is made that changes anything.
@@ -91,7 +91,7 @@ async fn delete(
     safeguards::refuse_unread(&plan)?;
     safeguards::refuse_hindered(&plan)?;
     if plan.counts().destroy == 0 && plan.counts().keep > 0 {
-        reporter.say("Nothing to delete. The remaining resources are kept.")?;
+        reporter.nothing("Nothing to delete. The remaining resources are kept.")?;
         return Ok(Exit::Done);
     }
     let question = Question { args, target: &target, plan: &plan };

@@ -41,16 +41,13 @@ pub use output::Output;
 #[must_use]
 pub fn main() -> Exit {
     environment::drop_empty_settings();
-    let parsed = args::command()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut args::command())));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => {
-            // If the reader has gone away, the usage is still wrong.
-            drop(error.print());
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+    let parsed = args::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut args::command()))?;
+        Ok((cli, matches))
+    });
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return unparsed(&error),
     };
     hint::given(&cli.global);
     log(&cli.global);
@@ -84,6 +81,26 @@ pub fn main() -> Exit {
             error.exit()
         }
     }
+}
+
+/// Prints why a command line was not understood, or the help or version that was asked for.
+fn unparsed(error: &clap::Error) -> Exit {
+    let is_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if error.use_stderr() && is_json {
+        Output::for_machines().error(&usage(error));
+    } else {
+        // If the reader has gone away, the usage is still wrong.
+        drop(error.print());
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+/// What clap says, whose first paragraph is what is wrong.
+fn usage(error: &clap::Error) -> CliError {
+    let text = error.to_string();
+    let (message, help) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let message = message.trim_start_matches("error: ").trim().to_owned();
+    CliError::Usage { message, help: format!("Nothing was changed. {}", help.trim()) }
 }
 
 async fn dispatch(cli: &Cli, output: &Output) -> Result<Exit, CliError> {
@@ -156,6 +173,23 @@ fn log(global: &Global) {
 mod tests {
     use super::ui::testing::Written;
     use super::*;
+
+    #[test]
+    fn what_clap_refuses_is_an_error_as_any_other() {
+        let refused = |words: &[&str]| {
+            let error = args::command().try_get_matches_from(words).expect_err("refused");
+            usage(&error).to_json()
+        };
+        let json = refused(&["drctl", "plan", "--json", "--timeout", "0"]);
+        let message = "invalid value '0' for '--timeout <SECONDS>': write a whole number from 1 to 600, e.g. 10";
+        assert_eq!((&json["event"], &json["message"]), (&"error".into(), &message.into()));
+        assert_eq!(json["exit_code"], 3);
+        let json = refused(&["drctl", "state", "rm", "--json"]);
+        let message = json["message"].as_str().expect("a message");
+        assert!(message.contains("required arguments") && message.contains("ADDRESS"), "{message}");
+        let help = json["help"].as_str().expect("help");
+        assert!(help.starts_with("Nothing was changed. Usage: drctl state rm"), "{help}");
+    }
 
     /// The SDK logs long warnings about each place in which it does not find credentials.
     #[test]

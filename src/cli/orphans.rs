@@ -224,8 +224,10 @@ async fn delete(
         *left_json = Some(ui::orphans::left_json(&refused, &found.unreached));
     }
     if plan.items.is_empty() {
-        left.insert(0, ui::orphans::summary(&found));
-        reporter.say(&left.join("\n"))?;
+        reporter.nothing(&ui::orphans::summary(&found))?;
+        if !is_all {
+            reporter.say(&left.join("\n"))?;
+        }
         return Ok(if is_all { Exit::Done } else { Exit::Failed });
     }
     reporter.plan(&plan, &target.context(false))?;

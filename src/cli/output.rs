@@ -26,6 +26,12 @@ impl Output {
         Self { json: global.json, style: Style::detect(global.no_color), no_color: global.no_color }
     }
 
+    /// The output for machines, of a command line whose other options are not known.
+    #[must_use]
+    pub fn for_machines() -> Self {
+        Self { json: true, style: Style::detect(true), no_color: true }
+    }
+
     /// Prints text to stdout.
     ///
     /// # Errors

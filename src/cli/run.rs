@@ -104,6 +104,17 @@ impl<'a> Reporter<'a> {
         if self.events.is_some() { Ok(()) } else { self.output.print(text) }
     }
 
+    /// Says why there is nothing to carry out, also in JSON: a program that reads it has to see that the command has ended.
+    pub fn nothing(&self, why: &str) -> Result<(), CliError> {
+        match &self.events {
+            Some(events) => {
+                events.line(serde_json::json!({ "event": "nothing_to_do", "message": why }));
+                Ok(())
+            }
+            None => self.output.print(why),
+        }
+    }
+
     /// Carries out a plan, and reports on it.
     pub async fn apply(
         &self,
