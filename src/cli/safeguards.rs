@@ -2,10 +2,9 @@
 //! would refuse halfway.
 
 use super::error::CliError;
-use super::ui::loss;
 use super::ui::plan::loses_data;
-use super::ui::{loss, plural, unread};
 use super::ui::text::clean;
+use super::ui::{loss, plural, unread};
 use drctl_engine::{Class, Failure, Plan};
 
 /// Refuses a plan of `up` that loses data, or that AWS would not let come to its end. `protected`: whether deletion protection is
@@ -31,9 +30,10 @@ fn refuse_loss(plan: &Plan, protected: bool) -> Result<(), CliError> {
     if protected && !lost.is_empty() {
         return Err(CliError::Usage {
             message: format!("`protection.deletion` is true, and this plan would destroy data: {}", lost.join(", ")),
-            help: "Nothing was changed. If the data may really be lost, set `deletion = false` under [protection] in drctl.toml, \
-                   and run the same command again."
-                .to_owned(),
+            help: format!(
+                "Nothing was changed. If the data may really be lost, {} Then run the same command again.",
+                loss::LIFT
+            ),
         });
     }
     Ok(())

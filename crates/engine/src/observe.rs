@@ -148,9 +148,10 @@ impl Observer<'_> {
         let (Some(driver), Some(listing)) = (&target.driver, listing) else {
             let kind = target.address.kind();
             return Observed::Unknown(
-                Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`")).help(
-                    "Use the drctl that created it, or forget it with `drctl state rm` after deleting it by hand.",
-                ),
+                Failure::new(Class::Internal, format!("this drctl does not know the type `{kind}`")).help(format!(
+                    "Use the drctl that created it, or forget it with `drctl state rm {}` after deleting it by hand.",
+                    target.address
+                )),
             );
         };
         let listing = match listing.await {

@@ -37,6 +37,11 @@ fn stake(item: &Item) -> String {
     }
 }
 
+/// How protection is lifted before data may be lost. AWS has it on for each resource, and a run that deletes something does not
+/// switch it off.
+pub const LIFT: &str = "lift the protection first: set `deletion = false` under [protection] in drctl.toml, with nothing else that \
+                        loses data, and run `drctl up`.";
+
 /// What to do about a refused plan.
 #[must_use]
 pub fn ways_out(plan: &Plan, protected: bool) -> String {
@@ -49,7 +54,7 @@ pub fn ways_out(plan: &Plan, protected: bool) -> String {
         ways.push(format!("This cannot be done even if the data may be lost: {}.", clean(why)));
     } else if let Some(first) = refusals.first() {
         let names: Vec<String> = first.names.iter().map(|address| format!("--replace {address}")).collect();
-        let protection = if protected { "set `deletion = false` under [protection], and " } else { "" };
+        let protection = if protected { format!("{LIFT} Then ") } else { String::new() };
         ways.push(format!(
             "If the data may really be lost, {protection}name every resource that would be deleted (clusters leave a final \
              snapshot): `drctl up {}`",
@@ -114,7 +119,11 @@ mod tests {
         let ways = ways_out(&plan, false);
         let command = "`drctl up --replace primary/db_cluster/main --replace primary/db_instance/main`";
         assert!(ways.starts_with("Nothing was changed. Revert the change") && ways.ends_with(command), "{ways}");
-        assert!(ways_out(&plan, true).contains("set `deletion = false` under [protection]"));
+        let protected = ways_out(&plan, true);
+        // What is protected in AWS is not deleted by the run that is to lift the protection.
+        let order =
+            [LIFT, "`drctl up`", "Then name every resource", "`drctl up --replace "].map(|text| protected.find(text));
+        assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{order:?}: {protected}");
         let impossible = ways_out(&refused_plan(&[], Some("AWS refuses")), false);
         assert!(impossible.ends_with("even if the data may be lost: AWS refuses."), "{impossible}");
         assert!(!impossible.contains("--replace"), "{impossible}");

@@ -84,7 +84,7 @@ fn problem(region: &str, zone: &str, fault: &Fault, subnets: &[String], usable: 
     };
     let help = format!(
         "A stack stays in the zones that its state records. Wait for the zone or ask AWS about it; or forget the subnets of all \
-         three zones with `drctl state rm` once they are deleted, and drctl chooses again. Usable now: {}.",
+         three zones (`drctl state rm ADDRESS ADDRESS …`) once they are deleted, and drctl chooses again. Usable now: {}.",
         if usable.is_empty() { "none".to_owned() } else { listed(usable) }
     );
     Problem::new(About::Zone, Some(region), zone, message, help)

@@ -43,7 +43,7 @@ fn locked(bucket: &str, mode: &ObjectLockRetentionMode) -> Failure {
         ),
         _ => failure.help(
             "They cannot be deleted before their retention period ends, not even by AWS Support. To keep the bucket, \
-             remove it from the state with `drctl state rm`.",
+             remove it from the state with `drctl state rm ADDRESS`, with its address.",
         ),
     }
 }
