@@ -88,7 +88,7 @@ pub struct Global {
 pub const STATE_DIR: &str = "state";
 
 /// The variable that has the same meaning as `--state-dir`.
-const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
+pub const STATE_DIR_VARIABLE: &str = "DRCTL_STATE_DIR";
 
 /// The global options that have a meaning for a command, for the commands for which not all of them do. The other options are
 /// accepted, but appear neither in the command's help nor in hints.
@@ -111,53 +111,6 @@ pub fn command() -> clap::Command {
         let hidden: Vec<Arg> = globals.iter().filter(is_hidden).map(|arg| arg.clone().hide(true)).collect();
         root.mut_subcommand(name, |command| command.args(hidden))
     })
-}
-
-impl Global {
-    /// The command `drctl WORDS` for a hint, with the options of this run that decide which stack a command acts on, quoted for
-    /// a shell. When it is pasted, it acts on the stack that the hint is about.
-    ///
-    /// An environment that was set by a variable is written out, too: where the hint is pasted, the variable may not be set. An
-    /// option that `words` contain already, or that has no meaning for their command, is not added.
-    #[must_use]
-    pub fn command(&self, words: &str) -> String {
-        let name = words.split_whitespace().next().unwrap_or_default();
-        let meaningful = MEANINGFUL.iter().find(|(command, _)| *command == name).map(|(_, options)| *options);
-        // If the variable is set, even the default folder has to be named.
-        let state_dir = self.state_dir.as_os_str() != STATE_DIR || std::env::var_os(STATE_DIR_VARIABLE).is_some();
-        let path = |path: &PathBuf| Some(path.display().to_string());
-        let given = [
-            ("sandbox", "--sandbox", self.sandbox, None),
-            ("environment", "--environment", self.environment.is_some(), self.environment.clone()),
-            ("config", "--config", self.config.is_some(), self.config.as_ref().and_then(path)),
-            ("state_dir", "--state-dir", state_dir, path(&self.state_dir)),
-        ];
-        let mut command = format!("drctl {words}");
-        for (id, option, _, value) in given.into_iter().filter(|(_, _, is_given, _)| *is_given) {
-            let is_there = |word: &str| word.split('=').next() == Some(option);
-            if meaningful.is_some_and(|meaningful| !meaningful.contains(&id)) || words.split_whitespace().any(is_there)
-            {
-                continue;
-            }
-            command.push(' ');
-            command.push_str(option);
-            if let Some(value) = value {
-                command.push(' ');
-                command.push_str(&quoted(&value));
-            }
-        }
-        command
-    }
-}
-
-/// One word for a POSIX shell, quoted if necessary.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// The format of the log.
@@ -234,29 +187,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_repeats_the_options_that_decide_which_stack_is_meant() {
-        let plain = global(&["plan", "--json", "-v", "--no-color"]);
-        assert_eq!(plain.command("plan"), "drctl plan");
-        let given = global(&["down", "--sandbox", "--environment", "staging"]);
-        assert_eq!(given.command("down --yes"), "drctl down --yes --sandbox --environment staging");
-        let all = global(&["up", "--config", "my files/it's.toml", "--state-dir", "/srv/drctl state"]);
-        assert_eq!(all.command("up"), r"drctl up --config 'my files/it'\''s.toml' --state-dir '/srv/drctl state'");
-    }
-
-    #[test]
-    fn a_hint_repeats_no_option_and_has_none_without_a_meaning() {
-        let given = global(&["plan", "--sandbox", "--environment", "staging", "--state-dir", "elsewhere"]);
-        let once = given.command("down --yes");
-        assert_eq!(given.command(once.trim_start_matches("drctl ")), once);
-        assert_eq!(given.command("sandbox stop"), "drctl sandbox stop --state-dir elsewhere");
-        assert_eq!(given.command("init"), "drctl init");
-        assert_eq!(
-            given.command("up --environment=prod"),
-            "drctl up --environment=prod --sandbox --state-dir elsewhere"
-        );
-    }
-
-    #[test]
     fn options_without_a_meaning_are_accepted_and_left_out_of_the_help() {
         let help = |name: &str| {
             let mut root = command();
@@ -269,12 +199,5 @@ mod tests {
         assert!(plan.contains("--sandbox") && plan.contains("Global options:"), "{plan}");
         assert!(plan.find("--detailed-exitcode") < plan.find("Global options:"), "{plan}");
         assert!(global(&["completions", "bash", "--sandbox"]).sandbox);
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell_only_if_necessary() {
-        for (word, written) in [("a-b_c.d/e", "a-b_c.d/e"), ("", "''"), ("a b", "'a b'"), ("$(x)", "'$(x)'")] {
-            assert_eq!(quoted(word), written);
-        }
     }
 }

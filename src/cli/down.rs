@@ -137,23 +137,20 @@ impl Question<'_> {
         if self.args.yes {
             return if full { Err(self.refuse_full_buckets()) } else { Ok(true) };
         }
-        let without_terminal =
-            format!("Nothing was changed. Run `drctl down --yes{}` to delete without confirmation.", self.snapshots());
+        let without_terminal = "Nothing was changed. Run `drctl down --yes` to delete without confirmation.";
         let (question, name) = (self.text(output.style.width), self.target.name());
-        if !output.confirm(&question, &name, &without_terminal, shutdown).await? {
+        if !output.confirm(&question, &name, without_terminal, shutdown).await? {
             return Ok(false);
         }
         let objects = "The buckets are not empty. Type `empty` to delete every object in them: ";
-        if full { output.confirm(objects, "empty", &without_terminal, shutdown).await } else { Ok(true) }
+        if full { output.confirm(objects, "empty", without_terminal, shutdown).await } else { Ok(true) }
     }
 
     fn refuse_full_buckets(&self) -> CliError {
         CliError::Usage {
             message: format!("the buckets are not empty:\n{}", loss::stakes(self.plan).join("\n")),
-            help: format!(
-                "Nothing was changed. If the objects may really be lost, run `drctl down --yes{} --empty-buckets`.",
-                self.snapshots()
-            ),
+            help: "Nothing was changed. If the objects may really be lost, run `drctl down --yes --empty-buckets`."
+                .to_owned(),
         }
     }
 
@@ -182,10 +179,6 @@ impl Question<'_> {
         };
         lines.push(kept.to_owned());
         format!("{}\nType {name} to confirm: ", loss::wrapped(&lines, width))
-    }
-
-    fn snapshots(&self) -> &'static str {
-        if self.args.no_final_snapshot { " --no-final-snapshot" } else { "" }
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::args::Global;
 use super::error::{CliError, Exit};
+use super::hint;
 use super::output::Output;
 use drctl_config::{DEFAULT_FILE, TEMPLATE};
 
@@ -39,11 +40,10 @@ pub fn init(global: &Global, args: &InitArgs, output: &Output) -> Result<Exit, C
             Ok(Exit::Done)
         }
         Ok(()) => {
-            output.print(&format!(
-                "{} written. Every value in it has a default: change what you need, then run `{}`.",
-                path.display(),
-                global.command("plan")
-            ))?;
+            output.print(&hint::complete(&format!(
+                "{} written. Every value in it has a default: change what you need, then run `drctl plan`.",
+                path.display()
+            )))?;
             Ok(Exit::Done)
         }
     }

@@ -49,7 +49,7 @@ pub fn main() -> Exit {
         Ok(parsed) => parsed,
         Err(error) => return unparsed(&error),
     };
-    hint::given(&cli.global);
+    hint::given(&cli.global, &matches);
     log(&cli.global);
     let output = Output::new(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {

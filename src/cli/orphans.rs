@@ -55,12 +55,9 @@ pub struct OrphansArgs {
     #[arg(long, conflicts_with_all = ["adopt", "delete"])]
     pub detailed_exitcode: bool,
     /// How long one Region may take to answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = ANSWER, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     pub timeout: u64,
 }
-
-/// How long a Region may take for a single answer unless `--timeout` says otherwise, in seconds.
-const ANSWER: u64 = 60;
 
 /// How long the scan for one type in one Region may take while the Region answers. This is longer than for a listing, because KMS
 /// is asked about every key of the account.
@@ -69,23 +66,6 @@ const THOROUGH: Duration = Duration::from_mins(5);
 impl OrphansArgs {
     fn answer(&self) -> Duration {
         Duration::from_secs(self.timeout)
-    }
-
-    /// The options that a hint repeats.
-    fn repeated(&self) -> String {
-        let mut options = String::new();
-        if self.no_final_snapshot {
-            options.push_str(" --no-final-snapshot");
-        }
-        if self.empty_buckets {
-            options.push_str(" --empty-buckets");
-        }
-        options + &self.waiting()
-    }
-
-    /// The option that limits the wait.
-    fn waiting(&self) -> String {
-        if self.timeout == ANSWER { String::new() } else { format!(" --timeout {}", self.timeout) }
     }
 }
 
@@ -104,7 +84,7 @@ pub async fn orphans(global: &Global, args: &OrphansArgs, output: &Output) -> Re
     if output.json {
         output.print_json(&ui::orphans::to_json(&found, &context))?;
     } else {
-        output.print(&ui::orphans::render(&found, &context, &args.waiting(), &output.style))?;
+        output.print(&ui::orphans::render(&found, &context, &output.style))?;
         if !found.orphans.is_empty() && !args.detailed_exitcode {
             // Without a terminal, only the options do this.
             let question = "\nType `adopt`, `delete`, or nothing to leave them as they are: ";
@@ -238,10 +218,9 @@ async fn delete(
     if !args.empty_buckets && loss::has_objects(&plan) {
         return Err(CliError::Usage {
             message: format!("the contents of these resources would be lost:\n{}", loss::stakes(&plan).join("\n")),
-            help: format!(
-                "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets{}`.",
-                args.repeated()
-            ),
+            help:
+                "Nothing was changed. If the objects may really be lost, run `drctl orphans --delete --empty-buckets`."
+                    .to_owned(),
         });
     }
     if !args.yes {
@@ -254,11 +233,8 @@ async fn delete(
             _ => format!(", {holding} of which hold data"),
         };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
-        let without_terminal = format!(
-            "Nothing was changed. Run `drctl orphans --delete --yes{}` to delete without confirmation.",
-            args.repeated()
-        );
-        if !output.confirm(&question, &name, &without_terminal, &shutdown).await? {
+        let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without confirmation.";
+        if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
             reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);
         }

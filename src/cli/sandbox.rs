@@ -158,7 +158,7 @@ pub async fn sandbox(global: &Global, args: &SandboxArgs, output: &Output) -> Re
                 return Ok(Exit::Failed);
             }
         }
-        SandboxCommand::List => list(global, output)?,
+        SandboxCommand::List => list(output)?,
         SandboxCommand::Region(args) => return region::region(&control, args, output).await,
         SandboxCommand::Lag(args) => return lag::set(&control, args, output).await,
         SandboxCommand::Psql { region, account, options } => {
@@ -206,7 +206,7 @@ fn start_options(options: &SandboxOptions, defaults: StartOptions) -> Result<Sta
 }
 
 /// Lists the sandboxes on this machine, each with the command that stops it.
-fn list(global: &Global, output: &Output) -> Result<(), CliError> {
+fn list(output: &Output) -> Result<(), CliError> {
     let (mut rows, mut text) = (Vec::new(), String::new());
     for Served { pid, dir } in drctl_sandbox::list() {
         let record = match Control::new(dir.clone()).status() {
@@ -218,8 +218,8 @@ fn list(global: &Global, output: &Output) -> Result<(), CliError> {
         let state_dir = dir.parent().filter(|_| dir.ends_with("sandbox"));
         let end = match state_dir {
             Some(state_dir) => {
-                let global = Global { state_dir: state_dir.to_owned(), ..global.clone() };
-                format!("`{}` stops it.", global.command("sandbox stop"))
+                let state_dir = hint::quoted(&state_dir.display().to_string());
+                format!("`drctl sandbox stop --state-dir {state_dir}` stops it.")
             }
             None => format!("`kill {pid}` stops it."),
         };

@@ -15,9 +15,9 @@ const ALIGNED: usize = 48;
 /// The indentation of what belongs to a row.
 const INDENT: usize = 6;
 
-/// The table as text. The commands that it names repeat `options`.
+/// The table as text.
 #[must_use]
-pub fn render(found: &Found, context: &PlanContext, options: &str, style: &Style) -> String {
+pub fn render(found: &Found, context: &PlanContext, style: &Style) -> String {
     let mut lines = context.header(style);
     for ((role, region), members) in by_role(&found.orphans, |orphan| (role_of(orphan), orphan.region.clone())) {
         lines.push(String::new());
@@ -36,10 +36,10 @@ pub fn render(found: &Found, context: &PlanContext, options: &str, style: &Style
     lines.push(String::new());
     lines.push(style.bold(&summary(found)));
     if !found.orphans.is_empty() {
-        let hint = hint::complete(&format!(
-            "`drctl orphans --adopt{options}` adopts each orphan whose address is unambiguous; `drctl orphans --delete{options}` \
-             deletes all of them."
-        ));
+        let hint = hint::complete(
+            "`drctl orphans --adopt` adopts each orphan whose address is unambiguous; `drctl orphans --delete` deletes all of \
+             them.",
+        );
         lines.extend(hanging("", &hint, style.width, 0));
     }
     joined(&lines)
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_table_says_why_each_one_is_an_orphan() {
         for width in [80, 140] {
-            let text = render(&example(), &context(false), "", &Style::plain(width));
+            let text = render(&example(), &context(false), &Style::plain(width));
             assert_fits(&text, width);
             for line in [
                 "  ! vpc without an address  x-0abc in us-east-1",
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_summary_claims_only_what_could_be_listed() {
         let none = Found { orphans: Vec::new(), unreached: Vec::new() };
-        assert!(render(&none, &context(false), "", &Style::plain(80)).contains("No orphans. Every resource tagged"));
+        assert!(render(&none, &context(false), &Style::plain(80)).contains("No orphans. Every resource tagged"));
         let unlisted = Found { orphans: Vec::new(), ..example() };
         assert_eq!(summary(&unlisted), "No orphans in what could be listed.");
     }
