@@ -8,6 +8,7 @@ use clap::Args;
 use super::args::{Global, STATE_DIR, seconds, with_exit_codes};
 use super::endpoint::Endpoint;
 use super::error::{CliError, Exit};
+use super::hint::{self, ChosenStack};
 use super::interrupt::{self, unless_interrupted};
 use super::local::{sandbox_folder, state_folder};
 use super::output::Output;
@@ -27,7 +28,7 @@ const HELP: &str = with_exit_codes!(
 Examples:
   drctl down                            shows what will be deleted and asks for the stack's name
   drctl down --environment staging      an environment other than the configured one
-  drctl down --stack payment-dr-dev     without a configuration, when there are several states"
+  drctl down --stack payment-dr-dev     without a configuration"
 );
 
 /// `drctl down`
@@ -43,7 +44,7 @@ pub struct DownArgs {
     /// Delete the buckets even if they are not empty
     #[arg(long)]
     pub empty_buckets: bool,
-    /// Which stack, as `{stack}-{environment}`: needed only without a configuration, when there are several states
+    /// Which stack, as `{stack}-{environment}`: needed only without a configuration
     #[arg(long, value_name = "NAME")]
     pub stack: Option<String>,
     /// How long one Region may take to answer before anything is changed, in seconds
@@ -195,23 +196,70 @@ fn find(global: &Global, args: &DownArgs) -> Result<Option<Found>, CliError> {
     if let Some(name) = &args.stack {
         let location = Location::new(&folder, name);
         return match location.read()? {
-            Some(snapshot) => Ok(Some(Found { location, snapshot, config: None })),
+            Some(snapshot) => Ok(Some(chosen(global, name, location, snapshot)?)),
             None => absent(global, &folder, name),
         };
     }
     let config = Config::load(global.config.as_deref(), global.environment.as_deref())?;
     let location = Location::new(&folder, &config.name());
     if let Some(snapshot) = location.read()? {
-        let from_file = global.config.is_some() || Path::new(DEFAULT_FILE).exists();
-        return Ok(Some(Found { location, snapshot, config: from_file.then_some(config) }));
+        return Ok(Some(Found { location, snapshot, config: has_file(global).then_some(config) }));
     }
     let names = Location::names(&folder);
     match names.as_slice() {
-        [only] if global.environment.is_none() && global.config.is_none() && !Path::new(DEFAULT_FILE).exists() => {
+        [only] if global.environment.is_none() && !has_file(global) => {
             let location = Location::new(&folder, only);
-            Ok(location.read()?.map(|snapshot| Found { location, snapshot, config: None }))
+            let Some(snapshot) = location.read()? else { return Ok(None) };
+            if args.yes && !snapshot.resources.is_empty() {
+                return Err(unnamed(&config, &folder, only));
+            }
+            Ok(Some(chosen(global, only, location, snapshot)?))
         }
         _ => absent(global, &folder, &config.name()),
+    }
+}
+
+/// Whether there is a configuration file.
+fn has_file(global: &Global) -> bool {
+    global.config.is_some() || Path::new(DEFAULT_FILE).exists()
+}
+
+/// The stack of a state that was not found by the configuration. No other option may name another stack, and if there is a
+/// configuration of it, its protection holds.
+fn chosen(global: &Global, name: &str, location: Location, snapshot: Snapshot) -> Result<Found, CliError> {
+    let Identity { stack, environment, .. } = &snapshot.identity;
+    let config = Config::load(global.config.as_deref(), Some(environment))?;
+    let is_configured = config.stack.name == *stack;
+    let other = match (&global.environment, &global.config) {
+        (Some(other), _) if other != environment => Some(format!("the environment {other} (--environment)")),
+        (_, Some(path)) if !is_configured => {
+            Some(format!("the configuration {} (--config), which is of {}", path.display(), config.stack.name))
+        }
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(CliError::Usage {
+            message: format!("--stack {name} was given along with {other}: they name different stacks"),
+            help: "Nothing was changed. Leave one of them out: --environment and --config can also be set by the variables \
+                   ENVIRONMENT_SUFFIX and DRCTL_CONFIG."
+                .to_owned(),
+        });
+    }
+    let (name, environment) = (name.to_owned(), environment.clone());
+    hint::about(ChosenStack { name, environment, is_configured });
+    Ok(Found { location, snapshot, config: (is_configured && has_file(global)).then_some(config) })
+}
+
+/// Refuses to delete the only stack there is without a question, when nothing names it: every other command would mean the one
+/// that is configured by default.
+fn unnamed(config: &Config, folder: &Path, only: &str) -> CliError {
+    CliError::Usage {
+        message: format!(
+            "nothing names the stack to delete: there is no {DEFAULT_FILE}, and {} has no state of {}, which is meant without one",
+            folder.display(),
+            config.name()
+        ),
+        help: format!("Nothing was changed. To delete {only}, run `drctl down --yes --stack {}`.", hint::quoted(only)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commands as people and machines use them.
 
-use drctl_testkit::harness::Stack;
+use drctl_testkit::harness::{Stack, drctl};
 
 #[test]
 fn init_writes_a_configuration_that_changes_nothing() {
@@ -133,10 +133,82 @@ fn down_needs_no_configuration() {
     stack.configure("[stack]\nname = \"ledger\"\nenvironment = \"test\"\n");
     stack.run(&["up", "--yes"]).exits(0);
     std::fs::remove_file(stack.path("drctl.toml")).expect("removed");
-    stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+    // Every other command would mean payment-dr-dev, so nothing is deleted without a question.
+    let refused =
+        stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(3).says("nothing names the stack to delete");
+    refused.says("`drctl down --yes --stack ledger-test --no-final-snapshot`");
+    // Without a terminal, the hint names the stack that the question is about.
+    let asked = stack.run(&["down", "--empty-buckets", "--timeout", "30"]).exits(3).says("not a terminal");
+    asked.says("`drctl down --yes --empty-buckets --timeout 30 --stack ledger-test`");
+    stack.run(&["down", "--yes", "--no-final-snapshot", "--stack", "ledger-test"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0).says("Nothing to delete");
     // A typing error must not look like a stack that has been deleted.
     stack.run(&["down", "--yes", "--environment", "tset"]).exits(3).says("there is no state").says("ledger-test");
+}
+
+/// Puts an object into a bucket of the stack in the environment.
+fn put_object(stack: &Stack, environment: &str) {
+    let outputs = stack.run(&["outputs", "--environment", environment]).exits(0).json();
+    let bucket = outputs["primary_s3_bucket_data_id"].as_str().expect("a bucket").to_owned();
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let put = stack.s3("us-east-1").await.put_object().bucket(bucket).key("k").body(b"0 EUR".to_vec().into());
+        put.send().await.expect("put");
+    });
+}
+
+#[test]
+fn what_is_lost_with_a_bucket_is_counted_in_the_plan() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    put_object(&stack, "dev");
+    let replaced = stack.run(&["plan", "--replace", "primary/s3_bucket/data"]).says("DATA LOSS: ");
+    replaced.says("1 object").says("(primary/s3_bucket/data)");
+}
+
+#[test]
+fn the_stack_that_down_is_given_is_the_one_that_is_meant_and_named() {
+    let stack = Stack::new();
+    stack.configure("[stack]\nenvironment = \"e3\"\n");
+    stack.run(&["up", "--yes"]).exits(0);
+    let by_stack = ["down", "--yes", "--stack", "payment-dr-e3"];
+    // Its configuration protects it, whatever names it.
+    stack.configure("[stack]\nenvironment = \"e3\"\n[protection]\ndeletion = true\n");
+    stack
+        .run(&by_stack)
+        .exits(3)
+        .says("`protection.deletion` is true in drctl.toml")
+        .says("`drctl up --environment e3`");
+    stack.configure("[stack]\nname = \"ledger\"\nenvironment = \"e2\"\n");
+    for (more, said) in
+        [(["--environment", "e2"], "the environment e2"), (["--config", "drctl.toml"], "which is of ledger")]
+    {
+        let refused = stack.run(&[&by_stack[..], &more].concat()).exits(3).says(said);
+        refused.says("they name different stacks").says("Nothing was changed");
+    }
+    put_object(&stack, "e3");
+    // What is pasted deletes this stack, and no other one.
+    stack.run(&by_stack).exits(3).says("`drctl down --yes --empty-buckets --stack payment-dr-e3`");
+    let down = stack.run(&[&by_stack[..], &["--empty-buckets"]].concat()).exits(0);
+    // The configuration here is of another stack.
+    down.says("`drctl up --environment e3 --config FILE`");
+}
+
+#[test]
+fn the_hints_of_up_repeat_what_was_agreed_to() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    stack.configure("[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
+    let agreed = [&REPLACE_SECONDARY[2..], &["--no-final-snapshot", "--adopt"]].concat();
+    let command =
+        "--adopt --replace secondary/db_cluster/main --replace secondary/db_instance/main --no-final-snapshot";
+    let asked = stack.run(&[&["up"], &agreed[..]].concat()).exits(3).says("stdin is not a terminal");
+    asked.says(&format!("`drctl up --yes {command}`")).says(&format!("`drctl plan {command}`"));
+    // One of two is named: both are, in the hint.
+    let refused =
+        stack.run(&["plan", "--adopt", "--no-final-snapshot", "--replace", "secondary/db_cluster/main"]).exits(3);
+    refused.says(
+        "`drctl up --replace secondary/db_cluster/main --replace secondary/db_instance/main --adopt --no-final-snapshot`",
+    );
 }
 
 #[test]
@@ -287,26 +359,58 @@ fn a_json_run_prints_one_event_per_line() {
     stack.run(&["down", "--yes", "--json"]).exits(0);
 }
 
-#[test]
-fn an_interrupt_lets_mutations_finish_and_the_next_run_continues() {
+/// Runs `up` until the first resource is done, sends it a signal, and returns its exit code and its events.
+fn signalled(
+    stack: &Stack,
+    command: &mut std::process::Command,
+    signal: rustix::process::Signal,
+) -> (Option<i32>, String) {
     use std::io::{BufRead as _, Read as _};
-    let stack = Stack::new();
-    let mut child =
-        stack.command(&["up", "--yes", "--json"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("started");
     let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
     let mut seen = String::new();
     // Once the first resource is done, the run is in full swing.
     while !seen.ends_with("}\n") || !seen.lines().last().is_some_and(|line| line.starts_with("{\"event\":\"done\"")) {
-        assert_ne!(stdout.read_line(&mut seen).expect("read"), 0, "it ended early: {seen}");
+        assert_ne!(stdout.read_line(&mut seen).expect("read"), 0, "{}: it ended early: {seen}", stack.account);
     }
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not 0");
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("interrupted");
+    rustix::process::kill_process(pid, signal).expect("signalled");
+    if signal == rustix::process::Signal::HUP {
+        // The shell passes on what the kernel has sent already.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // It may have ended by then.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
     stdout.read_to_string(&mut seen).expect("drained");
-    assert_eq!(child.wait().expect("ended").code(), Some(130), "{seen}");
-    assert!(seen.contains("\"event\":\"interrupted\""), "{seen}");
+    (child.wait().expect("ended").code(), seen)
+}
+
+#[test]
+fn a_signal_lets_mutations_finish_and_the_next_run_continues() {
+    use rustix::process::Signal;
+    let stack = Stack::new();
+    // SIGHUP comes when the terminal or the connection is closed.
+    for signal in [Signal::INT, Signal::HUP] {
+        let (code, seen) = signalled(&stack, &mut stack.command(&["up", "--yes", "--json"]), signal);
+        assert_eq!(code, Some(130), "{signal:?}: {seen}");
+        assert!(seen.contains("\"event\":\"interrupted\""), "{signal:?}: {seen}");
+        assert!(seen.lines().last().is_some_and(|line| line.starts_with("{\"event\":\"summary\"")), "{seen}");
+    }
     stack.run(&["up", "--yes"]).exits(0);
     stack.run(&["plan", "--detailed-exitcode"]).exits(0);
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
+}
+
+#[test]
+fn under_nohup_a_run_goes_on_without_its_terminal() {
+    let stack = Stack::new();
+    let command = stack.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" up --yes --json", drctl()]).stdin(std::process::Stdio::null());
+    shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    shell.current_dir(stack.path(""));
+    let (code, seen) = signalled(&stack, &mut shell, rustix::process::Signal::HUP);
+    assert_eq!(code, Some(0), "{seen}");
 }
 
 #[test]
