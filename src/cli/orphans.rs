@@ -46,10 +46,10 @@ pub struct OrphansArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// Keep no final snapshot of a database
-    #[arg(long, requires = "delete")]
+    #[arg(long, requires = "delete", conflicts_with = "adopt")]
     pub no_final_snapshot: bool,
     /// Delete buckets even if they are not empty
-    #[arg(long, requires = "delete")]
+    #[arg(long, requires = "delete", conflicts_with = "adopt")]
     pub empty_buckets: bool,
     /// Exit with code 2 if there are orphans
     #[arg(long, conflicts_with_all = ["adopt", "delete"])]
