@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::error::CliError;
-use super::interrupt::unless_interrupted;
 use super::ui::PlanContext;
 use drctl_aws::resources::{Disposal, Registry};
 use drctl_aws::{Aws, Scope};
@@ -85,13 +84,9 @@ impl Target {
         Ok(plan)
     }
 
-    /// Finds out what the deletions of a plan mean.
+    /// Finds out what the deletions of a plan mean. Who was silent before is not asked again.
     pub async fn weigh(&self, plan: &mut Plan, timeout: Duration, shutdown: &Shutdown) -> Result<(), CliError> {
-        let weighed = async {
-            plan.weigh(&self.registry, timeout).await;
-            Ok(())
-        };
-        unless_interrupted(shutdown, weighed).await
+        self.endpoint.ask(timeout, plan.weigh(&self.registry, timeout), shutdown).await
     }
 }
 

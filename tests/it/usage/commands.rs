@@ -170,6 +170,7 @@ fn the_stack_that_down_is_given_is_the_one_that_is_meant_and_named() {
     let stack = Stack::new();
     stack.configure("[stack]\nenvironment = \"e3\"\n");
     stack.run(&["up", "--yes"]).exits(0);
+    put_object(&stack, "e3");
     let by_stack = ["down", "--yes", "--stack", "payment-dr-e3"];
     // Its configuration protects it, whatever names it.
     stack.configure("[stack]\nenvironment = \"e3\"\n[protection]\ndeletion = true\n");
@@ -185,7 +186,6 @@ fn the_stack_that_down_is_given_is_the_one_that_is_meant_and_named() {
         let refused = stack.run(&[&by_stack[..], &more].concat()).exits(3).says(said);
         refused.says("they name different stacks").says("Nothing was changed");
     }
-    put_object(&stack, "e3");
     // What is pasted deletes this stack, and no other one.
     stack.run(&by_stack).exits(3).says("`drctl down --yes --empty-buckets --stack payment-dr-e3`");
     let down = stack.run(&[&by_stack[..], &["--empty-buckets"]].concat()).exits(0);
