@@ -233,7 +233,8 @@ async fn delete(
             _ => format!(", {holding} of which hold data"),
         };
         let question = format!("\nDelete {count}{data}? Type {name} to confirm: ");
-        let without_terminal = "Nothing was changed. Run `drctl orphans --delete --yes` to delete without confirmation.";
+        let without_terminal =
+            "Nothing was changed. Run `drctl orphans --delete --yes` to delete without confirmation.";
         if !output.confirm(&question, &name, without_terminal, &shutdown).await? {
             reporter.say("Nothing was changed.")?;
             return Ok(Exit::Failed);

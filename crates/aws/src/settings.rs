@@ -90,6 +90,7 @@ pub struct Settings {
 impl Settings {
     /// Reads the environment of this process and the profiles of its user.
     ///
+    /// # Errors
     /// An invalid setting, or a profile that does not exist or provides no credentials.
     pub async fn read() -> Result<Self, Unusable> {
         Self::read_from(&Env::real(), &Fs::real()).await

@@ -125,14 +125,15 @@ impl<T> FailureGroup<'_, T> {
 
 /// Why resources of a plan could not be read, a line for each cause: who did not answer, or what AWS said, and how many resources
 /// that concerns.
+#[must_use]
 pub fn unread(plan: &Plan) -> Vec<String> {
     let groups = by_cause(plan.unknown());
     let line = |group: &FailureGroup<'_, _>| {
         let Failure { silent, operation, code, message, .. } = group.failure;
         // Whose call it was does not matter, if nobody answers.
         let before = [operation, code].into_iter().flatten().filter(|_| silent.is_none());
-        let text: String = before.map(|part| format!("{}: ", clean(part))).collect();
-        format!("- {text}{} ({})", clean(message), plural(group.affected.len(), "resource"))
+        let parts: Vec<String> = before.chain([message]).map(|part| clean(part)).collect();
+        format!("- {} ({})", parts.join(": "), plural(group.affected.len(), "resource"))
     };
     groups.iter().map(line).collect()
 }

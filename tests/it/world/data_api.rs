@@ -14,7 +14,7 @@ const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";
 
 /// How long an answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A statement for the cluster and the secret of a Region.
 async fn statement(stack: &Stack, outputs: &Value, region: &str, sql: &str) -> ExecuteStatementFluentBuilder {

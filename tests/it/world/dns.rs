@@ -20,7 +20,7 @@ const PRIMARY: &str = "us-east-1";
 const SECONDARY: &str = "us-east-2";
 
 /// How long an answer may take to change: a function that starts slowly has failed a look.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a test waits for an answer that must not come.
 const SILENCE: Duration = Duration::from_millis(1500);

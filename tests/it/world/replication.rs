@@ -180,7 +180,7 @@ async fn an_object_is_pending_until_its_replica_exists_and_a_replica_is_not_repl
     until("the object is replicated", async || status(&home, here, "receipts/1").await.as_deref() == Some("COMPLETED"))
         .await;
     let replica = standby.get_object().bucket(there).key("receipts/1").send().await.expect("a replica");
-    assert_eq!(replica.replication_status().map(|status| status.as_str()), Some("REPLICA"));
+    assert_eq!(replica.replication_status().map(aws_sdk_s3::types::ReplicationStatus::as_str), Some("REPLICA"));
     assert_eq!(replica.metadata().and_then(|metadata| metadata.get("payment")).map(String::as_str), Some("1"));
     assert_eq!(status(&home, here, "other/1").await.as_deref(), Some(""), "no rule is for it");
     assert_eq!(status(&standby, there, "other/1").await, None);

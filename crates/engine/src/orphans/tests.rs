@@ -96,7 +96,7 @@ async fn a_resource_is_a_copy_only_while_the_recorded_one_exists() {
         drivers: &cloud,
         graph: &configured,
         entries: &entries,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
     let orphan =
         self::orphan(&live, "primary/net/main", "net", OrphanKind::Copy { of: Some("net-before".to_owned()) }, true);

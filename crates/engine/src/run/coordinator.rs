@@ -306,7 +306,7 @@ impl<'a> Coordinator<'a> {
                 drop(acknowledgement.send(answer));
             }
             Message::ReleaseSlot { step } => self.schedule.release_slot(step),
-            Message::Event(event) => self.run.events.emit(event),
+            Message::Event(event) => self.run.events.emit(*event),
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Message {
     ReleaseSlot {
         step: StepId,
     },
-    Event(Event),
+    Event(Box<Event>),
 }
 
 /// The events that a step can wait for, apart from AWS.
@@ -75,7 +75,7 @@ impl CoordinatorHandle {
     }
 
     pub(super) fn event(&self, event: Event) {
-        drop(self.messages.send(Message::Event(event)));
+        drop(self.messages.send(Message::Event(Box::new(event))));
     }
 
     /// The step waits for AWS.

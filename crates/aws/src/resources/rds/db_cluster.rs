@@ -37,7 +37,6 @@ pub(super) const VACANT: &str = "global_cluster_is_vacant";
 ///
 /// All members are described in the same way. Which of them is created first, and which one writes, is read from the global
 /// cluster whenever it matters, because a switchover or a failover changes it.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Aurora's")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DbCluster {
     /// Its name, in lower case, unique in the account across Regions. Immutable: forces replacement.

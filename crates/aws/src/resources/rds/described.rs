@@ -66,7 +66,7 @@ pub(super) fn from_described(cx: &Context, cluster: &Described, globals: &[Globa
     // See docs/aws-behaviour.md#detached-cluster-is-live.
     let is_vacant = |global: &&Global| global.global_cluster_members().is_empty();
     let own = globals.iter().find(|global| global.global_cluster_identifier() == Some(&*cx.scope.name()));
-    if own.filter(is_vacant).is_some() {
+    if own.as_ref().is_some_and(is_vacant) {
         found.properties.insert(VACANT.to_owned(), json!(true));
     }
     found.goes_after = membership.leave_before();

@@ -178,14 +178,14 @@ async fn a_call_is_repeated_for_as_long_as_a_region_is_announced_to_be_asked() {
         Failure { silent: Some(Silent::Region(EAST.to_owned())), ..Failure::new(Class::Ambiguous, "no answer") };
     for op in [Op::Sync, Op::Delete] {
         let world = World::new();
-        assert!(world.up(&[net.clone()]).await.report.is_success());
+        assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
         world.cloud.inject("n", op, Fault::Refuse(silent.clone()), 9);
         let ran = if op == Op::Sync { world.up(&[net.clone().size(2)]).await } else { world.down().await };
         assert!(ran.report.is_success(), "{op:?}: {:?}", ran.failed());
         // It is given up with another class.
         let gone = Failure::new(Class::TimedOut, "it has not answered, and is asked no more");
         let world = World::new();
-        assert!(world.up(&[net.clone()]).await.report.is_success());
+        assert!(world.up(std::slice::from_ref(&net)).await.report.is_success());
         world.cloud.refuse_once("n", op, gone);
         let ran = if op == Op::Sync { world.up(&[net.clone().size(2)]).await } else { world.down().await };
         assert_eq!(ran.failed(), ["n"]);
