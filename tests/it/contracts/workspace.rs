@@ -97,7 +97,7 @@ fn only_the_command_line_prints() {
     assert!(files.len() > 250, "only {} source files were found", files.len());
     let disables = |path: &PathBuf| {
         let is_of_tests =
-            path.components().any(|part| ["tests", "benches"].iter().any(|name| part.as_os_str() == *name));
+            path.components().any(|part| ["tests", "benches", "examples"].iter().any(|name| part.as_os_str() == *name));
         let is_product = !is_of_tests && !path.starts_with(root().join("src/cli"));
         is_product && std::fs::read_to_string(path).expect("a source").contains("clippy::print_")
     };

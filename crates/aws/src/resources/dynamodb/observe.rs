@@ -15,8 +15,7 @@ use crate::resources::{Context, Failure, Live, Phase, Readable, Reading, Ref, li
 use drctl_engine::TAGS;
 
 /// What cannot be read of a table that is being created or deleted: it takes calls that AWS refuses then, or may not show yet.
-const UNSETTLED: [&str; 7] =
-    ["billing_mode", "stream_view", "kms_key", "ttl_attribute", "recovery_days", "deletion_protection", "replica"];
+const UNSETTLED: [&str; 6] = ["billing_mode", "stream_view", "kms_key", "ttl_attribute", "recovery_days", "replica"];
 
 /// The properties that the description alone holds.
 fn from_described(table: &TableDescription, reading: &mut Reading) -> Table {
@@ -63,7 +62,7 @@ fn key_of(table: &TableDescription) -> String {
 /// A table that is being created or deleted. Apart from its name and its key, nothing is compared.
 pub(super) fn unsettled(cx: &Context, table: &TableDescription, phase: Phase, tags: TagMap) -> Live {
     let mut reading = Reading::default();
-    let properties = from_described(table, &mut reading);
+    let properties = Table { deletion_protection: None, ..from_described(table, &mut reading) };
     for property in UNSETTLED {
         reading.is_unreadable(property);
     }

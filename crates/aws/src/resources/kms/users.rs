@@ -27,6 +27,9 @@ const AT_A_TIME: usize = 8;
 /// How the name of the backup ends that DynamoDB leaves of a deleted table. See docs/aws-behaviour.md#deleted-table-leaves-a-backup.
 const LAST_BACKUP: &str = "$DeletedTableBackup";
 
+/// The key that the stack's alias meant as long as it existed.
+const OWN_ALIAS: &str = "the key of the stack's alias";
+
 /// Something that is encrypted with a customer managed key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct User {
@@ -48,7 +51,7 @@ impl User {
     }
 
     fn is_under(&self, key: &Live) -> bool {
-        self.key == key.id || Some(&self.key) == key.arn.as_ref()
+        self.key == key.id || self.key == OWN_ALIAS || Some(&self.key) == key.arn.as_ref()
     }
 }
 
@@ -221,11 +224,18 @@ async fn secrets(cx: &Context) -> Result<Vec<User>, Failure> {
             Err(failure) if is_about_permission(&failure) => None,
             Err(failure) => return Err(failure),
         };
-        if let Some(arn) = key {
-            users.iter_mut().filter(|user| user.key == alias).for_each(|user| user.key.clone_from(&arn));
+        // The stack's own alias is deleted before its key.
+        let own = || is_own_alias(&super::stack_alias(cx), &alias).then(|| OWN_ALIAS.to_owned());
+        if let Some(key) = key.or_else(own) {
+            users.iter_mut().filter(|user| user.key == alias).for_each(|user| user.key.clone_from(&key));
         }
     }
     Ok(users)
+}
+
+/// Whether the name or the ARN of an alias is the stack's.
+fn is_own_alias(own: &str, alias: &str) -> bool {
+    alias == own || alias.strip_suffix(own).is_some_and(|rest| rest.ends_with(':'))
 }
 
 /// Whether a key is given by the name or the ARN of an alias.
@@ -284,5 +294,16 @@ mod tests {
         let none = AlsoDeleted::default();
         assert_eq!(remaining(&[other, by_id], &key(), &none, false), ["the secret b"]);
         assert_eq!(User::of("secret", Some("c"), None, None), None, "encrypted with the AWS managed key");
+        // The alias is deleted before the key.
+        let by_alias = User { key: OWN_ALIAS.to_owned(), ..user("secret", "d") };
+        assert_eq!(remaining(&[by_alias], &key(), &none, false), ["the secret d"]);
+        for (alias, is_own) in [
+            ("alias/pay-prod", true),
+            ("arn:aws:kms:us-east-1:111122223333:alias/pay-prod", true),
+            ("alias/pay-prod-2", false),
+            ("alias/alias/pay-prod", false),
+        ] {
+            assert_eq!(is_own_alias("alias/pay-prod", alias), is_own, "{alias}");
+        }
     }
 }
