@@ -14,9 +14,13 @@ const SECONDARY: &str = "us-east-2";
 const SOON: Duration = Duration::from_secs(30);
 const LAG: Duration = Duration::from_secs(5);
 
-/// Runs SQL with the sandbox's own psql, and returns what it prints.
+/// Runs SQL at the cluster of a Region with the sandbox's own psql, and returns what it prints.
 fn sql(stack: &Stack, region: &str, statement: &str) -> Result<String, String> {
-    let access = stack.psql(region);
+    sql_with(&stack.psql(region), statement)
+}
+
+/// The same for the cluster that `access` leads to.
+pub(super) fn sql_with(access: &Value, statement: &str) -> Result<String, String> {
     let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
     let output = Command::new(text("program"))
         .args(["--host=127.0.0.1", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])

@@ -33,7 +33,7 @@ async fn statement(stack: &Stack, outputs: &Value, region: &str, sql: &str) -> E
 }
 
 /// Makes a payment over HTTP at home, and returns its id.
-async fn pay(stack: &Stack, outputs: &Value) -> String {
+pub(super) async fn pay(stack: &Stack, outputs: &Value) -> String {
     let endpoint = outputs["primary_api_main_endpoint"].as_str().expect("an endpoint");
     let key = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
     let body = r#"{"amount":1250,"currency":"EUR","reference":"Invoice 4711"}"#;

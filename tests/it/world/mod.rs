@@ -4,5 +4,6 @@ mod aurora;
 mod data_api;
 mod dns;
 mod global_database;
+mod lost_writes;
 mod regions;
 mod replication;
