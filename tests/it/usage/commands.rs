@@ -157,12 +157,14 @@ fn put_object(stack: &Stack, environment: &str) {
 }
 
 #[test]
-fn what_is_lost_with_a_bucket_is_counted_in_the_plan() {
+fn what_is_lost_with_a_replacement_is_in_the_plan() {
     let stack = Stack::new();
     stack.run(&["up", "--yes"]).exits(0);
-    put_object(&stack, "dev");
-    let replaced = stack.run(&["plan", "--replace", "primary/s3_bucket/data"]).says("DATA LOSS: ");
-    replaced.says("1 object").says("(primary/s3_bucket/data)");
+    stack.configure("[network]\nsecondary_cidr = \"10.2.0.0/16\"\n");
+    let mut words = REPLACE_SECONDARY;
+    words[..2].copy_from_slice(&["plan", "--full"]);
+    let replaced = stack.run(&words).says("DATA LOSS: 2 resources that hold data will be deleted");
+    replaced.says("the database in payment-dr-dev-secondary, except for its final snapshot");
 }
 
 #[test]
