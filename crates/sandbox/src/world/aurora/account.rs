@@ -139,6 +139,15 @@ impl Catalogue {
     pub(super) fn writer(&self, global: &str) -> Option<(u64, &Cluster)> {
         self.members(global).find(|(_, cluster)| cluster.role == Role::Writer)
     }
+
+    /// The cluster whose data a member of a global cluster gets: the writer, also one that has just been deleted, whose server
+    /// is there until its turn comes.
+    pub(super) fn source(&self, global: &str) -> Option<(u64, &Cluster)> {
+        let mut writers = self.clusters.iter().filter(|(_, one)| {
+            one.role == Role::Writer && one.server.is_some() && one.global.as_deref() == Some(global)
+        });
+        self.writer(global).or_else(|| writers.next().map(|(number, one)| (*number, one)))
+    }
 }
 
 /// An account.

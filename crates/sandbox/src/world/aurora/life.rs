@@ -224,7 +224,7 @@ async fn standby(
     (programs, folder): (&Programs, &Path),
 ) -> Result<Brought, String> {
     let writer = account.read(|catalogue| {
-        let (_, writer) = catalogue.writer(plan.global.as_deref()?)?;
+        let (_, writer) = catalogue.source(plan.global.as_deref()?)?;
         Some((writer.server.clone()?, writer.region.clone()))
     });
     let Some((writer, region)) = writer else { return Ok(Brought::Later) };

@@ -410,6 +410,20 @@ async fn a_member_that_leaves_has_its_data_for_itself() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_member_that_leaves_before_it_has_its_copy_gets_it_from_a_writer_that_is_deleted() -> TestResult {
+    let sandbox = Sandbox::pair().await?;
+    // Everything is asked for before the first of it is done.
+    sandbox.create("eu-west-1", "ledger", Some(GLOBAL));
+    sandbox.aurora.instance_created(ACCOUNT, "eu-west-1", "ledger", "one");
+    sandbox.aurora.left(ACCOUNT, "eu-west-1", "ledger");
+    sandbox.aurora.left(ACCOUNT, HOME, &arn(HOME, "ledger"));
+    sandbox.aurora.cluster_deleted(ACCOUNT, HOME, "ledger");
+    sandbox.arrives("eu-west-1", &[1]).await?;
+    sandbox.aurora.reset(None).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_server_that_has_ended_is_started_again_for_whoever_asks() -> TestResult {
     let sandbox = Sandbox::pair().await?;
     let folder = sandbox.dir.path().join("postgres/servers").join(ACCOUNT).join(HOME).join("ledger/data");
