@@ -251,6 +251,9 @@ fn tagged(address: &Address, entry: Option<&Entry>, listing: &Listing) -> Observ
     }
 }
 
+/// How much longer than its own time limit a call is given to say who did not answer: a driver knows more than the Region.
+const HEADROOM: Duration = Duration::from_millis(200);
+
 /// Makes a call that has to answer within what is left of `timeout`.
 pub(crate) async fn limited<T>(
     left: Duration,
@@ -258,5 +261,5 @@ pub(crate) async fn limited<T>(
     region: &Region,
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    tokio::time::timeout(left, call).await.unwrap_or_else(|_| Err(Failure::silence(region, timeout)))
+    tokio::time::timeout(left + HEADROOM, call).await.unwrap_or_else(|_| Err(Failure::silence(region, timeout)))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_somebody_else_holds_is_refused_and_left_alone() {
-    for (tags, owner) in [(vec![(STACK, "theirs")], "stack theirs"), (Vec::new(), "no tags")] {
+    for (tags, owner) in [(vec![(STACK, "theirs")], "stack theirs"), (Vec::new(), "none of drctl's tags")] {
         let world = World::new();
         let role = [Want::new("role", "r")];
         world.cloud.plant("role", EAST, "r", &tags);
