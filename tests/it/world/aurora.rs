@@ -1,5 +1,6 @@
 //! Aurora's clusters are PostgreSQL servers: what is written in one Region is in the other, as late as it is made.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,20 @@ pub(super) fn sql_with(access: &Value, statement: &str) -> Result<String, String
         .expect("psql runs");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+}
+
+/// Runs pgbench at the cluster of a Region.
+fn pgbench(stack: &Stack, region: &str, options: &[&str]) {
+    let access = stack.psql(region);
+    let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
+    let output = Command::new(Path::new(&text("program")).with_file_name("pgbench"))
+        .args(["--host=127.0.0.1", &format!("--port={}", access["port"]), &format!("--username={}", text("user"))])
+        .args(options)
+        .arg(text("database"))
+        .env("PGPASSWORD", text("password"))
+        .output()
+        .expect("pgbench runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Waits until a statement has this result in the secondary Region.
@@ -79,4 +94,16 @@ fn a_row_that_is_written_at_home_is_in_the_other_region_as_late_as_the_lag() {
 
     stack.run(&["down", "--yes", "--no-final-snapshot"]).exits(0);
     assert_eq!(stack.aurora()["clusters"], json!([]));
+}
+
+#[test]
+fn the_history_of_pgbench_is_the_same_in_both_members() {
+    let stack = Stack::new();
+    stack.run(&["up", "--yes"]).exits(0);
+    pgbench(&stack, PRIMARY, &["--initialize", "--quiet"]);
+    pgbench(&stack, PRIMARY, &["--client=4", "--transactions=100", "--no-vacuum"]);
+    let history = "select count(*), md5(string_agg(h::text, ',' order by h::text)) from pgbench_history h";
+    let at_home = sql(&stack, PRIMARY, history).expect("read");
+    assert!(at_home.starts_with("400|"), "{at_home}");
+    arrives(&stack, history, &at_home);
 }

@@ -17,7 +17,12 @@ const SECONDARY: &str = "us-east-2";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A statement for the cluster and the secret of a Region.
-async fn statement(stack: &Stack, outputs: &Value, region: &str, sql: &str) -> ExecuteStatementFluentBuilder {
+pub(super) async fn statement(
+    stack: &Stack,
+    outputs: &Value,
+    region: &str,
+    sql: &str,
+) -> ExecuteStatementFluentBuilder {
     let (cluster, secret) = if region == PRIMARY {
         ("primary_db_cluster_main_arn", "global_secret_database_arn")
     } else {

@@ -7,3 +7,4 @@ mod global_database;
 mod lost_writes;
 mod regions;
 mod replication;
+mod switchover;
