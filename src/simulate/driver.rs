@@ -325,8 +325,7 @@ impl Driver for SimulatedDriver {
     fn search<'a>(&'a self, region: &'a Region, attempt: &'a Attempt) -> BoxFuture<'a, Result<Option<Live>, Failure>> {
         async move {
             let all = self.list(region).await?;
-            let is_of_attempt =
-                |live: &Live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token);
+            let is_of_attempt = |live: &Live| live.owner.attempt() == Some(&*attempt.token);
             Ok(all.into_iter().find(is_of_attempt))
         }
         .boxed()

@@ -124,6 +124,17 @@ pub enum Owner {
     Foreign(String),
 }
 
+impl Owner {
+    /// The attempt in the tags of a resource of this stack.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&str> {
+        match self {
+            Self::Ours { attempt, .. } => attempt.as_deref(),
+            Self::Implied | Self::Untagged | Self::Foreign(_) => None,
+        }
+    }
+}
+
 /// A resource as it exists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {

@@ -234,7 +234,7 @@ fn tagged(address: &Address, entry: Option<&Entry>, listing: &Listing) -> Observ
         && matches!(entry.status, Status::Creating { .. } | Status::Created)
         && let Some(attempt) = &entry.attempt
     {
-        candidates.retain(|live| !matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if by != attempt));
+        candidates.retain(|live| live.owner.attempt().is_none_or(|by| by == attempt));
     }
     match candidates.as_slice() {
         [] => Observed::Absent,

@@ -107,9 +107,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     fn search(cx: &Context, attempt: &Attempt) -> impl Future<Output = Result<Option<Live>, Failure>> + Send {
         async {
             let all = Self::list(cx).await?;
-            Ok(all
-                .into_iter()
-                .find(|live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token)))
+            Ok(all.into_iter().find(|live| live.owner.attempt() == Some(&*attempt.token)))
         }
     }
 

@@ -257,10 +257,7 @@ pub fn adoption(orphan: &Orphan, graph: &Graph) -> Result<(Address, Entry), Stri
         );
     };
     let now = Timestamp::now();
-    let attempt = match &orphan.live.owner {
-        Owner::Ours { attempt, .. } => attempt.clone(),
-        _ => None,
-    };
+    let attempt = orphan.live.owner.attempt().map(str::to_owned);
     let entry = Entry {
         status: Status::Created,
         region: node.region.to_string(),

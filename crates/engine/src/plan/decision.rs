@@ -91,16 +91,8 @@ impl Decision<'_> {
             let before = names.len();
             let consent = Consent::Named(names.clone());
             let mut whole = Decision { consent: &consent, ..*self }.decide();
-            let first: BTreeSet<&String> = whole
-                .items
-                .iter()
-                .filter(|item| item.is_deleted())
-                .filter_map(|item| item.live.as_ref())
-                .flat_map(|l| &l.goes_after)
-                .collect();
-            let is_first = |item: &Item| {
-                item.live.as_ref().and_then(|live| live.arn.as_ref()).is_some_and(|arn| first.contains(arn))
-            };
+            let first = deleted_first(&whole);
+            let is_first = |item: &Item| arn(item).is_some_and(|arn| first.contains_key(arn));
             names.extend(
                 whole
                     .items
@@ -174,14 +166,9 @@ impl Decision<'_> {
         loop {
             let plan = self.decide_along(&along);
             let before = along.len();
-            let arns = |item: &Item| item.live.as_ref().and_then(|live| live.arn.clone());
-            let first = plan.items.iter().filter(|item| item.is_deleted()).flat_map(|item| {
-                let live = item.live.as_ref();
-                live.into_iter().flat_map(|live| &live.goes_after).map(|arn| (arn.clone(), item.address.clone()))
-            });
-            let first: BTreeMap<String, Address> = first.collect();
+            let first = deleted_first(&plan);
             along.extend(plan.items.iter().filter(|item| !item.is_deleted()).filter_map(|item| {
-                let before = first.get(&arns(item)?)?;
+                let before = *first.get(arn(item)?)?;
                 self.consent.covers(&item.address).then(|| (item.address.clone(), before.clone()))
             }));
             if along.len() == before {
@@ -389,6 +376,18 @@ impl Decision<'_> {
             })
             .collect()
     }
+}
+
+/// The ARN of a resource that exists.
+fn arn(item: &Item) -> Option<&str> {
+    item.live.as_ref()?.arn.as_deref()
+}
+
+/// The ARNs of the resources that AWS has to delete before one that the plan deletes, each with that one.
+fn deleted_first(plan: &Plan) -> BTreeMap<&str, &Address> {
+    let deleted = plan.items.iter().filter(|item| item.is_deleted());
+    let lives = deleted.filter_map(|item| Some((item.live.as_ref()?, &item.address)));
+    lives.flat_map(|(live, address)| live.goes_after.iter().map(move |arn| (arn.as_str(), address))).collect()
 }
 
 /// The result for a resource that cannot recover without help: why it is replaced or, if data would be lost, what the operator

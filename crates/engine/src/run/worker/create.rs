@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{LOST_ANSWERS, Worker};
-use crate::driver::{Attempt, Live, Owner};
+use crate::driver::{Attempt, Live};
 use crate::failure::{Class, Failure};
 use crate::plan::diff;
 use crate::state::{Entry, Status};
@@ -37,11 +37,7 @@ impl Worker {
                     self.record_created(&id, &attempt).await?;
                     let live = self.read_back(&id).await?;
                     // One that was scheduled for deletion has the tag of the attempt that once created it.
-                    let attempt_of = |owner: &Owner| match owner {
-                        Owner::Ours { attempt, .. } => attempt.clone(),
-                        _ => None,
-                    };
-                    self.has_restored = attempt_of(&live.owner).is_some_and(|token| token != attempt.token);
+                    self.has_restored = live.owner.attempt().is_some_and(|token| token != attempt.token);
                     return Ok(live);
                 }
                 Err(failure) => failure,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::events::Event;
 use super::handle::{Awaited, CoordinatorHandle};
 use crate::cancel::{Shutdown, Stage};
-use crate::driver::{Driver, Live, Owner, Region, TypeInfo, TypicalDurations};
+use crate::driver::{Driver, Live, Region, TypeInfo, TypicalDurations};
 use crate::failure::{Class, Failure};
 use crate::ownership::ownership;
 use crate::plan::diff;
@@ -111,10 +111,8 @@ impl Worker {
     fn entry_of(&self, live: &Live, status: Status) -> Entry {
         let now = Timestamp::now();
         let before = self.entry.as_ref();
-        let attempt = match &live.owner {
-            Owner::Ours { attempt: Some(attempt), .. } => Some(attempt.clone()),
-            _ => before.and_then(|entry| entry.attempt.clone()),
-        };
+        let attempt =
+            live.owner.attempt().map(str::to_owned).or_else(|| before.and_then(|entry| entry.attempt.clone()));
         let is_deletion = self.job.desired.is_empty();
         Entry {
             status,

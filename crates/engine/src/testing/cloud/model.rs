@@ -190,7 +190,7 @@ impl Model {
     }
 
     pub(super) fn search(&self, of: &ResourceType, region: &str, attempt: &Attempt) -> Option<Live> {
-        let ours = |live: &Live| matches!(&live.owner, Owner::Ours { attempt: Some(by), .. } if *by == attempt.token);
+        let ours = |live: &Live| live.owner.attempt() == Some(&*attempt.token);
         self.list(of, region).into_iter().find(ours)
     }
 
