@@ -15,6 +15,15 @@ const SECONDARY: &str = "us-east-2";
 const SOON: Duration = Duration::from_secs(30);
 const LAG: Duration = Duration::from_secs(5);
 
+/// A program of PostgreSQL's that connects where `access` leads to.
+fn program(name: &str, access: &Value) -> Command {
+    let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
+    let mut program = Command::new(Path::new(&text("program")).with_file_name(name));
+    program.env("PGHOST", "127.0.0.1").env("PGPORT", access["port"].to_string());
+    program.env("PGUSER", text("user")).env("PGDATABASE", text("database")).env("PGPASSWORD", text("password"));
+    program
+}
+
 /// Runs SQL at the cluster of a Region with the sandbox's own psql, and returns what it prints.
 fn sql(stack: &Stack, region: &str, statement: &str) -> Result<String, String> {
     sql_with(&stack.psql(region), statement)
@@ -22,12 +31,8 @@ fn sql(stack: &Stack, region: &str, statement: &str) -> Result<String, String> {
 
 /// The same for the cluster that `access` leads to.
 pub(super) fn sql_with(access: &Value, statement: &str) -> Result<String, String> {
-    let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
-    let output = Command::new(text("program"))
-        .args(["--host=127.0.0.1", "--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
-        .args([format!("--port={}", access["port"]), format!("--username={}", text("user"))])
-        .args([format!("--dbname={}", text("database")), format!("--command={statement}")])
-        .env("PGPASSWORD", text("password"))
+    let output = program("psql", access)
+        .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet", &format!("--command={statement}")])
         .output()
         .expect("psql runs");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -36,15 +41,7 @@ pub(super) fn sql_with(access: &Value, statement: &str) -> Result<String, String
 
 /// Runs pgbench at the cluster of a Region.
 fn pgbench(stack: &Stack, region: &str, options: &[&str]) {
-    let access = stack.psql(region);
-    let text = |name: &str| access[name].as_str().unwrap_or_default().to_owned();
-    let output = Command::new(Path::new(&text("program")).with_file_name("pgbench"))
-        .args(["--host=127.0.0.1", &format!("--port={}", access["port"]), &format!("--username={}", text("user"))])
-        .args(options)
-        .arg(text("database"))
-        .env("PGPASSWORD", text("password"))
-        .output()
-        .expect("pgbench runs");
+    let output = program("pgbench", &stack.psql(region)).args(options).output().expect("pgbench runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -62,6 +62,24 @@ pub(super) struct ProxyOptions {
     pub(super) aurora: Option<Place>,
 }
 
+#[cfg(test)]
+impl ProxyOptions {
+    /// The instant pace before another emulator.
+    fn instant(port: u16, upstream: String) -> Self {
+        Self {
+            port,
+            dns_port: 0,
+            upstream,
+            own_ministack: false,
+            pace: Pace::Instant,
+            time_scale: 60.0,
+            emulator_log: None,
+            faults: None,
+            aurora: None,
+        }
+    }
+}
+
 /// The proxy.
 pub(super) struct Proxy {
     options: ProxyOptions,
@@ -255,17 +273,7 @@ mod tests {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let options = ProxyOptions {
-            port,
-            dns_port: 0,
-            upstream,
-            own_ministack: false,
-            pace: Pace::Instant,
-            time_scale: 60.0,
-            emulator_log: None,
-            faults: None,
-            aurora: None,
-        };
+        let options = ProxyOptions::instant(port, upstream);
         tokio::spawn(Arc::new(Proxy::start(options).await?).serve(listener));
         Ok(port)
     }

@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 
 use super::{Proxy, ProxyOptions};
 use crate::loopback::exchange_async;
-use crate::options::Pace;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -72,17 +71,7 @@ async fn proxy() -> Result<(u16, u16), Box<dyn std::error::Error>> {
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    let options = ProxyOptions {
-        port,
-        dns_port: 0,
-        upstream,
-        own_ministack: true,
-        pace: Pace::Instant,
-        time_scale: 60.0,
-        emulator_log: None,
-        faults: None,
-        aurora: None,
-    };
+    let options = ProxyOptions { own_ministack: true, ..ProxyOptions::instant(port, upstream) };
     let proxy = Arc::new(Proxy::start(options).await?);
     let dns_port = proxy.dns_port();
     tokio::spawn(proxy.serve(listener));

@@ -94,6 +94,19 @@ pub(super) struct Snapshot {
     pub(super) failed: Option<String>,
 }
 
+impl Snapshot {
+    /// One of a cluster, as it is before there is a copy.
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        Self {
+            folder: None,
+            owner: cluster.owner.clone(),
+            password: cluster.password.clone(),
+            database: cluster.database.clone(),
+            failed: None,
+        }
+    }
+}
+
 /// What exists in an account.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {

@@ -382,14 +382,7 @@ pub(super) async fn snapshot(shared: &Shared, account: &Account, number: u64, id
 pub(super) async fn keep(shared: &Shared, account: &Account, number: u64, id: &str) -> Result<(), String> {
     let found = account.read(|catalogue| {
         let cluster = catalogue.clusters.get(&number)?;
-        let entry = Snapshot {
-            folder: None,
-            owner: cluster.owner.clone(),
-            password: cluster.password.clone(),
-            database: cluster.database.clone(),
-            failed: None,
-        };
-        Some((entry, cluster.region.clone(), cluster.server.clone()))
+        Some((Snapshot::of(cluster), cluster.region.clone(), cluster.server.clone()))
     });
     let Some((entry, region, server)) = found else { return Ok(()) };
     let mut folder = None;

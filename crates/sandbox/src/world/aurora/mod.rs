@@ -364,13 +364,7 @@ impl Aurora {
         let Some(account) = self.known(account) else { return };
         let number = account.change(|catalogue| {
             let (number, cluster) = catalogue.named(region, cluster)?;
-            let entry = Snapshot {
-                folder: None,
-                owner: cluster.owner.clone(),
-                password: cluster.password.clone(),
-                database: cluster.database.clone(),
-                failed: None,
-            };
+            let entry = Snapshot::of(cluster);
             catalogue.snapshots.insert((region.to_owned(), snapshot.to_owned()), entry);
             Some(number)
         });
